@@ -1,0 +1,23 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Who opens artifacts; goes with `_argspec.identities`."""
+
+    DOCUMENTATION = r"""
+options:
+  identity_files:
+    description:
+      - Files with age identities, or unencrypted SSH private keys, mode 0600.
+      - They belong on the host that drills or restores, never on the host that makes backups.
+    type: list
+    elements: path
+    required: true
+"""

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A server and a login; goes with `_argspec.postgres`."""
+
+    DOCUMENTATION = r"""
+options:
+  login_host:
+    description:
+      - Host of the PostgreSQL server. Empty for the local socket.
+    type: str
+    default: ''
+  login_port:
+    description:
+      - Port of the PostgreSQL server.
+    type: int
+    default: 5432
+  login_user:
+    description:
+      - Role to log in as. It must see every row, as owner, superuser, or with C(pg_read_all_data) and C(BYPASSRLS).
+    type: str
+    default: caracal
+  login_password_file:
+    description:
+      - File whose only line is the password of O(login_user). Without it libpq's own means apply (C(~/.pgpass), C(peer), certificates).
+    type: path
+  login_unix_socket:
+    description:
+      - Directory of the server's unix socket.
+    type: str
+    default: ''
+  ssl_mode:
+    description:
+      - How TLS is negotiated, as libpq's C(sslmode).
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+    default: prefer
+  ca_cert:
+    description:
+      - File with the certificate authorities that the server's certificate is checked against.
+    type: path
+  ssl_cert:
+    description:
+      - File with the client certificate.
+    type: path
+  ssl_key:
+    description:
+      - File with the client certificate's private key.
+    type: path
+  pg_bin:
+    description:
+      - Folder with PostgreSQL's programs. Without it the usual folders are searched, and the lowest sufficient version is taken.
+    type: path
+"""

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Argument specs that merge the way the doc fragments do: one function a concern, one fragment each."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class ArgumentSpec:
+    """What `AnsibleModule` takes, in parts that can be put together with `merge`."""
+
+    argument_spec: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    mutually_exclusive: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
+    required_together: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
+    required_one_of: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
+    required_if: list[tuple[t.Any, ...]] = dataclasses.field(default_factory=list)
+
+    def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
+        """A new spec with the options and rules of all; the same option twice is a programming error."""
+        merged = ArgumentSpec(dict(self.argument_spec), *(list(getattr(self, name)) for name in _RULES))
+        for other in others:
+            twice = merged.argument_spec.keys() & other.argument_spec.keys()
+            if twice:
+                raise ValueError(f"options given twice: {sorted(twice)}")
+            merged.argument_spec.update(other.argument_spec)
+            for name in _RULES:
+                getattr(merged, name).extend(getattr(other, name))
+        return merged
+
+    def to_module(self) -> dict[str, t.Any]:
+        """Keyword arguments of `AnsibleModule`."""
+        return {"argument_spec": self.argument_spec, **{name: getattr(self, name) for name in _RULES}}
+
+
+_RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if")
+
+
+def repository() -> ArgumentSpec:
+    """Fragment `_repository`: where sets live and whom we believe."""
+    return ArgumentSpec(
+        {
+            "repository": {"type": "str", "required": True},
+            "deployment": {"type": "str", "required": True},
+            "allowed_signers": {"type": "path", "required": True},
+            "revoked_keys": {"type": "path", "no_log": False},
+            "high_water_mark": {"type": "path", "required": True},
+        }
+    )
+
+
+def signing() -> ArgumentSpec:
+    """Fragment `_signing`: the key that signs."""
+    return ArgumentSpec({"signing_key": {"type": "path", "no_log": False}})
+
+
+def postgres() -> ArgumentSpec:
+    """Fragment `_postgres`: a server, named as community.postgresql names it."""
+    return ArgumentSpec(
+        {
+            "login_host": {"type": "str", "default": ""},
+            "login_port": {"type": "int", "default": 5432},
+            "login_user": {"type": "str", "default": "caracal"},
+            "login_password_file": {"type": "path", "no_log": False},
+            "login_unix_socket": {"type": "str", "default": ""},
+            "ssl_mode": {"type": "str", "default": "prefer", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+            "ca_cert": {"type": "path"},
+            "ssl_cert": {"type": "path"},
+            "ssl_key": {"type": "path", "no_log": False},
+            "pg_bin": {"type": "path"},
+        },
+        mutually_exclusive=[("login_host", "login_unix_socket")],
+    )
+
+
+def recipients() -> ArgumentSpec:
+    """Fragment `_recipients`: whom artifacts are sealed to."""
+    return ArgumentSpec(
+        {
+            "recipients": {"type": "list", "elements": "str", "default": []},
+            "recipients_files": {"type": "list", "elements": "path", "default": []},
+        }
+    )
+
+
+def identities() -> ArgumentSpec:
+    """Fragment `_identities`: who opens artifacts."""
+    return ArgumentSpec({"identity_files": {"type": "list", "elements": "path", "required": True, "no_log": False}})

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The state that a restore must bring back: what only Caracal's tables say, and how two inventories differ."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+
+
+class Reader(t.Protocol):
+    """A database session that sees everything."""
+
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]: ...
+
+
+# name → (tables that it needs, query). Rows come back as lists of text, sorted.
+STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
+    "signing_keys": (
+        ("secrets",),
+        "SELECT zone_id, id, version::text FROM public.secrets WHERE name = 'zone_signing_key' ORDER BY 1, version, 2",
+    ),
+    "active_policies": (
+        ("policy_set_bindings", "policy_set_versions"),
+        """SELECT b.zone_id, b.policy_set_id, b.active_version_id, v.manifest_sha256 FROM public.policy_set_bindings b
+             LEFT JOIN public.policy_set_versions v ON v.id = b.active_version_id WHERE b.active_version_id IS NOT NULL ORDER BY 1, 2""",
+    ),
+    "delegation_epochs": (("delegation_graph_epochs",), "SELECT zone_id, epoch::text FROM public.delegation_graph_epochs ORDER BY 1"),
+    "binding_revision": (("gateway_binding_revision",), "SELECT version::text FROM public.gateway_binding_revision ORDER BY 1"),
+    "export_watermark": (
+        ("audit_export_watermark",),
+        "SELECT name, last_exported_hour::text FROM public.audit_export_watermark ORDER BY 1",
+    ),
+    "event_outbox": (
+        ("event_outbox",),
+        """SELECT CASE WHEN dispatched_at IS NOT NULL THEN 'dispatched' WHEN available_at = 'infinity' THEN 'dead' ELSE 'pending' END,
+                  count(*)::text FROM public.event_outbox GROUP BY 1 ORDER BY 1""",
+    ),
+    "caracal_outbox": (("caracal_outbox",), "SELECT status, count(*)::text FROM public.caracal_outbox GROUP BY 1 ORDER BY 1"),
+}
+
+
+def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.Any]]]:
+    """The named facts that this release has tables for; empty for `caracal_auth`, which has none of them."""
+    return {
+        name: [list(row) for row in reader.rows(sql)] for name, (needed, sql) in STATE_QUERIES.items() if all(table in tables for table in needed)
+    }
+
+
+def believable(inventory: dict[str, t.Any]) -> bool:
+    """Zero is a fact only when the reader saw a database that cannot be empty: migrations and zones."""
+    tables = inventory["tables"]
+    return all(tables.get(f"public.{name}", {}).get("rows", 0) > 0 for name in ("schema_migrations", "zones"))
+
+
+def compare(expected: dict[str, t.Any], actual: dict[str, t.Any]) -> list[Check]:
+    """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs."""
+    prefix = f"inventory.{expected['database']}"
+    checks = [
+        _maps(f"{prefix}.tables", "table", expected["tables"], actual["tables"]),
+        _maps(f"{prefix}.leaves", "audit leaf", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]),
+        _lists(f"{prefix}.schema", "schema object", expected["schema"], actual["schema"]),
+        _lists(f"{prefix}.grants", "grant", expected["grants"], actual["grants"]),
+        _lists(f"{prefix}.owners", "owner", expected["owners"], actual["owners"]),
+        _lists(f"{prefix}.migrations", "migration", expected["migrations"], actual["migrations"], empty_ok=not expected["migrations"]),
+        _state(f"{prefix}.state", expected["state"], actual["state"]),
+        _sequences(f"{prefix}.sequences", expected["sequences"], actual["sequences"], expected["sequence_floor"]),
+        _extensions(f"{prefix}.extensions", expected["extensions"], actual["extensions"]),
+        _settings(f"{prefix}.settings", expected["settings"], actual["settings"]),
+        _schema_dump(f"{prefix}.schema_dump", expected, actual),
+    ]
+    return checks
+
+
+def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Check:
+    """Audit blocks of a copy against those of the set: `fail` names zone, leaf and block."""
+    theirs, ours = ({block.key: block for block in blocks} for blocks in (expected, actual))
+    if not theirs:
+        return Check("inventory.audit_blocks", UNPROVEN, "the set has no audit blocks; nothing binds its audit rows")
+    wrong = [
+        f"{_block_name(key)}: {_block_difference(theirs.get(key), ours.get(key))}"
+        for key in sorted(theirs.keys() | ours.keys())
+        if theirs.get(key) != ours.get(key)
+    ]
+    if wrong:
+        return Check("inventory.audit_blocks", FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+    rows = sum(block.rows for block in theirs.values())
+    return Check("inventory.audit_blocks", PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
+
+
+def _block_name(key: tuple[str, ...]) -> str:
+    chain, zone, leaf, block = key
+    return f"{chain} chain of zone {zone}, leaf {leaf}, block {block}"
+
+
+def _block_difference(expected: t.Any, actual: t.Any) -> str:
+    if actual is None:
+        return f"missing ({expected.rows} rows)"
+    if expected is None:
+        return f"not in the set ({actual.rows} rows)"
+    if expected.rows != actual.rows:
+        return f"{actual.rows} rows, recorded {expected.rows}"
+    if expected.content != actual.content:
+        return "content differs"
+    return "chain columns differ"
+
+
+def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool) -> Check:
+    if wrong:
+        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+    if not count and not empty_ok:
+        return Check(check_id, UNPROVEN, f"the set records no {what}; nothing was compared")
+    return Check(check_id, PASS, f"{count} {what}(s) equal")
+
+
+def _maps(check_id: str, what: str, expected: dict[str, t.Any], actual: dict[str, t.Any], empty_ok: bool = False) -> Check:
+    wrong = []
+    for name in sorted(expected.keys() | actual.keys()):
+        if name not in actual:
+            wrong.append(f"{name} is missing")
+        elif name not in expected:
+            wrong.append(f"{name} is not in the set")
+        elif expected[name]["rows"] != actual[name]["rows"]:
+            wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}")
+        elif expected[name]["digest"] != actual[name]["digest"]:
+            wrong.append(f"{name}: rows differ in content")
+    return _result(check_id, what, wrong, len(expected), empty_ok)
+
+
+def _lists(check_id: str, what: str, expected: list[str], actual: list[str], empty_ok: bool = False) -> Check:
+    missing, extra = set(expected) - set(actual), set(actual) - set(expected)
+    wrong = [f"missing {line}" for line in sorted(missing)] + [f"not in the set: {line}" for line in sorted(extra)]
+    return _result(check_id, what, wrong, len(expected), empty_ok)
+
+
+def _state(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+    wrong = [f"{name} differs" for name in sorted(expected.keys() | actual.keys()) if expected.get(name) != actual.get(name)]
+    return _result(check_id, "fact", wrong, len(expected), empty_ok=not expected)
+
+
+def _sequences(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], floor: dict[str, int]) -> Check:
+    """Outside any snapshot: the copy must lie between its own highest id and the value read after the dump."""
+    wrong = [f"sequence {name} is missing" for name in sorted(expected.keys() - actual.keys())]
+    for name in sorted(expected.keys() & actual.keys()):
+        low, value, high = floor.get(name, 0), actual[name] or 0, expected[name] or 0
+        if not low <= value <= high:
+            wrong.append(f"sequence {name} stands at {value}, expected {low} to {high}")
+    return _result(check_id, "sequence", wrong, len(expected), empty_ok=not expected)
+
+
+def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str]) -> Check:
+    missing = sorted(expected.keys() - actual.keys())
+    if missing:
+        return Check(check_id, FAIL, f"extension {missing[0]} is missing", details={"missing": missing})
+    other = [f"{name} {actual[name]}, recorded {version}" for name, version in sorted(expected.items()) if actual[name] != version]
+    if other:
+        return Check(check_id, WARN, f"extension version differs: {other[0]}", details={"differences": other})
+    return Check(check_id, PASS, f"{len(expected)} extension(s) equal")
+
+
+def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+    hard = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("encoding", "owner", "set") if actual[name] != expected[name]]
+    if hard:
+        return Check(check_id, FAIL, hard[0], details={"differences": hard})
+    soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("collate", "ctype") if actual[name] != expected[name]]
+    if soft:
+        return Check(check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft})
+    return Check(check_id, PASS, "encoding, locale, owner and settings equal")
+
+
+def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+    """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
+    if expected["server_version"] // 10000 != actual["server_version"] // 10000:
+        return Check(check_id, "not_applicable", "other major version of PostgreSQL; the schema list was compared instead", required=False)
+    if expected["schema_digest"] != actual["schema_digest"]:
+        return Check(check_id, FAIL, "the text of pg_dump --schema-only differs from the source's")
+    return Check(check_id, PASS, "pg_dump --schema-only is identical")

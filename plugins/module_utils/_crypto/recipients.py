@@ -1,0 +1,153 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whom artifacts are sealed to, and who opens them: age recipients and identities, X25519 and SSH.
+
+Nothing here ever repeats a secret: errors name the file and the line number.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import os
+import typing as t
+
+from .._deps import require_pyrage
+from .._errors import KeyProblem, OptionError
+
+SECRET_MARKS = (b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-")
+PRIVATE_SSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipient:
+    """One public key: its text as `age -r` takes it, and its fingerprint for the manifest."""
+
+    text: str
+    fingerprint: str
+
+    def to_age(self) -> t.Any:
+        pyrage = require_pyrage()
+        if self.text.startswith("age1"):
+            return pyrage.x25519.Recipient.from_str(self.text)
+        return pyrage.ssh.Recipient.from_str(self.text)
+
+
+def fingerprint(text: str) -> str:
+    """`SHA256:` and base64 without padding: of the key blob for SSH (as ssh-keygen prints it), of the text for age."""
+    blob = base64.b64decode(text.split()[1]) if text.startswith("ssh-") else text.encode()
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def parse(text: str, where: str) -> Recipient:
+    """One recipient; raises KeyProblem that names `where`, never the text if it looks like a secret."""
+    text = text.strip()
+    if any(mark.decode() in text.upper() for mark in SECRET_MARKS):
+        raise KeyProblem(f"{where} holds an age identity (a private key); give the public recipient, and move the identity off this host")
+    words = text.split()
+    if words and words[0].startswith("ssh-"):
+        text = " ".join(words[:2])
+    recipient_error = getattr(require_pyrage(), "RecipientError", ValueError)
+    try:
+        recipient = Recipient(text, fingerprint(text))
+        recipient.to_age()
+    except (recipient_error, ValueError, IndexError) as exc:
+        raise KeyProblem(f"{where} is no age recipient; expected age1… (X25519), ssh-ed25519 … or ssh-rsa …") from exc
+    return recipient
+
+
+def load(texts: t.Sequence[str], files: t.Sequence[str]) -> list[Recipient]:
+    """All recipients of the options, without duplicates, in order; none at all raises OptionError."""
+    found: dict[str, Recipient] = {}
+    for number, text in enumerate(texts, 1):
+        recipient = parse(text, f"recipients[{number}]")
+        found.setdefault(recipient.fingerprint, recipient)
+    for path in files:
+        for number, line in enumerate(_read(path).decode("utf-8", "replace").splitlines(), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                recipient = parse(line, f"{path} line {number}")
+                found.setdefault(recipient.fingerprint, recipient)
+    if not found:
+        raise OptionError("no recipient to seal to; set recipients or recipients_files")
+    return list(found.values())
+
+
+def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: str) -> None:
+    """The host that signs must not be able to open: raises KeyProblem when a recipient is the signing key."""
+    for recipient in recipients:
+        if recipient.fingerprint == signer_fingerprint:
+            raise KeyProblem(f"recipient {recipient.fingerprint} is the signing key, so this host could open its own backups; use another key pair")
+
+
+def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[str]) -> list[str]:
+    """Paths of files in `folders` (not below them) that hold an age identity, or the private half of an SSH recipient."""
+    publics = {recipient.text for recipient in recipients if recipient.text.startswith("ssh-")}
+    found = set()
+    for folder in folders:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        found.update(path for path in (os.path.join(folder, name) for name in names) if _is_identity(path, publics))
+    return sorted(found)
+
+
+def load_identities(files: t.Sequence[str]) -> list[t.Any]:
+    """Identities for decryption, from age identity files and unencrypted SSH keys, mode 0600 or stricter."""
+    if not files:
+        raise OptionError("no identity to open the set with; set identity_files")
+    identities: list[t.Any] = []
+    for path in files:
+        data = _read(path)
+        if os.stat(path).st_mode & 0o077:
+            raise KeyProblem(f"identity file {path} can be read by others; chmod 600 {path}")
+        identities.extend(_identities(path, data))
+    return identities
+
+
+def _identities(path: str, data: bytes) -> list[t.Any]:
+    pyrage = require_pyrage()
+    problem = KeyProblem(f"{path} holds no age identity and no unencrypted SSH private key; give the identity file of a recipient")
+    try:
+        if data.startswith(b"-----BEGIN"):
+            return [pyrage.ssh.Identity.from_buffer(data)]
+        lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines()]
+        found = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+    except (pyrage.IdentityError, ValueError) as exc:
+        raise problem from exc
+    if not found:
+        raise problem
+    return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(1 << 20)
+    except OSError as exc:
+        raise KeyProblem(f"key file {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
+
+
+def _is_identity(path: str, publics: set[str]) -> bool:
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > 1 << 20:
+            return False
+        with open(path, "rb") as stream:
+            head = stream.read(1 << 16)
+    except OSError:
+        return False
+    if any(line.strip().startswith(SECRET_MARKS[0]) for line in head.splitlines()):
+        return True
+    if not publics or PRIVATE_SSH not in head:
+        return False
+    try:
+        with open(path + ".pub", encoding="utf-8") as stream:
+            return " ".join(stream.read().split()[:2]) in publics
+    except OSError:
+        return False

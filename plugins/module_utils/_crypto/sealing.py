@@ -1,0 +1,205 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Bytes into age files and out of them, streaming: plain → zstd → age → sink, and back.
+
+EOF is no success: pyrage closes a valid age file when the stage before it dies. So nothing here publishes;
+the caller publishes an object after `finish` has returned, and `finish` returns only if every stage did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import threading
+import typing as t
+
+from .._deps import require_pyrage
+from .._errors import BackupError, KeyProblem, StageFailed, TamperedData
+from .._stream import compression, pipes
+from .recipients import Recipient
+
+BUFFER = 1 << 18
+
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    """Sizes in bytes and SHA-256 in hex of what went in and what came out."""
+
+    plain_size: int
+    plain_sha256: str
+    size: int
+    sha256: str
+
+
+class Sealer:
+    """Push side: `write` plain bytes, then `finish`. `close` without it leaves garbage that must not be published."""
+
+    def __init__(self, sink: pipes.Sink, recipients: t.Sequence[Recipient]) -> None:
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._out = _HashingSink(sink)
+        self._compressor = compression.compressor()
+        self._buffer = bytearray()
+        read_end, self._pipe = pipes.large_pipe()
+        self._stage = _Stage("sealing", self._seal, read_end, [recipient.to_age() for recipient in recipients])
+
+    def _seal(self, read_end: int, recipients: list[t.Any]) -> None:
+        with open(read_end, "rb", BUFFER) as reader:
+            try:
+                require_pyrage().encrypt_io(reader, self._out, recipients)
+            except Exception as exc:
+                raise self._out.error or exc  # pyrage would show the sink's error as text of its own
+
+    def write(self, data: bytes) -> int:
+        """Take plain bytes; small pieces are gathered first, since each stage costs per call."""
+        self._buffer += data
+        if len(self._buffer) >= BUFFER:
+            self._flush()
+        return len(data)
+
+    def _flush(self) -> None:
+        data, self._buffer = self._buffer, bytearray()
+        self._size += len(data)
+        self._hash.update(data)
+        self._push(self._compressor.compress(bytes(data)))
+
+    def _push(self, data: bytes) -> None:
+        try:
+            pipes.write_all(self._pipe, data)
+        except BrokenPipeError as exc:
+            self._stage.join()
+            raise StageFailed("sealing stopped early; see the log of the module") from exc
+
+    def finish(self) -> Sealed:
+        """Flush, wait for every stage, return what passed; raises what a stage raised."""
+        self._flush()
+        self._push(self._compressor.flush())
+        self.close()
+        self._stage.join()
+        return Sealed(self._size, self._hash.hexdigest(), self._out.size, self._out.digest.hexdigest())
+
+    def close(self) -> None:
+        """Release the pipe and wait for the stage, without asking how it went. Harmless twice."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+            self._stage.wait()
+
+
+class Opener:
+    """Pull side: `read(n)` gives plain bytes; b"" only when the whole artifact was authentic and complete."""
+
+    def __init__(self, source: t.BinaryIO, identities: t.Sequence[t.Any], name: str) -> None:
+        self._name = name
+        self._source = source
+        self._read_end, write_end = pipes.large_pipe()
+        self._raw = open(self._read_end, "rb", BUFFER)  # noqa: SIM115 - closed by close()
+        self._stage = _Stage("opening", self._open, write_end, list(identities))
+        self._plain = compression.Decompressor(self._raw, name)
+
+    def _open(self, write_end: int, identities: list[t.Any]) -> None:
+        pyrage = require_pyrage()
+        with open(write_end, "wb", BUFFER) as writer:
+            try:
+                pyrage.decrypt_io(self._source, writer, identities)
+            except pyrage.DecryptError as exc:
+                raise _decrypt_problem(self._name, str(exc)) from exc
+            except OSError as exc:
+                if "Broken pipe" in str(exc):
+                    raise
+                raise TamperedData(f"{self._name}: its bytes are not authentic or end too early; use another copy of the set") from exc
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = self._plain.read(size)
+        except TamperedData:
+            self._stage.wait()
+            self._stage.join()
+            raise
+        if not data:
+            self._stage.join()
+        return data
+
+    def read_all(self, limit: int) -> bytes:
+        """Everything, at most `limit` bytes."""
+        try:
+            data = self._plain.read_all(limit)
+        except TamperedData:
+            self._stage.wait()
+            self._stage.join()
+            raise
+        self._stage.join()
+        return data
+
+    def close(self) -> None:
+        """Stop reading; the stage ends on its broken pipe. Harmless twice."""
+        self._raw.close()
+        self._stage.wait()
+        self._source.close()
+
+    def __enter__(self) -> Opener:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _decrypt_problem(name: str, said: str) -> BackupError:
+    if "No matching keys" in said:
+        return KeyProblem(f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists")
+    return TamperedData(f"{name}: not an intact age file ({said}); use another copy of the set")
+
+
+class _HashingSink:
+    """Counts and hashes what it passes on."""
+
+    def __init__(self, sink: pipes.Sink) -> None:
+        self._sink = sink
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.error: Exception | None = None
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        try:
+            self._sink.write(data)
+        except Exception as exc:
+            self.error = exc
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """pyrage flushes at the end; the store makes bytes durable when it publishes."""
+
+
+class _Stage:
+    """A thread whose exception is raised where it is joined."""
+
+    def __init__(self, name: str, work: t.Callable[..., None], *args: t.Any) -> None:
+        self._name = name
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(work, args), name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self, work: t.Callable[..., None], args: tuple[t.Any, ...]) -> None:
+        try:
+            work(*args)
+        except BaseException as exc:  # the thread's end must be told to whoever joins it
+            self._error = exc
+
+    def wait(self) -> None:
+        self._thread.join()
+
+    def join(self) -> None:
+        self._thread.join()
+        if isinstance(self._error, BackupError):
+            raise self._error
+        if self._error is not None:
+            raise StageFailed(f"{self._name} failed: {type(self._error).__name__}: {self._error}") from self._error

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Optional libraries: the import, the least version, and an error that says how to get them."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from ._errors import MissingDependency
+
+try:
+    import psycopg2
+    import psycopg2.extensions
+except ImportError:
+    psycopg2 = None  # type: ignore[assignment]
+
+try:
+    import pyrage
+except ImportError:
+    pyrage = None
+
+try:
+    import zstandard
+except ImportError:
+    zstandard = None  # type: ignore[assignment]
+
+try:
+    import cryptography
+except ImportError:
+    cryptography = None  # type: ignore[assignment]
+
+
+def require_psycopg2() -> t.Any:
+    """psycopg2 >= 2.9: snapshots, inventory, COPY streams."""
+    return _require(psycopg2, "psycopg2", "psycopg2-binary>=2.9")
+
+
+def require_pyrage() -> t.Any:
+    """pyrage >= 1.3: the age format."""
+    return _require(pyrage, "pyrage", "pyrage>=1.3")
+
+
+def require_zstandard() -> t.Any:
+    """zstandard >= 0.22: compression."""
+    return _require(zstandard, "zstandard", "zstandard>=0.22")
+
+
+def require_cryptography() -> t.Any:
+    """cryptography >= 42: signature verification."""
+    return _require(cryptography, "cryptography", "cryptography>=42")
+
+
+def _require(module: t.Any, name: str, requirement: str) -> t.Any:
+    if module is None:
+        raise MissingDependency(f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'")
+    return module

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one family of errors: a class for each remedy that the operator has.
+
+Every message is one line that names the thing and what to do about it. `details` is JSON-safe and never
+holds a secret; the module boundary adds it to the result.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class BackupError(Exception):
+    """Anything that stops us. Raise a subclass; `msg` is one line: the thing, what is wrong, the remedy."""
+
+    def __init__(self, msg: str, **details: t.Any) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.details = details
+
+
+class OptionError(BackupError):
+    """An option holds something that cannot work. Remedy: change the option."""
+
+
+class MissingDependency(BackupError):
+    """A library or tool is absent or too old. Remedy: install it."""
+
+
+class Unreachable(BackupError):
+    """A server does not answer or refuses the login. Remedy: address, credentials, network."""
+
+
+class PermissionMissing(BackupError):
+    """A role or user may not do what is needed. Remedy: the grant that the message names."""
+
+
+class VersionMismatch(BackupError):
+    """Two versions do not go together. Remedy: the other version that the message names."""
+
+
+class KeyProblem(BackupError):
+    """A key, recipient, identity or signer does not fit. Remedy: the right key."""
+
+
+class TamperedData(BackupError):
+    """Stored bytes are not what was signed, or signed by nobody we trust. Remedy: investigate, use another copy."""
+
+
+class StorageError(BackupError):
+    """The store refuses or is full. Remedy: space, permissions, path."""
+
+
+class ObjectMissing(StorageError):
+    """A key that must exist does not."""
+
+
+class ObjectExists(StorageError):
+    """A key that must be new exists already."""
+
+
+class TargetRefused(BackupError):
+    """A destructive act has no confirmation that names its target. Remedy: the confirmation that the message prints."""
+
+
+class Busy(BackupError):
+    """Somebody else is at it. Remedy: wait, or end the other run."""
+
+
+class StageFailed(BackupError):
+    """A process or stage of a pipeline died. Remedy: what its last line of stderr says."""
+
+
+class VerificationFailed(BackupError):
+    """A check failed or could not be made. Remedy: see the checks in the result."""

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Everything that is read of one database under one snapshot, in tasks for worker processes.
+
+A backup reads the source this way and a verification reads the copy, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._caracal import audit_blocks, inventory, releases
+from .._caracal.audit_blocks import Block, Chain
+from .._crypto.sealing import Sealed
+from .._sources.postgres import catalog, dump, tables, tools
+from .._sources.postgres.server import Session
+from .._sources.postgres.snapshot import Place
+from .._sources.postgres.tables import Table
+from .._stream.workers import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The tables of a database, and which of them are audit leaves."""
+
+    tables: tuple[Table, ...]
+    leaves: tuple[Table, ...]
+    detected: releases.Detected | None
+
+    @property
+    def rest(self) -> tuple[Table, ...]:
+        return tuple(table for table in self.tables if table not in self.leaves)
+
+
+def layout(session: Session) -> Layout:
+    """Read once, at the start; `detected` is None for the auth database, which has no migrations table."""
+    found = tables.read_tables(session)
+    names = {table.name for table in found if table.schema == "public"}
+    leaves = [table for table in found if table.parent == f"public.{audit_blocks.AUDIT.table}"]
+    detected = None
+    if "schema_migrations" in names:
+        migrations = [row[0] for row in session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
+        detected = releases.detect(names, migrations)
+    return Layout(tuple(found), tuple(sorted(leaves, key=lambda leaf: -leaf.size)), detected)
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """What one pass over a leaf yields. `sealed` is None where nothing was stored, `key` where the object lies."""
+
+    table: Table
+    rows: int
+    digest: str
+    blocks: tuple[Block, ...]
+    sealed: Sealed | None = None
+    key: str | None = None
+
+
+def leaf(place: Place, table: Table) -> Leaf:
+    """One pass without storing anything: blocks only."""
+    with place.join() as session:
+        collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+        session.copy_to(table.copy_heap_order(), collector)
+        return _leaf(session, table, collector)
+
+
+def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str]) -> Leaf:
+    """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
+    with source.place.join() as session, dump.sealed_object(source, directory) as (sealer, publish):
+        collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+        session.copy_to(table.copy_heap_order(), dump.Tee(sealer, collector.write))
+        seen = _leaf(session, table, collector)
+        if seen.digest in shared:
+            return dataclasses.replace(seen, key=shared[seen.digest])
+        key = name(seen.digest)
+        return dataclasses.replace(seen, key=key, sealed=publish(key))
+
+
+def _leaf(session: Session, table: Table, collector: audit_blocks.Collector) -> Leaf:
+    blocks = _complete(session, audit_blocks.AUDIT, table, collector)
+    return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
+
+
+def _complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
+    """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
+    blocks = collector.finish()
+    for zone, number in sorted(collector.deferred):
+        low = int(number) * audit_blocks.BLOCK_ROWS + 1
+        where = f"{_zone_is(zone)} AND chain_seq BETWEEN {low} AND {low + audit_blocks.BLOCK_ROWS - 1}"
+        again = audit_blocks.Collector(chain, table.name, table.columns, only={(zone, number)})
+        session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", again)
+        blocks.extend(again.finish())
+    return blocks
+
+
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def _zone_is(zone: bytes) -> str:
+    if zone == audit_blocks.NULL:
+        return "zone_id IS NULL"
+    head, *parts = zone.decode().split("\\")
+    text = [head]
+    escaped = iter(parts)
+    for part in escaped:
+        # A doubled backslash splits into an empty part and what follows it.
+        text.append(_ESCAPES.get(part[0], part[0]) + part[1:] if part else "\\" + next(escaped, ""))
+    return f"zone_id = {tables.literal(''.join(text))}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rest:
+    """Digests of ordinary tables, and the blocks of the admin chain where it is among them."""
+
+    digests: dict[str, dict[str, t.Any]]
+    blocks: tuple[Block, ...]
+
+
+def rest(place: Place, wanted: t.Sequence[Table]) -> Rest:
+    """`copy-sha256-v1` of each table, in one transaction."""
+    digests: dict[str, dict[str, t.Any]] = {}
+    blocks: list[Block] = []
+    with place.join() as session:
+        for table in wanted:
+            collector = _admin_collector(table)
+            digests[table.qualified] = tables.digest(session, table, collector.write if collector else None)
+            if collector:
+                blocks.extend(_complete(session, audit_blocks.ADMIN, table, collector))
+    return Rest(digests, tuple(blocks))
+
+
+def _admin_collector(table: Table) -> audit_blocks.Collector | None:
+    admin = audit_blocks.ADMIN
+    if table.qualified != f"public.{admin.table}" or not set(admin.chain) <= set(table.columns):
+        return None
+    return audit_blocks.Collector(admin, table.name, table.columns)
+
+
+def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any]:
+    """The parts of the inventory that are no rows. A transaction of its own, so that no lock outlives it."""
+    with place.join() as session:
+        read = {
+            "server_version": catalog.server_version(session),
+            "schema": catalog.schema(session),
+            "grants": catalog.grants(session),
+            "owners": catalog.owners(session),
+            "extensions": catalog.extensions(session),
+            "settings": catalog.settings(session),
+            "large_objects": catalog.large_objects(session),
+            "sequence_floor": catalog.sequence_floors(session),
+            "state": inventory.state(session, names),
+        }
+    return {**read, "schema_digest": tools.schema_digest(pg_dump, place)}
+
+
+def assemble(database: str, layout_read: Layout, facts_read: dict[str, t.Any], rest_read: Rest, leaves: t.Sequence[Leaf]) -> dict[str, t.Any]:
+    """The inventory of one database; the caller adds `sequences`, which no snapshot covers."""
+    detected = layout_read.detected
+    return {
+        "database": database,
+        "family": detected.family if detected else None,
+        "release": detected.release if detected else None,
+        "migrations": list(detected.migrations) if detected else [],
+        "tables": rest_read.digests,
+        "leaves": {leaf.table.qualified: {"rows": leaf.rows, "digest": leaf.digest} for leaf in leaves},
+        **facts_read,
+    }
+
+
+def read_tasks(place: Place, read: Layout, pg_dump: str) -> list[Task]:
+    """Tasks that read everything and store nothing: facts, the rest, then each leaf."""
+    names = [table.name for table in read.tables if table.schema == "public"]
+    tasks: list[Task] = [(facts, (place, names, pg_dump)), (rest, (place, read.rest))]
+    return tasks + [(leaf, (place, table)) for table in read.leaves]

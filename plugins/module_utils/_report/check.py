@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One check, one verdict; and the verdict of many."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+PASS = "pass"
+FAIL = "fail"
+WARN = "warn"
+UNPROVEN = "unproven"
+NOT_APPLICABLE = "not_applicable"
+
+VERDICTS = (PASS, FAIL, WARN, UNPROVEN, NOT_APPLICABLE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What was asked (`id`, stable and dotted), what came out, in words that the reader understands.
+
+    `required` says whether the verdict of the whole depends on it. `details` is JSON-safe and without secrets.
+    """
+
+    id: str
+    verdict: str
+    message: str
+    required: bool = True
+    details: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"{self.verdict!r} is no verdict")
+
+    def to_result(self) -> dict[str, t.Any]:
+        return dataclasses.asdict(self)
+
+
+def overall(checks: t.Iterable[Check]) -> str:
+    """`fail` if a required check failed, else `unproven` if one is unproven or none was made, else `pass`."""
+    required = [check.verdict for check in checks if check.required]
+    if FAIL in required:
+        return FAIL
+    proved = [verdict for verdict in required if verdict in (PASS, WARN)]
+    if UNPROVEN in required or not proved:
+        return UNPROVEN
+    return PASS

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""May this login see everything, do the versions fit, do the clocks agree? Asked before anything is made."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ..._errors import PermissionMissing, VersionMismatch
+from .server import Server, Session
+
+CLOCK_TOLERANCE = 30.0  # seconds between host and database
+
+
+def full_sight(session: Session) -> str:
+    """Why this role sees every row and catalog: "superuser", "owner" or "pg_read_all_data with BYPASSRLS".
+
+    A role that does not would read zero rows without an error, so everything else raises PermissionMissing.
+    """
+    name, superuser, bypass, owner, reads_all, foreign = session.rows(
+        """SELECT r.rolname, r.rolsuper, r.rolbypassrls,
+                  pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'),
+                  pg_has_role('pg_read_all_data', 'USAGE'),
+                  (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT pg_has_role(c.relowner, 'USAGE'))
+             FROM pg_roles r WHERE r.rolname = current_user"""
+    )[0]
+    if superuser:
+        return "superuser"
+    if owner and not foreign:
+        return "owner"
+    missing = [grant for grant, held in (("GRANT pg_read_all_data", reads_all), ("ALTER ROLE … BYPASSRLS", bypass)) if not held]
+    if missing:
+        raise PermissionMissing(
+            f"role {name} does not see every row of database {session.database} (missing: {' and '.join(missing)}); "
+            f"run as superuser: GRANT pg_read_all_data TO {name}; ALTER ROLE {name} BYPASSRLS"
+        )
+    return "pg_read_all_data with BYPASSRLS"
+
+
+def versions_fit(server_version: int, client: tuple[int, ...], where: str) -> None:
+    """`pg_dump` refuses a server of a newer major; say it before it does."""
+    if server_version // 10000 > client[0]:
+        raise VersionMismatch(
+            f"PostgreSQL at {where} has major {server_version // 10000}, but pg_dump here has {client[0]}; install clients of major {server_version // 10000} or set pg_bin"
+        )
+
+
+def clock_offset(session: Session, now: t.Callable[[], datetime.datetime]) -> float:
+    """Seconds that the database is ahead of this host (negative: behind)."""
+    before = now()
+    theirs = session.value("SELECT extract(epoch FROM clock_timestamp())")
+    middle = before + (now() - before) / 2
+    return float(theirs) - middle.timestamp()
+
+
+def system_identifier(server: Server, database: str) -> str:
+    with Session(server, database) as session:
+        return str(session.value("SELECT system_identifier::text FROM pg_control_system()"))

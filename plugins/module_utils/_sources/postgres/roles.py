@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Roles: read into the structured inventory, and made again by our own statements.
+
+A globals file is never replayed: it carries password verifiers and would alter roles that exist. Roles are
+cluster-wide and outside any snapshot, so the reader compares before and after.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .server import Session
+from .tables import literal, quote
+
+# Attributes that a restore may set. Superuser, replication, createrole and bypassrls are recorded, never granted.
+ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
+RECORDED_ONLY = ("superuser", "replication", "createrole", "bypassrls")
+
+_REFERENCED = """
+    WITH RECURSIVE referenced(oid) AS (
+        SELECT refobjid FROM pg_catalog.pg_shdepend
+         WHERE refclassid = 'pg_catalog.pg_authid'::regclass
+           AND (dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                OR (classid = 'pg_catalog.pg_database'::regclass AND objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
+        UNION SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database()
+        UNION SELECT relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        UNION SELECT (aclexplode(datacl)).grantee FROM pg_catalog.pg_database WHERE datname = current_database()
+    ), closure(oid) AS (
+        SELECT oid FROM referenced
+        UNION SELECT CASE WHEN m.member = c.oid THEN m.roleid ELSE m.member END
+                FROM closure c JOIN pg_catalog.pg_auth_members m ON c.oid IN (m.member, m.roleid)
+    )
+    SELECT r.oid FROM closure JOIN pg_catalog.pg_roles r USING (oid) WHERE r.rolname !~ '^pg_'"""
+
+
+def read(session: Session) -> dict[str, t.Any]:
+    """`{"roles": {name: attributes}, "members": ["member of group", …]}` of the roles that this database refers to."""
+    rows = session.rows(
+        f"""SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit,
+                   to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                   (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
+              FROM pg_catalog.pg_roles r WHERE oid IN ({_REFERENCED}) ORDER BY 1"""
+    )
+    names = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit", "valid_until", "set")
+    members = session.rows(
+        f"""SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members
+             WHERE member IN ({_REFERENCED}) AND roleid IN ({_REFERENCED}) ORDER BY 1, 2"""
+    )
+    return {"roles": {row[0]: dict(zip(names, row[1:])) for row in rows}, "members": [list(pair) for pair in members]}
+
+
+def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The roles of two databases of one cluster together."""
+    pairs = {tuple(pair) for pair in first["members"] + second["members"]}
+    return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
+
+
+def create_missing(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+    """Make the roles that do not exist, without passwords; an existing role is never altered.
+
+    Returns one line for each difference between what exists and what was recorded.
+    """
+    existing = {row[0] for row in session.rows("SELECT rolname FROM pg_catalog.pg_roles")}
+    for name, attributes in recorded["roles"].items():
+        if name not in existing:
+            session.rows(_create(name, attributes))
+    for member, group in recorded["members"]:
+        if member not in existing:
+            session.rows(f"GRANT {quote(group)} TO {quote(member)}")
+    return differences(session, recorded)
+
+
+def _create(name: str, attributes: dict[str, t.Any]) -> str:
+    words = [word if attributes[key] else f"NO{word}" for key, word in ATTRIBUTES.items()]
+    words.append(f"CONNECTION LIMIT {int(attributes['connection_limit'])}")
+    if attributes["valid_until"]:
+        words.append(f"VALID UNTIL {literal(attributes['valid_until'])}")
+    statements = [f"CREATE ROLE {quote(name)} {' '.join(words)}"]
+    for setting in attributes["set"] or []:
+        parameter, _equals, value = setting.partition("=")
+        statements.append(f"ALTER ROLE {quote(name)} SET {quote(parameter)} TO {literal(value)}")
+    return "; ".join(statements)
+
+
+def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+    """One line per recorded role or membership that is not so in this cluster."""
+    names = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit")
+    rows = session.rows(
+        "SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit FROM pg_catalog.pg_roles"
+    )
+    actual = {row[0]: dict(zip(names, row[1:])) for row in rows}
+    pairs = {(row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")}
+    found = []
+    for name, attributes in recorded["roles"].items():
+        if name not in actual:
+            found.append(f"role {name} is missing")
+            continue
+        found.extend(
+            f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}" for key in names if actual[name][key] != attributes[key]
+        )
+    found.extend(f"role {member} is no member of {group}" for member, group in recorded["members"] if (member, group) not in pairs)
+    return found

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One exported snapshot for everything that is read, and one dump of a database at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._errors import Busy
+from .server import Server, Session
+
+# Two dumps of one database at once: the lock dies with its session, so a killed run never blocks the next.
+LOCK_KEY = 4848191003372101
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A database under an exported snapshot: what a worker process needs to read it."""
+
+    server: Server
+    database: str
+    snapshot: str
+
+    def join(self) -> Session:
+        """A session inside the snapshot; closing it ends its transaction."""
+        session = Session(self.server, self.database)
+        session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        session.rows("SET TRANSACTION SNAPSHOT %s", (self.snapshot,))
+        return session
+
+
+class Snapshot:
+    """Holds a repeatable-read transaction open; `place` is for those who read in it."""
+
+    def __init__(self, server: Server, database: str) -> None:
+        self._lock = Session(server, database)
+        try:
+            if not self._lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
+                raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
+            self.session = Session(server, database)
+        except BaseException:
+            self._lock.close()
+            raise
+        self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
+        self.facts = self._read_facts()
+
+    def _read_facts(self) -> dict[str, t.Any]:
+        names = ("time", "standby", "lsn", "system_identifier")
+        row = self.session.rows(
+            """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), pg_is_in_recovery(),
+                      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
+                      (SELECT system_identifier::text FROM pg_control_system())"""
+        )[0]
+        return dict(zip(names, row))
+
+    def close(self) -> None:
+        self.session.close()
+        self._lock.close()
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Tables, their rows as COPY text, and `copy-sha256-v1`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .server import Session
+
+SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """An ordinary table or a leaf of a partitioned one. Columns in attribute order; `parent` is `schema.name` or None."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    order_by: tuple[str, ...]
+    parent: str | None
+    size: int
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def column_list(self) -> str:
+        return ", ".join(quote(column) for column in self.columns)
+
+    def copy_heap_order(self) -> str:
+        """COPY in the order of the heap: the fastest way through a leaf."""
+        return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
+
+    def copy_ordered(self) -> str:
+        """COPY in the order that `copy-sha256-v1` asks for."""
+        return f"COPY (SELECT {self.column_list} FROM {self.sql} ORDER BY {', '.join(self.order_by)}) TO STDOUT"
+
+    def copy_in(self) -> str:
+        return f"COPY {self.sql} ({self.column_list}) FROM STDIN"
+
+
+def quote(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A quoted string, whatever standard_conforming_strings says."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
+
+
+def read_tables(session: Session) -> list[Table]:
+    """All tables that hold rows, sorted by name. `size` is bytes on disk. Locks none of them."""
+    rows = session.rows(
+        f"""
+        SELECT n.nspname, c.relname, pn.nspname || '.' || p.relname, pg_catalog.pg_relation_size(c.oid),
+               (SELECT array_agg(a.attname ORDER BY a.attnum)::text[] FROM pg_catalog.pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+               (SELECT array_agg(a.attname ORDER BY k.ord)::text[] FROM pg_catalog.pg_index i
+                  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+                 WHERE i.indrelid = c.oid AND i.indisprimary),
+               (SELECT array_agg(a.attname)::text[] FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND y.typcollation <> 0)
+          FROM pg_catalog.pg_class c
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid AND c.relispartition
+          LEFT JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+          LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {SYSTEM}
+         ORDER BY 1, 2"""
+    )
+    return [_table(*row) for row in rows]
+
+
+def _table(
+    schema: str, name: str, parent: str | None, size: int, columns: list[str] | None, key: list[str] | None, collated: list[str] | None
+) -> Table:
+    columns = columns or []
+    if key:
+        order = [f'{quote(column)} COLLATE "C"' if column in (collated or []) else quote(column) for column in key]
+    else:
+        order = [f'({quote(column)})::text COLLATE "C"' for column in columns]
+    return Table(schema, name, tuple(columns), tuple(order), parent, size)
+
+
+class LineHash:
+    """A sink for COPY lines: `copy-sha256-v1` is their SHA-256 and their number."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._lines: list[bytes] = []
+        self.rows = 0
+
+    def write(self, line: bytes) -> None:
+        self._lines.append(line)
+        self.rows += 1
+        if len(self._lines) >= 512:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._hash.update(b"".join(self._lines))
+        self._lines.clear()
+
+    def hexdigest(self) -> str:
+        self._flush()
+        return self._hash.hexdigest()
+
+
+def digest(session: Session, table: Table, also: t.Callable[[bytes], None] | None = None) -> dict[str, t.Any]:
+    """`{"rows": n, "digest": hex}` of one table; `also` sees every line as well."""
+    lines = LineHash()
+    session.copy_to(table.copy_ordered(), lines if also is None else _Both(lines.write, also))
+    return {"rows": lines.rows, "digest": lines.hexdigest()}
+
+
+class _Both:
+    def __init__(self, first: t.Callable[[bytes], None], second: t.Callable[[bytes], None]) -> None:
+        self._first = first
+        self._second = second
+
+    def write(self, line: bytes) -> None:
+        self._first(line)
+        self._second(line)

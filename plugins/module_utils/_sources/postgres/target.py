@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where a restore goes: whether it may, and how the database appears there only when it is whole."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import TargetRefused, VersionMismatch
+from .server import Server, Session
+from .tables import SYSTEM, literal, quote
+
+MAINTENANCE = "postgres"
+
+_OBJECTS = f"""
+    SELECT 'relation ' || n.nspname || '.' || x.relname FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace
+     WHERE {SYSTEM} AND x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'function ' || n.nspname || '.' || x.proname FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace
+     WHERE {SYSTEM} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'type ' || n.nspname || '.' || x.typname FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace
+     WHERE {SYSTEM} AND x.typtype IN ('d', 'e', 'r') AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+     ORDER BY 1"""
+
+
+def working_name(database: str, set_id: str) -> str:
+    """The name that a database bears until it is whole."""
+    return f"{database}_restoring_{set_id[-4:]}"
+
+
+def examine(server: Server, database: str) -> dict[str, t.Any]:
+    """`{"system_identifier", "version", "exists", "objects"}` of the place that `database` would be restored to."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        found = {
+            "system_identifier": str(session.value("SELECT system_identifier::text FROM pg_control_system()")),
+            "version": int(session.value("SELECT current_setting('server_version_num')")),
+            "exists": bool(session.value("SELECT 1 FROM pg_database WHERE datname = %s", (database,))),
+        }
+    objects: list[str] = []
+    if found["exists"]:
+        with Session(server, database, settings={}) as session:
+            objects = [row[0] for row in session.rows(_OBJECTS)]
+    return {**found, "objects": objects}
+
+
+def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
+    """Refuse a cluster that the journal knows and a database that is not empty, unless a confirmation names it."""
+    name = f"{database}@{found['system_identifier']}"
+    if name in confirmation:
+        return
+    if found["system_identifier"] in known:
+        raise TargetRefused(
+            f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); to restore into it all the same, set confirm to {name}"
+        )
+    if found["objects"]:
+        raise TargetRefused(
+            f"database {database} at {where} is not empty ({len(found['objects'])} objects, first: {found['objects'][0]}); to replace it, set confirm to {name}"
+        )
+
+
+def version_fits(database: str, recorded: int, found: int) -> None:
+    if found // 10000 < recorded // 10000:
+        raise VersionMismatch(
+            f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}; restore into {recorded // 10000} or newer"
+        )
+
+
+def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    """Make an empty database under its working name, with the recorded owner, encoding and, if the server has it, locale.
+
+    Returns warnings. A database of the same working name is a killed restore's and is dropped.
+    """
+    warnings = []
+    with Session(server, MAINTENANCE, settings={}) as session:
+        session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+        locale = recorded["collate"]
+        statement = f"CREATE DATABASE {quote(name)} OWNER {quote(recorded['owner'])} TEMPLATE template0 ENCODING {literal(recorded['encoding'])}"
+        if not _has_locale(session, locale):
+            warnings.append(f"the server has no locale {locale}; database {name} uses C.UTF-8, so text sorts differently")
+            locale = "C.UTF-8"
+        session.rows(f"{statement} LOCALE_PROVIDER libc LC_COLLATE {literal(locale)} LC_CTYPE {literal(locale)}")
+    return warnings
+
+
+def _has_locale(session: Session, locale: str) -> bool:
+    if locale in ("C", "POSIX"):
+        return True
+    short = locale.lower().replace("-", "")
+    names = [row[0].lower().replace("-", "") for row in session.rows("SELECT collcollate FROM pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL")]
+    default = str(session.value("SELECT datcollate FROM pg_database WHERE datname = 'template0'")).lower().replace("-", "")
+    return short in names or short == default
+
+
+def publish(server: Server, name: str, database: str, recorded: dict[str, t.Any]) -> None:
+    """Access list and settings as recorded, then the final name; what bore it before is dropped in the same breath."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        for statement in _settings(session, name, recorded):
+            session.rows(statement)
+        session.rows(f"DROP DATABASE IF EXISTS {quote(database)} WITH (FORCE)")
+        session.rows(f"ALTER DATABASE {quote(name)} RENAME TO {quote(database)}")
+
+
+def drop(server: Server, name: str) -> None:
+    with Session(server, MAINTENANCE, settings={}) as session:
+        session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+
+
+def _settings(session: Session, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    statements = []
+    for setting in recorded["set"] or []:
+        parameter, _equals, value = setting.partition("=")
+        statements.append(f"ALTER DATABASE {quote(name)} SET {quote(parameter)} TO {literal(value)}")
+    if recorded["connection_limit"] >= 0:
+        statements.append(f"ALTER DATABASE {quote(name)} CONNECTION LIMIT {int(recorded['connection_limit'])}")
+    if recorded["acl"] is None:
+        return statements
+    statements.append(f"REVOKE ALL ON DATABASE {quote(name)} FROM PUBLIC")
+    granted = session.rows(
+        """SELECT CASE WHEN grantee = 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable
+             FROM aclexplode(%s::aclitem[]) ORDER BY 1, 2""",
+        (recorded["acl"],),
+    )
+    for grantee, privilege, grantable in granted:
+        to = "PUBLIC" if grantee is None else quote(grantee)
+        statements.append(f"GRANT {privilege} ON DATABASE {quote(name)} TO {to}{' WITH GRANT OPTION' if grantable else ''}")
+    return statements

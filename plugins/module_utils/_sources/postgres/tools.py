@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""PostgreSQL's own dump and restore tools, as streams."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import typing as t
+
+from ..._errors import BackupError
+from ..._stream import pipes
+from ..._stream.process import Child
+from .server import Server
+from .snapshot import Place
+
+RESTRICT_KEY = "caracal"
+
+
+def start(argv: t.Sequence[str], server: Server, database: str, **streams: t.Any) -> Child:
+    """Start a libpq tool; its password, if any, is a memory file that only the child can read."""
+    env = server.environment(database)
+    passfile = server.passfile()
+    pass_fds = list(streams.pop("pass_fds", ()))
+    try:
+        if passfile is not None:
+            env["PGPASSFILE"] = f"/proc/self/fd/{passfile}"
+            pass_fds.append(passfile)
+        return Child(argv, env=env, pass_fds=pass_fds, **streams)
+    finally:
+        if passfile is not None:
+            os.close(passfile)
+
+
+def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink) -> int:
+    """Run a tool and copy its stdout into `sink`; bytes. Raises StageFailed unless the tool exits 0."""
+    child = start(argv, server, database, stdout=subprocess.PIPE)
+    try:
+        stdout = t.cast(t.BinaryIO, child.process.stdout)
+        pipes.enlarge(stdout.fileno())
+        with stdout:
+            size = pipes.copy(_Descriptor(stdout.fileno()), sink)
+    except BaseException:
+        child.kill()
+        raise
+    child.finish()
+    return size
+
+
+def stream_in(argv: t.Sequence[str], server: Server, database: str, source: pipes.Reader) -> None:
+    """Run a tool and feed `source` to its stdin. Raises StageFailed unless the tool exits 0."""
+    child = start(argv, server, database, stdin=subprocess.PIPE)
+    try:
+        stdin = t.cast(t.BinaryIO, child.process.stdin)
+        pipes.enlarge(stdin.fileno())
+        _feed(stdin.fileno(), source)
+        stdin.close()
+    except BackupError:
+        child.kill()
+        raise
+    child.finish()
+
+
+def _feed(fd: int, source: pipes.Reader) -> None:
+    try:
+        while chunk := source.read(pipes.CHUNK):
+            pipes.write_all(fd, chunk)
+    except BrokenPipeError:
+        # The tool has all that it needs, or died; its exit status says which. The rest must still be authentic.
+        while source.read(pipes.CHUNK):
+            continue
+
+
+def schema_digest(pg_dump: str, place: Place) -> str:
+    """SHA-256 of the plain schema dump without its "Dumped" lines: equal within one major for equal schemas."""
+    argv = [pg_dump, "--schema-only", f"--restrict-key={RESTRICT_KEY}", f"--snapshot={place.snapshot}", "--no-password"]
+    lines = _SchemaLines()
+    stream_out(argv, place.server, place.database, lines)
+    return lines.finish()
+
+
+class _SchemaLines:
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"-- Dumped "):
+                self._hash.update(line + b"\n")
+
+    def finish(self) -> str:
+        self._hash.update(self._rest)
+        return self._hash.hexdigest()
+
+
+class _Descriptor:
+    """Reads what is there: a buffered reader would wait until its buffer is full."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, size: int = pipes.CHUNK, /) -> bytes:
+        return os.read(self._fd, size)

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Pipes between threads, and copying from one end to another."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import typing as t
+
+CHUNK = 1 << 20
+F_SETPIPE_SZ = 1031
+
+
+class Reader(t.Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Sink(t.Protocol):
+    def write(self, data: bytes, /) -> t.Any: ...
+
+
+def large_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end) of 1 MiB, so that the stages at its ends seldom wait for each other."""
+    read_end, write_end = os.pipe()
+    enlarge(write_end)
+    return read_end, write_end
+
+
+def enlarge(fd: int) -> None:
+    """Make a pipe 1 MiB large where the system allows it; a small pipe is slower, not wrong."""
+    try:
+        fcntl.fcntl(fd, F_SETPIPE_SZ, CHUNK)
+    except OSError:
+        return
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def copy(source: Reader, sink: Sink) -> int:
+    """All of `source` into `sink`; the number of bytes."""
+    total = 0
+    while True:
+        chunk = source.read(CHUNK)
+        if not chunk:
+            return total
+        sink.write(chunk)
+        total += len(chunk)

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Child processes whose exit status nobody can overlook.
+
+This is the one place that starts a process (`module.run_command` holds all output in memory, which a dump
+must not). Commands are argument lists; there is no shell. Secrets go through `env` or files, never argv.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import tempfile
+import typing as t
+
+from .._errors import MissingDependency, StageFailed
+
+STDERR_LIMIT = 64 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who a child runs as, where we are root: numeric uid and gid, no supplementary groups."""
+
+    uid: int
+    gid: int
+
+
+class Child:
+    """A running process: wait for it with `finish`, end it with `kill`; its stderr is kept, bounded.
+
+    `stdin` and `stdout` are file descriptors, or None for the null device; `subprocess.PIPE` makes a pipe.
+    """
+
+    def __init__(
+        self,
+        argv: t.Sequence[str],
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        env: t.Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        pass_fds: t.Sequence[int] = (),
+        identity: Identity | None = None,
+    ) -> None:
+        self.name = os.path.basename(argv[0])
+        self._stderr = tempfile.TemporaryFile()
+        who: dict[str, t.Any] = {}
+        if identity is not None:
+            who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
+        try:
+            self.process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.DEVNULL if stdout is None else stdout,
+                stderr=self._stderr,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                pass_fds=tuple(pass_fds),
+                **who,
+            )
+        except OSError as exc:
+            self._stderr.close()
+            raise MissingDependency(f"{argv[0]} cannot be run: {exc.strerror}; install it or name its folder") from exc
+
+    def stderr(self) -> str:
+        """The last part of what the child said on stderr, at most 64 KiB."""
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - STDERR_LIMIT))
+        return self._stderr.read().decode("utf-8", "replace").strip()
+
+    def finish(self, timeout: float | None = None) -> str:
+        """Wait; return stderr. Raises StageFailed when the exit status is not 0 or `timeout` (seconds) ran out."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired as exc:
+            self.kill()
+            raise StageFailed(f"{self.name} did not end within {timeout:.0f} s and was stopped") from exc
+        said = self.stderr()
+        self._stderr.close()
+        if code != 0:
+            raise StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=said[-2000:])
+        return said
+
+    def kill(self) -> None:
+        """End the child now; harmless when it has ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def status_text(code: int) -> str:
+    return f"exit status {code}" if code >= 0 else f"signal {-code}"
+
+
+def last_line(text: str) -> str:
+    """The line that a person wants to see: the last that is not empty."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def run(
+    argv: t.Sequence[str],
+    *,
+    data: bytes | None = None,
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    timeout: float | None = None,
+    identity: Identity | None = None,
+) -> bytes:
+    """Run a command that says little: `data` to its stdin, its stdout back. Raises StageFailed unless it exits 0."""
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink:
+        if data:
+            source.write(data)
+            source.seek(0)
+        child = Child(argv, stdin=source.fileno(), stdout=sink.fileno(), env=env, cwd=cwd, identity=identity)
+        child.finish(timeout)
+        sink.seek(0)
+        return sink.read()

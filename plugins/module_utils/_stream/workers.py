@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Several processes side by side: hashing many short rows keeps Python's lock, so threads would wait in line.
+
+Each task gets a process of its own, which dies with its parent. Start no thread before `run_all`: a fork copies
+only the thread that forks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import multiprocessing.connection
+import signal
+import traceback
+import typing as t
+
+from .._errors import BackupError, StageFailed
+
+PR_SET_PDEATHSIG = 1
+
+Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
+
+
+def run_all(tasks: t.Sequence[Task], jobs: int) -> list[t.Any]:
+    """Results in the order of the tasks; the first error ends the rest and is raised."""
+    context = multiprocessing.get_context("fork")
+    results: list[t.Any] = [None] * len(tasks)
+    waiting = list(enumerate(tasks))[::-1]
+    running: dict[t.Any, tuple[int, t.Any]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                index, task = waiting.pop()
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(sender, *task), daemon=True)
+                process.start()
+                sender.close()
+                running[receiver] = (index, process)
+            for receiver in multiprocessing.connection.wait(list(running)):
+                index, process = running.pop(receiver)
+                results[index] = _result(receiver, process)
+        return results
+    finally:
+        for _index, process in running.values():
+            process.kill()
+            process.join()
+
+
+def _result(receiver: t.Any, process: t.Any) -> t.Any:
+    try:
+        ok, value = receiver.recv()
+    except EOFError:
+        process.join()
+        raise StageFailed(f"a worker process ended without a result (exit code {process.exitcode}); look for the OOM killer in the system log") from None
+    finally:
+        receiver.close()
+    process.join()
+    if ok:
+        return value
+    raise value
+
+
+def _work(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        sender.send((True, function(*arguments)))
+    except BackupError as exc:
+        sender.send((False, exc))
+    except Exception as exc:
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        sender.send((False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {exc} ({where.name}, line {where.lineno})")))
