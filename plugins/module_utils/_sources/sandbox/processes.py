@@ -1,0 +1,156 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The processes and shared memory of a sandbox, found without trusting anything that its server could have written."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import signal
+import time
+import typing as t
+
+from ..._errors import Busy
+from .info import Layout
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+SHARED_MEMORY = "/proc/sysvipc/shm"
+KILL_SECONDS = 15.0
+IPC_RMID = 0
+# What we start, and whose command line names the data directory.
+LAUNCHED = ("bwrap", "initdb")
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """`start_time` is in clock ticks since boot; with it a pid means one process. `uid` is the real one."""
+
+    pid: int
+    start_time: int
+    uid: int
+    has_terminal: bool
+    argv: tuple[str, ...]
+
+    @property
+    def program(self) -> str:
+        return os.path.basename(self.argv[0])
+
+
+def boot_id() -> str:
+    with open(BOOT_ID, encoding="ascii") as text:
+        return text.read().strip()
+
+
+def look(pid: int) -> Process | None:
+    """A living process, or None when it is gone or only waits for its parent to notice."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat_file:
+            fields = stat_file.read().rpartition(b")")[2].split()
+        with open(f"/proc/{pid}/status", "rb") as status:
+            # The owner of /proc/PID would be root for a process that has made itself undumpable.
+            uid = next(int(line.split()[1]) for line in status if line.startswith(b"Uid:"))
+        with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+            argv = cmdline.read().decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+    except (OSError, StopIteration):
+        return None
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return Process(pid, int(fields[19]), uid, fields[4] != b"0", tuple(argv))
+
+
+def everyone() -> t.Iterator[Process]:
+    """All living processes but ourselves."""
+    for name in os.listdir("/proc"):
+        process = look(int(name)) if name.isdigit() and int(name) != os.getpid() else None
+        if process is not None:
+            yield process
+
+
+def of_sandbox(layout: Layout, own_uid: int | None) -> list[Process]:
+    """Every process of the sandbox: those that work in its data directory, those that we started, all of its own uid."""
+    try:
+        data = os.stat(layout.data)
+    except OSError:
+        data = None
+    return [
+        process
+        for process in everyone()
+        if process.uid == own_uid
+        or (process.program in LAUNCHED and layout.data in process.argv)
+        or (data is not None and _works_in(process, data))
+    ]
+
+
+def _works_in(process: Process, folder: os.stat_result) -> bool:
+    """PostgreSQL works in its data directory, and so does what it starts; a person's shell there has a terminal and is spared."""
+    if process.has_terminal and process.program != "postgres":
+        return False
+    try:
+        return os.path.samestat(os.stat(f"/proc/{process.pid}/cwd"), folder)
+    except OSError:
+        return False
+
+
+def postmaster(layout: Layout, own_uid: int | None) -> Process | None:
+    """The server's first process: the one whose command line names the data directory."""
+    return next((process for process in of_sandbox(layout, own_uid) if process.argv[1:3] == ("-D", layout.data)), None)
+
+
+def kill_all(layout: Layout, own_uid: int | None) -> None:
+    """SIGKILL, again and again until nothing is left, since backends may start others. Raises Busy when that never ends."""
+    deadline = time.monotonic() + KILL_SECONDS
+    while True:
+        left = of_sandbox(layout, own_uid)
+        if not left:
+            return
+        for process in left:
+            try:
+                os.kill(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            except PermissionError as exc:
+                raise Busy(
+                    f"process {process.pid} of {layout.root} belongs to uid {process.uid}; remove the sandbox as that user or root"
+                ) from exc
+        if time.monotonic() > deadline:
+            raise Busy(f"process {left[0].pid} of {layout.root} does not die; look for a hanging disk, then remove the sandbox again")
+        time.sleep(0.02)
+
+
+def raise_oom_score(layout: Layout, own_uid: int | None, score: int) -> bool:
+    """Offer the sandbox to the kernel before anything else when memory runs out; later processes inherit it."""
+    done = True
+    for process in of_sandbox(layout, own_uid):
+        try:
+            with open(f"/proc/{process.pid}/oom_score_adj", "w", encoding="ascii") as score_file:
+                score_file.write(str(score))
+        except OSError:
+            done = done and look(process.pid) is None
+    return done
+
+
+def remove_shared_memory(layout: Layout, server_uid: int) -> None:
+    """Remove the System V segment that a killed server leaves; `postmaster.pid` names it, its owner must be the server."""
+    try:
+        with open(os.path.join(layout.data, "postmaster.pid"), encoding="ascii", errors="replace") as lines:
+            named = lines.read().splitlines()[6].split()
+    except (OSError, IndexError):
+        return
+    if len(named) == 2 and named in _segments_of(server_uid):
+        ctypes.CDLL(None).shmctl(int(named[1]), IPC_RMID, None)
+
+
+def _segments_of(uid: int) -> list[list[str]]:
+    """[key, id] of the segments that `uid` owns and nobody uses."""
+    try:
+        with open(SHARED_MEMORY, encoding="ascii") as lines:
+            rows = [line.split() for line in lines.readlines()[1:]]
+    except OSError:
+        return []
+    return [row[:2] for row in rows if int(row[7]) == uid and int(row[6]) == 0]

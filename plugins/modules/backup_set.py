@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_set
+short_description: Open, commit or abort a backup set
+version_added: 0.1.0
+description:
+  - A backup set is everything of one point in time. It is opened, the modules that make artifacts add theirs, and it is committed.
+  - A set exists when an entry of the repository's journal names its manifest, and not before. A killed run leaves only sealed objects
+    under its own set id, in nobody's way.
+  - The commit writes C(RECOVERY.md), the signature, the manifest, the signature of the journal entry, and the entry, in this order.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - Shows the set and its artifacts.
+  idempotent:
+    support: partial
+    details:
+      - O(state=open) makes a new set each time unless O(set_id) names one that is open.
+      - O(state=committed) and O(state=aborted) change nothing the second time.
+options:
+  state:
+    description:
+      - V(open) makes a new set id and a place for its artifacts.
+      - V(committed) signs what has been added and enters it into the journal. Without any artifact this is refused.
+      - V(aborted) removes the parts of a set that was not committed. A committed set is never touched.
+    type: str
+    choices: [open, committed, aborted]
+    required: true
+  set_id:
+    description:
+      - The set. Required for V(committed) and V(aborted).
+      - With V(open), an id that an earlier V(open) returned or predicted.
+    type: str
+  create_repository:
+    description:
+      - With V(open), make the repository when O(repository) holds none. Signed with O(signing_key).
+      - Refused when O(high_water_mark) remembers a repository for O(deployment), since then the old one has vanished.
+    type: bool
+    default: false
+  left_out:
+    description:
+      - With V(committed), assets that are not in the set, each with the reason; recorded in the manifest.
+    type: dict
+    default: {}
+notes:
+  - The signing key must belong to C(backup@<deployment>) in O(allowed_signers).
+seealso:
+  - module: caracal_ops.backup.pg_encrypted_dump
+  - module: caracal_ops.backup.backup_set_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Open a set
+  caracal_ops.backup.backup_set:
+    state: open
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /etc/caracal-ops/backup_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+  register: opened
+
+- name: Commit it
+  caracal_ops.backup.backup_set:
+    state: committed
+    set_id: "{{ opened.set_id }}"
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /etc/caracal-ops/backup_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    left_out:
+      redis: not configured
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry. Keep it elsewhere; it makes a rollback visible.
+  returned: always, except in check mode on a repository that does not exist
+  type: str
+  sample: 42-9f86d081884c7d65
+artifacts:
+  description: Number of artifacts and objects in the set.
+  returned: O(state=committed)
+  type: int
+  sample: 21
+bytes:
+  description: Their sealed size in bytes.
+  returned: O(state=committed)
+  type: int
+  sample: 412345678
+"""
+
+from ..module_utils._argspec import ArgumentSpec, repository, signing
+from ..module_utils._module import backup_set
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "state": {"type": "str", "required": True, "choices": ["open", "committed", "aborted"]},
+            "set_id": {"type": "str"},
+            "create_repository": {"type": "bool", "default": False},
+            "left_out": {"type": "dict", "default": {}},
+        },
+        required_if=[("state", "committed", ("set_id", "signing_key")), ("state", "aborted", ("set_id",)), ("state", "open", ("signing_key",))],
+    )
+    return repository().merge(signing(), own)
+
+
+def main() -> None:
+    run(argument_spec(), backup_set.run)
+
+
+if __name__ == "__main__":
+    main()

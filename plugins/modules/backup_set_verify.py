@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_set_verify
+short_description: Verify the journal, the signature and every stored byte of a backup set
+version_added: 0.1.0
+description:
+  - Verifies the whole journal of the repository, the signature of the set's manifest, C(RECOVERY.md), and size and SHA-256 of each artifact.
+  - Needs no identity, so it runs on the host that makes backups. That the set opens and restores is for a drill to prove.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._repository
+options:
+  set_id:
+    description:
+      - The set, or V(latest) for the newest one that the journal names.
+    type: str
+    default: latest
+  max_age:
+    description:
+      - Refuse a V(latest) older than this many hours.
+    type: int
+  require_valid:
+    description:
+      - Fail unless the verdict is V(pass).
+    type: bool
+    default: true
+notes:
+  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+seealso:
+  - module: caracal_ops.backup.backup_set
+"""
+
+EXAMPLES = r"""
+---
+- name: Read back what was stored
+  caracal_ops.backup.backup_set_verify:
+    set_id: "{{ opened.set_id }}"
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set that was verified.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+verdict:
+  description: V(pass), V(fail) or V(unproven).
+  returned: always
+  type: str
+  sample: pass
+checks:
+  description: Each check with its verdict.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Stable name of the check.
+      type: str
+      sample: set.objects
+    verdict:
+      description: V(pass), V(fail), V(warn), V(unproven) or V(not_applicable).
+      type: str
+      sample: pass
+    message:
+      description: What was found.
+      type: str
+      sample: 21 objects, 412345678 bytes, every SHA-256 as signed
+    required:
+      description: Whether the verdict depends on it.
+      type: bool
+      sample: true
+    details:
+      description: More, where there is more.
+      type: dict
+      sample: {}
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: always
+  type: str
+  sample: 42-9f86d081884c7d65
+set_facts:
+  description: What the manifest says about the set.
+  returned: always
+  type: dict
+  sample: {"release": "v1.0.0", "snapshot_time": "2026-11-25T02:00:01.000000Z", "bytes": 412345678}
+"""
+
+from ..module_utils._argspec import ArgumentSpec, repository
+from ..module_utils._module import backup_set_verify
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "set_id": {"type": "str", "default": "latest"},
+            "max_age": {"type": "int"},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+    return repository().merge(own)
+
+
+def main() -> None:
+    run(argument_spec(), backup_set_verify.run)
+
+
+if __name__ == "__main__":
+    main()

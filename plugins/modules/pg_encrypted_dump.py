@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_encrypted_dump
+short_description: Stream PostgreSQL databases of Caracal into an open backup set, sealed and with an inventory
+version_added: 0.1.0
+description:
+  - Each database is read under one exported snapshot, which gives the dump, the inventory and the audit blocks.
+  - C(pg_dump) and one COPY stream per audit partition go through zstd and age into the repository. Nothing is written in the clear,
+    and this host holds no key that opens the result.
+  - The inventory has rows and digest of every table, sequences, roles, grants, owners, functions, extensions and the schema,
+    so that a restored copy can be compared with the source exactly.
+  - A partition whose rows are the same as in an earlier set is not stored again.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+  - caracal_ops.backup._recipients
+  - caracal_ops.backup._postgres
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Connects, checks rights, versions, keys, clocks, lock and room, and reads nothing else.
+  diff_mode:
+    support: full
+    details:
+      - Shows the databases and the artifacts that are or would be made.
+  idempotent:
+    support: partial
+    details:
+      - A set that has this part already is left as it is; a new set gets a new dump.
+options:
+  set_id:
+    description:
+      - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
+    type: str
+    required: true
+  databases:
+    description:
+      - Databases in the order in which they are dumped. The first is Caracal's own; what later ones refer to must exist by then.
+    type: list
+    elements: str
+    default: [caracal, caracal_auth]
+  jobs:
+    description:
+      - How many streams run side by side.
+    type: int
+    default: 2
+notes:
+  - O(signing_key) is only compared with the recipients here; the commit signs.
+requirements:
+  - psycopg2 >= 2.9
+  - pyrage >= 1.3
+  - zstandard >= 0.22
+  - C(pg_dump) of at least the server's major version, 17.6 or later
+seealso:
+  - module: caracal_ops.backup.pg_encrypted_restore
+  - module: caracal_ops.backup.state_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Dump both databases into the open set
+  caracal_ops.backup.pg_encrypted_dump:
+    set_id: "{{ opened.set_id }}"
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /etc/caracal-ops/backup_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    recipients_files:
+      - /etc/caracal-ops/database.recipients
+    login_host: db.internal
+    login_user: backup
+    login_password_file: /etc/caracal-ops/db_password
+    ssl_mode: verify-full
+    ca_cert: /etc/caracal-ops/db_ca.pem
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+databases:
+  description: For each database, what the snapshot was and what it took.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    database:
+      description: Its name.
+      type: str
+      sample: caracal
+    release:
+      description: Release of Caracal, or null when unknown or not Caracal's own database.
+      type: str
+      sample: v1.0.0
+    sight:
+      description: Why the login sees every row.
+      type: str
+      sample: superuser
+    clock_offset:
+      description: Seconds that the database's clock is ahead of this host's.
+      type: float
+      sample: 0.002
+    snapshot_time:
+      description: When the snapshot was taken, by the database's clock.
+      type: str
+      sample: "2026-11-25T02:00:01.000000Z"
+    seconds:
+      description: How long reading took. Zero in check mode.
+      type: float
+      sample: 12.4
+artifacts:
+  description: Name, path, size in bytes and SHA-256 of each sealed artifact, and whether an earlier set's object serves.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"path": "sets/20261125T020000Z-k3f9/postgres/caracal.dump.zst.age", "size": 123456, "sha256": "9f86d08...", "shared": false}]
+checks:
+  description: What was compared with the journal on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as in set 20261124T020000Z-8hq2", "required": true, "details": {}}]
+bytes:
+  description: Sealed bytes that were written.
+  returned: always
+  type: int
+  sample: 412345678
+seconds:
+  description: Duration in seconds.
+  returned: always
+  type: float
+  sample: 14.2
+"""
+
+from ..module_utils._argspec import ArgumentSpec, postgres, recipients, repository, signing
+from ..module_utils._module import pg_encrypted_dump
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "set_id": {"type": "str", "required": True},
+            "databases": {"type": "list", "elements": "str", "default": ["caracal", "caracal_auth"]},
+            "jobs": {"type": "int", "default": 2},
+        }
+    )
+    return repository().merge(signing(), recipients(), postgres(), own)
+
+
+def main() -> None:
+    run(argument_spec(), pg_encrypted_dump.run)
+
+
+if __name__ == "__main__":
+    main()

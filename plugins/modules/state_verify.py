@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: state_verify
+short_description: Compare restored databases with the signed inventory of a backup set
+version_added: 0.1.0
+description:
+  - Reads the copy the way the backup read the source, and compares rows and digest of every table, audit blocks, schema, grants, owners,
+    functions, roles, sequences, extensions and settings, exactly.
+  - Run it before any service starts on the copy, since services change a restored database within seconds.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._postgres
+options:
+  set_id:
+    description:
+      - The set, or V(latest) for the newest one that the journal names.
+    type: str
+    default: latest
+  sandbox:
+    description:
+      - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where the copy is.
+    type: path
+  jobs:
+    description:
+      - How many tables are read side by side.
+    type: int
+    default: 2
+  require_valid:
+    description:
+      - Fail unless the verdict is V(pass).
+    type: bool
+    default: true
+notes:
+  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+seealso:
+  - module: caracal_ops.backup.pg_encrypted_restore
+"""
+
+EXAMPLES = r"""
+---
+- name: Is the copy equal to the source at the moment of the snapshot?
+  caracal_ops.backup.state_verify:
+    sandbox: /var/tmp/drill
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    identity_files:
+      - /etc/caracal-ops/drill.identity
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+verdict:
+  description: V(pass), V(fail) or V(unproven).
+  returned: always
+  type: str
+  sample: pass
+checks:
+  description: Each check with its verdict, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"id": "inventory.caracal.tables", "verdict": "pass", "message": "38 table(s) equal", "required": true, "details": {}}]
+seconds:
+  description: Duration in seconds.
+  returned: always
+  type: float
+  sample: 8.1
+"""
+
+from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository
+from ..module_utils._module import state_verify
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "set_id": {"type": "str", "default": "latest"},
+            "sandbox": {"type": "path"},
+            "jobs": {"type": "int", "default": 2},
+            "require_valid": {"type": "bool", "default": True},
+        },
+        mutually_exclusive=[("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
+    )
+    return repository().merge(identities(), postgres(), own)
+
+
+def main() -> None:
+    run(argument_spec(), state_verify.run)
+
+
+if __name__ == "__main__":
+    main()

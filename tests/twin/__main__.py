@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python -m twin create`: make a twin in a running cluster and say so in one line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import typing as t
+
+import psycopg2
+
+from . import keys, load
+from .spec import Spec
+
+
+def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
+    default = Spec()
+    parser = argparse.ArgumentParser(prog="twin", description="A stand-in for the databases of a Caracal deployment.")
+    create = parser.add_subparsers(dest="command", required=True).add_parser("create", help="make both databases; refuses if one exists")
+    create.add_argument("--host", required=True, help="socket directory or host name")
+    create.add_argument("--port", type=int, default=5432)
+    create.add_argument("--user", default="caracal", help="the superuser that owns the product's database")
+    create.add_argument("--events", type=int, default=default.events, help="audit events (%(default)s)")
+    create.add_argument("--zones", type=int, default=default.zones, help="zones (%(default)s)")
+    create.add_argument("--months", type=int, default=default.months, help="months with audit events (%(default)s)")
+    create.add_argument("--seed", default=str(default.seed), help="a number or a word; decides every id and key (%(default)s)")
+    create.add_argument("--keys-out", metavar="FILE", help="write the keys of this seed as JSON, mode 0600")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    target = {"host": options.host, "port": options.port, "user": options.user, "password": os.environ.get("PGPASSWORD")}
+    try:
+        spec = Spec(events=options.events, zones=options.zones, seed=options.seed, months=options.months)
+        if options.keys_out:
+            _write_keys(options.keys_out, spec.seed)
+        made = load.create(target, spec)
+    except (load.TwinError, ValueError, OSError, psycopg2.Error) as error:
+        print(f"twin: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    size = f"{made.database_bytes / 1e6:.0f} MB"
+    print(f"twin: {made.tables} tables, {made.zones} zones, {made.events} audit events, {made.rows} rows, {size}, {made.seconds:.1f} s")
+    return 0
+
+
+def _write_keys(path: str, seed: int | str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(keys.for_seed(seed).as_files(), file, indent=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a twin in a running PostgreSQL cluster: roles, databases, schema, rows."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+import typing as t
+
+import psycopg2
+
+from . import audit, copytext, keys, schema
+from .facts import Database, Release
+from .releases.known import RELEASES
+from .spec import Spec, Summary
+from .state import access, admin, agents, approvals, auth, catalog, operator, outboxes, policies
+from .state.world import Row, World
+
+# The load can be made again, so nothing waits for the disk; indexes are built in memory where they fit.
+SETTINGS = "-c TimeZone=UTC -c synchronous_commit=off -c maintenance_work_mem=256MB -c client_min_messages=warning"
+Target = t.Mapping[str, t.Any]
+
+
+class TwinError(Exception):
+    """The cluster cannot take a twin; the message says why."""
+
+
+def create(target: Target, spec: Spec) -> Summary:
+    """Make both databases of `spec` in the cluster at `target` (host, port, user, password); TwinError if one exists.
+
+    A failure on the way drops the databases again.
+    """
+    started = time.monotonic()
+    release = RELEASES[spec.release]
+    secrets = keys.for_seed(spec.seed)
+    world = build(spec, secrets, release)
+    stream = audit.AuditStream(spec, secrets, world.zones)
+    with contextlib.closing(open_database(target, "postgres")) as admin_connection, admin_connection.cursor() as cursor:
+        _refuse(cursor, release)
+        for statement in schema.roles(release, _verifiers(secrets, spec.seed)):
+            cursor.execute(statement)
+        try:
+            for database in release.databases:
+                cursor.execute(schema.create_database(database))
+                with contextlib.closing(open_database(target, database.name)) as connection:
+                    _fill(connection, database, world, stream)
+        except BaseException:
+            for database in release.databases:
+                cursor.execute(f"DROP DATABASE IF EXISTS {schema.quote(database.name)} WITH (FORCE)")
+            raise
+        cursor.execute("SELECT sum(pg_database_size(datname)) FROM pg_database WHERE datname = ANY(%s)", [_names(release)])
+        size = int(cursor.fetchone()[0])
+    rows = sum(len(found) for made in (world.rows, world.auth_rows) for found in made.values()) + spec.events
+    tables = sum(len(database.tables) for database in release.databases)
+    return Summary(spec.zones, spec.events, tables, rows, time.monotonic() - started, size)
+
+
+def build(spec: Spec, secrets: keys.Keys, release: Release) -> World:
+    """All rows that do not depend on the audit events."""
+    world = World(spec, secrets)
+    auth.build(world)
+    for part in (catalog, access, policies, agents, approvals, operator):
+        part.build(world)
+    admin.build(world, release.migrations)
+    return world
+
+
+def open_database(target: Target, name: str) -> t.Any:
+    """An autocommit connection with the settings for a load."""
+    given = {key: target[key] for key in ("host", "port", "user", "password") if target.get(key) is not None}
+    connection = psycopg2.connect(dbname=name, options=SETTINGS, **given)
+    connection.autocommit = True
+    return connection
+
+
+def _names(release: Release) -> list[str]:
+    return [database.name for database in release.databases]
+
+
+def _refuse(cursor: t.Any, release: Release) -> None:
+    cursor.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user")
+    user, superuser = cursor.fetchone()
+    if user != release.databases[0].owner or not superuser:
+        raise TwinError(f"a twin is made by the superuser {release.databases[0].owner}, not by {user}")
+    cursor.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [_names(release)])
+    if found := [name for (name,) in cursor.fetchall()]:
+        raise TwinError(f"the cluster has a database {found[0]} already; drop it or take another cluster")
+
+
+def _verifiers(secrets: keys.Keys, seed: int | str) -> dict[str, str]:
+    return {
+        role: keys.scram_verifier(password, hashlib.sha256(f"salt {seed} {role}".encode()).digest()[:16])
+        for role, password in secrets.role_passwords.items()
+    }
+
+
+def _fill(connection: t.Any, database: Database, world: World, stream: audit.AuditStream) -> None:
+    product = database.name == "caracal"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {schema.quote(database.owner)}")
+        for statement in schema.before_data(database, world.spec.partitions if product else ()):
+            cursor.execute(statement)
+        if product:
+            for month, lines in stream.months():
+                leaf = month.strftime("audit_events_y%Ym%m")
+                copy(cursor, leaf, audit.COLUMNS, lines)
+            outboxes.build(world, stream)
+        for table, rows in (world.rows if product else world.auth_rows).items():
+            _copy_rows(cursor, table, rows)
+        for statement in schema.after_data(database):
+            cursor.execute(statement)
+        for name, sequence in database.sequences.items():
+            table = sequence.owned_by.partition(".")[0]
+            cursor.execute("SELECT setval(%s, %s)", [name, len(world.rows[table])])
+        for statement in schema.statistics(database):
+            cursor.execute(statement)
+
+
+def copy(cursor: t.Any, table: str, columns: t.Sequence[str], lines: t.Iterator[str]) -> None:
+    """COPY lines of text format into a table, streaming."""
+    names = ", ".join(map(schema.quote, columns))
+    cursor.copy_expert(f"COPY public.{schema.quote(table)} ({names}) FROM STDIN", copytext.ByteStream(lines), 1 << 20)
+
+
+def _copy_rows(cursor: t.Any, table: str, rows: t.Sequence[Row]) -> None:
+    copy(cursor, table, list(rows[0]), (copytext.line(row.values()) for row in rows))

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import client_binaries, postgres_installs, server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres_installs import Candidate
+
+Place = t.Callable[..., Candidate]
+
+
+@pytest.fixture
+def place(tmp_path: pathlib.Path) -> Place:
+    """Makes a folder that looks like an install of one release."""
+
+    def make(name: str, version: str, *, tools: t.Sequence[str] = ("initdb", "postgres"), extension: bool = True) -> Candidate:
+        root = tmp_path / name
+        for part in ("bin", "lib", "share/extension"):
+            (root / part).mkdir(parents=True)
+        for tool in tools:
+            (root / "bin" / tool).write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) {version}'\n")
+            (root / "bin" / tool).chmod(0o755)
+        (root / "lib" / "plpgsql.so").touch()
+        (root / "share" / "postgres.bki").touch()
+        if extension:
+            (root / "share" / "extension" / "pgcrypto.control").touch()
+        return Candidate(str(root / "bin"), "test")
+
+    return make
+
+
+def test_takes_the_lowest_major_that_suffices_and_its_newest_minor(place: Place) -> None:
+    places = [place("a", "18.1"), place("b", "17.2"), place("c", "17.10 (Debian 17.10-1)"), place("d", "15.3")]
+    found = server_binaries.find(None, minimum_major=17, places=places)
+    assert (found.version, found.bindir) == ((17, 10), places[2].bindir)
+    assert server_binaries.find(None, minimum_major=18, places=places).version == (18, 1)
+
+
+def test_a_beta_counts_as_minor_0(place: Place) -> None:
+    assert server_binaries.find(None, minimum_major=17, places=[place("a", "19beta1")]).version == (19, 0)
+
+
+def test_the_error_lists_what_was_found_and_why_it_was_refused(place: Place) -> None:
+    places = [
+        place("old", "15.3"),
+        place("half", "17.1", tools=("postgres",)),
+        place("plain", "17.1", extension=False),
+        place("other", "nonsense"),
+    ]
+    os.unlink(os.path.join(os.path.dirname(place("bare", "17.1").bindir), "lib", "plpgsql.so"))
+    places.append(Candidate(os.path.join(os.path.dirname(os.path.dirname(places[0].bindir)), "bare", "bin"), "test"))
+    with pytest.raises(MissingDependency) as caught:
+        server_binaries.find(None, minimum_major=17, places=places)
+    message = caught.value.msg
+    for part in (
+        "15.3 is older than 17",
+        "initdb missing",
+        "without the extension pgcrypto",
+        "prints no PostgreSQL version",
+        "without its library",
+    ):
+        assert part in message
+    assert "\n" not in message and "pg_bin" in message
+
+
+def test_nothing_at_all_is_said_in_words() -> None:
+    with pytest.raises(MissingDependency, match="found: no folder with PostgreSQL's programs"):
+        server_binaries.find(None, minimum_major=17, places=[])
+
+
+def test_a_named_folder_is_the_only_one(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(MissingDependency, match=f"{tmp_path} .*initdb and postgres missing"):
+        server_binaries.find(str(tmp_path), minimum_major=17)
+
+
+def test_the_usual_places_hold_a_real_server_with_pgcrypto() -> None:
+    found = server_binaries.find(None, minimum_major=17)
+    assert found.version[0] >= 17
+    assert os.path.exists(os.path.join(found.sharedir, "extension", "pgcrypto.control"))
+    assert os.path.exists(os.path.join(found.libdir, "pgcrypto.so"))
+
+
+def test_path_and_pg_config_name_folders(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    direct, told = place("direct", "30.1"), place("told", "31.1")
+    script = tmp_path / "pg_config"
+    script.write_text(f"#!/bin/sh\necho {told.bindir}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{direct.bindir}:/usr/bin:/bin")
+    assert {direct.bindir, told.bindir} <= {candidate.bindir for candidate in postgres_installs.candidates(None)}
+    assert server_binaries.find(None, minimum_major=31).bindir == told.bindir
+
+
+def test_client_tools_come_from_one_release(place: Place) -> None:
+    tools = ("pg_dump", "pg_restore")
+    places = [place("a", "18.1", tools=tools), place("b", "17.4", tools=tools), place("c", "17.6", tools=("pg_dump",))]
+    found = client_binaries.find(None, minimum_major=17, tools=tools, places=places)
+    assert found.version == (17, 4) and found.version_text == "17.4"
+    assert found.paths == {tool: os.path.join(places[1].bindir, tool) for tool in tools}
+    with pytest.raises(MissingDependency, match="pg_restore missing"):
+        client_binaries.find(None, minimum_major=17, tools=tools, places=places[2:])
