@@ -15,9 +15,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import audit_blocks, inventory, releases
+from .._caracal import audit_blocks, block_history, inventory, releases
 from .._caracal.audit_blocks import Block, Chain
 from .._crypto.sealing import Sealed
+from .._report.check import Check
 from .._sources.postgres import catalog, dump, tables, tools
 from .._sources.postgres.server import Session
 from .._sources.postgres.snapshot import Place
@@ -91,12 +92,31 @@ def _complete(session: Session, chain: Chain, table: Table, collector: audit_blo
     """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
     blocks = collector.finish()
     for zone, number in sorted(collector.deferred):
-        low = int(number) * audit_blocks.BLOCK_ROWS + 1
-        where = f"{_zone_is(zone)} AND chain_seq BETWEEN {low} AND {low + audit_blocks.BLOCK_ROWS - 1}"
-        again = audit_blocks.Collector(chain, table.name, table.columns, only={(zone, number)})
-        session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", again)
-        blocks.extend(again.finish())
+        blocks.extend(_one_block(session, chain, table, (zone, number), (int(number) + 1) * audit_blocks.BLOCK_ROWS))
     return blocks
+
+
+def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, bytes], head: int) -> list[Block]:
+    """One block by the chain's index, only rows up to sequence number `head`; no rows, no block."""
+    zone, number = key
+    where = f"{_zone_is(zone)} AND chain_seq BETWEEN {int(number) * audit_blocks.BLOCK_ROWS + 1} AND {head}"
+    collector = audit_blocks.Collector(chain, table.name, table.columns, only={key})
+    session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", collector)
+    return collector.finish()
+
+
+def compare_with_earlier(place: Place, read: Layout, previous: t.Sequence[Block], current: t.Sequence[Block], set_id: str) -> Check:
+    """The blocks of this snapshot against those of an earlier set."""
+    chains = {chain.name: chain for chain in (audit_blocks.AUDIT, audit_blocks.ADMIN)}
+    by_name = {table.name: table for table in read.tables if table.schema == "public"}
+    with place.join() as session:
+
+        def reread(block: Block, head: int) -> Block | None:
+            high = min(head, (int(block.block) + 1) * audit_blocks.BLOCK_ROWS)
+            found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), block.block.encode()), high)
+            return found[0] if found else None
+
+        return block_history.compare(previous, current, by_name.keys(), reread, set_id)
 
 
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

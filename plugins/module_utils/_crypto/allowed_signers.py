@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether stored bytes are what somebody signed whom the operator trusts for that purpose.
+
+In two steps, since the time at which a signer must have been valid often stands in the signed bytes themselves:
+`authenticate` proves the bytes, `Authentic.signed_by` then judges the signer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import KeyProblem, TamperedData
+from . import signer_lists, sshsig
+from .signer_lists import AllowedSigner
+
+Clock = t.Callable[[], datetime.datetime]
+
+
+def utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+@dataclasses.dataclass(frozen=True)
+class SignerInfo:
+    """Who signed: the principal as the operator's file has it or as it was asked for, and `SHA256:…` of the key."""
+
+    principal: str
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Authentic:
+    """Proof that bytes are what a known, unrevoked key signed for this namespace. `lines` are those of that key."""
+
+    name: str
+    source: str
+    fingerprint: str
+    lines: tuple[AllowedSigner, ...]
+
+    def signed_by(self, principal: str | None, at: datetime.datetime) -> SignerInfo:
+        """The signer, when the key is `principal`'s (None: anybody's) and valid at that time. Raises KeyProblem."""
+        lines = [line for line in self.lines if principal is None or signer_lists.matches(principal, line.principals)]
+        if not lines:
+            raise KeyProblem(
+                f"{self.name} is signed by {self.fingerprint}, which is not {principal} in {self.source}; "
+                "if that key is theirs, add it there, else find out who wrote this"
+            )
+        valid = [line for line in lines if line.is_valid(at)]
+        if not valid:
+            raise KeyProblem(
+                f"{self.name} is signed by {self.fingerprint} ({lines[0].principals}), which {self.source} says was not valid "
+                f"at {at:%Y-%m-%dT%H:%M:%SZ}; sign with a valid key, or correct valid-after and valid-before"
+            )
+        return SignerInfo(principal or valid[0].principals, self.fingerprint)
+
+
+class Verifier:
+    """Knows whom the operator trusts. `clock` gives the present time in UTC."""
+
+    def __init__(self, source: str, allowed: t.Sequence[AllowedSigner], revoked: frozenset[bytes], clock: Clock = utc_now) -> None:
+        self.now = clock
+        self._source = source
+        self._allowed = tuple(allowed)
+        self._revoked = revoked
+
+    @classmethod
+    def load(cls, allowed: str, revoked: str | None = None, clock: Clock = utc_now) -> Verifier:
+        """From the paths of an `allowed_signers` file and of a text list of revoked keys. Raises KeyProblem."""
+        return cls(allowed, signer_lists.read_allowed(allowed), signer_lists.read_revoked(revoked) if revoked else frozenset(), clock)
+
+    def authenticate(self, data: bytes, signature: bytes, namespace: str, name: str = "the document") -> Authentic:
+        """Raises TamperedData when the bytes are not what was signed, KeyProblem when a stranger or a revoked key signed them."""
+        parsed = sshsig.parse(signature, f"the signature of {name}")
+        if parsed.namespace != namespace.encode():
+            said = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
+            raise TamperedData(f"{name}: its signature was made for {said}, not for {namespace}; it is another kind of document")
+        if not parsed.covers(data):
+            raise TamperedData(f"{name} is not what {parsed.fingerprint} signed; use another copy and find out who altered this one")
+        if parsed.key in self._revoked:
+            raise KeyProblem(f"{name} is signed by {parsed.fingerprint}, which is revoked; use what another key signed")
+        known = [line for line in self._allowed if line.key == parsed.key]
+        lines = tuple(line for line in known if line.namespaces is None or signer_lists.matches(namespace, line.namespaces))
+        if not lines:
+            what = f"may not sign for {namespace} by" if known else "is not in"
+            raise KeyProblem(
+                f"{name} is signed by {parsed.fingerprint}, which {what} {self._source}; add it there if you trust it, else find out who wrote this"
+            )
+        return Authentic(name, self._source, parsed.fingerprint, lines)
+
+    def verify(
+        self,
+        data: bytes,
+        signature: bytes,
+        namespace: str,
+        principal: str | None = None,
+        at: datetime.datetime | None = None,
+        name: str = "the document",
+    ) -> SignerInfo:
+        """Both steps, for a time that is known beforehand (None: now)."""
+        return self.authenticate(data, signature, namespace, name).signed_by(principal, at or self.now())

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""OpenSSH signatures (SSHSIG): taken apart and verified, Ed25519 only.
+
+The armor must be exactly what ssh-keygen writes. Then a signature has one spelling, and no bit of it can change unseen.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import struct
+import textwrap
+
+from .._deps import require_cryptography
+from .._errors import KeyProblem, TamperedData
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    pass  # require_cryptography says so
+
+KEY_TYPE = "ssh-ed25519"
+SIZE_LIMIT = 8192
+_MAGIC = b"SSHSIG"
+_BEGIN = "-----BEGIN SSH SIGNATURE-----"
+_END = "-----END SSH SIGNATURE-----"
+_COLUMNS = 70
+_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
+
+
+class WireError(ValueError):
+    """Bytes that are not what SSH's encoding allows."""
+
+
+class WireReader:
+    """Strings and numbers in SSH's encoding, from the front of `data`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def take(self, count: int) -> bytes:
+        if count > len(self._data):
+            raise WireError("it ends too early")
+        part, self._data = self._data[:count], self._data[count:]
+        return part
+
+    def number(self) -> int:
+        return int(struct.unpack(">I", self.take(4))[0])
+
+    def string(self) -> bytes:
+        return self.take(self.number())
+
+    def end(self) -> None:
+        if self._data:
+            raise WireError("bytes follow its end")
+
+
+def wire_string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def fingerprint(blob: bytes) -> str:
+    """`SHA256:` and base64 without padding, as ssh-keygen prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def ed25519_point(blob: bytes, where: str) -> bytes:
+    """The 32 bytes of a public key in SSH's encoding. Raises KeyProblem that names `where` for any other type."""
+    try:
+        reader = WireReader(blob)
+        kind = reader.string()
+        if kind != KEY_TYPE.encode():
+            raise KeyProblem(f"{where} is of type {ascii(kind.decode('ascii', 'replace'))}; only {KEY_TYPE} keys sign here, make one with ssh-keygen -t ed25519")
+        point = reader.string()
+        reader.end()
+        if len(point) != 32:
+            raise WireError("its length is wrong")
+    except WireError as exc:
+        raise KeyProblem(f"{where} is no SSH public key ({exc}); give a line as ssh-keygen writes it into a .pub file") from exc
+    return point
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What an armored signature says. `key` is the signer's public key in SSH's encoding."""
+
+    key: bytes
+    namespace: bytes
+    reserved: bytes
+    hash_name: bytes
+    raw: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.key)
+
+    def covers(self, data: bytes) -> bool:
+        """True when the key really signed `data`."""
+        require_cryptography()
+        digest = _HASHES[self.hash_name](data).digest()
+        signed = _MAGIC + b"".join(wire_string(part) for part in (self.namespace, self.reserved, self.hash_name, digest))
+        try:
+            Ed25519PublicKey.from_public_bytes(ed25519_point(self.key, "the signer's key")).verify(self.raw, signed)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def parse(armored: bytes, name: str) -> Signature:
+    """Take `armored` apart; `name` is what errors call it. Raises TamperedData, KeyProblem for a key that is not Ed25519."""
+    try:
+        blob = _unarmor(armored)
+        reader = WireReader(blob)
+        if reader.take(len(_MAGIC)) != _MAGIC or reader.number() != 1:
+            raise WireError("another format or version")
+        key, namespace, reserved, hash_name = (reader.string() for _count in range(4))
+        inner = WireReader(reader.string())
+        reader.end()
+        kind, raw = inner.string(), inner.string()
+        inner.end()
+        ed25519_point(key, f"the key of {name}")
+        if kind != KEY_TYPE.encode() or len(raw) != 64 or hash_name not in _HASHES:
+            raise WireError("another algorithm than its key's")
+    except WireError as exc:
+        raise TamperedData(f"{name} is no signature as ssh-keygen writes it ({exc}); use another copy of the repository") from exc
+    return Signature(key, namespace, reserved, hash_name, raw)
+
+
+def armor(blob: bytes) -> bytes:
+    """The text form, as ssh-keygen writes it."""
+    lines = textwrap.wrap(base64.b64encode(blob).decode(), _COLUMNS)
+    return "\n".join([_BEGIN, *lines, _END, ""]).encode()
+
+
+def _unarmor(armored: bytes) -> bytes:
+    if len(armored) > SIZE_LIMIT:
+        raise WireError(f"more than {SIZE_LIMIT} bytes")
+    lines = armored.split(b"\n")
+    try:
+        blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
+    except binascii.Error as exc:
+        raise WireError("not base64") from exc
+    if armor(blob) != armored:
+        raise WireError("its text form differs")
+    return blob

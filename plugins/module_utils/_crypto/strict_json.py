@@ -1,0 +1,99 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""JSON that has one meaning only: what two parsers could read differently is refused.
+
+Signed files are read by other programs too, so a duplicate key or a NaN is an attack and no matter of taste.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import typing as t
+
+from .._errors import TamperedData
+
+SIZE_LIMIT = 16 << 20
+DEPTH_LIMIT = 16
+_DIGITS = 20
+
+
+def loads(data: bytes, name: str = "JSON document") -> dict[str, t.Any]:
+    """The object in `data`; `name` is what the error calls it. Raises TamperedData."""
+    try:
+        return _loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise TamperedData(f"{name} is not strict JSON ({_reason(exc)}); use another copy and find out who wrote this one") from exc
+
+
+def dumps(value: t.Mapping[str, t.Any]) -> bytes:
+    """The same bytes for the same content: sorted keys, one space a level, UTF-8, a newline at the end."""
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
+def _loads(data: bytes) -> dict[str, t.Any]:
+    if len(data) > SIZE_LIMIT:
+        raise ValueError(f"more than {SIZE_LIMIT >> 20} MiB")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise ValueError("it begins with a byte order mark")
+    value = json.loads(
+        data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+    )
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")
+    _check_tree(value)
+    return value
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, RecursionError):
+        return f"nested deeper than {DEPTH_LIMIT}"
+    if isinstance(exc, UnicodeError):
+        return "not UTF-8"
+    return str(exc).splitlines()[0]
+
+
+def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {ascii(twice[:40])} stands twice")
+    return found
+
+
+def _constant(text: str) -> t.Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError("a number is too long")
+    return int(text)
+
+
+def _check_tree(value: t.Any) -> None:
+    """Depth, and no half of a surrogate pair, which no UTF-8 file can hold."""
+    waiting = [(value, 1)]
+    while waiting:
+        one, depth = waiting.pop()
+        if isinstance(one, str):
+            one.encode("utf-8")
+        elif isinstance(one, (dict, list)):
+            if depth > DEPTH_LIMIT:
+                raise RecursionError
+            inner = [*one, *one.values()] if isinstance(one, dict) else one
+            waiting.extend((part, depth + 1) for part in inner)

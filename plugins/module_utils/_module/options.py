@@ -1,0 +1,92 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What several use cases make of the same options."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import typing as t
+
+from .._backupset import journal as journals
+from .._backupset import repository as repositories
+from .._backupset.catalog import Catalog
+from .._backupset.journal import Journal
+from .._backupset.mark import HighWaterMark
+from .._backupset.repository import Repository
+from .._crypto.allowed_signers import Verifier
+from .._report.check import FAIL, PASS, UNPROVEN, Check, overall
+from .._storage.base import Store
+from .._storage.schemes import open_store
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A repository whose whole journal has been verified. `freshness` is `fresh` or `unproven` (no mark yet)."""
+
+    store: Store
+    verifier: Verifier
+    repository: Repository
+    journal: Journal
+    catalog: Catalog
+    mark: HighWaterMark
+    freshness: str
+
+    @property
+    def head(self) -> str:
+        return str(self.journal.head)
+
+
+def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
+    """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed."""
+    store = open_store(options["repository"])
+    verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
+    repository = repositories.load(store, verifier, options["deployment"])
+    journal = journals.read(repository, verifier)
+    mark = HighWaterMark(options["high_water_mark"])
+    freshness = mark.check(journal)
+    return Opened(store, verifier, repository, journal, Catalog(repository, journal, verifier), mark, freshness)
+
+
+def freshness_check(opened: Opened) -> Check:
+    """Whether this host has seen the journal before, and nothing was rolled back since."""
+    if opened.freshness == "fresh":
+        return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than what this host remembers")
+    return Check("journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False)
+
+
+def principal(role: str, deployment: str) -> str:
+    """`backup@<deployment>` and the like."""
+    return f"{role}@{deployment}"
+
+
+def machine() -> str:
+    """The name under which this host signs."""
+    return socket.gethostname()
+
+
+def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
+    """Where an age identity would lie if it lay on this host: beside our own keys, and in age's usual places."""
+    named = [options["signing_key"], *options.get("recipients_files", ())]
+    home = os.path.expanduser("~")
+    usual = [os.path.join(home, ".config", "age"), os.path.join(home, ".config", "sops", "age"), os.path.join(home, ".age"), "/etc/age"]
+    if any(text.startswith("ssh-") for text in options.get("recipients", ())) or named:
+        usual.append(os.path.join(home, ".ssh"))
+    return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | set(usual))
+
+
+def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
+    """`verdict` and `checks` of a result; with `require_valid`, a verdict other than pass becomes the module's failure."""
+    verdict = overall(checks)
+    result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
+    if require_valid and verdict != PASS:
+        first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
+        result["failed"] = True
+        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
+    return result

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: databases into an open set."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import typing as t
+
+from .._backupset import parts
+from .._crypto import recipients as age
+from .._crypto.recipients import Recipient
+from .._crypto.signing import Signer
+from .._errors import KeyProblem, OptionError, StorageError, VersionMismatch
+from .._sources import client_binaries
+from .._sources.postgres import preflight, snapshot
+from .._sources.postgres.server import Server
+from .._storage.base import Store
+from . import dump_set, options
+from .boundary import Invocation
+
+TOOLS = ("pg_dump",)
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Preflight, then (not in check mode) the dump of each database in turn."""
+    started = time.monotonic()
+    given = invocation.options
+    opened = options.open_repository(given)
+    to = _recipients(given)
+    server = Server.from_options(given)
+    seen = [_look(server, name, invocation.warn) for name in given["databases"]]
+    if not seen:
+        raise OptionError("databases is empty; name at least Caracal's own database")
+    client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
+    _room(opened.store, sum(one["size"] for one in seen), invocation.check_mode)
+    result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
+    made = parts.read(opened.store, given["set_id"]).get(dump_set.PART)
+    if made:
+        result["changed"] = False
+        result.update(made["result"])
+    elif not invocation.check_mode:
+        plan = dump_set.Plan(opened, given["set_id"], server, client, tuple(to), given["jobs"])
+        made = dump_set.dump_all(plan, seen)
+        parts.write(opened.store, given["set_id"], dump_set.PART, made)
+        result.update(made["result"])
+    result.setdefault("databases", [_public(one) for one in seen])
+    result["diff"] = {"before": "", "after": "".join(f"{one['database']}\n" for one in seen) + "".join(f"{a['path']}\n" for a in result["artifacts"])}
+    result["seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
+    """Parsed, none of them the signing key, and no identity of theirs on this host."""
+    found = age.load(given["recipients"], given["recipients_files"])
+    if not given["signing_key"]:
+        raise OptionError("signing_key is missing; name the key that will sign, so that no recipient equals it")
+    signer = Signer(given["signing_key"], options.principal("backup", given["deployment"]))
+    age.refuse_signing_key(found, signer.fingerprint)
+    here = age.identities_on_host(found, options.key_folders(given))
+    if here:
+        raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
+    return found
+
+
+def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+    """Rights, versions, clocks, lock and family of one database. The lock is free when we could take it just now."""
+    with snapshot.Snapshot(server, database) as held:
+        session = held.session
+        sight = preflight.full_sight(session)
+        read = dump_set.layout_of(session, database)
+        offset = preflight.clock_offset(session, _now)
+        if abs(offset) > preflight.CLOCK_TOLERANCE:
+            raise VersionMismatch(
+                f"the clock of {server} is {offset:.0f} s off this host's; set both by NTP, since times in the set would lie"
+            )
+        if read.detected and read.detected.release is None:
+            warn(f"database {database}: release unknown (family {read.detected.family}, {len(read.detected.migrations)} migrations); recorded as such")
+        return {
+            "database": database,
+            "release": read.detected.release if read.detected else None,
+            "family": read.detected.family if read.detected else None,
+            "sight": sight,
+            "clock_offset": round(offset, 3),
+            "server_version": int(session.value("SELECT current_setting('server_version_num')")),
+            "size": sum(table.size for table in read.tables),
+            "snapshot_time": held.facts["time"],
+            "seconds": 0.0,
+        }
+
+
+def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: seen[name] for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "seconds")}
+
+
+def _room(store: Store, size: int, check_mode: bool) -> None:
+    """Sealed artifacts were never larger than the tables on disk; half of that is asked for."""
+    store.check_writable(probe=not check_mode)
+    free = store.free_bytes()
+    if free is not None and free < size // 2:
+        raise StorageError(f"{store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+

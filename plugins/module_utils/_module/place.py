@@ -1,0 +1,24 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where a copy lives: in a sandbox of ours, or on a server that the operator named."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._sources.postgres.server import Server
+from .._sources.sandbox import lifecycle
+from .._sources.sandbox.info import SandboxInfo
+
+
+def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
+    """The server of the copy; the sandbox too if it is one."""
+    if not options["sandbox"]:
+        return Server.from_options(options), None
+    info = lifecycle.attach(options["sandbox"])
+    return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the copy against the signed inventory."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._caracal import inventory
+from .._caracal.audit_blocks import Block
+from .._errors import Unreachable
+from .._report.check import FAIL, PASS, UNPROVEN, Check
+from .._sources import client_binaries
+from .._sources.postgres import catalog, roles, snapshot
+from .._sources.postgres.server import Server, Session
+from .._stream import workers
+from . import options, place, reading, sealed_set
+from .boundary import Invocation
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Verify the set, read its inventory and blocks, read the copy, compare."""
+    started = time.monotonic()
+    given = invocation.options
+    opened = options.open_repository(given)
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
+    server, _sandbox = place.server_of(given)
+    expected = the_set.inventory()
+    major = max(one["server_version"] for one in expected["databases"]) // 10000
+    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_dump",))
+    checks = [options.freshness_check(opened)]
+    blocks: list[Block] = []
+    for one in expected["databases"]:
+        found, of_copy = _database(server, one, client.paths["pg_dump"], given["jobs"])
+        checks += found
+        blocks += of_copy
+    checks.append(inventory.compare_blocks(the_set.blocks(), blocks))
+    checks.append(_roles(server, expected))
+    opened.mark.advance(opened.journal)
+    return {
+        **options.judged(checks, given["require_valid"]),
+        "set_id": the_set.set_id,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _database(server: Server, expected: dict[str, t.Any], pg_dump: str, jobs: int) -> tuple[list[Check], list[Block]]:
+    """All checks of one database, and the audit blocks of the copy."""
+    name = expected["database"]
+    try:
+        held = snapshot.Snapshot(server, name)
+    except Unreachable as exc:
+        return [Check(f"inventory.{name}", FAIL, exc.msg)], []
+    with held:
+        read = reading.layout(held.session)
+        facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, pg_dump), jobs)
+        actual = reading.assemble(name, read, facts, rest, leaves)
+        actual["sequences"] = catalog.sequences(held.session)
+    checks = inventory.compare(expected, actual)
+    if expected["family"] is not None and not inventory.believable(expected):
+        checks.append(Check(f"inventory.{name}.believable", UNPROVEN, "the set records no migrations or no zones; its zeros prove nothing"))
+    return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
+
+
+def _roles(server: Server, expected: dict[str, t.Any]) -> Check:
+    with Session(server, "postgres", settings={}) as session:
+        wrong = roles.differences(session, expected["roles"])
+    if wrong:
+        return Check("inventory.roles", FAIL, f"{len(wrong)} difference(s); first: {wrong[0]}", details={"differences": wrong[:50]})
+    if not expected["roles"]["roles"]:
+        return Check("inventory.roles", UNPROVEN, "the set records no roles; nothing was compared")
+    return Check("inventory.roles", PASS, f"{len(expected['roles']['roles'])} roles and {len(expected['roles']['members'])} memberships as recorded")
+
+

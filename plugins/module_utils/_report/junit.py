@@ -1,0 +1,70 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The report of a drill as JUnit XML, for whatever shows test results."""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+
+from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN
+from .text import clean
+
+# A waived failure is shown as skipped, with its reason: it must not turn a pipeline red, nor hide.
+_OUTCOMES = {FAIL: "failure", UNPROVEN: "error", NOT_APPLICABLE: "skipped", WARN: "system-out"}
+
+
+def render(document: t.Mapping[str, t.Any]) -> str:
+    """XML of one suite, a case a check. The suite's time is the drill's."""
+    cases = [(check, _outcome(check)) for check in document["checks"]]
+    outcomes = [outcome for _check, outcome in cases]
+    suite = ET.Element(
+        "testsuite",
+        {
+            "name": clean(f"restore drill {document['deployment']}"),
+            "tests": str(len(outcomes)),
+            "failures": str(outcomes.count("failure")),
+            "errors": str(outcomes.count("error")),
+            "skipped": str(outcomes.count("skipped")),
+            "time": str(document["seconds"]),
+            "timestamp": document["started"].removesuffix("Z"),
+            "hostname": clean(document["machine"]),
+        },
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name in ("verdict", "drill_id", "repository", "journal_head", "freshness"):
+        ET.SubElement(properties, "property", {"name": name, "value": clean(document[name])})
+    ET.SubElement(properties, "property", {"name": "set_id", "value": clean(document["set"]["id"])})
+    reasons = {waiver["check"]: waiver for waiver in document["waivers"]}
+    for check, outcome in cases:
+        _case(suite, check, outcome, reasons.get(check["id"]))
+    ET.indent(suite)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
+
+
+def _outcome(check: t.Mapping[str, t.Any]) -> str:
+    if check["verdict"] == PASS:
+        return PASS
+    if check["verdict"] in (FAIL, UNPROVEN):
+        if check["waived"]:
+            return "skipped"
+        if not check["required"]:
+            return "system-out"
+    return _OUTCOMES[check["verdict"]]
+
+
+def _case(suite: ET.Element, check: t.Mapping[str, t.Any], outcome: str, waiver: t.Mapping[str, str] | None) -> None:
+    case = ET.SubElement(suite, "testcase", {"classname": clean(check["id"].split(".")[0]), "name": clean(check["id"])})
+    message = clean(check["message"])
+    if outcome == "system-out":
+        ET.SubElement(case, outcome).text = f"{check['verdict']}: {message}"
+    elif outcome == "skipped" and waiver:
+        said = f"{check['verdict']}, waived until {waiver['expires']}: {clean(waiver['reason'])}; {message}"
+        ET.SubElement(case, outcome, {"message": said})
+    elif outcome != PASS:
+        ET.SubElement(case, outcome, {"message": message, "type": check["verdict"]} if outcome != "skipped" else {"message": message})

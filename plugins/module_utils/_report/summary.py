@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The report of a drill in at most twenty lines, for the console."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .check import VERDICTS
+from .document import attention
+from .text import duration, one_line, plural, readable, size
+
+LINES = 20
+WIDTH = 118
+# What the fixed lines leave of the twenty, for steps and for checks to look at.
+_STEPS = 5
+_CHECKS = 4
+
+
+def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """Aligned lines, the verdict last. `where` says where the page lies."""
+    restored, sandbox = document["set"], document["sandbox"]
+    content = f"{plural(restored['artifacts'], 'object')}, {size(restored['bytes'])}"
+    lines = [
+        ("drill", f"{document['drill_id']} of deployment {document['deployment']}, {duration(document['seconds'])}"),
+        ("set", f"{restored['id']}, {restored['release'] or 'release unknown'}, {content}"),
+        ("snapshot", f"{readable(restored['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"),
+        *_steps(document["steps"]),
+        ("recovery time", duration(document["rto_seconds"])),
+        ("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS)),
+        *_checks(document),
+        *_waivers(document),
+        ("sandbox", one_line(_sandbox(sandbox))),
+        ("separation", one_line(f"{document['separation']['verdict']}: {document['separation']['message']}")),
+        ("freshness", f"{document['freshness']}, journal head {document['journal_head']}"),
+        ("report", where),
+    ]
+    # The place of the report is never cut: it is there to be copied.
+    shown = [f"{label:<15} {words if label == 'report' else _cut(words)}" for label, words in lines]
+    return [*shown, f"verdict: {document['verdict']}"]
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= WIDTH else words[: WIDTH - 1] + "\u2026"
+
+
+def _sandbox(sandbox: t.Mapping[str, t.Any]) -> str:
+    isolation, protection, version = (sandbox[name] or "unknown" for name in ("isolation", "protection", "server_version"))
+    return f"isolation {isolation}, files {protection}, PostgreSQL {version}"
+
+
+def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> list[tuple[str, str]]:
+    shown = steps if len(steps) <= _STEPS else steps[: _STEPS - 1]
+    lines = []
+    for step in shown:
+        amount = f"{size(step['bytes']):>12}" if step["bytes"] is not None else ""
+        rate = f"{step['mb_per_second']:>9.1f} MB/s" if step["mb_per_second"] is not None else ""
+        lines.append((f"  {one_line(step['name'])[:13]}", f"{duration(step['seconds']):>14}{amount}{rate}"))
+    left = steps[len(shown) :]
+    return lines + ([(f"  {len(left)} more", f"{duration(sum(step['seconds'] for step in left)):>14}")] if left else [])
+
+
+def _checks(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    found = attention(document)
+    shown = found if len(found) <= _CHECKS else found[: _CHECKS - 1]
+    lines = [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in shown]
+    return lines + ([("", f"and {len(found) - len(shown)} more in the report")] if len(found) > len(shown) else [])
+
+
+def _waivers(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    waivers = document["waivers"]
+    return [("waived", one_line(", ".join(f"{waiver['check']} until {waiver['expires']}" for waiver in waivers)))] if waivers else []

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A check that its user chose not to be held to, with a reason and an end."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._errors import OptionError
+from .check import Check
+
+
+@dataclasses.dataclass(frozen=True)
+class Waiver:
+    """`check` is the id of one check; `expires` the last day, in UTC, on which the waiver counts."""
+
+    check: str
+    reason: str
+    expires: datetime.date
+
+    def to_result(self) -> dict[str, str]:
+        return {"check": self.check, "reason": self.reason, "expires": self.expires.isoformat()}
+
+
+def parse(given: t.Iterable[t.Mapping[str, t.Any]], today: datetime.date) -> list[Waiver]:
+    """From options, each with `check`, `reason` and `expires` (YYYY-MM-DD).
+
+    Raises OptionError for a waiver without a reason, without a date, or past its date.
+    """
+    return [_parse(number, waiver, today) for number, waiver in enumerate(given, 1)]
+
+
+def _parse(number: int, given: t.Mapping[str, t.Any], today: datetime.date) -> Waiver:
+    where = f"waivers[{number}]"
+    check, reason, expires = (str(given.get(key) or "").strip() for key in ("check", "reason", "expires"))
+    if not check:
+        raise OptionError(f"{where} names no check; give the id of the check to waive")
+    if not reason:
+        raise OptionError(f"{where} waives {check} without a reason; say why, for the report shows it")
+    try:
+        day = datetime.date.fromisoformat(expires)
+    except ValueError as exc:
+        raise OptionError(f"{where} waives {check} until {expires or 'no day at all'}; give expires as YYYY-MM-DD") from exc
+    if day < today:
+        raise OptionError(f"{where} for {check} expired on {day.isoformat()}; mend what it hides, or renew it with a new reason")
+    return Waiver(check, reason, day)
+
+
+def apply(checks: t.Iterable[Check], waivers: t.Iterable[Waiver]) -> list[Check]:
+    """The checks as the verdict counts them: a waived one keeps its verdict and is not required any more."""
+    waived = {waiver.check for waiver in waivers}
+    return [dataclasses.replace(check, required=check.required and check.id not in waived) for check in checks]

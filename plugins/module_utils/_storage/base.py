@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a store of objects can do. Keys are relative paths with `/`; an object appears whole or not at all."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import re
+import types
+import typing as t
+
+from .._errors import TamperedData
+
+READ_LIMIT = 16 << 20
+PART_LIMIT = 255
+_PART = re.compile(r"[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectStat:
+    """Key and size in bytes of a stored object."""
+
+    key: str
+    size: int
+
+
+def is_part(name: str) -> bool:
+    """Whether a key can have such a part. Temporary names begin with a dot, so no key can have them."""
+    return len(name) <= PART_LIMIT and _PART.match(name) is not None
+
+
+def check_key(key: str) -> str:
+    """The key itself; TamperedData when it could lead out of the store or to a temporary name."""
+    if not all(is_part(part) for part in key.split("/")):
+        raise TamperedData(f"{ascii(key[:200])} is no key of a repository; the file that names it was altered")
+    return key
+
+
+class ObjectWriter(abc.ABC):
+    """Bytes on their way in. Leaving the `with` block without `publish` discards them."""
+
+    @abc.abstractmethod
+    def write(self, data: bytes) -> int:
+        """Append; the number of bytes. Raises StorageError."""
+
+    @abc.abstractmethod
+    def publish(self, key: str) -> ObjectStat:
+        """Make the bytes durable under `key`. Raises ObjectExists when the key is taken."""
+
+    @abc.abstractmethod
+    def discard(self) -> None:
+        """Forget the bytes; harmless after `publish`."""
+
+    def __enter__(self) -> ObjectWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: types.TracebackType | None) -> None:
+        self.discard()
+
+
+class Store(abc.ABC):
+    """A place for objects. Every method raises StorageError for what the operator must mend."""
+
+    location: str
+
+    @abc.abstractmethod
+    def writer(self, folder: str) -> ObjectWriter:
+        """A new object whose key will lie in `folder`."""
+
+    @abc.abstractmethod
+    def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
+        """A small object. Raises ObjectMissing, and StorageError when it is larger than `limit` bytes."""
+
+    @abc.abstractmethod
+    def open(self, key: str) -> t.BinaryIO:
+        """A stream of any object. Raises ObjectMissing."""
+
+    @abc.abstractmethod
+    def stat(self, key: str) -> ObjectStat | None:
+        """None when there is no such object."""
+
+    @abc.abstractmethod
+    def list(self, prefix: str) -> list[ObjectStat]:
+        """Objects in a folder and below, sorted by key, without temporary ones."""
+
+    @abc.abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove; harmless when it is gone."""
+
+    @abc.abstractmethod
+    def free_bytes(self) -> int | None:
+        """Room for more, or None when there is no bound."""
+
+    @abc.abstractmethod
+    def check_writable(self, probe: bool) -> None:
+        """Raises StorageError when nothing can be stored; with `probe` by trying."""
+
+    def put(self, key: str, data: bytes) -> ObjectStat:
+        """A small object, only if the key is new: raises ObjectExists."""
+        with self.writer(key.rpartition("/")[0]) as out:
+            out.write(data)
+            return out.publish(key)

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A directory as a store: temporary name, fsync, link under the final name, fsync of the directory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat as stat_flags
+import typing as t
+
+from .._errors import ObjectExists, StorageError
+from . import folders
+from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
+from .folders import told
+
+BUFFER = 1 << 20
+
+
+def _split(key: str) -> tuple[str, str]:
+    folder, _slash, name = check_key(key).rpartition("/")
+    return folder, name
+
+
+class LocalStore(Store):
+    """Objects are files of mode 0600 below an absolute path, whose parent must exist."""
+
+    def __init__(self, path: str) -> None:
+        self.location = path
+
+    def path(self, key: str) -> str:
+        """Where a key lies, for messages and for people."""
+        return os.path.join(self.location, key)
+
+    @contextlib.contextmanager
+    def _folder(self, key: str) -> t.Iterator[tuple[int, str]]:
+        """Descriptor of the folder that holds `key`, and the name in it."""
+        folder, name = _split(key)
+        fd = folders.enter(self.location, folder)
+        try:
+            yield fd, name
+        finally:
+            os.close(fd)
+
+    def writer(self, folder: str) -> ObjectWriter:
+        return _LocalWriter(self, check_key(folder) if folder else "")
+
+    def open(self, key: str) -> t.BinaryIO:
+        with told(self.path(key)), self._folder(key) as (folder, name):
+            # A planted FIFO must not make us wait.
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            if stat_flags.S_ISREG(os.fstat(fd).st_mode):
+                return os.fdopen(fd, "rb", BUFFER)
+            os.close(fd)
+        raise _no_file(self.path(key))
+
+    def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
+        with self.open(key) as stream, told(self.path(key)):
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise StorageError(f"{self.path(key)} is larger than {limit} bytes; it is not what its name says, use another copy")
+        return data
+
+    def stat(self, key: str) -> ObjectStat | None:
+        with told(self.path(key)):
+            try:
+                with self._folder(key) as (folder, name):
+                    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+        if not stat_flags.S_ISREG(found.st_mode):
+            raise _no_file(self.path(key))
+        return ObjectStat(key, found.st_size)
+
+    def list(self, prefix: str) -> list[ObjectStat]:
+        found: list[ObjectStat] = []
+        waiting = [prefix.rstrip("/")]
+        while waiting:
+            folder = waiting.pop()
+            for name, about in self._entries(folder):
+                key = f"{folder}/{name}" if folder else name
+                if stat_flags.S_ISDIR(about.st_mode):
+                    waiting.append(key)
+                elif stat_flags.S_ISREG(about.st_mode):
+                    found.append(ObjectStat(key, about.st_size))
+                else:
+                    raise _no_file(self.path(key))
+        return sorted(found, key=lambda one: one.key)
+
+    def _entries(self, folder: str) -> list[tuple[str, os.stat_result]]:
+        """What lies in a folder under a name that a key can have; nothing when there is no such folder."""
+        with told(self.path(folder)):
+            try:
+                fd = folders.enter(self.location, check_key(folder) if folder else "")
+            except FileNotFoundError:
+                return []
+            try:
+                with os.scandir(fd) as entries:
+                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if is_part(entry.name)]
+            finally:
+                os.close(fd)
+
+    def delete(self, key: str) -> None:
+        with told(self.path(key)), contextlib.suppress(FileNotFoundError), self._folder(key) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+
+    def free_bytes(self) -> int | None:
+        place = self._existing()
+        with told(place):
+            free = os.statvfs(place)
+        return free.f_bavail * free.f_frsize
+
+    def check_writable(self, probe: bool) -> None:
+        place = self._existing()
+        if probe and place == self.location:
+            # With a link, since a file system without them would fail only when a backup is done.
+            key = f"probe-{secrets.token_hex(8)}"
+            self.put(key, b"")
+            self.delete(key)
+            return
+        with told(place):
+            if os.statvfs(place).f_flag & os.ST_RDONLY:
+                raise folders.problem(place, errno.EROFS)
+            if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+                raise folders.problem(place, errno.EACCES)
+
+    def _existing(self) -> str:
+        """The directory itself, or, before the first object, the one in which it will be made."""
+        return self.location if os.path.lexists(self.location) else os.path.dirname(self.location)
+
+
+class _LocalWriter(ObjectWriter):
+    def __init__(self, store: LocalStore, folder: str) -> None:
+        self._store = store
+        self._name = f".{secrets.token_hex(8)}.partial"
+        self._where = store.path(f"{folder}/{self._name}" if folder else self._name)
+        self._size = 0
+        with told(self._where):
+            self._folder = folders.make(store.location, folder)
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._fd = os.open(self._name, flags, 0o600, dir_fd=self._folder)
+            except OSError:
+                os.close(self._folder)
+                raise
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        with told(self._where):
+            while view:
+                view = view[os.write(self._fd, view) :]
+        self._size += len(data)
+        return len(data)
+
+    def publish(self, key: str) -> ObjectStat:
+        folder, name = _split(key)
+        path = self._store.path(key)
+        with told(path):
+            os.fsync(self._fd)
+            target = folders.make(self._store.location, folder)
+            try:
+                os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=target, follow_symlinks=False)
+                self.discard()
+                os.fsync(target)
+            except FileExistsError as exc:
+                raise ObjectExists(f"{path} exists already; a repository never overwrites") from exc
+            finally:
+                os.close(target)
+        return ObjectStat(key, self._size)
+
+    def discard(self) -> None:
+        if self._fd < 0:
+            return
+        os.close(self._fd)
+        self._fd = -1
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._folder)
+        os.close(self._folder)
+
+
+def _no_file(path: str) -> StorageError:
+    return StorageError(f"{path} is no regular file, which a repository consists of; remove it and find out who made it")
