@@ -91,7 +91,8 @@ class Verifier:
         if not lines:
             what = f"may not sign for {namespace} by" if known else "is not in"
             raise KeyProblem(
-                f"{name} is signed by {parsed.fingerprint}, which {what} {self._source}; add it there if you trust it, else find out who wrote this"
+                f"{name} is signed by {parsed.fingerprint}, which {what} {self._source}; "
+                "if you trust it, add it there, else find out who wrote this"
             )
         return Authentic(name, self._source, parsed.fingerprint, lines)
 

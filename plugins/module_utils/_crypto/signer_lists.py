@@ -163,6 +163,6 @@ def _time(text: str | None) -> datetime.datetime | None:
         return None
     digits = text.removesuffix("Z")
     if not re.fullmatch(r"[0-9]+", digits) or len(digits) not in _TIMES:
-        raise ValueError(f"{ascii(text[:20])} is no time, expected YYYYMMDD[HHMM[SS]]Z")
+        raise ValueError(f"{text[:20]!a} is no time, expected YYYYMMDD[HHMM[SS]]Z")
     naive = datetime.datetime.strptime(digits, _TIMES[len(digits)])  # noqa: DTZ007 - the zone is set in the next line
     return naive.replace(tzinfo=datetime.timezone.utc) if text.endswith("Z") else naive.astimezone()

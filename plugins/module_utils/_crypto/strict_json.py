@@ -64,7 +64,7 @@ def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     if len(found) != len(pairs):
         names = [name for name, _value in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {ascii(twice[:40])} stands twice")
+        raise ValueError(f"key {twice[:40]!a} stands twice")
     return found
 
 

@@ -75,7 +75,9 @@ def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Calla
     """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
     with source.place.join() as session, dump.sealed_object(source, directory) as (sealer, publish):
         collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
-        session.copy_to(table.copy_heap_order(), dump.Tee(sealer, collector.write))
+        tee = dump.Tee(sealer, collector.write)
+        session.copy_to(table.copy_heap_order(), tee)
+        tee.flush()
         seen = _leaf(session, table, collector)
         if seen.digest in shared:
             return dataclasses.replace(seen, key=shared[seen.digest])
@@ -92,14 +94,14 @@ def _complete(session: Session, chain: Chain, table: Table, collector: audit_blo
     """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
     blocks = collector.finish()
     for zone, number in sorted(collector.deferred):
-        blocks.extend(_one_block(session, chain, table, (zone, number), (int(number) + 1) * audit_blocks.BLOCK_ROWS))
+        blocks.extend(_one_block(session, chain, table, (zone, number), (number + 1) * audit_blocks.BLOCK_ROWS))
     return blocks
 
 
-def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, bytes], head: int) -> list[Block]:
+def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, int], head: int) -> list[Block]:
     """One block by the chain's index, only rows up to sequence number `head`; no rows, no block."""
     zone, number = key
-    where = f"{_zone_is(zone)} AND chain_seq BETWEEN {int(number) * audit_blocks.BLOCK_ROWS + 1} AND {head}"
+    where = f"{_zone_is(zone)} AND chain_seq BETWEEN {number * audit_blocks.BLOCK_ROWS + 1} AND {head}"
     collector = audit_blocks.Collector(chain, table.name, table.columns, only={key})
     session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", collector)
     return collector.finish()
@@ -113,7 +115,7 @@ def compare_with_earlier(place: Place, read: Layout, previous: t.Sequence[Block]
 
         def reread(block: Block, head: int) -> Block | None:
             high = min(head, (int(block.block) + 1) * audit_blocks.BLOCK_ROWS)
-            found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), block.block.encode()), high)
+            found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), int(block.block)), high)
             return found[0] if found else None
 
         return block_history.compare(previous, current, by_name.keys(), reread, set_id)

@@ -38,7 +38,7 @@ def is_part(name: str) -> bool:
 def check_key(key: str) -> str:
     """The key itself; TamperedData when it could lead out of the store or to a temporary name."""
     if not all(is_part(part) for part in key.split("/")):
-        raise TamperedData(f"{ascii(key[:200])} is no key of a repository; the file that names it was altered")
+        raise TamperedData(f"{key[:200]!a} is no key of a repository; the file that names it was altered")
     return key
 
 

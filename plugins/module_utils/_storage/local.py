@@ -37,7 +37,7 @@ class LocalStore(Store):
 
     def path(self, key: str) -> str:
         """Where a key lies, for messages and for people."""
-        return os.path.join(self.location, key)
+        return os.path.join(self.location, key) if key else self.location
 
     @contextlib.contextmanager
     def _folder(self, key: str) -> t.Iterator[tuple[int, str]]:
@@ -141,7 +141,7 @@ class _LocalWriter(ObjectWriter):
     def __init__(self, store: LocalStore, folder: str) -> None:
         self._store = store
         self._name = f".{secrets.token_hex(8)}.partial"
-        self._where = store.path(f"{folder}/{self._name}" if folder else self._name)
+        self._where = store.path(folder)
         self._size = 0
         with told(self._where):
             self._folder = folders.make(store.location, folder)
@@ -181,7 +181,7 @@ class _LocalWriter(ObjectWriter):
             return
         os.close(self._fd)
         self._fd = -1
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # what stays has a name that no key can have
             os.unlink(self._name, dir_fd=self._folder)
         os.close(self._folder)
 

@@ -24,7 +24,7 @@ def open_store(location: str) -> Store:
     if not separator:
         return _local(location)
     if scheme not in _SCHEMES:
-        raise OptionError(f"repository {location!r}: {scheme}:// is not yet supported in this version; give an absolute path of a directory")
+        raise OptionError(f"repository {location!r}: {scheme}:// is not yet supported in this version; give an absolute path")
     return _SCHEMES[scheme](rest)
 
 

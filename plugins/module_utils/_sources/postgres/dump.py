@@ -22,6 +22,7 @@ from .snapshot import Place
 from .tables import Table
 
 LOCK_WAIT = "30s"
+BATCH = 512  # lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,15 @@ class Tee:
     def __init__(self, sealer: Sealer, observe: t.Callable[[bytes], None]) -> None:
         self._sealer = sealer
         self._observe = observe
+        self._lines: list[bytes] = []
 
     def write(self, line: bytes) -> None:
-        self._sealer.write(line)
+        self._lines.append(line)
         self._observe(line)
+        if len(self._lines) == BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Seal what is gathered; call it once at the end."""
+        self._sealer.write(b"".join(self._lines))
+        self._lines.clear()

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target makes what it needs first and uses it again afterwards. Nothing is written outside the clone but one
+# private work area under $TMPDIR or /var/tmp (see tests/tools/area.py). ARGS is handed on: make test ARGS="-k journal".
+
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+ARGS ?=
+
+export PYTHONDONTWRITEBYTECODE := 1
+TOOL := PYTHONPATH=tests "$(PYTHON)" -m
+INSIDE := $(TOOL) tools.inside
+
+.PHONY: help quickstart test lint bench mutations clean venv
+.NOTPARALLEL:
+
+help:
+	@echo "make quickstart   back up a real database, restore it elsewhere, prove that it is the same"
+	@echo "make test         all tests"
+	@echo "make lint         all other gates"
+	@echo "make bench        speed and memory, into build/bench.json"
+	@echo "make mutations    only the tests that break things on purpose"
+	@echo "make clean        remove everything that these targets made"
+
+venv:
+	@$(TOOL) tools.venv .venv dev
+
+quickstart: venv
+	@$(TOOL) tools.bring_tools ssh-keygen bwrap
+	@$(INSIDE) ansible-playbook caracal_ops.backup.quickstart $(ARGS)
+
+test: venv
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(INSIDE) python -m pytest $(ARGS)
+
+lint: venv
+	@$(TOOL) tools.venv .venv-importer importer
+	@PYTHONPATH=tests .venv/bin/python -m tools.lint $(ARGS)
+
+bench: venv
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(INSIDE) python -m bench $(ARGS)
+
+mutations: venv
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
+
+clean:
+	@$(TOOL) tools.area --remove
+	rm -rf .venv .venv-importer .tools build

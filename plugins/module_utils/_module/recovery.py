@@ -1,0 +1,160 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""`RECOVERY.md`: how to get a set back with common tools when this software is gone. A test runs its commands."""
+
+from __future__ import annotations
+
+import shlex
+
+from .._backupset import layout as keys
+from .._backupset.manifest import Artifact, Manifest
+
+_HEAD = """\
+# Recovery of backup set {set_id}
+
+Deployment `{deployment}`, Caracal {release}, family `{family}`, snapshot {snapshot}.
+
+These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
+They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
+Run them in one shell, from top to bottom. Stop at the first error.
+
+```sh
+set -euo pipefail
+cd "$REPOSITORY"                # the folder that holds repository.json
+test -r "$ALLOWED_SIGNERS"      # the operator's list of signers; never take it from the repository
+test -r "$IDENTITY"             # an age identity of one of the recipients below
+```
+
+Sealed to:
+
+{recipients}
+
+## 1. Is it what was signed?
+
+```sh
+ssh-keygen -Y verify -f "$ALLOWED_SIGNERS" -I {principal} -n {namespace} -s {signature} < {manifest}
+grep --quiet "$(sha256sum < {recovery} | cut -c 1-64)" {manifest}
+sha256sum --check --strict --quiet <<'END'
+{sums}
+END
+```
+
+A signer that has retired since is verified as of the time when the set was stored: add `-O verify-time=YYYYMMDDHHMMSSZ` with the
+store's time of the manifest, not with a time that stands in it.
+
+## 2. Roles and empty databases
+
+Roles come back without passwords; Caracal's own migration step sets them again.
+
+```sh
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
+\\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
+SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (value->>'login')::bool THEN 'LOGIN' ELSE 'NOLOGIN' END,
+              CASE WHEN (value->>'createdb')::bool THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
+              CASE WHEN (value->>'inherit')::bool THEN 'INHERIT' ELSE 'NOINHERIT' END, value->>'connection_limit')
+  FROM jsonb_each(:'inventory'::jsonb #> '{{roles,roles}}')
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
+SELECT format('GRANT %I TO %I', value->>1, value->>0) FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}') \\gexec
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LOCALE_PROVIDER libc LC_COLLATE %L LC_CTYPE %L', value->>'database',
+              value #>> '{{settings,owner}}', value #>> '{{settings,encoding}}', locale, locale)
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases'),
+       LATERAL (SELECT coalesce((SELECT min(collcollate) FROM pg_collation WHERE collcollate = value #>> '{{settings,collate}}'), 'C.UTF-8')) l(locale) \\gexec
+END
+```
+"""
+
+_DATABASE = """
+## {number}. Database {database}
+
+```sh
+{open_dump} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=pre-data --section=data --dbname {name}
+{leaves}{open_schema} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=post-data --dbname {name}
+```
+"""
+
+_TAIL = """
+## {number}. Settings of the databases, and statistics
+
+```sh
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
+\\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
+SELECT format('ALTER DATABASE %I SET %I TO %L', d->>'database', split_part(s, '=', 1), substr(s, strpos(s, '=') + 1))
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
+       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,set}}') WHEN 'array' THEN d #> '{{settings,set}}' ELSE '[]' END) s \\gexec
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', d->>'database')
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d WHERE jsonb_typeof(d #> '{{settings,acl}}') = 'array' \\gexec
+SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, d->>'database', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
+       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,acl}}') WHEN 'array' THEN d #> '{{settings,acl}}' ELSE '[]' END) i,
+       aclexplode(ARRAY[i::aclitem]) a \\gexec
+END
+{analyze}
+```
+
+## {last}. Before any service starts
+
+Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets that belong
+to this set first, make the audit partitions of this month and the next three, and start with the audit service.
+What is not in this set: {left_out}.
+"""
+
+
+def render(manifest: Manifest) -> bytes:
+    """The text for one set, in UTF-8."""
+    by_kind = {kind: [one for one in manifest.artifacts if one.kind == kind] for kind in ("dump", "schema", "leaf", "inventory")}
+    inventory = by_kind["inventory"][0]
+    databases = [one.database or "" for one in by_kind["dump"]]
+    text = _HEAD.format(
+        set_id=manifest.set_id,
+        deployment=manifest.deployment,
+        release=manifest.release or "of unknown release",
+        family=manifest.family,
+        snapshot=", ".join(f"{one['database']} at {one['snapshot_time']}" for one in manifest.sources),
+        major=max(one["server_version"] for one in manifest.sources) // 10000,
+        recipients="\n".join(f"- `{fingerprint}`" for fingerprint in inventory.recipients),
+        principal=shlex.quote(keys.principal(keys.BACKUP, manifest.deployment)),
+        namespace=keys.NAMESPACE_SET,
+        signature=keys.backup_signature_key(manifest.set_id),
+        manifest=keys.manifest_key(manifest.set_id),
+        recovery=keys.recovery_key(manifest.set_id),
+        sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts),
+        inventory=inventory.path,
+    )
+    for number, database in enumerate(databases, 3):
+        leaves = [one for one in by_kind["leaf"] if one.database == database]
+        text += _DATABASE.format(
+            number=number,
+            database=database,
+            name=shlex.quote(database),
+            open_dump=_open(next(one for one in by_kind["dump"] if one.database == database)),
+            open_schema=_open(next(one for one in by_kind["schema"] if one.database == database)),
+            leaves="".join(_leaf(one, database) for one in leaves),
+        )
+    text += _TAIL.format(
+        number=len(databases) + 3,
+        last=len(databases) + 4,
+        inventory=inventory.path,
+        analyze="\n".join(f"psql --no-psqlrc --quiet --dbname {shlex.quote(name)} --command ANALYZE" for name in databases),
+        left_out="; ".join(f"{asset} ({reason})" for asset, reason in sorted(manifest.left_out.items())) or "nothing that was asked for",
+    )
+    return text.encode()
+
+
+def _open(artifact: Artifact) -> str:
+    return f'age --decrypt --identity "$IDENTITY" {artifact.path} | zstd --decompress --stdout'
+
+
+def _leaf(artifact: Artifact, database: str) -> str:
+    schema, _dot, table = (artifact.leaf or "").partition(".")
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
+    copy = shlex.quote(f"COPY {quoted} FROM STDIN")
+    return f"{_open(artifact)} |\n  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname {shlex.quote(database)} --command {copy}\n"
+
+

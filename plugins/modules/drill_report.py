@@ -1,0 +1,286 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill_report
+short_description: Write the signed report of a restore drill
+version_added: 0.1.0
+description:
+  - Puts what the other modules found into one report, as JSON, as a page for people, and as JUnit XML, and stores it in the repository.
+  - The report is signed and named by an entry of the journal. When the verdict is V(pass), the set's manifest is countersigned too.
+  - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+  - caracal_ops.backup._recipients
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Makes every check, tries the signing key, and predicts the verdict. C(drill_id) and C(journal_head) will be others.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run reports another drill.
+options:
+  set_id:
+    description:
+      - The set that was restored.
+    type: str
+    required: true
+  started:
+    description:
+      - When the drill began, in ISO 8601. Without an offset it is UTC.
+    type: str
+    required: true
+  checks:
+    description:
+      - What was found, as the modules that verify return it in C(checks).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description:
+          - Stable name of the check, in parts with dots between them. The page groups by the first part.
+        type: str
+        required: true
+      verdict:
+        description:
+          - What came out.
+        type: str
+        required: true
+        choices: [pass, fail, warn, unproven, not_applicable]
+      message:
+        description:
+          - What was found, for people.
+        type: str
+        required: true
+      required:
+        description:
+          - Whether the verdict of the drill depends on it.
+        type: bool
+        default: true
+      details:
+        description:
+          - More, where there is more. It is sealed.
+        type: dict
+        default: {}
+  steps:
+    description:
+      - The steps of the drill, in the order in which they ran.
+      - The recovery time counts from the first step whose name begins with C(restore).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - What was done.
+        type: str
+        required: true
+      seconds:
+        description:
+          - How long it took.
+        type: float
+        required: true
+      bytes:
+        description:
+          - How many bytes went through, where that means something.
+        type: int
+  sandbox:
+    description:
+      - What M(caracal_ops.backup.postgres_sandbox) returned in C(sandbox).
+      - Its C(isolation), C(protection) and C(server_version) are in the report, the rest is sealed.
+    type: dict
+    default: {}
+  waivers:
+    description:
+      - Checks that the verdict shall not depend on for a while. The report shows each on its first page, with what came out.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      check:
+        description:
+          - Name of the check, whole.
+        type: str
+        required: true
+      reason:
+        description:
+          - Why, for whoever reads the report.
+        type: str
+        required: true
+      expires:
+        description:
+          - Last day of the waiver as YYYY-MM-DD, in UTC. An expired one is refused.
+        type: str
+        required: true
+  report_dir:
+    description:
+      - Folder for a copy of the report on this host, in a folder with the drill's ID.
+    type: path
+  require_valid:
+    description:
+      - Fail unless the verdict is V(pass), after everything was written.
+    type: bool
+    default: true
+notes:
+  - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
+    C(journal@caracal-ops) and C(set@caracal-ops).
+  - A drill that the set's own signer signed, or that ran on the machine that made the set, is marked as such in the report.
+seealso:
+  - module: caracal_ops.backup.backup_set_verify
+  - module: caracal_ops.backup.state_verify
+  - module: caracal_ops.backup.postgres_sandbox
+"""
+
+EXAMPLES = r"""
+---
+- name: Report the drill
+  caracal_ops.backup.drill_report:
+    set_id: "{{ verified.set_id }}"
+    started: "{{ drill_started }}"
+    checks: "{{ verified.checks + restored.checks + state.checks }}"
+    steps:
+      - name: verify set
+        seconds: "{{ verified.seconds }}"
+      - name: restore
+        seconds: "{{ restored.seconds }}"
+        bytes: "{{ restored.databases | map(attribute='bytes') | sum }}"
+      - name: verify state
+        seconds: "{{ state.seconds }}"
+    sandbox: "{{ made.sandbox }}"
+    waivers:
+      - check: sandbox.isolation
+        reason: The kernel of drill-2 is upgraded in December, OPS-4711.
+        expires: "2026-12-31"
+    recipients_files:
+      - /etc/caracal-ops/drill.recipients
+    report_dir: /var/lib/caracal-ops/reports
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /etc/caracal-ops/drill_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+  register: reported
+
+- name: Show it
+  ansible.builtin.debug:
+    var: reported.summary_lines
+"""
+
+RETURN = r"""
+drill_id:
+  description: ID of the drill. Its time is that of O(started).
+  returned: always
+  type: str
+  sample: 20261125T023000Z-ab12
+set_id:
+  description: The set that was restored.
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+verdict:
+  description: V(pass), V(fail) or V(unproven), with the waivers applied.
+  returned: always
+  type: str
+  sample: pass
+counts:
+  description: Number of checks with each verdict. Waivers change nothing here.
+  returned: always
+  type: dict
+  sample: {"pass": 24, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 2}
+separation:
+  description: Whether somebody else than the set's maker judged it.
+  returned: always
+  type: dict
+  contains:
+    verdict:
+      description: V(pass) or V(warn).
+      type: str
+      sample: pass
+    message:
+      description: Who made the set and who judged it.
+      type: str
+      sample: set made on pg-1 by backup@prod, drilled elsewhere with another key
+freshness:
+  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  returned: always
+  type: str
+  sample: fresh
+seconds:
+  description: How long the drill took, from O(started) to this report.
+  returned: always
+  type: float
+  sample: 63.2
+rto_seconds:
+  description: Upper bound of the recovery time, or null when no step is a restore.
+  returned: always
+  type: float
+  sample: 59.4
+rpo_seconds:
+  description: Age of the snapshot when the drill began.
+  returned: always
+  type: float
+  sample: 1800.0
+report:
+  description: Where the files of the report are.
+  returned: always
+  type: dict
+  contains:
+    files:
+      description: Keys of the files in the repository.
+      type: list
+      elements: str
+      sample: [drills/20261125T023000Z-ab12/report.json]
+    html:
+      description: Path of the page, the copy in O(report_dir) if there is one.
+      type: str
+      sample: /var/lib/caracal-ops/reports/20261125T023000Z-ab12/report.html
+    sha256:
+      description: SHA-256 of C(report.json), as the journal names it.
+      type: str
+      sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+countersigned:
+  description: Whether the set's manifest bears a signature of this drill.
+  returned: always
+  type: bool
+  sample: true
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry. Keep it elsewhere; it makes a rollback visible.
+  returned: always
+  type: str
+  sample: 43-2c26b46b68ffc68f
+summary_lines:
+  description: The report in at most twenty lines for the console. The last one is the verdict.
+  returned: always
+  type: list
+  elements: str
+  sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
+"""
+
+from ..module_utils._argspec import ArgumentSpec, recipients, repository, signing
+from ..module_utils._module import drill_report
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    return repository().merge(signing(), recipients(), drill_report.own_options())
+
+
+def main() -> None:
+    run(argument_spec(), drill_report.run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Let `ansible-test --venv` make its environments from the package index alone.
+
+It starts with environments without pip and runs a script for that, which it downloads from a host of its own unless
+the script lies in a cache below the home folder. We put one there that runs the pip wheel of the wanted version.
+ansible-test hands no `PIP_*` variable on, so pip's settings go into that home folder too.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+SCRIPT = '''\
+"""Install packages with pip straight out of its wheel."""
+
+import runpy
+import sys
+
+WHEEL = {wheel!r}
+sys.path.insert(0, WHEEL)
+arguments = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
+sys.argv = ["pip", "install", *arguments]
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+'''
+
+
+class GetPipFailed(Exception):
+    """ansible-test will not be able to make its environments."""
+
+
+def wanted_version(site_packages: Path) -> str:
+    """The version of pip that the installed ansible-test asks for."""
+    source = (site_packages / "ansible_test/_internal/python_requirements.py").read_text(encoding="utf-8")
+    found = re.search(r"\bpip='([0-9.]+)'", source)
+    if found is None:
+        raise GetPipFailed("this ansible-test does not say which pip it wants: look at tests/tools/get_pip.py")
+    return found.group(1)
+
+
+def prepare(venv: Path, home: Path) -> Path:
+    """Put the script, its wheel and pip's settings below `home`; returns the script."""
+    version = wanted_version(next(venv.glob("lib/python*/site-packages")))
+    _write_settings(venv, home / ".config/pip/pip.conf")
+    cache = home / ".ansible/test/cache"
+    script = cache / f"get_pip_{version.replace('.', '_')}.py"
+    if not script.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [str(venv / "bin/python"), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(cache), f"pip=={version}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = sorted(cache.glob(f"pip-{version}-*.whl"))
+        if done.returncode != 0 or not wheels:
+            raise GetPipFailed(f"cannot download pip {version}, which ansible-test wants: {done.stderr.strip()[-300:]}")
+        script.write_text(SCRIPT.format(wheel=str(wheels[0])), encoding="utf-8")
+    return script
+
+
+def _write_settings(venv: Path, target: Path) -> None:
+    """Write what `pip config list` says, command-line variables included, as one settings file that only we read."""
+    done = subprocess.run([str(venv / "bin/python"), "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    settings = configparser.RawConfigParser()
+    for line in done.stdout.splitlines():
+        name, _equals, value = line.partition("=")
+        section, _dot, key = name.rpartition(".")
+        section = "global" if section == ":env:" else section
+        if not settings.has_section(section):
+            settings.add_section(section)
+        settings.set(section, key, str(ast.literal_eval(value)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.touch(mode=0o600)
+    with target.open("w", encoding="utf-8") as file:
+        settings.write(file)

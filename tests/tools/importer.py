@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build the collection's artifact and let galaxy-importer judge it; its warnings count as failures here.
+
+Runs in the mirror; prints `imported N parts`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def complaints(log: str) -> list[str]:
+    """Lines of the importer that are more than information."""
+    return [line for line in log.splitlines() if re.match(r"(WARNING|ERROR|CRITICAL)\b", line)]
+
+
+def build(folder: str) -> Path:
+    """The artifact of the tree that we are in."""
+    subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", folder], check=True, stdout=subprocess.DEVNULL)
+    return next(Path(folder).glob("*.tar.gz"))
+
+
+def main() -> str | None:
+    """Returns the error, or prints how much was imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = build(folder)
+        venv = Path(os.environ["CARACAL_OPS_BUILD"]).parent / ".venv-importer" / "bin"
+        variables = {**os.environ, "PATH": os.pathsep.join([str(venv), os.environ["PATH"]])}
+        command = [str(venv / "python"), "-m", "galaxy_importer.main", str(artifact)]
+        done = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        print(done.stdout.rstrip())
+        found = complaints(done.stdout)
+        if done.returncode != 0 or found:
+            return f"galaxy-importer: status {done.returncode}, {len(found)} complaints"
+        result = json.loads((Path(folder) / "importer_result.json").read_text(encoding="utf-8"))
+        print(f"imported {len(result['contents'])} parts")
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every option documented and every documented option real; every module with check mode and in the action group."""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from pathlib import Path
+
+import yaml
+
+from tools.rules import tree
+
+Options = dict[str, dict[str, t.Any]]
+PREFIX = "caracal_ops.backup."
+COMPARED = {"type": "str", "required": False, "default": None, "choices": None, "elements": None, "aliases": []}
+
+
+def modules(root: Path) -> list[str]:
+    """Names of the modules."""
+    return [Path(path).stem for path in tree.files(root, "plugins/modules/*.py")]
+
+
+def documentation(root: Path, module: str) -> dict[str, t.Any]:
+    """What a module documents, with the options and attributes of our own fragments laid under its own."""
+    document = _block(root, module, "DOCUMENTATION")
+    for name in document.get("extends_documentation_fragment") or []:
+        if not name.startswith(PREFIX):
+            continue
+        extended = fragment(root, *name.removeprefix(PREFIX).split("."))
+        for key in ("options", "attributes"):
+            own = document.get(key) or {}
+            under = extended.get(key) or {}
+            document[key] = {inner: {**under.get(inner, {}), **own.get(inner, {})} for inner in under.keys() | own.keys()}
+    return document
+
+
+def fragment(root: Path, name: str, part: str = "documentation") -> dict[str, t.Any]:
+    """One part of a doc fragment."""
+    for node in tree.parse(root, f"plugins/doc_fragments/{name}.py").body:
+        if isinstance(node, ast.ClassDef) and node.name == "ModuleDocFragment":
+            text = tree.constant(ast.Module(body=node.body, type_ignores=[]), part.upper())
+            return _mapping(text)
+    return {}
+
+
+def _block(root: Path, module: str, name: str) -> dict[str, t.Any]:
+    return _mapping(tree.constant(tree.parse(root, f"plugins/modules/{module}.py"), name))
+
+
+def _mapping(text: str | None) -> dict[str, t.Any]:
+    found = yaml.safe_load(text or "")
+    return found if isinstance(found, dict) else {}
+
+
+def option_faults(documented: Options, real: Options, where: str = "") -> list[str]:
+    """Where documented options and an argument spec differ, suboptions included."""
+    faults = [f"{where}{name} is documented but not real" for name in sorted(documented.keys() - real.keys())]
+    faults += [f"{where}{name} is real but not documented" for name in sorted(real.keys() - documented.keys())]
+    for name in sorted(documented.keys() & real.keys()):
+        said, is_ = documented[name], real[name]
+        if not said.get("description"):
+            faults.append(f"{where}{name} has no description")
+        for key, usual in COMPARED.items():
+            if said.get(key, usual) != is_.get(key, usual):
+                faults.append(f"{where}{name}: {key} is documented as {said.get(key, usual)!r} and is {is_.get(key, usual)!r}")
+        faults += option_faults(said.get("suboptions") or {}, is_.get("options") or {}, f"{where}{name}.")
+    return faults
+
+
+def document_faults(root: Path, module: str) -> list[str]:
+    """What a module's documentation lacks, its options aside."""
+    faults = []
+    attributes = documentation(root, module).get("attributes") or {}
+    if (attributes.get("check_mode") or {}).get("support") != "full":
+        faults.append("the attribute check_mode does not say support: full")
+    source = tree.parse(root, f"plugins/modules/{module}.py")
+    if f"{PREFIX}{module}:" not in (tree.constant(source, "EXAMPLES") or ""):
+        faults.append(f"EXAMPLES do not use {PREFIX}{module}")
+    returned = _block(root, module, "RETURN")
+    if not returned:
+        faults.append("RETURN is empty")
+    faults += [
+        f"RETURN {key} lacks {part}" for key, value in returned.items() for part in ("description", "returned", "type") if part not in value
+    ]
+    faults += [f"has no function {name}()" for name in ("argument_spec", "main") if name not in _names(source)]
+    return [f"{module}: {fault}" for fault in faults]
+
+
+def _names(source: ast.Module) -> set[str]:
+    """Functions that a file defines or imports."""
+    defined = {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
+    return defined | {alias.asname or alias.name for node in source.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+
+def group_faults(root: Path) -> list[str]:
+    """Whether the action group `all` is the sorted list of the modules."""
+    runtime = _mapping((root / "meta/runtime.yml").read_text(encoding="utf-8"))
+    listed = (runtime.get("action_groups") or {}).get("all") or []
+    present = modules(root)
+    faults = [f"action group all names {name}, which is no module" for name in listed if name not in present]
+    faults += [f"action group all lacks {name}" for name in present if name not in listed]
+    return faults + (["action group all is not sorted"] if listed != sorted(listed) else [])

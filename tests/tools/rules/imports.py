@@ -1,0 +1,80 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Imports go one way: the layers of `plugins/`, and who may know Ansible."""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from pathlib import Path
+
+from tools.rules import tree
+
+COLLECTION = ("ansible_collections", "caracal_ops", "backup")
+
+# Part of the collection -> parts that it may import, beside itself.
+_BASE = {"_errors", "_report"}
+_STREAM = _BASE | {"_deps", "_stream"}
+_STORES = _STREAM | {"_crypto", "_storage"}
+ALLOWED: dict[str, set[str]] = {
+    "_errors": set(),
+    "_report": {"_errors"},
+    "_deps": {"_errors"},
+    "_argspec": set(),
+    "_stream": _BASE | {"_deps"},
+    "_crypto": _STREAM,
+    "_storage": _STREAM,
+    "_backupset": _STORES,
+    "_sources": _STORES | {"_backupset"},
+    "_caracal": _BASE,
+    "_module": _STORES | {"_backupset", "_sources", "_caracal", "_argspec"},
+    "modules": {"_module", "_argspec"},
+    "action": {"_module", "_argspec"},
+    "doc_fragments": set(),
+}
+MAY_KNOW_ANSIBLE = {"_module", "_argspec", "action"}
+
+
+def part_of(path: tuple[str, ...]) -> str:
+    """The part that a path below `plugins` belongs to: a package or file of `module_utils`, else the kind of plugin."""
+    return path[1] if path[0] == "module_utils" and len(path) > 1 else path[0]
+
+
+def imported(root: Path, path: str) -> t.Iterator[tuple[int, tuple[str, ...]]]:
+    """Line and absolute dotted name, as a tuple, of everything that a file imports, wherever in the file."""
+    package = (*COLLECTION, *Path(path).parent.parts)
+    for node in ast.walk(tree.parse(root, path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = tuple(node.module.split(".")) if node.module else ()
+            yield from ((node.lineno, (*base, *module, alias.name)) for alias in node.names)
+
+
+def direction_faults(root: Path) -> list[str]:
+    """Imports that go against the layers."""
+    faults = []
+    for path in tree.python(root, "plugins"):
+        part = part_of(Path(path).with_suffix("").parts[1:])
+        if part not in ALLOWED:
+            faults.append(f"{path}: {part} is no part that the design knows")
+            continue
+        for line, name in imported(root, path):
+            fault = _fault(part, name)
+            faults += [f"{path}:{line}: {fault}"] if fault else []
+    return faults
+
+
+def _fault(part: str, name: tuple[str, ...]) -> str | None:
+    if name[0] == "ansible" and part not in MAY_KNOW_ANSIBLE and part != "doc_fragments":
+        return f"{part} may not know Ansible ({'.'.join(name)})"
+    if name[: len(COLLECTION)] != COLLECTION:
+        return None
+    inside = name[len(COLLECTION) :]
+    if inside[:1] != ("plugins",) or len(inside) < 3:
+        return f"{'.'.join(name)} is not a part of the plugins"
+    target = part_of(inside[1:])
+    return None if target == part or target in ALLOWED[part] else f"{part} may not import {target}"

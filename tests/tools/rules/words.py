@@ -1,0 +1,24 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Paths of somebody's own machine have no place in the tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.rules import tree
+
+# In two parts each, so that this file does not find itself.
+PARTS = (("/wo", "rk/"), ("../sha", "red"), ("shared/", "contract"), ("/tmp/", "probe"), ("/tmp/", "brief"))
+WORDS = tuple(first + second for first, second in PARTS)
+
+
+def word_faults(root: Path) -> list[str]:
+    """Files of the tree that hold one of the words."""
+    faults = []
+    for path in tree.files(root):
+        text = (root / path).read_text(encoding="utf-8", errors="replace")
+        faults += [f"{path}: holds {word!r}" for word in WORDS if word in text]
+    return faults

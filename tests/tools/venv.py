@@ -1,0 +1,70 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a virtual environment from pinned requirements; keep it while pins, Python and place stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.area import CLONE
+
+OLDEST = (3, 11)
+
+
+class VenvFailed(Exception):
+    """The environment cannot be made."""
+
+
+def stamp(folder: Path, requirements: list[Path]) -> str:
+    """What an environment was made of: its place (scripts hold absolute paths), the Python, every pin."""
+    digest = hashlib.sha256(f"{folder}\n{sys.executable}\n{sys.version}\n".encode())
+    for path in requirements:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make(folder: Path, name: str, log: Path) -> bool:
+    """An environment from `requirements/<name>.txt` and its lock; returns whether it had to be made."""
+    requirements = [CLONE / "requirements" / f"{name}.txt", CLONE / "requirements" / f"{name}.lock"]
+    wanted = stamp(folder, requirements)
+    mark = folder / "pins.sha256"
+    if mark.is_file() and mark.read_text() == wanted:
+        return False
+    print(f"making {folder.name} from requirements/{name}.txt (about a minute, once)", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    python = str(folder / "bin" / "python")
+    with log.open("wb") as output:
+        _run([sys.executable, "-m", "venv", str(folder)], output, log, "the venv module of Python (Debian: apt-get install python3-venv)")
+        install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements[0])]
+        _run(install, output, log, "a package index that pip can reach")
+    mark.write_text(wanted)
+    return True
+
+
+def _run(command: list[str], output: object, log: Path, needs: str) -> None:
+    done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)  # type: ignore[call-overload]
+    if done.returncode != 0:
+        raise VenvFailed(f"cannot make the virtual environment: it needs {needs}; see {log}")
+
+
+def main(arguments: list[str]) -> str | None:
+    """`FOLDER NAME`, the folder relative to the clone; returns the error in one line."""
+    if sys.version_info < OLDEST:
+        return f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3.11"
+    folder, name = arguments
+    try:
+        make(CLONE / folder, name, CLONE / "build" / f"{folder.lstrip('.')}.log")
+    except VenvFailed as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

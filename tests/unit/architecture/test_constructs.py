@@ -1,0 +1,51 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from tools.rules import constructs, tree
+
+PATH = "plugins/module_utils/_sources/x.py"
+
+
+def test_the_plugins_hold_nothing_forbidden() -> None:
+    assert tree.python(tree.ROOT, "plugins")
+    assert constructs.construct_faults(tree.ROOT) == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("import subprocess", "starts processes"),
+        ("from subprocess import Popen", "starts processes"),
+        ("import os\nos.system('true')", "starts processes"),
+        ("import os\nos.execv('/bin/true', [])", "starts processes"),
+        ("def f():\n    import importlib", "importlib"),
+        ("def f(x):\n    assert x", "assert"),
+        ("match 1:\n    case _:\n        pass", "match"),
+        ("run('x', shell=True)", "argument list"),
+        ("run('x', use_unsafe_shell=flag)", "argument list"),
+        ("AnsibleModule(argument_spec={})", "supports_check_mode"),
+        ("AnsibleModule(argument_spec={}, supports_check_mode=False)", "supports_check_mode"),
+    ],
+)
+def test_a_forbidden_construct_is_found(plant, source: str, fault: str) -> None:
+    faults = constructs.construct_faults(plant({PATH: source}))
+    assert len(faults) == 1
+    assert PATH in faults[0]
+    assert fault in faults[0]
+
+
+@pytest.mark.no_false_alarm
+def test_allowed_constructs_are_accepted(plant) -> None:
+    root = plant(
+        {
+            constructs.STARTS_PROCESSES: "import subprocess\nsubprocess.run(['true'], shell=False)",
+            PATH: "from subprocess import PIPE\nimport os\nos.path.exists('x')\nAnsibleModule(supports_check_mode=True, **spec)",
+        }
+    )
+    assert constructs.construct_faults(root) == []

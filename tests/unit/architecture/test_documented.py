@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import typing as t
+
+import pytest
+
+from tools.rules import documented, tree
+
+PLUGINS = "ansible_collections.caracal_ops.backup.plugins"
+MODULES = documented.modules(tree.ROOT)
+
+
+def spec_of(module: str) -> documented.Options:
+    return importlib.import_module(f"{PLUGINS}.modules.{module}").argument_spec().argument_spec
+
+
+def fragments_of_specs() -> dict[str, documented.Options]:
+    """Fragment -> options of the spec function whose docstring names it."""
+    argspec = importlib.import_module(f"{PLUGINS}.module_utils._argspec")
+    found = {}
+    for _name, function in inspect.getmembers(argspec, inspect.isfunction):
+        named = re.match(r"Fragment `(\w+)`", function.__doc__ or "")
+        if named:
+            found[named.group(1)] = function().argument_spec
+    return found
+
+
+def test_there_are_modules_and_spec_functions() -> None:
+    assert MODULES
+    assert fragments_of_specs()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_option_is_documented_and_real(module: str) -> None:
+    said = documented.documentation(tree.ROOT, module).get("options") or {}
+    assert documented.option_faults(said, spec_of(module)) == []
+
+
+@pytest.mark.parametrize("name", sorted(fragments_of_specs()))
+def test_each_fragment_equals_its_spec_function(name: str) -> None:
+    said = documented.fragment(tree.ROOT, name).get("options") or {}
+    assert documented.option_faults(said, fragments_of_specs()[name]) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_is_documented_whole_and_knows_check_mode(module: str) -> None:
+    assert documented.document_faults(tree.ROOT, module) == []
+
+
+def test_the_action_group_lists_the_modules() -> None:
+    assert documented.group_faults(tree.ROOT) == []
+
+
+SAID = {"a": {"description": "A.", "type": "int", "default": 1}, "b": {"description": "B.", "suboptions": {"c": {"description": "C."}}}}
+REAL: documented.Options = {"a": {"type": "int", "default": 1}, "b": {"options": {"c": {}}}}
+
+
+@pytest.mark.no_false_alarm
+def test_equal_options_are_accepted() -> None:
+    assert documented.option_faults(SAID, REAL) == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"d": {}}, "d is real but not documented"),
+        ({"a": {"type": "str", "default": 1}}, "a: type is documented as 'int' and is 'str'"),
+        ({"a": {"type": "int", "default": 2}}, "a: default is documented as 1 and is 2"),
+        ({"a": {"type": "int", "required": True, "default": 1}}, "a: required is documented as False and is True"),
+        ({"b": {"options": {"c": {}, "e": {}}}}, "b.e is real but not documented"),
+        ({"b": {"options": {}}}, "b.c is documented but not real"),
+    ],
+)
+def test_a_difference_of_options_is_found(change: dict[str, dict[str, t.Any]], fault: str) -> None:
+    assert documented.option_faults(SAID, {**REAL, **change}) == [fault]
+
+
+GOOD = '''
+DOCUMENTATION = r"""
+extends_documentation_fragment: [caracal_ops.backup._attributes]
+attributes:
+  check_mode:
+    support: full
+"""
+EXAMPLES = r"""
+- caracal_ops.backup.x:
+"""
+RETURN = r"""
+a: {description: A., returned: always, type: str}
+"""
+def argument_spec(): ...
+def main(): ...
+'''
+FRAGMENT = 'class ModuleDocFragment:\n    DOCUMENTATION = r"""\nattributes:\n  check_mode:\n    description: Yes.\n"""\n'
+
+
+def planted(plant, source: str):
+    return plant({"plugins/modules/x.py": source, "plugins/doc_fragments/_attributes.py": FRAGMENT})
+
+
+@pytest.mark.no_false_alarm
+def test_a_whole_module_is_accepted(plant) -> None:
+    assert documented.document_faults(planted(plant, GOOD), "x") == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("support: full", "support: none", "x: the attribute check_mode does not say support: full"),
+        ("backup.x:", "backup.y:", "x: EXAMPLES do not use caracal_ops.backup.x"),
+        (", type: str", "", "x: RETURN a lacks type"),
+        ("a: {description: A., returned: always, type: str}", "", "x: RETURN is empty"),
+        ("def argument_spec", "def spec", "x: has no function argument_spec()"),
+    ],
+)
+def test_what_a_module_lacks_is_found(plant, old: str, new: str, fault: str) -> None:
+    assert documented.document_faults(planted(plant, GOOD.replace(old, new)), "x") == [fault]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("listed", "faults"),
+    [
+        ("[a]", ["action group all lacks b"]),
+        ("[a, b, c]", ["action group all names c, which is no module"]),
+        ("[b, a]", ["action group all is not sorted"]),
+    ],
+)
+def test_a_wrong_action_group_is_found(plant, listed: str, faults: list[str]) -> None:
+    root = plant({"meta/runtime.yml": f"action_groups:\n  all: {listed}\n", "plugins/modules/a.py": "", "plugins/modules/b.py": ""})
+    assert documented.group_faults(root) == faults

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from tools.rules import imports, tree
+
+UTILS = "plugins/module_utils"
+
+
+def test_the_plugins_import_one_way() -> None:
+    assert tree.python(tree.ROOT, "plugins")
+    assert imports.direction_faults(tree.ROOT) == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("path", "source", "fault"),
+    [
+        (f"{UTILS}/_errors.py", "from ._report.check import Check", "_errors may not import _report"),
+        (f"{UTILS}/_stream/x.py", "from .._crypto.sealing import Sealer", "_stream may not import _crypto"),
+        (f"{UTILS}/_crypto/x.py", "from .._storage.base import Store", "_crypto may not import _storage"),
+        (f"{UTILS}/_storage/x.py", "from .. import _crypto", "_storage may not import _crypto"),
+        (f"{UTILS}/_backupset/x.py", "def f():\n    from .._sources.sandbox import Sandbox", "_backupset may not import _sources"),
+        (f"{UTILS}/_caracal/x.py", "from .._stream.process import run", "_caracal may not import _stream"),
+        (f"{UTILS}/_caracal/x.py", "from .._deps import require_psycopg2", "_caracal may not import _deps"),
+        (f"{UTILS}/_sources/a/x.py", "from ..._module.boundary import run", "_sources may not import _module"),
+        (
+            f"{UTILS}/_sources/x.py",
+            "from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import releases",
+            "_sources may not import _caracal",
+        ),
+        (f"{UTILS}/_crypto/x.py", "from ansible.module_utils.basic import AnsibleModule", "_crypto may not know Ansible"),
+        ("plugins/modules/x.py", "from ..module_utils._errors import BackupError", "modules may not import _errors"),
+        ("plugins/modules/x.py", "import ansible.module_utils.basic", "modules may not know Ansible"),
+        ("plugins/modules/x.py", "from ...tests.twin import load", "is not a part of the plugins"),
+        (f"{UTILS}/_helpers/x.py", "import os", "_helpers is no part that the design knows"),
+    ],
+)
+def test_an_import_against_the_layers_is_found(plant, path: str, source: str, fault: str) -> None:
+    faults = imports.direction_faults(plant({path: source}))
+    assert len(faults) == 1
+    assert path in faults[0]
+    assert fault in faults[0]
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        (f"{UTILS}/_module/x.py", "from ansible.module_utils.basic import AnsibleModule\nfrom .._caracal import releases"),
+        (f"{UTILS}/_sources/a/x.py", "from ..client_binaries import find\nfrom ..._backupset.journal import Journal\nimport os.path"),
+        (f"{UTILS}/_crypto/x.py", "from .sealing import Sealer\nfrom .._deps import require_pyrage"),
+        ("plugins/modules/x.py", "from ..module_utils._argspec import postgres\nfrom ..module_utils._module import boundary"),
+    ],
+)
+def test_an_import_along_the_layers_is_accepted(plant, path: str, source: str) -> None:
+    assert imports.direction_faults(plant({path: source})) == []
