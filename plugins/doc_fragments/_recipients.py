@@ -15,7 +15,8 @@ class ModuleDocFragment:
 options:
   recipients:
     description:
-      - Public keys to seal to, as C(age1...) (X25519), C(ssh-ed25519 ...) or C(ssh-rsa ...). Whoever holds the identity of one of them can open the set.
+      - Public keys to seal to, as C(age1...) (X25519), C(ssh-ed25519 ...) or C(ssh-rsa ...).
+      - Whoever holds the identity of one of them can open the set.
       - None of them may be the signing key.
     type: list
     elements: str

@@ -70,7 +70,11 @@ def postgres() -> ArgumentSpec:
             "login_user": {"type": "str", "default": "caracal"},
             "login_password_file": {"type": "path", "no_log": False},
             "login_unix_socket": {"type": "str", "default": ""},
-            "ssl_mode": {"type": "str", "default": "prefer", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+            "ssl_mode": {
+                "type": "str",
+                "default": "prefer",
+                "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+            },
             "ca_cert": {"type": "path"},
             "ssl_cert": {"type": "path"},
             "ssl_key": {"type": "path", "no_log": False},

@@ -58,5 +58,7 @@ def require_cryptography() -> t.Any:
 
 def _require(module: t.Any, name: str, requirement: str) -> t.Any:
     if module is None:
-        raise MissingDependency(f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'")
+        raise MissingDependency(
+            f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'"
+        )
     return module

@@ -110,7 +110,7 @@ class Block:
 class _Open:
     """A block that is being gathered: 32 bytes of each digest a row."""
 
-    __slots__ = ("content", "chain", "low", "high")
+    __slots__ = ("chain", "content", "high", "low")
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -169,7 +169,9 @@ class Collector:
     read their rows again (by zone and sequence range) into a collector made with `only` set to them.
     """
 
-    def __init__(self, chain: Chain, leaf: str, columns: t.Sequence[str], only: t.Collection[_Key] | None = None, limit: int = MEMORY_LIMIT) -> None:
+    def __init__(
+        self, chain: Chain, leaf: str, columns: t.Sequence[str], only: t.Collection[_Key] | None = None, limit: int = MEMORY_LIMIT
+    ) -> None:
         self._chain = chain
         self._leaf = leaf
         self._extract = _extractor(chain, columns)
@@ -228,7 +230,14 @@ class Collector:
         rows = len(block.content) // DIGEST
         numbers = ("-", "-", "-") if key[1] == NO_SEQUENCE else (str(key[1]), str(block.low), str(block.high))
         self._done[key] = Block(
-            self._chain.name, key[0].decode(), self._leaf, numbers[0], rows, *numbers[1:], _sorted_digest(block.content), _sorted_digest(block.chain)
+            self._chain.name,
+            key[0].decode(),
+            self._leaf,
+            numbers[0],
+            rows,
+            *numbers[1:],
+            _sorted_digest(block.content),
+            _sorted_digest(block.chain),
         )
 
     def _set_aside(self) -> None:

@@ -51,12 +51,16 @@ def compare(previous: t.Sequence[Block], current: t.Sequence[Block], leaves: t.C
             continue
         complaint = _difference(before, now, known.get(key[:2], 0), reread)
         if complaint:
-            (unsure if key[3] == "-" and complaint == _GREW else wrong).append(f"{key[0]} chain of zone {key[1]}, leaf {key[2]}, block {key[3]}: {complaint}")
+            (unsure if key[3] == "-" and complaint == _GREW else wrong).append(
+                f"{key[0]} chain of zone {key[1]}, leaf {key[2]}, block {key[3]}: {complaint}"
+            )
     details = {"set": set_id, "differences": wrong[:50], "unproven": unsure[:50], "dropped_leaves": sorted(dropped)}
     if wrong:
         return Check(CHECK_ID, FAIL, f"audit rows changed since set {set_id}; first: {wrong[0]}", required=False, details=details)
     if unsure:
-        return Check(CHECK_ID, UNPROVEN, f"rows without sequence number cannot be compared; first: {unsure[0]}", required=False, details=details)
+        return Check(
+            CHECK_ID, UNPROVEN, f"rows without sequence number cannot be compared; first: {unsure[0]}", required=False, details=details
+        )
     return Check(CHECK_ID, PASS, f"{len(old)} audit blocks as in set {set_id}", required=False, details=details)
 
 

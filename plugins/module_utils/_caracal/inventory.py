@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 
 
 class Reader(t.Protocol):
@@ -49,7 +49,9 @@ STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
 def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.Any]]]:
     """The named facts that this release has tables for; empty for `caracal_auth`, which has none of them."""
     return {
-        name: [list(row) for row in reader.rows(sql)] for name, (needed, sql) in STATE_QUERIES.items() if all(table in tables for table in needed)
+        name: [list(row) for row in reader.rows(sql)]
+        for name, (needed, sql) in STATE_QUERIES.items()
+        if all(table in tables for table in needed)
     }
 
 
@@ -89,7 +91,9 @@ def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Ch
         if theirs.get(key) != ours.get(key)
     ]
     if wrong:
-        return Check("inventory.audit_blocks", FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+        return Check(
+            "inventory.audit_blocks", FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]}
+        )
     rows = sum(block.rows for block in theirs.values())
     return Check("inventory.audit_blocks", PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
 
@@ -114,8 +118,9 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
 def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool) -> Check:
     if wrong:
         return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
-    if not count and not empty_ok:
-        return Check(check_id, UNPROVEN, f"the set records no {what}; nothing was compared")
+    if not count:
+        verdict = NOT_APPLICABLE if empty_ok else UNPROVEN
+        return Check(check_id, verdict, f"the set records no {what}; nothing was compared", required=not empty_ok)
     return Check(check_id, PASS, f"{count} {what}(s) equal")
 
 
@@ -165,19 +170,23 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 
 
 def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
-    hard = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("encoding", "owner", "set") if actual[name] != expected[name]]
+    hard = [
+        f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("encoding", "owner", "set") if actual[name] != expected[name]
+    ]
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
     soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("collate", "ctype") if actual[name] != expected[name]]
     if soft:
-        return Check(check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft})
+        return Check(
+            check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}
+        )
     return Check(check_id, PASS, "encoding, locale, owner and settings equal")
 
 
 def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
     """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
     if expected["server_version"] // 10000 != actual["server_version"] // 10000:
-        return Check(check_id, "not_applicable", "other major version of PostgreSQL; the schema list was compared instead", required=False)
+        return Check(check_id, NOT_APPLICABLE, "other major version of PostgreSQL; the schema list was compared instead", required=False)
     if expected["schema_digest"] != actual["schema_digest"]:
         return Check(check_id, FAIL, "the text of pg_dump --schema-only differs from the source's")
     return Check(check_id, PASS, "pg_dump --schema-only is identical")

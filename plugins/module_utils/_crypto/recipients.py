@@ -82,7 +82,9 @@ def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: st
     """The host that signs must not be able to open: raises KeyProblem when a recipient is the signing key."""
     for recipient in recipients:
         if recipient.fingerprint == signer_fingerprint:
-            raise KeyProblem(f"recipient {recipient.fingerprint} is the signing key, so this host could open its own backups; use another key pair")
+            raise KeyProblem(
+                f"recipient {recipient.fingerprint} is the signing key, so this host could open its own backups; use another key pair"
+            )
 
 
 def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[str]) -> list[str]:

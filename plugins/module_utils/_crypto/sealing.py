@@ -53,8 +53,8 @@ class Sealer:
         with open(read_end, "rb", BUFFER) as reader:
             try:
                 require_pyrage().encrypt_io(reader, self._out, recipients)
-            except Exception as exc:
-                raise self._out.error or exc  # pyrage would show the sink's error as text of its own
+            except Exception as exc:  # noqa: BLE001 - pyrage wraps the sink's error in text of its own
+                raise (self._out.error or exc) from exc
 
     def write(self, data: bytes) -> int:
         """Take plain bytes; small pieces are gathered first, since each stage costs per call."""
@@ -191,7 +191,7 @@ class _Stage:
     def _run(self, work: t.Callable[..., None], args: tuple[t.Any, ...]) -> None:
         try:
             work(*args)
-        except BaseException as exc:  # the thread's end must be told to whoever joins it
+        except BaseException as exc:  # noqa: BLE001 - the thread's end must be told to whoever joins it
             self._error = exc
 
     def wait(self) -> None:

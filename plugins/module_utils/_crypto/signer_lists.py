@@ -146,7 +146,7 @@ def _options(text: str) -> dict[str, str]:
     while position < len(text):
         match = _OPTION.match(text, position)
         if not match:
-            raise ValueError("an option is written wrongly, as namespaces=\"a,b\" is right")
+            raise ValueError('an option is written wrongly, as namespaces="a,b" is right')
         name, value = match[1].lower(), match[2]
         if name not in ("namespaces", "valid-after", "valid-before") or not value:
             raise ValueError(f"option {name} is not supported; namespaces, valid-after and valid-before are")

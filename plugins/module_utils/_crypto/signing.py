@@ -51,9 +51,7 @@ class Signer:
         # Whoever wants a passphrase asks this program, and nobody answers.
         quiet = {**os.environ, "LC_ALL": "C", "SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"}
         try:
-            armored = process.run(
-                ["ssh-keygen", "-Y", "sign", "-f", self._file, "-n", namespace], data=data, env=quiet, timeout=TIMEOUT
-            )
+            armored = process.run(["ssh-keygen", "-Y", "sign", "-f", self._file, "-n", namespace], data=data, env=quiet, timeout=TIMEOUT)
         except StageFailed as exc:
             raise KeyProblem(
                 f"signing key {self._file} does not sign ({exc.msg}); if it has a passphrase, add it to an agent and set SSH_AUTH_SOCK"
@@ -76,7 +74,9 @@ def _public_blob(path: str) -> bytes:
         if not data.startswith(_BEGIN):
             return base64.b64decode(data.split()[1], validate=True)
         if stat.S_IMODE(mode) & 0o077:
-            raise KeyProblem(f"signing key {path} has mode {stat.S_IMODE(mode):04o}, so others may use it; chmod 600 and consider it leaked")
+            raise KeyProblem(
+                f"signing key {path} has mode {stat.S_IMODE(mode):04o}, so others may use it; chmod 600 and consider it leaked"
+            )
         body = data[len(_BEGIN) : data.index(_END)]
         reader = sshsig.WireReader(base64.b64decode(b"".join(body.split()), validate=True))
         if reader.take(len(_MAGIC)) != _MAGIC:

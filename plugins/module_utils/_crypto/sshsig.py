@@ -79,7 +79,9 @@ def ed25519_point(blob: bytes, where: str) -> bytes:
         reader = WireReader(blob)
         kind = reader.string()
         if kind != KEY_TYPE.encode():
-            raise KeyProblem(f"{where} is of type {kind.decode('ascii', 'replace')!a}; only {KEY_TYPE} keys sign here, make one with ssh-keygen -t ed25519")
+            raise KeyProblem(
+                f"{where} is of type {kind.decode('ascii', 'replace')!a}; only {KEY_TYPE} signs here, make one (ssh-keygen -t ed25519)"
+            )
         point = reader.string()
         reader.end()
         if len(point) != 32:

@@ -42,9 +42,7 @@ def _loads(data: bytes) -> dict[str, t.Any]:
         raise ValueError(f"more than {SIZE_LIMIT >> 20} MiB")
     if data.startswith(b"\xef\xbb\xbf"):
         raise ValueError("it begins with a byte order mark")
-    value = json.loads(
-        data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
-    )
+    value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)
     if not isinstance(value, dict):
         raise ValueError("it is no object")
     _check_tree(value)

@@ -11,32 +11,31 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
+import io
 import json
-import math
 import os
-import platform
 import typing as t
 
-from .. import _deps
 from .._argspec import ArgumentSpec
+from .._backupset import entry as entries
 from .._backupset import journal as journals
 from .._backupset import layout
 from .._backupset.catalog import OpenSet
 from .._crypto import recipients as age
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
-from .._crypto.sealing import Sealer
+from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import OptionError
-from .._report import document, html, junit, summary, waiver
-from .._report.check import PASS, VERDICTS, Check
-from .._report.document import Drill, RestoredSet, Step, Who
-from .._report.text import clean
+from .._report import document, html, junit, summary
+from .._report.check import PASS, VERDICTS
+from .._report.document import Drill
 from .._storage.local import LocalStore
-from . import options
+from . import drill_facts, options
 from .boundary import Invocation
 from .options import Opened
+
+PROBE = b"preflight of drill_report: this signature means nothing\n"
 
 
 def own_options() -> ArgumentSpec:
@@ -48,7 +47,7 @@ def own_options() -> ArgumentSpec:
         "details": {"type": "dict", "default": {}},
     }
     step = {"name": {"type": "str", "required": True}, "seconds": {"type": "float", "required": True}, "bytes": {"type": "int"}}
-    waived = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
+    waiver = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
     return ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
@@ -56,7 +55,7 @@ def own_options() -> ArgumentSpec:
             "checks": {"type": "list", "elements": "dict", "required": True, "options": check},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
             "sandbox": {"type": "dict", "default": {}},
-            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waived},
+            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
             "report_dir": {"type": "path"},
             "require_valid": {"type": "bool", "default": True},
         }
@@ -64,8 +63,8 @@ def own_options() -> ArgumentSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
-    """A drill and all that is needed to make its report stand."""
+class Case:
+    """A drill, and what it takes to make its report stand."""
 
     opened: Opened
     open_set: OpenSet
@@ -74,18 +73,136 @@ class Evidence:
     drill: Drill
 
 
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """`files` by key in the repository, in the order in which they are written; the signature is not among them."""
+
+    document: dict[str, t.Any]
+    files: dict[str, bytes]
+
+    @property
+    def main(self) -> bytes:
+        return self.files[layout.drill_report_key(self.document["drill_id"])]
+
+
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight; then (not in check mode) report files, signatures, journal entry, local copy."""
     given = invocation.options
-    now = datetime.datetime.now(datetime.timezone.utc)
-    evidence = _prepare(given, now)
-    local = _local_folder(given["report_dir"])
-    if invocation.check_mode:
-        files = _files(evidence, b"")
-    else:
-        files = _files(evidence, _sealed(evidence))
-        _publish(evidence, files)
+    case = _prepare(given, datetime.datetime.now(datetime.timezone.utc))
+    case.opened.store.check_writable(probe=not invocation.check_mode)
+    local = LocalStore(os.path.abspath(given["report_dir"])) if given["report_dir"] else None
+    if local:
+        local.check_writable(probe=False)
+    report = _report(case)
+    if not invocation.check_mode:
+        signature = _publish(case, report)
         if local:
-            for key, data in files.items():
-                local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
-    return _result(evidence, files, local or evidence.opened.store.location, given["require_valid"])
+            _copy(local, report, signature)
+    return _result(case, report, local, given["require_valid"])
+
+
+def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
+    """Everything that can be wrong with options, keys and the set shows here, before the first write."""
+    opened = options.open_repository(given)
+    if not given["signing_key"]:
+        raise OptionError("signing_key is missing; name the key of drill@<deployment>")
+    signer = Signer(given["signing_key"], options.principal(layout.DRILL, given["deployment"]))
+    recipients = age.load(given["recipients"], given["recipients_files"])
+    age.refuse_signing_key(recipients, signer.fingerprint)
+    open_set = opened.catalog.read(given["set_id"])
+    drill = drill_facts.gather(given, opened, open_set, signer, now)
+    _try_key(opened, signer, drill)
+    return Case(opened, open_set, signer, recipients, drill)
+
+
+def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
+    """Sign something without meaning for each purpose, and see whether readers would believe it."""
+    purposes = [layout.NAMESPACE_DRILL, layout.NAMESPACE_JOURNAL]
+    for namespace in purposes + ([layout.NAMESPACE_SET] if drill.verdict == PASS else []):
+        opened.verifier.verify(PROBE, signer.sign(PROBE, namespace), namespace, signer.principal, name="a first try of signing_key")
+
+
+def _report(case: Case) -> Report:
+    drill = case.drill
+    details, sealed = _seal(document.details(drill), case.recipients)
+    key = layout.drill_details_key(drill.id)
+    found = document.build(drill, {"path": key, "size": sealed.size, "sha256": sealed.sha256})
+    files = {
+        key: details,
+        layout.drill_report_key(drill.id): strict_json.dumps(found),
+        layout.drill_html_key(drill.id): html.render(found).encode(),
+        layout.drill_junit_key(drill.id): junit.render(found).encode(),
+    }
+    return Report(found, files)
+
+
+def _seal(content: dict[str, t.Any], recipients: t.Sequence[Recipient]) -> tuple[bytes, Sealed]:
+    sink = io.BytesIO()
+    sealer = Sealer(sink, recipients)
+    try:
+        sealer.write(json.dumps(content, sort_keys=True, indent=1).encode("ascii") + b"\n")
+        sealed = sealer.finish()
+    finally:
+        sealer.close()
+    return sink.getvalue(), sealed
+
+
+def _publish(case: Case, report: Report) -> bytes:
+    """Write everything; the journal entry, which comes last, makes it true. The signature of the report."""
+    store, drill, record = case.opened.store, case.drill, case.open_set.record
+    for key, data in report.files.items():
+        store.put(key, data)
+    signature = case.signer.sign(report.main, layout.NAMESPACE_DRILL)
+    store.put(layout.drill_report_signature_key(drill.id), signature)
+    if drill.verdict == PASS:
+        countersignature = case.signer.sign(case.open_set.manifest_bytes, layout.NAMESPACE_SET)
+        store.put(layout.countersignature_key(record.set_id, drill.id), countersignature)
+    subjects = [entries.subject(key, entries.sha256(data)) for key, data in report.files.items()]
+    subjects.append(entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256))
+    body = {
+        "drill": drill.id,
+        "set": record.set_id,
+        "verdict": drill.verdict,
+        "counts": report.document["counts"],
+        "waived": [waiver.check for waiver in drill.waivers],
+        "seconds": report.document["seconds"],
+        "separation": report.document["separation"]["verdict"],
+    }
+    times = {"host": report.document["finished"], "database": None, "store": None}
+    journals.append(
+        case.opened.repository, case.opened.journal, case.signer, entries.DRILL, subjects, body, time=times, machine=options.machine()
+    )
+    case.opened.mark.advance(case.opened.journal)
+    return signature
+
+
+def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
+    """The same files, in a folder of the drill."""
+    signed = {layout.drill_report_signature_key(report.document["drill_id"]): signature}
+    for key, data in {**report.files, **signed}.items():
+        local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
+
+
+def _result(case: Case, report: Report, local: LocalStore | None, require_valid: bool) -> dict[str, t.Any]:
+    found, drill_id = report.document, case.drill.id
+    page = layout.drill_html_key(drill_id)
+    where = f"{local.location}/{page.removeprefix(layout.DRILLS + '/')}" if local else f"{case.opened.store.location}/{page}"
+    result = {
+        "changed": True,
+        "drill_id": drill_id,
+        "set_id": case.drill.restored.id,
+        **{name: found[name] for name in ("verdict", "counts", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds")},
+        "report": {
+            "files": [*report.files, layout.drill_report_signature_key(drill_id)],
+            "html": where,
+            "sha256": entries.sha256(report.main),
+        },
+        "countersigned": found["verdict"] == PASS,
+        "journal_head": case.opened.head,
+        "summary_lines": summary.render(found, where),
+    }
+    if require_valid and found["verdict"] != PASS:
+        check = document.deciding_check(found)
+        why = f"{check['id']}: {check['message']}" if check else "no required check was made"
+        result.update(failed=True, msg=f"verdict {found['verdict']}: {why}")
+    return result

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import time
 import typing as t
 
 from .._backupset import layout as keys
-from .._caracal import audit_blocks
+from .._caracal import audit_blocks, block_history
 from .._caracal.audit_blocks import Block
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._errors import VersionMismatch
-from .._report.check import Check
+from .._report.check import UNPROVEN, Check
 from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, roles, snapshot
 from .._sources.postgres.server import Server, Session
@@ -91,7 +92,9 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
         "checks": checks,
         "result": {
             "databases": [{name: one.source[name] for name in _PUBLIC} for one in dumped],
-            "artifacts": [{"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts],
+            "artifacts": [
+                {"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts
+            ],
             "checks": checks,
             "bytes": sum(a["size"] for a in artifacts if a["shared_from"] is None),
         },
@@ -120,7 +123,7 @@ def _dump(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumpe
         blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
         check = None
         if read.leaves:
-            check = reading.compare_with_earlier(held.place, read, history.blocks, blocks, history.set_id)
+            check = _compare(held.place, read, history, blocks)
         inventory = reading.assemble(database, read, facts, rest, leaves)
     with Session(plan.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
@@ -132,6 +135,13 @@ def _dump(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumpe
     inventory["plain"] = {artifact["path"]: artifact.pop("plain") for artifact in artifacts}
     facts_of_source = {**seen, **held.facts, "snapshot_time": held.facts["time"], "seconds": round(time.monotonic() - started, 3)}
     return Dumped(inventory, blocks, artifacts, facts_of_source, check)
+
+
+def _compare(place: snapshot.Place, read: reading.Layout, history: earlier.History, blocks: list[Block]) -> Check:
+    if history.problem:
+        words = f"set {history.set_id} cannot be compared with: {history.problem}"
+        return Check(block_history.CHECK_ID, UNPROVEN, words, required=False)
+    return reading.compare_with_earlier(place, read, history.blocks, blocks, history.set_id)
 
 
 def _tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:
@@ -189,8 +199,6 @@ def _seal_inventory(plan: Plan, inventory: dict[str, t.Any]) -> dict[str, t.Any]
 
 def _put_blocks(plan: Plan, blocks: t.Sequence[Block]) -> dict[str, t.Any]:
     """Public: zones by id and digests, so that anyone can compare them with a later set."""
-    import hashlib
-
     path, data = keys.blocks_key(plan.set_id), compression.compress(audit_blocks.to_tsv(blocks))
     plan.opened.store.put(path, data)
     sealed = Sealed(0, "", len(data), hashlib.sha256(data).hexdigest())

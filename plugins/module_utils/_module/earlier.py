@@ -13,9 +13,11 @@ import dataclasses
 import typing as t
 
 from .._backupset import layout as keys
+from .._backupset.artifact import BLOCKS, LEAF, Artifact
 from .._caracal import audit_blocks
 from .._caracal.audit_blocks import Block
 from .._crypto.recipients import Recipient
+from .._errors import StorageError, TamperedData
 from .._stream import compression
 from .options import Opened
 
@@ -24,11 +26,15 @@ BLOCKS_LIMIT = 256 << 20
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """Of the newest set: its id, its blocks, and its leaf objects that all recipients of today can open."""
+    """Of the newest set: its id, its blocks, and its leaf objects that all recipients of today can open.
 
-    set_id: str
-    blocks: tuple[Block, ...]
-    artifacts: dict[str, dict[str, t.Any]]
+    `problem` says why there is nothing to compare with although there is a set; a damaged set must not stop the next one.
+    """
+
+    set_id: str = ""
+    blocks: tuple[Block, ...] = ()
+    artifacts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    problem: str = ""
 
     def objects(self, leaf: str) -> dict[str, str]:
         """Content digest → path of the leaf's objects."""
@@ -43,16 +49,23 @@ def load(opened: Opened, recipients: t.Sequence[Recipient]) -> History:
     """The newest set's history; an empty one where there is no set yet."""
     record = opened.catalog.newest()
     if record is None:
-        return History("", (), {})
-    last = opened.catalog.open(record.set_id)
+        return History()
+    try:
+        manifest = opened.catalog.read(record.set_id).manifest
+        listed = next(one for one in manifest.artifacts if one.kind == BLOCKS)
+        data = compression.decompress(opened.catalog.read_artifact(listed), listed.path, BLOCKS_LIMIT)
+    except (TamperedData, StorageError) as exc:
+        return History(record.set_id, problem=exc.msg)
     wanted = {recipient.fingerprint for recipient in recipients}
-    shared: dict[str, dict[str, t.Any]] = {}
-    blocks: list[Block] = []
-    for artifact in last.manifest.artifacts:
-        if artifact.kind == "blocks":
-            data = opened.catalog.read_artifact(artifact)
-            blocks = audit_blocks.from_tsv(compression.decompress(data, artifact.path, BLOCKS_LIMIT))
-        stored = artifact.kind == "leaf" and wanted <= set(artifact.recipients) and opened.store.stat(artifact.path)
-        if stored and stored.size == artifact.size:
-            shared[artifact.path] = {**dataclasses.asdict(artifact), "shared_from": artifact.shared_from or record.set_id}
-    return History(record.set_id, tuple(blocks), shared)
+    shared = {
+        one.path: {**one.to_dict(), "shared_from": one.shared_from or record.set_id}
+        for one in manifest.artifacts
+        if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
+    }
+    return History(record.set_id, tuple(audit_blocks.from_tsv(data)), shared)
+
+
+def _whole(opened: Opened, artifact: Artifact) -> bool:
+    """Only its size: what a verification finds altered is stored anew with the next change of the leaf."""
+    found = opened.store.stat(artifact.path)
+    return found is not None and found.size == artifact.size

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import socket
 import typing as t
@@ -17,8 +18,10 @@ import typing as t
 from .._backupset import journal as journals
 from .._backupset import repository as repositories
 from .._backupset.catalog import Catalog
+from .._backupset.fields import timestamp
 from .._backupset.journal import Journal
-from .._backupset.mark import HighWaterMark
+from .._backupset.manifest import Manifest
+from .._backupset.mark import FRESH, HighWaterMark
 from .._backupset.repository import Repository
 from .._crypto.allowed_signers import Verifier
 from .._report.check import FAIL, PASS, UNPROVEN, Check, overall
@@ -56,14 +59,21 @@ def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
 
 def freshness_check(opened: Opened) -> Check:
     """Whether this host has seen the journal before, and nothing was rolled back since."""
-    if opened.freshness == "fresh":
+    if opened.freshness == FRESH:
         return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than what this host remembers")
-    return Check("journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False)
+    return Check(
+        "journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False
+    )
 
 
-def principal(role: str, deployment: str) -> str:
-    """`backup@<deployment>` and the like."""
-    return f"{role}@{deployment}"
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def times(manifest: Manifest | None = None) -> dict[str, str | None]:
+    """Times of a journal entry: this host's, and the database's where a snapshot was taken. A directory has no clock."""
+    database = max(one.snapshot_time for one in manifest.sources) if manifest and manifest.sources else None
+    return {"host": timestamp(now()), "database": timestamp(database) if database else None, "store": None}
 
 
 def machine() -> str:
@@ -75,10 +85,8 @@ def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
     """Where an age identity would lie if it lay on this host: beside our own keys, and in age's usual places."""
     named = [options["signing_key"], *options.get("recipients_files", ())]
     home = os.path.expanduser("~")
-    usual = [os.path.join(home, ".config", "age"), os.path.join(home, ".config", "sops", "age"), os.path.join(home, ".age"), "/etc/age"]
-    if any(text.startswith("ssh-") for text in options.get("recipients", ())) or named:
-        usual.append(os.path.join(home, ".ssh"))
-    return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | set(usual))
+    usual = [os.path.join(home, *parts) for parts in ((".config", "age"), (".config", "sops", "age"), (".age",), (".ssh",))]
+    return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | {*usual, "/etc/age"})
 
 
 def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:

@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 import typing as t
 
+from .._backupset import layout as keys
 from .._backupset import parts
 from .._crypto import recipients as age
 from .._crypto.recipients import Recipient
@@ -51,7 +51,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         parts.write(opened.store, given["set_id"], dump_set.PART, made)
         result.update(made["result"])
     result.setdefault("databases", [_public(one) for one in seen])
-    result["diff"] = {"before": "", "after": "".join(f"{one['database']}\n" for one in seen) + "".join(f"{a['path']}\n" for a in result["artifacts"])}
+    result["diff"] = {
+        "before": "",
+        "after": "".join(f"{one['database']}\n" for one in seen) + "".join(f"{a['path']}\n" for a in result["artifacts"]),
+    }
     result["seconds"] = round(time.monotonic() - started, 3)
     return result
 
@@ -61,7 +64,7 @@ def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
     found = age.load(given["recipients"], given["recipients_files"])
     if not given["signing_key"]:
         raise OptionError("signing_key is missing; name the key that will sign, so that no recipient equals it")
-    signer = Signer(given["signing_key"], options.principal("backup", given["deployment"]))
+    signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
     age.refuse_signing_key(found, signer.fingerprint)
     here = age.identities_on_host(found, options.key_folders(given))
     if here:
@@ -75,13 +78,15 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
         session = held.session
         sight = preflight.full_sight(session)
         read = dump_set.layout_of(session, database)
-        offset = preflight.clock_offset(session, _now)
+        offset = preflight.clock_offset(session, options.now)
         if abs(offset) > preflight.CLOCK_TOLERANCE:
             raise VersionMismatch(
                 f"the clock of {server} is {offset:.0f} s off this host's; set both by NTP, since times in the set would lie"
             )
         if read.detected and read.detected.release is None:
-            warn(f"database {database}: release unknown (family {read.detected.family}, {len(read.detected.migrations)} migrations); recorded as such")
+            warn(
+                f"database {database}: release unknown (family {read.detected.family}, {len(read.detected.migrations)} migrations); recorded as such"
+            )
         return {
             "database": database,
             "release": read.detected.release if read.detected else None,
@@ -104,10 +109,6 @@ def _room(store: Store, size: int, check_mode: bool) -> None:
     store.check_writable(probe=not check_mode)
     free = store.free_bytes()
     if free is not None and free < size // 2:
-        raise StorageError(f"{store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk")
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
-
-
+        raise StorageError(
+            f"{store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
+        )

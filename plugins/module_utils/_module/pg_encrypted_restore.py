@@ -12,7 +12,9 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._backupset import entry as entries
 from .._backupset import journal as journals
+from .._backupset import layout as keys
 from .._crypto.signing import Signer
 from .._errors import OptionError, TamperedData
 from .._report.check import FAIL, PASS, WARN, Check
@@ -32,7 +34,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given)
     server, sandbox = place.server_of(given)
-    signer = None if sandbox else Signer(given["signing_key"], options.principal("operator", given["deployment"]))
+    signer = None if sandbox else Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
     _intact(opened, the_set)
     inventory = the_set.inventory()
@@ -44,7 +46,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     client = client_binaries.find(
         given["pg_bin"], minimum_major=max(one["server_version"] for one in wanted) // 10000, tools=("pg_restore",)
     )
-    result: dict[str, t.Any] = {"changed": True, "set_id": the_set.set_id, "checks": [], "target": found[wanted[0]["database"]]["system_identifier"]}
+    result: dict[str, t.Any] = {
+        "changed": True,
+        "set_id": the_set.set_id,
+        "checks": [],
+        "target": found[wanted[0]["database"]]["system_identifier"],
+    }
     if invocation.check_mode:
         result["databases"] = [{"database": one["database"], "seconds": 0.0, "bytes": 0, "leaves": len(one["leaves"])} for one in wanted]
     else:
@@ -110,7 +117,9 @@ class Restoration:
         with Session(self._server, target.MAINTENANCE, settings={}) as session:
             wrong = roles.create_missing(session, recorded)
         if wrong:
-            self.checks.append(Check("restore.roles", verdict, f"{wrong[0]}; existing roles are never altered", details={"differences": wrong}))
+            self.checks.append(
+                Check("restore.roles", verdict, f"{wrong[0]}; existing roles are never altered", details={"differences": wrong})
+            )
         else:
             self.checks.append(Check("restore.roles", PASS, f"{len(recorded['roles'])} roles as recorded"))
 
@@ -125,9 +134,11 @@ class Restoration:
         ordered = sorted(leaves, key=lambda one: -one.size)
         tasks = [(restore.leaf, (to, *(one.leaf or "").split(".", 1), one.path)) for one in ordered]
         loaded = workers.run_all(tasks, self._jobs)
-        for one, rows in zip(ordered, loaded):
+        for one, rows in zip(ordered, loaded, strict=True):
             if rows != recorded["leaves"][one.leaf]["rows"]:
-                raise TamperedData(f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set")
+                raise TamperedData(
+                    f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
+                )
         restore.post_data(to, self._set.one("schema", database).path, self._jobs)
         restore.analyze(to)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
@@ -142,6 +153,7 @@ def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, resul
         "target": {"system_identifier": result["target"], "databases": [one["database"] for one in result["databases"]]},
         "blocks_sha256": the_set.one("blocks").sha256,
     }
-    subjects = [{"name": f"sets/{the_set.set_id}/manifest.json", "digest": {"sha256": record.manifest_sha256}}]
-    entry = journals.append(opened.repository, opened.journal, signer, "restore", subjects, body, time=options.times(), machine=options.machine())
-    opened.journal.entries.append(entry)
+    subjects = [entries.subject(keys.manifest_key(the_set.set_id), record.manifest_sha256)]
+    journals.append(
+        opened.repository, opened.journal, signer, entries.RESTORE, subjects, body, time=options.times(), machine=options.machine()
+    )

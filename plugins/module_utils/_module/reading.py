@@ -181,7 +181,9 @@ def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any
     return {**read, "schema_digest": tools.schema_digest(pg_dump, place)}
 
 
-def assemble(database: str, layout_read: Layout, facts_read: dict[str, t.Any], rest_read: Rest, leaves: t.Sequence[Leaf]) -> dict[str, t.Any]:
+def assemble(
+    database: str, layout_read: Layout, facts_read: dict[str, t.Any], rest_read: Rest, leaves: t.Sequence[Leaf]
+) -> dict[str, t.Any]:
     """The inventory of one database; the caller adds `sequences`, which no snapshot covers."""
     detected = layout_read.detected
     return {

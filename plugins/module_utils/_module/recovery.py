@@ -12,7 +12,9 @@ from __future__ import annotations
 import shlex
 
 from .._backupset import layout as keys
-from .._backupset.manifest import Artifact, Manifest
+from .._backupset.artifact import RECOVERY, Artifact
+from .._backupset.fields import timestamp
+from .._backupset.manifest import Manifest
 
 _HEAD = """\
 # Recovery of backup set {set_id}
@@ -116,15 +118,15 @@ def render(manifest: Manifest) -> bytes:
         deployment=manifest.deployment,
         release=manifest.release or "of unknown release",
         family=manifest.family,
-        snapshot=", ".join(f"{one['database']} at {one['snapshot_time']}" for one in manifest.sources),
-        major=max(one["server_version"] for one in manifest.sources) // 10000,
+        snapshot=", ".join(f"{one.database} at {timestamp(one.snapshot_time)}" for one in manifest.sources),
+        major=max(one.server_version for one in manifest.sources) // 10000,
         recipients="\n".join(f"- `{fingerprint}`" for fingerprint in inventory.recipients),
         principal=shlex.quote(keys.principal(keys.BACKUP, manifest.deployment)),
         namespace=keys.NAMESPACE_SET,
         signature=keys.backup_signature_key(manifest.set_id),
         manifest=keys.manifest_key(manifest.set_id),
         recovery=keys.recovery_key(manifest.set_id),
-        sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts),
+        sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts if one.kind != RECOVERY),
         inventory=inventory.path,
     )
     for number, database in enumerate(databases, 3):
@@ -156,5 +158,3 @@ def _leaf(artifact: Artifact, database: str) -> str:
     quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
     copy = shlex.quote(f"COPY {quoted} FROM STDIN")
     return f"{_open(artifact)} |\n  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname {shlex.quote(database)} --command {copy}\n"
-
-

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._backupset.manifest import Artifact
+from .._backupset.artifact import Artifact
 from .._caracal import audit_blocks
 from .._caracal.audit_blocks import Block
 from .._crypto import strict_json
@@ -42,7 +42,9 @@ class SealedSet:
         """The only artifact of its kind; a set without it cannot be restored by us."""
         found = self.artifacts(kind, database)
         if len(found) != 1:
-            raise TamperedData(f"set {self.set_id} has {len(found)} artifacts of kind {kind} for {database or 'the set'}, expected 1; use another set")
+            raise TamperedData(
+                f"set {self.set_id} has {len(found)} artifacts of kind {kind} for {database or 'the set'}, expected 1; use another set"
+            )
         return found[0]
 
     def inventory(self) -> dict[str, t.Any]:
@@ -51,7 +53,9 @@ class SealedSet:
         with restore.open_object(self._opened.store.location, artifact.path, self._identities) as source:
             found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
         if found.get("format") != INVENTORY_FORMAT:
-            raise VersionMismatch(f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version")
+            raise VersionMismatch(
+                f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version"
+            )
         if found.get("set") != self.set_id:
             raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {self.set_id}; use another set")
         return found

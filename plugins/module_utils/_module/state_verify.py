@@ -75,6 +75,6 @@ def _roles(server: Server, expected: dict[str, t.Any]) -> Check:
         return Check("inventory.roles", FAIL, f"{len(wrong)} difference(s); first: {wrong[0]}", details={"differences": wrong[:50]})
     if not expected["roles"]["roles"]:
         return Check("inventory.roles", UNPROVEN, "the set records no roles; nothing was compared")
-    return Check("inventory.roles", PASS, f"{len(expected['roles']['roles'])} roles and {len(expected['roles']['members'])} memberships as recorded")
-
-
+    return Check(
+        "inventory.roles", PASS, f"{len(expected['roles']['roles'])} roles and {len(expected['roles']['members'])} memberships as recorded"
+    )

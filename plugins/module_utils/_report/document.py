@@ -19,7 +19,7 @@ import typing as t
 
 from . import waiver
 from .check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check, overall
-from .text import utc
+from .text import clean, utc
 from .waiver import Waiver
 
 FORMAT = 1
@@ -41,7 +41,7 @@ class Who:
 
 @dataclasses.dataclass(frozen=True)
 class RestoredSet:
-    """What the drill restored. `artifacts` counts the objects of the set, `bytes` is their sealed size."""
+    """What the drill restored. `sequence` is the number of its journal entry, `artifacts` counts its objects, `bytes` is their size."""
 
     id: str
     sequence: int
@@ -123,7 +123,7 @@ def build(drill: Drill, sealed_details: t.Mapping[str, t.Any] | None = None) -> 
         "machine": drill.signer.machine,
         "principal": drill.signer.principal,
         "tools": dict(drill.tools),
-        "sandbox": {name: drill.sandbox.get(name) for name in SANDBOX_FIELDS},
+        "sandbox": {name: _known(drill.sandbox.get(name)) for name in SANDBOX_FIELDS},
         "separation": separation(restored.maker, drill.signer),
         "freshness": drill.freshness,
         "steps": [step.to_result() for step in drill.steps],
@@ -168,6 +168,10 @@ def deciding_check(document: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
 def attention(document: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     """Checks that a reader must look at, the worst first."""
     return [check for verdict in (FAIL, UNPROVEN, WARN) for check in document["checks"] if check["verdict"] == verdict]
+
+
+def _known(value: t.Any) -> str | None:
+    return None if value is None or value == "" else clean(str(value))
 
 
 def _checks(drill: Drill) -> list[dict[str, t.Any]]:

@@ -97,7 +97,7 @@ def _facts(document: Document) -> str:
     restored, sandbox, separation = document["set"], document["sandbox"], document["separation"]
     fresh = document["freshness"] == "fresh"
     freshness = "fresh: no older than what this host saw before" if fresh else "this host had no earlier mark to compare with"
-    what = f"number {restored['sequence']}, {restored['release'] or 'release unknown'}, {plural(restored['artifacts'], 'object')}"
+    what = f"journal entry {restored['sequence']}, {restored['release'] or 'release unknown'}, {plural(restored['artifacts'], 'object')}"
     server = f"PostgreSQL {sandbox['server_version'] or 'unknown'}, files {sandbox['protection'] or 'unknown'}"
     facts = (
         ("Set restored", _code(restored["id"]), f"{what}, {size(restored['bytes'])} sealed"),
@@ -172,7 +172,7 @@ def _groups(document: Document) -> str:
 
 
 def _proof(document: Document) -> str:
-    tools = ", ".join(f"{name} {version or 'unknown'}" for name, version in sorted(document["tools"].items()))
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(document["tools"].items()) if version)
     signed = f"ssh-keygen -Y verify -f allowed_signers -I {document['principal']} -n drill@caracal-ops -s report.json.sig < report.json"
     return (
         "<h2>How to believe this page</h2>\n"

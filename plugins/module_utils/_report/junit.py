@@ -32,7 +32,7 @@ def render(document: t.Mapping[str, t.Any]) -> str:
             "errors": str(outcomes.count("error")),
             "skipped": str(outcomes.count("skipped")),
             "time": str(document["seconds"]),
-            "timestamp": document["started"].removesuffix("Z"),
+            "timestamp": document["started"].partition(".")[0],
             "hostname": clean(document["machine"]),
         },
     )

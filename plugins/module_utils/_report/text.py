@@ -55,13 +55,13 @@ def size(count: int | None) -> str:
 
 
 def utc(moment: datetime.datetime) -> str:
-    """`2026-11-25T02:00:01Z`. The moment must know its zone."""
-    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """`2026-11-25T02:00:01.000000Z`, as all documents write it. The moment must know its zone."""
+    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def readable(moment: str | None) -> str:
-    """A time of a document, `2026-11-25 02:00:01 UTC`; `unknown` for None."""
-    return moment.replace("T", " ").replace("Z", " UTC") if moment else "unknown"
+    """A time of a document to the second, `2026-11-25 02:00:01 UTC`; `unknown` for None."""
+    return moment.partition(".")[0].replace("T", " ") + " UTC" if moment else "unknown"
 
 
 def plural(count: int, word: str) -> str:

@@ -15,6 +15,7 @@ import typing as t
 
 from .._errors import OptionError
 from .check import Check
+from .text import one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ def parse(given: t.Iterable[t.Mapping[str, t.Any]], today: datetime.date) -> lis
 
 def _parse(number: int, given: t.Mapping[str, t.Any], today: datetime.date) -> Waiver:
     where = f"waivers[{number}]"
-    check, reason, expires = (str(given.get(key) or "").strip() for key in ("check", "reason", "expires"))
+    check, reason, expires = (one_line(str(given.get(key) or "")) for key in ("check", "reason", "expires"))
     if not check:
         raise OptionError(f"{where} names no check; give the id of the check to waive")
     if not reason:

@@ -43,7 +43,7 @@ def told(path: str) -> t.Iterator[None]:
     except FileNotFoundError as exc:
         raise ObjectMissing(f"{path} does not exist; check the repository's path, or use another copy of it") from exc
     except OSError as exc:
-        raise problem(path, exc.errno or 0, exc.strerror) from exc
+        raise problem(path, exc.errno or 0, exc.strerror or "it failed") from exc
 
 
 def problem(path: str, number: int, words: str = "") -> BackupError:

@@ -94,7 +94,7 @@ class LocalStore(Store):
                     raise _no_file(self.path(key))
         return sorted(found, key=lambda one: one.key)
 
-    def _entries(self, folder: str) -> list[tuple[str, os.stat_result]]:
+    def _entries(self, folder: str) -> t.Sequence[tuple[str, os.stat_result]]:
         """What lies in a folder under a name that a key can have; nothing when there is no such folder."""
         with told(self.path(folder)):
             try:

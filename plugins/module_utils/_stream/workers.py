@@ -57,7 +57,9 @@ def _result(receiver: t.Any, process: t.Any) -> t.Any:
         ok, value = receiver.recv()
     except EOFError:
         process.join()
-        raise StageFailed(f"a worker process ended without a result (exit code {process.exitcode}); look for the OOM killer in the system log") from None
+        raise StageFailed(
+            f"a worker process ended without a result (exit code {process.exitcode}); look for the OOM killer in the system log"
+        ) from None
     finally:
         receiver.close()
     process.join()

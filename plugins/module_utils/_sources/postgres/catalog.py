@@ -19,60 +19,94 @@ from .server import Session
 from .tables import SYSTEM
 
 _OURS = f"NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e') AND {SYSTEM}"
+_RELATIONS = "pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace"
+_OF_TABLE = "JOIN pg_class r ON r.oid = {0} JOIN pg_namespace n ON n.oid = r.relnamespace"
 
 SCHEMA_QUERIES = (
-    f"""SELECT 'relation ' || n.nspname || '.' || x.relname || ' kind ' || x.relkind::text || ' rls ' || x.relrowsecurity || ' forced ' || x.relforcerowsecurity
-               || coalesce(' partition ' || pg_get_expr(x.relpartbound, x.oid), '') || coalesce(' by ' || pg_get_partkeydef(x.oid), '')
-          FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace WHERE x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {_OURS}""",
-    f"""SELECT 'column ' || n.nspname || '.' || x.relname || '.' || a.attname || ' at ' ||
-               (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = x.oid AND b.attnum > 0 AND b.attnum <= a.attnum AND NOT b.attisdropped)
-               || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-               || coalesce(' default ' || pg_get_expr(f.adbin, f.adrelid), '') || ' ' || a.attidentity::text || a.attgenerated::text
-          FROM pg_attribute a JOIN pg_class x ON x.oid = a.attrelid JOIN pg_namespace n ON n.oid = x.relnamespace
-          LEFT JOIN pg_attrdef f ON f.adrelid = x.oid AND f.adnum = a.attnum
-         WHERE a.attnum > 0 AND NOT a.attisdropped AND x.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}""",
-    f"""SELECT 'constraint ' || n.nspname || '.' || r.relname || '.' || x.conname || ' ' || pg_get_constraintdef(x.oid) || ' validated ' || x.convalidated
-          FROM pg_constraint x JOIN pg_class r ON r.oid = x.conrelid JOIN pg_namespace n ON n.oid = x.connamespace
-         WHERE x.contype <> 'n' AND {_OURS}""",
-    f"""SELECT 'index ' || pg_get_indexdef(x.oid) || ' valid ' || i.indisvalid || ' ready ' || i.indisready
-          FROM pg_class x JOIN pg_index i ON i.indexrelid = x.oid JOIN pg_namespace n ON n.oid = x.relnamespace WHERE {_OURS}""",
-    f"""SELECT 'trigger ' || pg_get_triggerdef(x.oid) || ' enabled ' || x.tgenabled::text
-          FROM pg_trigger x JOIN pg_class r ON r.oid = x.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace WHERE NOT x.tgisinternal AND {_OURS}""",
-    f"""SELECT 'policy ' || n.nspname || '.' || r.relname || '.' || x.polname || ' ' || x.polcmd::text || ' permissive ' || x.polpermissive
-               || ' to ' || (SELECT string_agg(CASE WHEN o = 0 THEN 'public' ELSE o::regrole::text END, ',' ORDER BY o::regrole::text) FROM unnest(x.polroles) o)
-               || coalesce(' using ' || pg_get_expr(x.polqual, x.polrelid), '') || coalesce(' check ' || pg_get_expr(x.polwithcheck, x.polrelid), '')
-          FROM pg_policy x JOIN pg_class r ON r.oid = x.polrelid JOIN pg_namespace n ON n.oid = r.relnamespace WHERE {_OURS}""",
-    f"""SELECT 'function ' || n.nspname || '.' || x.proname || '(' || pg_get_function_identity_arguments(x.oid) || ') ' || encode(sha256(convert_to(pg_get_functiondef(x.oid), 'UTF8')), 'hex')
-          FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace WHERE x.prokind IN ('f', 'p', 'w') AND {_OURS}""",
-    f"""SELECT 'view ' || n.nspname || '.' || x.relname || ' ' || pg_get_viewdef(x.oid)
-          FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace WHERE x.relkind IN ('v', 'm') AND {_OURS}""",
-    f"""SELECT 'type ' || n.nspname || '.' || x.typname || ' ' || x.typtype::text || coalesce(' ' || (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = x.oid), '')
-          FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace WHERE x.typtype IN ('d', 'e', 'r') AND {_OURS}""",
+    f"""
+    SELECT 'relation ' || n.nspname || '.' || x.relname || ' kind ' || x.relkind::text
+           || ' rls ' || x.relrowsecurity || ' forced ' || x.relforcerowsecurity
+           || coalesce(' partition ' || pg_get_expr(x.relpartbound, x.oid), '')
+           || coalesce(' by ' || pg_get_partkeydef(x.oid), '')
+      FROM {_RELATIONS} WHERE x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {_OURS}""",
+    f"""
+    SELECT 'column ' || n.nspname || '.' || x.relname || '.' || a.attname || ' at '
+           || (SELECT count(*) FROM pg_attribute b
+                WHERE b.attrelid = x.oid AND b.attnum > 0 AND b.attnum <= a.attnum AND NOT b.attisdropped)
+           || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+           || coalesce(' default ' || pg_get_expr(f.adbin, f.adrelid), '') || ' ' || a.attidentity::text || a.attgenerated::text
+      FROM pg_attribute a JOIN pg_class x ON x.oid = a.attrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+      LEFT JOIN pg_attrdef f ON f.adrelid = x.oid AND f.adnum = a.attnum
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND x.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}""",
+    f"""
+    SELECT 'constraint ' || n.nspname || '.' || r.relname || '.' || x.conname || ' ' || pg_get_constraintdef(x.oid)
+           || ' validated ' || x.convalidated
+      FROM pg_constraint x {_OF_TABLE.format("x.conrelid")} WHERE x.contype <> 'n' AND {_OURS}""",
+    f"""
+    SELECT 'index ' || pg_get_indexdef(x.oid) || ' valid ' || i.indisvalid || ' ready ' || i.indisready
+      FROM {_RELATIONS} JOIN pg_index i ON i.indexrelid = x.oid WHERE {_OURS}""",
+    f"""
+    SELECT 'trigger ' || pg_get_triggerdef(x.oid) || ' enabled ' || x.tgenabled::text
+      FROM pg_trigger x {_OF_TABLE.format("x.tgrelid")} WHERE NOT x.tgisinternal AND {_OURS}""",
+    f"""
+    SELECT 'policy ' || n.nspname || '.' || r.relname || '.' || x.polname || ' ' || x.polcmd::text || ' permissive ' || x.polpermissive
+           || ' to ' || (SELECT string_agg(CASE WHEN o = 0 THEN 'public' ELSE o::regrole::text END, ',' ORDER BY o::regrole::text)
+                           FROM unnest(x.polroles) o)
+           || coalesce(' using ' || pg_get_expr(x.polqual, x.polrelid), '')
+           || coalesce(' check ' || pg_get_expr(x.polwithcheck, x.polrelid), '')
+      FROM pg_policy x {_OF_TABLE.format("x.polrelid")} WHERE {_OURS}""",
+    f"""
+    SELECT 'function ' || n.nspname || '.' || x.proname || '(' || pg_get_function_identity_arguments(x.oid) || ') '
+           || encode(sha256(convert_to(pg_get_functiondef(x.oid), 'UTF8')), 'hex')
+      FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace WHERE x.prokind IN ('f', 'p', 'w') AND {_OURS}""",
+    f"""
+    SELECT 'view ' || n.nspname || '.' || x.relname || ' ' || pg_get_viewdef(x.oid)
+      FROM {_RELATIONS} WHERE x.relkind IN ('v', 'm') AND {_OURS}""",
+    f"""
+    SELECT 'type ' || n.nspname || '.' || x.typname || ' ' || x.typtype::text
+           || coalesce(' ' || (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = x.oid), '')
+      FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace WHERE x.typtype IN ('d', 'e', 'r') AND {_OURS}""",
 )
 
-# (kind of acldefault, query for oid, name, owner, acl)
+# What has an access list: kind as `acldefault` names it, query for name, owner and list.
 _ACL_SOURCES = (
-    ("r", f"SELECT x.oid, 'table ' || n.nspname || '.' || x.relname AS name, x.relowner AS owner, x.relacl AS acl FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace WHERE x.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}"),
-    ("s", f"SELECT x.oid, 'sequence ' || n.nspname || '.' || x.relname AS name, x.relowner AS owner, x.relacl AS acl FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace WHERE x.relkind = 'S' AND {_OURS}"),
-    ("f", f"SELECT x.oid, 'function ' || n.nspname || '.' || x.proname || '(' || pg_get_function_identity_arguments(x.oid) || ')' AS name, x.proowner AS owner, x.proacl AS acl FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace WHERE {_OURS}"),
-    ("n", f"SELECT n.oid, 'schema ' || n.nspname AS name, n.nspowner AS owner, n.nspacl AS acl FROM pg_namespace n WHERE {SYSTEM}"),
-    ("d", "SELECT b.oid, 'database' AS name, b.datdba AS owner, b.datacl AS acl FROM pg_database b WHERE b.datname = current_database()"),
-)  # fmt: skip
+    (
+        "r",
+        f"""SELECT 'table ' || n.nspname || '.' || x.relname AS name, x.relowner AS owner, x.relacl AS acl
+              FROM {_RELATIONS} WHERE x.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}""",
+    ),
+    (
+        "s",
+        f"""SELECT 'sequence ' || n.nspname || '.' || x.relname AS name, x.relowner AS owner, x.relacl AS acl
+              FROM {_RELATIONS} WHERE x.relkind = 'S' AND {_OURS}""",
+    ),
+    (
+        "f",
+        f"""SELECT 'function ' || n.nspname || '.' || x.proname || '(' || pg_get_function_identity_arguments(x.oid) || ')' AS name,
+                   x.proowner AS owner, x.proacl AS acl
+              FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace WHERE {_OURS}""",
+    ),
+    ("n", f"SELECT 'schema ' || n.nspname AS name, n.nspowner AS owner, n.nspacl AS acl FROM pg_namespace n WHERE {SYSTEM}"),
+    ("d", "SELECT 'database' AS name, b.datdba AS owner, b.datacl AS acl FROM pg_database b WHERE b.datname = current_database()"),
+)
 
-_GRANTS = """
-    SELECT s.name || ' ' || CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END || ' ' || a.privilege_type
-           || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END
-      FROM ({source}) s CROSS JOIN LATERAL aclexplode(coalesce(s.acl, acldefault('{kind}', s.owner))) a
+_GRANTEE = "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END"
+_PRIVILEGE = "a.privilege_type || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END"
+
+_GRANTS = f"""
+    SELECT s.name || ' ' || {_GRANTEE} || ' ' || {_PRIVILEGE}
+      FROM ({{source}}) s CROSS JOIN LATERAL aclexplode(coalesce(s.acl, acldefault('{{kind}}', s.owner))) a
      WHERE a.grantee <> s.owner AND (a.grantee = 0 OR pg_get_userbyid(a.grantee) !~ '^pg_')"""
 
 _COLUMN_GRANTS = f"""
-    SELECT 'column ' || n.nspname || '.' || x.relname || '.' || c.attname || ' ' || CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END
-           || ' ' || a.privilege_type || CASE WHEN a.is_grantable THEN ' with grant option' ELSE '' END
-      FROM pg_attribute c JOIN pg_class x ON x.oid = c.attrelid JOIN pg_namespace n ON n.oid = x.relnamespace CROSS JOIN LATERAL aclexplode(c.attacl) a
+    SELECT 'column ' || n.nspname || '.' || x.relname || '.' || c.attname || ' ' || {_GRANTEE} || ' ' || {_PRIVILEGE}
+      FROM pg_attribute c JOIN pg_class x ON x.oid = c.attrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+     CROSS JOIN LATERAL aclexplode(c.attacl) a
      WHERE c.attacl IS NOT NULL AND NOT c.attisdropped AND {_OURS}"""
 
 _DEFAULT_GRANTS = """
-    SELECT 'default ' || pg_get_userbyid(f.defaclrole) || ' ' || coalesce(f.defaclnamespace::regnamespace::text, '-') || ' ' || f.defaclobjtype::text || ' ' || f.defaclacl::text
+    SELECT 'default ' || pg_get_userbyid(f.defaclrole) || ' ' || coalesce(f.defaclnamespace::regnamespace::text, '-')
+           || ' ' || f.defaclobjtype::text || ' ' || f.defaclacl::text
       FROM pg_default_acl f"""
 
 
@@ -108,7 +142,7 @@ def settings(session: Session) -> dict[str, t.Any]:
                   (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole = 0)
              FROM pg_database b WHERE datname = current_database()"""
     )[0]
-    return dict(zip(names, row))
+    return dict(zip(names, row, strict=True))
 
 
 def sequences(session: Session) -> dict[str, int | None]:

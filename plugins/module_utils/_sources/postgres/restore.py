@@ -53,7 +53,10 @@ def archive(destination: Destination, key: str) -> None:
 
 def leaf(destination: Destination, schema: str, name: str, key: str) -> int:
     """The rows of one audit leaf; how many."""
-    with Session(destination.server, destination.database) as session, open_object(destination.store, key, destination.identity_files) as source:
+    with (
+        Session(destination.server, destination.database) as session,
+        open_object(destination.store, key, destination.identity_files) as source,
+    ):
         wanted = [table for table in read_tables(session) if (table.schema, table.name) == (schema, name)]
         if not wanted:
             raise TamperedData(f"the archive has no table {schema}.{name}, but the set has its rows; use another set")
@@ -68,7 +71,14 @@ def post_data(destination: Destination, key: str, jobs: int) -> None:
     fd = os.memfd_create("schema", 0)
     try:
         pipes.write_all(fd, data)
-        argv = [destination.pg_restore, *COMMON, f"--dbname={destination.database}", "--section=post-data", f"--jobs={jobs}", f"/proc/self/fd/{fd}"]
+        argv = [
+            destination.pg_restore,
+            *COMMON,
+            f"--dbname={destination.database}",
+            "--section=post-data",
+            f"--jobs={jobs}",
+            f"/proc/self/fd/{fd}",
+        ]
         tools.start(argv, destination.server, destination.database, pass_fds=[fd]).finish()
     finally:
         os.close(fd)

@@ -47,7 +47,18 @@ def read(session: Session) -> dict[str, t.Any]:
                    (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
               FROM pg_catalog.pg_roles r WHERE oid IN ({_REFERENCED}) ORDER BY 1"""
     )
-    names = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit", "valid_until", "set")
+    names = (
+        "login",
+        "createdb",
+        "inherit",
+        "superuser",
+        "replication",
+        "createrole",
+        "bypassrls",
+        "connection_limit",
+        "valid_until",
+        "set",
+    )
     members = session.rows(
         f"""SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members
              WHERE member IN ({_REFERENCED}) AND roleid IN ({_REFERENCED}) ORDER BY 1, 2"""
@@ -95,14 +106,18 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
         "SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit FROM pg_catalog.pg_roles"
     )
     actual = {row[0]: dict(zip(names, row[1:])) for row in rows}
-    pairs = {(row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")}
+    pairs = {
+        (row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")
+    }
     found = []
     for name, attributes in recorded["roles"].items():
         if name not in actual:
             found.append(f"role {name} is missing")
             continue
         found.extend(
-            f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}" for key in names if actual[name][key] != attributes[key]
+            f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}"
+            for key in names
+            if actual[name][key] != attributes[key]
         )
     found.extend(f"role {member} is no member of {group}" for member, group in recorded["members"] if (member, group) not in pairs)
     return found

@@ -78,7 +78,9 @@ def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
     with Session(server, MAINTENANCE, settings={}) as session:
         session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
         locale = recorded["collate"]
-        statement = f"CREATE DATABASE {quote(name)} OWNER {quote(recorded['owner'])} TEMPLATE template0 ENCODING {literal(recorded['encoding'])}"
+        statement = (
+            f"CREATE DATABASE {quote(name)} OWNER {quote(recorded['owner'])} TEMPLATE template0 ENCODING {literal(recorded['encoding'])}"
+        )
         if not _has_locale(session, locale):
             warnings.append(f"the server has no locale {locale}; database {name} uses C.UTF-8, so text sorts differently")
             locale = "C.UTF-8"
@@ -90,7 +92,10 @@ def _has_locale(session: Session, locale: str) -> bool:
     if locale in ("C", "POSIX"):
         return True
     short = locale.lower().replace("-", "")
-    names = [row[0].lower().replace("-", "") for row in session.rows("SELECT collcollate FROM pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL")]
+    names = [
+        row[0].lower().replace("-", "")
+        for row in session.rows("SELECT collcollate FROM pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL")
+    ]
     default = str(session.value("SELECT datcollate FROM pg_database WHERE datname = 'template0'")).lower().replace("-", "")
     return short in names or short == default
 

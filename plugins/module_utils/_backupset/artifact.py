@@ -1,0 +1,85 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One stored object of a set, as the manifest names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._errors import TamperedData
+from .._storage.base import check_key
+from . import layout
+from .fields import Fields
+
+DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY = "dump", "schema", "leaf", "inventory", "blocks", "recovery"
+KINDS = (DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY)
+COMPRESSIONS = ("zstd", "none")
+_OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOVERY: layout.recovery_key}
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """`size` in bytes and `sha256` in hex of the stored bytes; `recipients` are fingerprints, none for public artifacts.
+
+    `database` and `leaf` (`schema.table`) say what it is of; `shared_from` is the set that made it when that is another one.
+    """
+
+    path: str
+    kind: str
+    size: int
+    sha256: str
+    compression: str
+    recipients: tuple[str, ...] = ()
+    database: str | None = None
+    leaf: str | None = None
+    shared_from: str | None = None
+
+    def to_dict(self) -> dict[str, t.Any]:
+        return {**dataclasses.asdict(self), "recipients": list(self.recipients)}
+
+
+def recovery(set_id: str, data: bytes) -> Artifact:
+    """The artifact that RECOVERY.md is."""
+    return Artifact(layout.recovery_key(set_id), RECOVERY, len(data), hashlib.sha256(data).hexdigest(), "none")
+
+
+def parse(data: t.Any, name: str, set_id: str) -> Artifact:
+    """From a manifest or a part of set `set_id`. Raises TamperedData, also for a path that is not the set's to name."""
+    fields = Fields(data, name)
+    found = Artifact(
+        path=fields.text("path"),
+        kind=fields.one_of("kind", KINDS),
+        size=fields.integer("size"),
+        sha256=fields.sha256("sha256"),
+        compression=fields.one_of("compression", COMPRESSIONS),
+        recipients=fields.texts("recipients"),
+        database=fields.optional_text("database"),
+        leaf=fields.optional_text("leaf"),
+        shared_from=fields.optional_text("shared_from"),
+    )
+    fields.end()
+    _check_place(found, name, set_id)
+    if found.path.endswith(".age") != bool(found.recipients):
+        raise fields.fault(f"says that {found.path} is sealed to {len(found.recipients)} recipients")
+    return found
+
+
+def _check_place(found: Artifact, name: str, set_id: str) -> None:
+    """Objects may be shared between sets and bear the id of the set that made them; all else lies in the set's own folder."""
+    check_key(found.path)
+    maker = found.shared_from or set_id
+    if found.kind in _OF_THE_SET:
+        right = found.path == _OF_THE_SET[found.kind](set_id) and found.shared_from is None
+    elif found.path.startswith(f"{layout.OBJECTS}/"):
+        right = layout.is_id(maker) and f".{maker}." in found.path
+    else:
+        right = found.path.startswith(f"{layout.set_folder(set_id)}/") and found.shared_from is None
+    if not right:
+        raise TamperedData(f"{name} names {found.path}, which does not belong to set {set_id}; use another copy of the set")

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The sets of a repository: those that its journal names, and no others."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import typing as t
+
+from .._crypto.allowed_signers import Verifier
+from .._errors import ObjectMissing, TamperedData, VerificationFailed
+from .._report.check import Check
+from . import entry as entries
+from . import layout, manifest, objects
+from .artifact import Artifact
+from .entry import Entry
+from .journal import Journal
+from .manifest import Manifest
+from .repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class SetRecord:
+    """A set as the journal names it."""
+
+    entry: Entry
+    set_id: str
+    manifest_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenSet:
+    """A set whose signed files were verified."""
+
+    manifest: Manifest
+    manifest_bytes: bytes
+    record: SetRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class Countersignature:
+    """A drill that passed signed the same manifest; `sequence` is the number of its journal entry."""
+
+    drill_id: str
+    sequence: int
+    fingerprint: str
+
+
+class Catalog:
+    """What a verified journal says about sets, and the way to a set's verified content. It sees what the journal gets later."""
+
+    def __init__(self, repository: Repository, journal: Journal, verifier: Verifier) -> None:
+        self._repository = repository
+        self._store = repository.store
+        self._journal = journal
+        self._verifier = verifier
+
+    def sets(self) -> list[SetRecord]:
+        """In the order of the journal, oldest first. Raises TamperedData when two entries name different manifests of one set."""
+        found: dict[str, SetRecord] = {}
+        for one in self._journal.of_kind(entries.SET):
+            record = _record(one)
+            if found.setdefault(record.set_id, record).manifest_sha256 != record.manifest_sha256:
+                raise TamperedData(f"the journal names two manifests of set {record.set_id}; use another copy of the repository")
+        return list(found.values())
+
+    def newest(self) -> SetRecord | None:
+        """The set of the highest entry; None when there is no set."""
+        return max(self.sets(), key=lambda one: one.entry.sequence, default=None)
+
+    def latest(self, max_age: float | None = None) -> SetRecord:
+        """The same, and not older than `max_age` hours. Raises ObjectMissing, VerificationFailed."""
+        found = self.newest()
+        if found is None:
+            raise ObjectMissing(f"{self._store.location} has no backup set; make one first")
+        age = self._verifier.now() - found.entry.judged
+        if max_age is not None and age > datetime.timedelta(hours=max_age):
+            raise VerificationFailed(
+                f"the newest set {found.set_id} is {age.total_seconds() / 3600:.1f} hours old, more than {max_age:g}; find out why no backup followed"
+            )
+        return found
+
+    def get(self, set_id: str) -> SetRecord:
+        """Raises ObjectMissing for a set that was not committed."""
+        for one in self.sets():
+            if one.set_id == set_id:
+                return one
+        raise ObjectMissing(f"the journal of {self._store.location} names no set {set_id[:60]!a}; it was not committed, give another id")
+
+    def read(self, set_id: str) -> OpenSet:
+        """The manifest with its signature, ids and RECOVERY.md verified.
+
+        Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
+        """
+        record = self.get(set_id)
+        name = f"{self._store.location}/{layout.manifest_key(set_id)}"
+        data = self._store.read(layout.manifest_key(set_id))
+        if hashlib.sha256(data).hexdigest() != record.manifest_sha256:
+            raise TamperedData(f"{name} is not what entry {record.entry.sequence} of the journal names; use another copy of the set")
+        signature = self._store.read(layout.backup_signature_key(set_id))
+        self._verify(data, signature, layout.BACKUP, record.entry.judged, name)
+        found = manifest.parse(data, name)
+        expected = (set_id, self._repository.id, self._repository.deployment)
+        if (found.set_id, found.repository, found.deployment) != expected:
+            raise TamperedData(f"{name} is the manifest of another set, repository or deployment; use another copy of the set")
+        self.read_artifact(found.recovery)
+        return OpenSet(found, data, record)
+
+    def open(self, set_id: str) -> OpenSet:
+        """The same, and every artifact is there in its size. Raises ObjectMissing, TamperedData."""
+        found = self.read(set_id)
+        for one in found.manifest.artifacts:
+            objects.check_size(self._store, one)
+        return found
+
+    def read_artifact(self, artifact: Artifact) -> bytes:
+        """The stored bytes of a small artifact, equal to its SHA-256. Raises ObjectMissing, TamperedData."""
+        objects.check_size(self._store, artifact)
+        data = self._store.read(artifact.path, limit=artifact.size)
+        if hashlib.sha256(data).hexdigest() != artifact.sha256:
+            raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set")
+        return data
+
+    def verify_objects(self, open_set: OpenSet, progress: objects.Progress | None = None) -> list[Check]:
+        """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
+        return objects.verify(self._store, open_set.manifest.artifacts, progress)
+
+    def countersignatures(self, open_set: OpenSet) -> list[Countersignature]:
+        """Drills that the journal names and that signed this manifest, verified. Raises TamperedData, KeyProblem."""
+        found = []
+        set_id = open_set.record.set_id
+        for one in self._journal.of_kind(entries.DRILL):
+            for name in one.subjects:
+                drill_id = layout.drill_of(name)
+                if drill_id is None or open_set.record.manifest_sha256 not in one.subjects.values():
+                    continue
+                key = layout.countersignature_key(set_id, drill_id)
+                if self._store.stat(key):
+                    signer = self._verify(open_set.manifest_bytes, self._store.read(key), layout.DRILL, one.judged, key)
+                    found.append(Countersignature(drill_id, one.sequence, signer))
+        return found
+
+    def _verify(self, data: bytes, signature: bytes, role: str, at: datetime.datetime, name: str) -> str:
+        principal = layout.principal(role, self._repository.deployment)
+        return self._verifier.verify(data, signature, layout.NAMESPACE_SET, principal, at, name).fingerprint
+
+
+def _record(entry: Entry) -> SetRecord:
+    set_id: t.Any = entry.body.get("set")
+    if not isinstance(set_id, str) or not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:
+        raise TamperedData(f"entry {entry.sequence} of the journal does not name the manifest of a set; use another copy of the repository")
+    return SetRecord(entry, set_id, entry.subjects[layout.manifest_key(set_id)])

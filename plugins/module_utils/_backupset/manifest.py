@@ -1,0 +1,158 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The public part of a set: what it consists of and where it comes from. Nothing says how much a customer does."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._crypto import strict_json
+from .._errors import TamperedData
+from .._report.check import VERDICTS
+from . import artifact as artifacts
+from . import layout
+from .artifact import Artifact
+from .fields import Fields, timestamp
+
+TYPE = "backup-set"
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviousSet:
+    """The set before this one: its id, the number of its journal entry, the SHA-256 of its manifest."""
+
+    set_id: str
+    sequence: int
+    manifest_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One database: of which cluster (`server_version` as 170010), and what the snapshot was, by the database's clock."""
+
+    database: str
+    system_identifier: str
+    server_version: int
+    snapshot_time: datetime.datetime
+    lsn: str
+    standby: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairing:
+    """Whether the set's own secrets open it: a verdict, and words."""
+
+    verdict: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """`family` and `release` are None where unknown. `key_ids`: KEK and HMAC keys by name; `tools`: versions by name;
+    `timings`: seconds by step; `left_out`: reasons by asset."""
+
+    set_id: str
+    repository: str
+    deployment: str
+    created: datetime.datetime
+    previous: PreviousSet | None
+    family: str | None
+    release: str | None
+    sources: tuple[Source, ...]
+    artifacts: tuple[Artifact, ...]
+    pairing: Pairing
+    key_ids: dict[str, str] = dataclasses.field(default_factory=dict)
+    tools: dict[str, str] = dataclasses.field(default_factory=dict)
+    timings: dict[str, float] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def recovery(self) -> Artifact:
+        return next(one for one in self.artifacts if one.kind == artifacts.RECOVERY)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all artifacts, shared ones too."""
+        return sum(one.size for one in self.artifacts)
+
+    def to_bytes(self) -> bytes:
+        """What is signed. Raises TamperedData for content that `parse` would refuse."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        data = strict_json.dumps(
+            {
+                **plain,
+                "type": TYPE,
+                "format": layout.FORMAT,
+                "created": timestamp(self.created),
+                "previous": None if self.previous is None else dataclasses.asdict(self.previous),
+                "sources": [{**dataclasses.asdict(one), "snapshot_time": timestamp(one.snapshot_time)} for one in self.sources],
+                "artifacts": [one.to_dict() for one in self.artifacts],
+                "pairing": dataclasses.asdict(self.pairing),
+            }
+        )
+        parse(data)
+        return data
+
+
+def parse(data: bytes, name: str = "the manifest") -> Manifest:
+    """A manifest from bytes whose signature was verified. Raises TamperedData, VersionMismatch for a newer format."""
+    fields = Fields(strict_json.loads(data, name), name)
+    fields.head(TYPE)
+    set_id = fields.text("set_id")
+    if not layout.is_id(set_id):
+        raise fields.fault("has a wrong set_id")
+    previous, pairing = fields.optional_inner("previous"), fields.inner("pairing")
+    found = Manifest(
+        set_id=set_id,
+        repository=fields.text("repository"),
+        deployment=fields.text("deployment", layout.DEPLOYMENT),
+        created=fields.time("created"),
+        previous=None if previous is None else _previous(previous),
+        family=fields.optional_text("family"),
+        release=fields.optional_text("release"),
+        sources=tuple(_source(one) for one in fields.inners("sources")),
+        artifacts=_artifacts(fields.array("artifacts"), name, set_id),
+        pairing=Pairing(pairing.one_of("verdict", VERDICTS), pairing.text("message")),
+        key_ids=fields.table("key_ids"),
+        tools=fields.table("tools"),
+        timings=fields.numbers("timings"),
+        left_out=fields.table("left_out"),
+    )
+    pairing.end()
+    fields.end()
+    return found
+
+
+def _previous(fields: Fields) -> PreviousSet:
+    found = PreviousSet(fields.text("set_id"), fields.integer("sequence"), fields.sha256("manifest_sha256"))
+    fields.end()
+    return found
+
+
+def _source(fields: Fields) -> Source:
+    found = Source(
+        database=fields.text("database"),
+        system_identifier=fields.text("system_identifier"),
+        server_version=fields.integer("server_version"),
+        snapshot_time=fields.time("snapshot_time"),
+        lsn=fields.text("lsn"),
+        standby=fields.flag("standby"),
+    )
+    fields.end()
+    return found
+
+
+def _artifacts(values: list[t.Any], name: str, set_id: str) -> tuple[Artifact, ...]:
+    found = tuple(artifacts.parse(value, f"artifacts[{number}] of {name}", set_id) for number, value in enumerate(values))
+    if len({one.path for one in found}) != len(found):
+        raise TamperedData(f"{name} names an artifact twice; it was not written by this software, use another copy")
+    if sum(one.kind == artifacts.RECOVERY for one in found) != 1:
+        raise TamperedData(f"{name} does not name one RECOVERY.md; it was not written by this software, use another copy")
+    return found

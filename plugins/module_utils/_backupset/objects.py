@@ -1,0 +1,68 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Stored artifacts against what the manifest says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from .._errors import ObjectMissing, StorageError, TamperedData
+from .._report.check import FAIL, PASS, Check
+from .._storage.base import Store
+from .artifact import Artifact
+
+CHUNK = 1 << 20
+CHECK_ID = "set.objects"
+Progress = t.Callable[[str, int], None]
+
+
+def check_size(store: Store, artifact: Artifact) -> None:
+    """Raises ObjectMissing when the object is not there, TamperedData when its size differs."""
+    found = store.stat(artifact.path)
+    where = f"{store.location}/{artifact.path}"
+    if found is None:
+        raise ObjectMissing(f"{where} is missing; use another copy of the set")
+    if found.size != artifact.size:
+        raise TamperedData(f"{where} has {found.size} bytes instead of {artifact.size}; use another copy of the set")
+
+
+def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress | None) -> list[Check]:
+    """Read everything. `progress` gets path and size after each object."""
+    paths = {one.sha256: one.path for one in artifacts}
+    failed = []
+    for one in artifacts:
+        try:
+            _compare(store, one, paths)
+        except StorageError as exc:
+            failed.append(_failed(one, exc.msg))
+        except TamperedData as exc:
+            failed.append(_failed(one, exc.msg))
+        if progress:
+            progress(one.path, one.size)
+    if failed:
+        return failed
+    total = sum(one.size for one in artifacts)
+    return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 as signed")]
+
+
+def _failed(artifact: Artifact, words: str) -> Check:
+    return Check(CHECK_ID, FAIL, words, details={"path": artifact.path})
+
+
+def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str]) -> None:
+    check_size(store, artifact)
+    digest = hashlib.sha256()
+    with store.open(artifact.path) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    found = digest.hexdigest()
+    if found != artifact.sha256:
+        other = paths.get(found)
+        what = f"holds the bytes of {other}" if other else "was altered"
+        raise TamperedData(f"{store.location}/{artifact.path} {what}; use another copy of the set")

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: open, commit, abort."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from .._backupset import artifact as artifacts
+from .._backupset import commit as commits
+from .._backupset import layout as keys
+from .._backupset import parts
+from .._backupset import repository as repositories
+from .._backupset.fields import Fields, parse_timestamp
+from .._backupset.manifest import Manifest, Pairing, PreviousSet, Source
+from .._backupset.mark import HighWaterMark
+from .._crypto.allowed_signers import Verifier
+from .._crypto.signing import Signer
+from .._errors import OptionError, TamperedData
+from .._report.check import UNPROVEN
+from .._storage.schemes import open_store
+from . import options, recovery
+from .boundary import Invocation
+from .options import Opened
+
+UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    return {"open": _open, "committed": _commit, "aborted": _abort}[invocation.options["state"]](invocation)
+
+
+def _signer(given: dict[str, t.Any]) -> Signer:
+    return Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+
+
+def _open(invocation: Invocation) -> dict[str, t.Any]:
+    """A set id, and the repository to go with it. Nothing is written for the set itself until a module adds a part."""
+    given = invocation.options
+    signer = _signer(given)
+    set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
+    result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": f"set {set_id} (open)\n"}}
+    if given["create_repository"] and open_store(given["repository"]).stat(keys.entry_key(1)) is None:
+        _create(given, signer, invocation.check_mode)
+        if invocation.check_mode:
+            return result
+    opened = options.open_repository(given)
+    opened.store.check_writable(probe=not invocation.check_mode)
+    signature = signer.sign(b"preflight", keys.NAMESPACE_SET)
+    opened.verifier.verify(b"preflight", signature, keys.NAMESPACE_SET, signer.principal)
+    committed = given["set_id"] in [one.set_id for one in opened.catalog.sets()]
+    if committed:
+        raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
+    if not invocation.check_mode:
+        opened.mark.advance(opened.journal)
+    return {**result, "changed": not parts.read(opened.store, set_id), "journal_head": opened.head}
+
+
+def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
+    """A new repository, unless this host remembers one: then it has vanished, and a new one would hide that."""
+    known = HighWaterMark(given["high_water_mark"]).repositories_of(given["deployment"])
+    if known:
+        raise TamperedData(
+            f"{given['repository']} holds no repository, but {given['high_water_mark']} remembers {known[0]} of deployment "
+            f"{given['deployment']}; find out where it went, and remove the mark only if it is gone on purpose"
+        )
+    store = open_store(given["repository"])
+    store.check_writable(probe=False)
+    verifier = Verifier.load(given["allowed_signers"], given["revoked_keys"])
+    if not check_mode:
+        repositories.create(store, given["deployment"], signer, options.machine(), options.now, verifier=verifier)
+
+
+def _commit(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given)
+    known = {one.set_id: one for one in opened.catalog.sets()}
+    if set_id in known:
+        found = opened.catalog.open(set_id).manifest
+        parts.delete(opened.store, set_id)
+        return _committed(opened, found, changed=False)
+    content = parts.read(opened.store, set_id)
+    if not content:
+        if invocation.check_mode:
+            return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0}
+        raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
+    manifest, text = _manifest(opened, set_id, content, given["left_out"])
+    if not invocation.check_mode:
+        body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
+        commits.commit(
+            opened.repository, opened.journal, _signer(given), manifest, text, body=body, time=options.times(manifest), machine=options.machine()
+        )
+        opened.mark.advance(opened.journal)
+    return _committed(opened, manifest, changed=True)
+
+
+def _manifest(opened: Opened, set_id: str, content: dict[str, dict[str, t.Any]], left_out: dict[str, t.Any]) -> tuple[Manifest, bytes]:
+    """What all parts together say, and the RECOVERY.md that goes with it."""
+    name = f"parts of set {set_id}"
+    found = [artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]]
+    database = content["postgres"]
+    newest = opened.catalog.newest()
+    manifest = Manifest(
+        set_id=set_id,
+        repository=opened.repository.id,
+        deployment=opened.repository.deployment,
+        created=options.now(),
+        previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
+        family=database["family"],
+        release=database["release"],
+        sources=tuple(_source(Fields(one, name)) for one in database["sources"]),
+        artifacts=tuple(found),
+        pairing=UNPAIRED,
+        tools=database["tools"],
+        timings={f"postgres.{one['database']}": one["seconds"] for one in database["sources"]},
+        left_out={str(asset): str(reason) for asset, reason in left_out.items()},
+    )
+    text = recovery.render(manifest)
+    return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _source(fields: Fields) -> Source:
+    return Source(
+        database=fields.text("database"),
+        system_identifier=fields.text("system_identifier"),
+        server_version=fields.integer("server_version"),
+        snapshot_time=parse_timestamp(fields.text("snapshot_time")),
+        lsn=fields.text("lsn"),
+        standby=fields.flag("standby"),
+    )
+
+
+def _body(source: Source) -> dict[str, t.Any]:
+    """What the journal must know of a source without reading the manifest."""
+    return {"database": source.database, "system_identifier": source.system_identifier}
+
+
+def _committed(opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+    listing = "".join(f"{one.path} {one.size}\n" for one in manifest.artifacts)
+    return {
+        "changed": changed,
+        "set_id": manifest.set_id,
+        "journal_head": opened.head,
+        "artifacts": len(manifest.artifacts),
+        "bytes": manifest.size,
+        "diff": {"before": "" if changed else listing, "after": listing},
+    }
+
+
+def _abort(invocation: Invocation) -> dict[str, t.Any]:
+    """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given)
+    if set_id in [one.set_id for one in opened.catalog.sets()]:
+        raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
+    own = [one.key for one in opened.store.list(keys.set_folder(set_id))]
+    own += [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]
+    if not invocation.check_mode:
+        for key in own:
+            opened.store.delete(key)
+    diff = {"before": "".join(f"{key}\n" for key in own), "after": ""}
+    return {"changed": bool(own), "set_id": set_id, "journal_head": opened.head, "diff": diff}
+
+
