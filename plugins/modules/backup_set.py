@@ -125,7 +125,11 @@ def argument_spec() -> ArgumentSpec:
             "create_repository": {"type": "bool", "default": False},
             "left_out": {"type": "dict", "default": {}},
         },
-        required_if=[("state", "committed", ("set_id", "signing_key")), ("state", "aborted", ("set_id",)), ("state", "open", ("signing_key",))],
+        required_if=[
+            ("state", "committed", ("set_id", "signing_key")),
+            ("state", "aborted", ("set_id",)),
+            ("state", "open", ("signing_key",)),
+        ],
     )
     return repository().merge(signing(), own)
 

@@ -45,36 +45,12 @@ options:
   checks:
     description:
       - What was found, as the modules that verify return it in C(checks).
+      - Each has C(id), a stable name in parts with dots between them; C(verdict), one of V(pass), V(fail), V(warn), V(unproven) and
+        V(not_applicable); and C(message), what was found, for people. It may have C(required), whether the verdict of the drill
+        depends on it (default V(true)), and C(details), which are sealed.
     type: list
     elements: dict
     required: true
-    suboptions:
-      id:
-        description:
-          - Stable name of the check, in parts with dots between them. The page groups by the first part.
-        type: str
-        required: true
-      verdict:
-        description:
-          - What came out.
-        type: str
-        required: true
-        choices: [pass, fail, warn, unproven, not_applicable]
-      message:
-        description:
-          - What was found, for people.
-        type: str
-        required: true
-      required:
-        description:
-          - Whether the verdict of the drill depends on it.
-        type: bool
-        default: true
-      details:
-        description:
-          - More, where there is more. It is sealed.
-        type: dict
-        default: {}
   steps:
     description:
       - The steps of the drill, in the order in which they ran.

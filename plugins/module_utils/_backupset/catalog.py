@@ -82,9 +82,8 @@ class Catalog:
             raise ObjectMissing(f"{self._store.location} has no backup set; make one first")
         age = self._verifier.now() - found.entry.judged
         if max_age is not None and age > datetime.timedelta(hours=max_age):
-            raise VerificationFailed(
-                f"the newest set {found.set_id} is {age.total_seconds() / 3600:.1f} hours old, more than {max_age:g}; find out why no backup followed"
-            )
+            hours = age.total_seconds() / 3600
+            raise VerificationFailed(f"the newest set {found.set_id} is {hours:.1f} hours old, more than {max_age:g}; make a backup first")
         return found
 
     def get(self, set_id: str) -> SetRecord:

@@ -96,7 +96,14 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
     if not invocation.check_mode:
         body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
         commits.commit(
-            opened.repository, opened.journal, _signer(given), manifest, text, body=body, time=options.times(manifest), machine=options.machine()
+            opened.repository,
+            opened.journal,
+            _signer(given),
+            manifest,
+            text,
+            body=body,
+            time=options.times(manifest),
+            machine=options.machine(),
         )
         opened.mark.advance(opened.journal)
     return _committed(opened, manifest, changed=True)
@@ -169,5 +176,3 @@ def _abort(invocation: Invocation) -> dict[str, t.Any]:
             opened.store.delete(key)
     diff = {"before": "".join(f"{key}\n" for key in own), "after": ""}
     return {"changed": bool(own), "set_id": set_id, "journal_head": opened.head, "diff": diff}
-
-

@@ -21,7 +21,7 @@ from .._backupset.catalog import OpenSet
 from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._report import waiver
-from .._report.check import Check
+from .._report.check import PASS, UNPROVEN, VERDICTS, Check
 from .._report.document import Drill, RestoredSet, Step, Who
 from .._report.text import clean, one_line
 from . import options
@@ -29,17 +29,20 @@ from .options import Opened
 
 # NTP keeps hosts much closer; a greater difference is a wrong option.
 CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
+FRESHNESS_CHECK = "journal.freshness"
+_CHECK_FIELDS = {"id": str, "verdict": str, "message": str, "required": bool, "details": dict}
 
 
 def gather(given: t.Mapping[str, t.Any], opened: Opened, open_set: OpenSet, signer: Signer, now: datetime.datetime) -> Drill:
     """The drill as it ended `now`. Raises OptionError for facts that cannot be."""
     started = _started(given["started"], now)
+    checks = [_check(number, check) for number, check in enumerate(given["checks"], 1)]
     return Drill(
         id=layout.new_set_id(started, os.urandom(5)),
         deployment=opened.repository.deployment,
         repository=opened.repository.id,
         journal_head=opened.head,
-        freshness=opened.freshness,
+        freshness=_freshness(checks, opened.freshness),
         started=started,
         finished=max(now, started),
         signer=Who(signer.principal, signer.fingerprint, options.machine()),
@@ -47,7 +50,7 @@ def gather(given: t.Mapping[str, t.Any], opened: Opened, open_set: OpenSet, sign
         restored=_restored(opened, open_set),
         sandbox=given["sandbox"],
         steps=[_step(number, step) for number, step in enumerate(given["steps"], 1)],
-        checks=[_check(check) for check in given["checks"]],
+        checks=checks,
         waivers=waiver.parse(given["waivers"], now.date()),
     )
 
@@ -62,6 +65,12 @@ def _started(text: str, now: datetime.datetime) -> datetime.datetime:
     if moment - now > CLOCK_TOLERANCE:
         raise OptionError(f"started is {text}, which is still to come; correct it, or the clock of this host")
     return moment
+
+
+def _freshness(checks: t.Sequence[Check], now: str) -> str:
+    """The first module of a drill may have made the mark; so what the modules before this one saw counts too."""
+    unproven = any(check.id == FRESHNESS_CHECK and check.verdict != PASS for check in checks)
+    return UNPROVEN if unproven else now
 
 
 def _restored(opened: Opened, open_set: OpenSet) -> RestoredSet:
@@ -81,8 +90,16 @@ def _restored(opened: Opened, open_set: OpenSet) -> RestoredSet:
     )
 
 
-def _check(given: t.Mapping[str, t.Any]) -> Check:
-    return Check(one_line(given["id"]), given["verdict"], clean(given["message"]), given["required"], given["details"] or {})
+def _check(number: int, given: t.Mapping[str, t.Any]) -> Check:
+    """Ansible cannot look into these dictionaries, since it keeps the name `message` for itself."""
+    found = {"required": True, "details": {}, **given}
+    wrong = set(found.keys() ^ _CHECK_FIELDS.keys())
+    wrong = wrong or {name for name, kind in _CHECK_FIELDS.items() if not isinstance(found[name], kind)}
+    if not wrong and found["verdict"] not in VERDICTS:
+        wrong = {"verdict"}
+    if wrong:
+        raise OptionError(f"checks[{number}] has a wrong or missing {min(wrong)}; give checks as the modules return them")
+    return Check(one_line(found["id"]), found["verdict"], clean(found["message"]), found["required"], found["details"])
 
 
 def _step(number: int, given: t.Mapping[str, t.Any]) -> Step:

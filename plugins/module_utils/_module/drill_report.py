@@ -28,7 +28,7 @@ from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._report import document, html, junit, summary
-from .._report.check import PASS, VERDICTS
+from .._report.check import PASS
 from .._report.document import Drill
 from .._storage.local import LocalStore
 from . import drill_facts, options
@@ -39,20 +39,13 @@ PROBE = b"preflight of drill_report: this signature means nothing\n"
 
 
 def own_options() -> ArgumentSpec:
-    check = {
-        "id": {"type": "str", "required": True},
-        "verdict": {"type": "str", "required": True, "choices": list(VERDICTS)},
-        "message": {"type": "str", "required": True},
-        "required": {"type": "bool", "default": True},
-        "details": {"type": "dict", "default": {}},
-    }
     step = {"name": {"type": "str", "required": True}, "seconds": {"type": "float", "required": True}, "bytes": {"type": "int"}}
     waiver = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
     return ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
             "started": {"type": "str", "required": True},
-            "checks": {"type": "list", "elements": "dict", "required": True, "options": check},
+            "checks": {"type": "list", "elements": "dict", "required": True},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
             "sandbox": {"type": "dict", "default": {}},
             "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
@@ -88,7 +81,7 @@ class Report:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight; then (not in check mode) report files, signatures, journal entry, local copy."""
     given = invocation.options
-    case = _prepare(given, datetime.datetime.now(datetime.timezone.utc))
+    case = _prepare(given, options.now())
     case.opened.store.check_writable(probe=not invocation.check_mode)
     local = LocalStore(os.path.abspath(given["report_dir"])) if given["report_dir"] else None
     if local:
@@ -106,7 +99,7 @@ def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
     opened = options.open_repository(given)
     if not given["signing_key"]:
         raise OptionError("signing_key is missing; name the key of drill@<deployment>")
-    signer = Signer(given["signing_key"], options.principal(layout.DRILL, given["deployment"]))
+    signer = Signer(given["signing_key"], layout.principal(layout.DRILL, given["deployment"]))
     recipients = age.load(given["recipients"], given["recipients_files"])
     age.refuse_signing_key(recipients, signer.fingerprint)
     open_set = opened.catalog.read(given["set_id"])
@@ -157,23 +150,27 @@ def _publish(case: Case, report: Report) -> bytes:
     if drill.verdict == PASS:
         countersignature = case.signer.sign(case.open_set.manifest_bytes, layout.NAMESPACE_SET)
         store.put(layout.countersignature_key(record.set_id, drill.id), countersignature)
+    _record(case, report)
+    return signature
+
+
+def _record(case: Case, report: Report) -> None:
+    """The journal entry. It names every file, so that the page cannot be exchanged either."""
+    drill, record, found = case.drill, case.open_set.record, report.document
     subjects = [entries.subject(key, entries.sha256(data)) for key, data in report.files.items()]
     subjects.append(entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256))
     body = {
         "drill": drill.id,
         "set": record.set_id,
-        "verdict": drill.verdict,
-        "counts": report.document["counts"],
+        "verdict": found["verdict"],
+        "counts": found["counts"],
         "waived": [waiver.check for waiver in drill.waivers],
-        "seconds": report.document["seconds"],
-        "separation": report.document["separation"]["verdict"],
+        "seconds": found["seconds"],
+        "separation": found["separation"]["verdict"],
     }
-    times = {"host": report.document["finished"], "database": None, "store": None}
-    journals.append(
-        case.opened.repository, case.opened.journal, case.signer, entries.DRILL, subjects, body, time=times, machine=options.machine()
-    )
-    case.opened.mark.advance(case.opened.journal)
-    return signature
+    opened, when = case.opened, options.times()
+    journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=options.machine())
+    opened.mark.advance(opened.journal)
 
 
 def _copy(local: LocalStore, report: Report, signature: bytes) -> None:

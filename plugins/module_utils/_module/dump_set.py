@@ -118,7 +118,9 @@ def _dump(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumpe
     database = seen["database"]
     with snapshot.Snapshot(plan.server, database) as held:
         read = layout_of(held.session, database)
-        source = dump.Source(held.place, plan.client.paths["pg_dump"], plan.opened.store.location, plan.recipients)
+        source = dump.Source(
+            held.place, plan.client.paths["pg_dump"], plan.client.paths["psql"], plan.opened.store.location, plan.recipients
+        )
         archive, schema, facts, rest, *leaves = workers.run_all(_tasks(plan, source, read, history), plan.jobs)
         blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
         check = None

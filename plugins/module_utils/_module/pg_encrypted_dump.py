@@ -25,7 +25,7 @@ from .._storage.base import Store
 from . import dump_set, options
 from .boundary import Invocation
 
-TOOLS = ("pg_dump",)
+TOOLS = ("pg_dump", "psql")
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -19,6 +19,7 @@ from .._caracal import audit_blocks, block_history, inventory, releases
 from .._caracal.audit_blocks import Block, Chain
 from .._crypto.sealing import Sealed
 from .._report.check import Check
+from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, tables, tools
 from .._sources.postgres.server import Session
 from .._sources.postgres.snapshot import Place
@@ -63,30 +64,30 @@ class Leaf:
     key: str | None = None
 
 
-def leaf(place: Place, table: Table) -> Leaf:
+def leaf(place: Place, table: Table, psql: str) -> Leaf:
     """One pass without storing anything: blocks only."""
-    with place.join() as session:
-        collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
-        session.copy_to(table.copy_heap_order(), collector)
-        return _leaf(session, table, collector)
+    collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+    dump.copy_leaf(place, psql, table, dump.Lines(collector.take))
+    return _leaf(place, table, collector)
 
 
 def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str]) -> Leaf:
     """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
-    with source.place.join() as session, dump.sealed_object(source, directory) as (sealer, publish):
-        collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
-        tee = dump.Tee(sealer, collector.write)
-        session.copy_to(table.copy_heap_order(), tee)
-        tee.flush()
-        seen = _leaf(session, table, collector)
+    collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+    with dump.sealed_object(source, directory) as (sealer, publish):
+        dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
+        seen = _leaf(source.place, table, collector)
         if seen.digest in shared:
             return dataclasses.replace(seen, key=shared[seen.digest])
         key = name(seen.digest)
         return dataclasses.replace(seen, key=key, sealed=publish(key))
 
 
-def _leaf(session: Session, table: Table, collector: audit_blocks.Collector) -> Leaf:
-    blocks = _complete(session, audit_blocks.AUDIT, table, collector)
+def _leaf(place: Place, table: Table, collector: audit_blocks.Collector) -> Leaf:
+    blocks = collector.finish()
+    if collector.deferred:
+        with place.join() as session:
+            blocks = _complete(session, audit_blocks.AUDIT, table, collector)
     return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
 
 
@@ -197,8 +198,8 @@ def assemble(
     }
 
 
-def read_tasks(place: Place, read: Layout, pg_dump: str) -> list[Task]:
+def read_tasks(place: Place, read: Layout, client: ClientTools) -> list[Task]:
     """Tasks that read everything and store nothing: facts, the rest, then each leaf."""
     names = [table.name for table in read.tables if table.schema == "public"]
-    tasks: list[Task] = [(facts, (place, names, pg_dump)), (rest, (place, read.rest))]
-    return tasks + [(leaf, (place, table)) for table in read.leaves]
+    tasks: list[Task] = [(facts, (place, names, client.paths["pg_dump"])), (rest, (place, read.rest))]
+    return tasks + [(leaf, (place, table, client.paths["psql"])) for table in read.leaves]

@@ -17,6 +17,7 @@ from .._caracal.audit_blocks import Block
 from .._errors import Unreachable
 from .._report.check import FAIL, PASS, UNPROVEN, Check
 from .._sources import client_binaries
+from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, roles, snapshot
 from .._sources.postgres.server import Server, Session
 from .._stream import workers
@@ -33,11 +34,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     server, _sandbox = place.server_of(given)
     expected = the_set.inventory()
     major = max(one["server_version"] for one in expected["databases"]) // 10000
-    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_dump",))
+    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_dump", "psql"))
     checks = [options.freshness_check(opened)]
     blocks: list[Block] = []
     for one in expected["databases"]:
-        found, of_copy = _database(server, one, client.paths["pg_dump"], given["jobs"])
+        found, of_copy = _database(server, one, client, given["jobs"])
         checks += found
         blocks += of_copy
     checks.append(inventory.compare_blocks(the_set.blocks(), blocks))
@@ -50,7 +51,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _database(server: Server, expected: dict[str, t.Any], pg_dump: str, jobs: int) -> tuple[list[Check], list[Block]]:
+def _database(server: Server, expected: dict[str, t.Any], client: ClientTools, jobs: int) -> tuple[list[Check], list[Block]]:
     """All checks of one database, and the audit blocks of the copy."""
     name = expected["database"]
     try:
@@ -59,7 +60,7 @@ def _database(server: Server, expected: dict[str, t.Any], pg_dump: str, jobs: in
         return [Check(f"inventory.{name}", FAIL, exc.msg)], []
     with held:
         read = reading.layout(held.session)
-        facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, pg_dump), jobs)
+        facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, client), jobs)
         actual = reading.assemble(name, read, facts, rest, leaves)
         actual["sequences"] = catalog.sequences(held.session)
     checks = inventory.compare(expected, actual)

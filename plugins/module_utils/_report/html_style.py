@@ -46,7 +46,7 @@ dd small { display: block; color: var(--soft); font-size: .85rem; }
 .badge { display: inline-block; border: 1px solid; border-radius: 5px; padding: 0 7px;
   font-size: .78rem; font-weight: 650; white-space: nowrap; }
 .counts { display: flex; flex-wrap: wrap; gap: 8px; margin: 14px 0; padding: 0; list-style: none; }
-.check { display: grid; grid-template-columns: 122px minmax(0, 1fr); padding: 7px 14px; gap: 10px; align-items: start; }
+.check { display: grid; grid-template-columns: 134px minmax(0, 1fr); padding: 7px 14px; gap: 10px; align-items: start; }
 .check + .check, .step + .step { border-top: 1px solid var(--line); }
 .check p { margin: 0; overflow-wrap: anywhere; }
 .check .mono, .note { color: var(--soft); }

@@ -17,12 +17,13 @@ import typing as t
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed, Sealer
 from ..._storage.schemes import open_store
+from ..._stream import pipes
 from . import tools
+from .server import SETTINGS
 from .snapshot import Place
-from .tables import Table
+from .tables import Table, literal, quote
 
 LOCK_WAIT = "30s"
-BATCH = 512  # lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Source:
 
     place: Place
     pg_dump: str
+    psql: str
     store: str
     recipients: tuple[Recipient, ...]
 
@@ -74,21 +76,37 @@ def _stream(source: Source, directory: str, key: str, argv: list[str]) -> Sealed
         return publish(key)
 
 
-class Tee:
-    """A sink for COPY lines that seals them in batches and shows each one to `observe`."""
+class Lines:
+    """A sink for COPY text in pieces of any size: shows whole lines, without newlines, to `take`; `first` sees the pieces."""
 
-    def __init__(self, sealer: Sealer, observe: t.Callable[[bytes], None]) -> None:
-        self._sealer = sealer
-        self._observe = observe
-        self._lines: list[bytes] = []
+    def __init__(self, take: t.Callable[[list[bytes]], None], first: pipes.Sink | None = None) -> None:
+        self._take = take
+        self._first = first
+        self._rest = b""
 
-    def write(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._observe(line)
-        if len(self._lines) == BATCH:
-            self.flush()
+    def write(self, data: bytes) -> None:
+        if self._first is not None:
+            self._first.write(data)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        self._take(lines)
 
-    def flush(self) -> None:
-        """Seal what is gathered; call it once at the end."""
-        self._sealer.write(b"".join(self._lines))
-        self._lines.clear()
+
+def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink) -> None:
+    """The rows of a leaf in the order of its heap, through psql: it runs beside us, where libpq in our own process would
+    take turns with hashing and sealing. Raises StageFailed unless all rows came."""
+    settings = [f"SET {quote_setting(name)} = {literal(value)}" for name, value in SETTINGS.items()]
+    statements = [
+        *settings,
+        "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        f"SET TRANSACTION SNAPSHOT {literal(place.snapshot)}",
+        leaf.copy_heap_order(),
+    ]
+    argv = [psql, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+    argv.extend(f"--command={statement}" for statement in statements)
+    tools.stream_out(argv, place.server, place.database, sink)
+
+
+def quote_setting(name: str) -> str:
+    """A parameter's name, part by part."""
+    return ".".join(quote(part) for part in name.split("."))

@@ -51,12 +51,13 @@ def test_a_report_says_what_when_and_how(make_drill: MakeDrill) -> None:
         "sequence": 41,
         "release": "v1.0.0",
         "family": "secret_store",
-        "snapshot_time": "2026-11-25T02:00:00Z",
+        "snapshot_time": "2026-11-25T02:00:00.000000Z",
         "age_seconds": 1863.0,
         "artifacts": 21,
         "bytes": 412345678,
     }
-    assert (report["started"], report["finished"], report["seconds"]) == ("2026-11-25T02:30:00Z", "2026-11-25T02:31:03Z", 63.0)
+    assert (report["started"], report["finished"]) == ("2026-11-25T02:30:00.000000Z", "2026-11-25T02:31:03.000000Z")
+    assert report["seconds"] == 63.0
     assert report["rpo_seconds"] == 1800.0
     assert report["rto_seconds"] == 59.0, "everything after what came before the restore"
     assert report["sandbox"] == {"isolation": "bubblewrap", "protection": "tmpfs", "server_version": "17.10"}

@@ -60,7 +60,7 @@ def test_the_page_says_what_a_reader_looks_for(make_drill: MakeDrill) -> None:
         "\u2713 pass: This set restores",
         "2 required checks held, none waived.",
         "20261125T020000Z-k3f9",
-        "number 41, v1.0.0, 21 objects, 412.3 MB sealed",
+        "journal entry 41, v1.0.0, 21 objects, 412.3 MB sealed",
         "2026-11-25 02:00:00 UTC",
         "30 min",
         "fresh: no older than what this host saw before",

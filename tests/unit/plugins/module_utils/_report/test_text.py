@@ -48,7 +48,7 @@ def test_size(count: int | None, said: str) -> None:
 
 def test_times_are_utc_and_read_well() -> None:
     moment = datetime.datetime(2026, 11, 25, 3, 0, 1, 999, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
-    assert text.utc(moment) == "2026-11-25T02:00:01Z"
+    assert text.utc(moment) == "2026-11-25T02:00:01.000999Z"
     assert text.readable(text.utc(moment)) == "2026-11-25 02:00:01 UTC"
     assert text.readable(None) == "unknown"
 
@@ -56,4 +56,5 @@ def test_times_are_utc_and_read_well() -> None:
 def test_what_breaks_files_and_terminals_is_replaced() -> None:
     assert text.clean("a\x00b\x1b[31m\udcffc\x9b\ufffe") == "a\ufffdb\ufffd[31m\ufffdc\ufffd\ufffd"
     assert text.clean("\u00e9\U0001f600\t\n") == "\u00e9\U0001f600\t\n"
+    assert text.clean("fail\u202essap\u2066") == "fail\ufffdssap\ufffd"
     assert text.one_line(" a\r\n  b\tc ") == "a b c"

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`make bench`: speed as ratios within one run, since machines are noisy, and memory. Nothing here is a test.
+
+Prints `bench: NAME VALUE UNIT target TARGET ok|short` for each figure and writes them to `bench.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import typing as t
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing import Sealed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import dump, snapshot
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
+
+from bench import memory
+from bench.scene import Scene, scene
+
+MEBIBYTE = 1 << 20
+
+
+def pipeline(place: Scene) -> None:
+    """The yardstick: what an administrator types."""
+    stages = (
+        [f"{place.bindir}/pg_dump", "--host", place.socket, "--username", "caracal", "-Fc", "-Z0", "caracal"],
+        ["zstd", "-q", "-1", "-T0"],
+        ["age", "-r", place.recipient],
+    )
+    source: t.Any = None
+    running = []
+    with open(place.folder / "yardstick.age", "wb") as sink:
+        for stage in stages:
+            target = sink if stage is stages[-1] else subprocess.PIPE
+            running.append(subprocess.Popen(stage, stdin=source, stdout=target))
+            if source:
+                source.close()
+            source = running[-1].stdout
+        if any([stage.wait() for stage in running]):
+            raise SystemExit("the yardstick's pipeline failed")
+
+
+def _plain_leaf(source: dump.Source, leaf: Table, folder: str) -> Sealed:
+    with dump.sealed_object(source, folder) as (sealer, publish):
+        dump.copy_leaf(source.place, source.psql, leaf, sealer)
+        return publish(f"{folder}/{leaf.name}")
+
+
+def artifacts(place: Scene) -> None:
+    """The same rows as our artifacts, one stream at a time, without inventory and blocks."""
+    store = place.folder / "artifacts"
+    shutil.rmtree(store, ignore_errors=True)
+    to = tuple(recipients.load([place.recipient], []))
+    with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
+        read = reading.layout(held.session)
+        source = dump.Source(held.place, f"{place.bindir}/pg_dump", f"{place.bindir}/psql", str(store), to)
+        tasks: list[workers.Task] = [
+            (dump.archive, (source, "postgres", "postgres/dump", read.leaves)),
+            (dump.schema_archive, (source, "postgres", "postgres/schema")),
+        ]
+        workers.run_all(tasks + [(_plain_leaf, (source, leaf, "leaves")) for leaf in read.leaves], 1)
+
+
+def seconds(work: t.Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+class Figures:
+    """Prints each figure as it comes and keeps it; a target of None asks for nothing."""
+
+    def __init__(self) -> None:
+        self.all: list[dict[str, t.Any]] = []
+
+    def add(self, name: str, value: float, unit: str, target: float) -> None:
+        verdict = "ok" if value <= target else "short"
+        self.all.append({"name": name, "value": round(value, 3), "unit": unit, "target": target, "verdict": verdict})
+        print(f"bench: {name} {value:.3f} {unit} target {target:g} {verdict}", flush=True)
+
+
+def measure(place: Scene, pairs: int, figures: Figures) -> None:
+    """Interleaved, so that a slow minute of the machine hits every contestant."""
+    set_id = place.backup()
+    times: dict[str, list[float]] = {"pipeline": [], "artifacts": [], "module": []}
+    for _pair in range(pairs):
+        times["pipeline"].append(seconds(functools.partial(pipeline, place)))
+        times["artifacts"].append(seconds(functools.partial(artifacts, place)))
+        times["module"].append(seconds(functools.partial(_module_alone, place)))
+    medians = {name: statistics.median(all_of_them) for name, all_of_them in times.items()}
+    for name, all_of_them in times.items():
+        print(f"# {name}: median {medians[name]:.2f} s of {', '.join(f'{one:.2f}' for one in all_of_them)}", flush=True)
+    figures.add("dump_artifacts_to_pipeline", medians["artifacts"] / medians["pipeline"], "ratio", 1.10)
+    figures.add("dump_module_to_pipeline", medians["module"] / medians["pipeline"], "ratio", 1.5)
+    own = [sys.executable, "-m", "bench.one"]
+    env = {**os.environ, "BENCH_FOLDER": str(place.folder), "BENCH_SOCKET": place.socket, "BENCH_BINDIR": place.bindir}
+    figures.add("dump_module_memory", memory.peak([*own, "backup"], env) / MEBIBYTE, "MiB", 150)
+    figures.add("restore_module_memory", memory.peak([*own, "restore"], env) / MEBIBYTE, "MiB", 150)
+    restored = seconds(place.restore)
+    figures.add("restore_to_module_dump", restored / medians["module"], "ratio", 5)
+    figures.add("state_verify_to_module_dump", seconds(place.verify) / medians["module"], "ratio", 1.5)
+    print(f"# set {set_id}: restore {restored:.2f} s", flush=True)
+
+
+def _module_alone(place: Scene) -> None:
+    """Into a repository of its own each time: an unchanged leaf would not be stored again."""
+    place.backup()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--pairs", type=int, default=5)
+    arguments = parser.parse_args()
+    figures = Figures()
+    with scene(arguments.events) as place:
+        measure(place, arguments.pairs, figures)
+    build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))
+    build.mkdir(parents=True, exist_ok=True)
+    (build / "bench.json").write_text(json.dumps({"events": arguments.events, "pairs": arguments.pairs, "figures": figures.all}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

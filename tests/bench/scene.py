@@ -1,0 +1,148 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is measured: a cluster with a twin, a repository with its keys, and the modules' use cases called on them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import typing as t
+
+import pyrage
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import (
+    backup_set,
+    pg_encrypted_dump,
+    pg_encrypted_restore,
+    state_verify,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
+from twin import load
+from twin.spec import Spec
+
+DEPLOYMENT = "bench"
+POSTGRES: dict[str, t.Any] = {
+    "login_host": "",
+    "login_port": 5432,
+    "login_user": "caracal",
+    "login_password_file": None,
+    "login_unix_socket": "",
+    "ssl_mode": "prefer",
+    "ca_cert": None,
+    "ssl_cert": None,
+    "ssl_key": None,
+    "pg_bin": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A folder with keys, repository and clusters; `socket` is the source's."""
+
+    folder: pathlib.Path
+    socket: str
+    bindir: str
+
+    @property
+    def repository(self) -> pathlib.Path:
+        return self.folder / "repository"
+
+    @property
+    def sandbox(self) -> str:
+        return str(self.folder / "copy")
+
+    @property
+    def recipient(self) -> str:
+        return (self.folder / "recipient").read_text().strip()
+
+    def common(self) -> dict[str, t.Any]:
+        return {
+            "repository": str(self.repository),
+            "deployment": DEPLOYMENT,
+            "allowed_signers": str(self.folder / "allowed_signers"),
+            "revoked_keys": None,
+            "high_water_mark": str(self.folder / "mark"),
+        }
+
+    def backup(self) -> str:
+        """One whole set, as the role makes it; its id."""
+        shutil.rmtree(self.repository, ignore_errors=True)
+        (self.folder / "mark").unlink(missing_ok=True)
+        key = {"signing_key": str(self.folder / "signing" / "key")}
+        opened = self._run(backup_set, {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, **key})
+        self.dump(opened["set_id"])
+        self._run(backup_set, {"state": "committed", "set_id": opened["set_id"], "create_repository": False, "left_out": {}, **key})
+        return str(opened["set_id"])
+
+    def dump(self, set_id: str) -> dict[str, t.Any]:
+        """The module pg_encrypted_dump, with its defaults."""
+        options = {
+            "set_id": set_id,
+            "databases": ["caracal", "caracal_auth"],
+            "jobs": 2,
+            "recipients": [self.recipient],
+            "recipients_files": [],
+        }
+        return self._run(
+            pg_encrypted_dump,
+            {**POSTGRES, "login_unix_socket": self.socket, "signing_key": str(self.folder / "signing" / "key"), **options},
+        )
+
+    def restore(self) -> dict[str, t.Any]:
+        """The module pg_encrypted_restore, into a new sandbox."""
+        lifecycle.destroy(self.sandbox)
+        lifecycle.create(SandboxSpec(self.sandbox, server_binaries.find(None, minimum_major=17), allow_shared_filesystem=True))
+        return self._run(pg_encrypted_restore, {**self._copy(), "databases": [], "confirm": [], "signing_key": None})
+
+    def verify(self) -> dict[str, t.Any]:
+        """The module state_verify, on the sandbox."""
+        return self._run(state_verify, {**self._copy(), "require_valid": True})
+
+    def _copy(self) -> dict[str, t.Any]:
+        identity = str(self.folder / "identity")
+        return {**POSTGRES, "identity_files": [identity], "sandbox": self.sandbox, "set_id": "latest", "jobs": 2}
+
+    def _run(self, module: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = module.run(Invocation({**self.common(), **options}, False, lambda _text: None))
+        if result.get("failed"):
+            raise SystemExit(result["msg"])
+        return result
+
+
+def _keys(folder: pathlib.Path) -> None:
+    """A signing key in a folder of its own, and an identity that lies elsewhere."""
+    (folder / "signing").mkdir(mode=0o700)
+    key = folder / "signing" / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
+    (folder / "allowed_signers").write_text(f"backup@{DEPLOYMENT} {key.with_suffix('.pub').read_text()}")
+    identity = pyrage.x25519.Identity.generate()
+    (folder / "identity").write_text(f"{identity}\n")
+    (folder / "recipient").write_text(f"{identity.to_public()}\n")
+
+
+@contextlib.contextmanager
+def scene(events: int) -> t.Iterator[Scene]:
+    """A source with `events` audit events; everything is gone afterwards."""
+    os.umask(0o077)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="caracal-bench-", dir="/var/tmp"))
+    source, install = str(folder / "source"), server_binaries.find(None, minimum_major=17)
+    try:
+        os.chmod(folder, 0o711)  # the servers run under a uid of their own
+        _keys(folder)
+        info = lifecycle.create(SandboxSpec(source, install, allow_shared_filesystem=True)).info
+        made = Scene(folder, info.socket_dir, install.bindir)
+        load.create({"host": info.socket_dir, "port": info.port, "user": info.superuser}, Spec(events=events))
+        yield made
+    finally:
+        for name in ("source", "copy"):
+            lifecycle.destroy(str(folder / name))
+        shutil.rmtree(folder)

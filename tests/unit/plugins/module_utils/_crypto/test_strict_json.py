@@ -1,0 +1,76 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
+from hypothesis import given
+from hypothesis import strategies as st
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * depth + b"1" + b"}" * depth
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'{"a":1,"a":1}', "'a' stands twice"),
+        (b'{"b":{"a":1,"a":2}}', "'a' stands twice"),
+        (b'{"a":NaN}', "NaN is no number"),
+        (b'{"a":-Infinity}', "-Infinity is no number"),
+        (b'{"a":1e999}', "too large"),
+        (b'{"a":' + b"9" * 30 + b"}", "too long"),
+        (b'\xef\xbb\xbf{"a":1}', "byte order mark"),
+        (b'{"a":"\xff"}', "not UTF-8"),
+        ('{"a":1}'.encode("utf-16"), "not UTF-8"),
+        (b'{"a":"\\ud800"}', "not UTF-8"),
+        (b'{"\\udfff":1}', "not UTF-8"),
+        (nested(17), "nested deeper than 16"),
+        (b'{"a":' + b"[" * 16 + b"]" * 16 + b"}", "nested deeper than 16"),
+        (nested(100_000), "nested deeper than 16"),
+        (b'{"a":1} x', "Extra data"),
+        (b'{"a":1}{"a":1}', "Extra data"),
+        (b"[]", "no object"),
+        (b'"a"', "no object"),
+        (b"", "Expecting value"),
+        (b"{" + b" " * (16 << 20) + b"}", "more than 16 MiB"),
+    ],
+)
+def test_what_has_two_meanings_is_refused_in_one_line(data: bytes, words: str) -> None:
+    with pytest.raises(TamperedData, match=words) as caught:
+        strict_json.loads(data, "x/manifest.json")
+    assert caught.value.msg.startswith("x/manifest.json is not strict JSON")
+    assert "\n" not in caught.value.msg
+
+
+@pytest.mark.no_false_alarm
+def test_the_deepest_allowed_document_is_read() -> None:
+    assert strict_json.loads(nested(16)) == json.loads(nested(16))
+
+
+@pytest.mark.no_false_alarm
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_what_is_written_is_read_again(value: dict[str, object]) -> None:
+    assert strict_json.loads(strict_json.dumps(value)) == value
+
+
+def test_the_same_content_has_the_same_bytes() -> None:
+    assert strict_json.dumps({"b": [1], "a": "é"}) == strict_json.dumps({"a": "é", "b": [1]}) == '{\n "a": "é",\n "b": [\n  1\n ]\n}\n'.encode()
+
+
+def test_what_is_no_json_is_not_written() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        strict_json.dumps({"a": float("nan")})

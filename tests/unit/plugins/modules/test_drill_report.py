@@ -1,0 +1,322 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pyrage
+import pytest
+import zstandard
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import artifact, commit, journal, layout, manifest, repository
+from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.catalog import Catalog
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+from ansible_collections.caracal_ops.backup.plugins.modules import drill_report
+
+SET_ID = "20261125T020000Z-k3f9"
+MAKER = "the-host-that-made-it"
+SEALED = b"sealed bytes"
+TIMES: dict[str, str | None] = {"database": None, "store": None}
+GOOD = {"id": "set.objects", "verdict": "pass", "message": "whole", "details": {"rows": 4711}}
+BAD = {"id": "inventory.caracal.tables", "verdict": "fail", "message": "public.zones: 3 rows instead of 4"}
+WAIVER = {"check": BAD["id"], "reason": "known, OPS-4711", "expires": "2999-12-31"}
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """A repository with one set, and everybody's keys."""
+
+    root: Path
+    identity: t.Any
+
+    @property
+    def store(self) -> LocalStore:
+        return LocalStore(str(self.root / "repository"))
+
+    @property
+    def verifier(self) -> Verifier:
+        return Verifier.load(str(self.root / "allowed_signers"))
+
+    def journal(self) -> journal.Journal:
+        return journal.read(repository.load(self.store, self.verifier, "prod"), self.verifier)
+
+    def tree(self) -> dict[str, bytes]:
+        files = (path for path in sorted((self.root / "repository").rglob("*")) if path.is_file())
+        return {str(path.relative_to(self.root / "repository")): path.read_bytes() for path in files}
+
+    def options(self, **changes: t.Any) -> dict[str, t.Any]:
+        given = {
+            "repository": str(self.root / "repository"),
+            "deployment": "prod",
+            "allowed_signers": str(self.root / "allowed_signers"),
+            "high_water_mark": str(self.root / "mark.json"),
+            "signing_key": str(self.root / "drill"),
+            "recipients": [str(self.identity.to_public())],
+            "set_id": SET_ID,
+            "started": options.now().isoformat(),
+            "checks": [GOOD],
+        }
+        return {name: value for name, value in {**given, **changes}.items() if value is not None}
+
+    def ssh_verify(self, name: str, signature: str, principal: str, namespace: str) -> str:
+        """What the real ssh-keygen says."""
+        command = ["ssh-keygen", "-Y", "verify", "-f", str(self.root / "allowed_signers"), "-I", principal, "-n", namespace, "-s"]
+        with open(self.root / "repository" / name, "rb") as data:
+            done = subprocess.run([*command, str(self.root / "repository" / signature)], stdin=data, capture_output=True, check=True)
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    lines = []
+    for role in ("backup", "drill"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(tmp_path / role)], check=True)
+        lines.append(f"{role}@prod {(tmp_path / f'{role}.pub').read_text(encoding='ascii')}")
+    (tmp_path / "allowed_signers").write_text("".join(lines), encoding="ascii")
+    made = World(tmp_path, pyrage.x25519.Identity.generate())
+    signer = Signer(str(tmp_path / "backup"), "backup@prod")
+    _commit(repository.create(made.store, "prod", signer, MAKER, options.now, verifier=made.verifier), made, signer)
+    return made
+
+
+def _commit(place: repository.Repository, made: World, signer: Signer) -> None:
+    recovery, key = b"# Recovery\n", layout.dump_key(SET_ID, "caracal")
+    made.store.put(key, SEALED)
+    now = options.now()
+    content = manifest.Manifest(
+        set_id=SET_ID,
+        repository=place.id,
+        deployment="prod",
+        created=now,
+        previous=None,
+        family="secret_store",
+        release="v1.0.0",
+        sources=(manifest.Source("caracal", "7711914040412184586", 170010, now, "0/1", False),),
+        artifacts=(
+            artifact.Artifact(key, artifact.DUMP, len(SEALED), hashlib.sha256(SEALED).hexdigest(), "zstd", ("SHA256:x",), "caracal"),
+            artifact.recovery(SET_ID, recovery),
+        ),
+        pairing=manifest.Pairing("unproven", "no secrets"),
+    )
+    body = {"source": [{"database": "caracal", "system_identifier": "7711914040412184586"}]}
+    commit.commit(place, made.journal(), signer, content, recovery, body=body, time=options.times(), machine=MAKER)
+
+
+Run = t.Callable[..., dict[str, t.Any]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the module in this process: options in, its JSON out."""
+
+    def call(given: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+        with patch_module_args({**given, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
+            drill_report.main()
+        return t.cast("dict[str, t.Any]", json.loads(capsys.readouterr().out))
+
+    return call
+
+
+def test_a_drill_that_passed_is_signed_countersigned_and_in_the_journal(world: World, run: Run) -> None:
+    before = world.tree()
+    steps = [{"name": "sandbox", "seconds": 1.5}, {"name": "restore", "seconds": 3.0, "bytes": 6_000_000}]
+    given = world.options(steps=steps, sandbox={"isolation": "bubblewrap", "directory": "/var/tmp/drill"})
+    predicted = run(given, check_mode=True)
+    assert world.tree() == before and not os.path.exists(given["high_water_mark"])
+    result = run(given)
+    differing = {name for name, value in result.items() if predicted[name] != value} - {"invocation"}
+    assert differing <= {"drill_id", "report", "journal_head", "seconds", "rto_seconds", "summary_lines"}
+    assert result["changed"] and predicted["changed"] and result["verdict"] == "pass" and result["countersigned"]
+    drill = result["drill_id"]
+    new = sorted(world.tree().keys() - before.keys())
+    assert [name for name in new if not name.startswith("journal/")] == sorted(
+        [*result["report"]["files"], layout.countersignature_key(SET_ID, drill)]
+    )
+    assert all(world.tree()[name] == data for name, data in before.items())
+    report = strict_json.loads(world.tree()[f"drills/{drill}/report.json"])
+    assert report["set"]["release"] == "v1.0.0" and report["set"]["sequence"] == 2 and report["journal_head"] == predicted["journal_head"]
+    assert report["freshness"] == "unproven" and report["steps"][1]["mb_per_second"] == 2.0
+    assert world.ssh_verify(f"drills/{drill}/report.json", f"drills/{drill}/report.json.sig", "drill@prod", "drill@caracal-ops")
+    assert world.ssh_verify(layout.manifest_key(SET_ID), layout.countersignature_key(SET_ID, drill), "drill@prod", "set@caracal-ops")
+    assert result["summary_lines"][-1] == "verdict: pass" and any("report.html" in line for line in result["summary_lines"])
+
+
+def test_the_journal_names_every_file(world: World, run: Run) -> None:
+    result = run(world.options())
+    read = world.journal()
+    entry = read.entries[-1]
+    assert result["journal_head"] == str(read.head) and entry.kind == "drill" and entry.principal == "drill@prod"
+    tree = world.tree()
+    named = [name for name in result["report"]["files"] if not name.endswith(".sig")] + [layout.manifest_key(SET_ID)]
+    assert entry.subjects == {name: hashlib.sha256(tree[name]).hexdigest() for name in named}
+    assert entry.subjects[f"drills/{result['drill_id']}/report.json"] == result["report"]["sha256"]
+    assert entry.body == {
+        "drill": result["drill_id"],
+        "set": SET_ID,
+        "verdict": "pass",
+        "counts": result["counts"],
+        "waived": [],
+        "seconds": result["seconds"],
+        "separation": "pass",
+    }
+    catalog = Catalog(repository.load(world.store, world.verifier, "prod"), read, world.verifier)
+    assert [one.drill_id for one in catalog.countersignatures(catalog.open(SET_ID))] == [result["drill_id"]]
+
+
+def test_details_are_sealed_and_nowhere_else(world: World, run: Run) -> None:
+    drill = run(world.options(sandbox={"directory": "/var/tmp/drill-4712"}))["drill_id"]
+    tree = world.tree()
+    sealed = tree[f"drills/{drill}/details.json.zst.age"]
+    assert not [name for name, data in tree.items() if b"4711" in data or b"4712" in data]
+    opened = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(pyrage.decrypt(sealed, [world.identity])))
+    assert opened["checks"] == [{"id": "set.objects", "verdict": "pass", "details": {"rows": 4711}}]
+    assert opened["sandbox"] == {"directory": "/var/tmp/drill-4712"}
+    report = strict_json.loads(tree[f"drills/{drill}/report.json"])
+    assert report["details"]["sha256"] == hashlib.sha256(sealed).hexdigest() and report["details"]["size"] == len(sealed)
+
+
+def test_the_local_copy_is_the_same(world: World, run: Run) -> None:
+    folder = world.root / "reports"
+    result = run(world.options(report_dir=str(folder)))
+    copies = {f"drills/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert copies == {name: world.tree()[name] for name in result["report"]["files"]}
+    assert Path(result["report"]["html"]).read_bytes().startswith(b"<!DOCTYPE html>")
+    assert f"report          {result['report']['html']}" in result["summary_lines"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("require_valid", [True, False])
+def test_a_drill_that_failed_is_evidence_too(world: World, run: Run, require_valid: bool) -> None:
+    result = run(world.options(checks=[GOOD, BAD], require_valid=require_valid))
+    assert bool(result.get("failed")) == require_valid
+    if require_valid:
+        assert result["msg"] == "verdict fail: inventory.caracal.tables: public.zones: 3 rows instead of 4"
+    assert result["verdict"] == "fail" and result["counts"]["fail"] == 1 and not result["countersigned"]
+    assert result["summary_lines"][-1] == "verdict: fail"
+    assert world.store.stat(layout.countersignature_key(SET_ID, result["drill_id"])) is None
+    assert world.journal().entries[-1].body["verdict"] == "fail"
+
+
+@pytest.mark.mutation
+def test_no_check_at_all_is_unproven(world: World, run: Run) -> None:
+    result = run(world.options(checks=[]))
+    assert result["failed"] and result["verdict"] == "unproven" and result["msg"] == "verdict unproven: no required check was made"
+
+
+def test_a_waived_failure_passes_and_says_so(world: World, run: Run) -> None:
+    result = run(world.options(checks=[GOOD, BAD], waivers=[WAIVER]))
+    assert result["verdict"] == "pass" and not result.get("failed")
+    assert world.journal().entries[-1].body["waived"] == [BAD["id"]]
+    assert "waived          inventory.caracal.tables until 2999-12-31" in result["summary_lines"]
+
+
+def test_freshness_is_that_of_the_whole_drill(world: World, run: Run) -> None:
+    assert run(world.options())["freshness"] == "unproven"
+    assert run(world.options())["freshness"] == "fresh", "the first report left a mark"
+    earlier = {"id": "journal.freshness", "verdict": "unproven", "message": "no mark", "required": False}
+    assert run(world.options(checks=[GOOD, earlier]))["freshness"] == "unproven", "a module before this one made the mark"
+
+
+def test_who_made_the_set_and_judges_it_is_marked(world: World, run: Run) -> None:
+    assert run(world.options())["separation"]["verdict"] == "pass"
+    signers = world.root / "allowed_signers"
+    key = (world.root / "backup.pub").read_text(encoding="ascii")
+    signers.write_text(signers.read_text(encoding="ascii") + f"drill@prod {key}", encoding="ascii")
+    result = run(world.options(signing_key=str(world.root / "backup")))
+    assert result["separation"]["verdict"] == "warn" and "own signer" in result["separation"]["message"]
+    assert any(line.startswith("separation      warn") for line in result["summary_lines"])
+
+
+def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: World, run: Run) -> None:
+    path = world.root / "repository" / layout.dump_key(SET_ID, "caracal")
+    path.write_bytes(SEALED[:-1])
+    result = run(world.options(checks=[BAD]))
+    assert result["verdict"] == "fail" and world.journal().entries[-1].kind == "drill"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"signing_key": None}, "signing_key is missing"),
+        ({"signing_key": "{root}/backup"}, "which is not drill@prod"),
+        ({"signing_key": "{root}/nothing"}, "cannot be read"),
+        ({"set_id": "20261125T020000Z-zzzz"}, "names no set"),
+        ({"recipients": None}, "no recipient"),
+        ({"recipients": None, "recipients_files": ["{root}/drill.pub"]}, "is the signing key"),
+        ({"waivers": [{**WAIVER, "expires": "2020-01-01"}]}, "expired on 2020-01-01"),
+        ({"waivers": [{**WAIVER, "reason": " "}]}, "without a reason"),
+        ({"checks": [GOOD, {**GOOD, "verdict": "good"}]}, "checks[2] has a wrong or missing verdict"),
+        ({"checks": [{**GOOD, "required": "yes"}]}, "wrong or missing required"),
+        ({"checks": [{"id": "set.objects", "verdict": "pass"}]}, "wrong or missing message"),
+        ({"checks": [{**GOOD, "verdikt": "fail"}]}, "wrong or missing verdikt"),
+        ({"started": "yesterday"}, "ISO 8601"),
+        ({"started": "2999-01-01T00:00:00Z"}, "still to come"),
+        ({"steps": [{"name": "restore", "seconds": -1}]}, "-1.0 seconds"),
+        ({"steps": [{"name": "restore", "seconds": "nan"}]}, "nan seconds"),
+        ({"report_dir": "{root}/allowed_signers"}, "permission denied"),
+        ({"deployment": "stage"}, "belongs to deployment prod"),
+        ({"repository": "{root}/nowhere"}, "holds no repository"),
+    ],
+)
+def test_wrong_options_end_in_one_line_before_anything_is_written(
+    world: World, run: Run, check_mode: bool, changes: dict[str, t.Any], words: str
+) -> None:
+    filled = json.loads(json.dumps(changes).replace("{root}", str(world.root)))
+    before = world.tree()
+    result = run(world.options(**filled), check_mode)
+    assert result["failed"] and words in result["msg"] and "\n" not in result["msg"]
+    assert world.tree() == before and not os.path.exists(world.root / "mark.json")
+
+
+@pytest.mark.mutation
+def test_an_altered_manifest_is_not_reported_on(world: World, run: Run) -> None:
+    path = world.root / "repository" / layout.manifest_key(SET_ID)
+    path.write_bytes(path.read_bytes().replace(b"v1.0.0", b"v1.0.1"))
+    before = world.tree()
+    result = run(world.options())
+    assert result["failed"] and result["error"] == "TamperedData" and world.tree() == before
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_store_that_fails_on_the_way_leaves_no_drill(world: World, run: Run, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Eight objects: four files, two signatures, the journal's signature and entry."""
+    head, left, put = str(world.journal().head), [number], LocalStore.put
+
+    def failing(self: LocalStore, key: str, data: bytes) -> ObjectStat:
+        left[0] -= 1
+        if not left[0]:
+            raise StorageError("the disk is full; make room")
+        return put(self, key, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "put", failing)
+        result = run(world.options())
+    assert result["failed"] and "disk is full" in result["msg"] and str(world.journal().head) == head
+    after = run(world.options())
+    assert after["verdict"] == "pass" and str(world.journal().head) == after["journal_head"]
+
+
+def test_hostile_words_reach_every_file_as_words(world: World, run: Run) -> None:
+    message = "\x1b[2J</code><script>\u202e\ufffe\nsecond line"
+    result = run(world.options(checks=[GOOD, {**BAD, "message": message}], require_valid=False))
+    assert all(not {"\x1b", "\n", "\u202e"} & set(line) for line in result["summary_lines"])
+    page = world.tree()[f"drills/{result['drill_id']}/report.html"].decode()
+    assert "<script>" not in page and not {"\x1b", "\u202e"} & set(page)
