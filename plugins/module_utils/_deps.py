@@ -18,7 +18,7 @@ try:
     import psycopg2
     import psycopg2.extensions
 except ImportError:
-    psycopg2 = None  # type: ignore[assignment]
+    psycopg2 = None
 
 try:
     import pyrage

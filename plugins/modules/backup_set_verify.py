@@ -10,7 +10,7 @@ module: backup_set_verify
 short_description: Verify the journal, the signature and every stored byte of a backup set
 version_added: 0.1.0
 description:
-  - Verifies the whole journal of the repository, the signature of the set's manifest, C(RECOVERY.md), and size and SHA-256 of each artifact.
+  - Verifies the whole journal of the repository, the signature of the set's manifest, C(RECOVERY.md), and the SHA-256 of each artifact.
   - Needs no identity, so it runs on the host that makes backups. That the set opens and restores is for a drill to prove.
 author:
   - Caracal Ops (@caracal-ops)

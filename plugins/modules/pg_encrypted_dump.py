@@ -132,7 +132,8 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as in set 20261124T020000Z-8hq2", "required": true, "details": {}}]
+  sample:
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": false, "details": {}}
 bytes:
   description: Sealed bytes that were written.
   returned: always

@@ -28,7 +28,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-
 from bench import memory
 from bench.scene import Scene, scene
 
@@ -51,7 +50,8 @@ def pipeline(place: Scene) -> None:
             if source:
                 source.close()
             source = running[-1].stdout
-        if any([stage.wait() for stage in running]):
+        codes = [stage.wait() for stage in running]
+        if any(codes):
             raise SystemExit("the yardstick's pipeline failed")
 
 

@@ -16,6 +16,7 @@ import tempfile
 import typing as t
 
 import pyrage
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import (
     backup_set,
     pg_encrypted_dump,

@@ -41,7 +41,8 @@ def signing_key(folder: Path, principal: str) -> str:
     """The public key of `signing_key` in the folder, which is made when it is not there."""
     key = folder / "signing_key"
     if not key.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(key)], check=True, stdin=subprocess.DEVNULL)
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(key)]
+        subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True)
     return key.with_name("signing_key.pub").read_text(encoding="utf-8").strip()
 
 
@@ -80,7 +81,9 @@ def main(arguments: t.Sequence[str] | None = None) -> str | None:
         print("\n".join(make(options.directory, options.deployment)))
     except FileNotFoundError as error:
         return f"quickstart_keys: {error.filename} is missing; install it, ssh-keygen comes with OpenSSH's client"
-    except (OSError, subprocess.CalledProcessError) as error:
+    except subprocess.CalledProcessError as error:
+        return f"quickstart_keys: ssh-keygen: {' '.join((error.stderr or str(error)).split())}"
+    except OSError as error:
         return f"quickstart_keys: {error}"
     return None
 

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throw-away PostgreSQL servers for every test that wants one."""
+"""Throw-away PostgreSQL servers, empty or with a twin, for every test that wants one."""
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import typing as t
 import uuid
 
@@ -14,6 +16,11 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo, SandboxSpec
+from twin import load
+from twin.spec import Spec
+from unit.twin_database import Copier, TwinCluster, TwinFactory
+
+NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
 
 FreshCluster = t.Callable[..., SandboxInfo]
 
@@ -56,3 +63,43 @@ def fresh_cluster(server_install: server_binaries.Install) -> t.Iterator[FreshCl
     yield make
     for directory in directories:
         lifecycle.destroy(directory)
+
+
+@contextlib.contextmanager
+def _twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCluster]:
+    directory = sandbox_path()
+    try:
+        made = TwinCluster(lifecycle.create(SandboxSpec(directory, install)).info, spec)
+        load.create(made.target, spec)
+        yield made
+    finally:
+        lifecycle.destroy(directory)
+
+
+@pytest.fixture(scope="session")
+def caracal_database(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
+    """A twin for the whole session (of one xdist worker). Read it, or copy it with `caracal_copy`; never write to it."""
+    with _twin(server_install, Spec(events=3000, seed="shared", now=NOW)) as made:
+        yield made
+
+
+@pytest.fixture
+def caracal_copy(caracal_database: TwinCluster) -> t.Iterator[Copier]:
+    """Makes databases of that cluster that begin as its `caracal` and are the test's alone: `name = caracal_copy()`."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"copy_{uuid.uuid4().hex[:12]}")
+        caracal_database.execute(f"CREATE DATABASE {names[-1]} TEMPLATE caracal OWNER caracal", database="postgres")
+        return names[-1]
+
+    yield make
+    for name in names:
+        caracal_database.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", database="postgres")
+
+
+@pytest.fixture
+def twin_cluster(server_install: server_binaries.Install) -> t.Iterator[TwinFactory]:
+    """Makes twins that are the test's alone, roles included: `twin_cluster(events=300, seed="mine")`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda events=300, seed="own": stack.enter_context(_twin(server_install, Spec(events=events, seed=seed, now=NOW)))

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import operator
 import struct
 import typing as t
+
+from .audit_chains import Chain, extractor
 
 BLOCK_ROWS = 1 << 16
 DIGEST = 32
@@ -30,59 +31,6 @@ NO_SEQUENCE = -1
 
 # What may wait in memory before blocks are set aside and read again by index; 64 bytes a row.
 MEMORY_LIMIT = 24 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Chain:
-    """One of the product's two chains: its table, and which columns are content and which are chain."""
-
-    name: str
-    table: str
-    content: tuple[str, ...]
-    chain: tuple[str, ...]
-
-
-AUDIT = Chain(
-    "audit",
-    "audit_events",
-    (
-        "id",
-        "zone_id",
-        "event_type",
-        "request_id",
-        "decision",
-        "policy_set_id",
-        "policy_set_version_id",
-        "manifest_sha",
-        "evaluation_status",
-        "determining_policies_json",
-        "diagnostics_json",
-        "metadata_json",
-        "occurred_at",
-    ),
-    ("id", "chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac", "ingested_at", "ingest_signature"),
-)
-ADMIN = Chain(
-    "admin",
-    "admin_audit_events",
-    (
-        "id",
-        "request_id",
-        "actor_id",
-        "actor_name",
-        "actor_scope",
-        "action",
-        "method",
-        "path",
-        "zone_id",
-        "entity_type",
-        "entity_id",
-        "status_code",
-        "payload_json",
-        "occurred_at",
-    ),
-    ("id", "chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac"),
-)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -121,45 +69,6 @@ class _Open:
 
 _Key = tuple[bytes, int]
 _FULL = BLOCK_ROWS * DIGEST
-_Extract = t.Callable[[bytes], "tuple[bytes, bytes, bytes, bytes]"]
-
-
-def _extractor(chain: Chain, columns: t.Sequence[str]) -> _Extract:
-    """From a COPY line without newline to (content text, chain text, zone, sequence); hot.
-
-    Where the content columns come first, as they do in every release, their text is simply the line's beginning.
-    """
-    if tuple(columns[: len(chain.content)]) == chain.content and chain.content[0] == chain.chain[0]:
-        return _extract_prefix(chain, columns)
-    content = operator.itemgetter(*(columns.index(name) for name in chain.content))
-    links = operator.itemgetter(*(columns.index(name) for name in chain.chain))
-    zone, sequence = columns.index("zone_id"), columns.index("chain_seq")
-    join = b"\t".join
-
-    def extract(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-        fields = line.split(b"\t")
-        return join(content(fields)), join(links(fields)), fields[zone], fields[sequence]
-
-    return extract
-
-
-def _extract_prefix(chain: Chain, columns: t.Sequence[str]) -> _Extract:
-    width = len(chain.content)
-    zone = chain.content.index("zone_id")
-    tail = ("id", *columns[width:])
-    links = operator.itemgetter(*(tail.index(name) for name in chain.chain))
-    sequence = tail.index("chain_seq")
-    behind = len(columns) - width
-    join = b"\t".join
-
-    def extract(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-        fields = line.rsplit(b"\t", behind)
-        content = fields[0]
-        start = content.split(b"\t", zone + 1)
-        fields[0] = start[0]
-        return content, join(links(fields)), start[zone], fields[sequence]
-
-    return extract
 
 
 class Collector:
@@ -174,7 +83,7 @@ class Collector:
     ) -> None:
         self._chain = chain
         self._leaf = leaf
-        self._extract = _extractor(chain, columns)
+        self._extract = extractor(chain, columns)
         self._only = only
         self._room = limit // (2 * DIGEST)
         self._open: dict[_Key, _Open] = {}
@@ -273,7 +182,11 @@ def to_tsv(blocks: t.Iterable[Block]) -> bytes:
 def from_tsv(data: bytes) -> list[Block]:
     """Read a blocks file; ValueError on a malformed line."""
     blocks = []
-    for line in data.decode().splitlines():
+    # Not splitlines: a zone may hold one of the other characters at which it splits, which COPY text leaves as they are.
+    *lines, rest = data.decode().split("\n")
+    if rest:
+        raise ValueError("the last line has no end")
+    for line in lines:
         chain, zone, leaf, block, rows, low, high, content, chain_digest = line.split("\t")
         blocks.append(Block(chain, zone, leaf, block, int(rows), low, high, content, chain_digest))
     return blocks

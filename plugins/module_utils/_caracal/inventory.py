@@ -171,7 +171,9 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 
 def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
     hard = [
-        f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("encoding", "owner", "set") if actual[name] != expected[name]
+        f"{name} is {actual[name]}, recorded {expected[name]}"
+        for name in ("encoding", "owner", "connection_limit", "set")
+        if actual[name] != expected[name]
     ]
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})

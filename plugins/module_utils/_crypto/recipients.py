@@ -89,8 +89,8 @@ def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: st
 
 def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[str]) -> list[str]:
     """Paths of files in `folders` (not below them) that hold an age identity, or the private half of an SSH recipient."""
-    publics = {recipient.text for recipient in recipients if recipient.text.startswith("ssh-")}
-    found = set()
+    publics = [base64.b64decode(recipient.text.split()[1]) for recipient in recipients if recipient.text.startswith("ssh-")]
+    found: set[str] = set()
     for folder in folders:
         try:
             names = sorted(os.listdir(folder))
@@ -136,7 +136,7 @@ def _read(path: str) -> bytes:
         raise KeyProblem(f"key file {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
 
 
-def _is_identity(path: str, publics: set[str]) -> bool:
+def _is_identity(path: str, publics: t.Sequence[bytes]) -> bool:
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > 1 << 20:
             return False
@@ -146,10 +146,9 @@ def _is_identity(path: str, publics: set[str]) -> bool:
         return False
     if any(line.strip().startswith(SECRET_MARKS[0]) for line in head.splitlines()):
         return True
-    if not publics or PRIVATE_SSH not in head:
-        return False
+    # An OpenSSH private key, locked or not, repeats its public half in clear.
     try:
-        with open(path + ".pub", encoding="utf-8") as stream:
-            return " ".join(stream.read().split()[:2]) in publics
-    except OSError:
+        packed = base64.b64decode(head.partition(PRIVATE_SSH)[2].partition(b"-----END")[0])
+    except ValueError:
         return False
+    return any(public in packed for public in publics)

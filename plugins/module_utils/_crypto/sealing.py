@@ -53,7 +53,7 @@ class Sealer:
         with open(read_end, "rb", BUFFER) as reader:
             try:
                 require_pyrage().encrypt_io(reader, self._out, recipients)
-            except Exception as exc:  # noqa: BLE001 - pyrage wraps the sink's error in text of its own
+            except Exception as exc:  # pyrage wraps the sink's error in text of its own
                 raise (self._out.error or exc) from exc
 
     def write(self, data: bytes) -> int:
@@ -119,20 +119,25 @@ class Opener:
         try:
             data = self._plain.read(size)
         except TamperedData:
-            self._stage.wait()
-            self._stage.join()
+            self._blame_stage()
             raise
         if not data:
             self._stage.join()
         return data
+
+    def _blame_stage(self) -> None:
+        """Raise what ended the stage before us, if it is the cause. It may still be writing, so the pipe is closed first."""
+        self._raw.close()
+        self._stage.wait()
+        if isinstance(self._stage.error, BackupError):
+            raise self._stage.error
 
     def read_all(self, limit: int) -> bytes:
         """Everything, at most `limit` bytes."""
         try:
             data = self._plain.read_all(limit)
         except TamperedData:
-            self._stage.wait()
-            self._stage.join()
+            self._blame_stage()
             raise
         self._stage.join()
         return data
@@ -184,7 +189,7 @@ class _Stage:
 
     def __init__(self, name: str, work: t.Callable[..., None], *args: t.Any) -> None:
         self._name = name
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work, args), name=name, daemon=True)
         self._thread.start()
 
@@ -192,14 +197,14 @@ class _Stage:
         try:
             work(*args)
         except BaseException as exc:  # noqa: BLE001 - the thread's end must be told to whoever joins it
-            self._error = exc
+            self.error = exc
 
     def wait(self) -> None:
         self._thread.join()
 
     def join(self) -> None:
         self._thread.join()
-        if isinstance(self._error, BackupError):
-            raise self._error
-        if self._error is not None:
-            raise StageFailed(f"{self._name} failed: {type(self._error).__name__}: {self._error}") from self._error
+        if isinstance(self.error, BackupError):
+            raise self.error
+        if self.error is not None:
+            raise StageFailed(f"{self._name} failed: {type(self.error).__name__}: {self.error}") from self.error

@@ -85,7 +85,8 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
             )
         if read.detected and read.detected.release is None:
             warn(
-                f"database {database}: release unknown (family {read.detected.family}, {len(read.detected.migrations)} migrations); recorded as such"
+                f"database {database}: release unknown (family {read.detected.family}, "
+                f"{len(read.detected.migrations)} migrations); recorded as such"
             )
         return {
             "database": database,

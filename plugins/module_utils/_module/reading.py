@@ -15,8 +15,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import audit_blocks, block_history, inventory, releases
-from .._caracal.audit_blocks import Block, Chain
+from .._caracal import audit_blocks, audit_chains, block_history, inventory, releases
+from .._caracal.audit_blocks import Block
+from .._caracal.audit_chains import Chain
 from .._crypto.sealing import Sealed
 from .._report.check import Check
 from .._sources.client_binaries import ClientTools
@@ -44,7 +45,7 @@ def layout(session: Session) -> Layout:
     """Read once, at the start; `detected` is None for the auth database, which has no migrations table."""
     found = tables.read_tables(session)
     names = {table.name for table in found if table.schema == "public"}
-    leaves = [table for table in found if table.parent == f"public.{audit_blocks.AUDIT.table}"]
+    leaves = [table for table in found if table.parent == f"public.{audit_chains.AUDIT.table}"]
     detected = None
     if "schema_migrations" in names:
         migrations = [row[0] for row in session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
@@ -66,14 +67,14 @@ class Leaf:
 
 def leaf(place: Place, table: Table, psql: str) -> Leaf:
     """One pass without storing anything: blocks only."""
-    collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+    collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
     dump.copy_leaf(place, psql, table, dump.Lines(collector.take))
     return _leaf(place, table, collector)
 
 
 def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str]) -> Leaf:
     """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
-    collector = audit_blocks.Collector(audit_blocks.AUDIT, table.name, table.columns)
+    collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
     with dump.sealed_object(source, directory) as (sealer, publish):
         dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
         seen = _leaf(source.place, table, collector)
@@ -87,7 +88,7 @@ def _leaf(place: Place, table: Table, collector: audit_blocks.Collector) -> Leaf
     blocks = collector.finish()
     if collector.deferred:
         with place.join() as session:
-            blocks = _complete(session, audit_blocks.AUDIT, table, collector)
+            blocks = _complete(session, audit_chains.AUDIT, table, collector)
     return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
 
 
@@ -110,7 +111,7 @@ def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, i
 
 def compare_with_earlier(place: Place, read: Layout, previous: t.Sequence[Block], current: t.Sequence[Block], set_id: str) -> Check:
     """The blocks of this snapshot against those of an earlier set."""
-    chains = {chain.name: chain for chain in (audit_blocks.AUDIT, audit_blocks.ADMIN)}
+    chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
     by_name = {table.name: table for table in read.tables if table.schema == "public"}
     with place.join() as session:
 
@@ -154,12 +155,12 @@ def rest(place: Place, wanted: t.Sequence[Table]) -> Rest:
             collector = _admin_collector(table)
             digests[table.qualified] = tables.digest(session, table, collector.write if collector else None)
             if collector:
-                blocks.extend(_complete(session, audit_blocks.ADMIN, table, collector))
+                blocks.extend(_complete(session, audit_chains.ADMIN, table, collector))
     return Rest(digests, tuple(blocks))
 
 
 def _admin_collector(table: Table) -> audit_blocks.Collector | None:
-    admin = audit_blocks.ADMIN
+    admin = audit_chains.ADMIN
     if table.qualified != f"public.{admin.table}" or not set(admin.chain) <= set(table.columns):
         return None
     return audit_blocks.Collector(admin, table.name, table.columns)

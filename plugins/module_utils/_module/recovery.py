@@ -61,11 +61,13 @@ SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (val
               CASE WHEN (value->>'inherit')::bool THEN 'INHERIT' ELSE 'NOINHERIT' END, value->>'connection_limit')
   FROM jsonb_each(:'inventory'::jsonb #> '{{roles,roles}}')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
-SELECT format('GRANT %I TO %I', value->>1, value->>0) FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}') \\gexec
-SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LOCALE_PROVIDER libc LC_COLLATE %L LC_CTYPE %L', value->>'database',
-              value #>> '{{settings,owner}}', value #>> '{{settings,encoding}}', locale, locale)
+SELECT format('GRANT %I TO %I', value->>1, value->>0)
+  FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}') \\gexec
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LOCALE_PROVIDER libc LC_COLLATE %L LC_CTYPE %L',
+              value->>'database', value #>> '{{settings,owner}}', value #>> '{{settings,encoding}}', locale, locale)
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases'),
-       LATERAL (SELECT coalesce((SELECT min(collcollate) FROM pg_collation WHERE collcollate = value #>> '{{settings,collate}}'), 'C.UTF-8')) l(locale) \\gexec
+       LATERAL (SELECT coalesce(min(collcollate), 'C.UTF-8') FROM pg_collation
+                 WHERE collcollate = value #>> '{{settings,collate}}') l(locale) \\gexec
 END
 ```
 """
@@ -89,12 +91,15 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
 \\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
 SELECT format('ALTER DATABASE %I SET %I TO %L', d->>'database', split_part(s, '=', 1), substr(s, strpos(s, '=') + 1))
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
-       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,set}}') WHEN 'array' THEN d #> '{{settings,set}}' ELSE '[]' END) s \\gexec
+       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,set}}')
+                                 WHEN 'array' THEN d #> '{{settings,set}}' ELSE '[]' END) s \\gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', d->>'database')
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d WHERE jsonb_typeof(d #> '{{settings,acl}}') = 'array' \\gexec
-SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, d->>'database', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, d->>'database',
+              CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
-       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,acl}}') WHEN 'array' THEN d #> '{{settings,acl}}' ELSE '[]' END) i,
+       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,acl}}')
+                                 WHEN 'array' THEN d #> '{{settings,acl}}' ELSE '[]' END) i,
        aclexplode(ARRAY[i::aclitem]) a \\gexec
 END
 {analyze}
@@ -102,8 +107,8 @@ END
 
 ## {last}. Before any service starts
 
-Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets that belong
-to this set first, make the audit partitions of this month and the next three, and start with the audit service.
+Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets
+that belong to this set first, make the audit partitions of this month and the next three, and start with the audit service.
 What is not in this set: {left_out}.
 """
 

@@ -18,6 +18,11 @@ from .._errors import TamperedData
 NAME = "zstd"
 LEVEL = 1
 
+# Packed bytes that are unpacked at once, and plain bytes that are enough for one turn. A frame of zeros grows
+# 32,000 times, so a small step is what keeps memory bounded whatever a set holds.
+STEP = 1 << 10
+ENOUGH = 1 << 18
+
 
 def compressor() -> t.Any:
     """An object with `compress(data) -> bytes` and `flush() -> bytes`; its work runs in a thread of its own."""
@@ -40,18 +45,24 @@ class Decompressor:
     def read(self, size: int) -> bytes:
         while not self._pending:
             if self._object.eof:
-                if self._raw.read(1):
+                if self._object.unused_data or self._raw.read(1):
                     raise TamperedData(f"{self._name}: bytes follow the end of its zstd frame; use another copy of the set")
                 return b""
-            chunk = self._raw.read(1 << 16)
+            self._pending = memoryview(self._unpack())
+        part, self._pending = self._pending[:size], self._pending[size:]
+        return bytes(part)
+
+    def _unpack(self) -> bytearray:
+        plain = bytearray()
+        while len(plain) < ENOUGH and not self._object.eof:
+            chunk = self._raw.read(STEP)
             if not chunk:
                 raise TamperedData(f"{self._name}: the zstd stream ends too early; use another copy of the set")
             try:
-                self._pending = memoryview(self._object.decompress(chunk))
+                plain += self._object.decompress(chunk)
             except self._zstd.ZstdError as exc:
                 raise TamperedData(f"{self._name}: not a zstd stream ({exc}); use another copy of the set") from exc
-        part, self._pending = self._pending[:size], self._pending[size:]
-        return bytes(part)
+        return plain
 
     def read_all(self, limit: int) -> bytes:
         """Everything, at most `limit` bytes; more raises TamperedData."""

@@ -18,7 +18,7 @@ F_SETPIPE_SZ = 1031
 
 
 class Reader(t.Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Sink(t.Protocol):

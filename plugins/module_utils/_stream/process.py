@@ -22,6 +22,7 @@ import typing as t
 from .._errors import MissingDependency, StageFailed
 
 STDERR_LIMIT = 64 * 1024
+PIPE = subprocess.PIPE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Identity:
 class Child:
     """A running process: wait for it with `finish`, end it with `kill`; its stderr is kept, bounded.
 
-    `stdin` and `stdout` are file descriptors, or None for the null device; `subprocess.PIPE` makes a pipe.
+    `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Child:
         identity: Identity | None = None,
     ) -> None:
         self.name = os.path.basename(argv[0])
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish()
         who: dict[str, t.Any] = {}
         if identity is not None:
             who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}

@@ -42,9 +42,9 @@ def run_all(tasks: t.Sequence[Task], jobs: int) -> list[t.Any]:
                 process.start()
                 sender.close()
                 running[receiver] = (index, process)
-            for receiver in multiprocessing.connection.wait(list(running)):
-                index, process = running.pop(receiver)
-                results[index] = _result(receiver, process)
+            for ready in multiprocessing.connection.wait(list(running)):
+                index, process = running.pop(ready)
+                results[index] = _result(ready, process)
         return results
     finally:
         for _index, process in running.values():
@@ -55,7 +55,7 @@ def run_all(tasks: t.Sequence[Task], jobs: int) -> list[t.Any]:
 def _result(receiver: t.Any, process: t.Any) -> t.Any:
     try:
         ok, value = receiver.recv()
-    except EOFError:
+    except (EOFError, OSError):
         process.join()
         raise StageFailed(
             f"a worker process ended without a result (exit code {process.exitcode}); look for the OOM killer in the system log"
@@ -74,6 +74,6 @@ def _work(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.An
         sender.send((True, function(*arguments)))
     except BackupError as exc:
         sender.send((False, exc))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the parent must hear of it
         where = traceback.extract_tb(exc.__traceback__)[-1]
         sender.send((False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {exc} ({where.name}, line {where.lineno})")))

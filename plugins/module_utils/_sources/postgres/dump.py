@@ -19,7 +19,7 @@ from ..._crypto.sealing import Sealed, Sealer
 from ..._storage.schemes import open_store
 from ..._stream import pipes
 from . import tools
-from .server import SETTINGS
+from .server import NO_LIMITS, SETTINGS
 from .snapshot import Place
 from .tables import Table, literal, quote
 
@@ -97,6 +97,7 @@ def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink) -> None:
     take turns with hashing and sealing. Raises StageFailed unless all rows came."""
     settings = [f"SET {quote_setting(name)} = {literal(value)}" for name, value in SETTINGS.items()]
     statements = [
+        NO_LIMITS,
         *settings,
         "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         f"SET TRANSACTION SNAPSHOT {literal(place.snapshot)}",

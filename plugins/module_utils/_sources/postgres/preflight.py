@@ -28,7 +28,8 @@ def full_sight(session: Session) -> str:
                   pg_has_role((SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'),
                   pg_has_role('pg_read_all_data', 'USAGE'),
                   (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT pg_has_role(c.relowner, 'USAGE'))
+                    WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                      AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')))
              FROM pg_roles r WHERE r.rolname = current_user"""
     )[0]
     if superuser:
@@ -46,9 +47,10 @@ def full_sight(session: Session) -> str:
 
 def versions_fit(server_version: int, client: tuple[int, ...], where: str) -> None:
     """`pg_dump` refuses a server of a newer major; say it before it does."""
-    if server_version // 10000 > client[0]:
+    major = server_version // 10000
+    if major > client[0]:
         raise VersionMismatch(
-            f"PostgreSQL at {where} has major {server_version // 10000}, but pg_dump here has {client[0]}; install clients of major {server_version // 10000} or set pg_bin"
+            f"PostgreSQL at {where} has major {major}, but pg_dump here has {client[0]}; install clients of major {major} or set pg_bin"
         )
 
 

@@ -16,54 +16,51 @@ from __future__ import annotations
 import typing as t
 
 from .server import Session
-from .tables import literal, quote
+from .tables import literal, quote, setting
 
 # Attributes that a restore may set. Superuser, replication, createrole and bypassrls are recorded, never granted.
 ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
 RECORDED_ONLY = ("superuser", "replication", "createrole", "bypassrls")
 
+_NAMES = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit", "valid_until", "set")
+_ROLES = """
+    SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit,
+           to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+           (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
+      FROM pg_catalog.pg_roles r"""
+
 _REFERENCED = """
-    WITH RECURSIVE referenced(oid) AS (
+    WITH RECURSIVE here AS (
+        SELECT oid, datdba, datacl FROM pg_catalog.pg_database WHERE datname = current_database()
+    ), referenced(oid) AS (
         SELECT refobjid FROM pg_catalog.pg_shdepend
          WHERE refclassid = 'pg_catalog.pg_authid'::regclass
-           AND (dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-                OR (classid = 'pg_catalog.pg_database'::regclass AND objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
-        UNION SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database()
-        UNION SELECT relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-        UNION SELECT (aclexplode(datacl)).grantee FROM pg_catalog.pg_database WHERE datname = current_database()
+           AND (dbid = (SELECT oid FROM here) OR (classid = 'pg_catalog.pg_database'::regclass AND objid = (SELECT oid FROM here)))
+        UNION SELECT datdba FROM here
+        UNION SELECT relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        UNION SELECT (aclexplode(datacl)).grantee FROM here
     ), closure(oid) AS (
         SELECT oid FROM referenced
         UNION SELECT CASE WHEN m.member = c.oid THEN m.roleid ELSE m.member END
                 FROM closure c JOIN pg_catalog.pg_auth_members m ON c.oid IN (m.member, m.roleid)
+                JOIN pg_catalog.pg_roles p ON p.oid = c.oid AND p.rolname !~ '^pg_'
     )
     SELECT r.oid FROM closure JOIN pg_catalog.pg_roles r USING (oid) WHERE r.rolname !~ '^pg_'"""
 
 
 def read(session: Session) -> dict[str, t.Any]:
     """`{"roles": {name: attributes}, "members": ["member of group", …]}` of the roles that this database refers to."""
-    rows = session.rows(
-        f"""SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit,
-                   to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                   (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
-              FROM pg_catalog.pg_roles r WHERE oid IN ({_REFERENCED}) ORDER BY 1"""
-    )
-    names = (
-        "login",
-        "createdb",
-        "inherit",
-        "superuser",
-        "replication",
-        "createrole",
-        "bypassrls",
-        "connection_limit",
-        "valid_until",
-        "set",
-    )
+    rows = session.rows(f"{_ROLES} WHERE oid IN ({_REFERENCED}) ORDER BY 1")
     members = session.rows(
         f"""SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members
              WHERE member IN ({_REFERENCED}) AND roleid IN ({_REFERENCED}) ORDER BY 1, 2"""
     )
-    return {"roles": {row[0]: dict(zip(names, row[1:])) for row in rows}, "members": [list(pair) for pair in members]}
+    return {"roles": _attributes(rows), "members": [list(pair) for pair in members]}
+
+
+def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, dict[str, t.Any]]:
+    return {row[0]: dict(zip(_NAMES, row[1:])) for row in rows}
 
 
 def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -93,19 +90,13 @@ def _create(name: str, attributes: dict[str, t.Any]) -> str:
     if attributes["valid_until"]:
         words.append(f"VALID UNTIL {literal(attributes['valid_until'])}")
     statements = [f"CREATE ROLE {quote(name)} {' '.join(words)}"]
-    for setting in attributes["set"] or []:
-        parameter, _equals, value = setting.partition("=")
-        statements.append(f"ALTER ROLE {quote(name)} SET {quote(parameter)} TO {literal(value)}")
+    statements += [f"ALTER ROLE {quote(name)} SET {setting(one)}" for one in attributes["set"] or []]
     return "; ".join(statements)
 
 
 def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
     """One line per recorded role or membership that is not so in this cluster."""
-    names = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit")
-    rows = session.rows(
-        "SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit FROM pg_catalog.pg_roles"
-    )
-    actual = {row[0]: dict(zip(names, row[1:])) for row in rows}
+    actual = _attributes(session.rows(_ROLES))
     pairs = {
         (row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")
     }
@@ -116,7 +107,7 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
             continue
         found.extend(
             f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}"
-            for key in names
+            for key in _NAMES
             if actual[name][key] != attributes[key]
         )
     found.extend(f"role {member} is no member of {group}" for member, group in recorded["members"] if (member, group) not in pairs)

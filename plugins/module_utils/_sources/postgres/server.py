@@ -29,9 +29,14 @@ SETTINGS = {
     "extra_float_digits": "3",
     "client_encoding": "UTF8",
     "lock_timeout": "30s",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
 }
+
+# Limits that an administrator sets for services would end a long reading, or the idle session that holds our lock.
+# Asked of the server, since older majors do not know all of them; a block, since it returns no rows that psql would print.
+NO_LIMITS = """DO $$ BEGIN
+    PERFORM pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+      WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout');
+    END $$"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +94,8 @@ class Server:
                 return stream.read().rstrip("\r\n")
         except OSError as exc:
             raise KeyProblem(f"login_password_file {self.password_file} cannot be read: {exc.strerror}; check path and owner") from exc
+        except UnicodeDecodeError:
+            raise KeyProblem(f"login_password_file {self.password_file} is not UTF-8 text; write the password into it again") from None
 
     def environment(self, database: str) -> dict[str, str]:
         """Environment of libpq for `pg_dump` and friends, without the password (see `passfile`)."""
@@ -133,6 +140,7 @@ class Session:
             self._connection = psycopg2.connect(**server.parameters(database))
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
+                cursor.execute(NO_LIMITS)
                 for name, value in settings.items():
                     cursor.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
             self._connection.autocommit = autocommit
@@ -162,12 +170,13 @@ class Session:
             raise translate(exc, self.database) from exc
 
     def copy_from(self, sql: str, source: t.Any) -> None:
-        """`COPY … FROM STDIN` from an object with `read(size)`."""
+        """`COPY … FROM STDIN` from an object with `read(size)`; an error of ours in it comes out as it went in."""
+        reader = _Reader(source)
         try:
             with self._connection.cursor() as cursor:
-                cursor.copy_expert(sql, source, 1 << 18)
+                cursor.copy_expert(sql, reader, 1 << 18)
         except self._error as exc:
-            raise translate(exc, self.database) from exc
+            raise reader.error or translate(exc, self.database) from exc
 
     def close(self) -> None:
         self._connection.close()
@@ -177,6 +186,21 @@ class Session:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+class _Reader:
+    """Keeps the source's error, of which psycopg2 passes on only the text, through the server."""
+
+    def __init__(self, source: t.Any) -> None:
+        self._source = source
+        self.error: BackupError | None = None
+
+    def read(self, size: int) -> t.Any:
+        try:
+            return self._source.read(size)
+        except BackupError as exc:
+            self.error = exc
+            raise
 
 
 def translate(exc: t.Any, database: str) -> BackupError:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -39,17 +40,15 @@ class Snapshot:
     """Holds a repeatable-read transaction open; `place` is for those who read in it."""
 
     def __init__(self, server: Server, database: str) -> None:
-        self._lock = Session(server, database)
-        try:
-            if not self._lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
+        with contextlib.ExitStack() as opened:
+            lock = opened.enter_context(Session(server, database))
+            if not lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
                 raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
-            self.session = Session(server, database)
-        except BaseException:
-            self._lock.close()
-            raise
-        self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
-        self.facts = self._read_facts()
+            self.session = opened.enter_context(Session(server, database))
+            self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
+            self.facts = self._read_facts()
+            self._opened = opened.pop_all()
 
     def _read_facts(self) -> dict[str, t.Any]:
         names = ("time", "standby", "lsn", "system_identifier")
@@ -58,11 +57,10 @@ class Snapshot:
                       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
                       (SELECT system_identifier::text FROM pg_control_system())"""
         )[0]
-        return dict(zip(names, row))
+        return dict(zip(names, row, strict=True))
 
     def close(self) -> None:
-        self.session.close()
-        self._lock.close()
+        self._opened.close()
 
     def __enter__(self) -> Snapshot:
         return self

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import typing as t
 
 from .server import Session
@@ -62,6 +63,20 @@ def literal(text: str) -> str:
     """A quoted string, whatever standard_conforming_strings says."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"
+
+
+# Lists whose elements are names: a whole list in one pair of quotes would become one name.
+_LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+_ELEMENT = re.compile(r'"((?:[^"]|"")*)"|([^\s",][^,]*)')
+
+
+def setting(recorded: str) -> str:
+    """`"name" TO value` for SET, from `name=value` as the catalog keeps it."""
+    name, _equals, value = recorded.partition("=")
+    values = [value]
+    if name.lower() in _LISTS:
+        values = [(quoted or bare.strip()).replace('""', '"') for quoted, bare in _ELEMENT.findall(value)] or [""]
+    return f"{quote(name)} TO {', '.join(literal(one) for one in values)}"
 
 
 def read_tables(session: Session) -> list[Table]:

@@ -13,13 +13,14 @@ import typing as t
 
 from ..._errors import TargetRefused, VersionMismatch
 from .server import Server, Session
-from .tables import SYSTEM, literal, quote
+from .tables import SYSTEM, literal, quote, setting
 
 MAINTENANCE = "postgres"
 
 _OBJECTS = f"""
     SELECT 'relation ' || n.nspname || '.' || x.relname FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace
-     WHERE {SYSTEM} AND x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+     WHERE {SYSTEM} AND x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
     UNION ALL SELECT 'function ' || n.nspname || '.' || x.proname FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace
      WHERE {SYSTEM} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
     UNION ALL SELECT 'type ' || n.nspname || '.' || x.typname FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace
@@ -54,18 +55,21 @@ def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], co
         return
     if found["system_identifier"] in known:
         raise TargetRefused(
-            f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); to restore into it all the same, set confirm to {name}"
+            f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); "
+            f"to restore into it all the same, set confirm to {name}"
         )
     if found["objects"]:
         raise TargetRefused(
-            f"database {database} at {where} is not empty ({len(found['objects'])} objects, first: {found['objects'][0]}); to replace it, set confirm to {name}"
+            f"database {database} at {where} is not empty ({len(found['objects'])} objects, first: {found['objects'][0]}); "
+            f"to replace it, set confirm to {name}"
         )
 
 
 def version_fits(database: str, recorded: int, found: int) -> None:
     if found // 10000 < recorded // 10000:
         raise VersionMismatch(
-            f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}; restore into {recorded // 10000} or newer"
+            f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}; "
+            f"restore into {recorded // 10000} or newer"
         )
 
 
@@ -115,10 +119,7 @@ def drop(server: Server, name: str) -> None:
 
 
 def _settings(session: Session, name: str, recorded: dict[str, t.Any]) -> list[str]:
-    statements = []
-    for setting in recorded["set"] or []:
-        parameter, _equals, value = setting.partition("=")
-        statements.append(f"ALTER DATABASE {quote(name)} SET {quote(parameter)} TO {literal(value)}")
+    statements = [f"ALTER DATABASE {quote(name)} SET {setting(one)}" for one in recorded["set"] or []]
     if recorded["connection_limit"] >= 0:
         statements.append(f"ALTER DATABASE {quote(name)} CONNECTION LIMIT {int(recorded['connection_limit'])}")
     if recorded["acl"] is None:

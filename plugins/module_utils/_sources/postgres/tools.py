@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import typing as t
 
-from ..._errors import BackupError
 from ..._stream import pipes
-from ..._stream.process import Child
+from ..._stream.process import PIPE, Child
 from .server import Server
 from .snapshot import Place
 
@@ -40,7 +38,7 @@ def start(argv: t.Sequence[str], server: Server, database: str, **streams: t.Any
 
 def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink) -> int:
     """Run a tool and copy its stdout into `sink`; bytes. Raises StageFailed unless the tool exits 0."""
-    child = start(argv, server, database, stdout=subprocess.PIPE)
+    child = start(argv, server, database, stdout=PIPE)
     try:
         stdout = t.cast(t.BinaryIO, child.process.stdout)
         pipes.enlarge(stdout.fileno())
@@ -55,13 +53,13 @@ def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes
 
 def stream_in(argv: t.Sequence[str], server: Server, database: str, source: pipes.Reader) -> None:
     """Run a tool and feed `source` to its stdin. Raises StageFailed unless the tool exits 0."""
-    child = start(argv, server, database, stdin=subprocess.PIPE)
+    child = start(argv, server, database, stdin=PIPE)
     try:
         stdin = t.cast(t.BinaryIO, child.process.stdin)
         pipes.enlarge(stdin.fileno())
         _feed(stdin.fileno(), source)
         stdin.close()
-    except BackupError:
+    except BaseException:
         child.kill()
         raise
     child.finish()

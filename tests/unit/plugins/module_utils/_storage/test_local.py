@@ -245,7 +245,7 @@ def test_a_kill_leaves_no_object(store: LocalStore) -> None:
 
     child = multiprocessing.get_context("fork").Process(target=write)
     child.start()
-    while len(files(store)) < 2 or not os.path.getsize(store.path(files(store)[0])):
+    while len(files(store)) < 2 or not os.path.getsize(store.path(files(store)[-1])):
         time.sleep(0.01)
     os.kill(child.pid or 0, signal.SIGKILL)
     child.join()

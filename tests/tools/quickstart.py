@@ -1,0 +1,97 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the quickstart playbook, say what it is doing in a line a step, and end with its summary.
+
+Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+TASK = re.compile(r"^TASK \[(?:caracal_ops\.backup\.(?P<role>\w+) : )?(?P<name>.+)\] \**$")
+# What takes less time is not worth a line.
+SHOWN_SECONDS = 1.0
+LAST_LINES = 15
+
+
+def command(directory: Path, events: int) -> list[str]:
+    settings = [f"quickstart_directory={directory}", f"quickstart_events={events}"]
+    return ["ansible-playbook", "caracal_ops.backup.quickstart", *(part for one in settings for part in ("--extra-vars", one))]
+
+
+def environment() -> dict[str, str]:
+    """A readable log, and no word about an inventory that nobody needs here."""
+    plain = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_NOCOWS": "true", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "PYTHONUNBUFFERED": "1"}
+    quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+    return {**os.environ, **plain, **quiet}
+
+
+class Progress:
+    """Shows a task when the next one begins, with its seconds, if it took long enough."""
+
+    def __init__(self, show: t.Callable[[str], None], clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock = clock
+        self._task: str | None = None
+        self._since = clock()
+
+    def line(self, text: str) -> None:
+        """One line of Ansible's output."""
+        found = TASK.match(text)
+        if found:
+            self._begin(f"{found['role'] or 'quickstart'}: {found['name']}")
+        elif text.startswith("PLAY RECAP"):
+            self._begin(None)
+
+    def _begin(self, task: str | None) -> None:
+        now = self._clock()
+        if self._task and now - self._since >= SHOWN_SECONDS:
+            self._show(f"{now - self._since:6.1f} s  {self._task}")
+        self._task, self._since = task, now
+
+
+def play(directory: Path, events: int, log: Path) -> int:
+    """Run it; its exit status."""
+    progress = Progress(lambda text: print(text, flush=True))
+    with open(log, "w", encoding="utf-8") as copy:
+        child = subprocess.Popen(
+            command(directory, events), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(), text=True
+        )
+        with child:
+            for text in t.cast(t.TextIO, child.stdout):
+                copy.write(text)
+                progress.line(text.rstrip("\n"))
+    return child.returncode
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
+    parser.add_argument("--directory", required=True, type=Path, help="where keys, repository, reports and summary.txt go; made anew each time")
+    parser.add_argument("--events", type=int, default=200_000, help="audit events of the database (%(default)s)")
+    options = parser.parse_args(arguments)
+    directory = options.directory.absolute()
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    log, summary = directory.with_name(f"{directory.name}.log"), directory / "summary.txt"
+    summary.unlink(missing_ok=True)
+    status = play(directory, options.events, log)
+    print()
+    if summary.is_file():
+        print(summary.read_text(encoding="utf-8"), end="")
+    else:
+        print("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-LAST_LINES:]) + f"no summary was written; all of it is in {log}")
+        return status or 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

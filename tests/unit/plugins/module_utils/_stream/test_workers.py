@@ -1,0 +1,160 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
+
+FORK = multiprocessing.get_context("fork")
+
+
+def later(seconds: float, value: t.Any) -> t.Any:
+    time.sleep(seconds)
+    return value
+
+
+def touch(path: Path, seconds: float = 0) -> None:
+    time.sleep(seconds)
+    path.write_text("done")
+
+
+def fail(kind: type[Exception], *args: t.Any, **details: t.Any) -> t.NoReturn:
+    raise kind(*args, **details)
+
+
+def die(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ESRCH):
+            return False
+        raise
+
+
+def test_no_task_gives_no_result() -> None:
+    assert workers.run_all([], 2) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 8])
+def test_results_come_in_the_order_of_the_tasks(jobs: int) -> None:
+    tasks: list[workers.Task] = [(later, (0.15 / (1 + n), n)) for n in range(6)]
+    assert workers.run_all(tasks, jobs) == list(range(6))
+
+
+def test_no_more_than_asked_for_run_at_once(tmp_path: Path) -> None:
+    def watch(name: str) -> int:
+        (tmp_path / name).touch()
+        time.sleep(0.05)
+        most = len(list(tmp_path.iterdir()))
+        (tmp_path / name).unlink()
+        return most
+
+    assert max(workers.run_all([(watch, (str(n),)) for n in range(6)], 2)) == 2
+
+
+def test_a_large_result_comes_whole() -> None:
+    assert workers.run_all([(later, (0, b"x" * (8 << 20)))], 1) == [b"x" * (8 << 20)]
+
+
+@pytest.mark.mutation
+def test_the_first_error_ends_the_rest(tmp_path: Path) -> None:
+    slow, waiting = tmp_path / "slow", tmp_path / "waiting"
+    tasks: list[workers.Task] = [(touch, (slow, 30)), (fail, (_errors.StorageError, "the disk is full")), (touch, (waiting,))]
+    started = time.monotonic()
+    with pytest.raises(_errors.StorageError, match="^the disk is full$"):
+        workers.run_all(tasks, 2)
+    assert time.monotonic() - started < 10
+    assert not slow.exists()
+    assert not waiting.exists()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", [one for one in vars(_errors).values() if isinstance(one, type) and issubclass(one, _errors.BackupError)])
+def test_an_error_of_ours_keeps_class_words_and_details(kind: type[_errors.BackupError]) -> None:
+    def work() -> None:
+        raise kind("which, what, remedy", checks=[{"id": "a"}], path="x")
+
+    with pytest.raises(kind) as caught:
+        workers.run_all([(work, ())], 1)
+    assert type(caught.value) is kind
+    assert (caught.value.msg, caught.value.details) == ("which, what, remedy", {"checks": [{"id": "a"}], "path": "x"})
+
+
+@pytest.mark.mutation
+def test_another_error_names_task_and_place() -> None:
+    with pytest.raises(_errors.StageFailed, match=r"^fail failed: ValueError: odd \(fail, line \d+\)$"):
+        workers.run_all([(fail, (ValueError, "odd"))], 1)
+
+
+@pytest.mark.mutation
+def test_a_result_that_cannot_travel_is_an_error() -> None:
+    with pytest.raises(_errors.StageFailed, match=r"^later failed: .*pickle"):
+        workers.run_all([(later, (0, lambda: None))], 1)
+
+
+@pytest.mark.mutation
+def test_a_worker_that_was_killed_is_named() -> None:
+    with pytest.raises(_errors.StageFailed, match=r"without a result \(exit code -9\); look for the OOM killer"):
+        workers.run_all([(die, (signal.SIGKILL,))], 1)
+
+
+@pytest.mark.mutation
+def test_a_worker_that_was_killed_in_the_middle_of_its_answer_is_named() -> None:
+    receiver, sender = FORK.Pipe(duplex=False)
+
+    def half() -> None:
+        os.write(sender.fileno(), struct.pack("!i", 1000) + b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    process = FORK.Process(target=half)
+    process.start()
+    sender.close()
+    with pytest.raises(_errors.StageFailed, match=r"exit code -9"):
+        workers._result(receiver, process)
+
+
+PARENT = """
+import os, time
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
+
+def work():
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(60)
+
+workers.run_all([(work, ()), (work, ())], 2)
+"""
+
+
+@pytest.mark.mutation
+def test_workers_die_with_their_parent() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 10
+        while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [pid for pid in children if alive(pid)] == []
