@@ -55,6 +55,9 @@ class Sealer:
                 require_pyrage().encrypt_io(reader, self._out, recipients)
             except Exception as exc:  # pyrage wraps the sink's error in text of its own
                 raise (self._out.error or exc) from exc
+        if self._out.error is not None:
+            # pyrage forgets an error of its very last write, and a small artifact has no other.
+            raise self._out.error
 
     def write(self, data: bytes) -> int:
         """Take plain bytes; small pieces are gathered first, since each stage costs per call."""

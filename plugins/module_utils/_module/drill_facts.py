@@ -18,6 +18,7 @@ import typing as t
 from .. import _deps
 from .._backupset import layout
 from .._backupset.catalog import OpenSet
+from .._caracal import required
 from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._report import waiver
@@ -36,7 +37,8 @@ _CHECK_FIELDS = {"id": str, "verdict": str, "message": str, "required": bool, "d
 def gather(given: t.Mapping[str, t.Any], opened: Opened, open_set: OpenSet, signer: Signer, now: datetime.datetime) -> Drill:
     """The drill as it ended `now`. Raises OptionError for facts that cannot be."""
     started = _started(given["started"], now)
-    checks = [_check(number, check) for number, check in enumerate(given["checks"], 1)]
+    made = [_check(number, check) for number, check in enumerate(given["checks"], 1)]
+    checks = required.complete(made, [source.database for source in open_set.manifest.sources])
     return Drill(
         id=layout.new_set_id(started, os.urandom(5)),
         deployment=opened.repository.deployment,

@@ -16,6 +16,10 @@ import typing as t
 from .._errors import MissingDependency
 from .postgres_installs import Candidate, Version, candidates, check_tools, lowest, version_of
 
+# Before these, pg_dump wrote scripts that a hostile object name could break out of (CVE-2025-8714 and -8715), and has no
+# --restrict-key, without which two schema dumps never are the same text.
+LEAST_MINOR = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+
 
 @dataclasses.dataclass(frozen=True)
 class ClientTools:
@@ -49,6 +53,8 @@ def find(
             raise MissingDependency(reason)
         paths = {tool: os.path.join(bindir, tool) for tool in tools}
         version = version_of(paths[tools[0]])
+        if version[1] < LEAST_MINOR.get(version[0], 0):
+            raise MissingDependency(f"{version[0]}.{version[1]} is older than {version[0]}.{LEAST_MINOR[version[0]]}")
         return version, ClientTools(bindir, version, paths)
 
     return lowest(f"{' and '.join(tools)}", candidates(pg_bin) if places is None else places, minimum_major, examine)

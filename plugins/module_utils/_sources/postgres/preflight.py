@@ -5,15 +5,15 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""May this login see everything, do the versions fit, do the clocks agree? Asked before anything is made."""
+"""May this login see everything, do the clocks agree? Asked before anything is made."""
 
 from __future__ import annotations
 
 import datetime
 import typing as t
 
-from ..._errors import PermissionMissing, VersionMismatch
-from .server import Server, Session
+from ..._errors import PermissionMissing
+from .server import Session
 
 CLOCK_TOLERANCE = 30.0  # seconds between host and database
 
@@ -45,23 +45,9 @@ def full_sight(session: Session) -> str:
     return "pg_read_all_data with BYPASSRLS"
 
 
-def versions_fit(server_version: int, client: tuple[int, ...], where: str) -> None:
-    """`pg_dump` refuses a server of a newer major; say it before it does."""
-    major = server_version // 10000
-    if major > client[0]:
-        raise VersionMismatch(
-            f"PostgreSQL at {where} has major {major}, but pg_dump here has {client[0]}; install clients of major {major} or set pg_bin"
-        )
-
-
 def clock_offset(session: Session, now: t.Callable[[], datetime.datetime]) -> float:
     """Seconds that the database is ahead of this host (negative: behind)."""
     before = now()
     theirs = session.value("SELECT extract(epoch FROM clock_timestamp())")
     middle = before + (now() - before) / 2
     return float(theirs) - middle.timestamp()
-
-
-def system_identifier(server: Server, database: str) -> str:
-    with Session(server, database) as session:
-        return str(session.value("SELECT system_identifier::text FROM pg_control_system()"))

@@ -113,6 +113,14 @@ def publish(server: Server, name: str, database: str, recorded: dict[str, t.Any]
         session.rows(f"ALTER DATABASE {quote(name)} RENAME TO {quote(database)}")
 
 
+def end_sessions(server: Server) -> None:
+    """End whatever works in the cluster but ourselves; what they were at is rolled back."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        session.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+
 def drop(server: Server, name: str) -> None:
     with Session(server, MAINTENANCE, settings={}) as session:
         session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")

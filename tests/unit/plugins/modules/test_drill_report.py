@@ -19,6 +19,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import artifact, commit, journal, layout, manifest, repository
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.catalog import Catalog
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
@@ -34,6 +35,15 @@ SEALED = b"sealed bytes"
 TIMES: dict[str, str | None] = {"database": None, "store": None}
 GOOD = {"id": "set.objects", "verdict": "pass", "message": "whole", "details": {"rows": 4711}}
 BAD = {"id": "inventory.caracal.tables", "verdict": "fail", "message": "public.zones: 3 rows instead of 4"}
+GOOD_ONES = [
+    GOOD,
+    *(
+        {"id": name, "verdict": "pass", "message": "as it should be"}
+        for name in sorted(required.required(["caracal"]) - {GOOD["id"], BAD["id"]})
+    ),
+    {**GOOD, "id": BAD["id"]},
+]
+LACKING = [one for one in GOOD_ONES if one["id"] != BAD["id"]]
 WAIVER = {"check": BAD["id"], "reason": "known, OPS-4711", "expires": "2999-12-31"}
 
 
@@ -69,7 +79,7 @@ class World:
             "recipients": [str(self.identity.to_public())],
             "set_id": SET_ID,
             "started": options.now().isoformat(),
-            "checks": [GOOD],
+            "checks": GOOD_ONES,
         }
         return {name: value for name, value in {**given, **changes}.items() if value is not None}
 
@@ -184,7 +194,7 @@ def test_details_are_sealed_and_nowhere_else(world: World, run: Run) -> None:
     sealed = tree[f"drills/{drill}/details.json.zst.age"]
     assert not [name for name, data in tree.items() if b"4711" in data or b"4712" in data]
     opened = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(pyrage.decrypt(sealed, [world.identity])))
-    assert opened["checks"] == [{"id": "set.objects", "verdict": "pass", "details": {"rows": 4711}}]
+    assert {"id": "set.objects", "verdict": "pass", "details": {"rows": 4711}} in opened["checks"]
     assert opened["sandbox"] == {"directory": "/var/tmp/drill-4712"}
     report = strict_json.loads(tree[f"drills/{drill}/report.json"])
     assert report["details"]["sha256"] == hashlib.sha256(sealed).hexdigest() and report["details"]["size"] == len(sealed)
@@ -202,7 +212,7 @@ def test_the_local_copy_is_the_same(world: World, run: Run) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("require_valid", [True, False])
 def test_a_drill_that_failed_is_evidence_too(world: World, run: Run, require_valid: bool) -> None:
-    result = run(world.options(checks=[GOOD, BAD], require_valid=require_valid))
+    result = run(world.options(checks=[*LACKING, BAD], require_valid=require_valid))
     assert bool(result.get("failed")) == require_valid
     if require_valid:
         assert result["msg"] == "verdict fail: inventory.caracal.tables: public.zones: 3 rows instead of 4"
@@ -215,11 +225,23 @@ def test_a_drill_that_failed_is_evidence_too(world: World, run: Run, require_val
 @pytest.mark.mutation
 def test_no_check_at_all_is_unproven(world: World, run: Run) -> None:
     result = run(world.options(checks=[]))
-    assert result["failed"] and result["verdict"] == "unproven" and result["msg"] == "verdict unproven: no required check was made"
+    assert result["failed"] and result["verdict"] == "unproven" and result["msg"].startswith("verdict unproven: drill.complete: ")
+
+
+@pytest.mark.mutation
+def test_a_check_left_out_keeps_a_drill_from_passing(world: World, run: Run) -> None:
+    result = run(world.options(checks=LACKING))
+    assert result["verdict"] == "unproven" and "first: inventory.caracal.tables" in result["msg"]
+
+
+@pytest.mark.mutation
+def test_no_caller_declares_a_required_check_unimportant(world: World, run: Run) -> None:
+    result = run(world.options(checks=[*LACKING, {**BAD, "required": False}]))
+    assert result["verdict"] == "fail"
 
 
 def test_a_waived_failure_passes_and_says_so(world: World, run: Run) -> None:
-    result = run(world.options(checks=[GOOD, BAD], waivers=[WAIVER]))
+    result = run(world.options(checks=[*LACKING, BAD], waivers=[WAIVER]))
     assert result["verdict"] == "pass" and not result.get("failed")
     assert world.journal().entries[-1].body["waived"] == [BAD["id"]]
     assert "waived          inventory.caracal.tables until 2999-12-31" in result["summary_lines"]
@@ -229,7 +251,7 @@ def test_freshness_is_that_of_the_whole_drill(world: World, run: Run) -> None:
     assert run(world.options())["freshness"] == "unproven"
     assert run(world.options())["freshness"] == "fresh", "the first report left a mark"
     earlier = {"id": "journal.freshness", "verdict": "unproven", "message": "no mark", "required": False}
-    assert run(world.options(checks=[GOOD, earlier]))["freshness"] == "unproven", "a module before this one made the mark"
+    assert run(world.options(checks=[*GOOD_ONES, earlier]))["freshness"] == "unproven", "a module before this one made the mark"
 
 
 def test_who_made_the_set_and_judges_it_is_marked(world: World, run: Run) -> None:
@@ -316,7 +338,7 @@ def test_a_store_that_fails_on_the_way_leaves_no_drill(world: World, run: Run, m
 
 def test_hostile_words_reach_every_file_as_words(world: World, run: Run) -> None:
     message = "\x1b[2J</code><script>\u202e\ufffe\nsecond line"
-    result = run(world.options(checks=[GOOD, {**BAD, "message": message}], require_valid=False))
+    result = run(world.options(checks=[*LACKING, {**BAD, "message": message}], require_valid=False))
     assert all(not {"\x1b", "\n", "\u202e"} & set(line) for line in result["summary_lines"])
     page = world.tree()[f"drills/{result['drill_id']}/report.html"].decode()
     assert "<script>" not in page and not {"\x1b", "\u202e"} & set(page)

@@ -245,8 +245,10 @@ def test_a_kill_leaves_no_object(store: LocalStore) -> None:
 
     child = multiprocessing.get_context("fork").Process(target=write)
     child.start()
-    while len(files(store)) < 2 or not os.path.getsize(store.path(files(store)[-1])):
+    until = time.monotonic() + 20
+    while time.monotonic() < until and os.path.getsize(store.path(files(store)[-1])) == 0:
         time.sleep(0.01)
+    assert len(files(store)) == 2
     os.kill(child.pid or 0, signal.SIGKILL)
     child.join()
     assert [one.key for one in store.list("")] == ["other"]

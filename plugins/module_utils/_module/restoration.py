@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A restore at work: roles, then every database under a working name, and only then all of them under their own."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from .._errors import BackupError, StorageError, TamperedData
+from .._report.check import FAIL, PASS, WARN, Check
+from .._sources.client_binaries import ClientTools
+from .._sources.postgres import restore, roles, target
+from .._sources.postgres.server import Server, Session
+from .._sources.sandbox import space
+from .._sources.sandbox.info import SandboxInfo
+from .._stream import workers
+from . import sealed_set
+from .options import Opened
+
+# A sandbox shares its disk with others; what is left to them when a restore is stopped.
+SANDBOX_FREE = 512 << 20
+
+
+@contextlib.contextmanager
+def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
+    """While a sandbox fills, its disk is watched; before it is full, the sandbox's sessions are ended."""
+    if sandbox is None:
+        yield
+        return
+    watch = space.Watch(sandbox.data_directory, SANDBOX_FREE, lambda _free: target.end_sessions(server))
+    try:
+        with watch:
+            yield
+    except BackupError as exc:
+        if watch.low is None:
+            raise
+        raise StorageError(
+            f"the restore was stopped: the disk of {sandbox.directory} has only {watch.low >> 20} MiB left; "
+            "make room or name another sandbox directory"
+        ) from exc
+
+
+class Restoration:
+    """One run; `checks` and `databases` fill up on the way."""
+
+    def __init__(
+        self, opened: Opened, the_set: sealed_set.SealedSet, server: Server, client: ClientTools, jobs: int, identity_files: tuple[str, ...]
+    ) -> None:
+        self._opened = opened
+        self._set = the_set
+        self._server = server
+        self._client = client
+        self._jobs = jobs
+        self._identity_files = identity_files
+        self.checks: list[Check] = []
+        self.databases: list[dict[str, t.Any]] = []
+
+    def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], strict: bool) -> None:
+        """Roles first, then every database under a working name, and only then all of them under their own."""
+        self._make_roles(inventory["roles"], FAIL if strict else WARN)
+        made: list[tuple[str, dict[str, t.Any]]] = []
+        try:
+            for one in wanted:
+                name = target.working_name(one["database"], self._set.set_id)
+                made.append((name, one))
+                self._load(name, one)
+            for name, one in made:
+                target.publish(self._server, name, one["database"], one["settings"])
+        except BaseException:
+            for name, _one in made:
+                target.drop(self._server, name)
+            raise
+
+    def _make_roles(self, recorded: dict[str, t.Any], verdict: str) -> None:
+        with Session(self._server, target.MAINTENANCE, settings={}) as session:
+            wrong = roles.create_missing(session, recorded)
+        if wrong:
+            self.checks.append(
+                Check("restore.roles", verdict, f"{wrong[0]}; existing roles are never altered", details={"differences": wrong})
+            )
+        else:
+            self.checks.append(Check("restore.roles", PASS, f"{len(recorded['roles'])} roles as recorded"))
+
+    def _load(self, name: str, recorded: dict[str, t.Any]) -> None:
+        started = time.monotonic()
+        database = recorded["database"]
+        for warning in target.create(self._server, name, recorded["settings"]):
+            self.checks.append(Check(f"restore.{database}.locale", WARN, warning))
+        to = restore.Destination(self._server, name, self._client.paths["pg_restore"], self._opened.store.location, self._identity_files)
+        restore.archive(to, self._set.one("dump", database).path)
+        leaves = self._set.artifacts("leaf", database)
+        ordered = sorted(leaves, key=lambda one: -one.size)
+        tasks = [(restore.leaf, (to, *(one.leaf or "").split(".", 1), one.path)) for one in ordered]
+        loaded = workers.run_all(tasks, self._jobs)
+        for one, rows in zip(ordered, loaded, strict=True):
+            if rows != recorded["leaves"][one.leaf]["rows"]:
+                raise TamperedData(
+                    f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
+                )
+        restore.post_data(to, self._set.one("schema", database).path, self._jobs)
+        restore.analyze(to)
+        size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
+        self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})

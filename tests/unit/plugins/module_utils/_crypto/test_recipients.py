@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError
+
+if t.TYPE_CHECKING:
+    from unit.plugins.module_utils._crypto.conftest import Keys
+
+
+@pytest.fixture
+def identity() -> t.Any:
+    return pyrage.x25519.Identity.generate()
+
+
+def private_file(path: Path, text: str | bytes, mode: int = 0o600) -> str:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(mode)
+    return str(path)
+
+
+def test_an_age_recipient(identity: t.Any) -> None:
+    text = str(identity.to_public())
+    found = recipients.parse(f"  {text}\n", "here")
+    assert found.text == text
+    assert found.fingerprint.startswith("SHA256:")
+    assert pyrage.decrypt(pyrage.encrypt(b"x", [found.to_age()]), [identity]) == b"x"
+
+
+@pytest.mark.parametrize("name", ["backup", "rsa"])
+def test_an_ssh_recipient_loses_its_comment_and_has_the_fingerprint_of_ssh_keygen(keys: Keys, name: str) -> None:
+    found = recipients.parse(keys.public(name) + " operator@host with words", "here")
+    assert found.text == keys.public(name)
+    said = subprocess.run(["ssh-keygen", "-l", "-f", keys.private(name) + ".pub"], capture_output=True, check=True, text=True).stdout
+    assert found.fingerprint == said.split()[1]
+    sealed = pyrage.encrypt(b"x", [found.to_age()])
+    assert pyrage.decrypt(sealed, recipients.load_identities([keys.private(name)])) == b"x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "age1", "age1notakey", "ssh-ed25519", "ssh-ed25519 !!!!", "ssh-ed25519 QUJD", "ssh-dss AAAAB3NzaC1kc3MAAACB", "/etc/passwd", "age1yubikey1q", "ä"],
+)
+def test_what_is_no_recipient_is_named_by_its_place(text: str) -> None:
+    with pytest.raises(KeyProblem, match=r"^recipients\[2\] is no age recipient; expected age1"):
+        recipients.parse(text, "recipients[2]")
+
+
+def test_an_ecdsa_key_is_no_recipient(keys: Keys) -> None:
+    with pytest.raises(KeyProblem, match="^here is no age recipient"):
+        recipients.parse(keys.public("ecdsa"), "here")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("change", [str, str.lower, lambda text: f"ssh-ed25519 AAAA {text}"])
+def test_a_private_key_as_recipient_is_refused_and_not_repeated(identity: t.Any, change: t.Callable[[str], str]) -> None:
+    secret = str(identity)
+    with pytest.raises(KeyProblem, match=r"^here holds an age identity \(a private key\)") as caught:
+        recipients.parse(change(secret), "here")
+    assert secret[20:40].lower() not in f"{caught.value!r} {caught.value.details}".lower()
+
+
+def test_options_and_files_together_without_duplicates_in_order(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+    own = str(identity.to_public())
+    path = private_file(tmp_path / "recipients", f"# ours\n\n{keys.public('backup')} comment\n{own}\n  {keys.public('rsa')}\n")
+    found = recipients.load([own, own], [path, path])
+    assert [one.text for one in found] == [own, keys.public("backup"), keys.public("rsa")]
+
+
+def test_a_wrong_line_of_a_file_is_named(identity: t.Any, tmp_path: Path) -> None:
+    path = private_file(tmp_path / "recipients", f"{identity.to_public()}\n# fine\nnonsense\n")
+    with pytest.raises(KeyProblem, match=f"^{path} line 3 is no age recipient"):
+        recipients.load([], [path])
+
+
+def test_a_binary_file_is_no_list_of_recipients(tmp_path: Path) -> None:
+    with pytest.raises(KeyProblem, match="line 1 is no age recipient"):
+        recipients.load([], [private_file(tmp_path / "x", os.urandom(50).replace(b"\n", b"x") + b"\xff")])
+
+
+@pytest.mark.parametrize("text", ["", "# only words\n\n"])
+def test_no_recipient_at_all(tmp_path: Path, text: str) -> None:
+    with pytest.raises(OptionError, match="^no recipient to seal to; set recipients or recipients_files$"):
+        recipients.load([], [private_file(tmp_path / "x", text)])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KeyProblem, match=f"^key file {tmp_path}/none cannot be read: No such file or directory"):
+        recipients.load([], [str(tmp_path / "none")])
+
+
+@pytest.mark.mutation
+def test_the_signing_key_is_no_recipient(keys: Keys) -> None:
+    found = recipients.load([keys.public("drill"), keys.public("backup")], [])
+    with pytest.raises(KeyProblem, match="is the signing key, so this host could open its own backups"):
+        recipients.refuse_signing_key(found, recipients.fingerprint(keys.public("backup")))
+
+
+@pytest.mark.no_false_alarm
+def test_another_signing_key_is_accepted(keys: Keys) -> None:
+    found = recipients.load([keys.public("drill")], [])
+    recipients.refuse_signing_key(found, recipients.fingerprint(keys.public("backup")))
+    assert [one.text for one in found] == [keys.public("drill")]
+
+
+@pytest.mark.mutation
+def test_identities_that_lie_around_are_found(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+    age = private_file(tmp_path / "notes.txt", f"# created: today\n  {identity}\n")
+    ssh = private_file(tmp_path / "id", Path(keys.private("drill")).read_bytes())
+    locked = private_file(tmp_path / "locked", Path(keys.private("locked")).read_bytes())
+    found = recipients.load([keys.public("drill"), keys.public("backup")], [])
+    assert recipients.identities_on_host(found, [str(tmp_path), str(tmp_path / "missing"), str(tmp_path)]) == sorted([age, ssh, locked])
+
+
+@pytest.mark.no_false_alarm
+def test_other_files_are_no_identities(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+    private_file(tmp_path / "stranger", Path(keys.private("stranger")).read_bytes())
+    private_file(tmp_path / "text", f"an identity begins with AGE-SECRET-KEY-1; ours is for {identity.to_public()}\n")
+    private_file(tmp_path / "mangled", b"-----BEGIN OPENSSH PRIVATE KEY-----\n=x=\n-----END")
+    private_file(tmp_path / "drill.pub", keys.public("drill"))
+    (tmp_path / "folder").mkdir()
+    private_file(tmp_path / "folder" / "deep", str(identity))
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    assert recipients.identities_on_host(recipients.load([keys.public("drill")], []), [str(tmp_path)]) == []
+
+
+def test_identities_of_both_kinds(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+    other = pyrage.x25519.Identity.generate()
+    path = private_file(tmp_path / "both", f"# two\r\n{identity}\r\n\n{other}\n")
+    found = recipients.load_identities([path, keys.private("rsa")])
+    assert len(found) == 3
+    for public in (identity.to_public(), other.to_public(), recipients.parse(keys.public("rsa"), "x").to_age()):
+        assert pyrage.decrypt(pyrage.encrypt(b"x", [public]), found) == b"x"
+
+
+def test_no_identity_file() -> None:
+    with pytest.raises(OptionError, match="^no identity to open the set with; set identity_files$"):
+        recipients.load_identities([])
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_an_identity_that_others_can_read_is_refused(identity: t.Any, tmp_path: Path, mode: int) -> None:
+    path = private_file(tmp_path / "key", str(identity), mode)
+    with pytest.raises(KeyProblem, match=f"^identity file {path} can be read by others; chmod 600 {path}$"):
+        recipients.load_identities([path])
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1BROKEN\n", "-----BEGIN nothing", "public"])
+def test_what_is_no_identity_is_named_and_not_repeated(identity: t.Any, tmp_path: Path, content: str) -> None:
+    path = private_file(tmp_path / "key", str(identity.to_public()) if content == "public" else content)
+    with pytest.raises(KeyProblem, match=f"^{path} holds no age identity and no unencrypted SSH private key") as caught:
+        recipients.load_identities([path])
+    assert "BROKEN" not in str(caught.value)
+
+
+def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
+    with pytest.raises(KeyProblem, match="locked holds no age identity and no unencrypted SSH private key"):
+        recipients.load_identities([keys.private("locked")])

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two committed sets of a twin, copies of their repository, and a cluster that holds what was restored."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options, sealed_set
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import target
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
+from twin.spec import Spec
+from unit.conftest import sandbox_path
+from unit.plugins.module_utils._module import scene as scenes
+from unit.plugins.module_utils._module.scene import Scene
+from unit.twin_database import TwinCluster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
+    """The user's own keys are no part of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("SSH_AUTH_SOCK", raising=False)
+        before = os.umask(0o022)  # so that what should be private is made so by the code
+        yield
+        os.umask(before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Committed:
+    """A repository with two sets of one unchanged source, and what the two dumps returned."""
+
+    scene: Scene
+    first: scenes.Result
+    second: scenes.Result
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Committed:
+    """Read it only; `scene` is a copy to work with."""
+    made = scenes.make(tmp_path_factory.mktemp("committed") / "scene", caracal_database.info.socket_dir)
+    return Committed(made, made.backup(), made.backup())
+
+
+@pytest.fixture
+def scene(committed: Committed, tmp_path: Path) -> Scene:
+    """A copy of the repository with two sets, and of all hosts."""
+    return committed.scene.copy(tmp_path / "scene")
+
+
+@pytest.fixture
+def empty_scene(tmp_path: Path, caracal_database: TwinCluster) -> Scene:
+    """Hosts with keys, and no repository yet."""
+    return scenes.make(tmp_path / "empty", caracal_database.info.socket_dir)
+
+
+class Copy(TwinCluster):
+    """A cluster into which the newest set was restored; `reset` brings databases back to that state."""
+
+    def prepare(self, scene: Scene) -> None:
+        scene.call("pg_encrypted_restore", sandbox=self.info.directory)
+        opened = options.open_repository(scene.options("state_verify"))
+        recorded = sealed_set.SealedSet(opened, "latest", [str(scene.identity)]).inventory()["databases"]
+        self.settings = {one["database"]: one["settings"] for one in recorded}
+        for name in self.settings:
+            self.execute(f"CREATE DATABASE pristine_{name} TEMPLATE {name}", database="postgres")
+
+    def reset(self, *databases: str) -> None:
+        for name in databases:
+            self.execute(
+                f"CREATE DATABASE again TEMPLATE pristine_{name} OWNER {self.settings[name]['owner']}",
+                f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+                database="postgres",
+            )
+            target.publish(self.server, "again", name, self.settings[name])
+
+
+@pytest.fixture(scope="session")
+def restored(committed: Committed, server_install: server_binaries.Install, caracal_database: TwinCluster) -> t.Iterator[Copy]:
+    """What the newest set gave. Read it only; `broken` is for those who change it."""
+    directory = sandbox_path()
+    try:
+        made = Copy(lifecycle.create(SandboxSpec(directory, server_install)).info, caracal_database.spec)
+        made.prepare(committed.scene)
+        yield made
+    finally:
+        lifecycle.destroy(directory)
+
+
+@pytest.fixture(scope="session")
+def spec_of_now() -> Spec:
+    """A twin whose clock is this host's, as the product's own invariants want it."""
+    return Spec(events=600, seed="of now")
