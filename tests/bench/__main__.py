@@ -70,7 +70,7 @@ def artifacts(place: Scene) -> None:
         read = reading.layout(held.session)
         source = dump.Source(held.place, f"{place.bindir}/pg_dump", f"{place.bindir}/psql", str(store), to)
         tasks: list[workers.Task] = [
-            (dump.archive, (source, "postgres", "postgres/dump", read.leaves)),
+            (dump.archive, (source, "postgres", "postgres/dump", read.partitioned)),
             (dump.schema_archive, (source, "postgres", "postgres/schema")),
         ]
         workers.run_all(tasks + [(_plain_leaf, (source, leaf, "leaves")) for leaf in read.leaves], 1)

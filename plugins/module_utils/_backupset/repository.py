@@ -124,7 +124,8 @@ def _creators(deployment: str) -> list[str]:
 def _expect(repository: Repository, deployment: str) -> None:
     if repository.deployment != deployment:
         raise OptionError(
-            f"{repository.store.location} belongs to deployment {repository.deployment}, not to {deployment}; correct repository or deployment"
+            f"{repository.store.location} belongs to deployment {repository.deployment}, not to {deployment}; "
+            "correct repository or deployment"
         )
 
 

@@ -152,7 +152,7 @@ def _tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earli
     names = [table.name for table in read.tables if table.schema == "public"]
     folder = keys.postgres_folder(plan.set_id)
     tasks: list[workers.Task] = [
-        (dump.archive, (source, folder, keys.dump_key(plan.set_id, database), read.leaves)),
+        (dump.archive, (source, folder, keys.dump_key(plan.set_id, database), read.partitioned)),
         (dump.schema_archive, (source, folder, keys.schema_key(plan.set_id, database))),
         (reading.facts, (source.place, names, source.pg_dump)),
         (reading.rest, (source.place, read.rest)),

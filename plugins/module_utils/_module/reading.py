@@ -37,6 +37,11 @@ class Layout:
     detected: releases.Detected | None
 
     @property
+    def partitioned(self) -> tuple[str, ...]:
+        """The parents of the leaves, quoted."""
+        return tuple(sorted({".".join(map(tables.quote, (leaf.parent or "").split("."))) for leaf in self.leaves}))
+
+    @property
     def rest(self) -> tuple[Table, ...]:
         return tuple(table for table in self.tables if table not in self.leaves)
 

@@ -76,8 +76,10 @@ _DATABASE = """
 ## {number}. Database {database}
 
 ```sh
+{open_schema} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=pre-data --dbname {name}
 {open_dump} |
-  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=pre-data --section=data --dbname {name}
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=data --dbname {name}
 {leaves}{open_schema} |
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=post-data --dbname {name}
 ```

@@ -94,6 +94,8 @@ class Restoration:
         for warning in target.create(self._server, name, recorded["settings"]):
             self.checks.append(Check(f"restore.{database}.locale", WARN, warning))
         to = restore.Destination(self._server, name, self._client.paths["pg_restore"], self._opened.store.location, self._identity_files)
+        definitions = self._set.one("schema", database).path
+        restore.schema(to, definitions, "pre-data", 1)
         restore.archive(to, self._set.one("dump", database).path)
         leaves = self._set.artifacts("leaf", database)
         ordered = sorted(leaves, key=lambda one: -one.size)
@@ -104,7 +106,7 @@ class Restoration:
                 raise TamperedData(
                     f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
                 )
-        restore.post_data(to, self._set.one("schema", database).path, self._jobs)
+        restore.schema(to, definitions, "post-data", self._jobs)
         restore.analyze(to)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})

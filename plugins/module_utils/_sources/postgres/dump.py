@@ -54,15 +54,19 @@ def sealed_object(source: Source, directory: str) -> t.Iterator[tuple[Sealer, t.
             sealer.close()
 
 
-def archive(source: Source, directory: str, key: str, leaves: t.Sequence[Table]) -> Sealed:
-    """`pg_dump` in custom format, uncompressed (zstd does that better), without the rows of `leaves`."""
+def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Sealed:
+    """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves.
+
+    It holds a lock on whatever it dumps until it ends, and a partition change that waits for such a lock stalls every INSERT
+    behind it. So the long dump does not know the partitioned audit table at all; its definition is in the schema archive.
+    """
     argv = [*_pg_dump(source), "--format=custom", "--compress=0"]
-    argv.extend(f"--exclude-table-data={leaf.sql}" for leaf in leaves)
+    argv.extend(f"--exclude-table-and-children={table}" for table in partitioned)
     return _stream(source, directory, key, argv)
 
 
 def schema_archive(source: Source, directory: str, key: str) -> Sealed:
-    """The same without any rows: small enough to be opened into memory, and seekable there."""
+    """The whole schema and no rows: made in a moment, and small enough to be opened into memory, where it is seekable."""
     return _stream(source, directory, key, [*_pg_dump(source), "--format=custom", "--compress=0", "--schema-only"])
 
 

@@ -5,8 +5,8 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Sealed artifacts back into a database, without a plaintext file: pre-data and data stream through
-`pg_restore`, leaves are loaded side by side, post-data runs in parallel from a schema archive in memory."""
+"""Sealed artifacts back into a database, without a plaintext file: rows stream through `pg_restore`, leaves are
+loaded side by side, the schema comes from an archive in memory, in parallel where that helps."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def open_object(store: str, key: str, identity_files: t.Sequence[str]) -> Opener
 
 
 def archive(destination: Destination, key: str) -> None:
-    """Schema and rows of the archive, but no index, constraint or trigger yet."""
-    argv = [destination.pg_restore, *COMMON, f"--dbname={destination.database}", "--section=pre-data", "--section=data"]
+    """The rows of the archive, into tables that have no index, constraint or trigger yet."""
+    argv = [destination.pg_restore, *COMMON, f"--dbname={destination.database}", "--section=data"]
     with open_object(destination.store, key, destination.identity_files) as source:
         tools.stream_in(argv, destination.server, destination.database, source)
 
@@ -64,8 +64,9 @@ def leaf(destination: Destination, schema: str, name: str, key: str) -> int:
         return int(session.value(f"SELECT count(*) FROM {wanted[0].sql}"))
 
 
-def post_data(destination: Destination, key: str, jobs: int) -> None:
-    """Indexes, constraints, triggers and policies, `jobs` at a time."""
+def schema(destination: Destination, key: str, section: str, jobs: int) -> None:
+    """One section of the schema archive: `pre-data` (tables, functions, grants) before the rows, `post-data` (indexes,
+    constraints, triggers, policies) after them, `jobs` at a time."""
     with open_object(destination.store, key, destination.identity_files) as source:
         data = source.read_all(SCHEMA_LIMIT)
     fd = os.memfd_create("schema", 0)
@@ -75,7 +76,7 @@ def post_data(destination: Destination, key: str, jobs: int) -> None:
             destination.pg_restore,
             *COMMON,
             f"--dbname={destination.database}",
-            "--section=post-data",
+            f"--section={section}",
             f"--jobs={jobs}",
             f"/proc/self/fd/{fd}",
         ]

@@ -14,6 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import artifact as artifacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import commit as commits
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import entry as entries
@@ -29,7 +30,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.mani
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.repository import Repository
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat, Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 
 ROLES = ("backup", "drill", "operator", "prune", "stranger")
@@ -149,6 +151,29 @@ class World:
         body = {"source": [{"database": "caracal", "system_identifier": f"74{number}"}]}
         signer = self.signer()
         return commits.commit(repository, journal, signer, manifest, recovery, body=body, time=self.time(), machine="host-1")
+
+
+class DyingStore(LocalStore):
+    """Ends with an error at its n-th put, before or after the object is there."""
+
+    def __init__(self, location: str, dies_at: int, after: bool) -> None:
+        super().__init__(location)
+        self.left = dies_at
+        self.after = after
+
+    def put(self, key: str, data: bytes) -> ObjectStat:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise StorageError(f"killed before {key}")
+        made = super().put(key, data)
+        if self.left == 0:
+            raise StorageError(f"killed after {key}")
+        return made
+
+
+@pytest.fixture
+def dying() -> type[DyingStore]:
+    return DyingStore
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import datetime
 import typing as t
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.fields import Fields, parse_timestamp, timestamp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData, VersionMismatch
 
@@ -49,23 +50,23 @@ def test_a_time_is_written_in_utc_and_read_again() -> None:
     ],
 )
 def test_a_value_of_another_type_is_named(method: str, value: t.Any) -> None:
-    with pytest.raises(TamperedData, match="a.* of x.json|x.json has a (wrong|negative) a"):
+    with pytest.raises(TamperedData, match=r"a.* of x.json|x.json has a (wrong|negative) a"):
         getattr(Fields({"a": value}, "x.json"), method)("a")
 
 
 @pytest.mark.mutation
 def test_a_missing_and_an_unknown_field_are_named() -> None:
-    with pytest.raises(TamperedData, match="x.json has no a"):
+    with pytest.raises(TamperedData, match=r"x.json has no a"):
         Fields({}, "x.json").optional_text("a")
-    with pytest.raises(TamperedData, match="x.json has the unknown field 'b'"):
+    with pytest.raises(TamperedData, match=r"x.json has the unknown field 'b'"):
         Fields({"b": 1}, "x.json").end()
-    with pytest.raises(TamperedData, match="x.json has the unknown a 'c'"):
+    with pytest.raises(TamperedData, match=r"x.json has the unknown a 'c'"):
         Fields({"a": "c"}, "x.json").one_of("a", ("b",))
 
 
 @pytest.mark.mutation
 def test_another_kind_and_another_format_are_told_apart() -> None:
-    with pytest.raises(TamperedData, match="x.json is a 'drill-report' and no backup-set"):
+    with pytest.raises(TamperedData, match=r"x.json is a 'drill-report' and no backup-set"):
         Fields({"type": "drill-report", "format": 1}, "x.json").head("backup-set")
     with pytest.raises(VersionMismatch, match="has format 2, this version reads up to 1; install a newer release"):
         Fields({"type": "backup-set", "format": 2}, "x.json").head("backup-set")

@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import layout
@@ -50,7 +51,11 @@ def forge(world, sequence: int, change: t.Callable[[dict[str, t.Any]], None], ro
 @pytest.mark.no_false_alarm
 def test_what_is_appended_is_read_in_order(world) -> None:
     journal = world.journal()
-    made = [world.append(journal=journal), world.append("drill", "drill", journal=journal), world.append("restore", "operator", journal=journal)]
+    made = [
+        world.append(journal=journal),
+        world.append("drill", "drill", journal=journal),
+        world.append("restore", "operator", journal=journal),
+    ]
     assert [one.sequence for one in made] == [2, 3, 4]
     again = world.journal()
     assert again.entries == journal.entries and again.entries[1:] == tuple(made)
@@ -104,7 +109,9 @@ def test_exchanged_entries_are_found(world) -> None:
     one.write_bytes(second)
     other.write_bytes(first)
     for sequence, data in ((2, second), (3, first)):
-        world.path(layout.entry_signature_key(sequence, entries.sha256(data))).write_bytes(world.signer().sign(data, layout.NAMESPACE_JOURNAL))
+        world.path(layout.entry_signature_key(sequence, entries.sha256(data))).write_bytes(
+            world.signer().sign(data, layout.NAMESPACE_JOURNAL)
+        )
     refused(world, TamperedData, "says that it is number 3; entries were exchanged")
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import check_key
-from hypothesis import given
-from hypothesis import strategies as st
 
 SET = "20261125T020000Z-k3f9"
 
@@ -23,7 +24,9 @@ def test_an_id_is_the_time_in_utc_and_some_entropy() -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("text", ["", "latest", "20261125T020000Z", SET.upper(), SET + "x", SET + "\n", "20261325T020000Z-k3f9", "../" + SET])
+@pytest.mark.parametrize(
+    "text", ["", "latest", "20261125T020000Z", SET.upper(), SET + "x", SET + "\n", "20261325T020000Z-k3f9", "../" + SET]
+)
 def test_what_is_no_id_is_refused(text: str) -> None:
     assert not layout.is_id(text)
     with pytest.raises(OptionError, match="is no id of a set"):

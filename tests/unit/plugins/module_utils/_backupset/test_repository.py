@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import repository as repositories
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
@@ -20,26 +21,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     VersionMismatch,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
-
-
-class DyingStore(LocalStore):
-    """Ends with an error at its n-th put, before or after the object is there."""
-
-    def __init__(self, location: str, dies_at: int, after: bool) -> None:
-        super().__init__(location)
-        self.left = dies_at
-        self.after = after
-
-    def put(self, key: str, data: bytes) -> ObjectStat:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise StorageError(f"killed before {key}")
-        made = super().put(key, data)
-        if self.left == 0:
-            raise StorageError(f"killed after {key}")
-        return made
 
 
 @pytest.mark.no_false_alarm
@@ -58,9 +39,9 @@ def test_a_repository_is_made_once_and_loaded(empty_world, role: str) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
-def test_a_creation_that_was_interrupted_is_completed(empty_world, dies_at: int, after: bool) -> None:
+def test_a_creation_that_was_interrupted_is_completed(empty_world, dying, dies_at: int, after: bool) -> None:
     whole = empty_world.store
-    empty_world.store = DyingStore(whole.location, dies_at, after)
+    empty_world.store = dying(whole.location, dies_at, after)
     with pytest.raises(StorageError, match="killed"):
         empty_world.create()
     empty_world.store = whole
@@ -75,9 +56,9 @@ def test_a_creation_that_was_interrupted_is_completed(empty_world, dies_at: int,
 
 
 @pytest.mark.mutation
-def test_a_creation_that_another_began_is_left_to_them(empty_world) -> None:
+def test_a_creation_that_another_began_is_left_to_them(empty_world, dying) -> None:
     whole = empty_world.store
-    empty_world.store = DyingStore(whole.location, 1, True)
+    empty_world.store = dying(whole.location, 1, True)
     with pytest.raises(StorageError):
         empty_world.create(role="operator")
     empty_world.store = whole

@@ -8,6 +8,7 @@ import datetime
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, KeyProblem, TamperedData
 
@@ -20,8 +21,7 @@ NOW = datetime.datetime(2026, 11, 25, tzinfo=datetime.timezone.utc)
 def allowed(keys, tmp_path: Path) -> Path:
     path = tmp_path / "allowed_signers"
     path.write_text(
-        f"backup@prod {keys.public('backup')}\n"
-        f'drill@prod namespaces="drill@*",valid-before="20260101Z" {keys.public("drill")}\n'
+        f'backup@prod {keys.public("backup")}\ndrill@prod namespaces="drill@*",valid-before="20260101Z" {keys.public("drill")}\n'
     )
     return path
 
@@ -86,5 +86,5 @@ def test_a_revoked_key_is_refused(keys, allowed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_a_missing_list_of_revoked_keys_is_an_error(allowed: Path, tmp_path: Path) -> None:
-    with pytest.raises(KeyProblem, match="revoked_keys .*nowhere cannot be read"):
+    with pytest.raises(KeyProblem, match=r"revoked_keys .*nowhere cannot be read"):
         Verifier.load(str(allowed), str(tmp_path / "nowhere"))

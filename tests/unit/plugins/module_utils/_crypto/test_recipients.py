@@ -50,7 +50,18 @@ def test_an_ssh_recipient_loses_its_comment_and_has_the_fingerprint_of_ssh_keyge
 
 @pytest.mark.parametrize(
     "text",
-    ["", "age1", "age1notakey", "ssh-ed25519", "ssh-ed25519 !!!!", "ssh-ed25519 QUJD", "ssh-dss AAAAB3NzaC1kc3MAAACB", "/etc/passwd", "age1yubikey1q", "ä"],
+    [
+        "",
+        "age1",
+        "age1notakey",
+        "ssh-ed25519",
+        "ssh-ed25519 !!!!",
+        "ssh-ed25519 QUJD",
+        "ssh-dss AAAAB3NzaC1kc3MAAACB",
+        "/etc/passwd",
+        "age1yubikey1q",
+        "ä",
+    ],
 )
 def test_what_is_no_recipient_is_named_by_its_place(text: str) -> None:
     with pytest.raises(KeyProblem, match=r"^recipients\[2\] is no age recipient; expected age1"):

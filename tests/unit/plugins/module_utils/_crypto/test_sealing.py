@@ -21,7 +21,13 @@ from hypothesis import strategies as st
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.recipients import Recipient
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing import Opener, Sealed, Sealer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, KeyProblem, StageFailed, StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    KeyProblem,
+    StageFailed,
+    StorageError,
+    TamperedData,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
 
@@ -109,7 +115,9 @@ def test_age_and_zstd_open_ours(keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "sealed").write_bytes(sealed_bytes(plain, to=to))
     (tmp_path / "identity").write_text(str(IDENTITY))
     for identity in (str(tmp_path / "identity"), keys.private("drill"), keys.private("rsa")):
-        packed = subprocess.run(["age", "--decrypt", "--identity", identity, str(tmp_path / "sealed")], capture_output=True, check=True).stdout
+        packed = subprocess.run(
+            ["age", "--decrypt", "--identity", identity, str(tmp_path / "sealed")], capture_output=True, check=True
+        ).stdout
         assert subprocess.run(["zstd", "--decompress", "--stdout"], input=packed, capture_output=True, check=True).stdout == plain
 
 

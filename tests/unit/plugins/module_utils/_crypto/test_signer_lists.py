@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import signer_lists
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import sshsig
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, MissingDependency

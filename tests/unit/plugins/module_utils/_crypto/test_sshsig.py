@@ -8,10 +8,11 @@ import base64
 import subprocess
 
 import pytest
-from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import sshsig
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, TamperedData
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import sshsig
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, TamperedData
 
 DATA = b"what was signed\n"
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -68,7 +69,11 @@ def test_what_is_written_is_read_again(value: dict[str, object]) -> None:
 
 
 def test_the_same_content_has_the_same_bytes() -> None:
-    assert strict_json.dumps({"b": [1], "a": "é"}) == strict_json.dumps({"a": "é", "b": [1]}) == '{\n "a": "é",\n "b": [\n  1\n ]\n}\n'.encode()
+    assert (
+        strict_json.dumps({"b": [1], "a": "é"})
+        == strict_json.dumps({"a": "é", "b": [1]})
+        == '{\n "a": "é",\n "b": [\n  1\n ]\n}\n'.encode()
+    )
 
 
 def test_what_is_no_json_is_not_written() -> None:

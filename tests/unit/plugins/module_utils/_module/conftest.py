@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options, sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
-from twin.spec import Spec
 from unit.conftest import sandbox_path
 from unit.plugins.module_utils._module import scene as scenes
 from unit.plugins.module_utils._module.scene import Scene
@@ -64,40 +62,34 @@ def empty_scene(tmp_path: Path, caracal_database: TwinCluster) -> Scene:
     return scenes.make(tmp_path / "empty", caracal_database.info.socket_dir)
 
 
+@dataclasses.dataclass(frozen=True)
 class Copy(TwinCluster):
-    """A cluster into which the newest set was restored; `reset` brings databases back to that state."""
+    """A cluster into which the newest set was restored. `settings` are those that were recorded of each database."""
 
-    def prepare(self, scene: Scene) -> None:
-        scene.call("pg_encrypted_restore", sandbox=self.info.directory)
-        opened = options.open_repository(scene.options("state_verify"))
-        recorded = sealed_set.SealedSet(opened, "latest", [str(scene.identity)]).inventory()["databases"]
-        self.settings = {one["database"]: one["settings"] for one in recorded}
+    settings: dict[str, dict[str, t.Any]]
+
+    def keep(self) -> None:
+        """Remember this state, for `reset`."""
         for name in self.settings:
             self.execute(f"CREATE DATABASE pristine_{name} TEMPLATE {name}", database="postgres")
 
     def reset(self, *databases: str) -> None:
+        """Bring databases back to that state, whatever became of them."""
         for name in databases:
-            self.execute(
-                f"CREATE DATABASE again TEMPLATE pristine_{name} OWNER {self.settings[name]['owner']}",
-                f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
-                database="postgres",
-            )
+            self.execute(f"CREATE DATABASE again TEMPLATE pristine_{name} OWNER {self.settings[name]['owner']}", database="postgres")
             target.publish(self.server, "again", name, self.settings[name])
 
 
 @pytest.fixture(scope="session")
 def restored(committed: Committed, server_install: server_binaries.Install, caracal_database: TwinCluster) -> t.Iterator[Copy]:
-    """What the newest set gave. Read it only; `broken` is for those who change it."""
+    """What the newest set gave. Whoever changes it calls `reset` afterwards."""
     directory = sandbox_path()
     try:
-        made = Copy(lifecycle.create(SandboxSpec(directory, server_install)).info, caracal_database.spec)
-        made.prepare(committed.scene)
+        info = lifecycle.create(SandboxSpec(directory, server_install)).info
+        committed.scene.call("pg_encrypted_restore", sandbox=directory)
+        recorded = committed.scene.inventory()["databases"]
+        made = Copy(info, caracal_database.spec, {one["database"]: one["settings"] for one in recorded})
+        made.keep()
         yield made
     finally:
         lifecycle.destroy(directory)
-
-
-@pytest.fixture(scope="session")
-def spec_of_now() -> Spec:
-    """A twin whose clock is this host's, as the product's own invariants want it."""
-    return Spec(events=600, seed="of now")

@@ -25,6 +25,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options as module_options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_dump as dump_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_restore as restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import state_verify as state_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.modules import (
@@ -131,7 +132,7 @@ class Scene:
     def secrets(self) -> list[str]:
         """Lines of every private file; passwords lie in files named `*password*`."""
         private = [path for host in (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST) for path in (self.root / host).iterdir()]
-        texts = [path.read_text() for path in private if path.stat().st_mode & 0o777 != 0o444 and is_private(path)]
+        texts = [path.read_text() for path in private if is_private(path)]
         return [line for text in texts for line in text.split("\n") if line and not line.startswith("-----")]
 
     def backup(self, **given: t.Any) -> Result:
@@ -150,6 +151,11 @@ class Scene:
         """The committed sets."""
         opened = module_options.open_repository(self.options("backup_set_verify"))
         return [one.set_id for one in opened.catalog.sets()]
+
+    def inventory(self, set_id: str = "latest") -> dict[str, t.Any]:
+        """The sealed inventory of a set, opened."""
+        opened = module_options.open_repository(self.options("state_verify"))
+        return sealed_set.SealedSet(opened, set_id, [str(self.identity)]).inventory()
 
     def files(self, pattern: str = "**/*") -> list[str]:
         """Files of the repository, relative to it, hidden ones too."""

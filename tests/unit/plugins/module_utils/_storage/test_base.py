@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import base
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    "key", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "/", ".", "a/.b", ".x.partial", "a\0b", "a\nb", "a b", "a\\b", "é", "x" * 256]
+    "key",
+    ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "/", ".", "a/.b", ".x.partial", "a\0b", "a\nb", "a b", "a\\b", "é", "x" * 256],
 )
 def test_a_key_that_could_lead_elsewhere_is_refused(key: str) -> None:
     with pytest.raises(TamperedData, match="is no key of a repository") as caught:

@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, ObjectExists, ObjectMissing, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import folders
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
@@ -88,7 +89,7 @@ def test_a_stream_is_published_whole_or_not_at_all(store: LocalStore) -> None:
 @pytest.mark.mutation
 def test_nothing_is_overwritten(store: LocalStore) -> None:
     store.put(KEY, b"first")
-    with pytest.raises(ObjectExists, match="manifest.json exists already; a repository never overwrites"):
+    with pytest.raises(ObjectExists, match=r"manifest.json exists already; a repository never overwrites"):
         store.put(KEY, b"second")
     assert store.read(KEY) == b"first" and files(store) == [KEY]
 
@@ -137,7 +138,7 @@ def test_what_is_deleted_is_gone_and_may_be_gone(store: LocalStore) -> None:
 @pytest.mark.mutation
 def test_a_missing_object_is_named(store: LocalStore) -> None:
     for read in (store.read, store.open):
-        with pytest.raises(ObjectMissing, match="sets/a/manifest.json does not exist"):
+        with pytest.raises(ObjectMissing, match=r"sets/a/manifest.json does not exist"):
             read(KEY)
 
 

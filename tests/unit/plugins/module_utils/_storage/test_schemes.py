@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 
