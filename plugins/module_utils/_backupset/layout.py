@@ -56,6 +56,11 @@ def is_id(text: str) -> bool:
     return True
 
 
+def id_time(text: str) -> datetime.datetime:
+    """When the set or drill of this id was begun. The same at every try, unlike the present time. Raises OptionError."""
+    return datetime.datetime.strptime(check_id(text)[:16], _TIME).replace(tzinfo=datetime.timezone.utc)
+
+
 def check_id(text: str) -> str:
     """The id of a set or drill itself. Raises OptionError."""
     if not is_id(text):

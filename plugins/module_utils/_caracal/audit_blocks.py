@@ -120,11 +120,16 @@ class Collector:
                 block.low = number
             elif number > block.high:
                 block.high = number
-            if len(block.content) == _FULL and key[1] != NO_SEQUENCE and block.high - block.low == BLOCK_ROWS - 1:
+            if len(block.content) == _FULL and self._is_full(key, block):
                 self._close(key)
         self.rows += len(lines)
-        if sum(len(block.content) for block in blocks.values()) // DIGEST > self._room:
-            self._set_aside()
+        held = sum(len(block.content) for block in blocks.values()) // DIGEST
+        if held > self._room:
+            self._set_aside(held - self._room)
+
+    def _is_full(self, key: _Key, block: _Open) -> bool:
+        """Whether a block may be forgotten. In a second reading it may not: a number that comes twice would be lost for good."""
+        return self._only is None and key[1] != NO_SEQUENCE and block.high - block.low == BLOCK_ROWS - 1
 
     def _begin(self, key: _Key, number: int) -> _Open | None:
         if self._only is not None and key not in self._only:
@@ -153,12 +158,12 @@ class Collector:
             _sorted_digest(block.chain),
         )
 
-    def _set_aside(self) -> None:
-        """Make room: the largest block that can be found again by its numbers is dropped and read later."""
-        candidates = [key for key in self._open if key[1] != NO_SEQUENCE]
-        if len(candidates) > 1:
-            key = max(candidates, key=lambda key: len(self._open[key].content))
-            del self._open[key]
+    def _set_aside(self, excess: int) -> None:
+        """Make room for `excess` rows: the largest blocks that can be found again by their numbers are dropped and read later."""
+        candidates = sorted((key for key in self._open if key[1] != NO_SEQUENCE), key=lambda key: len(self._open[key].content))
+        while excess > 0 and len(candidates) > 1:
+            key = candidates.pop()
+            excess -= len(self._open.pop(key).content) // DIGEST
             self.deferred.add(key)
 
     def finish(self) -> list[Block]:

@@ -119,7 +119,7 @@ def _manifest(opened: Opened, set_id: str, content: dict[str, dict[str, t.Any]],
         set_id=set_id,
         repository=opened.repository.id,
         deployment=opened.repository.deployment,
-        created=options.now(),
+        created=keys.id_time(set_id),  # the same bytes again after a kill
         previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
         family=database["family"],
         release=database["release"],

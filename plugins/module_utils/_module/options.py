@@ -24,6 +24,7 @@ from .._backupset.manifest import Manifest
 from .._backupset.mark import FRESH, HighWaterMark
 from .._backupset.repository import Repository
 from .._crypto.allowed_signers import Verifier
+from .._errors import OptionError
 from .._report.check import FAIL, PASS, UNPROVEN, Check, overall
 from .._storage.base import Store
 from .._storage.schemes import open_store
@@ -49,12 +50,21 @@ class Opened:
 def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
     """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed."""
     store = open_store(options["repository"])
+    for name in ("allowed_signers", "revoked_keys", "high_water_mark"):
+        _outside(store, name, options[name])
     verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
     repository = repositories.load(store, verifier, options["deployment"])
     journal = journals.read(repository, verifier)
     mark = HighWaterMark(options["high_water_mark"])
     freshness = mark.check(journal)
     return Opened(store, verifier, repository, journal, Catalog(repository, journal, verifier), mark, freshness)
+
+
+def _outside(store: Store, name: str, path: str | None) -> None:
+    """What we believe the repository by must not come from it."""
+    inside = os.path.realpath(store.location) + os.sep
+    if path and os.path.realpath(path).startswith(inside):
+        raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
 
 
 def freshness_check(opened: Opened) -> Check:

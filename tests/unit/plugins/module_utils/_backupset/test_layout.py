@@ -20,6 +20,7 @@ SET = "20261125T020000Z-k3f9"
 def test_an_id_is_the_time_in_utc_and_some_entropy() -> None:
     when = datetime.datetime(2026, 11, 25, 3, 0, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     assert layout.new_set_id(when, b"\0\0\0\0\0") == "20261125T020000Z-aaaa"
+    assert layout.id_time("20261125T020000Z-aaaa") == when
     assert layout.new_set_id(when, b"\xff\xff\xff") == "20261125T020000Z-7777"
 
 
