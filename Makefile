@@ -29,7 +29,7 @@ venv:
 
 quickstart: venv
 	@$(TOOL) tools.bring_tools ssh-keygen bwrap
-	@$(INSIDE) ansible-playbook caracal_ops.backup.quickstart $(ARGS)
+	@$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart $(ARGS)
 
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap

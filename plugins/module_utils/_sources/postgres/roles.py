@@ -95,7 +95,8 @@ def _create(name: str, attributes: dict[str, t.Any]) -> str:
 
 
 def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
-    """One line per recorded role or membership that is not so in this cluster."""
+    """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
+    that was not recorded."""
     actual = _attributes(session.rows(_ROLES))
     pairs = {
         (row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")
@@ -110,5 +111,9 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
             for key in _NAMES
             if actual[name][key] != attributes[key]
         )
-    found.extend(f"role {member} is no member of {group}" for member, group in recorded["members"] if (member, group) not in pairs)
+    wanted = {(member, group) for member, group in recorded["members"]}
+    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
+    # Memberships in pg_* roles are not recorded, so nothing can be said of them.
+    also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"] and not group.startswith("pg_")]
+    found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
     return found

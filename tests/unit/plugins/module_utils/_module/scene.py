@@ -176,6 +176,11 @@ def tree(root: Path) -> dict[str, tuple[int, int, str]]:
     return found
 
 
+def outside(found: dict[str, tuple[int, int, str]], folder: str) -> dict[str, tuple[int, int, str]]:
+    """A tree without one of its folders."""
+    return {path: one for path, one in found.items() if path != folder}
+
+
 def make(root: Path, socket: str) -> Scene:
     """Keys of all hosts, no repository yet."""
     scene = Scene(root, socket)

@@ -12,10 +12,11 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, MissingDependency, ObjectMissing, Unreachable
 from unit.plugins.module_utils._module.conftest import Committed, Copy
-from unit.plugins.module_utils._module.scene import Scene, new_identity
+from unit.plugins.module_utils._module.scene import Scene, new_identity, outside, tree
 
 # Triggers and foreign keys would stop some of what somebody with the owner's rights can do all the same.
 FREELY = "SET session_replication_role = replica"
+ROLES_ONLY = "template1"  # roles belong to no database, so none need be reset
 LEAF = "audit_events_y2026m03"
 Verify = t.Callable[..., dict[str, dict[str, t.Any]]]
 
@@ -26,7 +27,8 @@ def broken(committed: Committed, restored: Copy) -> t.Iterator[Verify]:
     touched = set()
 
     def verify(*statements: str, database: str = "caracal", where: str | None = None) -> dict[str, dict[str, t.Any]]:
-        touched.add(database)
+        if where != ROLES_ONLY:
+            touched.add(database)
         restored.execute(*statements, database=where or database)
         result = committed.scene.call("state_verify", sandbox=restored.info.directory)
         failed = {check["id"]: check for check in result["checks"] if check["verdict"] == "fail"}
@@ -58,11 +60,8 @@ ROWS = [
     ("caracal", "zones", [changed("zones")]),
     ("caracal", "zones", [added("zones", '{"id": "new", "slug": "new"}')]),
     ("caracal", "secret_store", ["UPDATE secret_store SET envelope = set_byte(envelope, 99, get_byte(envelope, 99) # 1) WHERE ref = (SELECT min(ref) FROM secret_store)"]),
-    ("caracal", "secret_store", [removed("secret_store")]),
     ("caracal", "policy_versions", ["UPDATE policy_versions SET content = content || ' ' WHERE id = (SELECT min(id) FROM policy_versions)"]),
-    ("caracal", "policies", [removed("policies")]),
     ("caracal", "delegation_edges", [added("delegation_edges", '{"id": "new"}')]),
-    ("caracal", "sessions", [changed("sessions", "updated_at")]),
     ("caracal", "event_outbox", [removed("event_outbox")]),
     ("caracal", "agent_topology", ["UPDATE agent_topology SET child_id = child_id || '0' WHERE ctid = (SELECT min(ctid) FROM agent_topology)"]),
     ("caracal", "schema_migrations", ["INSERT INTO schema_migrations VALUES ('0004_new', now())"]),
@@ -172,17 +171,14 @@ OBJECTS = [
     ("constraint added", "ALTER TABLE zones ADD CONSTRAINT extra CHECK (name <> '')", SCHEMA, "not in the set: constraint public.zones.extra"),
     ("foreign key dropped", "ALTER TABLE applications DROP CONSTRAINT applications_zone_id_fkey", SCHEMA, "missing constraint public.applications"),
     ("trigger disabled", "ALTER TABLE policy_versions DISABLE TRIGGER USER", SCHEMA, "missing trigger CREATE TRIGGER"),
-    ("row security off", "ALTER TABLE zones DISABLE ROW LEVEL SECURITY", SCHEMA, "missing relation public.zones kind r rls true"),
+    ("row security off", "ALTER TABLE admin_tokens DISABLE ROW LEVEL SECURITY", SCHEMA, "missing relation public.admin_tokens kind r rls true"),
     ("column default", "ALTER TABLE zones ALTER dcr_enabled SET DEFAULT true", SCHEMA, "missing column public.zones.dcr_enabled"),
-    ("column order", "ALTER TABLE sts_rate_limit ADD extra text", SCHEMA, "not in the set: column public.sts_rate_limit.extra"),
     ("partition bounds", f"ALTER TABLE audit_events DETACH PARTITION {LEAF}", SCHEMA, f"missing relation public.{LEAF} kind r"),
-    ("extra view", "CREATE VIEW extra AS SELECT 1 AS one", SCHEMA, "not in the set: relation public.extra kind v"),
     ("extra sequence", "CREATE SEQUENCE extra", SCHEMA, "not in the set: relation public.extra kind S"),
     ("extra type", "CREATE TYPE extra AS ENUM ('a')", SCHEMA, "not in the set: type public.extra"),
     ("grant added", "GRANT DELETE ON audit_events TO caracalaudit", GRANTS, "not in the set: table public.audit_events caracalaudit DELETE"),
     ("grant removed", "REVOKE SELECT ON zones FROM caracalapi", GRANTS, "missing table public.zones caracalapi SELECT"),
     ("grant of a column", "GRANT SELECT (envelope) ON secret_store TO caracalaudit", GRANTS, "not in the set: column public.secret_store.envelope"),
-    ("grant option", "GRANT SELECT ON zones TO caracalapi WITH GRANT OPTION", GRANTS, "with grant option"),
     ("schema", "GRANT CREATE ON SCHEMA public TO PUBLIC", GRANTS, "not in the set: schema public PUBLIC CREATE"),
     ("database", "REVOKE CONNECT ON DATABASE caracal FROM PUBLIC", GRANTS, "missing database PUBLIC CONNECT"),
     ("default privileges", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC", GRANTS, "not in the set: default"),
@@ -193,7 +189,6 @@ OBJECTS = [
         "not in the set: function public.audit_partition_drop(part_name text) PUBLIC EXECUTE",
     ),
     ("owner", "ALTER TABLE zones OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.zones caracal"),
-    ("owner of a function", "ALTER FUNCTION audit_partition_drop OWNER TO caracalapi", "inventory.caracal.owners", "audit_partition_drop"),
     ("owner of the database", "ALTER DATABASE caracal OWNER TO caracalapi", "inventory.caracal.settings", "owner is caracalapi, recorded caracal"),
     ("setting", "ALTER DATABASE caracal SET row_security = off", "inventory.caracal.settings", "set is ['row_security=off'], recorded None"),
     ("limit", "ALTER DATABASE caracal CONNECTION LIMIT 3", "inventory.caracal.settings", "connection_limit is 3, recorded -1"),
@@ -204,7 +199,6 @@ OBJECTS = [
     ("table gone", "DROP TABLE sts_rate_limit", "inventory.caracal.tables", "public.sts_rate_limit is missing"),
     ("leaf gone", f"DROP TABLE {LEAF}", "inventory.caracal.leaves", f"public.{LEAF} is missing"),
     ("comment", "COMMENT ON TABLE zones IS 'mine'", "inventory.caracal.schema_dump", "pg_dump --schema-only differs"),
-    ("statistics target", "ALTER TABLE zones ALTER name SET STATISTICS 7", "inventory.caracal.schema_dump", "pg_dump --schema-only differs"),
 ]
 
 
@@ -244,7 +238,6 @@ ROLES = [
     ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "set is ['row_security=off'], recorded None"),
     ("ALTER ROLE caracalapi RENAME TO other", "ALTER ROLE other RENAME TO caracalapi", "role caracalapi is missing"),
     ("GRANT caracal TO caracalapi", "REVOKE caracal FROM caracalapi", "role caracalapi is a member of caracal"),
-    ("GRANT pg_read_all_data TO caracalapi", "REVOKE pg_read_all_data FROM caracalapi", "role caracalapi is a member of pg_read_all_data"),
 ]
 
 
@@ -252,28 +245,29 @@ ROLES = [
 @pytest.mark.parametrize(("statement", "undo", "words"), ROLES, ids=[one[0] for one in ROLES])
 def test_a_role_that_differs_is_named(broken: Verify, restored: Copy, statement: str, undo: str, words: str) -> None:
     try:
-        check = broken(statement)["inventory.roles"]
+        check = broken(statement, where=ROLES_ONLY)["inventory.roles"]
     finally:
         restored.execute(undo)
     assert words in check["message"]
 
 
 @pytest.mark.no_false_alarm
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_what_changes_nothing_is_no_difference(committed: Committed, restored: Copy) -> None:
+    """Rows in another order, new row versions, other files on disk, other statistics."""
+    restored.execute(
+        FREELY,
         "VACUUM FULL zones",
         "CLUSTER admin_audit_events USING admin_audit_events_pkey",
+        "ALTER TABLE admin_audit_events SET WITHOUT CLUSTER",
         f"CLUSTER {LEAF} USING {LEAF}_pkey",
+        f"ALTER TABLE {LEAF} SET WITHOUT CLUSTER",
         "REINDEX TABLE sessions",
-        "ANALYZE",
         "UPDATE zones SET name = name",
-    ],
-)
-def test_what_changes_nothing_is_no_difference(committed: Committed, restored: Copy, statement: str) -> None:
-    restored.execute(FREELY, statement)
-    assert committed.scene.call("state_verify", sandbox=restored.info.directory)["verdict"] == "pass"
+        "ANALYZE",
+    )
+    result = committed.scene.call("state_verify", sandbox=restored.info.directory)
     restored.reset("caracal")
+    assert result["verdict"] == "pass"
 
 
 def test_without_require_valid_the_verdict_is_told_and_nothing_fails(committed: Committed, restored: Copy) -> None:
@@ -295,9 +289,14 @@ def test_bad_options_are_refused(scene: Scene, restored: Copy, tmp_path: t.Any) 
     scene.refused("state_verify", Unreachable, "login_", login_unix_socket=str(tmp_path))
 
 
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_it_changes_nothing_but_the_mark(scene: Scene, restored: Copy, check_mode: bool) -> None:
-    before = scene.mark("drill").exists()
-    result = scene.call("state_verify", sandbox=restored.info.directory, check_mode=check_mode)
+def test_nothing_is_written_but_the_mark_and_in_check_mode_not_even_that(scene: Scene, restored: Copy) -> None:
+    mark, root = scene.mark("drill"), scene.root
+    mark.unlink(missing_ok=True)
+    before = tree(root)
+    result = scene.call("state_verify", sandbox=restored.info.directory, check_mode=True)
     assert result["verdict"] == "pass" and not result["changed"]
-    assert not before or scene.mark("drill").exists()
+    assert tree(root) == before
+    again = scene.call("state_verify", sandbox=restored.info.directory)
+    assert again["checks"] == result["checks"] and not again["changed"] and mark.exists()
+    mark.unlink()
+    assert outside(tree(root), "drill") == outside(before, "drill")
