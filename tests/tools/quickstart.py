@@ -22,6 +22,8 @@ TASK = re.compile(r"^TASK \[(?:caracal_ops\.backup\.(?P<role>\w+) : )?(?P<name>.
 # What takes less time is not worth a line.
 SHOWN_SECONDS = 1.0
 LAST_LINES = 15
+# The playbook puts it into directories that it may empty.
+MARKER = ".caracal-quickstart"
 
 
 def command(directory: Path, events: int) -> list[str]:
@@ -63,9 +65,14 @@ class Progress:
 def play(directory: Path, events: int, log: Path) -> int:
     """Run it; its exit status."""
     progress = Progress(lambda text: print(text, flush=True))
-    with open(log, "w", encoding="utf-8") as copy:
+    with open(log, "w", encoding="utf-8", buffering=1) as copy:
         child = subprocess.Popen(
-            command(directory, events), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(), text=True
+            command(directory, events),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+            text=True,
         )
         with child:
             for text in t.cast(t.TextIO, child.stdout):
@@ -76,19 +83,21 @@ def play(directory: Path, events: int, log: Path) -> int:
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
-    parser.add_argument("--directory", required=True, type=Path, help="where keys, repository, reports and summary.txt go; made anew each time")
+    parser.add_argument("--directory", required=True, type=Path, help="for keys, repository, reports and summary; made anew each time")
     parser.add_argument("--events", type=int, default=200_000, help="audit events of the database (%(default)s)")
     options = parser.parse_args(arguments)
     directory = options.directory.absolute()
     directory.parent.mkdir(parents=True, exist_ok=True)
     log, summary = directory.with_name(f"{directory.name}.log"), directory / "summary.txt"
-    summary.unlink(missing_ok=True)
+    if (directory / MARKER).exists():
+        summary.unlink(missing_ok=True)
     status = play(directory, options.events, log)
     print()
-    if summary.is_file():
+    if (directory / MARKER).exists() and summary.is_file():
         print(summary.read_text(encoding="utf-8"), end="")
     else:
-        print("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-LAST_LINES:]) + f"no summary was written; all of it is in {log}")
+        print(*log.read_text(encoding="utf-8").splitlines()[-LAST_LINES:], sep="\n")
+        print(f"no summary was written; all of it is in {log}")
         return status or 1
     return status
 

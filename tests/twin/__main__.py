@@ -15,13 +15,14 @@ import typing as t
 import psycopg2
 
 from . import keys, load
+from .releases.known import RELEASES
 from .spec import Spec
 
 
 def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     default = Spec()
     parser = argparse.ArgumentParser(prog="twin", description="A stand-in for the databases of a Caracal deployment.")
-    create = parser.add_subparsers(dest="command", required=True).add_parser("create", help="make both databases; refuses if one exists")
+    create = parser.add_subparsers(dest="command", required=True).add_parser("create", help="make the databases; refuses if one exists")
     create.add_argument("--host", required=True, help="socket directory or host name")
     create.add_argument("--port", type=int, default=5432)
     create.add_argument("--user", default="caracal", help="the superuser that owns the product's database")
@@ -29,6 +30,7 @@ def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     create.add_argument("--zones", type=int, default=default.zones, help="zones (%(default)s)")
     create.add_argument("--months", type=int, default=default.months, help="months with audit events (%(default)s)")
     create.add_argument("--seed", default=str(default.seed), help="a number or a word; decides every id and key (%(default)s)")
+    create.add_argument("--release", choices=RELEASES, default=default.release, help="the release to stand in for (%(default)s)")
     create.add_argument("--keys-out", metavar="FILE", help="write the keys of this seed as JSON, mode 0600")
     return parser.parse_args(arguments)
 
@@ -37,9 +39,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     options = parse(arguments)
     target = {"host": options.host, "port": options.port, "user": options.user, "password": os.environ.get("PGPASSWORD")}
     try:
-        spec = Spec(events=options.events, zones=options.zones, seed=options.seed, months=options.months)
+        spec = Spec(events=options.events, zones=options.zones, seed=options.seed, months=options.months, release=options.release)
         if options.keys_out:
-            _write_keys(options.keys_out, spec.seed)
+            _write_keys(options.keys_out, spec)
         made = load.create(target, spec)
     except (load.TwinError, ValueError, OSError, psycopg2.Error) as error:
         print(f"twin: {' '.join(str(error).split())}", file=sys.stderr)
@@ -49,9 +51,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_keys(path: str, seed: int | str) -> None:
+def _write_keys(path: str, spec: Spec) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(keys.for_seed(seed).as_files(), file, indent=1)
+        json.dump(keys.for_seed(spec.seed).as_files(RELEASES[spec.release].family), file, indent=1)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import psycopg2.extras
 from . import audit, keys, load
 from .copytext import jsonb
 from .dice import Dice, microseconds
+from .facts import Release
 from .releases.known import RELEASES
+from .shape import Shape
 from .spec import Spec
 from .state.world import Agent, Zone
 
@@ -28,10 +30,11 @@ HEAD = "SELECT chain_seq, content_sha256, ingested_at FROM public.audit_events W
 def write_some(target: load.Target, spec: Spec, n: int, stop_event: threading.Event) -> int:
     """Append up to `n` audit events, every third with a delegated child session and its outbox rows; one transaction
     each. Ends early when `stop_event` is set. `spec` is the one that made the twin. Returns the number of events."""
-    zones = load.build(spec, keys.for_seed(spec.seed), RELEASES[spec.release]).zones
+    release = RELEASES[spec.release]
+    zones = load.build(spec, keys.for_seed(spec.seed), release).zones
     with contextlib.closing(load.open_database(target, "caracal")) as connection:
         connection.autocommit = False
-        writer = _Writer(connection, spec)
+        writer = _Writer(spec, release)
         for number in range(n):
             if stop_event.is_set():
                 return number
@@ -46,10 +49,12 @@ def write_some(target: load.Target, spec: Spec, n: int, stop_event: threading.Ev
 class _Writer:
     """Rows with a clock that starts at the twin's own now, so that they fall into its partitions."""
 
-    def __init__(self, connection: t.Any, spec: Spec) -> None:
+    def __init__(self, spec: Spec, release: Release) -> None:
         self._key = keys.for_seed(spec.seed).audit_hmac_key
         self._dice = Dice(random.SystemRandom().getrandbits(64), "activity")
-        self._maker = audit.EventMaker(self._dice)
+        self._maker = audit.EventMaker(self._dice, release)
+        self._digest = audit.digest_of(release, self._dice)
+        self._shape = Shape(release.databases[0], release.names)
         self._now = spec.now
         self._started = time.monotonic()
 
@@ -60,7 +65,7 @@ class _Writer:
         seq, head, last = cursor.fetchone() or (0, None, self._now)
         at = max(self._now + dt.timedelta(seconds=time.monotonic() - self._started), last + dt.timedelta(milliseconds=1))
         us = microseconds(at)
-        link = audit.ZoneChain(zone, self._key, seq, head)
+        link = audit.ZoneChain(zone, self._key, self._digest, seq, head)
         row = link.append(self._maker.make(zone, us), us, us + 400, self._dice.hex(32))
         values = ", ".join(["%s"] * len(row))
         cursor.execute(f"INSERT INTO public.audit_events ({', '.join(audit.COLUMNS)}) VALUES ({values})", row)
@@ -80,9 +85,10 @@ class _Writer:
             "labels": ["live", "schön"],
             "metadata_json": jsonb({"note": self._dice.awkward()}),
         }
-        _insert(cursor, "sessions", session)
-        _insert(cursor, "agent_topology", {"parent_id": parent.id, "child_id": child.id})
-        cursor.execute("UPDATE public.sessions SET child_count = child_count + 1, updated_at = %s WHERE id = %s", [at, parent.id])
+        self._insert(cursor, "sessions", session)
+        self._insert(cursor, "agent_topology", {"parent_id": parent.id, "child_id": child.id})
+        agents = self._shape.table("sessions")
+        cursor.execute(f"UPDATE public.{agents} SET child_count = child_count + 1, updated_at = %s WHERE id = %s", [at, parent.id])
         edge = self._edge(cursor, zone, parent, child, at)
         cursor.execute("UPDATE public.delegation_graph_epochs SET epoch = epoch + 1 WHERE zone_id = %s RETURNING epoch", [zone.id])
         payload = {"event": "edge_create", "zone_id": zone.id, "edge_id": edge, "epoch": cursor.fetchone()[0]}
@@ -99,7 +105,7 @@ class _Writer:
             "scopes": ["canary:read"],
             "expires_at": at + dt.timedelta(hours=1),
         }
-        _insert(cursor, "delegation_edges", edge)
+        self._insert(cursor, "delegation_edges", edge)
         return str(edge["id"])
 
     def _outboxes(self, cursor: t.Any, zone: Zone, payload: dict[str, t.Any], edge: str) -> None:
@@ -110,11 +116,12 @@ class _Writer:
             "dedupe_key": f"edge_create:{edge}",
             "payload_json": jsonb(payload),
         }
-        _insert(cursor, "caracal_outbox", coordinator)
+        self._insert(cursor, "caracal_outbox", coordinator)
         invalidate = {"zone_id": zone.id, "policy_set_id": zone.policy_set}
         api = {"id": self._dice.uuid7(self._now), "stream_name": "caracal.policy.invalidate", "payload_json": jsonb(invalidate)}
-        _insert(cursor, "event_outbox", api)
+        self._insert(cursor, "event_outbox", api)
 
-
-def _insert(cursor: t.Any, table: str, row: t.Mapping[str, t.Any]) -> None:
-    psycopg2.extras.execute_values(cursor, f"INSERT INTO public.{table} ({', '.join(row)}) VALUES %s", [tuple(row.values())])
+    def _insert(self, cursor: t.Any, table: str, row: t.Mapping[str, t.Any]) -> None:
+        fitted = self._shape.row(table, row)
+        statement = f"INSERT INTO public.{self._shape.table(table)} ({', '.join(fitted)}) VALUES %s"
+        psycopg2.extras.execute_values(cursor, statement, [tuple(fitted.values())])

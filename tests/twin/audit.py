@@ -4,18 +4,21 @@
 
 """Audit events in time order, zones interleaved, each zone's chain true; one line of COPY text at a time.
 
-JSON is written by hand in the order and spacing of `jsonb`, since the content hash covers the stored text.
+JSON is written by hand in the order and spacing of `jsonb`, since the content hash covers the stored text; in the one
+release that hashes what came over the wire, the stored text must not give the hash.
 """
 
 from __future__ import annotations
 
 import collections
 import datetime as dt
+import json
 import typing as t
 
 from . import chain
 from .copytext import NULL, escape, jsonb
 from .dice import AWKWARD, Dice, microseconds, uuid7
+from .facts import ZONE_KEK, Release
 from .keys import Keys
 from .spec import Spec
 from .state.world import Zone
@@ -54,18 +57,38 @@ class Event(t.NamedTuple):
     documents: tuple[str | None, ...]
 
 
+Digest = t.Callable[[Event, int], str]
+
+
+def digest_of(release: Release, dice: Dice) -> Digest:
+    """How the release makes the content hash of an event and its Unix microseconds."""
+
+    def stored(event: Event, occurred_us: int) -> str:
+        return chain.event_hash(event.texts, event.documents, occurred_us * 1000)
+
+    def wire(event: Event, occurred_us: int) -> str:
+        # Sorted keys, no blanks, and a part of a microsecond that no column holds.
+        received = (
+            text and json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"), sort_keys=True) for text in event.documents
+        )
+        return chain.event_hash(event.texts, received, occurred_us * 1000 + dice.randrange(1, 1000))
+
+    return wire if release.hashes_wire else stored
+
+
 class ZoneChain:
     """The end of a zone's chain, and how to add to it."""
 
-    def __init__(self, zone: Zone, key: bytes, seq: int = 0, head: str | None = None) -> None:
+    def __init__(self, zone: Zone, key: bytes, digest: Digest, seq: int = 0, head: str | None = None) -> None:
         self.zone = zone
         self._key = key
+        self._digest = digest
         self.seq = seq
         self.head = head
 
     def append(self, event: Event, occurred_us: int, ingested_us: int, signature: str | None) -> list[str | None]:
         """The row's texts in the order of COLUMNS."""
-        content = chain.event_hash(event.texts, event.documents, occurred_us)
+        content = self._digest(event, occurred_us)
         previous, self.head = self.head, content
         self.seq += 1
         hmac = chain.link(self._key, content, previous)
@@ -74,10 +97,11 @@ class ZoneChain:
 
 
 class EventMaker:
-    """Events of a zone, of the kinds that the services write, in the proportions of a busy deployment."""
+    """Events of a zone, of the kinds that a family's services write, in the proportions of a busy deployment."""
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, release: Release) -> None:
         self._dice = dice
+        self._approvals = release.family != ZONE_KEK
 
     def make(self, zone: Zone, occurred_us: int) -> Event:
         chance = self._dice.random()
@@ -87,6 +111,8 @@ class EventMaker:
             return self._exchange(zone, event_id, request)
         if chance < 0.97:
             return self._gateway(zone, event_id, request)
+        if not self._approvals:
+            return self._repeated(zone, event_id, request, "jti_collision" if chance < 0.985 else "replay_detected")
         if chance < 0.98:
             return self._revealed(zone, event_id, request)
         return self._approval(zone, event_id, request, chance)
@@ -111,6 +137,10 @@ class EventMaker:
         texts = (event_id, zone.id, "gateway_resource_request", request, "allow", None, None, None, "complete")
         return Event(texts, (None, None, metadata))
 
+    def _repeated(self, zone: Zone, event_id: str, request: str, kind: str) -> Event:
+        metadata = f'{{"jti": "{request}", "reason": "seen before"}}'
+        return Event((event_id, zone.id, kind, request, "deny", None, None, None, "complete"), (None, None, metadata))
+
     def _revealed(self, zone: Zone, event_id: str, request: str) -> Event:
         metadata = f'{{"actor": "admin:bootstrap", "credential": "workload_secret", "workload_id": "{zone.workloads[0]}"}}'
         texts = (event_id, zone.id, "credential_revealed", request, "allow", None, None, None, "complete")
@@ -128,11 +158,12 @@ class AuditStream:
     Afterwards `chains` holds the heads and `revealed` the last events of which the outbox keeps the frames.
     """
 
-    def __init__(self, spec: Spec, keys: Keys, zones: t.Sequence[Zone]) -> None:
+    def __init__(self, spec: Spec, keys: Keys, zones: t.Sequence[Zone], release: Release) -> None:
         self._spec = spec
         self._dice = Dice(spec.seed, "audit")
-        self._maker = EventMaker(self._dice)
-        self.chains = [ZoneChain(zone, keys.audit_hmac_key) for zone in zones]
+        self._maker = EventMaker(self._dice, release)
+        digest = digest_of(release, Dice(spec.seed, "wire"))
+        self.chains = [ZoneChain(zone, keys.audit_hmac_key, digest) for zone in zones]
         self.revealed: collections.deque[tuple[Event, int]] = collections.deque(maxlen=REVEALED_KEPT)
         self.last_ingested: dt.datetime | None = None
 

@@ -42,10 +42,10 @@ PAYLOAD_ORDERS = (
 )
 
 
-def event_hash(fields: t.Iterable[str | None], documents: t.Iterable[str | None], occurred_us: int) -> str:
-    """Content hash of an audit event: nine text columns, three JSON texts as stored, Unix microseconds."""
+def event_hash(fields: t.Iterable[str | None], documents: t.Iterable[str | None], occurred_ns: int) -> str:
+    """Content hash of an audit event: nine text columns, three JSON texts, Unix nanoseconds."""
     texts = [field or "" for field in fields] + [document or "null" for document in documents]
-    return hashlib.sha256(("\x1f".join(texts) + f"\x1f{occurred_us * 1000}").encode()).hexdigest()
+    return hashlib.sha256(("\x1f".join(texts) + f"\x1f{occurred_ns}").encode()).hexdigest()
 
 
 def link(key: bytes, content: str, previous: str | None) -> str:

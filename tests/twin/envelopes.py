@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CSS1 envelopes: a value sealed under a key of its own, which is sealed under the KEK; and zone signing keys."""
+"""Sealed values, and zone signing keys. A CSS1 envelope holds a value under a key of its own, which is sealed under the
+KEK; the family `zone_kek` seals directly under its KEK, bound to no place."""
 
 from __future__ import annotations
 
@@ -46,6 +47,18 @@ def unseal(kek: bytes, location: str, envelope: bytes) -> bytes:
         raise ValueError("sealed under another KEK")
     dek = ChaCha20Poly1305(kek).decrypt(envelope[12:24], envelope[24:72], DEK_AAD)
     return ChaCha20Poly1305(dek).decrypt(envelope[72:84], envelope[84:], location.encode())
+
+
+def seal_bare(kek: bytes, nonce: bytes, plaintext: bytes) -> bytes:
+    """The ciphertext of `plaintext` directly under the zone KEK."""
+    return ChaCha20Poly1305(kek).encrypt(nonce, plaintext, None)
+
+
+def unseal_bare(kek: bytes, packed: bytes) -> bytes:
+    """The plaintext of nonce and ciphertext in one; ValueError when too short, InvalidTag for damage or another KEK."""
+    if len(packed) < 28:
+        raise ValueError("shorter than nonce and tag")
+    return ChaCha20Poly1305(kek).decrypt(packed[:12], packed[12:], None)
 
 
 def signing_key_pem(dice: Dice) -> bytes:

@@ -12,6 +12,10 @@ Texts are in the server's own words: columns as `name type[ not null][ default â
 from __future__ import annotations
 
 import dataclasses
+import typing as t
+
+SECRET_STORE = "secret_store"
+ZONE_KEK = "zone_kek"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +66,70 @@ class Database:
 
 
 @dataclasses.dataclass(frozen=True)
+class Names:
+    """What v1.0.0 names otherwise: tables, and columns and values by the table's name in v1.0.0."""
+
+    tables: dict[str, str] = dataclasses.field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    values: dict[str, dict[str, dict[t.Any, t.Any]]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Release:
-    """One release: its databases in the order they are made, roles with their attributes, migrations."""
+    """One release: its databases in the order they are made, roles with their attributes, migrations.
+
+    `hashes_wire` says that audit content hashes cover what came over the wire instead of what is stored.
+    """
 
     name: str
     family: str
     databases: tuple[Database, ...]
     roles: dict[str, str]
     migrations: tuple[str, ...]
+    names: Names = Names()
+    hashes_wire: bool = False
+
+    def has(self, column: str) -> bool:
+        """Whether the product's database has `table.column`, in the release's own names."""
+        table, _, name = column.partition(".")
+        tables = self.databases[0].tables
+        return table in tables and name in column_names(tables[table])
+
+
+def column_names(table: Table) -> list[str]:
+    """The names of the columns, without quotes."""
+    return [column.partition(" ")[0].strip('"') for column in table.columns]
+
+
+def changed(
+    table: Table,
+    *,
+    drop: t.Collection[str] = (),
+    columns: t.Mapping[str, str] | None = None,
+    constraints: t.Mapping[str, str] | None = None,
+    indexes: t.Mapping[str, str] | None = None,
+) -> Table:
+    """The table without the columns, constraints, indexes and grants that `drop` names, then with these entries.
+
+    `columns` goes by name: one that exists is replaced where it stands, another is appended. KeyError when there
+    is nothing of a name to drop.
+    """
+    parts = (table.constraints, table.indexes, table.grants)
+    if strange := set(drop) - {*column_names(table), *(name for part in parts for name in part)}:
+        raise KeyError(f"nothing to drop: {sorted(strange)}")
+    rest = {name: text for name, text in zip(column_names(table), table.columns, strict=True) if name not in drop}
+    return dataclasses.replace(
+        table,
+        columns=tuple({**rest, **(columns or {})}.values()),
+        constraints={**without(table.constraints, *drop), **(constraints or {})},
+        indexes={**without(table.indexes, *drop), **(indexes or {})},
+        grants=without(table.grants, *drop),
+    )
+
+
+Entry = t.TypeVar("Entry")
+
+
+def without(entries: t.Mapping[str, Entry], *names: str) -> dict[str, Entry]:
+    """The entries but for these."""
+    return {name: entry for name, entry in entries.items() if name not in names}

@@ -11,6 +11,8 @@ import dataclasses
 import hashlib
 import hmac
 
+from .facts import SECRET_STORE, ZONE_KEK
+
 SCRAM_ITERATIONS = 4096
 
 
@@ -19,6 +21,7 @@ class Keys:
     """The runtime secrets that matter to the data: 32 bytes each, passwords as text by role."""
 
     secret_store_kek: bytes
+    zone_kek: bytes
     audit_hmac_key: bytes
     streams_hmac_key: bytes
     gateway_sts_hmac_key: bytes
@@ -32,17 +35,18 @@ class Keys:
         """The eight bytes by which an envelope names the key that opens it."""
         return hashlib.sha256(self.secret_store_kek).digest()[:8]
 
-    def as_files(self) -> dict[str, str]:
-        """File name to content, as a secrets directory holds them: lower-case hex, no newline."""
-        files = {
-            "secretStoreKek": self.secret_store_kek.hex(),
+    def as_files(self, family: str = SECRET_STORE) -> dict[str, str]:
+        """File name to content, as a secrets directory of the family holds them: lower-case hex, no newline."""
+        both = {
             "auditHmacKey": self.audit_hmac_key.hex(),
             "streamsHmacKey": self.streams_hmac_key.hex(),
             "gatewayStsHmacKey": self.gateway_sts_hmac_key.hex(),
-            "idempotencyHmacKey": self.idempotency_hmac_key.hex(),
             "caracalAdminToken": self.admin_token,
             "caracalCoordinatorToken": self.coordinator_token,
         }
+        if family == ZONE_KEK:
+            return {"zoneKek": self.zone_kek.hex(), **both}
+        files = {"secretStoreKek": self.secret_store_kek.hex(), "idempotencyHmacKey": self.idempotency_hmac_key.hex(), **both}
         files.update({f"{role.removeprefix('caracal')}DbPassword": secret for role, secret in self.role_passwords.items()})
         return files
 
@@ -54,6 +58,7 @@ def for_seed(seed: int | str) -> Keys:
     """The keys of the twin with this seed."""
     return Keys(
         secret_store_kek=derive(seed, "secret store kek"),
+        zone_kek=derive(seed, "zone kek"),
         audit_hmac_key=derive(seed, "audit hmac"),
         streams_hmac_key=derive(seed, "streams hmac"),
         gateway_sts_hmac_key=derive(seed, "gateway sts hmac"),

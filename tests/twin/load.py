@@ -14,11 +14,12 @@ import typing as t
 import psycopg2
 
 from . import audit, copytext, keys, schema
-from .facts import Database, Release
+from .facts import Database, Names, Release
 from .releases.known import RELEASES
+from .shape import Row, Shape
 from .spec import Spec, Summary
 from .state import access, admin, agents, approvals, auth, catalog, operator, outboxes, policies
-from .state.world import Row, World
+from .state.world import World
 
 # The load can be made again, so nothing waits for the disk; indexes are built in memory where they fit.
 SETTINGS = "-c TimeZone=UTC -c synchronous_commit=off -c maintenance_work_mem=256MB -c client_min_messages=warning"
@@ -30,7 +31,7 @@ class TwinError(Exception):
 
 
 def create(target: Target, spec: Spec) -> Summary:
-    """Make both databases of `spec` in the cluster at `target` (host, port, user, password); TwinError if one exists.
+    """Make the databases of `spec` in the cluster at `target` (host, port, user, password); TwinError if one exists.
 
     A failure on the way drops the databases again.
     """
@@ -38,34 +39,34 @@ def create(target: Target, spec: Spec) -> Summary:
     release = RELEASES[spec.release]
     secrets = keys.for_seed(spec.seed)
     world = build(spec, secrets, release)
-    stream = audit.AuditStream(spec, secrets, world.zones)
+    stream = audit.AuditStream(spec, secrets, world.zones, release)
+    rows = spec.events
     with contextlib.closing(open_database(target, "postgres")) as admin_connection, admin_connection.cursor() as cursor:
         _refuse(cursor, release)
-        for statement in schema.roles(release, _verifiers(secrets, spec.seed)):
+        for statement in schema.roles(release, _verifiers(release, secrets, spec.seed)):
             cursor.execute(statement)
         try:
             for database in release.databases:
                 cursor.execute(schema.create_database(database))
                 with contextlib.closing(open_database(target, database.name)) as connection:
-                    _fill(connection, database, world, stream)
+                    rows += _fill(connection, database, world, stream)
         except BaseException:
             for database in release.databases:
                 cursor.execute(f"DROP DATABASE IF EXISTS {schema.quote(database.name)} WITH (FORCE)")
             raise
         cursor.execute("SELECT sum(pg_database_size(datname)) FROM pg_database WHERE datname = ANY(%s)", [_names(release)])
         size = int(cursor.fetchone()[0])
-    rows = sum(len(found) for made in (world.rows, world.auth_rows) for found in made.values()) + spec.events
     tables = sum(len(database.tables) for database in release.databases)
     return Summary(spec.zones, spec.events, tables, rows, time.monotonic() - started, size)
 
 
 def build(spec: Spec, secrets: keys.Keys, release: Release) -> World:
     """All rows that do not depend on the audit events."""
-    world = World(spec, secrets)
+    world = World(spec, secrets, release)
     auth.build(world)
     for part in (catalog, access, policies, agents, approvals, operator):
         part.build(world)
-    admin.build(world, release.migrations)
+    admin.build(world)
     return world
 
 
@@ -91,15 +92,18 @@ def _refuse(cursor: t.Any, release: Release) -> None:
         raise TwinError(f"the cluster has a database {found[0]} already; drop it or take another cluster")
 
 
-def _verifiers(secrets: keys.Keys, seed: int | str) -> dict[str, str]:
+def _verifiers(release: Release, secrets: keys.Keys, seed: int | str) -> dict[str, str]:
     return {
-        role: keys.scram_verifier(password, hashlib.sha256(f"salt {seed} {role}".encode()).digest()[:16])
-        for role, password in secrets.role_passwords.items()
+        role: keys.scram_verifier(secrets.role_passwords[role], hashlib.sha256(f"salt {seed} {role}".encode()).digest()[:16])
+        for role, attributes in release.roles.items()
+        if attributes.startswith("LOGIN")
     }
 
 
-def _fill(connection: t.Any, database: Database, world: World, stream: audit.AuditStream) -> None:
+def _fill(connection: t.Any, database: Database, world: World, stream: audit.AuditStream) -> int:
+    """Everything of one database; the number of its rows without audit events."""
     product = database.name == "caracal"
+    shape = Shape(database, world.release.names if product else Names())
     with connection.cursor() as cursor:
         cursor.execute(f"SET ROLE {schema.quote(database.owner)}")
         for statement in schema.before_data(database, world.spec.partitions if product else ()):
@@ -109,15 +113,17 @@ def _fill(connection: t.Any, database: Database, world: World, stream: audit.Aud
                 leaf = month.strftime("audit_events_y%Ym%m")
                 copy(cursor, leaf, audit.COLUMNS, lines)
             outboxes.build(world, stream)
-        for table, rows in (world.rows if product else world.auth_rows).items():
+        made = shape.rows(world.rows if product else world.auth_rows)
+        for table, rows in made.items():
             _copy_rows(cursor, table, rows)
         for statement in schema.after_data(database):
             cursor.execute(statement)
         for name, sequence in database.sequences.items():
             table = sequence.owned_by.partition(".")[0]
-            cursor.execute("SELECT setval(%s, %s)", [name, len(world.rows[table])])
+            cursor.execute("SELECT setval(%s, %s)", [name, len(made[table])])
         for statement in schema.statistics(database):
             cursor.execute(statement)
+    return sum(map(len, made.values()))
 
 
 def copy(cursor: t.Any, table: str, columns: t.Sequence[str], lines: t.Iterator[str]) -> None:

@@ -27,14 +27,15 @@ def literal(text: str) -> str:
 
 
 def roles(release: Release, verifiers: t.Mapping[str, str]) -> t.Iterator[str]:
-    """Make or refresh the service roles; `verifiers` holds a SCRAM verifier for each."""
+    """Make or refresh the service roles; `verifiers` holds a SCRAM verifier for each that can log in."""
     for role, attributes in release.roles.items():
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(role)}) "
             f"THEN CREATE ROLE {quote(role)}; END IF; END $$"
         )
         fixed = "NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-        yield f"ALTER ROLE {quote(role)} {attributes} {fixed} PASSWORD {literal(verifiers[role])}"
+        password = literal(verifiers[role]) if role in verifiers else "NULL"
+        yield f"ALTER ROLE {quote(role)} {attributes} {fixed} PASSWORD {password}"
 
 
 def create_database(database: Database) -> str:
@@ -56,7 +57,14 @@ def before_data(database: Database, months: t.Sequence[dt.date] = ()) -> t.Itera
         yield from _function(identity, function, database.owner)
     for name, parent in database.default_partitions.items():
         yield f"CREATE TABLE public.{quote(name)} PARTITION OF public.{quote(parent)} DEFAULT"
-    yield from (f"SELECT public.audit_partition_ensure({literal(month.isoformat())})" for month in months)
+    yield from (_leaf(month) for month in months)
+
+
+def _leaf(month: dt.date) -> str:
+    """A monthly partition; most releases have no function for it and leave it to the audit service."""
+    end = (month + dt.timedelta(days=31)).replace(day=1)
+    bounds = f"FROM ({literal(month.isoformat())}) TO ({literal(end.isoformat())})"
+    return f"CREATE TABLE public.{quote(month.strftime('audit_events_y%Ym%m'))} PARTITION OF public.audit_events FOR VALUES {bounds}"
 
 
 def after_data(database: Database) -> t.Iterator[str]:

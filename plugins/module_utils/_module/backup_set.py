@@ -52,12 +52,11 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
         if invocation.check_mode:
             return result
     opened = options.open_repository(given)
-    opened.store.check_writable(probe=not invocation.check_mode)
-    signature = signer.sign(b"preflight", keys.NAMESPACE_SET)
-    opened.verifier.verify(b"preflight", signature, keys.NAMESPACE_SET, signer.principal)
-    committed = given["set_id"] in [one.set_id for one in opened.catalog.sets()]
-    if committed:
+    if set_id in [one.set_id for one in opened.catalog.sets()]:
         raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
+    trial = signer.sign(b"preflight", keys.NAMESPACE_SET)
+    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_SET, signer.principal, name=f"a trial with {given['signing_key']}")
+    opened.store.check_writable(probe=not invocation.check_mode)
     if not invocation.check_mode:
         opened.mark.advance(opened.journal)
     return {**result, "changed": not parts.read(opened.store, set_id), "journal_head": opened.head}
@@ -85,7 +84,8 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
     known = {one.set_id: one for one in opened.catalog.sets()}
     if set_id in known:
         found = opened.catalog.open(set_id).manifest
-        parts.delete(opened.store, set_id)
+        if not invocation.check_mode:
+            parts.delete(opened.store, set_id)
         return _committed(opened, found, changed=False)
     content = parts.read(opened.store, set_id)
     if not content:
@@ -93,12 +93,13 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
     manifest, text = _manifest(opened, set_id, content, given["left_out"])
+    signer = _signer(given)
     if not invocation.check_mode:
         body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
         commits.commit(
             opened.repository,
             opened.journal,
-            _signer(given),
+            signer,
             manifest,
             text,
             body=body,

@@ -31,7 +31,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         *opened.catalog.verify_objects(found),
         _countersigned(opened, found),
     ]
-    opened.mark.advance(opened.journal)
+    if not invocation.check_mode:
+        opened.mark.advance(opened.journal)
     return {
         **options.judged(checks, given["require_valid"]),
         "set_id": record.set_id,

@@ -83,11 +83,13 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
     artifacts.append(_seal_inventory(plan, inventory))
     artifacts.append(_put_blocks(plan, blocks))
     checks = [one.check.to_result() for one in dumped if one.check]
+    # Whatever the order of the databases, the one with migrations says what was backed up.
+    own = next((one.inventory for one in dumped if one.inventory["family"]), dumped[0].inventory)
     return {
         "artifacts": artifacts,
         "sources": [one.source for one in dumped],
-        "family": dumped[0].inventory["family"],
-        "release": dumped[0].inventory["release"],
+        "family": own["family"],
+        "release": own["release"],
         "tools": {"pg_dump": plan.client.version_text},
         "checks": checks,
         "result": {

@@ -33,6 +33,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     opened = options.open_repository(given)
+    if keys.check_id(given["set_id"]) in [one.set_id for one in opened.catalog.sets()]:
+        raise OptionError(f"set {given['set_id']} is committed, and a set never changes; open a new one")
     to = _recipients(given)
     server = Server.from_options(given)
     seen = [_look(server, name, invocation.warn) for name in given["databases"]]

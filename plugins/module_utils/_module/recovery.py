@@ -16,6 +16,18 @@ from .._backupset.artifact import RECOVERY, Artifact
 from .._backupset.fields import timestamp
 from .._backupset.manifest import Manifest
 
+# The value in `name=value` as SET takes it. Lists are recorded as SET takes them, but for the empty one.
+_SETTING = """\
+CASE WHEN s !~ '^(search_path|temp_tablespaces|(session|local)_preload_libraries)='
+                   THEN quote_literal(substr(s, strpos(s, '=') + 1))
+                   WHEN s ~ '=""$' THEN quote_literal('') ELSE substr(s, strpos(s, '=') + 1) END"""
+
+
+def _array(value: str) -> str:
+    """SQL for a JSON array that may be null."""
+    return f"CASE jsonb_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
+
+
 _HEAD = """\
 # Recovery of backup set {set_id}
 
@@ -40,7 +52,7 @@ Sealed to:
 
 ```sh
 ssh-keygen -Y verify -f "$ALLOWED_SIGNERS" -I {principal} -n {namespace} -s {signature} < {manifest}
-grep --quiet "$(sha256sum < {recovery} | cut -c 1-64)" {manifest}
+grep --quiet "$(sha256sum < {recovery} | cut -c 1-64)" {manifest} || {{ echo "{recovery} is not what was signed" >&2; false; }}
 sha256sum --check --strict --quiet <<'END'
 {sums}
 END
@@ -59,6 +71,10 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
 SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (value->>'login')::bool THEN 'LOGIN' ELSE 'NOLOGIN' END,
               CASE WHEN (value->>'createdb')::bool THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
               CASE WHEN (value->>'inherit')::bool THEN 'INHERIT' ELSE 'NOINHERIT' END, value->>'connection_limit')
+       || coalesce(' VALID UNTIL ' || quote_literal(value->>'valid_until'), ''),
+       (SELECT string_agg(format('ALTER ROLE %I SET %I TO %s', key, split_part(s, '=', 1),
+                                 {setting}), '; ')
+          FROM jsonb_array_elements_text({role_settings}) s)
   FROM jsonb_each(:'inventory'::jsonb #> '{{roles,roles}}')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
 SELECT format('GRANT %I TO %I', value->>1, value->>0)
@@ -91,17 +107,19 @@ _TAIL = """
 ```sh
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
 \\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
-SELECT format('ALTER DATABASE %I SET %I TO %L', d->>'database', split_part(s, '=', 1), substr(s, strpos(s, '=') + 1))
+SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', d->>'database', d #>> '{{settings,connection_limit}}')
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d \\gexec
+SELECT format('ALTER DATABASE %I SET %I TO %s', d->>'database', split_part(s, '=', 1),
+              {setting})
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
-       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,set}}')
-                                 WHEN 'array' THEN d #> '{{settings,set}}' ELSE '[]' END) s \\gexec
+       jsonb_array_elements_text({database_settings}) s \\gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', d->>'database')
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d WHERE jsonb_typeof(d #> '{{settings,acl}}') = 'array' \\gexec
-SELECT format('GRANT %s ON DATABASE %I TO %s', a.privilege_type, d->>'database',
-              CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+SELECT format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, d->>'database',
+              CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+              CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
-       jsonb_array_elements_text(CASE jsonb_typeof(d #> '{{settings,acl}}')
-                                 WHEN 'array' THEN d #> '{{settings,acl}}' ELSE '[]' END) i,
+       jsonb_array_elements_text({database_acl}) i,
        aclexplode(ARRAY[i::aclitem]) a \\gexec
 END
 {analyze}
@@ -135,6 +153,8 @@ def render(manifest: Manifest) -> bytes:
         recovery=keys.recovery_key(manifest.set_id),
         sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts if one.kind != RECOVERY),
         inventory=inventory.path,
+        setting=_SETTING,
+        role_settings=_array("value->'set'"),
     )
     for number, database in enumerate(databases, 3):
         leaves = [one for one in by_kind["leaf"] if one.database == database]
@@ -150,6 +170,9 @@ def render(manifest: Manifest) -> bytes:
         number=len(databases) + 3,
         last=len(databases) + 4,
         inventory=inventory.path,
+        setting=_SETTING,
+        database_settings=_array("d #> '{settings,set}'"),
+        database_acl=_array("d #> '{settings,acl}'"),
         analyze="\n".join(f"psql --no-psqlrc --quiet --dbname {shlex.quote(name)} --command ANALYZE" for name in databases),
         left_out="; ".join(f"{asset} ({reason})" for asset, reason in sorted(manifest.left_out.items())) or "nothing that was asked for",
     )

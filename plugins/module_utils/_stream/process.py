@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import tempfile
 import typing as t
@@ -22,6 +23,7 @@ import typing as t
 from .._errors import MissingDependency, StageFailed
 
 STDERR_LIMIT = 64 * 1024
+_TELLING = re.compile(r"\b(error|fatal|panic):", re.IGNORECASE)
 PIPE = subprocess.PIPE
 
 
@@ -86,7 +88,8 @@ class Child:
         said = self.stderr()
         self._stderr.close()
         if code != 0:
-            raise StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=said[-2000:])
+            told = "\n".join(telling_lines(said))[-2000:]
+            raise StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=told)
         return said
 
     def kill(self) -> None:
@@ -100,10 +103,18 @@ def status_text(code: int) -> str:
     return f"exit status {code}" if code >= 0 else f"signal {-code}"
 
 
-def last_line(text: str) -> str:
-    """The line that a person wants to see: the last that is not empty."""
+def telling_lines(text: str) -> list[str]:
+    """The lines that a person wants to see: those that call themselves an error, or else all that are not empty.
+
+    What PostgreSQL's tools say around an error is the statement, hints, and rows, which belong in no log.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return [line for line in lines if _TELLING.search(line)] or lines
+
+
+def last_line(text: str) -> str:
+    """The last of the telling lines."""
+    return (telling_lines(text) or ["it said nothing"])[-1]
 
 
 def run(

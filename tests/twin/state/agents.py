@@ -110,6 +110,7 @@ def _agent(world: World, zone: Zone, status: str, lifecycle: str, parent: _Node 
         heartbeat_deadline_at=at + dt.timedelta(minutes=8) if service else None,
         termination_reason="delegation_revoked" if status == "terminated" else None,
         lease_generation=1 if service else 0,
+        idempotency_key=f"{zone.slug}-start-{number}" if number % 3 == 1 else None,
     )
     zone.agents.append(agent)
     return agent, row
@@ -181,6 +182,7 @@ def _services(world: World, zone: Zone) -> None:
             service_id=services[number % 2],
             source_session_id=zone.agents[0].id,
             target_session_id=zone.agents[1].id if number % 2 else None,
+            idempotency_key=f"{zone.slug}-task-{number}",
             method="tasks/send",
             params_json=Json({"text": world.dice.awkward(), "n": number}),
             metadata_json=Json({}),

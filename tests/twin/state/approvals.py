@@ -36,6 +36,7 @@ def _challenges(world: World, zone: Zone) -> None:
             created_at=at,
             expires_at=at + dt.timedelta(hours=1),
             satisfied_at=decided if outcome == "consumed" else None,
+            challenge_secret_hash=hashlib.sha256(f"{zone.slug} {outcome}".encode()).digest() if number else None,
             principal_id=zone.applications[number],
             resource_set_hash=world.dice.randbytes(32) if number else None,
             consumed_at=decided + dt.timedelta(seconds=9) if outcome == "consumed" else None,

@@ -30,6 +30,9 @@ def build(world: World) -> None:
         _providers(world, zone)
         _resources(world, zone)
         _workloads(world, zone)
+    bindings = world.rows["gateway_resource_bindings"]
+    changed = max(row["updated_at"] for row in bindings)
+    world.add("gateway_binding_revision", id=True, version=1 + len(bindings), updated_at=changed)
 
 
 def provenance(via_operator: bool = False) -> dict[str, object]:
@@ -54,6 +57,9 @@ def _zone(world: World, number: int) -> Zone:
         operator_coauthor_badge=True,
         operator_governed=number == 0,
         **provenance(),
+        # In spite of its name: chance that nothing reads.
+        dek_ciphertext=world.kek_dice.randbytes(32),
+        kek_arn=None,
     )
     return zone
 
@@ -87,7 +93,7 @@ def _providers(world: World, zone: Zone) -> None:
         at = world.origin + dt.timedelta(hours=8)
         provider = f"provider-none-{zone.id}" if kind == "none" else world.id(at)
         zone.providers.append(provider)
-        world.add(
+        row = world.add(
             "providers",
             id=provider,
             zone_id=zone.id,
@@ -101,10 +107,13 @@ def _providers(world: World, zone: Zone) -> None:
             provider_kind=kind,
             connectivity_failed_at=world.ago(hours=5) if kind == "bearer_token" else None,
             **provenance(),
+            secret_config_ct=None,
+            secret_config_nonce=None,
         )
         if secrets:
             document = json.dumps({key: f"sk_{world.dice.hex(16)}" for key in secrets}, separators=(",", ":"))
             world.store(zone, f"providers/{provider}/secretConfig", document, at)
+            row["secret_config_nonce"], row["secret_config_ct"] = world.detached(document.encode())
 
 
 def _resources(world: World, zone: Zone) -> None:
@@ -128,6 +137,16 @@ def _resources(world: World, zone: Zone) -> None:
             operation_enforcement="enforced" if number == 1 else "transport_uniform",
             **provenance(),
         )
+
+        if number < 4:
+            world.add(
+                "gateway_resource_bindings",
+                resource_identifier=f"resource://r{number}",
+                application_id=zone.applications[number],
+                zone_id=zone.id,
+                created_at=at,
+                updated_at=at + dt.timedelta(days=number),
+            )
 
 
 def _workloads(world: World, zone: Zone) -> None:

@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies with versions, sets with versions and manifests, and the one active set of each zone."""
+"""Policies with versions, sets with versions and manifests, and the one active set of each zone.
+
+In the family `zone_kek` nothing ends an activation but its own set's next: there the first zone has three active sets,
+one of them archived, as a healthy deployment may.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +71,7 @@ def _policies(world: World, zone: Zone) -> list[str]:
 
 def _sets(world: World, zone: Zone, policy_versions: list[str]) -> None:
     """An active set (version 2 of 2), an inactive one, an archived one."""
+    all_active = world.zone_kek and zone is world.zones[0]
     for number, name in enumerate(("base", "next", "old")):
         at = world.origin + dt.timedelta(days=1, hours=1, minutes=number)
         policy_set = world.id(at)
@@ -106,6 +111,7 @@ def _sets(world: World, zone: Zone, policy_versions: list[str]) -> None:
             "policy_set_bindings",
             zone_id=zone.id,
             policy_set_id=policy_set,
-            active_version_id=row["id"] if name == "base" else None,
+            active_version_id=row["id"] if name == "base" or all_active else None,
+            shadow_version_id=row["id"] if name == "next" else None,
             updated_at=at + dt.timedelta(days=3),
         )

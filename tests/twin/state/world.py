@@ -12,10 +12,10 @@ import typing as t
 
 from .. import envelopes
 from ..dice import Dice
+from ..facts import ZONE_KEK, Release
 from ..keys import Keys
+from ..shape import Row
 from ..spec import Spec
-
-Row = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,19 @@ class Zone:
 
 
 class World:
-    """The growing state: `add` a row, `seal` a secret, `ago` for times before now."""
+    """The growing state: `add` a row, `seal` a secret, `ago` for times before now.
 
-    def __init__(self, spec: Spec, keys: Keys) -> None:
+    Rows have the names of v1.0.0, and in addition the columns and tables that only other releases have.
+    """
+
+    def __init__(self, spec: Spec, keys: Keys, release: Release) -> None:
         self.spec = spec
         self.keys = keys
+        self.release = release
+        self.zone_kek = release.family == ZONE_KEK
         self.dice = Dice(spec.seed, "state")
+        # What only the other family keeps has chance of its own, so that it moves nothing else.
+        self.kek_dice = Dice(spec.seed, "zone kek")
         self.zones: list[Zone] = []
         self.users: list[str] = []
         self.rows: dict[str, list[Row]] = {}
@@ -74,9 +81,16 @@ class World:
         return self.dice.uuid7(at)
 
     def seal(self, location: str, plaintext: str | bytes) -> bytes:
-        """An envelope under the KEK of this twin."""
+        """The value in one column: an envelope, or under the zone KEK the nonce and then the ciphertext."""
         value = plaintext.encode() if isinstance(plaintext, str) else plaintext
+        if self.zone_kek:
+            return b"".join(self.detached(value))
         return envelopes.seal(self.keys.secret_store_kek, location, value, self.dice)
+
+    def detached(self, plaintext: bytes) -> tuple[bytes, bytes]:
+        """Nonce and ciphertext under the zone KEK, for the releases that keep them in two columns."""
+        nonce = self.kek_dice.randbytes(12)
+        return nonce, envelopes.seal_bare(self.keys.zone_kek, nonce, plaintext)
 
     def store(self, zone: Zone, ref: str, plaintext: str, at: dt.datetime, version: int = 1) -> None:
         """Custody of a secret in `secret_store`."""

@@ -210,7 +210,7 @@ def test_the_state_of_the_twin_is_read(caracal_database: TwinCluster) -> None:
     assert len(zones) == caracal_database.spec.zones
     assert [epoch[0] for epoch in found["delegation_epochs"]] == zones
     assert [policy[0] for policy in found["active_policies"]] == zones
-    assert {"event_outbox", "caracal_outbox", "binding_revision", "export_watermark"} <= found.keys()
+    assert {"event_outbox", "caracal_outbox", "export_watermark", "signing_keys"} <= found.keys()
     assert {kind for kind, _count in found["event_outbox"]} == {"dispatched", "pending", "dead"}
     pending = caracal_database.execute("SELECT count(*) FROM caracal_outbox WHERE status = 'pending'")[0][0]
     assert dict(found["caracal_outbox"])["pending"] == str(pending) != "0"
@@ -219,7 +219,6 @@ def test_the_state_of_the_twin_is_read(caracal_database: TwinCluster) -> None:
 STATE_CHANGES = {
     "active_policies": "UPDATE policy_set_bindings SET active_version_id = NULL WHERE zone_id = (SELECT min(zone_id) FROM policy_set_bindings)",
     "delegation_epochs": "UPDATE delegation_graph_epochs SET epoch = epoch + 1",
-    "binding_revision": "UPDATE gateway_binding_revision SET version = version + 1",
     "export_watermark": "UPDATE audit_export_watermark SET last_exported_hour = last_exported_hour + interval '1 hour'",
     "event_outbox": "UPDATE event_outbox SET available_at = 'infinity' WHERE dispatched_at IS NULL",
     "caracal_outbox": "DELETE FROM caracal_outbox WHERE status = 'pending'",

@@ -56,6 +56,19 @@ def scene(committed: Committed, tmp_path: Path) -> Scene:
     return committed.scene.copy(tmp_path / "scene")
 
 
+@pytest.fixture(scope="session")
+def _dumped(committed: Committed, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    scene = committed.scene.copy(tmp_path_factory.mktemp("dumped") / "scene")
+    scene.call("pg_encrypted_dump", set_id=scene.new_id())
+    return scene
+
+
+@pytest.fixture
+def dumped(_dumped: Scene, tmp_path: Path) -> Scene:
+    """The same with a third set that is dumped and not committed."""
+    return _dumped.copy(tmp_path / "dumped")
+
+
 @pytest.fixture
 def empty_scene(tmp_path: Path, caracal_database: TwinCluster) -> Scene:
     """Hosts with keys, and no repository yet."""

@@ -100,9 +100,15 @@ def test_path_and_pg_config_name_folders(place: Place, monkeypatch: pytest.Monke
 
 def test_client_tools_come_from_one_release(place: Place) -> None:
     tools = ("pg_dump", "pg_restore")
-    places = [place("a", "18.1", tools=tools), place("b", "17.4", tools=tools), place("c", "17.6", tools=("pg_dump",))]
+    places = [place("a", "18.1", tools=tools), place("b", "17.6", tools=tools), place("c", "17.9", tools=("pg_dump",))]
     found = client_binaries.find(None, minimum_major=17, tools=tools, places=places)
-    assert found.version == (17, 4) and found.version_text == "17.4"
+    assert found.version == (17, 6) and found.version_text == "17.6"
     assert found.paths == {tool: os.path.join(places[1].bindir, tool) for tool in tools}
     with pytest.raises(MissingDependency, match="pg_restore missing"):
         client_binaries.find(None, minimum_major=17, tools=tools, places=places[2:])
+
+
+@pytest.mark.mutation
+def test_client_tools_with_known_holes_are_refused(place: Place) -> None:
+    with pytest.raises(MissingDependency, match=r"17\.5 is older than 17\.6"):
+        client_binaries.find(None, minimum_major=17, tools=("pg_dump",), places=[place("a", "17.5", tools=("pg_dump",))])

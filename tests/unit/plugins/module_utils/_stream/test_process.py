@@ -17,6 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process
     Identity,
     last_line,
     run,
+    telling_lines,
 )
 
 
@@ -123,6 +124,22 @@ def test_only_what_is_passed_on_is_open_in_a_child() -> None:
             assert stream.read() == f"[{null.fileno()}]\n".encode()
 
 
-@pytest.mark.parametrize(("text", "line"), [("", "it said nothing"), ("a\nb\n \n", "b"), ("one", "one")])
-def test_last_line(text: str, line: str) -> None:
-    assert last_line(text) == line
+PG_RESTORE = """pg_restore: error: COPY failed for table "secrets": ERROR:  invalid input syntax for type json
+DETAIL:  Token "value-of-a-row" is invalid.
+CONTEXT:  COPY secrets, line 1, column payload: "value-of-a-row"
+pg_restore: warning: something
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("a\nb\n \n", ["a", "b"]),
+        (PG_RESTORE, PG_RESTORE.splitlines()[:1]),
+        ("psql: error: FATAL:  no\npassword retrieved from file", ["psql: error: FATAL:  no"]),
+    ],
+)
+def test_lines_that_tell_why(text: str, lines: list[str]) -> None:
+    assert telling_lines(text) == lines
+    assert last_line(text) == (lines[-1] if lines else "it said nothing")

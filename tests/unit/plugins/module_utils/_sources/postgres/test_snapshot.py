@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import threading
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.snapshot import Snapshot
+from twin import activity
+from unit.twin_database import Copier, TwinCluster, TwinFactory
+
+FORK = multiprocessing.get_context("fork")
+
+
+def sessions(cluster: TwinCluster, database: str) -> int:
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'caracal_ops.backup'"
+    return int(cluster.execute(query, database="postgres")[0][0])
+
+
+def wait_until(condition: t.Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited 20 s in vain"
+        time.sleep(0.01)
+
+
+def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
+    with Snapshot(caracal_database.server, "caracal") as held:
+        assert held.facts["system_identifier"] == caracal_database.info.system_identifier
+        assert held.facts["standby"] is False
+        assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", held.facts["lsn"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", held.facts["time"])
+        assert (held.place.server, held.place.database) == (caracal_database.server, "caracal")
+    assert sessions(caracal_database, "caracal") == 0
+
+
+def test_all_who_join_see_the_same_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+    name = caracal_copy()
+    with Snapshot(caracal_database.server, name) as held:
+        caracal_database.execute("DELETE FROM caracal_outbox", database=name)
+        with held.place.join() as session:
+            assert session.value("SELECT count(*) FROM public.caracal_outbox") > 0
+            assert session.value("SHOW transaction_isolation") == "repeatable read"
+        assert held.session.value("SELECT count(*) FROM public.caracal_outbox") > 0
+    with Snapshot(caracal_database.server, name) as held:
+        assert held.session.value("SELECT count(*) FROM public.caracal_outbox") == 0
+
+
+@pytest.mark.mutation
+def test_nothing_can_be_written_in_a_snapshot(caracal_database: TwinCluster) -> None:
+    with Snapshot(caracal_database.server, "caracal") as held:
+        for session in (held.session, held.place.join()):
+            with session, pytest.raises(StageFailed, match="read-only transaction"):
+                session.rows("DELETE FROM public.caracal_outbox")
+
+
+@pytest.mark.mutation
+def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster) -> None:
+    server = caracal_database.server
+    with Snapshot(server, "caracal"):
+        with pytest.raises(Busy, match=f"^another backup of database caracal is running on {re.escape(str(server))}; wait for it or end it$"):
+            Snapshot(server, "caracal")
+        with Snapshot(server, "caracal_auth") as other:
+            assert other.place.database == "caracal_auth"
+        assert sessions(caracal_database, "caracal") == 2
+    with Snapshot(server, "caracal") as held:
+        assert held.place.database == "caracal"
+
+
+@pytest.mark.mutation
+def test_the_lock_dies_with_whoever_held_it(caracal_database: TwinCluster) -> None:
+    server = caracal_database.server
+
+    def hold() -> None:
+        with Snapshot(server, "caracal"):
+            time.sleep(60)
+
+    process = FORK.Process(target=hold)
+    process.start()
+    wait_until(lambda: sessions(caracal_database, "caracal") == 2)
+    with pytest.raises(Busy):
+        Snapshot(server, "caracal")
+    os.kill(process.pid or 0, 9)
+    process.join()
+    wait_until(lambda: sessions(caracal_database, "caracal") == 0)
+    with Snapshot(server, "caracal") as held:
+        assert held.session.value("SELECT 1") == 1
+
+
+@pytest.mark.mutation
+def test_limits_for_services_end_neither_snapshot_nor_lock(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+    name = caracal_copy()
+    limits = ("statement_timeout", "transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
+    caracal_database.execute(*(f"ALTER DATABASE {name} SET {limit} = '150ms'" for limit in limits))
+    with Snapshot(caracal_database.server, name) as held:
+        time.sleep(0.5)
+        assert held.session.value("SELECT count(*) FROM public.zones") == caracal_database.spec.zones
+        with pytest.raises(Busy):
+            Snapshot(caracal_database.server, name)
+
+
+def test_writes_go_on_and_are_not_seen(twin_cluster: TwinFactory) -> None:
+    cluster = twin_cluster(events=60)
+    counts = "SELECT (SELECT count(*) FROM public.audit_events), (SELECT count(*) FROM public.sessions)"
+    stop = threading.Event()
+    writer = threading.Thread(target=activity.write_some, args=(cluster.target, cluster.spec, 10_000, stop))
+    try:
+        writer.start()
+        with Session(cluster.server, "caracal") as outside:
+            wait_until(lambda: outside.rows(counts)[0][0] > 60)
+            with Snapshot(cluster.server, "caracal") as held:
+                first = held.session.rows(counts)
+                wait_until(lambda: outside.rows(counts)[0][0] > first[0][0] + 20)
+                with held.place.join() as session:
+                    assert session.rows(counts) == first == held.session.rows(counts)
+    finally:
+        stop.set()
+        writer.join()

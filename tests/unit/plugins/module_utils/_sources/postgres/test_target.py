@@ -1,0 +1,230 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, TargetRefused, Unreachable, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import catalog, target
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
+from unit.conftest import FreshCluster
+
+SETTINGS = {"encoding": "UTF8", "collate": "C.UTF-8", "ctype": "C.UTF-8", "owner": "caracal", "connection_limit": -1, "acl": None, "set": None}
+
+
+def run(server: Server, *statements: str, database: str = "postgres") -> list[tuple[t.Any, ...]]:
+    with Session(server, database, settings={}) as session:
+        return [session.rows(statement) for statement in statements][-1]
+
+
+def exists(server: Server, name: str) -> bool:
+    with Session(server, "postgres") as session:
+        return bool(session.value("SELECT 1 FROM pg_database WHERE datname = %s", (name,)))
+
+
+@pytest.fixture
+def server(postgres_server: SandboxInfo) -> Server:
+    return Server(postgres_server.socket_dir, postgres_server.port, postgres_server.superuser)
+
+
+@pytest.fixture
+def name(server: Server) -> t.Iterator[str]:
+    """A database name that is the test's alone."""
+    found = f"target_{uuid.uuid4().hex[:8]}"
+    yield found
+    for (left,) in run(server, f"SELECT datname FROM pg_database WHERE datname LIKE '{found}%'"):
+        run(server, f'DROP DATABASE "{left}" WITH (FORCE)')
+
+
+def test_a_place_without_the_database(server: Server, name: str, postgres_server: SandboxInfo) -> None:
+    found = target.examine(server, name)
+    assert found == {
+        "system_identifier": postgres_server.system_identifier,
+        "version": found["version"],
+        "exists": False,
+        "objects": [],
+    }
+    assert found["version"] // 10000 >= 17
+    target.confirm(name, found, [], [], str(server))
+    assert not exists(server, name)
+
+
+@pytest.mark.no_false_alarm
+def test_an_empty_database_may_hold_extensions(server: Server, name: str) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE EXTENSION pgcrypto", database=name)
+    found = target.examine(server, name)
+    assert (found["exists"], found["objects"]) == (True, [])
+    target.confirm(name, found, [], [], str(server))
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("statement", "thing"),
+    [
+        ("CREATE TABLE public.t (a int)", "relation public.t"),
+        ("CREATE VIEW public.v AS SELECT 1", "relation public.v"),
+        ("CREATE SEQUENCE public.s", "relation public.s"),
+        ("CREATE SCHEMA x CREATE MATERIALIZED VIEW m AS SELECT 1", "relation x.m"),
+        ("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "function public.f"),
+        ("CREATE TYPE public.e AS ENUM ('a')", "type public.e"),
+        ("CREATE DOMAIN public.d AS int", "type public.d"),
+    ],
+)
+def test_a_database_that_is_not_empty_needs_the_confirmation_that_is_printed(server: Server, name: str, statement: str, thing: str) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, statement, database=name)
+    found = target.examine(server, name)
+    confirmation = f"{name}@{found['system_identifier']}"
+    for wrong in ([], [name], [found["system_identifier"]], [f"other@{found['system_identifier']}"], [f"{name}@1"], ["yes"], [confirmation + " "]):
+        with pytest.raises(TargetRefused) as caught:
+            target.confirm(name, found, [], wrong, "here")
+        assert caught.value.msg == f"database {name} at here is not empty (1 objects, first: {thing}); to replace it, set confirm to {confirmation}"
+    target.confirm(name, found, [], ["other@1", confirmation], "here")
+    assert exists(server, name)
+
+
+@pytest.mark.mutation
+def test_a_cluster_that_the_journal_knows_needs_a_confirmation_too(server: Server, name: str) -> None:
+    found = target.examine(server, name)
+    confirmation = f"{name}@{found['system_identifier']}"
+    with pytest.raises(TargetRefused, match=f"^the cluster at here is one that this repository backs up .* set confirm to {confirmation}$"):
+        target.confirm(name, found, ["1", found["system_identifier"]], [], "here")
+    target.confirm(name, found, [found["system_identifier"]], [confirmation], "here")
+
+
+@pytest.mark.mutation
+def test_an_older_server_is_refused() -> None:
+    with pytest.raises(VersionMismatch, match="^the set's database caracal comes from PostgreSQL 18, the target runs 17; restore into 18 or newer$"):
+        target.version_fits("caracal", 180001, 170010)
+    for found in (170001, 170010, 180000):
+        target.version_fits("caracal", 170005, found)
+
+
+def test_the_working_name_belongs_to_the_set() -> None:
+    assert target.working_name("caracal", "20260617T123000Z-abcd") == "caracal_restoring_abcd"
+
+
+def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_cluster: FreshCluster) -> None:
+    info = fresh_cluster()
+    server = Server(info.socket_dir, info.port, info.superuser)
+    run(server, "CREATE ROLE owner", "CREATE ROLE reader", "CREATE DATABASE template2")
+    recorded = {
+        **SETTINGS,
+        "owner": "owner",
+        "connection_limit": 5,
+        "acl": ["owner=CTc/owner", "reader=c*/owner", "=T/owner"],
+        "set": ['search_path="$user", public', "work_mem=64MB", "app.note=it's; \\ \"x\""],
+    }
+    working = target.working_name("caracal", "x-abcd")
+    assert target.create(server, working, recorded) == []
+    assert exists(server, working)
+    assert not exists(server, "caracal")
+    run(server, "CREATE TABLE t (a int)", database=working)
+    target.publish(server, working, "caracal", recorded)
+    assert not exists(server, working)
+    assert run(server, "SELECT count(*) FROM t", database="caracal") == [(0,)]
+    with Session(server, "caracal") as session:
+        found = catalog.settings(session)
+        assert sorted(found.pop("acl")) == sorted(recorded.pop("acl"))
+        assert found == recorded
+        assert {line for line in catalog.grants(session) if line.startswith("database")} == {
+            "database PUBLIC TEMPORARY",
+            "database reader CONNECT with grant option",
+        }
+    with Session(server, "caracal", settings={}) as session:
+        assert session.value("SHOW work_mem") == "64MB"
+        assert session.value("SHOW search_path") == '"$user", public'
+        assert session.value("SHOW app.note") == "it's; \\ \"x\""
+
+
+def test_a_database_with_usual_rights_keeps_them(server: Server, name: str) -> None:
+    working = target.working_name(name, "x-abcd")
+    target.create(server, working, SETTINGS)
+    target.publish(server, working, name, SETTINGS)
+    with Session(server, name) as session:
+        assert catalog.settings(session) == SETTINGS
+
+
+def test_publishing_replaces_what_bore_the_name_with_whoever_is_in_it(server: Server, name: str) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE TABLE old (a int)", database=name)
+    working = target.working_name(name, "x-abcd")
+    target.create(server, working, SETTINGS)
+    with Session(server, name) as inside:
+        target.publish(server, working, name, SETTINGS)
+        with pytest.raises(Unreachable):
+            inside.rows("SELECT 1")
+    assert target.examine(server, name)["objects"] == []
+
+
+@pytest.mark.mutation
+def test_what_a_killed_restore_left_is_dropped(server: Server, name: str) -> None:
+    working = target.working_name(name, "x-abcd")
+    target.create(server, working, SETTINGS)
+    run(server, "CREATE TABLE half (a int)", database=working)
+    with Session(server, working):
+        target.create(server, working, SETTINGS)
+    assert target.examine(server, working)["objects"] == []
+    target.drop(server, working)
+    assert not exists(server, working)
+    target.drop(server, working)
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "C.utf8"])
+def test_a_locale_that_the_server_has_is_taken(server: Server, name: str, locale: str) -> None:
+    assert target.create(server, name, {**SETTINGS, "collate": locale, "ctype": locale}) == []
+    assert run(server, f"SELECT datcollate FROM pg_database WHERE datname = '{name}'") == [(locale,)]
+
+
+@pytest.mark.mutation
+def test_a_locale_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str) -> None:
+    assert target.create(server, name, {**SETTINGS, "collate": "xx_YY.UTF-8", "ctype": "xx_YY.UTF-8"}) == [
+        f"the server has no locale xx_YY.UTF-8; database {name} uses C.UTF-8, so text sorts differently"
+    ]
+    assert run(server, f"SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = '{name}'") == [("C.UTF-8", "UTF8")]
+
+
+@pytest.mark.mutation
+def test_an_owner_that_is_not_there_is_an_error_and_leaves_nothing(server: Server, name: str) -> None:
+    with pytest.raises(StageFailed, match='role "no"";such" does not exist|role "no";such" does not exist'):
+        target.create(server, name, {**SETTINGS, "owner": 'no";such'})
+    assert not exists(server, name)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"set": ["work_mem=1MB'; CREATE ROLE evil; --"]},
+        {"set": ["x\" TO 1; CREATE ROLE evil; --=1"]},
+        {"encoding": "UTF8'; CREATE ROLE evil; --"},
+        {"acl": ["caracal=c/caracal}'); CREATE ROLE evil; --"]},
+        {"connection_limit": 3, "acl": ['"x; CREATE ROLE evil"=c/caracal']},
+        {"collate": "C'; CREATE ROLE evil; --"},
+    ],
+)
+def test_a_hostile_inventory_makes_no_statement_of_its_own(server: Server, name: str, change: dict[str, t.Any]) -> None:
+    recorded = {**SETTINGS, **change}
+    try:
+        target.create(server, f"{name}_w", recorded)
+        target.publish(server, f"{name}_w", name, recorded)
+    except StageFailed as error:
+        assert "\n" not in error.msg
+    assert run(server, "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%evil%'") == [(0,)]
+
+
+def test_whoever_works_in_the_cluster_can_be_ended(fresh_cluster: FreshCluster) -> None:
+    info = fresh_cluster()
+    server = Server(info.socket_dir, info.port, info.superuser)
+    with Session(server, "postgres") as inside:
+        target.end_sessions(server)
+        with pytest.raises(Unreachable):
+            inside.rows("SELECT 1")
+    assert target.examine(server, "postgres")["exists"] is True
