@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What needs the keys or more than SQL: every hash and HMAC of both chains, every envelope, every signed frame."""
+"""What needs the keys or more than SQL: every hash and HMAC of both chains, every sealed value, every signed frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 
 from . import audit, chain, envelopes
+from .facts import ZONE_KEK, Release
 from .keys import Keys
+from .releases.known import RELEASES
+from .spec import Spec
 
 EVENTS = f"""
 SELECT {", ".join(audit.COLUMNS[:9])}, {", ".join(f"{name}::text" for name in audit.COLUMNS[9:12])},
@@ -31,14 +34,23 @@ UNION ALL SELECT '{envelopes.REFRESH_TOKEN}', refresh_token_ct FROM provider_con
 UNION ALL SELECT '{envelopes.SINK_SECRET}', secret_ct FROM notification_sinks
 UNION ALL SELECT '{envelopes.PLAN_SECRETS}', envelope FROM operator_plan_secrets
 """
+BARE = f"""
+SELECT '{envelopes.SIGNING_KEY}', nonce || ciphertext FROM secrets
+UNION ALL SELECT id, secret_config_nonce || secret_config_ct FROM providers WHERE secret_config_keys <> '{{}}'
+UNION ALL SELECT '{envelopes.ACCESS_TOKEN}', access_token_ct FROM provider_grants WHERE access_token_ct IS NOT NULL
+UNION ALL SELECT '{envelopes.REFRESH_TOKEN}', refresh_token_ct FROM provider_grants WHERE refresh_token_ct IS NOT NULL
+"""
 FRAMES = "SELECT payload_json ->> 'id', payload_json ->> 'data', payload_json ->> 'sig' FROM event_outbox WHERE payload_json ? 'sig'"
 
 
-def faults(connection: t.Any, keys: Keys) -> tuple[int, list[str]]:
+Check = t.Callable[[Keys, tuple[t.Any, ...]], str]
+
+
+def faults(connection: t.Any, keys: Keys, release: str = Spec.release) -> tuple[int, list[str]]:
     """How many values were recomputed, and one line for each that does not agree."""
     found: list[str] = []
     count = 0
-    for query, check in ((EVENTS, _event), (ADMIN, _admin), (SEALED, _sealed), (FRAMES, _frame)):
+    for query, check in _checks(RELEASES[release]):
         with connection.cursor() as cursor:
             cursor.execute(query)
             for row in cursor:
@@ -48,10 +60,28 @@ def faults(connection: t.Any, keys: Keys) -> tuple[int, list[str]]:
     return count, found
 
 
+def _checks(release: Release) -> t.Iterator[tuple[str, Check]]:
+    yield EVENTS, _link if release.hashes_wire else _event
+    if release.has("admin_audit_events.chain_seq"):
+        yield ADMIN, _admin
+    if release.family == ZONE_KEK:
+        yield BARE, _bare
+    else:
+        yield SEALED, _sealed
+        yield FRAMES, _frame
+
+
 def _event(keys: Keys, row: tuple[t.Any, ...]) -> str:
+    return _link(keys, row) if content_agrees(row) else f"event {row[0]}: content"
+
+
+def content_agrees(row: tuple[t.Any, ...]) -> bool:
+    """Whether a row of EVENTS gives its content hash."""
+    return chain.event_hash(row[:9], row[9:12], row[12] * 1000) == row[13]
+
+
+def _link(keys: Keys, row: tuple[t.Any, ...]) -> str:
     content, previous, seal = row[13:]
-    if chain.event_hash(row[:9], row[9:12], row[12]) != content:
-        return f"event {row[0]}: content"
     return "" if chain.link(keys.audit_hmac_key, content, previous) == seal else f"event {row[0]}: hmac"
 
 
@@ -66,8 +96,17 @@ def _admin(keys: Keys, row: tuple[t.Any, ...]) -> str:
 
 def _sealed(keys: Keys, row: tuple[t.Any, ...]) -> str:
     location, envelope = row
+    return _opened(location, lambda: envelopes.unseal(keys.secret_store_kek, location, bytes(envelope)))
+
+
+def _bare(keys: Keys, row: tuple[t.Any, ...]) -> str:
+    location, packed = row
+    return _opened(location, lambda: envelopes.unseal_bare(keys.zone_kek, bytes(packed)))
+
+
+def _opened(location: str, unseal: t.Callable[[], bytes]) -> str:
     try:
-        plaintext = envelopes.unseal(keys.secret_store_kek, location, bytes(envelope))
+        plaintext = unseal()
     except (ValueError, InvalidTag) as error:
         return f"envelope {location}: {str(error) or 'damaged'}"
     if location == envelopes.SIGNING_KEY:

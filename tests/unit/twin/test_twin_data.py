@@ -23,14 +23,14 @@ NOON = dt.datetime(2026, 3, 15, 12, 30, 15, 123457, tzinfo=dt.timezone.utc)
 
 def _stream(spec: Spec) -> audit.AuditStream:
     secrets = keys.for_seed(spec.seed)
-    return audit.AuditStream(spec, secrets, load.build(spec, secrets, RELEASE).zones)
+    return audit.AuditStream(spec, secrets, load.build(spec, secrets, RELEASE).zones, RELEASE)
 
 
 def _digest(spec: Spec) -> str:
     secrets = keys.for_seed(spec.seed)
     world = load.build(spec, secrets, RELEASE)
     digest = hashlib.sha256(repr((world.rows, world.auth_rows)).encode())
-    for _, lines in audit.AuditStream(spec, secrets, world.zones).months():
+    for _, lines in audit.AuditStream(spec, secrets, world.zones, RELEASE).months():
         for line in lines:
             digest.update(line.encode())
     return digest.hexdigest()

@@ -10,14 +10,52 @@ import hashlib
 import typing as t
 
 CONTENT = (
-    "id zone_id event_type request_id decision policy_set_id policy_set_version_id manifest_sha evaluation_status "
-    "determining_policies_json diagnostics_json metadata_json occurred_at"
-).split()
-CHAIN = "id chain_seq prev_content_sha256 content_sha256 chain_hmac ingested_at ingest_signature".split()
+    "id",
+    "zone_id",
+    "event_type",
+    "request_id",
+    "decision",
+    "policy_set_id",
+    "policy_set_version_id",
+    "manifest_sha",
+    "evaluation_status",
+    "determining_policies_json",
+    "diagnostics_json",
+    "metadata_json",
+    "occurred_at",
+)
+CHAIN = (
+    "id",
+    "chain_seq",
+    "prev_content_sha256",
+    "content_sha256",
+    "chain_hmac",
+    "ingested_at",
+    "ingest_signature",
+)
 ADMIN_CONTENT = (
-    "id request_id actor_id actor_name actor_scope action method path zone_id entity_type entity_id status_code payload_json occurred_at"
-).split()
-ADMIN_CHAIN = "id chain_seq prev_content_sha256 content_sha256 chain_hmac".split()
+    "id",
+    "request_id",
+    "actor_id",
+    "actor_name",
+    "actor_scope",
+    "action",
+    "method",
+    "path",
+    "zone_id",
+    "entity_type",
+    "entity_id",
+    "status_code",
+    "payload_json",
+    "occurred_at",
+)
+ADMIN_CHAIN = (
+    "id",
+    "chain_seq",
+    "prev_content_sha256",
+    "content_sha256",
+    "chain_hmac",
+)
 
 Row = t.Mapping[str, str]
 

@@ -10,11 +10,11 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.plugins.module_utils._caracal import oracle
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block, Collector
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT, Chain
-from unit.plugins.module_utils._caracal import oracle
 
 Row = dict[str, str]
 COLUMNS = {
@@ -57,7 +57,9 @@ ROWS = st.lists(st.tuples(SEQUENCES, st.sampled_from(ZONES), st.text("xyz\\", ma
 
 
 @given(ROWS, st.randoms(), st.sampled_from(["audit", "admin"]))
-def test_blocks_are_those_of_the_format_whatever_the_order(drawn: list[tuple[int | None, str, str]], dice: random.Random, name: str) -> None:
+def test_blocks_are_those_of_the_format_whatever_the_order(
+    drawn: list[tuple[int | None, str, str]], dice: random.Random, name: str
+) -> None:
     rows = [row(name, sequence, zone, id=f"{number}{text}") for number, (sequence, zone, text) in enumerate(drawn)]
     expected = oracle.lines(name, "leaf", rows)
     dice.shuffle(rows)
@@ -203,7 +205,7 @@ def test_the_digest_of_a_leaf_names_its_rows() -> None:
     ],
 )
 def test_a_malformed_line_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         audit_blocks.from_tsv(data)
 
 
@@ -215,4 +217,4 @@ def test_no_blocks_make_an_empty_file() -> None:
 @pytest.mark.parametrize("chain", [AUDIT, ADMIN], ids=lambda chain: chain.name)
 def test_the_two_chains_are_those_of_the_format(chain: Chain) -> None:
     expected = {"audit": (oracle.CONTENT, oracle.CHAIN), "admin": (oracle.ADMIN_CONTENT, oracle.ADMIN_CHAIN)}[chain.name]
-    assert (list(chain.content), list(chain.chain)) == expected
+    assert (chain.content, chain.chain) == expected

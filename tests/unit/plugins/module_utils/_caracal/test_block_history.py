@@ -8,12 +8,12 @@ import dataclasses
 import typing as t
 
 import pytest
+from unit.plugins.module_utils._caracal import oracle
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, block_history
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block, Collector
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import AUDIT
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
-from unit.plugins.module_utils._caracal import oracle
 
 COLUMNS = sorted({*oracle.CONTENT, *oracle.CHAIN})
 
@@ -103,7 +103,10 @@ FAULTS: dict[str, tuple[list[Event], str]] = {
     "content": (swap(BEFORE, 1, decision="deny"), "chain of zone a, leaf may, block 0: content was changed"),
     "chain columns": (swap(BEFORE, 1, hmac="k"), "zone a, leaf may, block 0: chain columns were changed, the content is the same"),
     "row removed": (BEFORE[:1] + BEFORE[2:], "zone a, leaf may, block 0: 1 of 5 rows are gone"),
-    "rows of a zone gone": ([one for one in BEFORE if (one.leaf, one.zone) != ("may", "b")], "zone b, leaf may, block 0: its 5 rows are gone"),
+    "rows of a zone gone": (
+        [one for one in BEFORE if (one.leaf, one.zone) != ("may", "b")],
+        "zone b, leaf may, block 0: its 5 rows are gone",
+    ),
     "leaf emptied": ([one for one in BEFORE if one.leaf != "may"], "zone a, leaf may, block 0: its 5 rows are gone"),
     "row put in": ([*BEFORE, Event("may", "a", 3, "forged")], "zone a, leaf may, block 0: rows were put in below the head of then"),
     "row put in, another grown": (

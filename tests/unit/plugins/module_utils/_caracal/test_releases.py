@@ -30,8 +30,11 @@ def test_the_other_family_is_known_by_its_own_tables() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    "tables", [[], ["schema_migrations"], ["secret_store"], ["schema_migrations", "secret_store", "provider_grants"], V1.databases[1].tables]
+    "tables",
+    [[], ["schema_migrations"], ["secret_store"], ["schema_migrations", "secret_store", "provider_grants"], V1.databases[1].tables],
 )
 def test_a_database_of_neither_family_is_refused(tables: list[str]) -> None:
-    with pytest.raises(VersionMismatch, match="^this is no Caracal database: it has the tables of neither family; correct the database name$"):
+    with pytest.raises(
+        VersionMismatch, match=r"^this is no Caracal database: it has the tables of neither family; correct the database name$"
+    ):
         releases.detect(tables, V1.migrations)

@@ -69,7 +69,7 @@ def test_what_is_no_recipient_is_named_by_its_place(text: str) -> None:
 
 
 def test_an_ecdsa_key_is_no_recipient(keys: Keys) -> None:
-    with pytest.raises(KeyProblem, match="^here is no age recipient"):
+    with pytest.raises(KeyProblem, match=r"^here is no age recipient"):
         recipients.parse(keys.public("ecdsa"), "here")
 
 
@@ -102,7 +102,7 @@ def test_a_binary_file_is_no_list_of_recipients(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "# only words\n\n"])
 def test_no_recipient_at_all(tmp_path: Path, text: str) -> None:
-    with pytest.raises(OptionError, match="^no recipient to seal to; set recipients or recipients_files$"):
+    with pytest.raises(OptionError, match=r"^no recipient to seal to; set recipients or recipients_files$"):
         recipients.load([], [private_file(tmp_path / "x", text)])
 
 
@@ -157,7 +157,7 @@ def test_identities_of_both_kinds(identity: t.Any, keys: Keys, tmp_path: Path) -
 
 
 def test_no_identity_file() -> None:
-    with pytest.raises(OptionError, match="^no identity to open the set with; set identity_files$"):
+    with pytest.raises(OptionError, match=r"^no identity to open the set with; set identity_files$"):
         recipients.load_identities([])
 
 

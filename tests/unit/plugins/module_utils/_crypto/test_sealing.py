@@ -59,12 +59,12 @@ def open_all(data: bytes, identity: t.Any = IDENTITY, size: int = 1 << 20) -> by
 
 def in_time(work: t.Callable[[], t.Any]) -> BackupError:
     """The error that `work` ends with; a stage that waits for another for ever is no end."""
-    caught: list[BaseException] = []
+    caught: list[Exception] = []
 
     def catch() -> None:
         try:
             work()
-        except BaseException as exc:
+        except Exception as exc:  # noqa: BLE001 - raised again below, in the test's own thread
             caught.append(exc)
 
     thread = threading.Thread(target=catch, daemon=True)

@@ -85,7 +85,7 @@ class Scene:
         module, _case, host = MODULES[name]
         spec = module.argument_spec().to_module()
         usual = {name: value for name, value in self._usual(host).items() if name in spec["argument_spec"]}
-        if given.get("sandbox"):
+        if given.get("sandbox") or given.get("login_host"):
             del usual["login_unix_socket"]
         result = ModuleArgumentSpecValidator(**spec).validate({**usual, **given})
         assert not result.error_messages, result.error_messages
@@ -132,7 +132,7 @@ class Scene:
     def secrets(self) -> list[str]:
         """Lines of every private file; passwords lie in files named `*password*`."""
         private = [path for host in (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST) for path in (self.root / host).iterdir()]
-        texts = [path.read_text() for path in private if is_private(path)]
+        texts = [path.read_text(errors="replace") for path in private if is_private(path)]
         return [line for text in texts for line in text.split("\n") if line and not line.startswith("-----")]
 
     def backup(self, **given: t.Any) -> Result:

@@ -23,6 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     VersionMismatch,
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
+from unit.plugins.module_utils._module.conftest import Committed
 from unit.plugins.module_utils._module.scene import DEPLOYMENT, Result, Scene, new_ssh_key, tree
 
 ID = "20260102T030405Z-abcd"
@@ -131,7 +132,7 @@ def test_keys_and_signers_that_do_not_fit_are_refused(scene: Scene) -> None:
 
 
 def test_a_commit_with_a_wrong_key_writes_nothing(dumped: Scene) -> None:
-    set_id = dumped(scene)
+    scene, set_id = dumped, open_set(dumped)
     new_ssh_key(scene.root / "stranger")
     options = {"state": "committed", "set_id": set_id}
     scene.refused("backup_set", KeyProblem, "not in", "allowed_signers", check_mode=False, **options, signing_key=str(scene.root / "stranger"))
@@ -236,8 +237,8 @@ def test_a_commit_that_was_killed_can_be_made_again(dumped: Scene, monkeypatch: 
     assert parts.read(open_store(str(scene.repository)), set_id) == {}
 
 
-def test_a_commit_that_was_killed_can_be_aborted(scene: Scene, dumped: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, scene, set_id = scene.files(), dumped, open_set(dumped)
+def test_a_commit_that_was_killed_can_be_aborted(committed: Committed, dumped: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, set_id, before = dumped, open_set(dumped), committed.scene.files()
     with monkeypatch.context() as dying:
         dying.setattr(commits.journals, "append", _die)
         with pytest.raises(Killed):

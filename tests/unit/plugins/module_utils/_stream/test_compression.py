@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -68,7 +69,7 @@ def test_every_early_end_is_found() -> None:
 @pytest.mark.parametrize("size", [10, 1 << 20])
 @pytest.mark.parametrize("more", [b"\0", b"x" * 3000, packed(b"a second frame")])
 def test_bytes_after_the_end_are_found(more: bytes, size: int) -> None:
-    with pytest.raises(TamperedData, match="^x: bytes follow the end of its zstd frame"):
+    with pytest.raises(TamperedData, match=r"^x: bytes follow the end of its zstd frame"):
         compression.decompress(packed(os.urandom(size)) + more, "x", size)
 
 
@@ -78,11 +79,9 @@ def test_every_flipped_bit_is_found() -> None:
     whole = bytearray(packed(data))
     for position in range(len(whole) * 8):
         whole[position // 8] ^= 1 << position % 8
-        try:
-            # A few bits of the frame header mean nothing for what comes out.
+        # A few bits of the frame header mean nothing for what comes out.
+        with contextlib.suppress(TamperedData):
             assert compression.decompress(bytes(whole), "x", 1000) == data
-        except TamperedData:
-            pass
         whole[position // 8] ^= 1 << position % 8
 
 
@@ -94,7 +93,7 @@ def test_what_is_no_zstd_stream_is_named() -> None:
 
 @pytest.mark.mutation
 def test_more_than_the_limit_is_refused() -> None:
-    with pytest.raises(TamperedData, match="^x: more than 99 bytes when unpacked"):
+    with pytest.raises(TamperedData, match=r"^x: more than 99 bytes when unpacked"):
         compression.decompress(compression.compress(b"a" * 100), "x", 99)
 
 

@@ -108,7 +108,9 @@ def test_a_child_runs_as_whom_it_is_told() -> None:
         # An ordinary user cannot drop its groups, and nobody asks it to.
         assert run(python(code)).decode().startswith(f"{mine.uid} {mine.gid} ")
     else:
-        assert run(["/usr/bin/env", "python3", "-S", "-c", code], identity=mine, cwd="/", env={"PATH": "/usr/bin:/bin"}) == b"65534 65533 []\n"
+        assert (
+            run(["/usr/bin/env", "python3", "-S", "-c", code], identity=mine, cwd="/", env={"PATH": "/usr/bin:/bin"}) == b"65534 65533 []\n"
+        )
 
 
 def test_only_what_is_passed_on_is_open_in_a_child() -> None:

@@ -81,7 +81,7 @@ def test_the_first_error_ends_the_rest(tmp_path: Path) -> None:
     slow, waiting = tmp_path / "slow", tmp_path / "waiting"
     tasks: list[workers.Task] = [(touch, (slow, 30)), (fail, (_errors.StorageError, "the disk is full")), (touch, (waiting,))]
     started = time.monotonic()
-    with pytest.raises(_errors.StorageError, match="^the disk is full$"):
+    with pytest.raises(_errors.StorageError, match=r"^the disk is full$"):
         workers.run_all(tasks, 2)
     assert time.monotonic() - started < 10
     assert not slow.exists()

@@ -8,10 +8,10 @@ import typing as t
 import uuid
 
 import pytest
+from unit.twin_database import TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
-from unit.twin_database import TwinCluster
 
 LISTS = {"schema": catalog.schema, "grants": catalog.grants, "owners": catalog.owners}
 ROLE = f"reader_{uuid.uuid4().hex[:12]}"
@@ -48,13 +48,38 @@ CHANGES: list[tuple[str, str, str, str]] = [
     ("", "ALTER TABLE public.zones ADD COLUMN new int", "schema", "column public.zones.new at "),
     ("", "ALTER TABLE public.zones RENAME COLUMN name TO title", "schema", "column public.zones.title at "),
     ("", "CREATE TABLE public.new (id int GENERATED ALWAYS AS IDENTITY)", "schema", "column public.new.id at 1 integer not null a"),
-    ("", "CREATE TABLE public.new (a int, b int GENERATED ALWAYS AS (a + 1) STORED)", "schema", "column public.new.b at 2 integer default (a + 1) s"),
-    ("", "ALTER TABLE public.zones ADD CONSTRAINT c CHECK (name <> '')", "schema", "constraint public.zones.c CHECK ((name <> ''::text)) validated true"),
+    (
+        "",
+        "CREATE TABLE public.new (a int, b int GENERATED ALWAYS AS (a + 1) STORED)",
+        "schema",
+        "column public.new.b at 2 integer default (a + 1) s",
+    ),
+    (
+        "",
+        "ALTER TABLE public.zones ADD CONSTRAINT c CHECK (name <> '')",
+        "schema",
+        "constraint public.zones.c CHECK ((name <> ''::text)) validated true",
+    ),
     ("", "ALTER TABLE public.zones ADD CONSTRAINT c CHECK (name <> '') NOT VALID", "schema", "validated false"),
-    ("", "ALTER TABLE public.delegation_edges DROP CONSTRAINT delegation_edges_zone_parent_fk", "schema", "delegation_edges_zone_parent_fk FOREIGN KEY"),
-    ("", "CREATE INDEX new_idx ON public.zones (name)", "schema", "index CREATE INDEX new_idx ON public.zones USING btree (name) valid true"),
+    (
+        "",
+        "ALTER TABLE public.delegation_edges DROP CONSTRAINT delegation_edges_zone_parent_fk",
+        "schema",
+        "delegation_edges_zone_parent_fk FOREIGN KEY",
+    ),
+    (
+        "",
+        "CREATE INDEX new_idx ON public.zones (name)",
+        "schema",
+        "index CREATE INDEX new_idx ON public.zones USING btree (name) valid true",
+    ),
     ("", "DROP INDEX public.zones_active_idx", "schema", "zones_active_idx"),
-    ("", "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.zones_active_idx'::regclass", "schema", "valid false"),
+    (
+        "",
+        "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.zones_active_idx'::regclass",
+        "schema",
+        "valid false",
+    ),
     ("", "ALTER TABLE public.policy_versions DISABLE TRIGGER policy_versions_immutable", "schema", "enabled D"),
     ("", "DROP TRIGGER policy_versions_immutable ON public.policy_versions", "schema", "TRIGGER policy_versions_immutable"),
     ("", "DROP POLICY zone_isolation ON public.secrets", "schema", "policy public.secrets.zone_isolation"),
@@ -70,13 +95,23 @@ CHANGES: list[tuple[str, str, str, str]] = [
     ("CREATE VIEW public.v AS SELECT 1 AS one", "CREATE OR REPLACE VIEW public.v AS SELECT 2 AS one", "schema", "view public.v "),
     ("CREATE TYPE public.e AS ENUM ('a')", "ALTER TYPE public.e RENAME VALUE 'a' TO 'b'", "schema", "type public.e e b"),
     ("", "CREATE SEQUENCE public.s", "schema", "relation public.s kind S"),
-    ("", "ALTER TABLE public.audit_events DETACH PARTITION public.audit_events_default", "schema", "relation public.audit_events_default kind r"),
+    (
+        "",
+        "ALTER TABLE public.audit_events DETACH PARTITION public.audit_events_default",
+        "schema",
+        "relation public.audit_events_default kind r",
+    ),
     ("", f"GRANT SELECT ON public.zones TO {ROLE}", "grants", f"table public.zones {ROLE} SELECT"),
     ("", f"GRANT SELECT ON public.zones TO {ROLE} WITH GRANT OPTION", "grants", f"table public.zones {ROLE} SELECT with grant option"),
     ("", "REVOKE SELECT ON public.zones FROM caracalapi", "grants", "table public.zones caracalapi SELECT"),
     ("", "GRANT INSERT ON public.zones TO PUBLIC", "grants", "table public.zones PUBLIC INSERT"),
     ("", f"GRANT UPDATE (name) ON public.zones TO {ROLE}", "grants", f"column public.zones.name {ROLE} UPDATE"),
-    ("", f"GRANT USAGE ON SEQUENCE public.audit_ingest_alerts_id_seq TO {ROLE}", "grants", f"sequence public.audit_ingest_alerts_id_seq {ROLE} USAGE"),
+    (
+        "",
+        f"GRANT USAGE ON SEQUENCE public.audit_ingest_alerts_id_seq TO {ROLE}",
+        "grants",
+        f"sequence public.audit_ingest_alerts_id_seq {ROLE} USAGE",
+    ),
     ("", "GRANT EXECUTE ON FUNCTION public.audit_partition_drop TO PUBLIC", "grants", "function public.audit_partition_drop("),
     (FUNCTION.format(1), "REVOKE EXECUTE ON FUNCTION public.f FROM PUBLIC", "grants", "function public.f(a integer) PUBLIC EXECUTE"),
     ("", f"GRANT CREATE ON SCHEMA public TO {ROLE}", "grants", f"schema public {ROLE} CREATE"),
@@ -107,7 +142,11 @@ def test_a_change_is_seen(session: Session, first: str, change: str, where: str,
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("change", "part"), [("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", "database PUBLIC CONNECT"), (f"GRANT CREATE ON DATABASE {{}} TO {ROLE}", f"database {ROLE} CREATE")]
+    ("change", "part"),
+    [
+        ("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", "database PUBLIC CONNECT"),
+        (f"GRANT CREATE ON DATABASE {{}} TO {ROLE}", f"database {ROLE} CREATE"),
+    ],
 )
 def test_rights_on_the_database_are_seen(session: Session, copy: str, change: str, part: str) -> None:
     before = set(catalog.grants(session))

@@ -8,12 +8,12 @@ import datetime as dt
 import typing as t
 
 import pytest
+from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import preflight
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import digest, read_tables
-from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 
@@ -36,7 +36,9 @@ def test_the_superuser_sees_everything(caracal_database: TwinCluster) -> None:
 def test_the_owner_of_everything_sees_everything(caracal_database: TwinCluster, caracal_copy: Copier, login: Login) -> None:
     name, server = caracal_copy(), login()
     caracal_database.execute(f"ALTER DATABASE {name} OWNER TO {server.user}", database="postgres")
-    owned = caracal_database.execute("SELECT format('%I', relname), relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')")
+    owned = caracal_database.execute(
+        "SELECT format('%I', relname), relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')"
+    )
     for table, kind in owned:
         if kind != "S":
             caracal_database.execute(f"ALTER TABLE public.{table} OWNER TO {server.user}", database=name)
@@ -91,7 +93,9 @@ def test_a_service_role_under_row_security_is_refused(caracal_database: TwinClus
         "CREATE SEQUENCE foreign_two; ALTER SEQUENCE foreign_two OWNER TO caracalapi",
     ],
 )
-def test_an_owner_who_does_not_see_one_table_is_refused(caracal_database: TwinCluster, caracal_copy: Copier, login: Login, change: str) -> None:
+def test_an_owner_who_does_not_see_one_table_is_refused(
+    caracal_database: TwinCluster, caracal_copy: Copier, login: Login, change: str
+) -> None:
     name, server = caracal_copy(), login()
     caracal_database.execute("DROP SCHEMA public CASCADE", f"CREATE SCHEMA public AUTHORIZATION {server.user}", database=name)
     caracal_database.execute(f"ALTER DATABASE {name} OWNER TO {server.user}", database="postgres")

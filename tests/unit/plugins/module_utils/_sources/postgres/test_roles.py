@@ -8,12 +8,13 @@ import copy
 import typing as t
 
 import pytest
+from unit.conftest import FreshCluster
+from unit.twin_database import TwinCluster
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import roles
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
-from unit.conftest import FreshCluster
-from unit.twin_database import TwinCluster
 
 Recorded = dict[str, t.Any]
 SERVICES = {"caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "caracalgateway", "caracalsts"}
@@ -62,8 +63,21 @@ def test_the_roles_of_the_twin(caracal_database: TwinCluster) -> None:
 
 def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> None:
     server = server_of(fresh_cluster())
-    names = ("owner", "grantee", "colgrantee", "policed", "future", "member", "grp", "dbgrantee", "functional", "stranger", "monitor", "dba")
-    run(server, *(f'CREATE ROLE "{name}"' for name in names), "GRANT member TO stranger", "REVOKE member FROM stranger")
+    names = (
+        "owner",
+        "grantee",
+        "colgrantee",
+        "policed",
+        "future",
+        "member",
+        "grp",
+        "dbgrantee",
+        "functional",
+        "stranger",
+        "monitor",
+        "dba",
+    )
+    run(server, *(f'CREATE ROLE "{name}"' for name in names))
     run(server, "CREATE DATABASE ours OWNER owner", "CREATE DATABASE theirs OWNER stranger", "GRANT CREATE ON DATABASE ours TO dbgrantee")
     run(
         server,
@@ -82,9 +96,8 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
         database="ours",
     )
     found = read(server, "ours")
-    assert found["roles"].keys() == {"caracal", "owner", "grantee", "colgrantee", "policed", "future", "member", "grp", "dbgrantee", "functional"} - (
-        set() if "caracal" in found["roles"] else {"caracal"}
-    )
+    expected = {"owner", "grantee", "colgrantee", "policed", "future", "member", "grp", "dbgrantee", "functional"}
+    assert found["roles"].keys() == expected
     assert found["members"] == [["grantee", "grp"], ["member", "grantee"]]
     assert read(server, "theirs")["roles"].keys() == {"stranger"}
 
@@ -98,7 +111,7 @@ def test_what_was_read_is_made_again_and_reads_the_same(fresh_cluster: FreshClus
         f"CREATE ROLE {quoted} LOGIN CREATEDB NOINHERIT CONNECTION LIMIT 3 VALID UNTIL '2030-01-02 03:04:05+02' PASSWORD 'secret'",
         "CREATE ROLE grp",
         f"GRANT grp TO {quoted}",
-        f"ALTER ROLE {quoted} SET search_path = \"$user\", public, \"a, b\"",
+        f'ALTER ROLE {quoted} SET search_path = "$user", public, "a, b"',
         f"ALTER ROLE {quoted} SET \"app.note\" = 'it''s; \\ \"x\"'",
         f"ALTER ROLE {quoted} SET statement_timeout = '5min'",
         "CREATE ROLE forever VALID UNTIL 'infinity'",
@@ -110,7 +123,11 @@ def test_what_was_read_is_made_again_and_reads_the_same(fresh_cluster: FreshClus
     assert recorded["roles"][odd]["valid_until"] == "2030-01-02T01:04:05Z"
     assert create(copied, recorded) == []
     run(copied, "CREATE DATABASE ours")
-    run(copied, *(f"CREATE TABLE t{number} (); GRANT SELECT ON t{number} TO {name}" for number, name in enumerate((quoted, "forever"))), database="ours")
+    run(
+        copied,
+        *(f"CREATE TABLE t{number} (); GRANT SELECT ON t{number} TO {name}" for number, name in enumerate((quoted, "forever"))),
+        database="ours",
+    )
     assert read(copied, "ours") == recorded
     assert attributes(copied, odd)[-1] is None
     assert create(copied, recorded) == []
@@ -129,7 +146,10 @@ def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_clu
     server = server_of(fresh_cluster())
     run(server, "CREATE ROLE here LOGIN PASSWORD 'kept' CONNECTION LIMIT 9", "ALTER ROLE here SET work_mem = '1MB'", "CREATE ROLE grp")
     before = attributes(server, "here")
-    recorded: Recorded = {"roles": {"here": role(createdb=True, set=["work_mem=2MB"], valid_until="2030-01-01T00:00:00Z"), "grp": role()}, "members": []}
+    recorded: Recorded = {
+        "roles": {"here": role(createdb=True, set=["work_mem=2MB"], valid_until="2030-01-01T00:00:00Z"), "grp": role()},
+        "members": [],
+    }
     recorded["members"] = [["here", "grp"]]
     assert create(server, recorded) == [
         "role here: login is True, recorded False",
@@ -163,7 +183,7 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
         assert roles.differences(session, recorded) == []
 
 
-HOSTILE = "x\"; CREATE ROLE evil SUPERUSER; --"
+HOSTILE = 'x"; CREATE ROLE evil SUPERUSER; --'
 HOSTILE_TEXT = "x'; CREATE ROLE evil SUPERUSER; --"
 
 
@@ -176,7 +196,7 @@ HOSTILE_TEXT = "x'; CREATE ROLE evil SUPERUSER; --"
         {"roles": {"a": role(connection_limit="1; CREATE ROLE evil SUPERUSER")}, "members": []},
         {"roles": {"a": role(set=[f"work_mem={HOSTILE_TEXT}"])}, "members": []},
         {"roles": {"a": role(set=[f"{HOSTILE}={HOSTILE_TEXT}"])}, "members": []},
-        {"roles": {"a": role(set=[f"search_path=\"{HOSTILE_TEXT}\", {HOSTILE_TEXT}"])}, "members": []},
+        {"roles": {"a": role(set=[f'search_path="{HOSTILE_TEXT}", {HOSTILE_TEXT}'])}, "members": []},
         {"roles": {"a": role(set=["work_mem=\\' ; CREATE ROLE evil SUPERUSER; --"])}, "members": []},
         {"roles": {"a": role(login="LOGIN SUPERUSER")}, "members": []},
     ],
@@ -188,8 +208,7 @@ def test_a_hostile_inventory_makes_no_statement_of_its_own(postgres_server: Sand
         session.rows("BEGIN")
         try:
             roles.create_missing(session, recorded)
-        except Exception as error:
-            assert "evil" not in str(error) or "CREATE ROLE" in str(error)  # quoted as a value
+        except (BackupError, ValueError):
             session.rows("ROLLBACK")
         assert session.rows("SELECT rolname FROM pg_roles WHERE rolname = 'evil' OR (rolsuper AND oid <> 10)") == []
     assert recorded == before

@@ -12,6 +12,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from unit.plugins.module_utils._sources.postgres.conftest import PASSWORD
+from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
@@ -25,8 +27,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import SETTINGS, Server, Session
-from unit.plugins.module_utils._sources.postgres.conftest import PASSWORD
-from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 
@@ -154,7 +154,13 @@ def test_an_unknown_role_is_named(caracal_database: TwinCluster) -> None:
 
 def test_the_settings_hold_whatever_the_database_says(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
-    bad = {"TimeZone": "Asia/Kolkata", "DateStyle": "SQL, DMY", "bytea_output": "escape", "extra_float_digits": "0", "search_path": "public"}
+    bad = {
+        "TimeZone": "Asia/Kolkata",
+        "DateStyle": "SQL, DMY",
+        "bytea_output": "escape",
+        "extra_float_digits": "0",
+        "search_path": "public",
+    }
     caracal_database.execute(*(f"ALTER DATABASE {name} SET {key} = '{value}'" for key, value in bad.items() if key != "search_path"))
     caracal_database.execute(f"ALTER DATABASE {name} SET search_path = public")
     with Session(caracal_database.server, name) as session:
@@ -176,7 +182,10 @@ def test_limits_for_services_do_not_end_our_sessions(caracal_database: TwinClust
 
 
 def test_a_login_without_rights_is_told_so(login: Login) -> None:
-    with Session(login(), "caracal") as session, pytest.raises(PermissionMissing, match="^database caracal: permission denied for table zones;"):
+    with (
+        Session(login(), "caracal") as session,
+        pytest.raises(PermissionMissing, match=r"^database caracal: permission denied for table zones;"),
+    ):
         session.rows("SELECT * FROM public.zones")
 
 
@@ -274,5 +283,5 @@ def test_an_error_of_ours_inside_a_copy_comes_out_as_it_went_in(caracal_database
 def test_rows_that_do_not_fit_are_an_error(caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal") as session:
         session.rows("CREATE TEMPORARY TABLE t (a int)")
-        with pytest.raises(StageFailed, match="missing data|extra data|invalid input"):
+        with pytest.raises(StageFailed, match=r"missing data|extra data|invalid input"):
             session.copy_from("COPY pg_temp.t FROM STDIN", io.BytesIO(b"1\t2\n"))

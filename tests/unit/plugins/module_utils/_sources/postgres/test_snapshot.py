@@ -12,12 +12,12 @@ import time
 import typing as t
 
 import pytest
+from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.snapshot import Snapshot
 from twin import activity
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 FORK = multiprocessing.get_context("fork")
 
@@ -68,7 +68,9 @@ def test_nothing_can_be_written_in_a_snapshot(caracal_database: TwinCluster) -> 
 def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster) -> None:
     server = caracal_database.server
     with Snapshot(server, "caracal"):
-        with pytest.raises(Busy, match=f"^another backup of database caracal is running on {re.escape(str(server))}; wait for it or end it$"):
+        with pytest.raises(
+            Busy, match=f"^another backup of database caracal is running on {re.escape(str(server))}; wait for it or end it$"
+        ):
             Snapshot(server, "caracal")
         with Snapshot(server, "caracal_auth") as other:
             assert other.place.database == "caracal_auth"

@@ -12,12 +12,12 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
-from unit.twin_database import Copier, TwinCluster
 
 # Their order differs between "C", a language and the default.
 KEYS = ["b", "B", "a", "A", "ä", "z", "_", " x", "-", "é", "\\N", "t\tt", "n\nn", "", "'", '"', "aa", "a a", "\u2028"]
@@ -86,7 +86,9 @@ def test_reading_the_list_locks_no_table(caracal_database: TwinCluster) -> None:
 
 
 @pytest.mark.parametrize("collation", ["", 'COLLATE "POSIX"', 'COLLATE "C"'])
-def test_text_keys_are_ordered_by_bytes_whatever_their_collation(caracal_database: TwinCluster, caracal_copy: Copier, collation: str) -> None:
+def test_text_keys_are_ordered_by_bytes_whatever_their_collation(
+    caracal_database: TwinCluster, caracal_copy: Copier, collation: str
+) -> None:
     name = caracal_copy()
     caracal_database.execute(f"CREATE TABLE k (a text {collation}, n int, v varchar(9) {collation}, PRIMARY KEY (v, n, a))", database=name)
     with Session(caracal_database.server, name) as session:
@@ -97,7 +99,7 @@ def test_text_keys_are_ordered_by_bytes_whatever_their_collation(caracal_databas
         assert table.order_by == ('"v" COLLATE "C"', '"n"', '"a" COLLATE "C"')
         lines: list[bytes] = []
         digest = tables.digest(session, table, lines.append)
-        expected = sorted(((key.encode(), second) for key in KEYS for second in (9, 10)))
+        expected = sorted((key.encode(), second) for key in KEYS for second in (9, 10))
         assert [(line.rstrip(b"\n").split(b"\t")[2], int(line.split(b"\t")[1])) for line in lines] == [
             (text.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n"), second) for text, second in expected
         ]
@@ -145,7 +147,9 @@ def test_a_changed_row_changes_exactly_the_digest_of_its_table(caracal_database:
     columns = caracal_database.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'schema_migrations'")[0][0]
     caracal_database.execute(change if columns == 2 else change.replace(", now()", ""), database=name)
     after = digests()
-    assert [f"public.{word}" for word in change.split() if f"public.{word}" in before][:1] == [key for key in before if before[key] != after[key]]
+    assert [f"public.{word}" for word in change.split() if f"public.{word}" in before][:1] == [
+        key for key in before if before[key] != after[key]
+    ]
 
 
 def test_quoted_names_and_generated_columns(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
