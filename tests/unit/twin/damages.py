@@ -90,7 +90,7 @@ BARE = {
     "binding without its application": "UPDATE gateway_resource_bindings SET application_id = 'gone'",
     "binding without its resource": """
         INSERT INTO gateway_resource_bindings (zone_id, resource_identifier, application_id, created_at, updated_at)
-        SELECT zone_id, 'resource://gone', application_id, created_at, updated_at FROM gateway_resource_bindings""",
+        SELECT zone_id, resource_identifier || '/gone', application_id, created_at, updated_at FROM gateway_resource_bindings""",
     "resource without a binding": "DELETE FROM gateway_resource_bindings",
     "ended agent without time": "UPDATE agent_sessions SET terminated_at = NULL",
     "revoked edge without time": "UPDATE delegation_edges SET revoked_at = NULL",

@@ -271,13 +271,23 @@ def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
     child.join(60)
     assert child.exitcode is not None and child.pid is not None
     for _attempt in range(200):  # workers and tools die with it
-        try:
-            os.killpg(child.pid, 0)
-        except ProcessLookupError:
+        if not alive(child.pid):
             return child.exitcode, said
         time.sleep(0.02)
     os.killpg(child.pid, signal.SIGKILL)
     raise AssertionError("processes of a killed run live on")
+
+
+def alive(group: int) -> list[str]:
+    """Processes of a group; one that only waits to be reaped is dead."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _end, rest = entry.read_text().rpartition(")")
+            state, _parent, leader = rest.split()[:3]
+            if int(leader) == group and state != "Z":
+                found.append(name)
+    return found
 
 
 def is_unfinished(path: str) -> bool:
