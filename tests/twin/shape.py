@@ -30,7 +30,8 @@ class Shape:
 
     def row(self, table: str, row: t.Mapping[str, t.Any]) -> Row:
         """The row of a table that the release has, in its names and values."""
-        names, values = (part.get(table, {}) for part in (self._names.columns, self._names.values))
+        names = self._names.columns.get(table, {})
+        values = self._names.values.get(table, {})
         known = self._columns[self.table(table)]
         found = ((names.get(column, column), values.get(column, {}), value) for column, value in row.items())
         return {column: _valued(value, other) for column, other, value in found if column in known}

@@ -170,10 +170,13 @@ def _abort(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given)
     if set_id in [one.set_id for one in opened.catalog.sets()]:
         raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
-    own = [one.key for one in opened.store.list(keys.set_folder(set_id))]
-    own += [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]
+    folder = keys.set_folder(set_id)
+    shared = [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]
+    own = [one.key for one in opened.store.list(folder)] + shared
+    left = opened.store.clear(folder, dry=True) + len(shared)
     if not invocation.check_mode:
-        for key in own:
+        for key in shared:
             opened.store.delete(key)
+        opened.store.clear(folder)
     diff = {"before": "".join(f"{key}\n" for key in own), "after": ""}
-    return {"changed": bool(own), "set_id": set_id, "journal_head": opened.head, "diff": diff}
+    return {"changed": left > 0, "set_id": set_id, "journal_head": opened.head, "diff": diff}

@@ -161,7 +161,7 @@ def _tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earli
     ]
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
-        tasks.append((reading.sealed_leaf, (source, leaf, keys.leaf_folder(leaf.name), name, history.objects(leaf.name))))
+        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name))))
     return tasks
 
 

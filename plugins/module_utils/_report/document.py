@@ -118,7 +118,7 @@ def build(drill: Drill, sealed_details: t.Mapping[str, t.Any] | None = None) -> 
         "started": utc(drill.started),
         "finished": utc(drill.finished),
         "seconds": round(drill.seconds, 3),
-        "rto_seconds": _recovery_seconds(drill),
+        "rto_seconds": _recovery_seconds(drill) if drill.verdict == PASS else None,
         "rpo_seconds": round((drill.started - restored.snapshot_time).total_seconds(), 3),
         "machine": drill.signer.machine,
         "principal": drill.signer.principal,

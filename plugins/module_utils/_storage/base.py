@@ -94,6 +94,10 @@ class Store(abc.ABC):
         """Remove; harmless when it is gone."""
 
     @abc.abstractmethod
+    def clear(self, folder: str, *, dry: bool = False) -> int:
+        """Remove a folder with all that is below it, also what killed writers left; how many files. With `dry`, only count."""
+
+    @abc.abstractmethod
     def free_bytes(self) -> int | None:
         """Room for more, or None when there is no bound."""
 

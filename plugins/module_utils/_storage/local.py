@@ -94,8 +94,8 @@ class LocalStore(Store):
                     raise _no_file(self.path(key))
         return sorted(found, key=lambda one: one.key)
 
-    def _entries(self, folder: str) -> t.Sequence[tuple[str, os.stat_result]]:
-        """What lies in a folder under a name that a key can have; nothing when there is no such folder."""
+    def _entries(self, folder: str, *, every: bool = False) -> t.Sequence[tuple[str, os.stat_result]]:
+        """What lies in a folder under a name that a key can have (or `every` name); nothing when there is no such folder."""
         with told(self.path(folder)):
             try:
                 fd = folders.enter(self.location, check_key(folder) if folder else "")
@@ -103,7 +103,7 @@ class LocalStore(Store):
                 return []
             try:
                 with os.scandir(fd) as entries:
-                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if is_part(entry.name)]
+                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if every or is_part(entry.name)]
             finally:
                 os.close(fd)
 
@@ -111,6 +111,22 @@ class LocalStore(Store):
         with told(self.path(key)), contextlib.suppress(FileNotFoundError), self._folder(key) as (folder, name):
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
+
+    def clear(self, folder: str, *, dry: bool = False) -> int:
+        found = 0
+        for name, about in self._entries(folder, every=True):
+            if stat_flags.S_ISDIR(about.st_mode):
+                found += self.clear(f"{folder}/{name}", dry=dry)
+                continue
+            found += 1
+            if not dry:
+                with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-") as (fd, _name):
+                    os.unlink(name, dir_fd=fd)
+        if not dry:
+            with contextlib.suppress(OSError), self._folder(folder) as (fd, name):
+                os.rmdir(name, dir_fd=fd)
+                os.fsync(fd)
+        return found
 
     def free_bytes(self) -> int | None:
         place = self._existing()

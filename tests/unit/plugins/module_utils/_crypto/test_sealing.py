@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -286,11 +287,11 @@ def test_a_disk_that_fills_up_anywhere_is_found(size: int) -> None:
     need = len(sealed_bytes(plain))
     # Headers differ a little in length, so the last byte is tried by a disk that takes all but one write.
     for room in [0, need // 2]:
-        assert in_time(lambda room=room: seal_into(Full(room, StorageError("full")), plain)).msg == "full"
+        assert in_time(functools.partial(seal_into, Full(room, StorageError("full")), plain)).msg == "full"
     writes = Counting()
     seal_into(writes, plain)
     for last in range(writes.count):
-        assert in_time(lambda last=last: seal_into(Counting(last), plain)).msg == "full"
+        assert in_time(functools.partial(seal_into, Counting(last), plain)).msg == "full"
 
 
 @pytest.mark.mutation
@@ -310,13 +311,17 @@ def test_nothing_appears_when_the_disk_is_full(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "store"))
     with store.writer("sets") as out, pytest.raises(StorageError, match="full"):
         sealer = Sealer(out, TO)
-        out.write = Full(1 << 20, StorageError("full")).write  # type: ignore[method-assign]
+        out.write = Full(1 << 20, StorageError("full")).write  # type: ignore[assignment, method-assign]
         for _ in range(16):
             sealer.write(os.urandom(1 << 19))
         sealer.finish()
         out.publish("sets/x")
     assert store.list("") == []
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+def break_off() -> None:
+    raise ConnectionResetError("the source died")
 
 
 @pytest.mark.mutation
@@ -327,7 +332,7 @@ def test_nothing_appears_when_the_source_dies_and_what_was_written_never_opens(t
         sealer = Sealer(written, TO)
         try:
             sealer.write(os.urandom(3 << 20))
-            raise ConnectionResetError("the source died")
+            break_off()
         finally:
             sealer.close()
         out.publish("sets/x")

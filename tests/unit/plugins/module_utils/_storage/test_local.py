@@ -281,3 +281,17 @@ def test_a_probe_leaves_nothing_and_check_mode_makes_nothing(store: LocalStore) 
     store.check_writable(probe=True)
     assert files(store) == ["x"]
     assert (store.free_bytes() or 0) > 0
+
+
+def test_clear_takes_what_a_killed_writer_left_and_spares_the_rest(store: LocalStore) -> None:
+    store.put("sets/one/a", b"1")
+    store.put("sets/two/a", b"2")
+    writer = store.writer("sets/one/deep")
+    writer.write(b"never published")
+    assert store.clear("sets/one", dry=True) == 2
+    assert [one.key for one in store.list("")] == ["sets/one/a", "sets/two/a"]
+    assert store.clear("sets/one") == 2
+    assert store.clear("sets/one") == 0
+    writer.discard()
+    assert [one.key for one in store.list("")] == ["sets/two/a"]
+    assert not (Path(store.location) / "sets" / "one").exists()

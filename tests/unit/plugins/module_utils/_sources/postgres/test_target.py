@@ -136,7 +136,7 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
     info = fresh_cluster()
     server = Server(info.socket_dir, info.port, info.superuser)
     run(server, "CREATE ROLE owner", "CREATE ROLE reader", "CREATE DATABASE template2")
-    recorded = {
+    recorded: dict[str, t.Any] = {
         **SETTINGS,
         "owner": "owner",
         "connection_limit": 5,
