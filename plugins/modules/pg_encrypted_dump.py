@@ -45,10 +45,11 @@ options:
     required: true
   databases:
     description:
-      - Databases in the order in which they are dumped. The first is Caracal's own; what later ones refer to must exist by then.
+      - Databases in the order in which they are dumped. The first is Caracal's own; what it refers to must still exist when later ones are.
+      - Without this option, those that the release found on the server keeps, V(caracal) first, then V(caracal_auth).
     type: list
     elements: str
-    default: [caracal, caracal_auth]
+    default: []
   jobs:
     description:
       - How many streams run side by side.
@@ -155,7 +156,7 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
-            "databases": {"type": "list", "elements": "str", "default": ["caracal", "caracal_auth"]},
+            "databases": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
         }
     )

@@ -102,4 +102,6 @@ def caracal_copy(caracal_database: TwinCluster) -> t.Iterator[Copier]:
 def twin_cluster(server_install: server_binaries.Install) -> t.Iterator[TwinFactory]:
     """Makes twins that are the test's alone, roles included: `twin_cluster(events=300, seed="mine")`."""
     with contextlib.ExitStack() as stack:
-        yield lambda events=300, seed="own": stack.enter_context(_twin(server_install, Spec(events=events, seed=seed, now=NOW)))
+        yield lambda events=300, seed="own", release="v1.0.0": stack.enter_context(
+            _twin(server_install, Spec(events=events, seed=seed, now=NOW, release=release))
+        )

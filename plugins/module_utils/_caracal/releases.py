@@ -21,6 +21,9 @@ from .._errors import VersionMismatch
 SECRET_STORE = "secret_store"
 ZONE_KEK = "zone_kek"
 
+OWN_DATABASE = "caracal"
+AUTH_DATABASE = "caracal_auth"
+
 # A table that exists in every release of one family and in none of the other.
 FAMILY_MARKS = {SECRET_STORE: "secret_store", ZONE_KEK: "provider_grants"}
 
@@ -35,12 +38,68 @@ class Release:
     databases: tuple[str, ...]
 
 
+# 2026-06-04 is the commit of the documentation page that this collection implements; v2026.06.21 came from it without a break.
+_JUNE_4 = (
+    "0001_init",
+    "0002_roles",
+    "0003_audit_hash",
+    "0004_grant_version",
+    "0005_delegation_edges",
+    "0006_agent_services_outbox",
+    "0007_agent_invocations",
+    "0008_domain_integrity",
+    "0009_api_hardening",
+    "0010_tenant_fks_archive",
+    "0011_audit_hardening",
+    "0012_sts_hardening",
+    "0013_provider_secret_config",
+    "0014_gateway_bindings",
+    "0015_gateway_binding_appid",
+    "0016_rls_zones",
+    "0017_agent_sessions_updated_at",
+    "0018_agent_sessions_subject_session_id",
+    "0019_providers_provider_kind",
+    "0020_step_up_approver",
+    "0021_rls_zones_failclosed",
+    "0022_gateway_binding_zone_key",
+    "0023_agent_session_kind",
+    "0024_agent_session_lease",
+    "0025_admin_token_argon2",
+    "0026_gateway_binding_revision",
+    "0027_zone_surface_cleanup",
+    "0028_application_surface_cleanup",
+    "0029_application_internal_cleanup",
+    "0030_dcr_identity_hardening",
+    "0031_dcr_shutdown_flow",
+    "0032_provider_surface_cleanup",
+    "0033_resource_surface_cleanup",
+    "0034_provider_grants",
+    "0035_provider_caracal_mandate",
+    "0036_provider_none_required_resources",
+    "0037_provider_grant_active_unique",
+    "0038_provider_identifier_unique",
+    "0039_coordinator_resource_authority",
+    "0040_delegation_parent_edge",
+    "0041_drop_teams_invitations",
+)
+_JUNE_21 = (
+    *_JUNE_4,
+    "0042_rename_agent_session_labels",
+    "0043_audit_agent_index",
+    "0044_agent_session_lifecycle",
+    "0045_admin_audit_chain",
+    "0046_agent_session_idempotency",
+    "0047_audit_chain_rehash",
+)
+
 RELEASES = (
+    Release("2026-06-04", ZONE_KEK, _JUNE_4, ("caracal",)),
+    Release("v2026.06.21", ZONE_KEK, _JUNE_21, ("caracal",)),
+    Release("v2026.06.25-rc.1", ZONE_KEK, ("0001_baseline", "0002_resource_operations"), ("caracal", "caracal_auth")),
+    Release("v0.1.0", SECRET_STORE, ("0001_baseline",), ("caracal", "caracal_auth")),
+    Release("v0.2.1", SECRET_STORE, ("0001_baseline", "0002_approval_hardening"), ("caracal", "caracal_auth")),
     Release(
-        "v1.0.0",
-        SECRET_STORE,
-        ("0001_baseline", "0002_approval_hardening", "0003_operator_run_token_usage"),
-        ("caracal", "caracal_auth"),
+        "v1.0.0", SECRET_STORE, ("0001_baseline", "0002_approval_hardening", "0003_operator_run_token_usage"), ("caracal", "caracal_auth")
     ),
 )
 
@@ -57,7 +116,7 @@ class Detected:
 def detect(tables: t.Collection[str], migrations: t.Sequence[str]) -> Detected:
     """From the names of the tables in schema public and the versions in schema_migrations, sorted.
 
-    Raises VersionMismatch for a database of neither family.
+    Raises VersionMismatch for a database of neither family. The same migrations in both families are no contradiction.
     """
     families = [family for family, mark in FAMILY_MARKS.items() if mark in tables]
     if len(families) != 1 or "schema_migrations" not in tables:
@@ -67,3 +126,11 @@ def detect(tables: t.Collection[str], migrations: t.Sequence[str]) -> Detected:
         if release.family == families[0] and release.migrations == known:
             return Detected(families[0], release.name, known)
     return Detected(families[0], None, known)
+
+
+def databases(detected: Detected, existing: t.Collection[str]) -> list[str]:
+    """The databases that a deployment of this release keeps, its own first. Of an unknown release, those that there are."""
+    for release in RELEASES:
+        if (release.name, release.family) == (detected.release, detected.family):
+            return list(release.databases)
+    return [OWN_DATABASE, *(name for name in (AUTH_DATABASE,) if name in existing)]

@@ -16,6 +16,7 @@ import dataclasses
 import typing as t
 
 from .._report.check import PASS, UNPROVEN, Check
+from . import releases
 
 CHECK_ID = "drill.complete"
 
@@ -27,7 +28,6 @@ CLUSTER = ("restore.roles", "inventory.roles", "inventory.audit_blocks")
 DATABASE = ("tables", "schema", "grants", "owners", "extensions", "settings")
 # Of Caracal's own database besides.
 OWN_DATABASE = ("leaves", "migrations", "state", "sequences")
-OWN_DATABASE_NAME = "caracal"
 
 
 def required(databases: t.Sequence[str]) -> set[str]:
@@ -36,7 +36,7 @@ def required(databases: t.Sequence[str]) -> set[str]:
     if databases:
         found.update(CLUSTER)
     for database in databases:
-        sections = DATABASE + (OWN_DATABASE if database == OWN_DATABASE_NAME else ())
+        sections = DATABASE + (OWN_DATABASE if database == releases.OWN_DATABASE else ())
         found.update(f"inventory.{database}.{section}" for section in sections)
     return found
 

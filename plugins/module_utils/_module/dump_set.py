@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .._backupset import layout as keys
-from .._caracal import audit_blocks, block_history
+from .._caracal import audit_blocks, block_history, releases
 from .._caracal.audit_blocks import Block
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
@@ -31,7 +31,6 @@ from . import earlier, reading
 from .options import Opened
 
 PART = "postgres"
-OWN_DATABASE = "caracal"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Plan:
 def layout_of(session: Session, database: str) -> reading.Layout:
     """The tables of a database; the one named `caracal` must be Caracal's."""
     read = reading.layout(session)
-    if read.detected is None and database == OWN_DATABASE:
+    if read.detected is None and database == releases.OWN_DATABASE:
         raise VersionMismatch(f"database {database} has no schema_migrations, so it is no Caracal database; correct databases")
     return read
 

@@ -14,13 +14,14 @@ import typing as t
 
 from .._backupset import layout as keys
 from .._backupset import parts
+from .._caracal import releases
 from .._crypto import recipients as age
 from .._crypto.recipients import Recipient
 from .._crypto.signing import Signer
 from .._errors import KeyProblem, OptionError, StorageError, VersionMismatch
 from .._sources import client_binaries
 from .._sources.postgres import preflight, snapshot
-from .._sources.postgres.server import Server
+from .._sources.postgres.server import Server, Session
 from .._storage.base import Store
 from . import dump_set, options
 from .boundary import Invocation
@@ -37,9 +38,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError(f"set {given['set_id']} is committed, and a set never changes; open a new one")
     to = _recipients(given)
     server = Server.from_options(given)
-    seen = [_look(server, name, invocation.warn) for name in given["databases"]]
-    if not seen:
-        raise OptionError("databases is empty; name at least Caracal's own database")
+    seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
     _room(opened.store, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
@@ -72,6 +71,14 @@ def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
     if here:
         raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
     return found
+
+
+def _kept(server: Server) -> list[str]:
+    """The databases that the release found on the server keeps."""
+    with Session(server, releases.OWN_DATABASE) as session:
+        read = dump_set.layout_of(session, releases.OWN_DATABASE)
+        existing = [row[0] for row in session.rows("SELECT datname FROM pg_catalog.pg_database")]
+    return releases.databases(read.detected, existing) if read.detected else [releases.OWN_DATABASE]
 
 
 def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[str, t.Any]:

@@ -14,12 +14,14 @@ from twin.releases.known import RELEASES
 V1 = RELEASES["v1.0.0"]
 
 
-def test_the_twin_is_the_release_that_it_says() -> None:
-    found = releases.detect(V1.databases[0].tables, list(reversed(V1.migrations)))
-    assert found == Detected(V1.family, "v1.0.0", tuple(sorted(V1.migrations)))
+@pytest.mark.parametrize("name", RELEASES)
+def test_the_twin_is_the_release_that_it_says(name: str) -> None:
+    release = RELEASES[name]
+    found = releases.detect(release.databases[0].tables, list(reversed(release.migrations)))
+    assert found == Detected(release.family, name, tuple(sorted(release.migrations)))
 
 
-@pytest.mark.parametrize("migrations", [[], ["0001_baseline"], [*V1.migrations, "0004_new"]])
+@pytest.mark.parametrize("migrations", [[], ["0002_approval_hardening"], [*V1.migrations, "0004_new"]])
 def test_other_migrations_are_of_an_unknown_release(migrations: list[str]) -> None:
     assert releases.detect(V1.databases[0].tables, migrations) == Detected("secret_store", None, tuple(migrations))
 
@@ -38,3 +40,16 @@ def test_a_database_of_neither_family_is_refused(tables: list[str]) -> None:
         VersionMismatch, match=r"^this is no Caracal database: it has the tables of neither family; correct the database name$"
     ):
         releases.detect(tables, V1.migrations)
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_a_release_names_its_databases(name: str) -> None:
+    release = RELEASES[name]
+    detected = Detected(release.family, name, release.migrations)
+    assert releases.databases(detected, []) == [database.name for database in release.databases]
+
+
+def test_an_unknown_release_has_the_databases_that_there_are() -> None:
+    unknown = Detected("secret_store", None, ())
+    assert releases.databases(unknown, ["postgres", "caracal_auth", "caracal"]) == ["caracal", "caracal_auth"]
+    assert releases.databases(unknown, ["postgres", "caracal"]) == ["caracal"]

@@ -178,7 +178,7 @@ def test_damage_in_the_middle_of_a_large_artifact_is_found(damage: str, position
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("more", [b"\0", os.urandom(70_000)])
+@pytest.mark.parametrize("more", [b"\0", b"x" * 70_000])
 def test_bytes_after_the_artifact_are_found(more: bytes) -> None:
     assert isinstance(in_time(lambda: open_all(sealed_bytes(os.urandom(100_000)) + more)), TamperedData)
 

@@ -80,14 +80,18 @@ class Scene:
         shutil.copytree(self.root, root, symlinks=True)
         return Scene(root, socket or self.socket)
 
-    def options(self, name: str, **given: t.Any) -> dict[str, t.Any]:
-        """Options of a module: usual ones, `given` ones, defaults. Whatever the module would refuse is an error here."""
+    def given(self, name: str, **own: t.Any) -> dict[str, t.Any]:
+        """Options of a module as a user writes them: the usual ones, and `own` ones."""
         module, _case, host = MODULES[name]
-        spec = module.argument_spec().to_module()
-        usual = {name: value for name, value in self._usual(host).items() if name in spec["argument_spec"]}
-        if given.get("sandbox") or given.get("login_host"):
+        usual = {option: value for option, value in self._usual(host).items() if option in module.argument_spec().argument_spec}
+        if own.get("sandbox") or own.get("login_host"):
             del usual["login_unix_socket"]
-        result = ModuleArgumentSpecValidator(**spec).validate({**usual, **given})
+        return {**usual, **own}
+
+    def options(self, name: str, **own: t.Any) -> dict[str, t.Any]:
+        """The same as the use case gets them, defaults included. Whatever the module would refuse is an error here."""
+        spec = MODULES[name][0].argument_spec().to_module()
+        result = ModuleArgumentSpecValidator(**spec).validate(self.given(name, **own))
         assert not result.error_messages, result.error_messages
         return dict(result.validated_parameters)
 

@@ -135,7 +135,9 @@ def test_a_commit_with_a_wrong_key_writes_nothing(dumped: Scene) -> None:
     scene, set_id = dumped, open_set(dumped)
     new_ssh_key(scene.root / "stranger")
     options = {"state": "committed", "set_id": set_id}
-    scene.refused("backup_set", KeyProblem, "not in", "allowed_signers", check_mode=False, **options, signing_key=str(scene.root / "stranger"))
+    scene.refused(
+        "backup_set", KeyProblem, "not in", "allowed_signers", check_mode=False, **options, signing_key=str(scene.root / "stranger")
+    )
     scene.key("backup").chmod(0o640)
     scene.refused("backup_set", KeyProblem, "0640", **options)
     scene.key("backup").chmod(0o600)

@@ -139,7 +139,9 @@ def test_a_manifest_that_is_not_the_signed_one_is_refused(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("host", "namespace"), [("drill", "set@caracal-ops"), ("operator", "set@caracal-ops"), ("backup", "drill@caracal-ops")])
+@pytest.mark.parametrize(
+    ("host", "namespace"), [("drill", "set@caracal-ops"), ("operator", "set@caracal-ops"), ("backup", "drill@caracal-ops")]
+)
 def test_a_signature_by_another_or_for_something_else_is_refused(scene: Scene, host: str, namespace: str) -> None:
     signer = Signer(str(scene.key(host)), layout.principal(host, "prod"))
     data = (folder(scene) / "manifest.json").read_bytes()

@@ -110,9 +110,7 @@ def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_
     ],
     ids=["deleted", "inserted", "chain", "a whole block", "another zone"],
 )
-def test_what_was_changed_below_the_head_is_named(
-    tampered: Tampered, caracal_database: TwinCluster, statement: str, words: str
-) -> None:
+def test_what_was_changed_below_the_head_is_named(tampered: Tampered, caracal_database: TwinCluster, statement: str, words: str) -> None:
     row_id, zone, _seq = a_row(caracal_database)
     rows = caracal_database.execute(f"SELECT count(*) FROM {LEAF} WHERE zone_id = '{zone}'")[0][0]
     check = tampered(statement.format(id=row_id, zone=zone))
@@ -130,7 +128,9 @@ def test_an_admin_row_deleted_is_named(tampered: Tampered) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_leaf_that_was_dropped_is_accounted_for(tampered: Tampered, caracal_database: TwinCluster) -> None:
-    oldest = caracal_database.execute(r"SELECT min(relname) FROM pg_class WHERE relname ~ '^audit_events_y....m..$' AND relkind = 'r'")[0][0]
+    oldest = caracal_database.execute(r"SELECT min(relname) FROM pg_class WHERE relname ~ '^audit_events_y....m..$' AND relkind = 'r'")[0][
+        0
+    ]
     check = tampered(f"DROP TABLE {oldest}")
     assert check["verdict"] == "pass" and check["details"]["dropped_leaves"] == [oldest]
 

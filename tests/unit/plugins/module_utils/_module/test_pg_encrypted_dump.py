@@ -123,7 +123,11 @@ def test_recipients_that_do_not_fit_are_refused(scene: Scene) -> None:
     for text in (secret, secret.lower()):
         scene.refused("pg_encrypted_dump", KeyProblem, "recipients[1]", "private key", **none, recipients=[text])
     bad = scene.root / "bad"
-    for text, kind, words in (("", OptionError, "no recipient"), ("# none\n", OptionError, "no recipient"), (secret, KeyProblem, "bad line 1")):
+    for text, kind, words in (
+        ("", OptionError, "no recipient"),
+        ("# none\n", OptionError, "no recipient"),
+        (secret, KeyProblem, "bad line 1"),
+    ):
         bad.write_text(text)
         scene.refused("pg_encrypted_dump", kind, words, set_id=ID, recipients_files=[str(bad)])
     bad.unlink()
@@ -231,7 +235,9 @@ def test_clients_that_are_too_old_or_not_there_are_refused(scene: Scene, tmp_pat
     for tool in ("pg_dump", "psql"):
         (old / tool).write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) 16.99'\n")
         (old / tool).chmod(0o755)
-    scene.refused("pg_encrypted_dump", MissingDependency, str(old), "16.99 is older than 17", "install PostgreSQL 17", set_id=ID, pg_bin=str(old))
+    scene.refused(
+        "pg_encrypted_dump", MissingDependency, str(old), "16.99 is older than 17", "install PostgreSQL 17", set_id=ID, pg_bin=str(old)
+    )
 
 
 def test_a_store_without_room_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
-
     KeyProblem,
     MissingDependency,
     ObjectMissing,
@@ -58,13 +57,20 @@ def empty(server_install: server_binaries.Install, caracal_database: TwinCluster
 def state(target: Target) -> tuple[t.Any, ...]:
     """Databases, their relations, and roles."""
     names = [name for (name,) in target.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1", database="postgres")]
-    relations = [target.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1", database=name) for name in names]
+    relations = [
+        target.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1", database=name)
+        for name in names
+    ]
     return names, relations, target.execute("SELECT rolname FROM pg_roles ORDER BY 1", database="postgres")
 
 
 def server(target: Target, scene: Scene) -> dict[str, t.Any]:
     """Options for a cluster that is not a sandbox to the module."""
-    return {"login_unix_socket": target.info.socket_dir, "signing_key": str(scene.key("operator")), "high_water_mark": str(scene.mark("operator"))}
+    return {
+        "login_unix_socket": target.info.socket_dir,
+        "signing_key": str(scene.key("operator")),
+        "high_water_mark": str(scene.mark("operator")),
+    }
 
 
 def test_check_mode_writes_nothing_and_predicts_the_run(scene: Scene, target: Target) -> None:
@@ -105,7 +111,11 @@ def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: 
         words = ("database caracal at", "not empty", "relation public.precious", f"set confirm to caracal@{identifier}")
         scene.refused(RESTORE, TargetRefused, *words, **where, confirm=wrong)
         assert state(target) == before
-    for sql in ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE TYPE kind AS ENUM ('a')", "CREATE SCHEMA s CREATE VIEW v AS SELECT 1"):
+    for sql in (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE kind AS ENUM ('a')",
+        "CREATE SCHEMA s CREATE VIEW v AS SELECT 1",
+    ):
         target.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", sql)
         scene.refused(RESTORE, TargetRefused, "not empty (1 objects", check_mode=True, **where)
         scene.refused(RESTORE, TargetRefused, "not empty (1 objects", check_mode=True, sandbox=target.info.directory)
@@ -184,7 +194,9 @@ def test_sets_databases_and_places_that_are_not_there_are_refused(scene: Scene, 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_a_damaged_set_is_refused_before_the_first_change(scene: Scene, empty: Target, check_mode: bool, tmp_path: Path) -> None:
     before, set_id = state(empty), scene.sets()[-1]
-    for number, pattern in enumerate(("sets/{}/postgres/caracal.dump.*", "sets/{}/postgres/caracal_auth.schema.*", "objects/audit/*2026m01/*", "sets/{}/audit-*")):
+    for number, pattern in enumerate(
+        ("sets/{}/postgres/caracal.dump.*", "sets/{}/postgres/caracal_auth.schema.*", "objects/audit/*2026m01/*", "sets/{}/audit-*")
+    ):
         broken = scene.copy(tmp_path / f"broken{number}")
         (path,) = broken.repository.glob(pattern.format(set_id))
         whole = path.read_bytes()
@@ -214,7 +226,9 @@ def test_a_newer_inventory_is_refused(scene: Scene, empty: Target, monkeypatch: 
 
 
 @pytest.mark.mutation
-def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(scene: Scene, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
+    scene: Scene, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Signed, whole, and yet not what the inventory says: found after loading, so what was loaded goes again."""
     seal = dump_set._seal_inventory
 
@@ -241,7 +255,9 @@ def test_a_tool_that_fails_leaves_no_database(scene: Scene, target: Target, serv
         tools = tmp_path / section.strip("-")
         tools.mkdir()
         real = os.path.join(server_install.bindir, "pg_restore")
-        (tools / "pg_restore").write_text(f'#!/bin/sh\ncase "$*" in *{section}*) echo "pg_restore: broken" >&2; exit 1;; *) exec {real} "$@";; esac\n')
+        (tools / "pg_restore").write_text(
+            f'#!/bin/sh\ncase "$*" in *{section}*) echo "pg_restore: broken" >&2; exit 1;; *) exec {real} "$@";; esac\n'
+        )
         (tools / "pg_restore").chmod(0o755)
         with pytest.raises(StageFailed) as raised:
             scene.call(RESTORE, **server(target, scene), pg_bin=str(tools), confirm=[f"caracal@{target.info.system_identifier}"])

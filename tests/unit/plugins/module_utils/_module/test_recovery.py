@@ -37,7 +37,9 @@ def commands(scene: Scene, set_id: str) -> str:
 def recover(server_install: Install) -> Recover:
     """Run the commands of a set in one bash, with nothing but what the text says they need."""
 
-    def run(scene: Scene, set_id: str, cluster: SandboxInfo, script: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        scene: Scene, set_id: str, cluster: SandboxInfo, script: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         env = {
             "PATH": os.pathsep.join([server_install.bindir, os.environ["PATH"]]),
             "HOME": str(scene.root),
@@ -82,14 +84,14 @@ def test_settings_and_rights_of_databases_and_odd_roles_come_back_by_hand(
         "ALTER ROLE \"odd; role\" SET work_mem = '5MB'",
         "CREATE ROLE auditors VALID UNTIL '2030-01-01 12:00:00+02'",
         "GRANT auditors TO caracalaudit",
-        "GRANT auditors TO \"odd; role\"",
+        'GRANT auditors TO "odd; role"',
         "GRANT SELECT ON zones TO auditors",
         "REVOKE ALL ON DATABASE caracal FROM PUBLIC",
         'GRANT CONNECT ON DATABASE caracal TO "odd; role"',
         "GRANT CREATE ON DATABASE caracal TO auditors WITH GRANT OPTION",
         "ALTER DATABASE caracal SET timezone = 'UTC'",
         "ALTER DATABASE caracal SET application_name = 'it''s = \"odd\"'",
-        "ALTER DATABASE caracal SET search_path = public, \"odd; schema\"",
+        'ALTER DATABASE caracal SET search_path = public, "odd; schema"',
         "ALTER DATABASE caracal SET caracal.zone_id = '*'",
         "ALTER DATABASE caracal_auth CONNECTION LIMIT 50",
     )

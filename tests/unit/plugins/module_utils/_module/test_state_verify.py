@@ -59,11 +59,25 @@ def added(table: str, new: str) -> str:
 ROWS = [
     ("caracal", "zones", [changed("zones")]),
     ("caracal", "zones", [added("zones", '{"id": "new", "slug": "new"}')]),
-    ("caracal", "secret_store", ["UPDATE secret_store SET envelope = set_byte(envelope, 99, get_byte(envelope, 99) # 1) WHERE ref = (SELECT min(ref) FROM secret_store)"]),
-    ("caracal", "policy_versions", ["UPDATE policy_versions SET content = content || ' ' WHERE id = (SELECT min(id) FROM policy_versions)"]),
+    (
+        "caracal",
+        "secret_store",
+        [
+            "UPDATE secret_store SET envelope = set_byte(envelope, 99, get_byte(envelope, 99) # 1) WHERE ref = (SELECT min(ref) FROM secret_store)"
+        ],
+    ),
+    (
+        "caracal",
+        "policy_versions",
+        ["UPDATE policy_versions SET content = content || ' ' WHERE id = (SELECT min(id) FROM policy_versions)"],
+    ),
     ("caracal", "delegation_edges", [added("delegation_edges", '{"id": "new"}')]),
     ("caracal", "event_outbox", [removed("event_outbox")]),
-    ("caracal", "agent_topology", ["UPDATE agent_topology SET child_id = child_id || '0' WHERE ctid = (SELECT min(ctid) FROM agent_topology)"]),
+    (
+        "caracal",
+        "agent_topology",
+        ["UPDATE agent_topology SET child_id = child_id || '0' WHERE ctid = (SELECT min(ctid) FROM agent_topology)"],
+    ),
     ("caracal", "schema_migrations", ["INSERT INTO schema_migrations VALUES ('0004_new', now())"]),
     ("caracal", "delegation_graph_epochs", ["UPDATE delegation_graph_epochs SET epoch = epoch - 1"]),
     # Two rows that swap their values: their sums stay the same.
@@ -99,13 +113,17 @@ def test_a_row_that_differs_names_its_table(broken: Verify, database: str, table
     ("statement", "leaf_words", "block_words"),
     [
         (f"UPDATE {LEAF} SET decision = 'deny' WHERE id = {{id}}", "rows differ in content", "content differs"),
-        (f"UPDATE {LEAF} SET metadata_json = metadata_json || '{{{{\"x\": 1}}}}' WHERE id = {{id}}", "rows differ in content", "content differs"),
+        (
+            f"UPDATE {LEAF} SET metadata_json = metadata_json || '{{{{\"x\": 1}}}}' WHERE id = {{id}}",
+            "rows differ in content",
+            "content differs",
+        ),
         (f"UPDATE {LEAF} SET occurred_at = occurred_at + interval '1 us' WHERE id = {{id}}", "rows differ in content", "content differs"),
         (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
         (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
         (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows, recorded {rows}", "{less} rows, recorded {size}"),
         (
-            f"INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, '{{{{\"id\": \"new\"}}}}')).* FROM {LEAF} x WHERE id = {{id}}",
+            f'INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, \'{{{{"id": "new"}}}}\')).* FROM {LEAF} x WHERE id = {{id}}',
             "{more} rows, recorded {rows}",
             "{greater} rows, recorded {size}",
         ),
@@ -168,17 +186,42 @@ SCHEMA = "inventory.caracal.schema"
 GRANTS = "inventory.caracal.grants"
 OBJECTS = [
     ("index dropped", "DROP INDEX admin_audit_events_chain", SCHEMA, "missing index CREATE INDEX admin_audit_events_chain"),
-    ("constraint added", "ALTER TABLE zones ADD CONSTRAINT extra CHECK (name <> '')", SCHEMA, "not in the set: constraint public.zones.extra"),
-    ("foreign key dropped", "ALTER TABLE applications DROP CONSTRAINT applications_zone_id_fkey", SCHEMA, "missing constraint public.applications"),
+    (
+        "constraint added",
+        "ALTER TABLE zones ADD CONSTRAINT extra CHECK (name <> '')",
+        SCHEMA,
+        "not in the set: constraint public.zones.extra",
+    ),
+    (
+        "foreign key dropped",
+        "ALTER TABLE applications DROP CONSTRAINT applications_zone_id_fkey",
+        SCHEMA,
+        "missing constraint public.applications",
+    ),
     ("trigger disabled", "ALTER TABLE policy_versions DISABLE TRIGGER USER", SCHEMA, "missing trigger CREATE TRIGGER"),
-    ("row security off", "ALTER TABLE admin_tokens DISABLE ROW LEVEL SECURITY", SCHEMA, "missing relation public.admin_tokens kind r rls true"),
+    (
+        "row security off",
+        "ALTER TABLE admin_tokens DISABLE ROW LEVEL SECURITY",
+        SCHEMA,
+        "missing relation public.admin_tokens kind r rls true",
+    ),
     ("column default", "ALTER TABLE zones ALTER dcr_enabled SET DEFAULT true", SCHEMA, "missing column public.zones.dcr_enabled"),
     ("partition bounds", f"ALTER TABLE audit_events DETACH PARTITION {LEAF}", SCHEMA, f"missing relation public.{LEAF} kind r"),
     ("extra sequence", "CREATE SEQUENCE extra", SCHEMA, "not in the set: relation public.extra kind S"),
     ("extra type", "CREATE TYPE extra AS ENUM ('a')", SCHEMA, "not in the set: type public.extra"),
-    ("grant added", "GRANT DELETE ON audit_events TO caracalaudit", GRANTS, "not in the set: table public.audit_events caracalaudit DELETE"),
+    (
+        "grant added",
+        "GRANT DELETE ON audit_events TO caracalaudit",
+        GRANTS,
+        "not in the set: table public.audit_events caracalaudit DELETE",
+    ),
     ("grant removed", "REVOKE SELECT ON zones FROM caracalapi", GRANTS, "missing table public.zones caracalapi SELECT"),
-    ("grant of a column", "GRANT SELECT (envelope) ON secret_store TO caracalaudit", GRANTS, "not in the set: column public.secret_store.envelope"),
+    (
+        "grant of a column",
+        "GRANT SELECT (envelope) ON secret_store TO caracalaudit",
+        GRANTS,
+        "not in the set: column public.secret_store.envelope",
+    ),
     ("schema", "GRANT CREATE ON SCHEMA public TO PUBLIC", GRANTS, "not in the set: schema public PUBLIC CREATE"),
     ("database", "REVOKE CONNECT ON DATABASE caracal FROM PUBLIC", GRANTS, "missing database PUBLIC CONNECT"),
     ("default privileges", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC", GRANTS, "not in the set: default"),
@@ -189,8 +232,18 @@ OBJECTS = [
         "not in the set: function public.audit_partition_drop(part_name text) PUBLIC EXECUTE",
     ),
     ("owner", "ALTER TABLE zones OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.zones caracal"),
-    ("owner of the database", "ALTER DATABASE caracal OWNER TO caracalapi", "inventory.caracal.settings", "owner is caracalapi, recorded caracal"),
-    ("setting", "ALTER DATABASE caracal SET row_security = off", "inventory.caracal.settings", "set is ['row_security=off'], recorded None"),
+    (
+        "owner of the database",
+        "ALTER DATABASE caracal OWNER TO caracalapi",
+        "inventory.caracal.settings",
+        "owner is caracalapi, recorded caracal",
+    ),
+    (
+        "setting",
+        "ALTER DATABASE caracal SET row_security = off",
+        "inventory.caracal.settings",
+        "set is ['row_security=off'], recorded None",
+    ),
     ("limit", "ALTER DATABASE caracal CONNECTION LIMIT 3", "inventory.caracal.settings", "connection_limit is 3, recorded -1"),
     ("extension", "DROP EXTENSION pgcrypto", "inventory.caracal.extensions", "extension pgcrypto is missing"),
     ("sequence ahead", "SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "stands at 999, expected 3 to 3"),

@@ -14,7 +14,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 
 LISTS = {"schema": catalog.schema, "grants": catalog.grants, "owners": catalog.owners}
-ROLE = f"reader_{uuid.uuid4().hex[:12]}"
+ROLE = "catalog_reader"
 
 
 @pytest.fixture(scope="module")
