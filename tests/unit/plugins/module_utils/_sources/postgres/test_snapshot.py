@@ -12,6 +12,7 @@ import time
 import typing as t
 
 import pytest
+from unit.plugins.module_utils._sources.postgres.conftest import wait_until
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
@@ -27,13 +28,6 @@ def sessions(cluster: TwinCluster, database: str) -> int:
     return int(cluster.execute(query, database="postgres")[0][0])
 
 
-def wait_until(condition: t.Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        time.sleep(0.01)
-
-
 def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         assert held.facts["system_identifier"] == caracal_database.info.system_identifier
@@ -41,7 +35,7 @@ def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
         assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", held.facts["lsn"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", held.facts["time"])
         assert (held.place.server, held.place.database) == (caracal_database.server, "caracal")
-    assert sessions(caracal_database, "caracal") == 0
+    wait_until(lambda: sessions(caracal_database, "caracal") == 0)
 
 
 def test_all_who_join_see_the_same_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
@@ -74,7 +68,7 @@ def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster)
             Snapshot(server, "caracal")
         with Snapshot(server, "caracal_auth") as other:
             assert other.place.database == "caracal_auth"
-        assert sessions(caracal_database, "caracal") == 2
+        wait_until(lambda: sessions(caracal_database, "caracal") == 2)
     with Snapshot(server, "caracal") as held:
         assert held.place.database == "caracal"
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from unit.plugins.module_utils._sources.postgres.conftest import wait_until
 from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
@@ -96,7 +97,7 @@ def test_a_sink_that_fails_ends_the_tool(tmp_path: Path, error: BaseException) -
     with pytest.raises(type(error)) as caught:
         tools.stream_out(argv, NOWHERE, "x", Failing(error))
     assert caught.value is error
-    assert not running(marker)
+    wait_until(lambda: not running(marker))
 
 
 @pytest.mark.mutation
@@ -107,7 +108,7 @@ def test_a_source_that_fails_ends_the_tool_before_it_can_succeed(tmp_path: Path,
     with pytest.raises(type(error)) as caught:
         tools.stream_in([script(tmp_path, f"cat > /dev/null; touch {done}"), marker], NOWHERE, "x", Failing(error))
     assert caught.value is error
-    assert not running(marker)
+    wait_until(lambda: not running(marker))
     time.sleep(0.1)
     assert not done.exists()
 
