@@ -33,7 +33,7 @@ quickstart: venv
 
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
-	@$(INSIDE) python -m pytest $(ARGS)
+	@$(INSIDE) python -m pytest -n 2 $(ARGS)
 
 lint: venv
 	@$(TOOL) tools.venv .venv-importer importer
