@@ -45,7 +45,7 @@ options:
     required: true
   databases:
     description:
-      - Databases in the order in which they are dumped. The first is Caracal's own; what it refers to must still exist when later ones are.
+      - Databases in the order in which they are dumped, Caracal's own first.
       - Without this option, those that the release found on the server keeps, V(caracal) first, then V(caracal_auth).
     type: list
     elements: str
@@ -55,6 +55,16 @@ options:
       - How many streams run side by side.
     type: int
     default: 2
+  lock_hold_max:
+    description:
+      - Seconds that another session may wait for a lock of ours; then our session is ended and its work tried again under the same snapshot.
+      - A session that keeps others waiting in turn, as a partition change does with INSERTs, never waits longer than a moment.
+    type: int
+    default: 60
+  max_duration:
+    description:
+      - Seconds after which the run is stopped. Without this option it takes as long as it takes.
+    type: int
 notes:
   - O(signing_key) is only compared with the recipients here; the commit signs.
 requirements:
@@ -122,6 +132,10 @@ databases:
       description: How long reading took. Zero in check mode.
       type: float
       sample: 12.4
+    longest_wait:
+      description: The longest that another session was seen waiting for us, in seconds.
+      type: float
+      sample: 0.0
 artifacts:
   description: Name, path, size in bytes and SHA-256 of each sealed artifact, and whether an earlier set's object serves.
   returned: always
@@ -158,6 +172,8 @@ def argument_spec() -> ArgumentSpec:
             "set_id": {"type": "str", "required": True},
             "databases": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
+            "lock_hold_max": {"type": "int", "default": 60},
+            "max_duration": {"type": "int"},
         }
     )
     return repository().merge(signing(), recipients(), postgres(), own)

@@ -12,13 +12,13 @@ import typing as t
 import uuid
 
 import pytest
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo, SandboxSpec
 from twin import load
 from twin.spec import Spec
+from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
 

@@ -25,8 +25,10 @@ from .._sources.postgres.server import Server, Session
 from .._storage.base import Store
 from . import dump_set, options
 from .boundary import Invocation
+from .dump_database import Plan, layout_of
 
 TOOLS = ("pg_dump", "psql")
+APPLICATION = "caracal_ops.backup"
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -37,7 +39,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if keys.check_id(given["set_id"]) in [one.set_id for one in opened.catalog.sets()]:
         raise OptionError(f"set {given['set_id']} is committed, and a set never changes; open a new one")
     to = _recipients(given)
-    server = Server.from_options(given)
+    server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
+    deadline = started + given["max_duration"] if given["max_duration"] else None
     seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
     _room(opened.store, sum(one["size"] for one in seen), invocation.check_mode)
@@ -47,7 +50,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         result["changed"] = False
         result.update(made["result"])
     elif not invocation.check_mode:
-        plan = dump_set.Plan(opened, given["set_id"], server, client, tuple(to), given["jobs"])
+        plan = Plan(opened, given["set_id"], server, client, tuple(to), given["jobs"], given["lock_hold_max"], deadline)
         made = dump_set.dump_all(plan, seen)
         parts.write(opened.store, given["set_id"], dump_set.PART, made)
         result.update(made["result"])
@@ -76,7 +79,8 @@ def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
 def _kept(server: Server) -> list[str]:
     """The databases that the release found on the server keeps."""
     with Session(server, releases.OWN_DATABASE) as session:
-        read = dump_set.layout_of(session, releases.OWN_DATABASE)
+        preflight.full_sight(session)
+        read = layout_of(session, releases.OWN_DATABASE)
         existing = [row[0] for row in session.rows("SELECT datname FROM pg_catalog.pg_database")]
     return releases.databases(read.detected, existing) if read.detected else [releases.OWN_DATABASE]
 
@@ -86,7 +90,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
     with snapshot.Snapshot(server, database) as held:
         session = held.session
         sight = preflight.full_sight(session)
-        read = dump_set.layout_of(session, database)
+        read = layout_of(session, database)
         offset = preflight.clock_offset(session, options.now)
         if abs(offset) > preflight.CLOCK_TOLERANCE:
             raise VersionMismatch(
@@ -107,11 +111,12 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
             "size": sum(table.size for table in read.tables),
             "snapshot_time": held.facts["time"],
             "seconds": 0.0,
+            "longest_wait": 0.0,
         }
 
 
 def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {name: seen[name] for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "seconds")}
+    return {name: seen[name] for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "seconds", "longest_wait")}
 
 
 def _room(store: Store, size: int, check_mode: bool) -> None:

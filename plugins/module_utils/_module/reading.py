@@ -19,6 +19,7 @@ from .._caracal import audit_blocks, audit_chains, block_history, inventory, rel
 from .._caracal.audit_blocks import Block
 from .._caracal.audit_chains import Chain
 from .._crypto.sealing import Sealed
+from .._errors import BackupError
 from .._report.check import Check
 from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, tables, tools
@@ -35,6 +36,11 @@ class Layout:
     tables: tuple[Table, ...]
     leaves: tuple[Table, ...]
     detected: releases.Detected | None
+
+    def without(self, gone: t.Collection[str]) -> Layout:
+        """The same, as if the tables named in `gone` had never been."""
+        kept = tuple(table for table in self.tables if table.qualified not in gone)
+        return Layout(kept, tuple(leaf for leaf in self.leaves if leaf in kept), self.detected)
 
     @property
     def partitioned(self) -> tuple[str, ...]:
@@ -68,6 +74,7 @@ class Leaf:
     blocks: tuple[Block, ...]
     sealed: Sealed | None = None
     key: str | None = None
+    gone: bool = False
 
 
 def leaf(place: Place, table: Table, psql: str) -> Leaf:
@@ -81,12 +88,23 @@ def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Calla
     """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
     collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
     with dump.sealed_object(source, directory) as (sealer, publish):
-        dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
+        try:
+            dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
+        except BackupError:
+            if _exists(source.place, table):
+                raise
+            return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
         seen = _leaf(source.place, table, collector)
         if seen.digest in shared:
             return dataclasses.replace(seen, key=shared[seen.digest])
         key = name(seen.digest)
         return dataclasses.replace(seen, key=key, sealed=publish(key))
+
+
+def _exists(place: Place, table: Table) -> bool:
+    """Retention may drop a leaf that the snapshot still shows; its rows are then nobody's to read."""
+    with Session(place.server, place.database) as session:
+        return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
 
 
 def _leaf(place: Place, table: Table, collector: audit_blocks.Collector) -> Leaf:

@@ -17,6 +17,7 @@ import ctypes
 import multiprocessing
 import multiprocessing.connection
 import signal
+import time
 import traceback
 import typing as t
 
@@ -27,8 +28,11 @@ PR_SET_PDEATHSIG = 1
 Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
 
-def run_all(tasks: t.Sequence[Task], jobs: int) -> list[t.Any]:
-    """Results in the order of the tasks; the first error ends the rest and is raised."""
+def run_all(tasks: t.Sequence[Task], jobs: int, deadline: float | None = None) -> list[t.Any]:
+    """Results in the order of the tasks; the first error ends the rest and is raised.
+
+    So does `deadline`, a moment of the monotonic clock.
+    """
     context = multiprocessing.get_context("fork")
     results: list[t.Any] = [None] * len(tasks)
     waiting = list(enumerate(tasks))[::-1]
@@ -42,7 +46,11 @@ def run_all(tasks: t.Sequence[Task], jobs: int) -> list[t.Any]:
                 process.start()
                 sender.close()
                 running[receiver] = (index, process)
-            for ready in multiprocessing.connection.wait(list(running)):
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            finished = multiprocessing.connection.wait(list(running), left)
+            if not finished:
+                raise StageFailed("the run did not end within max_duration and was stopped; allow more time, or more jobs")
+            for ready in finished:
                 index, process = running.pop(ready)
                 results[index] = _result(ready, process)
         return results

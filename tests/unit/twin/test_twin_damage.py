@@ -10,11 +10,11 @@ import re
 import typing as t
 
 import pytest
-from unit.twin import damages
-from unit.twin.damages import ANY_EVENT
 
 from twin import invariants, keys, recompute
 from twin.spec import Spec
+from unit.twin import damages
+from unit.twin.damages import ANY_EVENT
 
 DAMAGE = damages.of("v1.0.0")
 

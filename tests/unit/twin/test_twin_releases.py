@@ -12,12 +12,12 @@ import threading
 import typing as t
 
 import pytest
-from unit.twin import damages
 
 from twin import activity, audit, envelopes, facts, introspect, invariants, keys, load, recompute, schema
 from twin.releases.known import RELEASES
 from twin.shape import Shape
 from twin.spec import Spec
+from unit.twin import damages
 
 NOON = dt.datetime(2026, 3, 15, 12, 30, 15, 123457, tzinfo=dt.timezone.utc)
 BARE = [name for name, release in RELEASES.items() if release.family == facts.ZONE_KEK]

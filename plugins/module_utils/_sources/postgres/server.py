@@ -51,6 +51,11 @@ class Server:
     ca_cert: str | None = None
     ssl_cert: str | None = None
     ssl_key: str | None = None
+    application: str = "caracal_ops.backup"
+
+    def named(self, application: str) -> Server:
+        """The same under another application name, by which the server tells our runs apart."""
+        return dataclasses.replace(self, application=application)
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Server:
@@ -82,7 +87,7 @@ class Server:
             "sslcert": self.ssl_cert,
             "sslkey": self.ssl_key,
             "connect_timeout": 15,
-            "application_name": "caracal_ops.backup",
+            "application_name": self.application,
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
@@ -109,7 +114,7 @@ class Server:
             "PGSSLCERT": self.ssl_cert,
             "PGSSLKEY": self.ssl_key,
             "PGCONNECT_TIMEOUT": "15",
-            "PGAPPNAME": "caracal_ops.backup",
+            "PGAPPNAME": self.application,
             "PGTZ": "UTC",
             "PGOPTIONS": "-c bytea_output=hex",
             "LC_ALL": "C.UTF-8",

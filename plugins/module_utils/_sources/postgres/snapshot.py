@@ -30,10 +30,12 @@ class Place:
 
     def join(self) -> Session:
         """A session inside the snapshot; closing it ends its transaction."""
-        session = Session(self.server, self.database)
-        session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        session.rows("SET TRANSACTION SNAPSHOT %s", (self.snapshot,))
-        return session
+        with contextlib.ExitStack() as opened:
+            session = opened.enter_context(Session(self.server, self.database))
+            session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            session.rows("SET TRANSACTION SNAPSHOT %s", (self.snapshot,))
+            opened.pop_all()
+            return session
 
 
 class Snapshot:

@@ -10,11 +10,11 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.plugins.module_utils._caracal import oracle
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block, Collector
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT, Chain
+from unit.plugins.module_utils._caracal import oracle
 
 Row = dict[str, str]
 COLUMNS = {

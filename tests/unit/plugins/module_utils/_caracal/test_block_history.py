@@ -8,12 +8,12 @@ import dataclasses
 import typing as t
 
 import pytest
-from unit.plugins.module_utils._caracal import oracle
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, block_history
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block, Collector
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import AUDIT
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
+from unit.plugins.module_utils._caracal import oracle
 
 COLUMNS = sorted({*oracle.CONTENT, *oracle.CHAIN})
 

@@ -9,12 +9,12 @@ import dataclasses
 import typing as t
 
 import pytest
-from unit.twin_database import TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
+from unit.twin_database import TwinCluster
 
 Inventory = dict[str, t.Any]
 

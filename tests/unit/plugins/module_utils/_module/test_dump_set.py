@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import threading
 import time
 import typing as t
 
@@ -47,8 +48,9 @@ def tampered(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) 
 def a_row(cluster: TwinCluster) -> tuple[str, str, int]:
     """Id, zone and sequence number of a row in the middle of its chain, whose successor lies in the same leaf."""
     return cluster.execute(
-        f"""SELECT id, zone_id, chain_seq FROM {LEAF} x WHERE EXISTS (SELECT FROM {LEAF} y WHERE (y.zone_id, y.chain_seq) = (x.zone_id, x.chain_seq + 1))
-            ORDER BY chain_seq OFFSET 4 LIMIT 1"""
+        f"""SELECT id, zone_id, chain_seq FROM {LEAF} x
+             WHERE EXISTS (SELECT FROM {LEAF} y WHERE (y.zone_id, y.chain_seq) = (x.zone_id, x.chain_seq + 1))
+             ORDER BY chain_seq OFFSET 4 LIMIT 1"""
     )[0]
 
 
@@ -77,7 +79,7 @@ def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_
                 [row_id],
             )
             fields, documents, occurred, before = cursor.fetchone()
-            content = chain.event_hash(fields, documents, microseconds(occurred))
+            content = chain.event_hash(fields, documents, microseconds(occurred) * 1000)
             cursor.execute(
                 f"UPDATE {LEAF} SET content_sha256 = %s, chain_hmac = %s WHERE id = %s", [content, chain.link(key, content, before), row_id]
             )
@@ -147,16 +149,16 @@ def test_growth_passes_and_an_edit_below_it_does_not(tmp_path: t.Any, twin_clust
     source = twin_cluster(seed="growth")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     first = scene.backup()
-    writer = multiprocessing.get_context("fork").Event()
-    assert activity.write_some(source.target, source.spec, 30, writer) == 30
+    never = threading.Event()
+    assert activity.write_some(source.target, source.spec, 30, never) == 30
     second = scene.backup()
     assert blocks_check(second)["verdict"] == "pass"
     assert [one["path"] for one in second["artifacts"] if one["shared"]] != [], "leaves of past months did not change"
     assert {one["path"] for one in second["artifacts"] if "objects/" in one["path"]} - {one["path"] for one in first["artifacts"]}
     zone = source.execute("SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0][0]
-    edit = "UPDATE audit_events SET decision = 'deny' WHERE zone_id = '{}' AND chain_seq = (SELECT max(chain_seq) FROM audit_events WHERE zone_id = '{}')"
-    source.execute(FREELY, edit.format(zone, zone))
-    assert activity.write_some(source.target, source.spec, 30, writer) == 30
+    head = f"SELECT max(chain_seq) FROM audit_events WHERE zone_id = '{zone}'"
+    source.execute(FREELY, f"UPDATE audit_events SET decision = 'deny' WHERE zone_id = '{zone}' AND chain_seq = ({head})")
+    assert activity.write_some(source.target, source.spec, 30, never) == 30
     check = blocks_check(scene.call("pg_encrypted_dump", set_id=scene.new_id()))
     assert check["verdict"] == "fail" and f"zone {zone}" in check["message"] and "block 0: content was changed" in check["message"]
 

@@ -11,14 +11,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from unit.conftest import FreshCluster
-from unit.plugins.module_utils._module import scene as scenes
-from unit.plugins.module_utils._module.test_round_trip import RIGHTS, contents, schema_dump
-from unit.twin_database import TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import releases
 from twin import invariants, load
 from twin.releases.known import RELEASES
+from unit.conftest import FreshCluster
+from unit.plugins.module_utils._module import scene as scenes
+from unit.plugins.module_utils._module.test_round_trip import RIGHTS, contents, schema_dump
+from unit.twin_database import TwinCluster, TwinFactory
 
 
 def test_our_table_names_every_release_of_the_twin() -> None:

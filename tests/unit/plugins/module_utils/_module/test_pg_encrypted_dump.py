@@ -154,7 +154,7 @@ def test_a_host_that_could_open_its_own_backups_is_refused(scene: Scene, monkeyp
     public = (mine / "id.pub").read_text()
     scene.refused("pg_encrypted_dump", KeyProblem, str(mine / "id"), set_id=ID, recipients_files=[str(recipients)], recipients=[public])
     (mine / "id").unlink()
-    options = {"set_id": ID, "recipients_files": [str(recipients)], "recipients": [public], "check_mode": True}
+    options: dict[str, t.Any] = {"set_id": ID, "recipients_files": [str(recipients)], "recipients": [public], "check_mode": True}
     assert scene.call("pg_encrypted_dump", **options)["changed"]
 
 
@@ -169,7 +169,6 @@ def test_a_signing_key_that_others_can_use_is_refused(scene: Scene) -> None:
 def test_servers_and_databases_that_are_not_there_are_refused(scene: Scene, tmp_path: Path) -> None:
     refused = scene.refused
     refused("pg_encrypted_dump", Unreachable, "database nothing does not exist", set_id=ID, databases=["caracal", "nothing"])
-    refused("pg_encrypted_dump", OptionError, "databases is empty", set_id=ID, databases=[])
     refused("pg_encrypted_dump", Unreachable, str(tmp_path), "login_", set_id=ID, login_unix_socket=str(tmp_path))
     refused("pg_encrypted_dump", Unreachable, "127.0.0.1", "login_", set_id=ID, login_host="127.0.0.1", login_port=1)
     refused("pg_encrypted_dump", Unreachable, "no.such.host.invalid", set_id=ID, login_host="no.such.host.invalid")
@@ -331,7 +330,7 @@ def test_a_disk_that_fills_up_leaves_no_set(committed: Committed, scene: Scene, 
     assert not [path for path in new if "/parts/" in path]
     assert readable(scene, plaintext(caracal_database)) == [] and scene.sets() == sets
     scene.call("backup_set", state="aborted", set_id=ID)
-    assert [path for path in scene.files() if not is_unfinished(path)] == before
+    assert scene.files() == before
     assert scene.call("pg_encrypted_dump", set_id=ID)["changed"]
 
 
@@ -359,7 +358,7 @@ def test_a_killed_dump_leaves_sealed_garbage_in_nobodys_way(scene: Scene, caraca
     scene.backup()
     assert len(scene.sets()) == len(sets) + 1 and scene.call("backup_set_verify")["verdict"] == "pass"
     scene.call("backup_set", state="aborted", set_id=ID)
-    assert [path for path in scene.files() if ID in path and not is_unfinished(path)] == []
+    assert [path for path in scene.files() if ID in path or is_unfinished(path)] == []
 
 
 def _dump_and_die(scene: Scene, now: t.Callable[[str, int], bool]) -> None:

@@ -29,7 +29,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
 from unit.conftest import FreshCluster, sandbox_path
-
 from unit.plugins.module_utils._module.scene import Scene, new_identity, new_ssh_key, tree
 from unit.twin_database import TwinCluster
 
@@ -147,7 +146,7 @@ def test_a_cluster_that_is_backed_up_is_refused(scene: Scene, caracal_database: 
 
 def test_identities_that_do_not_fit_are_refused(scene: Scene, empty: Target, tmp_path: Path) -> None:
     before = state(empty)
-    where = {"sandbox": empty.info.directory}
+    where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     other, loose, blank, secret = (tmp_path / name for name in ("other", "loose", "empty", "secret"))
     new_identity(other)
     scene.refused(RESTORE, KeyProblem, "none of the identities opens it", "inventory.json", **where, identity_files=[str(other)])
@@ -174,7 +173,8 @@ def test_an_ssh_key_opens_what_was_sealed_to_it(scene: Scene, target: Target) ->
 
 
 def test_sets_databases_and_places_that_are_not_there_are_refused(scene: Scene, empty: Target, tmp_path: Path, empty_scene: Scene) -> None:
-    before, where = state(empty), {"sandbox": empty.info.directory}
+    before = state(empty)
+    where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     scene.refused(RESTORE, ObjectMissing, "20200101T000000Z-aaaa", "not committed", **where, set_id="20200101T000000Z-aaaa")
     scene.refused(RESTORE, ObjectMissing, "no set", **where, set_id="../../etc")
     scene.refused(RESTORE, OptionError, "no database nothing", "caracal, caracal_auth", **where, databases=["caracal", "nothing"])
@@ -240,7 +240,7 @@ def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
     monkeypatch.setattr(dump_set, "_seal_inventory", wrong)
     scene.backup()
     before = state(target)[0]
-    with pytest.raises(TamperedData, match="audit_events_y2026m01.* rows, the inventory records"):
+    with pytest.raises(TamperedData, match=r"audit_events_y2026m01.* rows, the inventory records"):
         scene.call(RESTORE, sandbox=target.info.directory)
     assert state(target)[0] == before
 

@@ -14,8 +14,6 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.plugins.module_utils._caracal import oracle
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
@@ -31,6 +29,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from twin import activity
+from unit.plugins.module_utils._caracal import oracle
+from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 ZONES = ["plain", "tab\there", "line\nend\r", "back\\slash", "\\N", "\\n", "q'uo\"te", "\b\f\v\\", "ä\u2028\u0085", "%s {}", ""]
 

@@ -135,7 +135,7 @@ def swap(path: Path) -> None:
     path.write_bytes(other.read_bytes())
 
 
-DAMAGE = {
+DAMAGE: dict[str, tuple[str, t.Callable[[Path], None]]] = {
     "dump": ("sets/{set}/postgres/caracal.dump.zst.age", flip),
     "schema": ("sets/{set}/postgres/caracal_auth.schema.zst.age", truncate),
     "leaf": ("objects/audit/audit_events_y2026m01/*.age", flip),

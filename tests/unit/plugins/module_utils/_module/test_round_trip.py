@@ -25,7 +25,8 @@ TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relna
 RIGHTS = {
     "roles": """SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
                        rolvaliduntil FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1""",
-    "members": "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members WHERE roleid::regrole::text !~ '^pg_' ORDER BY 1, 2",
+    "members": """SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members
+                   WHERE roleid::regrole::text !~ '^pg_' ORDER BY 1, 2""",
     "relations": """SELECT relname, relkind, relowner::regrole::text, ARRAY(SELECT unnest(relacl)::text ORDER BY 1), relrowsecurity,
                            relforcerowsecurity FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1, 2""",
     "functions": """SELECT oid::regprocedure::text, proowner::regrole::text, ARRAY(SELECT unnest(proacl)::text ORDER BY 1), prosecdef,
@@ -42,7 +43,8 @@ RIGHTS = {
 def contents(cluster: TwinCluster, database: str) -> dict[str, tuple[t.Any, ...]]:
     """Rows and a digest of each table, computed by the server."""
     tables = [row[0] for row in cluster.execute(TABLES, database=database)]
-    query = "SELECT count(*), sha256(convert_to(coalesce(string_agg(x::text, E'\\n' ORDER BY x::text COLLATE \"C\"), ''), 'UTF8'))::text FROM {} x"
+    query = """SELECT count(*), sha256(convert_to(coalesce(string_agg(x::text, E'\n' ORDER BY x::text COLLATE "C"), ''), 'UTF8'))::text
+                 FROM {} x"""
     return {table: cluster.execute("SET TimeZone = 'UTC'", query.format(table), database=database)[0] for table in tables}
 
 

@@ -12,11 +12,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from unit.twin_database import TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import client_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
+from unit.twin_database import TwinCluster
 
 # Everything that a password file, a shell or a connection string gives a meaning to.
 PASSWORD = "p\\w:d 'x\" $HOME %s {ö} #\t`id`"

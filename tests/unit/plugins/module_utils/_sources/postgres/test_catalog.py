@@ -8,10 +8,10 @@ import typing as t
 import uuid
 
 import pytest
-from unit.twin_database import TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
+from unit.twin_database import TwinCluster
 
 LISTS = {"schema": catalog.schema, "grants": catalog.grants, "owners": catalog.owners}
 ROLE = "catalog_reader"

@@ -8,12 +8,12 @@ import datetime as dt
 import typing as t
 
 import pytest
-from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import preflight
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import digest, read_tables
+from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

@@ -8,13 +8,13 @@ import copy
 import typing as t
 
 import pytest
-from unit.conftest import FreshCluster
-from unit.twin_database import TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import roles
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
+from unit.conftest import FreshCluster
+from unit.twin_database import TwinCluster
 
 Recorded = dict[str, t.Any]
 SERVICES = {"caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "caracalgateway", "caracalsts"}

@@ -12,8 +12,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from unit.plugins.module_utils._sources.postgres.conftest import PASSWORD
-from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
@@ -27,6 +25,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import SETTINGS, Server, Session
+from unit.plugins.module_utils._sources.postgres.conftest import PASSWORD
+from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

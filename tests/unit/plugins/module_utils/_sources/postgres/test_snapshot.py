@@ -9,16 +9,15 @@ import os
 import re
 import threading
 import time
-import typing as t
 
 import pytest
-from unit.plugins.module_utils._sources.postgres.conftest import wait_until
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.snapshot import Snapshot
 from twin import activity
+from unit.plugins.module_utils._sources.postgres.conftest import wait_until
+from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 FORK = multiprocessing.get_context("fork")
 

@@ -12,12 +12,12 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
+from unit.twin_database import Copier, TwinCluster
 
 # Their order differs between "C", a language and the default.
 KEYS = ["b", "B", "a", "A", "ä", "z", "_", " x", "-", "é", "\\N", "t\tt", "n\nn", "", "'", '"', "aa", "a a", "\u2028"]

@@ -8,12 +8,12 @@ import typing as t
 import uuid
 
 import pytest
-from unit.conftest import FreshCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, TargetRefused, Unreachable, VersionMismatch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import catalog, target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
+from unit.conftest import FreshCluster
 
 SETTINGS = {
     "encoding": "UTF8",

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from unit.plugins.module_utils._sources.postgres.conftest import wait_until
-from unit.twin_database import Copier, TwinCluster
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
@@ -23,8 +21,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import tools
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.snapshot import Snapshot
+from unit.plugins.module_utils._sources.postgres.conftest import wait_until
+from unit.twin_database import Copier, TwinCluster
 
 NOWHERE = Server("/nowhere")
 
@@ -181,8 +181,5 @@ def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal
         tools.schema_digest(client.paths["pg_dump"], place)
     with pytest.raises(BackupError, match="snapshot"):
         place.join()
-    with Session(caracal_database.server, "caracal") as session:
-        assert (
-            session.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup' AND pid <> pg_backend_pid()")
-            == 0
-        )
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
+    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)

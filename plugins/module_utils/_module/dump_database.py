@@ -1,0 +1,186 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One database of a set: dumped under one snapshot, with whoever waits for it in mind."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+import typing as t
+
+from .._backupset import layout as keys
+from .._caracal import block_history, releases
+from .._caracal.audit_blocks import Block
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed
+from .._errors import BackupError, VersionMismatch
+from .._report.check import UNPROVEN, WARN, Check
+from .._sources.client_binaries import ClientTools
+from .._sources.postgres import catalog, dump, snapshot
+from .._sources.postgres.guard import Guard
+from .._sources.postgres.server import Server, Session
+from .._stream import compression, workers
+from . import earlier, reading
+from .options import Opened
+
+SNAPSHOTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the dump of a set needs. `hold_max` is in seconds; `deadline` is a moment of the monotonic clock."""
+
+    opened: Opened
+    set_id: str
+    server: Server
+    client: ClientTools
+    recipients: tuple[Recipient, ...]
+    jobs: int
+    hold_max: float
+    deadline: float | None
+
+    @property
+    def fingerprints(self) -> list[str]:
+        return [recipient.fingerprint for recipient in self.recipients]
+
+
+@dataclasses.dataclass
+class Dumped:
+    """One database: its inventory, blocks, artifacts, facts of the source, and what was noticed."""
+
+    inventory: dict[str, t.Any]
+    blocks: list[Block]
+    artifacts: list[dict[str, t.Any]]
+    source: dict[str, t.Any]
+    checks: list[Check]
+
+
+def layout_of(session: Session, database: str) -> reading.Layout:
+    """The tables of a database; the one named `caracal` must be Caracal's."""
+    read = reading.layout(session)
+    if read.detected is None and database == releases.OWN_DATABASE:
+        raise VersionMismatch(f"database {database} has no schema_migrations, so it is no Caracal database; correct databases")
+    return read
+
+
+def dump_database(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumped:
+    """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
+    started = time.monotonic()
+    database = seen["database"]
+    with Guard(plan.server, database, plan.hold_max) as guard:
+        for last in (False,) * (SNAPSHOTS - 1) + (True,):
+            with snapshot.Snapshot(plan.server, database) as held:
+                read = layout_of(held.session, database)
+                source = dump.Source(
+                    held.place, plan.client.paths["pg_dump"], plan.client.paths["psql"], plan.opened.store.location, plan.recipients
+                )
+                try:
+                    schema, facts = _run(plan, guard, _definitions(plan, source, read))
+                except BackupError:
+                    if last or not _moved(plan.server, database, read):
+                        raise
+                    continue
+                dumped = _rows(plan, guard, held, read, source, history, schema, facts)
+                break
+    dumped.source.update({**seen, **held.facts, "snapshot_time": held.facts["time"]})
+    dumped.source["seconds"] = round(time.monotonic() - started, 3)
+    dumped.source["longest_wait"] = guard.longest_wait
+    return dumped
+
+
+def _run(plan: Plan, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:
+    return workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], plan.jobs, plan.deadline)
+
+
+def _moved(server: Server, database: str, read: reading.Layout) -> bool:
+    """Whether tables have come or gone since; then the snapshot shows some that nobody can lock any more."""
+    with Session(server, database) as session:
+        return {table.qualified for table in reading.layout(session).tables} != {table.qualified for table in read.tables}
+
+
+def _definitions(plan: Plan, source: dump.Source, read: reading.Layout) -> list[workers.Task]:
+    """What is read of the catalog: first and quickly, since the catalog does not stand still under a snapshot."""
+    names = [table.name for table in read.tables if table.schema == "public"]
+    folder, key = keys.postgres_folder(plan.set_id), keys.schema_key(plan.set_id, source.place.database)
+    return [(dump.schema_archive, (source, folder, key)), (reading.facts, (source.place, names, source.pg_dump))]
+
+
+def _rows(
+    plan: Plan,
+    guard: Guard,
+    held: snapshot.Snapshot,
+    read: reading.Layout,
+    source: dump.Source,
+    history: earlier.History,
+    schema: Sealed,
+    facts: dict[str, t.Any],
+) -> Dumped:
+    """The rows: the archive first, then the leaves by size, largest first."""
+    database = source.place.database
+    archive, rest, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+    leaves = [leaf for leaf in passes if not leaf.gone]
+    blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
+    gone = [leaf.table.qualified for leaf in passes if leaf.gone]
+    checks = [
+        Check("leaves.dropped", WARN, f"dropped while the backup ran, so its rows are not in the set: {name}", required=False)
+        for name in gone
+    ]
+    if read.leaves:
+        checks.append(_compare(held.place, read, history, blocks, gone))
+    inventory = reading.assemble(database, read, facts, rest, passes)
+    with Session(plan.server, database) as session:
+        inventory["sequences"] = catalog.sequences(session)
+    artifacts = [
+        artifact(plan, "dump", database, keys.dump_key(plan.set_id, database), archive),
+        artifact(plan, "schema", database, keys.schema_key(plan.set_id, database), schema),
+        *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
+    ]
+    inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
+    return Dumped(inventory, blocks, artifacts, {}, checks)
+
+
+def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:
+    folder = keys.postgres_folder(plan.set_id)
+    tasks: list[workers.Task] = [
+        (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned)),
+        (reading.rest, (source.place, read.rest)),
+    ]
+    for leaf in read.leaves:
+        name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
+        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name))))
+    return tasks
+
+
+def _compare(place: snapshot.Place, read: reading.Layout, history: earlier.History, blocks: list[Block], gone: t.Collection[str]) -> Check:
+    if history.problem:
+        words = f"set {history.set_id} cannot be compared with: {history.problem}"
+        return Check(block_history.CHECK_ID, UNPROVEN, words, required=False)
+    return reading.compare_with_earlier(place, read.without(gone), history.blocks, blocks, history.set_id)
+
+
+def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
+    """One artifact as the manifest names it, and what it is in the clear for the inventory (`plain`)."""
+    return {
+        "kind": kind,
+        "database": database,
+        "leaf": leaf,
+        "path": path,
+        "size": sealed.size,
+        "sha256": sealed.sha256,
+        "compression": compression.NAME,
+        "recipients": plan.fingerprints,
+        "shared_from": None,
+        "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256},
+    }
+
+
+def _leaf_artifact(plan: Plan, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
+    if leaf.sealed is None:
+        return {**history.artifact(leaf.key or ""), "plain": None}
+    return artifact(plan, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

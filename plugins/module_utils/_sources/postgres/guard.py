@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Nobody waits long for us: a process that looks at who does, and ends our session when it must.
+
+A partition change that waits for a lock of ours stalls every INSERT into the audit table behind it, so a waiter that
+blocks others ends our session at once; anybody else's patience is `hold_max` seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+import typing as t
+
+from ..._errors import BackupError
+from ..._stream.workers import PR_SET_PDEATHSIG
+from .server import Server, Session
+
+INTERVAL = 0.4  # seconds
+ATTEMPTS = 5
+
+# Our backends that somebody waits for: pid, the longest wait in seconds, whether a waiter keeps others waiting in turn.
+_WAITERS = """
+    SELECT ours.pid, max(extract(epoch FROM clock_timestamp() - coalesce(waiting.waitstart, clock_timestamp())))::float8,
+           bool_or(EXISTS (SELECT 1 FROM pg_catalog.pg_locks behind
+                            WHERE NOT behind.granted AND waiting.pid = ANY (pg_catalog.pg_blocking_pids(behind.pid))))
+      FROM pg_catalog.pg_locks waiting
+     CROSS JOIN LATERAL unnest(pg_catalog.pg_blocking_pids(waiting.pid)) AS blocker(pid)
+      JOIN pg_catalog.pg_stat_activity ours ON ours.pid = blocker.pid AND ours.application_name = %s
+     WHERE NOT waiting.granted
+     GROUP BY 1"""
+
+_Result = t.TypeVar("_Result")
+
+
+class Guard:
+    """Runs beside the workers while its `with` block does; make it before any thread is started."""
+
+    def __init__(self, server: Server, database: str, hold_max: float) -> None:
+        context = multiprocessing.get_context("fork")
+        self._ended = context.Value("i", 0)
+        self._longest = context.Value("d", 0.0)
+        self._stop = context.Event()
+        self._process = context.Process(target=self._watch, args=(server, database, hold_max, os.getpid()), daemon=True)
+
+    def __enter__(self) -> Guard:
+        self._process.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    @property
+    def ended(self) -> int:
+        """How many of our sessions were ended."""
+        return int(self._ended.value)
+
+    @property
+    def longest_wait(self) -> float:
+        """The longest that anybody was seen waiting for us, in seconds."""
+        return round(float(self._longest.value), 3)
+
+    def patiently(self, function: t.Callable[..., _Result], *arguments: t.Any) -> _Result:
+        """Call it, and again when it failed because the guard ended its session; its last error is raised."""
+        for _attempt in range(ATTEMPTS - 1):
+            before = self.ended
+            try:
+                return function(*arguments)
+            except BackupError:
+                if self.ended == before:
+                    raise
+            time.sleep(INTERVAL)
+        return function(*arguments)
+
+    def _watch(self, server: Server, database: str, hold_max: float, parent: int) -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            return
+        # Without a connection there is nobody to guard against; the workers will say what is wrong with the server.
+        with contextlib.suppress(BackupError), Session(server.named(f"{server.application} guard"), database) as session:
+            while not self._stop.wait(INTERVAL):
+                for pid, seconds, stalls in session.rows(_WAITERS, (server.application,)):
+                    self._longest.value = max(self._longest.value, seconds)
+                    if stalls or seconds > hold_max:
+                        # A cancel is not heard while the server waits for us to take more rows; this is.
+                        session.rows("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
+                        self._ended.value += 1
