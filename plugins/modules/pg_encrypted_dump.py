@@ -57,7 +57,8 @@ options:
     default: 2
   lock_hold_max:
     description:
-      - Seconds that another session may wait for a lock of ours; then our session is ended and its work tried again under the same snapshot.
+      - Seconds that another session may wait for a lock of ours.
+      - Then our session is ended, and its work tried again under the same snapshot.
       - A session that keeps others waiting in turn, as a partition change does with INSERTs, never waits longer than a moment.
     type: int
     default: 60

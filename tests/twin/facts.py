@@ -91,7 +91,7 @@ class Release:
 
     def has(self, column: str) -> bool:
         """Whether the product's database has `table.column`, in the release's own names."""
-        table, _, name = column.partition(".")
+        table, _dot, name = column.partition(".")
         tables = self.databases[0].tables
         return table in tables and name in column_names(tables[table])
 

@@ -53,7 +53,7 @@ class Fields:
 
     def _typed(self, field: str, kind: type) -> t.Any:
         value = self.take(field)
-        if type(value) is not kind:
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
             raise self.fault(f"has a wrong {field}")
         return value
 

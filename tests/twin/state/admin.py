@@ -77,7 +77,7 @@ class _Chain:
                 self.append("POST", "/v1/admin-tokens", 201, token, "admin-tokens", f"token-{number}")
 
     def probes(self) -> None:
-        for _ in range(3):
+        for _turn in range(3):
             self.append("GET", f"/v1/zones/{UNKNOWN_ZONE}", 404, BASE, "zones", UNKNOWN_ZONE)
 
     def append(

@@ -68,7 +68,7 @@ class _Node:
 
 def _tree(world: World, zone: Zone, shape: t.Any, parent: _Node | None) -> None:
     kind, children = shape
-    status, _, lifecycle = kind.partition(" ")
+    status, _space, lifecycle = kind.partition(" ")
     if status == "service":
         status, lifecycle = "active", "service"
     agent, row = _agent(world, zone, status, lifecycle or "task", parent)

@@ -68,6 +68,6 @@ def test_damage_that_needs_the_keys_is_found(database: t.Any, spec: Spec, damage
     with database.cursor() as cursor:
         cursor.execute(damage)
         assert cursor.rowcount == 1
-    _, faults = recompute.faults(database, keys.for_seed(spec.seed))
+    _count, faults = recompute.faults(database, keys.for_seed(spec.seed))
     (line,) = faults
     assert re.fullmatch(fault, line)

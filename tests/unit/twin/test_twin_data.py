@@ -30,7 +30,7 @@ def _digest(spec: Spec) -> str:
     secrets = keys.for_seed(spec.seed)
     world = load.build(spec, secrets, RELEASE)
     digest = hashlib.sha256(repr((world.rows, world.auth_rows)).encode())
-    for _, lines in audit.AuditStream(spec, secrets, world.zones, RELEASE).months():
+    for _month, lines in audit.AuditStream(spec, secrets, world.zones, RELEASE).months():
         for line in lines:
             digest.update(line.encode())
     return digest.hexdigest()
@@ -79,7 +79,7 @@ def test_events_are_in_their_months_in_order_and_all_there() -> None:
     ],
 )
 def test_small_twins_have_all_their_events(spec: Spec) -> None:
-    counts = [sum(1 for _ in lines) for _, lines in _stream(spec).months()]
+    counts = [sum(1 for _line in lines) for _month, lines in _stream(spec).months()]
     assert sum(counts) == spec.events
     assert len(counts) == spec.months
 

@@ -28,7 +28,7 @@ def _made(spec: Spec) -> list[t.Any]:
     release = RELEASES[spec.release]
     secrets = keys.for_seed(spec.seed)
     world = load.build(spec, secrets, release)
-    lines = [line for _, months in audit.AuditStream(spec, secrets, world.zones, release).months() for line in months]
+    lines = [line for _month, months in audit.AuditStream(spec, secrets, world.zones, release).months() for line in months]
     return [Shape(release.databases[0], release.names).rows(world.rows), lines]
 
 
@@ -154,7 +154,7 @@ def test_damage_that_needs_the_keys_is_found(release_database: t.Any, release_sp
         with release_database.cursor() as cursor:
             cursor.execute(statement)
             assert cursor.rowcount == 1
-        _, faults = recompute.faults(release_database, keys.for_seed("unit"), release_spec.release)
+        _count, faults = recompute.faults(release_database, keys.for_seed("unit"), release_spec.release)
         assert len(faults) == 1
         release_database.rollback()
 

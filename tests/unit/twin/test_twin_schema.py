@@ -175,7 +175,7 @@ def test_the_audit_role_manages_partitions_by_function_only(database: t.Any, spe
     leaf = far.strftime("audit_events_y%Ym%m")
     with database.cursor() as cursor:
         cursor.execute("SET ROLE caracalaudit")
-        for _ in range(2):
+        for _turn in range(2):
             cursor.execute("SELECT audit_partition_ensure(%s)", [far.date()])
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [leaf])
         assert cursor.fetchone() == (True,)

@@ -60,7 +60,7 @@ def read(session: Session) -> dict[str, t.Any]:
 
 
 def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, dict[str, t.Any]]:
-    return {row[0]: dict(zip(_NAMES, row[1:])) for row in rows}
+    return {row[0]: dict(zip(_NAMES, row[1:], strict=True)) for row in rows}
 
 
 def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -111,7 +111,7 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
             for key in _NAMES
             if actual[name][key] != attributes[key]
         )
-    wanted = {(member, group) for member, group in recorded["members"]}
+    wanted = set(map(tuple, recorded["members"]))
     found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
     # Memberships in pg_* roles are not recorded, so nothing can be said of them.
     also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"] and not group.startswith("pg_")]

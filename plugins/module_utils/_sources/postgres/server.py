@@ -137,7 +137,7 @@ class Server:
 class Session:
     """One connection with the settings above, outside or inside one transaction. Errors become ours."""
 
-    def __init__(self, server: Server, database: str, *, autocommit: bool = True, settings: t.Mapping[str, str] = SETTINGS) -> None:
+    def __init__(self, server: Server, database: str, *, autocommit: bool = True, settings: t.Mapping[str, str] | None = None) -> None:
         psycopg2 = require_psycopg2()
         self._error = psycopg2.Error
         self.database = database
@@ -146,7 +146,7 @@ class Session:
             self._connection.autocommit = True
             with self._connection.cursor() as cursor:
                 cursor.execute(NO_LIMITS)
-                for name, value in settings.items():
+                for name, value in (SETTINGS if settings is None else settings).items():
                     cursor.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
             self._connection.autocommit = autocommit
         except psycopg2.Error as exc:

@@ -13,7 +13,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ..._errors import Busy
+from ..._errors import BackupError, Busy
 from .server import Server, Session
 
 # Two dumps of one database at once: the lock dies with its session, so a killed run never blocks the next.
@@ -38,6 +38,12 @@ class Place:
             return session
 
 
+def _unlock(session: Session) -> None:
+    """At once, not when the server notices that the session has ended: the next run may begin in the same moment."""
+    with contextlib.suppress(BackupError):
+        session.value("SELECT pg_catalog.pg_advisory_unlock(%s)", (LOCK_KEY,))
+
+
 class Snapshot:
     """Holds a repeatable-read transaction open; `place` is for those who read in it."""
 
@@ -46,6 +52,7 @@ class Snapshot:
             lock = opened.enter_context(Session(server, database))
             if not lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
                 raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
+            opened.callback(_unlock, lock)
             self.session = opened.enter_context(Session(server, database))
             self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))

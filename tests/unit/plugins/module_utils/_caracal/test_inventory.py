@@ -49,12 +49,12 @@ RECORDED: Inventory = {
 SECTIONS = ("tables", "leaves", "schema", "grants", "owners", "migrations", "state", "sequences", "extensions", "settings", "schema_dump")
 
 
-def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inventory = RECORDED) -> dict[str, Check]:
+def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None) -> dict[str, Check]:
     """Checks by section, of a copy that `change` has been at."""
     actual = copy.deepcopy(RECORDED)
     if change:
         change(actual)
-    checks = inventory.compare(expected, actual)
+    checks = inventory.compare(RECORDED if expected is None else expected, actual)
     return {check.id.removeprefix("inventory.caracal."): check for check in checks}
 
 

@@ -41,9 +41,9 @@ TO = [recipients.parse(str(IDENTITY.to_public()), "test")]
 NAME = "sets/x/postgres/caracal.dump.zst.age"
 
 
-def sealed_bytes(*parts: bytes, to: t.Sequence[Recipient] = TO) -> bytes:
+def sealed_bytes(*parts: bytes, to: t.Sequence[Recipient] | None = None) -> bytes:
     sink = io.BytesIO()
-    sealer = Sealer(sink, to)
+    sealer = Sealer(sink, TO if to is None else to)
     for part in parts:
         sealer.write(part)
     sealer.finish()
@@ -272,7 +272,7 @@ def test_a_full_disk_ends_it_with_the_error_of_the_store(room: int) -> None:
 
     def work() -> None:
         sealer = Sealer(Full(room, full), TO)
-        for _ in range(16):
+        for _turn in range(16):
             sealer.write(os.urandom(1 << 19))
         sealer.finish()
 
@@ -312,7 +312,7 @@ def test_nothing_appears_when_the_disk_is_full(tmp_path: Path) -> None:
     with store.writer("sets") as out, pytest.raises(StorageError, match="full"):
         sealer = Sealer(out, TO)
         out.write = Full(1 << 20, StorageError("full")).write  # type: ignore[assignment, method-assign]
-        for _ in range(16):
+        for _turn in range(16):
             sealer.write(os.urandom(1 << 19))
         sealer.finish()
         out.publish("sets/x")

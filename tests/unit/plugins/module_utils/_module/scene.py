@@ -123,7 +123,7 @@ class Scene:
                 self.call(name, check_mode=mode, **given)
             message = raised.value.msg
             self.is_clean(message + json.dumps(raised.value.details))
-            assert type(raised.value) is kind, message
+            assert raised.type is kind, message
             assert "\n" not in message and len(message) < 1000
             assert not [word for word in words if word not in message], message
             assert tree(self.root) == before

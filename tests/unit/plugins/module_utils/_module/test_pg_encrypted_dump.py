@@ -20,7 +20,6 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients as age
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
-    BackupError,
     Busy,
     KeyProblem,
     MissingDependency,
@@ -255,7 +254,7 @@ def test_two_dumps_at_once_are_refused(scene: Scene, caracal_database: TwinClust
 
 
 def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
-    """Run `work` in a process of its own; its exit code (negative: the signal), and our error as text."""
+    """Run `work` in a process of its own; its exit code (negative: the signal), and its error as text."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
@@ -264,8 +263,8 @@ def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
         receiver.close()
         try:
             work()
-        except BackupError as exc:
-            sender.send(f"{type(exc).__name__}: {exc.msg}")
+        except Exception as exc:  # noqa: BLE001 - the test looks at what it was
+            sender.send(f"{type(exc).__name__}: {exc}")
 
     child = context.Process(target=run)
     child.start()
@@ -311,7 +310,7 @@ def left_behind(scene: Scene, before: t.Sequence[str], set_id: str) -> list[str]
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("part", [0.01, 0.9])
+@pytest.mark.parametrize("part", [0.1, 0.9])
 def test_a_disk_that_fills_up_leaves_no_set(committed: Committed, scene: Scene, caracal_database: TwinCluster, part: float) -> None:
     """The limit on a file's size stands for the end of the disk: the same write fails in the same way."""
     sets = scene.sets()

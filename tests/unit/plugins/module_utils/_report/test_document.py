@@ -76,7 +76,7 @@ def test_every_field_is_there_when_nothing_is_known(make_drill: MakeDrill) -> No
 
 
 def test_the_same_drill_gives_the_same_bytes(make_drill: MakeDrill) -> None:
-    first, second = (json.dumps(document.build(make_drill(), PLACE), allow_nan=False) for _ in range(2))
+    first, second = (json.dumps(document.build(make_drill(), PLACE), allow_nan=False) for _turn in range(2))
     assert first == second and json.loads(first)["drill_id"] == "20261125T023000Z-ab12"
 
 

@@ -97,7 +97,7 @@ def test_an_error_of_ours_keeps_class_words_and_details(kind: type[_errors.Backu
 
     with pytest.raises(kind) as caught:
         workers.run_all([(work, ())], 1)
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert (caught.value.msg, caught.value.details) == ("which, what, remedy", {"checks": [{"id": "a"}], "path": "x"})
 
 
@@ -151,7 +151,7 @@ def test_workers_die_with_their_parent() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
-        children = [int(parent.stdout.readline()) for _ in range(2)]
+        children = [int(parent.stdout.readline()) for _turn in range(2)]
         parent.kill()
         parent.wait()
         deadline = time.monotonic() + 10

@@ -121,3 +121,18 @@ def test_writes_go_on_and_are_not_seen(twin_cluster: TwinFactory) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_one_dump_can_follow_the_other_at_once(caracal_database: TwinCluster) -> None:
+    for _ in range(20):
+        with Snapshot(caracal_database.server, "caracal") as held:
+            assert held.session.value("SELECT 1") == 1
+
+
+@pytest.mark.mutation
+def test_a_lock_whose_session_was_ended_is_given_up_without_a_word(caracal_database: TwinCluster) -> None:
+    ours = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
+    with Snapshot(caracal_database.server, "caracal"):
+        caracal_database.execute(ours, database="postgres")
+    with Snapshot(caracal_database.server, "caracal") as held:
+        assert held.session.value("SELECT 1") == 1
