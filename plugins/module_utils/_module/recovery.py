@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 
 from .._backupset import layout as keys
-from .._backupset.artifact import RECOVERY, Artifact
+from .._backupset.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Artifact
 from .._backupset.fields import timestamp
 from .._backupset.manifest import Manifest
 
@@ -135,10 +135,18 @@ What is not in this set: {left_out}.
 
 def render(manifest: Manifest) -> bytes:
     """The text for one set, in UTF-8."""
-    by_kind = {kind: [one for one in manifest.artifacts if one.kind == kind] for kind in ("dump", "schema", "leaf", "inventory")}
-    inventory = by_kind["inventory"][0]
-    databases = [one.database or "" for one in by_kind["dump"]]
-    text = _HEAD.format(
+    databases = [one.database or "" for one in manifest.artifacts if one.kind == DUMP]
+    parts = [_head(manifest), *(_database(manifest, name, number) for number, name in enumerate(databases, 3)), _tail(manifest, databases)]
+    return "".join(parts).encode()
+
+
+def _of_kind(manifest: Manifest, kind: str, database: str | None = None) -> list[Artifact]:
+    return [one for one in manifest.artifacts if one.kind == kind and database in (None, one.database)]
+
+
+def _head(manifest: Manifest) -> str:
+    inventory = _of_kind(manifest, INVENTORY)[0]
+    return _HEAD.format(
         set_id=manifest.set_id,
         deployment=manifest.deployment,
         release=manifest.release or "of unknown release",
@@ -156,27 +164,30 @@ def render(manifest: Manifest) -> bytes:
         setting=_SETTING,
         role_settings=_array("value->'set'"),
     )
-    for number, database in enumerate(databases, 3):
-        leaves = [one for one in by_kind["leaf"] if one.database == database]
-        text += _DATABASE.format(
-            number=number,
-            database=database,
-            name=shlex.quote(database),
-            open_dump=_open(next(one for one in by_kind["dump"] if one.database == database)),
-            open_schema=_open(next(one for one in by_kind["schema"] if one.database == database)),
-            leaves="".join(_leaf(one, database) for one in leaves),
-        )
-    text += _TAIL.format(
+
+
+def _database(manifest: Manifest, database: str, number: int) -> str:
+    return _DATABASE.format(
+        number=number,
+        database=database,
+        name=shlex.quote(database),
+        open_dump=_open(_of_kind(manifest, DUMP, database)[0]),
+        open_schema=_open(_of_kind(manifest, SCHEMA, database)[0]),
+        leaves="".join(_leaf(one, database) for one in _of_kind(manifest, LEAF, database)),
+    )
+
+
+def _tail(manifest: Manifest, databases: list[str]) -> str:
+    return _TAIL.format(
         number=len(databases) + 3,
         last=len(databases) + 4,
-        inventory=inventory.path,
+        inventory=_of_kind(manifest, INVENTORY)[0].path,
         setting=_SETTING,
         database_settings=_array("d #> '{settings,set}'"),
         database_acl=_array("d #> '{settings,acl}'"),
         analyze="\n".join(f"psql --no-psqlrc --quiet --dbname {shlex.quote(name)} --command ANALYZE" for name in databases),
         left_out="; ".join(f"{asset} ({reason})" for asset, reason in sorted(manifest.left_out.items())) or "nothing that was asked for",
     )
-    return text.encode()
 
 
 def _open(artifact: Artifact) -> str:
