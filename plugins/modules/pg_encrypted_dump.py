@@ -125,8 +125,16 @@ databases:
       description: Seconds that the database's clock is ahead of this host's.
       type: float
       sample: 0.002
+    standby:
+      description: Whether the server is a hot standby.
+      type: bool
+      sample: false
+    replay_lag:
+      description: Seconds by which the standby was behind when the snapshot was taken; already taken off RV(databases[].snapshot_time).
+      type: float
+      sample: 0.0
     snapshot_time:
-      description: When the snapshot was taken, by the database's clock.
+      description: What time the snapshot shows, by the database's clock.
       type: str
       sample: "2026-11-25T02:00:01.000000Z"
     seconds:

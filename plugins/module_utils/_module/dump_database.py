@@ -19,7 +19,7 @@ from .._caracal import block_history, releases
 from .._caracal.audit_blocks import Block
 from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed
-from .._errors import BackupError, VersionMismatch
+from .._errors import BackupError, StageFailed, VersionMismatch
 from .._report.check import UNPROVEN, WARN, Check
 from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, snapshot
@@ -30,6 +30,7 @@ from . import earlier, reading
 from .options import Opened
 
 SNAPSHOTS = 3
+STATISTICS_DELAY = 1.0  # seconds until the server's counters show what a session has just met
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,25 +74,49 @@ def dump_database(plan: Plan, seen: dict[str, t.Any], history: earlier.History) 
     """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
     started = time.monotonic()
     database = seen["database"]
+    conflicts = snapshot.recovery_conflicts(plan.server, database) if seen["standby"] else None
     with Guard(plan.server, database, plan.hold_max) as guard:
-        for last in (False,) * (SNAPSHOTS - 1) + (True,):
-            with snapshot.Snapshot(plan.server, database) as held:
-                read = layout_of(held.session, database)
-                source = dump.Source(
-                    held.place, plan.client.paths["pg_dump"], plan.client.paths["psql"], plan.opened.store.location, plan.recipients
-                )
-                try:
-                    schema, facts = _run(plan, guard, _definitions(plan, source, read))
-                except BackupError:
-                    if last or not _moved(plan.server, database, read):
-                        raise
-                    continue
-                dumped = _rows(plan, guard, held, read, source, history, schema, facts)
-                break
-    dumped.source.update({**seen, **held.facts, "snapshot_time": held.facts["time"]})
+        try:
+            dumped = _dump(plan, guard, database, history)
+        except BackupError as exc:
+            if conflicts is None:
+                raise
+            raise _explained(plan.server, database, conflicts, exc) from exc
+    dumped.source = {**seen, **dumped.source}
     dumped.source["seconds"] = round(time.monotonic() - started, 3)
     dumped.source["longest_wait"] = guard.longest_wait
     return dumped
+
+
+def _explained(server: Server, database: str, conflicts: int, error: BackupError) -> BackupError:
+    """What replay on a standby has ended is not the fault of what was read."""
+    time.sleep(STATISTICS_DELAY)
+    try:
+        if snapshot.recovery_conflicts(server, database) == conflicts:
+            return error
+    except BackupError:
+        return error
+    return StageFailed(
+        f"database {database}: replay on the standby ended our reading (conflict with recovery); set hot_standby_feedback = on or a longer "
+        "max_standby_streaming_delay there, or back up from the primary",
+        reading=error.msg,
+    )
+
+
+def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> Dumped:
+    for last in (False,) * (SNAPSHOTS - 1) + (True,):
+        with snapshot.Snapshot(plan.server, database) as held:
+            read = layout_of(held.session, database)
+            tools = plan.client.paths
+            source = dump.Source(held.place, tools["pg_dump"], tools["psql"], plan.opened.store.location, plan.recipients)
+            try:
+                schema, facts = _run(plan, guard, _definitions(plan, source, read))
+            except BackupError:
+                if last or not _moved(plan.server, database, read):
+                    raise
+                continue
+            return _rows(plan, guard, held, read, source, history, schema, facts)
+    raise StageFailed(f"database {database}: no snapshot was taken")
 
 
 def _run(plan: Plan, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:
@@ -142,7 +167,7 @@ def _rows(
         *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
     ]
     inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
-    return Dumped(inventory, blocks, artifacts, {}, checks)
+    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks)
 
 
 def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:

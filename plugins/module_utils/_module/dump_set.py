@@ -60,7 +60,7 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
     }
 
 
-_PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "seconds", "longest_wait")
+_PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
 
 
 def _roles(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:

@@ -110,13 +110,18 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
             "server_version": int(session.value("SELECT current_setting('server_version_num')")),
             "size": sum(table.size for table in read.tables),
             "snapshot_time": held.facts["time"],
+            "standby": held.facts["standby"],
+            "replay_lag": held.facts["replay_lag"],
             "seconds": 0.0,
             "longest_wait": 0.0,
         }
 
 
 def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {name: seen[name] for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "seconds", "longest_wait")}
+    return {
+        name: seen[name]
+        for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
+    }
 
 
 def _room(store: Store, size: int, check_mode: bool) -> None:

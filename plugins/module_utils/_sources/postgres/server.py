@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from ..._deps import require_psycopg2
-from ..._errors import BackupError, KeyProblem, PermissionMissing, StageFailed, StorageError, Unreachable
+from ..._errors import BackupError, KeyProblem, OptionError, PermissionMissing, StageFailed, StorageError, Unreachable
 from ..._stream.pipes import Sink
 
 # formats.md, Digests: what every row's text depends on is set before any row is read.
@@ -182,6 +182,14 @@ class Session:
                 cursor.copy_expert(sql, reader, 1 << 18)
         except self._error as exc:
             raise reader.error or translate(exc, self.database) from exc
+
+    def refuse_pooler(self) -> None:
+        """A pooler such as PgBouncer answers with a process id of its own; behind it, sessions and snapshots are not ours to hold."""
+        if self._connection.info.backend_pid != self.value("SELECT pg_catalog.pg_backend_pid()"):
+            raise OptionError(
+                f"database {self.database}: a connection pooler (PgBouncer or the like) answers there, and a snapshot does not survive it; "
+                "set login_host and login_port to the PostgreSQL server itself"
+            )
 
     def close(self) -> None:
         self._connection.close()

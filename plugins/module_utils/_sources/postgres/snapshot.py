@@ -38,6 +38,29 @@ class Place:
             return session
 
 
+# On a standby the snapshot is as old as what was replayed last, unless all that the primary sent has been replayed.
+_FACTS = """
+    SELECT to_char((clock_timestamp() - make_interval(secs => lag)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           pg_is_in_recovery(), round(lag::numeric, 3)::float8,
+           CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
+           (SELECT system_identifier::text FROM pg_control_system())
+      FROM (SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0
+                        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
+                        ELSE extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), checkpoint_time)) END::float8
+              FROM pg_control_checkpoint()) l(lag)"""
+
+# Recovery on a standby ends a reading that stands in its way; the counters say that it did, in any language.
+_CONFLICTS = """
+    SELECT coalesce(sum(confl_tablespace + confl_lock + confl_snapshot + confl_bufferpin + confl_deadlock), 0)::bigint
+      FROM pg_catalog.pg_stat_database_conflicts WHERE datname = current_database()"""
+
+
+def recovery_conflicts(server: Server, database: str) -> int:
+    """How many statements recovery has ended in this database; always 0 on a primary."""
+    with Session(server, database) as session:
+        return int(session.value(_CONFLICTS))
+
+
 def _unlock(session: Session) -> None:
     """At once, not when the server notices that the session has ended: the next run may begin in the same moment."""
     with contextlib.suppress(BackupError):
@@ -50,6 +73,7 @@ class Snapshot:
     def __init__(self, server: Server, database: str) -> None:
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context(Session(server, database))
+            lock.refuse_pooler()
             if not lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
                 raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
             opened.callback(_unlock, lock)
@@ -60,13 +84,8 @@ class Snapshot:
             self._opened = opened.pop_all()
 
     def _read_facts(self) -> dict[str, t.Any]:
-        names = ("time", "standby", "lsn", "system_identifier")
-        row = self.session.rows(
-            """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), pg_is_in_recovery(),
-                      CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,
-                      (SELECT system_identifier::text FROM pg_control_system())"""
-        )[0]
-        return dict(zip(names, row, strict=True))
+        names = ("time", "standby", "replay_lag", "lsn", "system_identifier")
+        return dict(zip(names, self.session.rows(_FACTS)[0], strict=True))
 
     def close(self) -> None:
         self._opened.close()

@@ -134,6 +134,21 @@ def test_a_worker_that_was_killed_in_the_middle_of_its_answer_is_named() -> None
         workers._result(receiver, process)
 
 
+@pytest.mark.mutation
+def test_a_deadline_ends_what_still_runs(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    started = time.monotonic()
+    with pytest.raises(_errors.StageFailed, match=r"^the run did not end within max_duration and was stopped"):
+        workers.run_all([(touch, (slow, 30)), (later, (0, 1))], 2, time.monotonic() + 0.3)
+    assert time.monotonic() - started < 10
+    assert multiprocessing.active_children() == []
+    assert not slow.exists()
+
+
+def test_a_deadline_that_was_met_changes_nothing() -> None:
+    assert workers.run_all([(later, (0, n)) for n in range(4)], 2, time.monotonic() + 30) == [0, 1, 2, 3]
+
+
 PARENT = """
 import os, time
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers

@@ -124,7 +124,7 @@ def test_writes_go_on_and_are_not_seen(twin_cluster: TwinFactory) -> None:
 
 
 def test_one_dump_can_follow_the_other_at_once(caracal_database: TwinCluster) -> None:
-    for _ in range(20):
+    for _turn in range(20):
         with Snapshot(caracal_database.server, "caracal") as held:
             assert held.session.value("SELECT 1") == 1
 

@@ -177,9 +177,10 @@ def test_a_changed_schema_has_another_digest(client: ClientTools, caracal_databa
 def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal_database: TwinCluster) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         place = held.place
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
+    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
     with pytest.raises(StageFailed, match=r"^pg_dump failed \(exit status 1\): .*snapshot"):
         tools.schema_digest(client.paths["pg_dump"], place)
     with pytest.raises(BackupError, match="snapshot"):
         place.join()
-    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
     wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
