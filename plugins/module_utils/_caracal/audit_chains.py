@@ -13,6 +13,8 @@ import dataclasses
 import operator
 import typing as t
 
+from .._errors import VersionMismatch
+
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
@@ -22,6 +24,11 @@ class Chain:
     table: str
     content: tuple[str, ...]
     chain: tuple[str, ...]
+
+    @property
+    def columns(self) -> set[str]:
+        """All that the blocks commit to."""
+        return {*self.content, *self.chain}
 
 
 AUDIT = Chain(
@@ -75,6 +82,11 @@ def extractor(chain: Chain, columns: t.Sequence[str]) -> Extract:
 
     Where the content columns come first, as they do in every release, their text is simply the line's beginning.
     """
+    lacking = sorted(chain.columns - set(columns))
+    if lacking:
+        raise VersionMismatch(
+            f"{chain.table} has no column {lacking[0]}, so its rows cannot be committed to; use a version that knows this release"
+        )
     if tuple(columns[: len(chain.content)]) == chain.content and chain.content[0] == chain.chain[0]:
         return _prefix_extractor(chain, columns)
     content = operator.itemgetter(*(columns.index(name) for name in chain.content))

@@ -95,7 +95,7 @@ def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Calla
                 raise
             return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
         seen = _leaf(source.place, table, collector)
-        if seen.digest in shared:
+        if seen.digest in shared and set(table.columns) <= audit_chains.AUDIT.columns:
             return dataclasses.replace(seen, key=shared[seen.digest])
         key = name(seen.digest)
         return dataclasses.replace(seen, key=key, sealed=publish(key))

@@ -21,7 +21,7 @@ import time
 import traceback
 import typing as t
 
-from .._errors import BackupError, StageFailed
+from .._errors import BackupError, OptionError, StageFailed
 
 PR_SET_PDEATHSIG = 1
 
@@ -33,6 +33,8 @@ def run_all(tasks: t.Sequence[Task], jobs: int, deadline: float | None = None) -
 
     So does `deadline`, a moment of the monotonic clock.
     """
+    if jobs < 1:
+        raise OptionError(f"jobs is {jobs}; give 1 or more")
     context = multiprocessing.get_context("fork")
     results: list[t.Any] = [None] * len(tasks)
     waiting = list(enumerate(tasks))[::-1]

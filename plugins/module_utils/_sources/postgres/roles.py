@@ -74,12 +74,13 @@ def create_missing(session: Session, recorded: dict[str, t.Any]) -> list[str]:
 
     Returns one line for each difference between what exists and what was recorded.
     """
-    existing = {row[0] for row in session.rows("SELECT rolname FROM pg_catalog.pg_roles")}
+    strong = {row[0]: row[1] for row in session.rows("SELECT rolname, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles")}
     for name, attributes in recorded["roles"].items():
-        if name not in existing:
+        if name not in strong:
             session.rows(_create(name, attributes))
     for member, group in recorded["members"]:
-        if member not in existing:
+        # A set must not be able to make its roles administrators of a cluster that has some already.
+        if member not in strong and not strong.get(group, False):
             session.rows(f"GRANT {quote(group)} TO {quote(member)}")
     return differences(session, recorded)
 

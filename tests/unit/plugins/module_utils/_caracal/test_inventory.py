@@ -44,9 +44,10 @@ RECORDED: Inventory = {
         "set": None,
     },
     "server_version": 170010,
+    "large_objects": 0,
     "schema_digest": "s",
 }
-SECTIONS = ("tables", "leaves", "schema", "grants", "owners", "migrations", "state", "sequences", "extensions", "settings", "schema_dump")
+SECTIONS = ("tables", "leaves", "schema", "grants", "owners", "migrations", "state", "sequences", "extensions", "settings", "schema_dump", "large_objects")
 
 
 def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None) -> dict[str, Check]:
@@ -62,6 +63,7 @@ def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inven
 def test_equal_inventories_pass_in_every_section() -> None:
     checks = compare()
     assert tuple(checks) == SECTIONS
+    assert checks.pop("large_objects").verdict == NOT_APPLICABLE
     assert {check.verdict for check in checks.values()} == {PASS}
     assert all(check.required for check in checks.values())
 
@@ -110,7 +112,7 @@ def test_a_difference_fails_its_section_and_only_that(section: str, change: t.Ca
     checks = compare(change)
     assert checks[section].verdict == FAIL
     assert words in checks[section].message
-    assert {name for name, check in checks.items() if check.verdict != PASS} == {section}
+    assert {name for name, check in checks.items() if check.verdict not in (PASS, NOT_APPLICABLE)} == {section}
 
 
 @pytest.mark.mutation
@@ -247,3 +249,8 @@ def test_a_changed_fact_is_seen(fact: str, caracal_database: TwinCluster) -> Non
 def test_a_release_without_such_tables_has_no_such_facts(caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal_auth") as session:
         assert inventory.state(session, ["user", "session"]) == {}
+
+
+@pytest.mark.mutation
+def test_a_large_object_more_or_less_is_found() -> None:
+    assert compare(lambda one: one.__setitem__("large_objects", 1))["large_objects"].verdict == FAIL

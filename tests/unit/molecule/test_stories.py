@@ -1,0 +1,32 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each molecule scenario is a story that is played whole: real modules through real Ansible, on a real server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+ROOT = Path(__file__).parents[3]
+STORIES = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+
+
+def test_there_are_stories() -> None:
+    assert {"default", "tampered"} <= set(STORIES)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_story_ends_well(story: str) -> None:
+    played = subprocess.run(
+        ["molecule", "test", "--scenario-name", story], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert played.returncode == 0, (played.stdout + played.stderr)[-6000:]
+    # A molecule that finds no playbook is content as well, so its own count of what it did must be there.
+    counted = re.search(r"actions=(\d+)\s+successful=(\d+)", ANSI.sub("", played.stdout + played.stderr))
+    assert counted and counted[1] == counted[2] and int(counted[1]) >= 6
