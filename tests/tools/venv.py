@@ -15,6 +15,8 @@ from pathlib import Path
 from tools.area import CLONE
 
 OLDEST = (3, 11)
+# With the environment active, `make` runs by its own Python, which could not make it anew.
+PYTHON = getattr(sys, "_base_executable", sys.executable)
 
 
 class VenvFailed(Exception):
@@ -23,7 +25,7 @@ class VenvFailed(Exception):
 
 def stamp(folder: Path, requirements: list[Path]) -> str:
     """What an environment was made of: its place (scripts hold absolute paths), the Python, every pin."""
-    digest = hashlib.sha256(f"{folder}\n{sys.executable}\n{sys.version}\n".encode())
+    digest = hashlib.sha256(f"{folder}\n{PYTHON}\n{sys.version}\n".encode())
     for path in requirements:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -41,7 +43,7 @@ def make(folder: Path, name: str, log: Path) -> bool:
     log.parent.mkdir(parents=True, exist_ok=True)
     python = str(folder / "bin" / "python")
     with log.open("wb") as output:
-        _run([sys.executable, "-m", "venv", str(folder)], output, log, "the venv module of Python (Debian: apt-get install python3-venv)")
+        _run([PYTHON, "-m", "venv", str(folder)], output, log, "the venv module of Python (Debian: apt-get install python3-venv)")
         install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements[0])]
         _run(install, output, log, "a package index that pip can reach")
     mark.write_text(wanted)

@@ -14,8 +14,10 @@ must not). Commands are argument lists; there is no shell. Secrets go through `e
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import typing as t
@@ -38,7 +40,8 @@ class Identity:
 class Child:
     """A running process: wait for it with `finish`, end it with `kill`; its stderr is kept, bounded.
 
-    `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe.
+    `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe. A child dies with the
+    thread that starts it, unless it is `detached`.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Child:
         cwd: str | None = None,
         pass_fds: t.Sequence[int] = (),
         identity: Identity | None = None,
+        detached: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish()
@@ -59,7 +63,7 @@ class Child:
             who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
         try:
             self.process = subprocess.Popen(
-                list(argv),
+                list(argv) if detached else _leashed(argv, env),
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=self._stderr,
@@ -97,6 +101,27 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def _leashed(argv: t.Sequence[str], env: t.Mapping[str, str] | None) -> list[str]:
+    """The command in such a way that the kernel kills it when we are killed: a tool that waits for a lock would not notice.
+
+    `setpriv` becomes the command, so its pid and exit status are the command's. (A function between fork and exec would
+    do the same, but may lock up where there are threads.) A program that is not there is left for exec to name.
+    """
+    path = os.environ.get("PATH") if env is None else env.get("PATH")
+    return [*_leash(), *argv] if shutil.which(argv[0], path=path) else list(argv)
+
+
+@functools.lru_cache(maxsize=1)
+def _leash() -> tuple[str, ...]:
+    """Empty where there is no `setpriv`, or one that cannot (before util-linux 2.33, busybox): then pipes and timeouts must do."""
+    leash = (shutil.which("setpriv") or "", "--pdeathsig", "KILL", "--")
+    try:
+        able = subprocess.run([*leash, "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        able = False
+    return leash if able else ()
 
 
 def status_text(code: int) -> str:

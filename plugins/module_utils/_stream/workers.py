@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
 import time
 import traceback
@@ -44,7 +45,7 @@ def run_all(tasks: t.Sequence[Task], jobs: int, deadline: float | None = None) -
             while waiting and len(running) < jobs:
                 index, task = waiting.pop()
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(sender, *task), daemon=True)
+                process = context.Process(target=_work, args=(os.getpid(), sender, *task), daemon=True)
                 process.start()
                 sender.close()
                 running[receiver] = (index, process)
@@ -78,8 +79,10 @@ def _result(receiver: t.Any, process: t.Any) -> t.Any:
     raise value
 
 
-def _work(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def _work(parent: int, sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked to die with it
+        return
     try:
         sender.send((True, function(*arguments)))
     except BackupError as exc:

@@ -123,7 +123,7 @@ def start(layout: Layout, install: Install, launcher: Launcher) -> None:
     """Start the server in a session of its own, so that it outlives us, and wait until it accepts connections."""
     argv = [install.program("postgres"), "-D", layout.data]
     command = launcher.command(argv, readable=install.folders, writable=[layout.data, layout.socket_dir], passwd=layout.passwd)
-    child = Child(["setsid", *command], env=ENVIRONMENT, cwd=layout.data, identity=launcher.child_identity)
+    child = Child(["setsid", *command], env=ENVIRONMENT, cwd=layout.data, identity=launcher.child_identity, detached=True)
     deadline = time.monotonic() + START_SECONDS
     while not _ready(layout):
         if child.process.poll() is not None or time.monotonic() > deadline:

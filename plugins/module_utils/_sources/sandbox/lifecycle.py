@@ -172,7 +172,9 @@ def exists(directory: str) -> bool:
         raise TargetRefused(f"{layout.root} is a symbolic link; name the directory itself")
     if not os.path.lexists(layout.root):
         return False
-    if marker.read(layout) is None:
+    with _storage(layout):
+        begun = marker.unmarked(layout)
+    if not begun and marker.read(layout) is None:
         raise TargetRefused(f"{layout.root} carries no marker of a sandbox, so nothing in it is removed; name a sandbox's directory")
     return True
 
@@ -180,7 +182,8 @@ def exists(directory: str) -> bool:
 def destroy(directory: str) -> bool:
     """End every process of the sandbox, remove its shared memory and its files; False when it is absent already.
 
-    The marker goes last, so a call that was killed can be made again. Raises TargetRefused for a directory without one.
+    The marker goes last, so a call that was killed can be made again. Raises TargetRefused for a directory without one
+    that holds anything.
     """
     if not exists(directory):
         return False
@@ -192,9 +195,11 @@ def destroy(directory: str) -> bool:
 
 
 def _clear(layout: Layout) -> None:
-    """Remove all of a sandbox but its folder; does nothing to a folder without a marker."""
+    """Remove all of a sandbox but its folder; of a folder without a marker, only a marker that was never finished."""
     note = marker.read(layout)
     if note is None:
+        with _storage(layout):
+            marker.remove(layout)
         return
     processes.kill_all(layout, note.exclusive_uid)
     processes.remove_shared_memory(layout, note.server_uid)
@@ -204,7 +209,7 @@ def _clear(layout: Layout) -> None:
                 shutil.rmtree(entry.path)
             elif entry.path != layout.marker:
                 os.unlink(entry.path)
-        os.unlink(layout.marker)
+        marker.remove(layout)
 
 
 def _remove_root(layout: Layout) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -38,10 +39,27 @@ class Marker:
         return self.server_uid if self.own_uid and self.boot_id == processes.boot_id() else None
 
 
+def unmarked(layout: Layout) -> bool:
+    """Whether the folder is ours and empty: what a run leaves that was killed before it wrote the marker or after it removed it."""
+    about = os.lstat(layout.root)
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and set(os.listdir(layout.root)) <= {os.path.basename(_fresh(layout))}
+
+
+def remove(layout: Layout) -> None:
+    """The marker, or what was to become one."""
+    for path in (_fresh(layout), layout.marker):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _fresh(layout: Layout) -> str:
+    return f"{layout.marker}.new"
+
+
 def write(layout: Layout, marker: Marker) -> None:
     """Replace the marker in one step; readable by its owner only."""
     content = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(marker)}
-    fresh = f"{layout.marker}.new"
+    fresh = _fresh(layout)
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
         json.dump(content, out, indent=1)
         out.write("\n")

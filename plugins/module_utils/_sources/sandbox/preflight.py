@@ -66,7 +66,7 @@ def state_of(layout: Layout) -> str:
     if not os.path.lexists(layout.root):
         return NEW
     try:
-        if os.stat(layout.root).st_uid == os.geteuid() and not os.listdir(layout.root):
+        if marker.unmarked(layout):
             return NEW
     except OSError as exc:
         raise TargetRefused(f"{layout.root} cannot be read: {exc.strerror}; name a new directory") from exc

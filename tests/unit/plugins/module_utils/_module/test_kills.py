@@ -1,0 +1,293 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`kill -9` at fifty random moments, of the module's process or of its whole process group: the next run finds nothing in its way.
+
+The moments are drawn from `SEED`, within the time that one undisturbed run takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import marker, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import Layout
+from unit.conftest import sandbox_path
+from unit.plugins.module_utils._module import kill_runner
+from unit.plugins.module_utils._module.conftest import Committed
+from unit.plugins.module_utils._module.scene import Scene
+from unit.twin_database import TwinCluster
+
+SEED = 20261125
+PATIENCE = 2.0  # seconds within which what a killed run started ends on its own
+AGE = b"age-encryption.org/v1\n"
+
+OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
+LOCKS = "SELECT pid, objid FROM pg_locks WHERE locktype = 'advisory'"
+# What only the source's rows hold, with the magic words of an archive and of a cluster.
+MARKS = """SELECT name FROM applications UNION SELECT source_text FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"""
+
+
+@dataclasses.dataclass
+class Runner:
+    """One run in a session of its own, to which whatever it starts belongs unless it is meant to stay."""
+
+    case: str
+    scene: Scene
+    argument: str
+
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-m", kill_runner.__name__, self.case, str(self.scene.root), self.scene.socket, self.argument]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, bufsize=0
+        )
+        assert self._line() == b"ready\n"
+
+    def _line(self) -> bytes:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"go\n")
+
+    def whole(self) -> float:
+        """Seconds of a run that nobody disturbs."""
+        started = time.monotonic()
+        self.go()
+        assert self._line() == b"done\n"
+        seconds = time.monotonic() - started
+        self.close()
+        return seconds
+
+    def kill(self, after: float, group: bool) -> bool:
+        """Let it work for `after` seconds; whether that was too short to finish."""
+        self.go()
+        time.sleep(after)
+        if group:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+        killed = self._line() != b"done\n"
+        self.close()
+        return killed
+
+    def close(self) -> None:
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def left(self) -> list[str]:
+        """What still runs in its session."""
+        return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if session_of(one.pid) == self.process.pid]
+
+
+def session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def soon(look: t.Callable[[], list[t.Any]]) -> list[t.Any]:
+    """What `look` still sees when patience has run out."""
+    deadline = time.monotonic() + PATIENCE
+    while (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
+
+
+class Moments:
+    """`count` of them, every second one for the whole group; each kill is told apart by `label` in a failure."""
+
+    def __init__(self, case: str, number: int, seconds: float) -> None:
+        self._random = random.Random(f"{SEED} {case}")
+        self._case, self._number, self._seconds = case, number, seconds
+        self.killed = 0
+
+    def __iter__(self) -> t.Iterator[tuple[str, float, bool]]:
+        for number in range(self._number):
+            after = self._random.uniform(0, self._seconds)
+            yield f"seed {SEED}, {self._case} {number}: {after:.3f} s of {self._seconds:.3f} s", after, number % 2 == 1
+
+    def kill(self, runner: Runner, after: float, group: bool) -> None:
+        self.killed += runner.kill(after, group)
+        assert soon(runner.left) == []
+
+    def enough(self) -> None:
+        """A kill after the end shows nothing."""
+        assert self.killed > self._number // 2, f"only {self.killed} of {self._number} runs were killed before they ended"
+
+
+# ---- backup
+
+
+@pytest.fixture(scope="module")
+def marks(caracal_database: TwinCluster) -> list[bytes]:
+    return [b"PGDMP", b"COPY public.", *(text.encode() for (text,) in caracal_database.execute(MARKS) if len(text) > 12)]
+
+
+def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
+    """Files with a mark, and files under an artifact's name that do not begin as age's."""
+    found = []
+    for path in (path for path in repository.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        if any(mark in data for mark in marks) or (path.suffix == ".age" and not data.startswith(AGE)):
+            found.append(str(path))
+    return found
+
+
+def of_set(scene: Scene, set_id: str) -> list[str]:
+    """Files and folders that bear the id of a set."""
+    return [str(path) for path in scene.repository.rglob("*") if set_id in str(path.relative_to(scene.repository))]
+
+
+def check_source(source: TwinCluster) -> None:
+    assert soon(lambda: source.execute(OURS)) == []
+    assert soon(lambda: source.execute(LOCKS)) == []
+
+
+def check_sets(scene: Scene) -> list[str]:
+    sets = scene.sets()
+    for set_id in sets:
+        assert scene.call("backup_set_verify", set_id=set_id)["verdict"] == "pass"
+    return sets
+
+
+def next_backup(scene: Scene, set_id: str) -> None:
+    """What an operator or the role does next: the killed set is finished where it exists and aborted where not, then a new one."""
+    begun = scene.repository.joinpath("journal", "0000000001.json").exists()
+    before = check_sets(scene) if begun else []
+    if set_id in before:
+        assert not scene.call("backup_set", state="committed", set_id=set_id, left_out=kill_runner.LEFT_OUT)["changed"]
+    elif begun:
+        scene.call("backup_set", state="aborted", set_id=set_id)
+        assert of_set(scene, set_id) == []
+    scene.backup()
+    assert len(check_sets(scene)) == len(before) + 1
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("first", "number"), [(True, 12), (False, 12)], ids=["first", "later"])
+def test_a_killed_backup(
+    committed: Committed, empty_scene: Scene, caracal_database: TwinCluster, marks: list[bytes], tmp_path: Path, first: bool, number: int
+) -> None:
+    base = empty_scene if first else committed.scene
+    whole = Runner("backup", base.copy(tmp_path / "whole"), committed.first["set_id"][:-1] + "x")
+    moments = Moments(f"backup-{first}", number, whole.whole())
+    for number, (label, after, group) in enumerate(moments):
+        print(label)
+        scene = base.copy(tmp_path / f"{number}")
+        set_id = f"20261125T0100{number:02}Z-kill"
+        moments.kill(Runner("backup", scene, set_id), after, group)
+        check_source(caracal_database)
+        assert in_the_clear(scene.repository, marks) == []
+        next_backup(scene, set_id)
+        assert in_the_clear(scene.repository, marks) == []
+        check_source(caracal_database)
+    moments.enough()
+
+
+# ---- restore and sandbox
+
+
+@pytest.fixture
+def box() -> t.Iterator[Box]:
+    made = Box(sandbox_path())
+    yield made
+    made.remove()
+
+
+class Box:
+    """The directory of a sandbox, and which uids its servers had."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._uids: set[int] = set()
+        self._segments = segments()
+
+    def note(self) -> None:
+        found = marker.read(Layout.of(self.directory))
+        if found is not None and found.own_uid:
+            self._uids.add(found.server_uid)
+
+    def make(self) -> None:
+        kill_runner.sandbox_state(self.directory, "present")
+
+    def remove(self) -> None:
+        self.note()
+        kill_runner.sandbox_state(self.directory, "absent")
+
+    def left(self) -> list[str]:
+        """Processes, sockets, shared memory, files."""
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in self._uids or self._works_here(one)]
+        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
+        found += [" ".join(line) for line in segments() - self._segments if int(line[2]) in self._uids]
+        found += [str(path) for path in Path("/dev/shm").iterdir() if path.stat().st_uid in self._uids]
+        return found + [self.directory] * os.path.lexists(self.directory)
+
+    def _works_here(self, process: processes.Process) -> bool:
+        try:
+            folder = os.readlink(f"/proc/{process.pid}/cwd")
+        except OSError:
+            folder = ""
+        return folder.startswith(self.directory) or any(self.directory in word for word in process.argv)
+
+
+def segments() -> set[tuple[str, ...]]:
+    """(key, id, uid) of all System V segments on this host; those of an isolated server are not among them."""
+    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {(row[0], row[1], row[7]) for row in rows}
+
+
+def sandbox_works(directory: str) -> bool:
+    scene = Scene(Path("/nonexistent"), "")
+    del scene
+    return not kill_runner.sandbox_state(directory, "present")["changed"]
+
+
+@pytest.mark.mutation
+def test_a_killed_restore(committed: Committed, box: Box, tmp_path: Path) -> None:
+    scene = committed.scene.copy(tmp_path / "scene")
+    box.make()
+    moments = Moments("restore", 12, Runner("restore", scene, box.directory).whole())
+    for label, after, group in moments:
+        print(label)
+        box.remove()
+        box.make()
+        moments.kill(Runner("restore", scene, box.directory), after, group)
+        box.remove()
+        assert soon(box.left) == []
+        box.make()
+        scene.call("pg_encrypted_restore", sandbox=box.directory)
+        check_sets(scene)
+    moments.enough()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("case", ["sandbox", "bare_sandbox"])
+def test_a_killed_sandbox(committed: Committed, box: Box, case: str) -> None:
+    moments = Moments(case, 7, Runner(case, committed.scene, box.directory).whole())
+    for number, (label, after, group) in enumerate(moments):
+        print(label)
+        moments.kill(Runner(case, committed.scene, box.directory), after, group)
+        if number % 3:
+            box.remove()
+            assert soon(box.left) == []
+        box.make()
+        box.remove()
+        assert soon(box.left) == []
+    moments.enough()
