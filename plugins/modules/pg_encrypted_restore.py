@@ -51,6 +51,12 @@ options:
     description:
       - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox). A drill restores there and nowhere else.
     type: path
+  release:
+    description:
+      - The release of Caracal that will run on the restored databases, when it is not the one that the set records.
+      - One of another family, an older one, and one whose migrations do not follow on the set's, is refused.
+      - The check C(restore.release) says what the first start of that release will do.
+    type: str
   confirm:
     description:
       - Targets that may be replaced, each as C(<database>@<system_identifier>), as the refusal prints it.
@@ -146,6 +152,7 @@ def argument_spec() -> ArgumentSpec:
             "set_id": {"type": "str", "default": "latest"},
             "databases": {"type": "list", "elements": "str", "default": []},
             "sandbox": {"type": "path"},
+            "release": {"type": "str"},
             "confirm": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
         },

@@ -88,7 +88,9 @@ class Scene:
         """The module pg_encrypted_dump, with its defaults."""
         options = {
             "set_id": set_id,
-            "databases": ["caracal", "caracal_auth"],
+            "databases": [],
+            "lock_hold_max": 60,
+            "max_duration": None,
             "jobs": 2,
             "recipients": [self.recipient],
             "recipients_files": [],
@@ -102,7 +104,7 @@ class Scene:
         """The module pg_encrypted_restore, into a new sandbox."""
         lifecycle.destroy(self.sandbox)
         lifecycle.create(SandboxSpec(self.sandbox, server_binaries.find(None, minimum_major=17), allow_shared_filesystem=True))
-        return self._run(pg_encrypted_restore, {**self._copy(), "databases": [], "confirm": [], "signing_key": None})
+        return self._run(pg_encrypted_restore, {**self._copy(), "databases": [], "release": None, "confirm": [], "signing_key": None})
 
     def verify(self) -> dict[str, t.Any]:
         """The module state_verify, on the sandbox."""

@@ -23,7 +23,7 @@ CHECK_ID = "drill.complete"
 # Of every set.
 SET = ("journal.chain", "set.signature", "set.objects")
 # Of every set with databases.
-CLUSTER = ("restore.roles", "inventory.roles", "inventory.audit_blocks")
+CLUSTER = ("restore.release", "restore.roles", "inventory.roles", "inventory.audit_blocks")
 # Of each database, as `inventory.<database>.<section>`.
 DATABASE = ("tables", "schema", "grants", "owners", "extensions", "settings")
 # Of Caracal's own database besides.

@@ -15,6 +15,7 @@ import typing as t
 from .._backupset import entry as entries
 from .._backupset import journal as journals
 from .._backupset import layout as keys
+from .._caracal import upgrade
 from .._crypto.signing import Signer
 from .._errors import OptionError, TamperedData
 from .._report.check import FAIL
@@ -34,6 +35,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     signer = None if sandbox else Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
     _intact(opened, the_set)
+    manifest = the_set.open_set.manifest
+    release = upgrade.judge(manifest.release, manifest.family, given["release"])
     inventory = the_set.inventory()
     wanted = _wanted(inventory, given["databases"])
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
@@ -46,7 +49,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": True,
         "set_id": the_set.set_id,
-        "checks": [],
+        "checks": [release.to_result()],
         "target": found[wanted[0]["database"]]["system_identifier"],
     }
     if invocation.check_mode:
@@ -56,7 +59,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         with restoration.room(server, sandbox):
             work.run(inventory, wanted, strict=sandbox is not None)
         result["databases"] = work.databases
-        result["checks"] = [check.to_result() for check in work.checks]
+        result["checks"] += [check.to_result() for check in work.checks]
         if signer:
             _record(opened, signer, the_set, result)
         opened.mark.advance(opened.journal)

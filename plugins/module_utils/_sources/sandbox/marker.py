@@ -42,7 +42,9 @@ class Marker:
 def unmarked(layout: Layout) -> bool:
     """Whether the folder is ours and empty: what a run leaves that was killed before it wrote the marker or after it removed it."""
     about = os.lstat(layout.root)
-    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and set(os.listdir(layout.root)) <= {os.path.basename(_fresh(layout))}
+    return (
+        stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and set(os.listdir(layout.root)) <= {os.path.basename(_fresh(layout))}
+    )
 
 
 def remove(layout: Layout) -> None:

@@ -47,7 +47,20 @@ RECORDED: Inventory = {
     "large_objects": 0,
     "schema_digest": "s",
 }
-SECTIONS = ("tables", "leaves", "schema", "grants", "owners", "migrations", "state", "sequences", "extensions", "settings", "schema_dump", "large_objects")
+SECTIONS = (
+    "tables",
+    "leaves",
+    "schema",
+    "grants",
+    "owners",
+    "migrations",
+    "state",
+    "sequences",
+    "extensions",
+    "settings",
+    "schema_dump",
+    "large_objects",
+)
 
 
 def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None) -> dict[str, Check]:

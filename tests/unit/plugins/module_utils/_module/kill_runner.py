@@ -16,6 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbo
 from ansible_collections.caracal_ops.backup.plugins.modules import postgres_sandbox as sandbox_module
 from unit.plugins.module_utils._module.scene import ModuleArgumentSpecValidator, Scene
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import process as _p; _p._leash = lambda: ()
 LEFT_OUT = {"secrets": "not part of this test"}
 
 

@@ -36,7 +36,7 @@ AGE = b"age-encryption.org/v1\n"
 OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
 LOCKS = "SELECT pid, objid FROM pg_locks WHERE locktype = 'advisory'"
 # What only the source's rows hold, with the magic words of an archive and of a cluster.
-MARKS = """SELECT name FROM applications UNION SELECT source_text FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"""
+MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"
 
 
 @dataclasses.dataclass
@@ -251,12 +251,6 @@ def segments() -> set[tuple[str, ...]]:
     """(key, id, uid) of all System V segments on this host; those of an isolated server are not among them."""
     rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
     return {(row[0], row[1], row[7]) for row in rows}
-
-
-def sandbox_works(directory: str) -> bool:
-    scene = Scene(Path("/nonexistent"), "")
-    del scene
-    return not kill_runner.sandbox_state(directory, "present")["changed"]
 
 
 @pytest.mark.mutation

@@ -271,7 +271,7 @@ def test_roles_that_exist_are_never_altered(scene: Scene, target: Target) -> Non
     query = "SELECT rolcanlogin, rolconnlimit, rolpassword FROM pg_authid WHERE rolname = 'caracalapi'"
     before = target.execute(query, database="postgres")
     result = scene.call(RESTORE, **server(target, scene), databases=["caracal_auth"])
-    (check,) = result["checks"]
+    (check,) = [one for one in result["checks"] if one["id"] == "restore.roles"]
     assert check["verdict"] == "warn" and "role caracalapi: login is False, recorded True" in check["message"]
     target.execute("DROP DATABASE caracal_auth", database="postgres")
     result = scene.call(RESTORE, sandbox=target.info.directory)
@@ -305,3 +305,9 @@ def test_a_set_of_a_newer_server_is_refused(scene: Scene, empty: Target, monkeyp
         scene.backup()
     scene.refused(RESTORE, VersionMismatch, "PostgreSQL 99", "target runs 17", sandbox=empty.info.directory)
     scene.refused("state_verify", MissingDependency, "99", sandbox=empty.info.directory)
+
+
+@pytest.mark.mutation
+def test_another_family_is_refused_before_anything_is_made(scene: Scene, fresh_cluster: FreshCluster) -> None:
+    sandbox = fresh_cluster().directory
+    scene.refused("pg_encrypted_restore", TargetRefused, "family zone_kek", sandbox=sandbox, release="v2026.06.21")

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a release can run on what another one has left, and what its first start then does to the evidence."""
+
+from __future__ import annotations
+
+from .._errors import OptionError, TargetRefused
+from .._report.check import PASS, UNPROVEN, WARN, Check
+from .releases import RELEASES, Release
+
+CHECK_ID = "restore.release"
+
+# The audit service of a release with this migration writes the chain of every earlier event anew, with the key that it has then.
+REHASH = "0047_audit_chain_rehash"
+
+
+def judge(recorded: str | None, family: str | None, wanted: str | None) -> Check:
+    """Of restoring a set of `recorded` for a deployment that runs `wanted`; None is the release of the set itself.
+
+    Raises OptionError for a release nobody knows, TargetRefused for one that cannot run on the set.
+    """
+    if wanted is None or wanted == recorded:
+        return Check(
+            CHECK_ID, PASS, f"restored for release {recorded}" if recorded else "restored for the release that made it, whichever that was"
+        )
+    into = _known(wanted)
+    if family != into.family:
+        raise TargetRefused(
+            f"the set is of family {family}, release {wanted} of family {into.family}; no migration leads from one to the other, "
+            f"so restore it for {recorded}"
+        )
+    if recorded is None:
+        return Check(CHECK_ID, UNPROVEN, f"the set's release is unknown, so nothing says what the first start of {wanted} does to it")
+    before = _known(recorded).migrations
+    if into.migrations[: len(before)] != before:
+        why = (
+            "is older than the set"
+            if before[: len(into.migrations)] == into.migrations
+            else "begins with other migrations, which do not run on it"
+        )
+        raise TargetRefused(f"release {wanted} {why}; the set is of {recorded}, so restore it for {recorded}")
+    pending = into.migrations[len(before) :]
+    words = f"the set is of {recorded}; the first start of {wanted} runs {len(pending)} migration(s): {', '.join(pending)}"
+    if REHASH in pending:
+        words += "; its audit service then writes every audit hash anew, so verify the audit chain before that"
+    return Check(CHECK_ID, WARN, words)
+
+
+def _known(name: str) -> Release:
+    for release in RELEASES:
+        if release.name == name:
+            return release
+    raise OptionError(f"release {name!r} is not known; give one of {', '.join(release.name for release in RELEASES)}")
