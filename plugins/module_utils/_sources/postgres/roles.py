@@ -75,6 +75,8 @@ def create_missing(session: Session, recorded: dict[str, t.Any]) -> list[str]:
     Returns one line for each difference between what exists and what was recorded.
     """
     strong = {row[0]: row[1] for row in session.rows("SELECT rolname, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles")}
+    # Who is no superuser, as on managed servers, must be able to give things to the roles that it makes.
+    session.rows("SET createrole_self_grant = 'set, inherit'")
     for name, attributes in recorded["roles"].items():
         if name not in strong:
             session.rows(_create(name, attributes))

@@ -16,13 +16,14 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbo
 from ansible_collections.caracal_ops.backup.plugins.modules import postgres_sandbox as sandbox_module
 from unit.plugins.module_utils._module.scene import ModuleArgumentSpecValidator, Scene
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import process as _p; _p._leash = lambda: ()
 LEFT_OUT = {"secrets": "not part of this test"}
 
 
-def backup(scene: Scene, set_id: str) -> None:
+def backup(scene: Scene, argument: str) -> None:
+    """All databases, or those that are named after the set's id."""
+    set_id, *databases = argument.split()
     scene.call("backup_set", state="open", create_repository=True, set_id=set_id)
-    scene.call("pg_encrypted_dump", set_id=set_id)
+    scene.call("pg_encrypted_dump", set_id=set_id, databases=databases)
     scene.call("backup_set", state="committed", set_id=set_id, left_out=LEFT_OUT)
 
 

@@ -9,6 +9,7 @@ The moments are drawn from `SEED`, within the time that one undisturbed run take
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -23,11 +24,12 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import marker, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import Layout
+from twin import load
 from unit.conftest import sandbox_path
 from unit.plugins.module_utils._module import kill_runner
 from unit.plugins.module_utils._module.conftest import Committed
 from unit.plugins.module_utils._module.scene import Scene
-from unit.twin_database import TwinCluster
+from unit.twin_database import Copier, TwinCluster
 
 SEED = 20261125
 PATIENCE = 2.0  # seconds within which what a killed run started ends on its own
@@ -199,6 +201,28 @@ def test_a_killed_backup(
         assert in_the_clear(scene.repository, marks) == []
         check_source(caracal_database)
     moments.enough()
+
+
+WAITING = "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%' AND wait_event_type = 'Lock'"
+
+
+@pytest.mark.mutation
+def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
+    committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path
+) -> None:
+    database = caracal_copy()
+    runner = Runner("backup", committed.scene.copy(tmp_path / "scene"), f"20261125T010000Z-lock {database}")
+    with contextlib.closing(load.open_database(caracal_database.target, database)) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE zones IN ACCESS EXCLUSIVE MODE")
+        runner.go()
+        while not (waiting := caracal_database.execute(WAITING)):
+            time.sleep(0.05)
+        print(waiting)
+        print(runner.left())
+        runner.process.kill()
+        runner.close()
+        assert soon(runner.left) == []
+        check_source(caracal_database)
 
 
 # ---- restore and sandbox

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real restore into clusters that are not like the source: another superuser, and one where we are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
+from twin.spec import Spec
+from unit.conftest import FreshCluster
+from unit.plugins.module_utils._module.conftest import Committed
+from unit.plugins.module_utils._module.scene import OPERATOR_HOST, Result, Scene
+from unit.twin_database import TwinCluster
+
+PASSWORD = "x: y\\ 'z"
+
+
+def restore(scene: Scene, info: SandboxInfo, **login: str) -> tuple[Result, Result]:
+    where = {"login_unix_socket": info.socket_dir, **login}
+    restored = scene.call("pg_encrypted_restore", signing_key=str(scene.key(OPERATOR_HOST)), **where)
+    return restored, scene.call("state_verify", **where)
+
+
+def warned(result: Result) -> dict[str, str]:
+    return {check["id"]: check["message"] for check in result["checks"] if check["verdict"] == "warn"}
+
+
+def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> None:
+    restored, verified = restore(scene, fresh_cluster("postgres"), login_user="postgres")
+    assert verified["verdict"] == "pass", verified
+    assert warned(verified).keys() == {"inventory.roles"} == {name.replace("restore", "inventory") for name in warned(restored)}
+    assert "role caracal: superuser is False, recorded True" in warned(verified)["inventory.roles"]
+
+
+def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
+    """As on a managed server: a role that may make roles and databases, with a password."""
+    info = fresh_cluster("provider")
+    cluster = TwinCluster(info, Spec(events=1))
+    cluster.execute(
+        "CREATE ROLE admin LOGIN CREATEDB CREATEROLE BYPASSRLS PASSWORD "
+        + f"E'{PASSWORD.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'",
+        "GRANT pg_read_all_data TO admin",
+        database="postgres",
+    )
+    secret = scene.root / OPERATOR_HOST / "database_password"
+    secret.write_text(PASSWORD + "\n")
+    _restored, verified = restore(scene, info, login_user="admin", login_password_file=str(secret))
+    assert verified["verdict"] == "pass", verified
+    assert warned(verified).keys() == {"inventory.roles"}
+    entries = sorted((scene.repository / "journal").glob("*.json"))
+    assert b'"kind": "restore"' in entries[-1].read_bytes() and info.system_identifier.encode() in entries[-1].read_bytes()
+
+
+@pytest.mark.mutation
+def test_a_sandbox_with_other_roles_fails(scene: Scene, fresh_cluster: FreshCluster) -> None:
+    info = fresh_cluster("postgres")
+    scene.call("pg_encrypted_restore", sandbox=info.directory)
+    verified = scene.call("state_verify", sandbox=info.directory, require_valid=False)
+    assert verified["verdict"] == "fail"
