@@ -83,6 +83,7 @@ class Sealer:
         """Flush, wait for every stage, return what passed; raises what a stage raised."""
         self._flush()
         self._push(self._compressor.flush())
+        del self._compressor  # and with it its thread
         self.close()
         self._stage.join()
         return Sealed(self._size, self._hash.hexdigest(), self._out.size, self._out.digest.hexdigest())

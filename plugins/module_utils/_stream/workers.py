@@ -14,6 +14,7 @@ only the thread that forks.
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -79,8 +80,17 @@ def _result(receiver: t.Any, process: t.Any) -> t.Any:
     raise value
 
 
-def _work(parent: int, sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def become_child() -> None:
+    """What a forked process does first: die with its parent, and leave the parent's objects alone.
+
+    A collection here could free a compressor whose thread only the parent has, and would wait for it for ever.
+    """
+    gc.freeze()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _work(parent: int, sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+    become_child()
     if os.getppid() != parent:  # it died before we asked to die with it
         return
     try:

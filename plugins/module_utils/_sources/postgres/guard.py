@@ -14,15 +14,13 @@ blocks others ends our session at once; anybody else's patience is `hold_max` se
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
-import signal
 import time
 import typing as t
 
 from ..._errors import BackupError
-from ..._stream.workers import PR_SET_PDEATHSIG
+from ..._stream.workers import become_child
 from .server import Server, Session
 
 INTERVAL = 0.4  # seconds
@@ -86,7 +84,7 @@ class Guard:
         return function(*arguments)
 
     def _watch(self, server: Server, database: str, hold_max: float, parent: int) -> None:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        become_child()
         if os.getppid() != parent:
             return
         # Without a connection there is nobody to guard against; the workers will say what is wrong with the server.

@@ -31,11 +31,17 @@ SETTINGS = {
     "lock_timeout": "30s",
 }
 
+# A server that waits for a lock, or works, would not notice for long that its client was killed. This setting makes it look.
+CLIENT_CHECK = "client_connection_check_interval"
+CLIENT_CHECK_EVERY = "1s"
+
 # Limits that an administrator sets for services would end a long reading, or the idle session that holds our lock.
 # Asked of the server, since older majors do not know all of them; a block, since it returns no rows that psql would print.
-NO_LIMITS = """DO $$ BEGIN
-    PERFORM pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
-      WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout');
+NO_LIMITS = f"""DO $$ BEGIN
+    PERFORM pg_catalog.set_config(name, CASE name WHEN '{CLIENT_CHECK}' THEN '{CLIENT_CHECK_EVERY}' ELSE '0' END, false)
+       FROM pg_catalog.pg_settings
+      WHERE name IN ('statement_timeout', 'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout',
+                     '{CLIENT_CHECK}');
     END $$"""
 
 
@@ -116,7 +122,7 @@ class Server:
             "PGCONNECT_TIMEOUT": "15",
             "PGAPPNAME": self.application,
             "PGTZ": "UTC",
-            "PGOPTIONS": "-c bytea_output=hex",
+            "PGOPTIONS": f"-c bytea_output=hex -c {CLIENT_CHECK}={CLIENT_CHECK_EVERY}",
             "LC_ALL": "C.UTF-8",
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         }

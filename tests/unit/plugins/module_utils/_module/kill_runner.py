@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process that a test will kill: `python -m … CASE ROOT SOCKET ARGUMENT` says `ready`, waits for a line, works, says `done`."""
+"""A process that a test will kill: `python -m … CASE ROOT SOCKET ARGUMENT` says `ready`, waits for `go`, works, says `done`."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ CASES: dict[str, t.Callable[[Scene, str], None]] = {"backup": backup, "restore":
 
 def main(case: str, root: str, socket: str, argument: str) -> None:
     print("ready", flush=True)
-    sys.stdin.readline()
-    CASES[case](Scene(Path(root), socket), argument)
-    print("done", flush=True)
+    if sys.stdin.readline() == "go\n":
+        CASES[case](Scene(Path(root), socket), argument)
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

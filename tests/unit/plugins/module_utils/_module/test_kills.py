@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import marker, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import Layout
 from twin import load
@@ -31,7 +33,7 @@ from unit.plugins.module_utils._module.conftest import Committed
 from unit.plugins.module_utils._module.scene import Scene
 from unit.twin_database import Copier, TwinCluster
 
-SEED = 20261125
+SEED = int(os.environ.get('KSEED','20261125'))
 PATIENCE = 2.0  # seconds within which what a killed run started ends on its own
 AGE = b"age-encryption.org/v1\n"
 
@@ -200,6 +202,7 @@ def test_a_killed_backup(
         next_backup(scene, set_id)
         assert in_the_clear(scene.repository, marks) == []
         check_source(caracal_database)
+        print("LITTER", [str(p) for p in scene.repository.rglob("*") if p.name.startswith((".", "probe"))])
     moments.enough()
 
 
@@ -207,25 +210,47 @@ WAITING = "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'carac
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize(("table", "who"), [("zones", "pg_relation_size"), ("ONLY audit_events", "LOCK TABLE")], ids=["we", "pg_dump"])
 def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
-    committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path
+    committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path, table: str, who: str
 ) -> None:
     database = caracal_copy()
     runner = Runner("backup", committed.scene.copy(tmp_path / "scene"), f"20261125T010000Z-lock {database}")
     with contextlib.closing(load.open_database(caracal_database.target, database)) as holder, holder.cursor() as cursor:
-        cursor.execute("LOCK TABLE zones IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         runner.go()
-        while not (waiting := caracal_database.execute(WAITING)):
+        deadline = time.monotonic() + 20
+        while not (waits := any(who in query for (query,) in caracal_database.execute(WAITING))) and time.monotonic() < deadline:
             time.sleep(0.05)
-        print(waiting)
-        print(runner.left())
         runner.process.kill()
         runner.close()
+        assert waits
         assert soon(runner.left) == []
         check_source(caracal_database)
 
 
 # ---- restore and sandbox
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("names", [[], [".caracal-ops-sandbox.json.new"]], ids=["nothing", "half a marker"])
+def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None:
+    """Too short a moment to be hit by chance."""
+    for state, left in (("absent", False), ("present", True)):
+        os.mkdir(box.directory, 0o700)
+        for name in names:
+            Path(box.directory, name).write_text("{")
+        assert kill_runner.sandbox_state(box.directory, state)["changed"]
+        assert os.path.exists(box.directory) == left
+    box.remove()
+    os.mkdir(box.directory, 0o700)
+    for name in (*names, "precious"):
+        Path(box.directory, name).write_text("{")
+    with pytest.raises(TargetRefused, match="carries no marker"):
+        box.remove()
+    assert sorted(os.listdir(box.directory)) == sorted([*names, "precious"])
+    shutil.rmtree(box.directory)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import multiprocessing
 import os
 import signal
@@ -173,3 +174,31 @@ def test_workers_die_with_their_parent() -> None:
         while any(alive(pid) for pid in children) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert [pid for pid in children if alive(pid)] == []
+
+
+class Slow:
+    """Its end waits for a thread that only the process has that made it."""
+
+    def __init__(self) -> None:
+        self.me = self  # only a collection frees it
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if os.getpid() != self.pid:
+            time.sleep(20)
+
+
+def _collect() -> int:
+    return gc.collect() * 0 + 7
+
+
+@pytest.mark.mutation
+def test_a_worker_does_not_free_what_its_parent_made() -> None:
+    gc.disable()
+    try:
+        Slow()
+        started = time.monotonic()
+        assert workers.run_all([(_collect, ())], 1) == [7]
+        assert time.monotonic() - started < 15
+    finally:
+        gc.enable()

@@ -63,7 +63,7 @@ def test_every_option_has_its_place() -> None:
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": "/ca",
     }
-    assert (environment["PGTZ"], environment["PGOPTIONS"]) == ("UTC", "-c bytea_output=hex")
+    assert (environment["PGTZ"], environment["PGOPTIONS"]) == ("UTC", "-c bytea_output=hex -c client_connection_check_interval=1s")
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "plain", "::", "\\", "trailing\\", " "])
