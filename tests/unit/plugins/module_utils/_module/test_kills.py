@@ -33,7 +33,7 @@ from unit.plugins.module_utils._module.conftest import Committed
 from unit.plugins.module_utils._module.scene import Scene
 from unit.twin_database import Copier, TwinCluster
 
-SEED = int(os.environ.get('KSEED','20261125'))
+SEED = 20261125
 PATIENCE = 2.0  # seconds within which what a killed run started ends on its own
 AGE = b"age-encryption.org/v1\n"
 
@@ -154,6 +154,16 @@ def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
     return found
 
 
+@pytest.mark.mutation
+def test_plain_text_in_a_repository_is_seen(scene: Scene, marks: list[bytes]) -> None:
+    assert len(marks) > 100 and in_the_clear(scene.repository, marks) == []
+    plain = scene.repository / "sets" / ".1.partial"
+    plain.write_bytes(b"a row: " + marks[50])
+    unsealed = scene.repository / "objects" / "x.age"
+    unsealed.write_bytes(b"?")
+    assert sorted(in_the_clear(scene.repository, marks)) == sorted([str(plain), str(unsealed)])
+
+
 def of_set(scene: Scene, set_id: str) -> list[str]:
     """Files and folders that bear the id of a set."""
     return [str(path) for path in scene.repository.rglob("*") if set_id in str(path.relative_to(scene.repository))]
@@ -177,8 +187,9 @@ def next_backup(scene: Scene, set_id: str) -> None:
     before = check_sets(scene) if begun else []
     if set_id in before:
         assert not scene.call("backup_set", state="committed", set_id=set_id, left_out=kill_runner.LEFT_OUT)["changed"]
-    elif begun:
-        scene.call("backup_set", state="aborted", set_id=set_id)
+    else:
+        if begun:
+            scene.call("backup_set", state="aborted", set_id=set_id)
         assert of_set(scene, set_id) == []
     scene.backup()
     assert len(check_sets(scene)) == len(before) + 1
@@ -202,7 +213,6 @@ def test_a_killed_backup(
         next_backup(scene, set_id)
         assert in_the_clear(scene.repository, marks) == []
         check_source(caracal_database)
-        print("LITTER", [str(p) for p in scene.repository.rglob("*") if p.name.startswith((".", "probe"))])
     moments.enough()
 
 
@@ -233,6 +243,62 @@ def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
 # ---- restore and sandbox
 
 
+class Box:
+    """The directory of a sandbox, and what its servers had: uids of their own (under root), shared memory."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._uids: set[int] = set()
+        self._segments: list[list[str]] = []
+
+    def _note(self) -> None:
+        found = marker.read(Layout.of(self.directory))
+        if found is not None and found.own_uid:
+            self._uids.add(found.server_uid)
+        with contextlib.suppress(OSError, IndexError):
+            self._segments.append(Path(self.directory, "data", "postmaster.pid").read_text().splitlines()[6].split())
+
+    def make(self) -> None:
+        self._note()
+        kill_runner.sandbox_state(self.directory, "present")
+
+    def remove(self) -> None:
+        self._note()
+        kill_runner.sandbox_state(self.directory, "absent")
+
+    def left(self) -> list[str]:
+        """Processes, sockets, shared memory, files."""
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in self._uids or self._works_here(one)]
+        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
+        found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
+        found += [str(path) for path in Path("/dev/shm").iterdir() if path.lstat().st_uid in self._uids]
+        return found + [self.directory] * os.path.lexists(self.directory)
+
+    def _works_here(self, process: processes.Process) -> bool:
+        try:
+            folder = os.readlink(f"/proc/{process.pid}/cwd")
+        except OSError:
+            folder = ""
+        return folder.startswith(self.directory) or any(self.directory in word for word in process.argv)
+
+
+@pytest.fixture
+def box() -> t.Iterator[Box]:
+    made = Box(sandbox_path())
+    yield made
+    made.remove()
+
+
+@pytest.mark.mutation
+def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
+    """The control: what the checks below look for is there as long as a sandbox is."""
+    box.make()
+    box._note()
+    found = box.left()
+    assert found[-1] == box.directory
+    assert any("postgres -D" in line for line in found[:-1])
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("names", [[], [".caracal-ops-sandbox.json.new"]], ids=["nothing", "half a marker"])
 def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None:
@@ -251,55 +317,6 @@ def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None
         box.remove()
     assert sorted(os.listdir(box.directory)) == sorted([*names, "precious"])
     shutil.rmtree(box.directory)
-
-
-@pytest.fixture
-def box() -> t.Iterator[Box]:
-    made = Box(sandbox_path())
-    yield made
-    made.remove()
-
-
-class Box:
-    """The directory of a sandbox, and which uids its servers had."""
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self._uids: set[int] = set()
-        self._segments = segments()
-
-    def note(self) -> None:
-        found = marker.read(Layout.of(self.directory))
-        if found is not None and found.own_uid:
-            self._uids.add(found.server_uid)
-
-    def make(self) -> None:
-        kill_runner.sandbox_state(self.directory, "present")
-
-    def remove(self) -> None:
-        self.note()
-        kill_runner.sandbox_state(self.directory, "absent")
-
-    def left(self) -> list[str]:
-        """Processes, sockets, shared memory, files."""
-        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in self._uids or self._works_here(one)]
-        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
-        found += [" ".join(line) for line in segments() - self._segments if int(line[2]) in self._uids]
-        found += [str(path) for path in Path("/dev/shm").iterdir() if path.stat().st_uid in self._uids]
-        return found + [self.directory] * os.path.lexists(self.directory)
-
-    def _works_here(self, process: processes.Process) -> bool:
-        try:
-            folder = os.readlink(f"/proc/{process.pid}/cwd")
-        except OSError:
-            folder = ""
-        return folder.startswith(self.directory) or any(self.directory in word for word in process.argv)
-
-
-def segments() -> set[tuple[str, ...]]:
-    """(key, id, uid) of all System V segments on this host; those of an isolated server are not among them."""
-    rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-    return {(row[0], row[1], row[7]) for row in rows}
 
 
 @pytest.mark.mutation
