@@ -61,8 +61,20 @@ def _plain_leaf(source: dump.Source, leaf: Table, folder: str) -> Sealed:
         return publish(f"{folder}/{leaf.name}")
 
 
-def artifacts(place: Scene) -> None:
-    """The same rows as our artifacts, one stream at a time, without inventory and blocks."""
+def bare_restore(place: Scene) -> None:
+    """The yardstick of restores: both databases from plaintext files, by `pg_restore` with two jobs."""
+    socket = str(pathlib.Path(place.sandbox) / "socket")
+    login = ["--host", socket, "--username", "caracal"]
+    for role in ("caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "caracalgateway", "caracalsts"):
+        subprocess.run([f"{place.bindir}/createuser", *login, role], check=True)
+    for name in ("caracal", "caracal_auth"):
+        subprocess.run([f"{place.bindir}/createdb", *login, "--template=template0", name], check=True)
+        argv = [f"{place.bindir}/pg_restore", *login, "--exit-on-error", "--jobs=2", "--dbname", name, str(place.folder / f"{name}.dump")]
+        subprocess.run(argv, check=True)
+
+
+def artifacts(place: Scene, jobs: int) -> None:
+    """The same rows as our artifacts, `jobs` streams side by side, without inventory and blocks."""
     store = place.folder / "artifacts"
     shutil.rmtree(store, ignore_errors=True)
     to = tuple(recipients.load([place.recipient], []))
@@ -73,7 +85,7 @@ def artifacts(place: Scene) -> None:
             (dump.archive, (source, "postgres", "postgres/dump", read.partitioned)),
             (dump.schema_archive, (source, "postgres", "postgres/schema")),
         ]
-        workers.run_all(tasks + [(_plain_leaf, (source, leaf, "leaves")) for leaf in read.leaves], 1)
+        workers.run_all(tasks + [(_plain_leaf, (source, leaf, "leaves")) for leaf in read.leaves], jobs)
 
 
 def seconds(work: t.Callable[[], object]) -> float:
@@ -96,25 +108,40 @@ class Figures:
 
 def measure(place: Scene, pairs: int, figures: Figures) -> None:
     """Interleaved, so that a slow minute of the machine hits every contestant."""
-    set_id = place.backup()
-    times: dict[str, list[float]] = {"pipeline": [], "artifacts": [], "module": []}
+    place.backup()
+    times: dict[str, list[float]] = {"pipeline": [], "artifacts": [], "two_streams": [], "module": []}
     for _pair in range(pairs):
         times["pipeline"].append(seconds(functools.partial(pipeline, place)))
-        times["artifacts"].append(seconds(functools.partial(artifacts, place)))
+        times["artifacts"].append(seconds(functools.partial(artifacts, place, 1)))
+        times["two_streams"].append(seconds(functools.partial(artifacts, place, 2)))
         times["module"].append(seconds(functools.partial(_module_alone, place)))
     medians = {name: statistics.median(all_of_them) for name, all_of_them in times.items()}
     for name, all_of_them in times.items():
         print(f"# {name}: median {medians[name]:.2f} s of {', '.join(f'{one:.2f}' for one in all_of_them)}", flush=True)
     figures.add("dump_artifacts_to_pipeline", medians["artifacts"] / medians["pipeline"], "ratio", 1.10)
+    figures.add("dump_two_streams_to_pipeline", medians["two_streams"] / medians["pipeline"], "ratio", 0.85)
     figures.add("dump_module_to_pipeline", medians["module"] / medians["pipeline"], "ratio", 1.5)
     own = [sys.executable, "-m", "bench.one"]
     env = {**os.environ, "BENCH_FOLDER": str(place.folder), "BENCH_SOCKET": place.socket, "BENCH_BINDIR": place.bindir}
     figures.add("dump_module_memory", memory.peak([*own, "backup"], env) / MEBIBYTE, "MiB", 150)
+    place.empty_sandbox()
     figures.add("restore_module_memory", memory.peak([*own, "restore"], env) / MEBIBYTE, "MiB", 150)
-    restored = seconds(place.restore)
-    figures.add("restore_to_module_dump", restored / medians["module"], "ratio", 5)
-    figures.add("state_verify_to_module_dump", seconds(place.verify) / medians["module"], "ratio", 1.5)
-    print(f"# set {set_id}: restore {restored:.2f} s", flush=True)
+    _restores(place, max(2, pairs // 2), medians["module"], figures)
+
+
+def _restores(place: Scene, pairs: int, dumped: float, figures: Figures) -> None:
+    for name in ("caracal", "caracal_auth"):
+        login = ["--host", place.socket, "--username", "caracal"]
+        subprocess.run([f"{place.bindir}/pg_dump", *login, "-Fc", "-Z0", "-f", str(place.folder / f"{name}.dump"), name], check=True)
+    bare, ours = [], []
+    for _pair in range(pairs):
+        place.empty_sandbox()
+        bare.append(seconds(functools.partial(bare_restore, place)))
+        place.empty_sandbox()
+        ours.append(seconds(place.restore))
+    print(f"# bare restore: {', '.join(f'{one:.2f}' for one in bare)} s; module: {', '.join(f'{one:.2f}' for one in ours)} s", flush=True)
+    figures.add("restore_module_to_bare", statistics.median(ours) / statistics.median(bare), "ratio", 1.1)
+    figures.add("state_verify_to_module_dump", seconds(place.verify) / dumped, "ratio", 1.5)
 
 
 def _module_alone(place: Scene) -> None:

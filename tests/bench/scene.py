@@ -100,10 +100,14 @@ class Scene:
             {**POSTGRES, "login_unix_socket": self.socket, "signing_key": str(self.folder / "signing" / "key"), **options},
         )
 
-    def restore(self) -> dict[str, t.Any]:
-        """The module pg_encrypted_restore, into a new sandbox."""
+    def empty_sandbox(self) -> str:
+        """A new sandbox; the folder of its socket."""
         lifecycle.destroy(self.sandbox)
-        lifecycle.create(SandboxSpec(self.sandbox, server_binaries.find(None, minimum_major=17), allow_shared_filesystem=True))
+        spec = SandboxSpec(self.sandbox, server_binaries.find(None, minimum_major=17), allow_shared_filesystem=True)
+        return lifecycle.create(spec).info.socket_dir
+
+    def restore(self) -> dict[str, t.Any]:
+        """The module pg_encrypted_restore, into the sandbox."""
         return self._run(pg_encrypted_restore, {**self._copy(), "databases": [], "release": None, "confirm": [], "signing_key": None})
 
     def verify(self) -> dict[str, t.Any]:

@@ -202,7 +202,7 @@ def _clear(layout: Layout) -> None:
             marker.remove(layout)
         return
     processes.kill_all(layout, note.exclusive_uid)
-    processes.remove_shared_memory(layout, note.server_uid)
+    processes.remove_shared_memory(layout)
     with _storage(layout):
         for entry in os.scandir(layout.root):
             if entry.is_dir(follow_symlinks=False):

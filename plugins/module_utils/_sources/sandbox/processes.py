@@ -135,14 +135,20 @@ def raise_oom_score(layout: Layout, own_uid: int | None, score: int) -> bool:
     return done
 
 
-def remove_shared_memory(layout: Layout, server_uid: int) -> None:
-    """Remove the System V segment that a killed server leaves; `postmaster.pid` names it, its owner must be the server."""
+def remove_shared_memory(layout: Layout) -> None:
+    """Remove the System V segment that a killed server leaves; `postmaster.pid` names it.
+
+    A server can name there what it likes, but the segment must belong to the owner of the file. That is the server's uid,
+    or that of the named user whom root lends to initdb.
+    """
+    path = os.path.join(layout.data, "postmaster.pid")
     try:
-        with open(os.path.join(layout.data, "postmaster.pid"), encoding="ascii", errors="replace") as lines:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii", errors="replace") as lines:
+            owner = os.fstat(lines.fileno()).st_uid
             named = lines.read().splitlines()[6].split()
     except (OSError, IndexError):
         return
-    if len(named) == 2 and named in _segments_of(server_uid):
+    if len(named) == 2 and named in _segments_of(owner):
         ctypes.CDLL(None).shmctl(int(named[1]), IPC_RMID, None)
 
 

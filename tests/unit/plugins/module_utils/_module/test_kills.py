@@ -251,19 +251,23 @@ class Box:
         self._uids: set[int] = set()
         self._segments: list[list[str]] = []
 
-    def _note(self) -> None:
+    def note(self) -> bool:
+        """Look at what is there now, for `left`; whether a server has its shared memory."""
         found = marker.read(Layout.of(self.directory))
         if found is not None and found.own_uid:
             self._uids.add(found.server_uid)
-        with contextlib.suppress(OSError, IndexError):
+        try:
             self._segments.append(Path(self.directory, "data", "postmaster.pid").read_text().splitlines()[6].split())
+        except (OSError, IndexError):
+            return False
+        return True
 
     def make(self) -> None:
-        self._note()
+        self.note()
         kill_runner.sandbox_state(self.directory, "present")
 
     def remove(self) -> None:
-        self._note()
+        self.note()
         kill_runner.sandbox_state(self.directory, "absent")
 
     def left(self) -> list[str]:
@@ -293,10 +297,25 @@ def box() -> t.Iterator[Box]:
 def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
     """The control: what the checks below look for is there as long as a sandbox is."""
     box.make()
-    box._note()
+    assert box.note()
     found = box.left()
     assert found[-1] == box.directory
     assert any("postgres -D" in line for line in found[:-1])
+
+
+@pytest.mark.mutation
+def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> None:
+    """Without bubblewrap, root lends initdb a named user, whose shared memory it then is."""
+    runner = Runner("bare_sandbox", committed.scene, box.directory)
+    runner.go()
+    deadline = time.monotonic() + 20
+    while not box.note() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.killpg(runner.process.pid, signal.SIGKILL)
+    runner.close()
+    assert any("initdb" in line or len(line.split()) == 16 for line in box.left()), "the control: something stays"
+    box.remove()
+    assert soon(box.left) == []
 
 
 @pytest.mark.mutation
