@@ -93,6 +93,6 @@ class Guard:
                 for pid, seconds, stalls in session.rows(_WAITERS, (server.application,)):
                     self._longest.value = max(self._longest.value, seconds)
                     if stalls or seconds > hold_max:
+                        self._ended.value += 1  # first, since the worker may fail before we can count
                         # A cancel is not heard while the server waits for us to take more rows; this is.
                         session.rows("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
-                        self._ended.value += 1
