@@ -64,7 +64,7 @@ class Restoration:
 
     def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], strict: bool) -> None:
         """Roles first, then every database under a working name, and only then all of them under their own."""
-        self._make_roles(inventory["roles"], FAIL if strict else WARN)
+        self._make_roles(inventory["roles"], strict)
         made: list[tuple[str, dict[str, t.Any]]] = []
         try:
             for one in wanted:
@@ -78,13 +78,12 @@ class Restoration:
                 target.drop(self._server, name)
             raise
 
-    def _make_roles(self, recorded: dict[str, t.Any], verdict: str) -> None:
+    def _make_roles(self, recorded: dict[str, t.Any], strict: bool) -> None:
         with Session(self._server, target.MAINTENANCE, settings={}) as session:
-            wrong = roles.create_missing(session, recorded)
+            wrong = roles.create_missing(session, recorded, sandbox=strict)
         if wrong:
-            self.checks.append(
-                Check("restore.roles", verdict, f"{wrong[0]}; existing roles are never altered", details={"differences": wrong})
-            )
+            words = f"{wrong[0]}; existing roles are never altered"
+            self.checks.append(Check("restore.roles", FAIL if strict else WARN, words, details={"differences": wrong}))
         else:
             self.checks.append(Check("restore.roles", PASS, f"{len(recorded['roles'])} roles as recorded"))
 

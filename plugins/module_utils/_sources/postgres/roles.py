@@ -18,9 +18,9 @@ import typing as t
 from .server import Session
 from .tables import literal, quote, setting
 
-# Attributes that a restore may set. Superuser, replication, createrole and bypassrls are recorded, never granted.
+# Attributes that a restore may set, and those that only a sandbox gives, since nobody but the drill is in there.
 ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
-RECORDED_ONLY = ("superuser", "replication", "createrole", "bypassrls")
+SANDBOX_ATTRIBUTES = {"superuser": "SUPERUSER", "replication": "REPLICATION", "createrole": "CREATEROLE", "bypassrls": "BYPASSRLS"}
 
 _NAMES = ("login", "createdb", "inherit", "superuser", "replication", "createrole", "bypassrls", "connection_limit", "valid_until", "set")
 _ROLES = """
@@ -69,26 +69,26 @@ def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]
     return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
 
 
-def create_missing(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+def create_missing(session: Session, recorded: dict[str, t.Any], sandbox: bool = False) -> list[str]:
     """Make the roles that do not exist, without passwords; an existing role is never altered.
 
-    Returns one line for each difference between what exists and what was recorded.
+    In a sandbox they get every recorded attribute. Returns one line for each difference between what exists and what was recorded.
     """
     strong = {row[0]: row[1] for row in session.rows("SELECT rolname, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles")}
     # Who is no superuser, as on managed servers, must be able to give things to the roles that it makes.
     session.rows("SET createrole_self_grant = 'set, inherit'")
     for name, attributes in recorded["roles"].items():
         if name not in strong:
-            session.rows(_create(name, attributes))
+            session.rows(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if sandbox else {})))
     for member, group in recorded["members"]:
         # A set must not be able to make its roles administrators of a cluster that has some already.
-        if member not in strong and not strong.get(group, False):
+        if member not in strong and (sandbox or not strong.get(group, False)):
             session.rows(f"GRANT {quote(group)} TO {quote(member)}")
     return differences(session, recorded)
 
 
-def _create(name: str, attributes: dict[str, t.Any]) -> str:
-    words = [word if attributes[key] else f"NO{word}" for key, word in ATTRIBUTES.items()]
+def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) -> str:
+    words = [word if attributes[key] else f"NO{word}" for key, word in allowed.items()]
     words.append(f"CONNECTION LIMIT {int(attributes['connection_limit'])}")
     if attributes["valid_until"]:
         words.append(f"VALID UNTIL {literal(attributes['valid_until'])}")

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
 from twin.spec import Spec
 from unit.conftest import FreshCluster
+from unit.plugins.module_utils._module import scene as scenes
 from unit.plugins.module_utils._module.conftest import Committed
 from unit.plugins.module_utils._module.scene import OPERATOR_HOST, Result, Scene
-from unit.twin_database import TwinCluster
+from unit.twin_database import TwinCluster, TwinFactory
 
 PASSWORD = "x: y\\ 'z"
 
@@ -56,7 +59,24 @@ def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, co
 
 @pytest.mark.mutation
 def test_a_sandbox_with_other_roles_fails(scene: Scene, fresh_cluster: FreshCluster) -> None:
-    info = fresh_cluster("postgres")
+    info = fresh_cluster()
+    TwinCluster(info, Spec(events=1)).execute("CREATE ROLE caracalapi NOLOGIN", database="postgres")
     scene.call("pg_encrypted_restore", sandbox=info.directory)
     verified = scene.call("state_verify", sandbox=info.directory, require_valid=False)
     assert verified["verdict"] == "fail"
+
+
+def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
+    tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
+) -> None:
+    """As the backup's own login, which reads everything and may be named in the database's access list."""
+    source = twin_cluster(seed="strong")
+    source.execute("CREATE ROLE backup LOGIN BYPASSRLS", "GRANT CONNECT ON DATABASE caracal TO backup")
+    scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
+    scene.backup()
+    sandbox = fresh_cluster().directory
+    scene.call("pg_encrypted_restore", sandbox=sandbox)
+    assert scene.call("state_verify", sandbox=sandbox)["verdict"] == "pass"
+    restored, verified = restore(scene, fresh_cluster())
+    assert "role backup: bypassrls is False, recorded True" in warned(restored)["restore.roles"]
+    assert verified["verdict"] == "pass" and "role backup" in warned(verified)["inventory.roles"]
