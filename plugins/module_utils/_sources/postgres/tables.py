@@ -51,7 +51,7 @@ class Table:
         return f"COPY (SELECT {self.column_list} FROM {self.sql} ORDER BY {', '.join(self.order_by)}) TO STDOUT"
 
     def copy_in(self) -> str:
-        return f"COPY {self.sql} ({self.column_list}) FROM STDIN"
+        return f"COPY {self.sql} ({self.column_list}) FROM STDIN (FREEZE)"
 
 
 def quote(name: str) -> str:
