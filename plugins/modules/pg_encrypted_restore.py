@@ -99,11 +99,11 @@ EXAMPLES = r"""
     login_host: db-new.internal
     repository: /srv/backup/caracal
     deployment: prod
-    signing_key: /root/operator_signing_key
+    signing_key: /srv/restore/operator_signing_key
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
-      - /root/break-glass.identity
+      - /srv/restore/break-glass.identity
 """
 
 RETURN = r"""

@@ -23,11 +23,9 @@ NAMESPACE_DRILL = "drill@caracal-ops"
 NAMESPACE_REPOSITORY = "repository@caracal-ops"
 
 BACKUP, DRILL, PRUNE, OPERATOR = "backup", "drill", "prune", "operator"
-ROLES = (BACKUP, DRILL, PRUNE, OPERATOR)
 
 REPOSITORY = "repository.json"
 REPOSITORY_SIGNATURE = "repository.json.sig"
-PLACEMENT = "placement.json"
 JOURNAL = "journal"
 SETS = "sets"
 OBJECTS = "objects"
