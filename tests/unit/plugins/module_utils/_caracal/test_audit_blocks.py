@@ -140,6 +140,65 @@ def test_a_number_that_comes_twice_and_one_that_is_missing_make_no_full_block() 
     assert lines(blocks) == oracle.lines("audit", "leaf", rows)
 
 
+def parts_of(rows: t.Iterable[Row], limit: int = audit_blocks.MEMORY_LIMIT) -> audit_blocks.Parts:
+    """What a reader of these rows found."""
+    collector = Collector(AUDIT, "leaf", COLUMNS["audit"], limit=limit)
+    for one in rows:
+        collector.write(line("audit", one))
+    return collector.parts()
+
+
+def put_together(parts: t.Iterable[audit_blocks.Parts], limit: int = audit_blocks.MEMORY_LIMIT) -> tuple[list[Block], Collector]:
+    collector = Collector(AUDIT, "leaf", COLUMNS["audit"], limit=limit)
+    for part in parts:
+        collector.absorb(part)
+    return collector.finish(), collector
+
+
+ROOM = st.just(audit_blocks.MEMORY_LIMIT // 64) | st.integers(0, 20)
+
+
+@given(ROWS, st.integers(1, 4), ROOM, ROOM, st.randoms())
+def test_readers_of_parts_of_a_leaf_are_as_one(
+    drawn: list[tuple[int | None, str, str]], readers: int, room: int, joint_room: int, dice: random.Random
+) -> None:
+    rows = [row("audit", sequence, zone, id=f"{number}{text}") for number, (sequence, zone, text) in enumerate(drawn)]
+    split: list[list[Row]] = [[] for _reader in range(readers)]
+    for one in rows:
+        dice.choice(split).append(one)
+    blocks, collector = put_together([parts_of(part, room * 64) for part in split], joint_room * 64)
+    assert collector.rows == len(rows)
+    assert {(block.zone.encode(), int(block.block)) for block in blocks if block.block != "-"}.isdisjoint(collector.deferred)
+    assert all(key[1] != audit_blocks.NO_SEQUENCE for key in collector.deferred)
+    blocks += collect(rows, only=collector.deferred)[0] if collector.deferred else []
+    assert sorted(lines(blocks)) == oracle.lines("audit", "leaf", rows)
+
+
+def test_a_block_whose_halves_two_readers_had_is_whole_and_forgotten() -> None:
+    rows = full("a")
+    collector = Collector(AUDIT, "leaf", COLUMNS["audit"])
+    for part in (rows[::2], rows[1::2]):
+        collector.absorb(parts_of(part))
+    assert (collector._open, collector.deferred) == ({}, set())
+    assert lines(collector.finish()) == oracle.lines("audit", "leaf", rows)
+
+
+TWICE = row("audit", 70, "a", id="forged")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("order", [(0, 1, 1), (1, 0), (0, 0), (1, 2, 3)])
+def test_a_whole_block_of_which_another_reader_has_a_row_is_read_again(order: tuple[int, ...]) -> None:
+    whole = full("a")
+    readers = [whole, [TWICE], whole[:40_000], whole[40_000:]]
+    rows = [one for index in order for one in readers[index]]
+    blocks, collector = put_together(parts_of(readers[index]) for index in order)
+    assert (blocks == []) == bool(collector.deferred)
+    blocks += collect(rows, only=collector.deferred)[0] if collector.deferred else []
+    assert lines(blocks) == oracle.lines("audit", "leaf", rows)
+    assert lines(blocks) != oracle.lines("audit", "leaf", whole)
+
+
 BASE = [row("audit", number, zone) for zone in ("a", "b", r"\N") for number in (1, 2, 3, BLOCK_ROWS, BLOCK_ROWS + 1)]
 
 

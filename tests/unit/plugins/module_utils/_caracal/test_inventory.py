@@ -36,6 +36,8 @@ RECORDED: Inventory = {
     "extensions": {"pgcrypto": "1.3", "plpgsql": "1.0"},
     "settings": {
         "encoding": "UTF8",
+        "provider": "libc",
+        "locale": None,
         "collate": "C.UTF-8",
         "ctype": "C.UTF-8",
         "owner": "caracal",
@@ -49,7 +51,6 @@ RECORDED: Inventory = {
 }
 SECTIONS = (
     "tables",
-    "leaves",
     "schema",
     "grants",
     "owners",
@@ -60,6 +61,7 @@ SECTIONS = (
     "settings",
     "schema_dump",
     "large_objects",
+    "leaves",
 )
 
 
@@ -135,6 +137,8 @@ def test_a_difference_fails_its_section_and_only_that(section: str, change: t.Ca
         ("extensions", put("extensions", "pgcrypto", "1.4"), "extension version differs: pgcrypto 1.4, recorded 1.3"),
         ("settings", put("settings", "collate", "C"), "collate is C, recorded C.UTF-8; indexes on text order differently"),
         ("settings", put("settings", "ctype", "C"), "ctype is C, recorded C.UTF-8"),
+        ("settings", put("settings", "provider", "icu"), "provider is icu, recorded libc"),
+        ("settings", put("settings", "locale", "en-US"), "locale is en-US, recorded None"),
     ],
 )
 def test_what_a_newer_server_may_change_is_a_warning(section: str, change: t.Callable[[Inventory], None], words: str) -> None:

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Runs: rows of one zone whose sequence numbers follow each other, put together in whatever order the rows come.
+
+A chain is read in the order of the heap, which nearly is the order of the chain. Rows that come in order only move the end
+of a run; what is left at the end are the runs between holes, so memory grows with disorder and not with rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .positions import Positions
+
+
+@dataclasses.dataclass
+class Run:
+    """Sequence numbers `low` to `high`; `before` is the previous hash of row `low`, `tail` the content hash of row `high`."""
+
+    low: int
+    high: int
+    before: bytes
+    tail: bytes
+
+
+_NONE = Run(0, -(1 << 64), b"", b"")  # no row's number follows its end
+
+
+@dataclasses.dataclass
+class Links:
+    """Of one zone: its runs in order, no two of them touching; rows whose previous hash is not the content hash of the row
+    before; and numbers that more than one row has."""
+
+    runs: list[Run]
+    broken: Positions
+    twice: Positions
+
+
+class Collector:
+    """Takes the rows of one zone, then gives its `Links`."""
+
+    __slots__ = ("_broken", "_by_high", "_by_low", "_current", "_twice")
+
+    def __init__(self) -> None:
+        self._broken = Positions()
+        self._twice = Positions()
+        self._current = _NONE
+        self._by_low: dict[int, Run] = {}
+        self._by_high: dict[int, Run] = {}
+
+    def add(self, number: int, before: bytes, content: bytes) -> None:
+        """A row. Of one that comes again, only the number is kept. Hot for rows in order."""
+        current, lows, highs = self._current, self._by_low, self._by_high
+        # No two runs begin or end at the same number, or one of them would be lost.
+        if current.high + 1 == number and current.tail == before and number not in lows and number not in highs and number + 1 not in lows:
+            current.high, current.tail = number, content
+            return
+        self._park()
+        if number in lows or number in highs:
+            self._twice.add(number, number)
+            return
+        run = Run(number, number, before, content)
+        lower = highs.pop(number - 1, None)
+        if lower is not None:
+            run = self._join(lower, run)
+        upper = lows.pop(number + 1, None)
+        if upper is not None:
+            highs.pop(upper.high)
+            run = self._join(run, upper)
+        lows[run.low] = self._current = run
+
+    def _park(self) -> None:
+        """The current run may have grown; from now on it is found by its end again."""
+        if self._current.high >= self._current.low:
+            self._by_high[self._current.high] = self._current
+        self._current = _NONE
+
+    def _join(self, lower: Run, upper: Run) -> Run:
+        if lower.tail != upper.before:
+            self._broken.add(upper.low, upper.low)
+        return Run(lower.low, upper.high, lower.before, upper.tail)
+
+    def finish(self) -> Links:
+        return combine([Links(list(self._by_low.values()), self._broken, self._twice)])
+
+
+def combine(parts: t.Iterable[Links]) -> Links:
+    """One zone's links from those of several readers. A row that lies inside another run is there twice."""
+    found = Links([], Positions(), Positions())
+    runs: list[Run] = []
+    for part in parts:
+        runs.extend(part.runs)
+        found.broken.update(part.broken)
+        found.twice.update(part.twice)
+    for run in sorted(runs, key=lambda one: (one.low, -one.high)):
+        last = found.runs[-1] if found.runs else None
+        if last is None or run.low > last.high + 1:
+            found.runs.append(dataclasses.replace(run))
+            continue
+        if run.low <= last.high:
+            found.twice.add(run.low, min(run.high, last.high))
+        elif last.tail != run.before:
+            found.broken.add(run.low, run.low)
+        if run.high > last.high:
+            last.high, last.tail = run.high, run.tail
+    return found

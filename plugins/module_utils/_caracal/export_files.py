@@ -1,0 +1,152 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The hourly Parquet files of the audit service, in a folder that mirrors their bucket: `audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet`.
+
+A file holds the events that were ingested in one hour (UTC), of all zones, ordered by zone and sequence; an hour without
+events has none. NULL is the empty text in it, and so is a JSON `null`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import stat as stat_flags
+import typing as t
+
+from .._errors import StorageError
+
+BATCH = 1024
+HOUR = dt.timedelta(hours=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_BUFFER = 1 << 18
+_NAME = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/\1-\2-\3T([0-9]{2})\.parquet\Z")
+
+
+class UnreadableHour(StorageError):
+    """A file that is no export, is damaged, or lacks something that every export has."""
+
+
+class Archived(t.NamedTuple):
+    """One exported row as it stands in the file. `sequence` is 0 for a row without one, `time` Unix milliseconds of the event."""
+
+    zone_id: str
+    chain_seq: int
+    event_id: str
+    event_type: str
+    request_id: str
+    decision: str
+    policy_set_id: str
+    policy_set_version_id: str
+    manifest_sha: str
+    evaluation_status: str
+    determining_policies_json: str
+    diagnostics_json: str
+    metadata_json: str
+    time: int
+    severity_id: int
+    activity_id: int
+    content_sha256: str
+    chain_hmac: str
+
+
+_NUMBERS = {"chain_seq": "int64", "time": "int64", "severity_id": "int32", "activity_id": "int32"}
+
+
+class Hour(t.NamedTuple):
+    """A file and the hour it is of, counted from 1970."""
+
+    number: int
+    path: str
+
+    def __str__(self) -> str:
+        return name(self.number)
+
+
+def hour_of(moment: dt.datetime) -> int:
+    """The hour since 1970 in which a moment lies."""
+    return (moment - _EPOCH) // HOUR
+
+
+def name(number: int) -> str:
+    """An hour as file names have it."""
+    return f"{_EPOCH + number * HOUR:%Y-%m-%dT%H}"
+
+
+class Folder:
+    """`hours` are its exports in order, `strange` the paths of what lies between them and is none.
+
+    `arrow` is the library pyarrow. Raises StorageError when there is no such folder, or no export in it.
+    """
+
+    def __init__(self, path: str, arrow: t.Any) -> None:
+        self._arrow = arrow
+        root = os.path.join(path, "audit")
+        found: list[Hour] = []
+        strange: list[str] = []
+        for file in _files(root):
+            number = _hour(os.path.relpath(file, root))
+            if number is None or not stat_flags.S_ISREG(os.lstat(file).st_mode):
+                strange.append(_printable(os.path.relpath(file, path)))
+            else:
+                found.append(Hour(number, file))
+        if not found:
+            raise StorageError(f"no hourly export lies below {root}; give the folder into which the bucket of exports was copied")
+        self.path = path
+        self.hours = tuple(sorted(found))
+        self.strange = tuple(sorted(strange))
+
+    def rows(self, hour: Hour) -> t.Iterator[list[Archived]]:
+        """The file's rows in its order, in batches, so that memory does not grow with the file. Raises UnreadableHour."""
+        try:
+            with open(os.open(hour.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+                file = self._arrow.parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
+                _require_columns(file.schema_arrow, hour)
+                for batch in file.iter_batches(BATCH, columns=list(Archived._fields), use_threads=False):
+                    columns = [batch.column(field) for field in Archived._fields]
+                    rows = [Archived._make(row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+                    if any(column.null_count for column in columns) or any("\0" in row.zone_id or "\0" in row.event_id for row in rows):
+                        raise UnreadableHour(f"export {hour} holds what no database does; copy it from the bucket again")
+                    yield rows
+        except (ValueError, OSError, self._arrow.ArrowException) as exc:
+            why = str(exc).partition("\n")[0]
+            raise UnreadableHour(f"export {hour} cannot be read ({why}); copy it from the bucket again, in an earlier version") from exc
+
+
+def _files(root: str) -> t.Iterator[str]:
+    """All that is no folder, and links to folders, below `root`."""
+
+    def refuse(error: OSError) -> None:
+        raise StorageError(f"{error.filename} cannot be read: {error.strerror}; give the folder into which the bucket was copied")
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        links = [one for one in folders if os.path.islink(os.path.join(folder, one))]
+        yield from (os.path.join(folder, one) for one in files + links)
+
+
+def _hour(path: str) -> int | None:
+    """The hour of a path below `audit`, None for any other path."""
+    found = _NAME.match(path)
+    if found is None:
+        return None
+    try:
+        return hour_of(dt.datetime(*map(int, found.groups()), tzinfo=dt.timezone.utc))  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None
+
+
+def _printable(path: str) -> str:
+    return path if path.isprintable() else ascii(path)
+
+
+def _require_columns(schema: t.Any, hour: Hour) -> None:
+    for field in Archived._fields:
+        kind = _NUMBERS.get(field, "string")
+        at = schema.get_all_field_indices(field)
+        if len(at) != 1 or str(schema.field(at[0]).type) != kind:
+            raise UnreadableHour(f"export {hour} has no column {field} of type {kind}; use a version that knows this release's exports")

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Sequence numbers at which something is wrong: ranges, exact up to a limit, and always counted."""
+
+from __future__ import annotations
+
+import typing as t
+
+LIMIT = 10_000
+
+
+class Positions:
+    """Ranges of sequence numbers, both ends included. Past the limit new ranges are counted and no longer kept."""
+
+    __slots__ = ("_ranges", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._ranges: list[list[int]] = []
+
+    def add(self, low: int, high: int) -> None:
+        self.count += high - low + 1
+        last = self._ranges[-1] if self._ranges else None
+        if last is not None and last[1] + 1 == low:
+            last[1] = high
+        elif len(self._ranges) < LIMIT:
+            self._ranges.append([low, high])
+
+    def update(self, other: Positions) -> None:
+        """All of another's, whose numbers may be the same."""
+        count = self.count + other.count
+        for low, high in other._ranges:
+            self.add(low, high)
+        self.count = count
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Sorted; ranges that touch or overlap are one."""
+        found: list[tuple[int, int]] = []
+        for low, high in sorted(self._ranges):
+            if found and low <= found[-1][1] + 1:
+                found[-1] = found[-1][0], max(found[-1][1], high)
+            else:
+                found.append((low, high))
+        return found
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    @staticmethod
+    def of(numbers: t.Iterable[int]) -> Positions:
+        made = Positions()
+        for number in numbers:
+            made.add(number, number)
+        return made

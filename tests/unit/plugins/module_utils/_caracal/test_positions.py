@@ -1,0 +1,61 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import positions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.positions import Positions
+
+NUMBERS = st.lists(st.integers(1, 30), max_size=30)
+
+
+def numbers(found: Positions) -> list[int]:
+    return [number for low, high in found.ranges() for number in range(low, high + 1)]
+
+
+@given(NUMBERS)
+def test_ranges_are_the_numbers_whatever_their_order(drawn: list[int]) -> None:
+    found = Positions.of(drawn)
+    assert numbers(found) == sorted(set(drawn))
+    assert found.count == len(drawn)
+    assert bool(found) == bool(drawn)
+    assert all(after > high + 1 for (_low, high), (after, _high) in zip(found.ranges(), found.ranges()[1:], strict=False))
+
+
+@given(st.lists(NUMBERS, max_size=4))
+def test_several_put_together_are_as_one(parts: list[list[int]]) -> None:
+    whole = Positions()
+    for part in parts:
+        whole.update(Positions.of(part))
+    assert numbers(whole) == sorted({number for part in parts for number in part})
+    assert whole.count == sum(map(len, parts))
+
+
+def test_a_range_is_added_whole() -> None:
+    found = Positions()
+    found.add(1, 1 << 60)
+    found.add((1 << 60) + 1, (1 << 60) + 2)
+    assert (found.ranges(), found.count, len(found)) == ([(1, (1 << 60) + 2)], (1 << 60) + 2, 1)
+
+
+def test_a_range_inside_another_is_no_range() -> None:
+    found = Positions()
+    for low, high in ((1, 10), (3, 4), (9, 12), (14, 15)):
+        found.add(low, high)
+    assert found.ranges() == [(1, 12), (14, 15)]
+
+
+@pytest.mark.mutation
+def test_past_the_limit_all_are_counted_and_no_more_is_kept() -> None:
+    many = 3 * positions.LIMIT
+    found = Positions.of(range(1, 2 * many, 2))
+    assert (found.count, len(found)) == (many, positions.LIMIT)
+    assert found.ranges()[-1] == (2 * positions.LIMIT - 1, 2 * positions.LIMIT - 1)
+    whole = Positions.of(range(10 * many, 12 * many, 2))
+    whole.update(found)
+    assert (whole.count, len(whole)) == (2 * many, positions.LIMIT)
