@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import re
 import typing as t
@@ -71,7 +72,7 @@ def _examine(place: Candidate, need: t.Sequence[str], extension: str) -> tuple[V
         raise MissingDependency(f"{version[0]}.{version[1]} without its library or shared files")
     if not os.path.exists(os.path.join(sharedir, "extension", f"{extension}.control")):
         raise MissingDependency(f"{version[0]}.{version[1]} without the extension {extension}")
-    return version, Install(bindir, libdir, sharedir, version, place.origin)
+    return version, Install(bindir, _with_own_libraries(libdir), sharedir, version, place.origin)
 
 
 # pg_config would say where these are, but belongs to the development packages and is often absent. We look for one file
@@ -90,6 +91,14 @@ def _shared_folders(bindir: str, major: int) -> list[str]:
     above = os.path.dirname(bindir)
     beside = [os.path.join(above, part) for part in ("share", "share/postgresql", "share/pgsql")]
     return [*beside, f"/usr/share/postgresql/{major}", f"/usr/share/postgresql{major}"]
+
+
+def _with_own_libraries(libdir: str) -> str:
+    """A relocatable build carries the shared libraries that it links to beside the folder of its modules, and needs both."""
+    above = os.path.dirname(libdir)
+    if os.path.basename(libdir) != "postgresql" or above.startswith("/usr/") or not glob.glob(os.path.join(above, "lib*.so*")):
+        return libdir
+    return above
 
 
 def _first_with(folders: t.Sequence[str], name: str) -> str | None:

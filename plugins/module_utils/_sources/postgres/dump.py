@@ -96,16 +96,18 @@ class Lines:
         self._take(lines)
 
 
-def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink) -> None:
-    """The rows of a leaf in the order of its heap, through psql: it runs beside us, where libpq in our own process would
-    take turns with hashing and sealing. Raises StageFailed unless all rows came."""
+def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink, pages: tuple[int, int | None] | None = None) -> None:
+    """The rows of a leaf, or of some of its pages, in the order of its heap. Raises StageFailed unless all rows came.
+
+    Through psql: it runs beside us, where libpq in our own process would take turns with hashing and sealing.
+    """
     settings = [f"SET {quote_setting(name)} = {literal(value)}" for name, value in SETTINGS.items()]
     statements = [
         NO_LIMITS,
         *settings,
         "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
         f"SET TRANSACTION SNAPSHOT {literal(place.snapshot)}",
-        leaf.copy_heap_order(),
+        leaf.copy_heap_order(pages),
     ]
     argv = [psql, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
     argv.extend(f"--command={statement}" for statement in statements)

@@ -87,12 +87,17 @@ class Guard:
         become_child()
         if os.getppid() != parent:
             return
-        # Without a connection there is nobody to guard against; the workers will say what is wrong with the server.
-        with contextlib.suppress(BackupError), Session(server.named(f"{server.application} guard"), database) as session:
-            while not self._stop.wait(INTERVAL):
-                for pid, seconds, stalls in session.rows(_WAITERS, (server.application,)):
-                    self._longest.value = max(self._longest.value, seconds)
-                    if stalls or seconds > hold_max:
-                        self._ended.value += 1  # first, since the worker may fail before we can count
-                        # A cancel is not heard while the server waits for us to take more rows; this is.
-                        session.rows("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
+        while not self._stop.is_set():
+            # Somebody may have ended our session. Where the server itself is gone, the workers will say what is wrong with it.
+            with contextlib.suppress(BackupError), Session(server.named(f"{server.application} guard"), database) as session:
+                self._look(session, server.application, hold_max)
+            self._stop.wait(INTERVAL)
+
+    def _look(self, session: Session, application: str, hold_max: float) -> None:
+        while not self._stop.wait(INTERVAL):
+            for pid, seconds, stalls in session.rows(_WAITERS, (application,)):
+                self._longest.value = max(self._longest.value, seconds)
+                if stalls or seconds > hold_max:
+                    self._ended.value += 1  # first, since the worker may fail before we can count
+                    # A cancel is not heard while the server waits for us to take more rows; this is.
+                    session.rows("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))

@@ -6,25 +6,22 @@
 # Do not use this from other collections or standalone plugins/modules!
 
 """Sealed artifacts back into a database, without a plaintext file: rows stream through `pg_restore`, leaves are
-loaded side by side, the schema comes from an archive in memory, in parallel where that helps."""
+loaded side by side, definitions come from an archive in memory."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing as t
 
 from ..._crypto.recipients import load_identities
 from ..._crypto.sealing import Opener
 from ..._errors import TamperedData
 from ..._storage.schemes import open_store
-from ..._stream import pipes
 from . import tools
+from .definitions import COMMON, Definitions
 from .server import Server, Session
 from .tables import read_tables
 
-# Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
-COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 SCHEMA_LIMIT = 64 << 20
 
 
@@ -44,6 +41,13 @@ def open_object(store: str, key: str, identity_files: t.Sequence[str]) -> Opener
     return Opener(open_store(store).open(key), load_identities(identity_files), key)
 
 
+def definitions(destination: Destination, key: str) -> Definitions:
+    """The schema archive, opened."""
+    with open_object(destination.store, key, destination.identity_files) as source:
+        data = source.read_all(SCHEMA_LIMIT)
+    return Definitions(destination.pg_restore, destination.server, destination.database, data)
+
+
 def archive(destination: Destination, key: str) -> None:
     """The rows of the archive, into tables that have no index, constraint or trigger yet."""
     argv = [destination.pg_restore, *COMMON, f"--dbname={destination.database}", "--section=data"]
@@ -51,8 +55,8 @@ def archive(destination: Destination, key: str) -> None:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
-def leaf(destination: Destination, schema: str, name: str, key: str) -> int:
-    """The rows of one audit leaf; how many."""
+def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str) -> int:
+    """The rows of one audit leaf and then, from the definitions, its indexes and keys; the number of rows."""
     with (
         Session(destination.server, destination.database) as session,
         open_object(destination.store, key, destination.identity_files) as source,
@@ -63,33 +67,14 @@ def leaf(destination: Destination, schema: str, name: str, key: str) -> int:
         # Emptied in the same transaction, the table needs no WAL where wal_level is minimal, and its rows are born frozen.
         session.rows("BEGIN")
         session.rows(f"TRUNCATE ONLY {wanted[0].sql}")
-        session.copy_from(wanted[0].copy_in(), source)
+        rows = session.copy_from(wanted[0].copy_in(), source)
         session.rows("COMMIT")
-        return int(session.value(f"SELECT count(*) FROM {wanted[0].sql}"))
-
-
-def schema(destination: Destination, key: str, section: str, jobs: int) -> None:
-    """One section of the schema archive: `pre-data` (tables, functions, grants) before the rows, `post-data` (indexes,
-    constraints, triggers, policies) after them, `jobs` at a time."""
-    with open_object(destination.store, key, destination.identity_files) as source:
-        data = source.read_all(SCHEMA_LIMIT)
-    fd = os.memfd_create("schema", 0)
-    try:
-        pipes.write_all(fd, data)
-        argv = [
-            destination.pg_restore,
-            *COMMON,
-            f"--dbname={destination.database}",
-            f"--section={section}",
-            f"--jobs={jobs}",
-            f"/proc/self/fd/{fd}",
-        ]
-        tools.start(argv, destination.server, destination.database, pass_fds=[fd]).finish()
-    finally:
-        os.close(fd)
+    made.indexes(schema, name)
+    return rows
 
 
 def analyze(destination: Destination) -> None:
-    """Statistics, without which the first queries after a restore crawl."""
-    with Session(destination.server, destination.database, settings={}) as session:
+    """First statistics, without which the first queries after a restore crawl. Full ones take longer than loading the rows,
+    as `vacuumdb --analyze-in-stages` knows too; autovacuum or the operator makes them while the services already work."""
+    with Session(destination.server, destination.database, settings={"default_statistics_target": "10"}) as session:
         session.rows("ANALYZE")

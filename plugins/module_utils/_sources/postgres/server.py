@@ -180,14 +180,17 @@ class Session:
         except self._error as exc:
             raise translate(exc, self.database) from exc
 
-    def copy_from(self, sql: str, source: t.Any) -> None:
-        """`COPY … FROM STDIN` from an object with `read(size)`; an error of ours in it comes out as it went in."""
+    def copy_from(self, sql: str, source: t.Any) -> int:
+        """`COPY … FROM STDIN` from an object with `read(size)`; rows. An error of ours in it comes out as it went in."""
         reader = _Reader(source)
         try:
             with self._connection.cursor() as cursor:
                 cursor.copy_expert(sql, reader, 1 << 18)
-        except self._error as exc:
-            raise reader.error or translate(exc, self.database) from exc
+                return int(cursor.rowcount)
+        except (self._error, SystemError) as exc:
+            # psycopg2 that is told of its session's end while it reads our object raises a SystemError because of it.
+            lost = exc if isinstance(exc, self._error) else exc.__cause__ or exc
+            raise reader.error or translate(lost, self.database) from exc
 
     def refuse_pooler(self) -> None:
         """A pooler such as PgBouncer answers with a process id of its own; behind it, sessions and snapshots are not ours to hold."""

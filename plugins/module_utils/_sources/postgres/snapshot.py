@@ -70,13 +70,15 @@ def _unlock(session: Session) -> None:
 class Snapshot:
     """Holds a repeatable-read transaction open; `place` is for those who read in it."""
 
-    def __init__(self, server: Server, database: str) -> None:
+    def __init__(self, server: Server, database: str, *, alone: bool = True) -> None:
+        """`alone` refuses a second one that is alone too: of backups one at a time, of those who only look any number."""
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context(Session(server, database))
             lock.refuse_pooler()
-            if not lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
-                raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
-            opened.callback(_unlock, lock)
+            if alone:
+                if not lock.value("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK_KEY,)):
+                    raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
+                opened.callback(_unlock, lock)
             self.session = opened.enter_context(Session(server, database))
             self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
@@ -86,6 +88,10 @@ class Snapshot:
     def _read_facts(self) -> dict[str, t.Any]:
         names = ("time", "standby", "replay_lag", "lsn", "system_identifier")
         return dict(zip(names, self.session.rows(_FACTS)[0], strict=True))
+
+    def check_held(self) -> None:
+        """Raises Unreachable when the server has ended the session that holds the snapshot: what reads in it then fails oddly."""
+        self.session.value("SELECT 1")
 
     def close(self) -> None:
         self._opened.close()

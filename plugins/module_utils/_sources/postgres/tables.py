@@ -42,9 +42,12 @@ class Table:
     def column_list(self) -> str:
         return ", ".join(quote(column) for column in self.columns)
 
-    def copy_heap_order(self) -> str:
-        """COPY in the order of the heap: the fastest way through a leaf."""
-        return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
+    def copy_heap_order(self, pages: tuple[int, int | None] | None = None) -> str:
+        """COPY in the order of the heap: the fastest way through a leaf, or through its pages from one to before another."""
+        if pages is None:
+            return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
+        bounds = [f"ctid >= '({pages[0]},0)'::tid"] + ([] if pages[1] is None else [f"ctid < '({pages[1]},0)'::tid"])
+        return f"COPY (SELECT {self.column_list} FROM {self.sql} WHERE {' AND '.join(bounds)}) TO STDOUT"
 
     def copy_ordered(self) -> str:
         """COPY in the order that `copy-sha256-v1` asks for."""

@@ -9,13 +9,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ..._errors import TargetRefused, VersionMismatch
+from ..._errors import TargetRefused, Unreachable, VersionMismatch
 from .server import Server, Session
 from .tables import SYSTEM, literal, quote, setting
 
 MAINTENANCE = "postgres"
+OLDEST_MAJOR = 17
+FALLBACK = "C.UTF-8"
+
+# Who sorts text other than libc: the option that names the locale, and whether a server has it.
+_PROVIDERS = {
+    "icu": ("ICU_LOCALE", "SELECT icu_unicode_version() IS NOT NULL AND %s <> ''"),
+    "builtin": ("BUILTIN_LOCALE", "SELECT 1 FROM pg_collation WHERE collprovider = 'b' AND colllocale = %s"),
+}
 
 _OBJECTS = f"""
     SELECT 'relation ' || n.nspname || '.' || x.relname FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace
@@ -65,12 +74,15 @@ def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], co
         )
 
 
-def version_fits(database: str, recorded: int, found: int) -> None:
+def version_fits(database: str, recorded: int, found: int) -> list[str]:
+    """Doubts about another major than the recorded one. Into an older one a restore mostly works, and all of it is compared
+    afterwards; only what Caracal itself does not run on is refused."""
+    majors = f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}"
+    if found // 10000 < OLDEST_MAJOR:
+        raise VersionMismatch(f"{majors}; restore into {OLDEST_MAJOR} or newer")
     if found // 10000 < recorded // 10000:
-        raise VersionMismatch(
-            f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}; "
-            f"restore into {recorded // 10000} or newer"
-        )
+        return [f"{majors}; PostgreSQL does not promise that way, so believe the copy only after state_verify"]
+    return []
 
 
 def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
@@ -78,18 +90,30 @@ def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
 
     Returns warnings. A database of the same working name is a killed restore's and is dropped.
     """
-    warnings = []
     with Session(server, MAINTENANCE, settings={}) as session:
         session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
-        locale = recorded["collate"]
         statement = (
             f"CREATE DATABASE {quote(name)} OWNER {quote(recorded['owner'])} TEMPLATE template0 ENCODING {literal(recorded['encoding'])}"
         )
-        if not _has_locale(session, locale):
-            warnings.append(f"the server has no locale {locale}; database {name} uses C.UTF-8, so text sorts differently")
-            locale = "C.UTF-8"
-        session.rows(f"{statement} LOCALE_PROVIDER libc LC_COLLATE {literal(locale)} LC_CTYPE {literal(locale)}")
-    return warnings
+        locale, missing = _locale(session, recorded)
+        session.rows(f"{statement} {locale}")
+    return [f"the server has no {one}; database {name} uses {FALLBACK}, so text sorts differently" for one in missing]
+
+
+def _locale(session: Session, recorded: dict[str, t.Any]) -> tuple[str, list[str]]:
+    """The locale in words of CREATE DATABASE, and what of the recorded one the server has not."""
+    wanted = {category: recorded[category] for category in ("collate", "ctype")}
+    missing = [locale for locale in dict.fromkeys(wanted.values()) if not _has_locale(session, locale)]
+    provider = "libc"
+    if recorded["provider"] in _PROVIDERS:
+        option, query = _PROVIDERS[recorded["provider"]]
+        if session.value(query, (recorded["locale"],)):
+            provider = f"{recorded['provider']} {option} {literal(recorded['locale'])}"
+        else:
+            wanted = {category: FALLBACK for category in wanted}
+            missing = [f"{recorded['locale']} of {recorded['provider']}"]
+    collate, ctype = (literal(FALLBACK if locale in missing else locale) for locale in wanted.values())
+    return f"LOCALE_PROVIDER {provider} LC_COLLATE {collate} LC_CTYPE {ctype}", [f"locale {one}" for one in missing]
 
 
 def _has_locale(session: Session, locale: str) -> bool:
@@ -122,7 +146,8 @@ def end_sessions(server: Server) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    with Session(server, MAINTENANCE, settings={}) as session:
+    """Where the server is gone, that was told already; the next restore of this set drops it."""
+    with contextlib.suppress(Unreachable), Session(server, MAINTENANCE, settings={}) as session:
         session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
 
 

