@@ -33,6 +33,7 @@ quickstart: venv
 
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -n 2 $(ARGS)
 
 lint: venv
@@ -45,6 +46,7 @@ bench: venv
 
 mutations: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
 
 clean:

@@ -43,22 +43,24 @@ class ArgumentSpec:
 _RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if")
 
 
-def repository() -> ArgumentSpec:
-    """Fragment `_repository`: where sets live and whom we believe."""
+def repository(required: bool = True) -> ArgumentSpec:
+    """Fragment `_repository`: where sets live and whom we believe. Where it may be left out, it is left out as a whole."""
+    together = ("repository", "deployment", "allowed_signers", "high_water_mark")
     return ArgumentSpec(
         {
-            "repository": {"type": "str", "required": True},
-            "deployment": {"type": "str", "required": True},
-            "allowed_signers": {"type": "path", "required": True},
+            "repository": {"type": "str", "required": required},
+            "deployment": {"type": "str", "required": required},
+            "allowed_signers": {"type": "path", "required": required},
             "revoked_keys": {"type": "path", "no_log": False},
-            "high_water_mark": {"type": "path", "required": True},
-        }
+            "high_water_mark": {"type": "path", "required": required},
+        },
+        required_together=[] if required else [together],
     )
 
 
-def signing() -> ArgumentSpec:
+def signing(required: bool = False) -> ArgumentSpec:
     """Fragment `_signing`: the key that signs."""
-    return ArgumentSpec({"signing_key": {"type": "path", "no_log": False}})
+    return ArgumentSpec({"signing_key": {"type": "path", "required": required, "no_log": False}})
 
 
 def postgres() -> ArgumentSpec:

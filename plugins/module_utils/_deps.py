@@ -56,6 +56,25 @@ def require_cryptography() -> t.Any:
     return _require(cryptography, "cryptography", "cryptography>=42")
 
 
+def require_pyarrow() -> t.Any:
+    """pyarrow >= 15.0, its `parquet` loaded: exports. Earlier ones verify no checksums of pages, and up to 14.0.0 a file can run code.
+
+    Imported here and not above: it takes more time and memory than all others together, and few hosts have exports.
+    """
+    requirement = "pyarrow>=15.0"
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return _require(None, "pyarrow", requirement)
+    if int(pyarrow.__version__.partition(".")[0]) < 15:
+        raise MissingDependency(
+            f"the Python library pyarrow {pyarrow.__version__} is too old to read exports safely; update it: "
+            f"{sys.executable} -m pip install '{requirement}'"
+        )
+    return pyarrow
+
+
 def _require(module: t.Any, name: str, requirement: str) -> t.Any:
     if module is None:
         raise MissingDependency(

@@ -57,6 +57,13 @@ options:
       - With V(committed), assets that are not in the set, each with the reason; recorded in the manifest.
     type: dict
     default: {}
+  metrics_file:
+    description:
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its folder must exist.
+      - With V(committed), the newest set's snapshot time, commit time, size, artifacts and longest lock wait, and the head of the journal
+        are written there in one step, with mode 0644. When that fails, the set stands and there is a warning.
+      - With V(open), the place is only looked at, and a wrong one is refused before the work begins.
+    type: path
 notes:
   - The signing key must belong to C(backup@<deployment>) in O(allowed_signers).
 seealso:
@@ -113,7 +120,7 @@ bytes:
 """
 
 from ..module_utils._argspec import ArgumentSpec, repository, signing
-from ..module_utils._module import backup_set
+from ..module_utils._module import backup_set, metrics
 from ..module_utils._module.boundary import run
 
 
@@ -131,7 +138,7 @@ def argument_spec() -> ArgumentSpec:
             ("state", "open", ("signing_key",)),
         ],
     )
-    return repository().merge(signing(), own)
+    return repository().merge(signing(), metrics.own_options(), own)
 
 
 def main() -> None:

@@ -105,6 +105,12 @@ options:
     description:
       - Folder for a copy of the report on this host, in a folder with the drill's ID.
     type: path
+  metrics_file:
+    description:
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
+      - Verdict, recovery time, recovery point, age of the set and number of checks by verdict are written there in one step, with mode
+        0644, after everything else. When that fails, the report stands and there is a warning.
+    type: path
   require_valid:
     description:
       - Fail unless the verdict is V(pass), after everything was written.
@@ -246,12 +252,12 @@ summary_lines:
 """
 
 from ..module_utils._argspec import ArgumentSpec, recipients, repository, signing
-from ..module_utils._module import drill_report
+from ..module_utils._module import drill_report, metrics
 from ..module_utils._module.boundary import run
 
 
 def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(), recipients(), drill_report.own_options())
+    return repository().merge(signing(), recipients(), metrics.own_options(), drill_report.own_options())
 
 
 def main() -> None:

@@ -43,6 +43,12 @@ options:
       - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
     type: str
     required: true
+  create_repository:
+    description:
+      - In check mode, look at everything else where O(repository) holds no repository yet, since M(caracal_ops.backup.backup_set) with
+        the same option is to make it. Otherwise it changes nothing.
+    type: bool
+    default: false
   databases:
     description:
       - Databases in the order in which they are dumped, Caracal's own first.
@@ -179,6 +185,7 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
+            "create_repository": {"type": "bool", "default": False},
             "databases": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
             "lock_hold_max": {"type": "int", "default": 60},

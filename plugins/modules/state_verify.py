@@ -31,6 +31,12 @@ options:
     description:
       - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where the copy is.
     type: path
+  audit_rows:
+    description:
+      - Read the rows of C(audit_events) too, and compare leaves and audit blocks. A drill leaves that to
+        M(caracal_ops.backup.audit_chain_verify), which reads each row once for all checks.
+    type: bool
+    default: true
   jobs:
     description:
       - How many tables are read side by side.
@@ -45,6 +51,7 @@ notes:
   - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
 seealso:
   - module: caracal_ops.backup.pg_encrypted_restore
+  - module: caracal_ops.backup.audit_chain_verify
 """
 
 EXAMPLES = r"""
@@ -94,6 +101,7 @@ def argument_spec() -> ArgumentSpec:
         {
             "set_id": {"type": "str", "default": "latest"},
             "sandbox": {"type": "path"},
+            "audit_rows": {"type": "bool", "default": True},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },

@@ -18,6 +18,7 @@ import typing as t
 import pyrage
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import (
+    audit_chain_verify,
     backup_set,
     pg_encrypted_dump,
     pg_encrypted_restore,
@@ -27,7 +28,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundar
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
-from twin import load
+from twin import keys, load
 from twin.spec import Spec
 
 DEPLOYMENT = "bench"
@@ -79,9 +80,14 @@ class Scene:
         shutil.rmtree(self.repository, ignore_errors=True)
         (self.folder / "mark").unlink(missing_ok=True)
         key = {"signing_key": str(self.folder / "signing" / "key")}
-        opened = self._run(backup_set, {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, **key})
+        opened = self._run(
+            backup_set, {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, "metrics_file": None, **key}
+        )
         self.dump(opened["set_id"])
-        self._run(backup_set, {"state": "committed", "set_id": opened["set_id"], "create_repository": False, "left_out": {}, **key})
+        self._run(
+            backup_set,
+            {"state": "committed", "set_id": opened["set_id"], "create_repository": False, "left_out": {}, "metrics_file": None, **key},
+        )
         return str(opened["set_id"])
 
     def dump(self, set_id: str) -> dict[str, t.Any]:
@@ -112,7 +118,28 @@ class Scene:
 
     def verify(self) -> dict[str, t.Any]:
         """The module state_verify, on the sandbox."""
-        return self._run(state_verify, {**self._copy(), "require_valid": True})
+        return self._run(state_verify, {**self._copy(), "audit_rows": True, "require_valid": True})
+
+    def verify_chains(self, jobs: int) -> dict[str, t.Any]:
+        """The module audit_chain_verify, on the source."""
+        options = {
+            "database": "caracal",
+            "sandbox": None,
+            "audit_hmac_key_files": [],
+            "audit_hmac_keys": [self.audit_key.hex()],
+            "set_id": None,
+            "since": None,
+            "exports": None,
+            "audit_retention_days": None,
+            "lock_hold_max": 60,
+            "jobs": jobs,
+            "require_valid": True,
+        }
+        return self._run(audit_chain_verify, {**POSTGRES, "login_unix_socket": self.socket, **options})
+
+    @property
+    def audit_key(self) -> bytes:
+        return keys.for_seed(Spec().seed).audit_hmac_key
 
     def _copy(self) -> dict[str, t.Any]:
         identity = str(self.folder / "identity")

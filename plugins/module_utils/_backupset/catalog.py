@@ -127,6 +127,13 @@ class Catalog:
             raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set")
         return data
 
+    def read_named(self, entry: Entry, key: str, limit: int) -> bytes:
+        """The stored bytes of an object that `entry` names. Raises ObjectMissing, TamperedData, StorageError (larger than `limit`)."""
+        data = self._store.read(key, limit=limit)
+        if hashlib.sha256(data).hexdigest() != entry.subjects[key]:
+            raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
+        return data
+
     def verify_objects(self, open_set: OpenSet, progress: objects.Progress | None = None) -> list[Check]:
         """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
         return objects.verify(self._store, open_set.manifest.artifacts, progress)

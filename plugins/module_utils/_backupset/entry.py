@@ -29,12 +29,13 @@ GENESIS = "genesis"
 SET = "set"
 DRILL = "drill"
 RESTORE = "restore"
+CHECKPOINT = "checkpoint"
 
 # Who may say what: a stolen drill key must not be able to commit a set.
 MAY_SIGN: dict[str, tuple[str, ...]] = {
     GENESIS: (layout.BACKUP, layout.OPERATOR),
     SET: (layout.BACKUP,),
-    "checkpoint": (layout.BACKUP,),
+    CHECKPOINT: (layout.BACKUP,),
     DRILL: (layout.DRILL,),
     RESTORE: (layout.OPERATOR,),
     "prune": (layout.PRUNE,),

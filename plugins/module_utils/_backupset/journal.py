@@ -16,7 +16,7 @@ from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import Busy, ObjectExists, ObjectMissing, StorageError, TamperedData
 from . import entry as entries
-from . import layout
+from . import layout, records
 from .entry import Draft, Entry, Subject
 from .fields import Fields
 
@@ -60,8 +60,8 @@ class Journal:
         return [one for one in self._entries if one.kind == kind]
 
     def system_identifiers(self) -> set[str]:
-        """Of every cluster that a set was made from, so that no restore meets one by accident."""
-        found = set()
+        """Of every cluster that a set or a checkpoint was made from, so that no restore meets one by accident."""
+        found = {records.checkpoint(one).system_identifier for one in self.of_kind(entries.CHECKPOINT)}
         for one in self.of_kind(entries.SET):
             for source in Fields(one.body, f"entry {one.sequence} of the journal").inners("source"):
                 found.add(source.text("system_identifier"))

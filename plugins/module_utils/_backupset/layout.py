@@ -30,6 +30,7 @@ JOURNAL = "journal"
 SETS = "sets"
 OBJECTS = "objects"
 DRILLS = "drills"
+CHECKPOINTS = "checkpoints"
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}\Z")
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -39,7 +40,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 def new_set_id(now: datetime.datetime, entropy: bytes) -> str:
-    """`YYYYMMDDTHHMMSSZ-xxxx` from a time with a zone and at least 3 random bytes. Drills have ids of the same shape."""
+    """`YYYYMMDDTHHMMSSZ-xxxx` from a time with a zone and at least 3 random bytes. Drills and checkpoints have ids of the same shape."""
     tail = base64.b32encode(entropy[:5]).decode().lower()[:4]
     return check_id(f"{now.astimezone(datetime.timezone.utc).strftime(_TIME)}-{tail}")
 
@@ -162,6 +163,11 @@ def leaf_key(leaf: str, digest: str, set_id: str) -> str:
 def leaf_digest(key: str) -> str:
     """The content digest in a key that `leaf_key` made."""
     return key.rpartition("/")[2].partition(".")[0]
+
+
+def checkpoint_key(checkpoint_id: str) -> str:
+    """The audit blocks of a checkpoint; its id has the shape of a set's."""
+    return f"{CHECKPOINTS}/{check_id(checkpoint_id)}/audit-blocks.tsv.zst"
 
 
 def drill_folder(drill_id: str) -> str:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -59,14 +60,29 @@ class HighWaterMark:
             )
         return FRESH
 
-    def advance(self, journal: Journal) -> None:
-        """Remember the journal's head, in one step and for good. Raises like `check`, and StorageError."""
+    def advance(self, journal: Journal, *, dry: bool = False) -> None:
+        """Remember the journal's head, in one step and for good. Raises like `check`, and StorageError. With `dry`, only look."""
+        if dry:
+            self.check(journal)
+            if self._read().get(journal.repository_id) != (journal.deployment, journal.head):
+                self.check_writable()
+            return
         with self._alone():
             self.check(journal)
             marks = self._read()
             if marks.get(journal.repository_id) != (journal.deployment, journal.head):
                 marks[journal.repository_id] = (journal.deployment, journal.head)
                 self._write(marks)
+
+    def check_writable(self) -> None:
+        """Raises StorageError where nothing could be written, as far as that shows without trying."""
+        folder = os.path.dirname(os.path.abspath(self.path))
+        try:
+            os.stat(folder)
+        except OSError as exc:
+            raise self._problem(exc) from exc
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise self._problem(OSError(errno.EACCES, f"{folder} is read-only for this user"))
 
     def _read(self) -> dict[str, tuple[str, Head]]:
         try:
@@ -119,4 +135,6 @@ class HighWaterMark:
             raise self._problem(exc) from exc
 
     def _problem(self, exc: OSError) -> BackupError:
-        return StorageError(f"high-water mark {self.path}: {exc.strerror}; name a file that this user may write, in a folder that exists")
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room there" if full else "name a file that this user may write, in a folder that exists"
+        return StorageError(f"high-water mark {self.path}: {exc.strerror}; {remedy}")

@@ -82,16 +82,20 @@ def _identify(store: Store, deployment: str, signer: Signer, verifier: Verifier,
     try:
         store.put(layout.REPOSITORY, data)
     except ObjectExists:
-        data = store.read(layout.REPOSITORY)
-        repository, principal = _parse(store, data)
-        _expect(repository, deployment)
-        if principal != signer.principal:
-            raise KeyProblem(
-                f"{principal} began to create {store.location}; complete it with that signing key, or give an empty directory"
-            ) from None
+        data = begun(store, deployment, signer)
         signature = _sign(data, signer, verifier)
     with contextlib.suppress(ObjectExists):
         store.put(layout.REPOSITORY_SIGNATURE, signature)
+
+
+def begun(store: Store, deployment: str, signer: Signer) -> bytes:
+    """What an interrupted creation has left. Raises OptionError when it is another deployment's, KeyProblem when another signer's."""
+    data = store.read(layout.REPOSITORY)
+    repository, principal = _parse(store, data)
+    _expect(repository, deployment)
+    if principal != signer.principal:
+        raise KeyProblem(f"{principal} began to create {store.location}; complete it with that signing key, or give an empty directory")
+    return data
 
 
 def _sign(data: bytes, signer: Signer, verifier: Verifier) -> bytes:

@@ -71,6 +71,16 @@ _Key = tuple[bytes, int]
 _FULL = BLOCK_ROWS * DIGEST
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a reader of some rows of a leaf found: whole blocks, blocks that others may have rows of, and blocks to read again."""
+
+    rows: int
+    done: dict[_Key, Block]
+    open: dict[_Key, tuple[int, int, bytes, bytes]]
+    deferred: frozenset[_Key]
+
+
 class Collector:
     """A sink for COPY text lines of one leaf, in any order: `write` each line or `take` many, then `finish`.
 
@@ -123,7 +133,10 @@ class Collector:
             if len(block.content) == _FULL and self._is_full(key, block):
                 self._close(key)
         self.rows += len(lines)
-        held = sum(len(block.content) for block in blocks.values()) // DIGEST
+        self._keep_room()
+
+    def _keep_room(self) -> None:
+        held = sum(len(block.content) for block in self._open.values()) // DIGEST
         if held > self._room:
             self._set_aside(held - self._room)
 
@@ -165,6 +178,31 @@ class Collector:
             key = candidates.pop()
             excess -= len(self._open.pop(key).content) // DIGEST
             self.deferred.add(key)
+
+    def parts(self) -> Parts:
+        """For the collector that puts the readers of one leaf together; this one is used up."""
+        self._flush()
+        opened = {key: (one.low, one.high, bytes(one.content), bytes(one.chain)) for key, one in self._open.items()}
+        return Parts(self.rows, self._done, opened, frozenset(self.deferred))
+
+    def absorb(self, parts: Parts) -> None:
+        """The rows that another reader of the same leaf took. A block that turns up again when it was whole is read again."""
+        self.rows += parts.rows
+        for key in parts.deferred | (parts.done.keys() & (self._open.keys() | self._done.keys())):
+            self._open.pop(key, None)
+            self._done.pop(key, None)
+            self.deferred.add(key)
+        self._done.update({key: block for key, block in parts.done.items() if key not in self.deferred})
+        for key, (low, high, content, chain) in parts.open.items():
+            block = self._open.get(key) or self._begin(key, low)
+            if block is None:
+                continue
+            block.content += content
+            block.chain += chain
+            block.low, block.high = min(block.low, low), max(block.high, high)
+            if len(block.content) == _FULL and self._is_full(key, block):
+                self._close(key)
+        self._keep_room()
 
     def finish(self) -> list[Block]:
         """All blocks that are complete, sorted; see `deferred` for the rest."""

@@ -5,28 +5,53 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Today's audit blocks against those that the journal remembers: every row that was there must still be there.
+"""Today's audit blocks against what the journal knows: every row that was there must still be there, as it was.
 
 Below the head that a zone had then, nothing may have changed, be missing or have been put in; above it, new
-rows are what an audit log is for. A leaf that was dropped is no loss: its blocks stay in the earlier set.
+rows are what an audit log is for. A leaf that was dropped is no loss: the journal remembers its blocks.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import typing as t
 
-from .._report.check import FAIL, PASS, UNPROVEN, Check
+from .._report.check import FAIL, UNPROVEN, WARN, Check
+from . import findings, releases
 from .audit_blocks import Block
+from .findings import Finding
+from .releases import Detected
 
 CHECK_ID = "blocks.journal"
 
+# Hashes content as it was received. Every later release of its family hashes what is stored, and its first start writes the
+# chain columns of all earlier rows anew.
+HASHES_RECEIVED = "2026-06-04"
+
 # Reads one block again, only the rows with a sequence number up to `head`; None when there are none.
 Reread = t.Callable[[Block, int], "Block | None"]
+Zone = tuple[str, str]
 
 
-def heads(blocks: t.Iterable[Block]) -> dict[tuple[str, str], int]:
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """What the journal says the chains were last. `name` is for messages ("set 2026…", "checkpoint 2026…"), `sequence` the
+    number of the entry, `time` that of the snapshot. `problem` says why it is not the newest that there should be.
+    """
+
+    blocks: tuple[Block, ...] = ()
+    name: str = ""
+    sequence: int = 0
+    family: str | None = None
+    release: str | None = None
+    time: datetime.datetime | None = None
+    problem: str = ""
+
+
+def heads(blocks: t.Iterable[Block]) -> dict[Zone, int]:
     """(chain, zone) → highest sequence number."""
-    found: dict[tuple[str, str], int] = {}
+    found: dict[Zone, int] = {}
     for block in blocks:
         if block.seq_high != "-":
             zone = block.chain, block.zone
@@ -34,51 +59,111 @@ def heads(blocks: t.Iterable[Block]) -> dict[tuple[str, str], int]:
     return found
 
 
-def compare(previous: t.Sequence[Block], current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, set_id: str) -> Check:
-    """`pass`, `unproven` (nothing to compare with) or `fail` that names chain, zone, leaf and block."""
-    if not previous:
-        return Check(CHECK_ID, UNPROVEN, "no earlier set has audit blocks; from now on they bind every row", required=False)
-    old, new, known = {block.key: block for block in previous}, {block.key: block for block in current}, heads(previous)
-    wrong: list[str] = []
-    unsure: list[str] = []
-    dropped: set[str] = set()
-    for key in sorted(old.keys() | new.keys()):
-        before, now = old.get(key), new.get(key)
-        if before == now:
-            continue
-        if before is not None and before.leaf not in leaves:
-            dropped.add(before.leaf)
-            continue
-        complaint = _difference(before, now, known.get(key[:2], 0), reread)
-        if complaint:
-            (unsure if key[3] == "-" and complaint == _GREW else wrong).append(
-                f"{key[0]} chain of zone {key[1]}, leaf {key[2]}, block {key[3]}: {complaint}"
-            )
-    details = {"set": set_id, "differences": wrong[:50], "unproven": unsure[:50], "dropped_leaves": sorted(dropped)}
-    if wrong:
-        return Check(CHECK_ID, FAIL, f"audit rows changed since set {set_id}; first: {wrong[0]}", required=False, details=details)
-    if unsure:
-        return Check(
-            CHECK_ID, UNPROVEN, f"rows without sequence number cannot be compared; first: {unsure[0]}", required=False, details=details
+def is_reanchored(known: Baseline, now: Detected | None) -> bool:
+    """Whether the release has changed since in the one way after which all chain columns may differ."""
+    later = [release.name for release in releases.RELEASES if now and release.family == now.family and release.name != HASHES_RECEIVED]
+    return now is not None and known.release == HASHES_RECEIVED and known.family == now.family and now.release in later
+
+
+def compare(
+    known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, now: Detected | None, unread: int = 0
+) -> Check:
+    """`pass`; `warn` (chain made anew by another release); `unproven` (nothing to compare with, or not with the newest); or `fail`.
+
+    `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows.
+    """
+    if not known.blocks:
+        words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
+        return Check(CHECK_ID, UNPROVEN, f"{words}; from now on they bind every row", required=False)
+    found = _findings(known, current, leaves, reread, is_reanchored(known, now))
+    old = sum(block.leaf in leaves for block in known.blocks)
+    words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
+    dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
+    check = findings.check(
+        CHECK_ID, found, words, required=False, since=known.name, sequence=known.sequence, unread=unread, dropped_leaves=dropped
+    )
+    if found:
+        check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
+    if known.problem and check.verdict != FAIL:
+        check = dataclasses.replace(
+            check, verdict=UNPROVEN, message=f"compared with {known.name} only, since {known.problem}: {check.message}"
         )
-    return Check(CHECK_ID, PASS, f"{len(old)} audit blocks as in set {set_id}", required=False, details=details)
+    return check
 
 
-_GREW = "grew"
+def _findings(known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, reanchored: bool) -> list[Finding]:
+    old = {block.key: block for block in known.blocks if block.leaf in leaves}
+    gone = {block.key for block in known.blocks} - old.keys()
+    new = {block.key: block for block in current if block.key not in gone}
+    lowered = _lowered(old, new)
+    found = [*_cut(old, lowered)]
+    known_heads = heads(known.blocks)
+    for key, block in sorted((new | old).items()):
+        before, now = old.get(key), new.get(key)
+        if before == now or (before is not None and _high(before) > lowered.get(key[:2], _high(before))):
+            continue
+        if block.seq_high != "-":
+            now = _up_to(known_heads.get(key[:2], 0), now, reread)
+        if before != now:
+            found.append(_finding(block, before, now, reanchored))
+    return found
 
 
-def _difference(before: Block | None, now: Block | None, head: int, reread: Reread) -> str:
-    """Why the rows up to `head` are not what they were; empty when they are."""
-    if now is not None and now.block == "-":
-        return _GREW if before is None or now.rows > before.rows else "rows are missing or changed"
-    if now is not None and int(now.seq_high) > head:
-        now = None if int(now.seq_low) > head else reread(now, head)
-    if before == now:
-        return ""
-    if now is None:
-        return f"its {before.rows if before else 0} rows are gone"
-    if before is None or now.rows > before.rows:
-        return "rows were put in below the head of then"
-    if now.rows < before.rows:
-        return f"{before.rows - now.rows} of {before.rows} rows are gone"
-    return "content was changed" if now.content != before.content else "chain columns were changed, the content is the same"
+def _up_to(head: int, now: Block | None, reread: Reread) -> Block | None:
+    """The block as it is without what came later."""
+    if now is None or _high(now) <= head:
+        return now
+    return None if int(now.seq_low) > head else reread(now, head)
+
+
+def _high(block: Block) -> int:
+    return 0 if block.seq_high == "-" else int(block.seq_high)
+
+
+def _lowered(old: t.Mapping[t.Any, Block], new: t.Mapping[t.Any, Block]) -> dict[Zone, int]:
+    """Zones whose head is below what it was → the head now; -1 where no row of the zone is left."""
+    present = {key[:2] for key in new}
+    now = heads(new.values())
+    known = {key[:2]: 0 for key in old} | heads(old.values())
+    left = {zone: now.get(zone, 0) if zone in present else -1 for zone in known}
+    return {zone: head for zone, head in left.items() if head < known[zone]}
+
+
+def _cut(old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]) -> t.Iterator[Finding]:
+    known = heads(old.values())
+    for zone, head in sorted(lowered.items()):
+        top = known.get(zone, 0)
+        if head < 0:
+            rows = sum(block.rows for key, block in old.items() if key[:2] == zone)
+            words = f"{findings.zone_name(zone[1])} is gone, and the journal knows {rows} rows of it"
+            yield Finding("zone_gone", *zone, min(1, top), top, words)
+        else:
+            yield Finding("truncated", *zone, head + 1, top, f"truncated: head is {head}, the journal knows {top}")
+
+
+_WORDS = {
+    "block_chain_changed": "chain columns were changed, the content is the same",
+    "block_edited": "content was changed",
+    "block_added_rows": "rows were put in below the head of then",
+    "unnumbered_rows": "rows without a sequence number were added, and nothing tells new ones from old ones",
+    "reanchored": "re-anchored by another release: chain columns are new, the content is the same",
+}
+_VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
+
+
+def _finding(block: Block, before: Block | None, now: Block | None, reanchored: bool) -> Finding:
+    """What is different up to the old head, in the block that `block` says the place of."""
+    had, has = (one.rows if one else 0 for one in (before, now))
+    if before is None or has > had:
+        kind = "unnumbered_rows" if block.seq_high == "-" else "block_added_rows"
+    elif now is None or has < had:
+        kind = "block_missing_rows"
+    elif before.content != now.content:
+        kind = "block_edited"
+    else:
+        kind = "reanchored" if reanchored else "block_chain_changed"
+    missing = f"{had - has} of {had} rows are gone" if has else f"its {had} rows are gone"
+    words, verdict = _WORDS.get(kind, missing), _VERDICTS.get(kind, FAIL)
+    both = [one for one in (before, now) if one]
+    low, high = min(0 if one.seq_low == "-" else int(one.seq_low) for one in both), max(_high(one) for one in both)
+    return Finding(kind, block.chain, block.zone, low, high, words, verdict, block.leaf)

@@ -61,12 +61,14 @@ def believable(inventory: dict[str, t.Any]) -> bool:
     return all(tables.get(f"public.{name}", {}).get("rows", 0) > 0 for name in ("schema_migrations", "zones"))
 
 
-def compare(expected: dict[str, t.Any], actual: dict[str, t.Any]) -> list[Check]:
-    """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs."""
+def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], *, leaves: bool = True) -> list[Check]:
+    """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs.
+
+    `leaves` is whether the rows of the audit leaves were read.
+    """
     prefix = f"inventory.{expected['database']}"
     checks = [
         _maps(f"{prefix}.tables", "table", expected["tables"], actual["tables"]),
-        _maps(f"{prefix}.leaves", "audit leaf", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]),
         _lists(f"{prefix}.schema", "schema object", expected["schema"], actual["schema"]),
         _lists(f"{prefix}.grants", "grant", expected["grants"], actual["grants"]),
         _lists(f"{prefix}.owners", "owner", expected["owners"], actual["owners"]),
@@ -78,6 +80,8 @@ def compare(expected: dict[str, t.Any], actual: dict[str, t.Any]) -> list[Check]
         _schema_dump(f"{prefix}.schema_dump", expected, actual),
         _large_objects(f"{prefix}.large_objects", expected["large_objects"], actual["large_objects"]),
     ]
+    if leaves:
+        checks.append(_maps(f"{prefix}.leaves", "audit leaf", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]))
     return checks
 
 
@@ -178,7 +182,8 @@ def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any
     ]
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
-    soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in ("collate", "ctype") if actual[name] != expected[name]]
+    names = ("provider", "locale", "collate", "ctype")
+    soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in names if actual[name] != expected[name]]
     if soft:
         return Check(
             check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}

@@ -27,7 +27,8 @@ CLUSTER = ("restore.release", "restore.roles", "inventory.roles", "inventory.aud
 # Of each database, as `inventory.<database>.<section>`.
 DATABASE = ("tables", "schema", "grants", "owners", "extensions", "settings")
 # Of Caracal's own database besides.
-OWN_DATABASE = ("leaves", "migrations", "state", "sequences")
+OWN_DATABASE = ("migrations", "state", "sequences")
+EVIDENCE = ("audit.rows", "audit.content", "audit.links", "audit.hmac", "audit.sequence", "audit.partitions", "admin.rows")
 
 
 def required(databases: t.Sequence[str]) -> set[str]:
@@ -37,6 +38,8 @@ def required(databases: t.Sequence[str]) -> set[str]:
         found.update(CLUSTER)
     for database in databases:
         sections = DATABASE + (OWN_DATABASE if database == releases.OWN_DATABASE else ())
+        if database == releases.OWN_DATABASE:
+            found.update(EVIDENCE)
         found.update(f"inventory.{database}.{section}" for section in sections)
     return found
 

@@ -23,10 +23,11 @@ from .._backupset.manifest import Manifest, Pairing, PreviousSet, Source
 from .._backupset.mark import HighWaterMark
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
-from .._errors import OptionError, TamperedData
+from .._errors import OptionError, StorageError, TamperedData
+from .._report import prometheus
 from .._report.check import UNPROVEN
 from .._storage.schemes import open_store
-from . import options, recovery
+from . import metrics, options, recovery
 from .boundary import Invocation
 from .options import Opened
 
@@ -46,7 +47,10 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     signer = _signer(given)
     set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
-    result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": f"set {set_id} (open)\n"}}
+    said = f"set {set_id} (open)\n"
+    result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
+    if given["metrics_file"]:
+        prometheus.check_place(given["metrics_file"])
     if given["create_repository"] and open_store(given["repository"]).stat(keys.entry_key(1)) is None:
         _create(given, signer, invocation.check_mode)
         if invocation.check_mode:
@@ -54,12 +58,19 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given)
     if set_id in [one.set_id for one in opened.catalog.sets()]:
         raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
-    trial = signer.sign(b"preflight", keys.NAMESPACE_SET)
-    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_SET, signer.principal, name=f"a trial with {given['signing_key']}")
-    if not invocation.check_mode:
-        opened.mark.advance(opened.journal)
+    _try(given, signer, opened.verifier, keys.NAMESPACE_SET)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=not invocation.check_mode)
-    return {**result, "changed": not parts.read(opened.store, set_id), "journal_head": opened.head}
+    if parts.read(opened.store, set_id):
+        result.update(changed=False, diff={"before": said, "after": said})
+    return {**result, "journal_head": opened.head}
+
+
+def _try(given: dict[str, t.Any], signer: Signer, verifier: Verifier, *namespaces: str) -> None:
+    """Whether readers would believe this signer."""
+    for namespace in namespaces:
+        trial = signer.sign(b"preflight", namespace)
+        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"a trial with {given['signing_key']}")
 
 
 def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
@@ -71,8 +82,13 @@ def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
             f"{given['deployment']}; find out where it went, and remove the mark only if it is gone on purpose"
         )
     store = open_store(given["repository"])
+    options.check_outside(store, given)
     store.check_writable(probe=False)
+    HighWaterMark(given["high_water_mark"]).check_writable()
     verifier = Verifier.load(given["allowed_signers"], given["revoked_keys"])
+    _try(given, signer, verifier, keys.NAMESPACE_REPOSITORY, keys.NAMESPACE_JOURNAL, keys.NAMESPACE_SET)
+    if store.stat(keys.REPOSITORY):
+        repositories.begun(store, given["deployment"], signer)
     if not check_mode:
         repositories.create(store, given["deployment"], signer, options.machine(), options.now, verifier=verifier)
 
@@ -86,28 +102,33 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         found = opened.catalog.open(set_id).manifest
         if not invocation.check_mode:
             parts.delete(opened.store, set_id)
-        return _committed(opened, found, changed=False)
+        opened.mark.advance(opened.journal, dry=invocation.check_mode)
+        return _committed(invocation, opened, found, changed=False)
     content = parts.read(opened.store, set_id)
     if not content:
         if invocation.check_mode:
-            return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0}
+            unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
+            return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
     manifest, text = _manifest(opened, set_id, content, given["left_out"])
     signer = _signer(given)
-    if not invocation.check_mode:
-        body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
-        commits.commit(
-            opened.repository,
-            opened.journal,
-            signer,
-            manifest,
-            text,
-            body=body,
-            time=options.times(manifest),
-            machine=options.machine(),
-        )
+    if invocation.check_mode:
+        opened.mark.check_writable()
+        opened.store.check_writable(probe=False)
+        _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
+    else:
+        _enter(opened, signer, manifest, text)
+    return _committed(invocation, opened, manifest, changed=True)
+
+
+def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> None:
+    body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
+    times, machine = options.times(manifest), options.machine()
+    commits.commit(opened.repository, opened.journal, signer, manifest, text, body=body, time=times, machine=machine)
+    try:
         opened.mark.advance(opened.journal)
-    return _committed(opened, manifest, changed=True)
+    except StorageError as exc:
+        raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
 
 
 def _manifest(opened: Opened, set_id: str, content: dict[str, dict[str, t.Any]], left_out: dict[str, t.Any]) -> tuple[Manifest, bytes]:
@@ -128,11 +149,17 @@ def _manifest(opened: Opened, set_id: str, content: dict[str, dict[str, t.Any]],
         artifacts=tuple(found),
         pairing=UNPAIRED,
         tools=database["tools"],
-        timings={f"postgres.{one['database']}": one["seconds"] for one in database["sources"]},
+        timings=_timings(database["sources"]),
         left_out={str(asset): str(reason) for asset, reason in left_out.items()},
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
+    """How long each database took, and how long somebody waited for us meanwhile."""
+    took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
+    return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}
 
 
 def _source(fields: Fields) -> Source:
@@ -151,7 +178,8 @@ def _body(source: Source) -> dict[str, t.Any]:
     return {"database": source.database, "system_identifier": source.system_identifier}
 
 
-def _committed(opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+    _measure(invocation, opened, manifest)
     listing = "".join(f"{one.path} {one.size}\n" for one in manifest.artifacts)
     return {
         "changed": changed,
@@ -161,6 +189,15 @@ def _committed(opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t
         "bytes": manifest.size,
         "diff": {"before": "" if changed else listing, "after": listing},
     }
+
+
+def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None:
+    """An older set that is committed again leaves the metrics of the newest alone."""
+    path, newest = invocation.options["metrics_file"], opened.catalog.newest()
+    if path and invocation.check_mode:
+        metrics.look(path, invocation.warn)
+    elif path and newest and newest.set_id == manifest.set_id:
+        metrics.write(path, metrics.of_set(manifest, newest.entry, opened.journal.head), invocation.warn)
 
 
 def _abort(invocation: Invocation) -> dict[str, t.Any]:

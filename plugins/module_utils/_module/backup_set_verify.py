@@ -31,8 +31,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         *opened.catalog.verify_objects(found),
         _countersigned(opened, found),
     ]
-    if not invocation.check_mode:
-        opened.mark.advance(opened.journal)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
         **options.judged(checks, given["require_valid"]),
         "set_id": record.set_id,

@@ -27,11 +27,11 @@ from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import OptionError
-from .._report import document, html, junit, summary
+from .._report import document, html, junit, prometheus, summary
 from .._report.check import PASS
 from .._report.document import Drill
 from .._storage.local import LocalStore
-from . import drill_facts, options
+from . import drill_facts, metrics, options
 from .boundary import Invocation
 from .options import Opened
 
@@ -83,14 +83,20 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     case = _prepare(given, options.now())
     case.opened.store.check_writable(probe=not invocation.check_mode)
+    case.opened.mark.check_writable()
     local = LocalStore(os.path.abspath(given["report_dir"])) if given["report_dir"] else None
     if local:
         local.check_writable(probe=False)
+    if given["metrics_file"]:
+        prometheus.check_place(given["metrics_file"])
     report = _report(case)
     if not invocation.check_mode:
         signature = _publish(case, report)
         if local:
             _copy(local, report, signature)
+        if given["metrics_file"]:
+            samples = metrics.of_drill(report.document, case.opened.head, case.drill.finished)
+            metrics.write(given["metrics_file"], samples, invocation.warn)
     return _result(case, report, local, given["require_valid"])
 
 

@@ -15,12 +15,12 @@ import time
 import typing as t
 
 from .._backupset import layout as keys
-from .._caracal import block_history, releases
+from .._caracal import releases
 from .._caracal.audit_blocks import Block
 from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed
 from .._errors import BackupError, StageFailed, VersionMismatch
-from .._report.check import UNPROVEN, WARN, Check
+from .._report.check import WARN, Check
 from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, snapshot
 from .._sources.postgres.guard import Guard
@@ -148,7 +148,11 @@ def _rows(
 ) -> Dumped:
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
-    archive, rest, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+    try:
+        archive, rest, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+    except BackupError:
+        held.check_held()
+        raise
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
@@ -157,7 +161,7 @@ def _rows(
         for name in gone
     ]
     if read.leaves:
-        checks.append(_compare(held.place, read, history, blocks, gone))
+        checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks))
     inventory = reading.assemble(database, read, facts, rest, passes)
     with Session(plan.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
@@ -180,13 +184,6 @@ def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: e
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
         tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name))))
     return tasks
-
-
-def _compare(place: snapshot.Place, read: reading.Layout, history: earlier.History, blocks: list[Block], gone: t.Collection[str]) -> Check:
-    if history.problem:
-        words = f"set {history.set_id} cannot be compared with: {history.problem}"
-        return Check(block_history.CHECK_ID, UNPROVEN, words, required=False)
-    return reading.compare_with_earlier(place, read.without(gone), history.blocks, blocks, history.set_id)
 
 
 def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:

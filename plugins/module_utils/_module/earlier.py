@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the newest committed set offers to the next one: leaves that need not be stored again, blocks to compare with."""
+"""What came before offers to the next set: leaves that need not be stored again, blocks to compare with."""
 
 from __future__ import annotations
 
@@ -13,28 +13,20 @@ import dataclasses
 import typing as t
 
 from .._backupset import layout as keys
-from .._backupset.artifact import BLOCKS, LEAF, Artifact
-from .._caracal import audit_blocks
-from .._caracal.audit_blocks import Block
+from .._backupset.artifact import LEAF, Artifact
+from .._caracal.block_history import Baseline
 from .._crypto.recipients import Recipient
 from .._errors import StorageError, TamperedData
-from .._stream import compression
+from . import baseline
 from .options import Opened
-
-BLOCKS_LIMIT = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """Of the newest set: its id, its blocks, and its leaf objects that all recipients of today can open.
+    """What the journal knows of the chains, and the newest set's leaf objects that all recipients of today can open."""
 
-    `problem` says why there is nothing to compare with although there is a set; a damaged set must not stop the next one.
-    """
-
-    set_id: str = ""
-    blocks: tuple[Block, ...] = ()
+    known: Baseline
     artifacts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
-    problem: str = ""
 
     def objects(self, leaf: str) -> dict[str, str]:
         """Content digest → path of the leaf's objects."""
@@ -45,24 +37,23 @@ class History:
         return self.artifacts[path]
 
 
-def load(opened: Opened, recipients: t.Sequence[Recipient]) -> History:
-    """The newest set's history; an empty one where there is no set yet."""
+def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> History:
+    """For a set of the cluster with system identifier `source`. A damaged set must not stop the next one."""
+    known = baseline.load(opened, source)
     record = opened.catalog.newest()
-    if record is None:
-        return History()
+    if record is None or known.problem:
+        return History(known)
     try:
         manifest = opened.catalog.read(record.set_id).manifest
-        listed = next(one for one in manifest.artifacts if one.kind == BLOCKS)
-        data = compression.decompress(opened.catalog.read_artifact(listed), listed.path, BLOCKS_LIMIT)
-    except (TamperedData, StorageError) as exc:
-        return History(record.set_id, problem=exc.msg)
+    except (TamperedData, StorageError):
+        return History(known)
     wanted = {recipient.fingerprint for recipient in recipients}
     shared = {
         one.path: {**one.to_dict(), "shared_from": one.shared_from or record.set_id}
         for one in manifest.artifacts
         if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
     }
-    return History(record.set_id, tuple(audit_blocks.from_tsv(data)), shared)
+    return History(known, shared)
 
 
 def _whole(opened: Opened, artifact: Artifact) -> bool:

@@ -50,8 +50,7 @@ class Opened:
 def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
     """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed."""
     store = open_store(options["repository"])
-    for name in ("allowed_signers", "revoked_keys", "high_water_mark"):
-        _outside(store, name, options[name])
+    check_outside(store, options)
     verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
     repository = repositories.load(store, verifier, options["deployment"])
     journal = journals.read(repository, verifier)
@@ -60,11 +59,13 @@ def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
     return Opened(store, verifier, repository, journal, Catalog(repository, journal, verifier), mark, freshness)
 
 
-def _outside(store: Store, name: str, path: str | None) -> None:
+def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:
     """What we believe the repository by must not come from it."""
     inside = os.path.realpath(store.location) + os.sep
-    if path and os.path.realpath(path).startswith(inside):
-        raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
+    for name in ("allowed_signers", "revoked_keys", "high_water_mark"):
+        path = options[name]
+        if path and os.path.realpath(path).startswith(inside):
+            raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
 
 
 def freshness_check(opened: Opened) -> Check:

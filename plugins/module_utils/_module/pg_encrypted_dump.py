@@ -14,6 +14,7 @@ import typing as t
 
 from .._backupset import layout as keys
 from .._backupset import parts
+from .._backupset.journal import GENESIS_SEQUENCE
 from .._caracal import releases
 from .._crypto import recipients as age
 from .._crypto.recipients import Recipient
@@ -23,9 +24,11 @@ from .._sources import client_binaries
 from .._sources.postgres import preflight, snapshot
 from .._sources.postgres.server import Server, Session
 from .._storage.base import Store
+from .._storage.schemes import open_store
 from . import dump_set, options
 from .boundary import Invocation
 from .dump_database import Plan, layout_of
+from .options import Opened
 
 TOOLS = ("pg_dump", "psql")
 APPLICATION = "caracal_ops.backup"
@@ -35,32 +38,39 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight, then (not in check mode) the dump of each database in turn."""
     started = time.monotonic()
     given = invocation.options
-    opened = options.open_repository(given)
-    if keys.check_id(given["set_id"]) in [one.set_id for one in opened.catalog.sets()]:
-        raise OptionError(f"set {given['set_id']} is committed, and a set never changes; open a new one")
+    opened, store = _repository(given, invocation.check_mode), open_store(given["repository"])
     to = _recipients(given)
     server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
     deadline = started + given["max_duration"] if given["max_duration"] else None
     seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
-    _room(opened.store, sum(one["size"] for one in seen), invocation.check_mode)
+    _room(store, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
-    made = parts.read(opened.store, given["set_id"]).get(dump_set.PART)
+    made = parts.read(store, given["set_id"]).get(dump_set.PART)
     if made:
         result["changed"] = False
         result.update(made["result"])
-    elif not invocation.check_mode:
+    elif opened and not invocation.check_mode:
         plan = Plan(opened, given["set_id"], server, client, tuple(to), given["jobs"], given["lock_hold_max"], deadline)
         made = dump_set.dump_all(plan, seen)
-        parts.write(opened.store, given["set_id"], dump_set.PART, made)
+        parts.write(store, given["set_id"], dump_set.PART, made)
         result.update(made["result"])
     result.setdefault("databases", [_public(one) for one in seen])
-    result["diff"] = {
-        "before": "",
-        "after": "".join(f"{one['database']}\n" for one in seen) + "".join(f"{a['path']}\n" for a in result["artifacts"]),
-    }
+    listing = "".join(f"{one['database']}\n" for one in result["databases"]) + "".join(f"{one['path']}\n" for one in result["artifacts"])
+    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
     result["seconds"] = round(time.monotonic() - started, 3)
     return result
+
+
+def _repository(given: dict[str, t.Any], check_mode: bool) -> Opened | None:
+    """The repository, in which the set must not be committed; in check mode, None for one that is still to be made."""
+    set_id = keys.check_id(given["set_id"])
+    if check_mode and given["create_repository"] and open_store(given["repository"]).stat(keys.entry_key(GENESIS_SEQUENCE)) is None:
+        return None
+    opened = options.open_repository(given)
+    if set_id in [one.set_id for one in opened.catalog.sets()]:
+        raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    return opened
 
 
 def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
@@ -106,6 +116,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
             "release": read.detected.release if read.detected else None,
             "family": read.detected.family if read.detected else None,
             "sight": sight,
+            "system_identifier": held.facts["system_identifier"],
             "clock_offset": round(offset, 3),
             "server_version": int(session.value("SELECT current_setting('server_version_num')")),
             "size": sum(table.size for table in read.tables),

@@ -15,13 +15,15 @@ import typing as t
 from .._backupset import entry as entries
 from .._backupset import journal as journals
 from .._backupset import layout as keys
-from .._caracal import upgrade
+from .._backupset import records
+from .._caracal import block_history, upgrade
 from .._crypto.signing import Signer
 from .._errors import OptionError, TamperedData
-from .._report.check import FAIL
+from .._report.check import FAIL, WARN, Check
 from .._sources import client_binaries
 from .._sources.postgres import target
-from . import options, place, restoration, sealed_set
+from .._sources.postgres.server import Server
+from . import incarnation, options, place, restoration, sealed_set
 from .boundary import Invocation
 from .options import Opened
 
@@ -34,14 +36,13 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     server, sandbox = place.server_of(given)
     signer = None if sandbox else Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
-    _intact(opened, the_set)
-    manifest = the_set.open_set.manifest
-    release = upgrade.judge(manifest.release, manifest.family, given["release"])
+    _intact(opened, the_set, signer)
+    release = _release(the_set, given["release"])
     inventory = the_set.inventory()
     wanted = _wanted(inventory, given["databases"])
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
+    doubts = _doubts(wanted, found)
     for one in wanted:
-        target.version_fits(one["database"], one["server_version"], found[one["database"]]["version"])
         target.confirm(one["database"], found[one["database"]], opened.journal.system_identifiers(), given["confirm"], str(server))
     client = client_binaries.find(
         given["pg_bin"], minimum_major=max(one["server_version"] for one in wanted) // 10000, tools=("pg_restore",)
@@ -49,11 +50,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": True,
         "set_id": the_set.set_id,
-        "checks": [release.to_result()],
+        "checks": [check.to_result() for check in (release, *doubts)],
         "target": found[wanted[0]["database"]]["system_identifier"],
     }
+    heads = _heads(opened, the_set, server, found) if signer else {}
     if invocation.check_mode:
-        result["databases"] = [{"database": one["database"], "seconds": 0.0, "bytes": 0, "leaves": len(one["leaves"])} for one in wanted]
+        result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
     else:
         work = restoration.Restoration(opened, the_set, server, client, given["jobs"], tuple(given["identity_files"]))
         with restoration.room(server, sandbox):
@@ -61,18 +63,30 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         result["databases"] = work.databases
         result["checks"] += [check.to_result() for check in work.checks]
         if signer:
-            _record(opened, signer, the_set, result)
+            _record(opened, signer, the_set, result, heads)
         opened.mark.advance(opened.journal)
     before = "".join(f"{name}\n" for name, one in found.items() if one["exists"])
     result["diff"] = {"before": before, "after": "".join(f"{one['database']}\n" for one in wanted)}
     return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _intact(opened: Opened, the_set: sealed_set.SealedSet) -> None:
-    """Every digest before the first change."""
+def _intact(opened: Opened, the_set: sealed_set.SealedSet, signer: Signer | None) -> None:
+    """Before the first change: every digest, and whether this host can remember the journal and, where it gets one, our entry."""
+    if signer:
+        opened.mark.check_writable()
+    opened.mark.advance(opened.journal, dry=True)
     bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
     if bad:
         raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
+
+
+def _doubts(wanted: list[dict[str, t.Any]], found: dict[str, t.Any]) -> list[Check]:
+    """Refuse targets that cannot take the databases; what speaks against the others."""
+    return [
+        Check(f"restore.{one['database']}.version", WARN, doubt)
+        for one in wanted
+        for doubt in target.version_fits(one["database"], one["server_version"], found[one["database"]]["version"])
+    ]
 
 
 def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
@@ -83,13 +97,33 @@ def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[st
     return [one for one in databases if not names or one["database"] in names]
 
 
-def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, result: dict[str, t.Any]) -> None:
+def _expected(the_set: sealed_set.SealedSet, database: str) -> dict[str, t.Any]:
+    size = sum(one.size for kind in ("dump", "schema", "leaf") for one in the_set.artifacts(kind, database))
+    return {"database": database, "seconds": 0.0, "bytes": size, "leaves": len(the_set.artifacts("leaf", database))}
+
+
+def _release(the_set: sealed_set.SealedSet, wanted: str | None) -> Check:
+    manifest = the_set.open_set.manifest
+    return upgrade.judge(manifest.release, manifest.family, wanted)
+
+
+def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Where the audit chains end before this restore, and where after; nothing of either if it restores none."""
+    chained = {one.database for one in the_set.artifacts("leaf")} & found.keys()
+    if not chained:
+        return records.heads_body({}, {})
+    existing = [database for database in sorted(found) if database in chained and found[database]["exists"]]
+    return records.heads_body(incarnation.heads_before(opened, server, existing), block_history.heads(the_set.blocks()))
+
+
+def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, result: dict[str, t.Any], heads: dict[str, t.Any]) -> None:
     """A real restore is an event that later verification must know of."""
     record = the_set.open_set.record
     body = {
         "set": the_set.set_id,
         "target": {"system_identifier": result["target"], "databases": [one["database"] for one in result["databases"]]},
         "blocks_sha256": the_set.one("blocks").sha256,
+        "heads": heads,
     }
     subjects = [entries.subject(keys.manifest_key(the_set.set_id), record.manifest_sha256)]
     journals.append(

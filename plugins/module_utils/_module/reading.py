@@ -18,6 +18,7 @@ import typing as t
 from .._caracal import audit_blocks, audit_chains, block_history, inventory, releases
 from .._caracal.audit_blocks import Block
 from .._caracal.audit_chains import Chain
+from .._caracal.block_history import Baseline
 from .._crypto.sealing import Sealed
 from .._errors import BackupError
 from .._report.check import Check
@@ -91,7 +92,7 @@ def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Calla
         try:
             dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
         except BackupError:
-            if _exists(source.place, table):
+            if exists(source.place, table):
                 raise
             return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
         seen = _leaf(source.place, table, collector)
@@ -101,7 +102,7 @@ def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Calla
         return dataclasses.replace(seen, key=key, sealed=publish(key))
 
 
-def _exists(place: Place, table: Table) -> bool:
+def exists(place: Place, table: Table) -> bool:
     """Retention may drop a leaf that the snapshot still shows; its rows are then nobody's to read."""
     with Session(place.server, place.database) as session:
         return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
@@ -111,11 +112,11 @@ def _leaf(place: Place, table: Table, collector: audit_blocks.Collector) -> Leaf
     blocks = collector.finish()
     if collector.deferred:
         with place.join() as session:
-            blocks = _complete(session, audit_chains.AUDIT, table, collector)
+            blocks = complete(session, audit_chains.AUDIT, table, collector)
     return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
 
 
-def _complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
+def complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
     """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
     blocks = collector.finish()
     for zone, number in sorted(collector.deferred):
@@ -126,14 +127,14 @@ def _complete(session: Session, chain: Chain, table: Table, collector: audit_blo
 def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, int], head: int) -> list[Block]:
     """One block by the chain's index, only rows up to sequence number `head`; no rows, no block."""
     zone, number = key
-    where = f"{_zone_is(zone)} AND chain_seq BETWEEN {number * audit_blocks.BLOCK_ROWS + 1} AND {head}"
+    where = f"{zone_is(zone)} AND chain_seq BETWEEN {number * audit_blocks.BLOCK_ROWS + 1} AND {head}"
     collector = audit_blocks.Collector(chain, table.name, table.columns, only={key})
     session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", collector)
     return collector.finish()
 
 
-def compare_with_earlier(place: Place, read: Layout, previous: t.Sequence[Block], current: t.Sequence[Block], set_id: str) -> Check:
-    """The blocks of this snapshot against those of an earlier set."""
+def compare_with_earlier(place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], unread: int = 0) -> Check:
+    """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there."""
     chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
     by_name = {table.name: table for table in read.tables if table.schema == "public"}
     with place.join() as session:
@@ -143,13 +144,13 @@ def compare_with_earlier(place: Place, read: Layout, previous: t.Sequence[Block]
             found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), int(block.block)), high)
             return found[0] if found else None
 
-        return block_history.compare(previous, current, by_name.keys(), reread, set_id)
+        return block_history.compare(known, current, by_name.keys(), reread, read.detected, unread)
 
 
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-def _zone_is(zone: bytes) -> str:
+def zone_is(zone: bytes) -> str:
     if zone == audit_blocks.NULL:
         return "zone_id IS NULL"
     head, *parts = zone.decode().split("\\")
@@ -178,7 +179,7 @@ def rest(place: Place, wanted: t.Sequence[Table]) -> Rest:
             collector = _admin_collector(table)
             digests[table.qualified] = tables.digest(session, table, collector.write if collector else None)
             if collector:
-                blocks.extend(_complete(session, audit_chains.ADMIN, table, collector))
+                blocks.extend(complete(session, audit_chains.ADMIN, table, collector))
     return Rest(digests, tuple(blocks))
 
 

@@ -79,11 +79,15 @@ SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (val
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
 SELECT format('GRANT %I TO %I', value->>1, value->>0)
   FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}') \\gexec
-SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LOCALE_PROVIDER libc LC_COLLATE %L LC_CTYPE %L',
-              value->>'database', value #>> '{{settings,owner}}', value #>> '{{settings,encoding}}', locale, locale)
-  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases'),
-       LATERAL (SELECT coalesce(min(collcollate), 'C.UTF-8') FROM pg_collation
-                 WHERE collcollate = value #>> '{{settings,collate}}') l(locale) \\gexec
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L LOCALE_PROVIDER %s',
+              value->>'database', s->>'owner', s->>'encoding',
+              coalesce((SELECT min(collcollate) FROM pg_collation WHERE collcollate = s->>'collate'), 'C.UTF-8'),
+              coalesce((SELECT min(collctype) FROM pg_collation WHERE collctype = s->>'ctype'), 'C.UTF-8'),
+              coalesce((SELECT format(CASE collprovider WHEN 'i' THEN 'icu ICU_LOCALE %L' ELSE 'builtin BUILTIN_LOCALE %L' END,
+                                      s->>'locale')
+                          FROM pg_collation WHERE (s->>'provider', collprovider) = ('icu', 'i') AND icu_unicode_version() IS NOT NULL
+                            OR (s->>'provider', collprovider, colllocale) = ('builtin', 'b', s->>'locale') LIMIT 1), 'libc'))
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases'), LATERAL (SELECT value->'settings') l(s) \\gexec
 END
 ```
 """

@@ -93,19 +93,18 @@ class Restoration:
         for warning in target.create(self._server, name, recorded["settings"]):
             self.checks.append(Check(f"restore.{database}.locale", WARN, warning))
         to = restore.Destination(self._server, name, self._client.paths["pg_restore"], self._opened.store.location, self._identity_files)
-        definitions = self._set.one("schema", database).path
-        restore.schema(to, definitions, "pre-data", 1)
-        restore.archive(to, self._set.one("dump", database).path)
-        leaves = self._set.artifacts("leaf", database)
-        ordered = sorted(leaves, key=lambda one: -one.size)
-        tasks = [(restore.leaf, (to, *(one.leaf or "").split(".", 1), one.path)) for one in ordered]
-        loaded = workers.run_all(tasks, self._jobs)
-        for one, rows in zip(ordered, loaded, strict=True):
-            if rows != recorded["leaves"][one.leaf]["rows"]:
-                raise TamperedData(
-                    f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
-                )
-        restore.schema(to, definitions, "post-data", self._jobs)
+        leaves = sorted(self._set.artifacts("leaf", database), key=lambda one: -one.size)
+        names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
+        with restore.definitions(to, self._set.one("schema", database).path) as made:
+            made.before_rows()
+            restore.archive(to, self._set.one("dump", database).path)
+            tasks = [(restore.leaf, (to, made, *name, one.path)) for name, one in zip(names, leaves, strict=True)]
+            for one, rows in zip(leaves, workers.run_all(tasks, self._jobs), strict=True):
+                if rows != recorded["leaves"][one.leaf]["rows"]:
+                    raise TamperedData(
+                        f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
+                    )
+            made.after_rows(names, self._jobs)
         restore.analyze(to)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})

@@ -18,7 +18,7 @@ from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
 from .._sources.postgres import restore
 from .._stream import compression
-from . import earlier
+from . import baseline
 from .options import Opened
 
 INVENTORY_FORMAT = 1
@@ -63,4 +63,4 @@ class SealedSet:
     def blocks(self) -> list[Block]:
         artifact = self.one("blocks")
         data = self._opened.catalog.read_artifact(artifact)
-        return audit_blocks.from_tsv(compression.decompress(data, artifact.path, earlier.BLOCKS_LIMIT))
+        return audit_blocks.from_tsv(compression.decompress(data, artifact.path, baseline.BLOCKS_LIMIT))

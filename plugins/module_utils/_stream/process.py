@@ -13,6 +13,7 @@ must not). Commands are argument lists; there is no shell. Secrets go through `e
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -22,7 +23,8 @@ import subprocess
 import tempfile
 import typing as t
 
-from .._errors import MissingDependency, StageFailed
+from .._errors import MissingDependency, StageFailed, StorageError
+from . import pipes
 
 STDERR_LIMIT = 64 * 1024
 _TELLING = re.compile(r"\b(error|fatal|panic):", re.IGNORECASE)
@@ -57,7 +59,8 @@ class Child:
         detached: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish()
+        with _scratch_told():
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish()
         who: dict[str, t.Any] = {}
         if identity is not None:
             who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
@@ -101,6 +104,16 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+@contextlib.contextmanager
+def _scratch_told() -> t.Iterator[None]:
+    """A place for temporary files that is missing or full, in words."""
+    try:
+        yield
+    except OSError as exc:
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+        raise StorageError(f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR") from exc
 
 
 def _leashed(argv: t.Sequence[str], env: t.Mapping[str, str] | None) -> list[str]:
@@ -152,9 +165,10 @@ def run(
     identity: Identity | None = None,
 ) -> bytes:
     """Run a command that says little: `data` to its stdin, its stdout back. Raises StageFailed unless it exits 0."""
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as sink:
-        if data:
-            source.write(data)
+    with contextlib.ExitStack() as opened:
+        with _scratch_told():
+            source, sink = (opened.enter_context(tempfile.TemporaryFile(buffering=0)) for _number in range(2))
+            pipes.write_all(source.fileno(), data or b"")
             source.seek(0)
         child = Child(argv, stdin=source.fileno(), stdout=sink.fileno(), env=env, cwd=cwd, identity=identity)
         child.finish(timeout)

@@ -30,10 +30,12 @@ PR_SET_PDEATHSIG = 1
 Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
 
-def run_all(tasks: t.Sequence[Task], jobs: int, deadline: float | None = None) -> list[t.Any]:
+def run_all(
+    tasks: t.Sequence[Task], jobs: int, deadline: float | None = None, keep: t.Callable[[int, t.Any], t.Any] | None = None
+) -> list[t.Any]:
     """Results in the order of the tasks; the first error ends the rest and is raised.
 
-    So does `deadline`, a moment of the monotonic clock.
+    So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
     """
     if jobs < 1:
         raise OptionError(f"jobs is {jobs}; give 1 or more")
@@ -56,7 +58,8 @@ def run_all(tasks: t.Sequence[Task], jobs: int, deadline: float | None = None) -
                 raise StageFailed("the run did not end within max_duration and was stopped; allow more time, or more jobs")
             for ready in finished:
                 index, process = running.pop(ready)
-                results[index] = _result(ready, process)
+                result = _result(ready, process)
+                results[index] = result if keep is None else keep(index, result)
         return results
     finally:
         for _index, process in running.values():

@@ -10,16 +10,17 @@ LIVE = "('active', 'suspended')"
 NEIGHBOURS = "lag(content_sha256) OVER w AS before, lag(chain_seq) OVER w AS seq_before"
 
 SYSTEM = {
-    "trigger switched off": "SELECT tgname FROM pg_trigger WHERE tgenabled IN ('D', 'R') AND NOT tgisinternal",
+    "trigger switched off": "SELECT tgname FROM pg_trigger WHERE tgenabled IN ('D', 'R')",
     "index unusable": "SELECT indexrelid FROM pg_index WHERE NOT indisvalid OR NOT indisready",
     "row security off": "SELECT c.relname FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid WHERE NOT c.relrowsecurity",
     "odd row policy": """
         SELECT tablename FROM pg_policies WHERE (policyname, permissive, cmd) <> ('zone_isolation', 'PERMISSIVE', 'ALL')
-            OR with_check <> qual OR qual !~ 'caracal.zone_id.*''[*]''.*caracal.zone_id'""",
+            OR with_check IS DISTINCT FROM qual OR qual !~ 'caracal.zone_id.*''[*]''.*caracal.zone_id'""",
     "audit can be changed": """
         SELECT r FROM unnest('{UPDATE,DELETE,TRUNCATE}'::text[]) r
          WHERE has_table_privilege('caracalaudit', 'audit_events', r)""",
-    "service role too strong": "SELECT rolname FROM pg_roles WHERE rolname ~ '^caracal.' AND (rolsuper OR rolbypassrls OR rolcreaterole)",
+    "service role too strong": """
+        SELECT rolname FROM pg_roles WHERE rolname ~ '^caracal.' AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication)""",
     "service role missing": """
         SELECT r FROM unnest('{caracalapi,caracalaudit,caracalcoordinator,caracalgateway,caracalsts}'::text[]) r
          WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r)""",
@@ -60,8 +61,8 @@ POLICIES = {
     "content digest": "SELECT id FROM policy_versions WHERE encode(sha256(convert_to(content, 'UTF8')), 'hex') <> content_sha256",
     "versions with a gap": "SELECT policy_set_id FROM policy_set_versions GROUP BY 1 HAVING (min(version), max(version)) <> (1, count(*))",
     "live resource, dead provider": """
-        SELECT r.id FROM resources r JOIN providers p ON p.id = credential_provider_id
-         WHERE r.archived_at IS NULL AND p.archived_at IS NOT NULL""",
+        SELECT r.id FROM resources r LEFT JOIN providers p ON (p.zone_id, p.id) = (r.zone_id, credential_provider_id)
+         WHERE r.archived_at IS NULL AND (p.id IS NULL OR p.archived_at IS NOT NULL)""",
 }
 
 
@@ -86,7 +87,7 @@ def agent_rules(agents: str, authorities: str) -> dict[str, str]:
              WHERE (s.application_id, d.application_id) <> (issuer_application_id, receiver_application_id)""",
         "edge chain broken": """
             SELECT e.id FROM delegation_edges e JOIN delegation_edges p ON p.id = e.parent_edge_id
-             WHERE p.target_session_id <> e.source_session_id""",
+             WHERE (p.zone_id, p.target_session_id) <> (e.zone_id, e.source_session_id)""",
         "active edge under a revoked one": """
             SELECT e.id FROM delegation_edges e JOIN delegation_edges p ON p.id = e.parent_edge_id
              WHERE e.status = 'active' AND p.status = 'revoked'""",

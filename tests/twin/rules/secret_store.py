@@ -15,6 +15,10 @@ ENVELOPES = """
 """
 
 OWN = {
+    "auth role missing": "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'caracalauth')",
+    "definer function missing": """
+        SELECT f FROM unnest('{audit_partition_drop(text),audit_partition_ensure(date)}'::text[]) f
+         WHERE NOT EXISTS (SELECT FROM pg_proc WHERE oid = to_regprocedure('public.' || f) AND prosecdef)""",
     "definer function for all": """
         SELECT p.proname FROM pg_proc p WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace
            AND has_function_privilege('caracalsts', p.oid, 'EXECUTE')""",
@@ -27,6 +31,8 @@ OWN = {
     "provider without its secret": """
         SELECT id FROM providers p WHERE secret_config_keys <> '{}' AND NOT EXISTS
           (SELECT FROM secret_store WHERE ref = 'zones/' || p.zone_id || '/providers/' || p.id || '/secretConfig')""",
+    "ended session without time": "SELECT id FROM sessions WHERE (status IN ('terminated', 'expired')) <> (terminated_at IS NOT NULL)",
+    "revoked edge without time": "SELECT id FROM delegation_edges WHERE (status = 'revoked') <> (revoked_at IS NOT NULL)",
     "revoked authority without time": "SELECT id FROM authority_records WHERE (status = 'revoked') <> (revoked_at IS NOT NULL)",
     "sealed value malformed": f"SELECT 1 FROM ({ENVELOPES}) s WHERE NOT starts_with(encode(e, 'hex'), '43535331') OR length(e) < 100",
     "more than one KEK": f"SELECT 1 WHERE (SELECT count(DISTINCT substring(e FROM 5 FOR 8)) FROM ({ENVELOPES}) s) > 1",

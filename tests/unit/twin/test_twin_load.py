@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pathlib
 import threading
 import typing as t
@@ -49,12 +48,11 @@ def test_the_command_makes_a_twin(cleared: dict[str, t.Any], capsys: pytest.Capt
 
 
 def test_the_command_makes_another_release(cleared: dict[str, t.Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "keys.json"
-    options = ["--events", "50", "--months", "2", "--release", "2026-06-04", "--keys-out", str(file)]
+    options = ["--events", "50", "--months", "2", "--release", "2026-06-04", "--secrets", str(tmp_path)]
     assert cli.main(["create", "--host", cleared["host"], *options]) == 0
     assert capsys.readouterr().out.startswith("twin: 30 tables, 3 zones, 50 audit events, ")
     assert _databases(cleared) == {"caracal", "postgres", "template0", "template1"}
-    assert json.loads(file.read_text())["zoneKek"] == keys.for_seed("1").zone_kek.hex()
+    assert (tmp_path / "zoneKek").read_text() == keys.for_seed("1").zone_kek.hex()
 
 
 @pytest.mark.mutation

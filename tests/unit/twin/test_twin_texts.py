@@ -80,11 +80,11 @@ def test_an_envelope_opens_only_where_it_belongs() -> None:
 def test_the_command_writes_keys_and_refuses_a_second_twin(
     twin: dict[str, t.Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "keys.json"
-    assert cli.main(["create", "--host", twin["host"], "--seed", "unit", "--keys-out", str(file)]) == 1
+    folder = tmp_path / "secrets"
+    assert cli.main(["create", "--host", twin["host"], "--seed", "unit", "--secrets", str(folder)]) == 1
     assert capsys.readouterr().err.splitlines() == ["twin: the cluster has a database caracal already; drop it or take another cluster"]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert json.loads(file.read_text())["auditHmacKey"] == keys.for_seed("unit").audit_hmac_key.hex()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (folder / "auditHmacKey").read_text() == keys.for_seed("unit").audit_hmac_key.hex()
 
 
 @pytest.mark.parametrize("arguments", [["--zones", "0"], ["--host", "/nonexistent"]])

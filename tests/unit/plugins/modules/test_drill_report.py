@@ -28,6 +28,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.modules import drill_report
+from unit.metrics_text import parse
 
 SET_ID = "20261125T020000Z-k3f9"
 MAKER = "the-host-that-made-it"
@@ -209,6 +210,31 @@ def test_the_local_copy_is_the_same(world: World, run: Run) -> None:
     assert f"report          {result['report']['html']}" in result["summary_lines"]
 
 
+@pytest.mark.parametrize(("checks", "verdict"), [(GOOD_ONES, "pass"), ([*LACKING, BAD], "fail"), (LACKING, "unproven")])
+def test_metrics_say_what_the_report_says(world: World, run: Run, checks: list[dict[str, t.Any]], verdict: str) -> None:
+    path = world.root / "drill.prom"
+    given = world.options(
+        checks=checks,
+        steps=[{"name": "restore", "seconds": 3.0}],
+        metrics_file=str(path),
+        require_valid=False,
+        started=options.now().isoformat(),
+    )
+    assert run(given, check_mode=True)["verdict"] == verdict and not path.exists()
+    made = run(given)
+    report = strict_json.loads(world.tree()[f"drills/{made['drill_id']}/report.json"])
+    found = {name.removeprefix("caracal_backup_drill_"): values for name, values in parse(path.read_text()).items()}
+    (whose,) = {labels[0] for values in found.values() for labels in values}
+    assert whose == ("deployment", "prod") and path.stat().st_mode & 0o777 == 0o644
+    assert {dict(labels)["verdict"] for labels, value in found["verdict"].items() if value} == {verdict}
+    assert {dict(labels)["verdict"]: value for labels, value in found["checks"].items()} == made["counts"]
+    assert found["journal_head_info"] == {(whose, ("head", made["journal_head"])): 1}
+    assert found.get("recovery_time_seconds", {}).get((whose,)) == made["rto_seconds"]
+    assert found["recovery_point_seconds"] == {(whose,): made["rpo_seconds"]} and found["duration_seconds"] == {(whose,): made["seconds"]}
+    assert found["set_age_seconds"] == {(whose,): report["set"]["age_seconds"]}
+    assert abs(found["finished_timestamp_seconds"][(whose,)] - options.now().timestamp()) < 60
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("require_valid", [True, False])
 def test_a_drill_that_failed_is_evidence_too(world: World, run: Run, require_valid: bool) -> None:
@@ -293,6 +319,8 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
         ({"steps": [{"name": "restore", "seconds": -1}]}, "-1.0 seconds"),
         ({"steps": [{"name": "restore", "seconds": "nan"}]}, "nan seconds"),
         ({"report_dir": "{root}/allowed_signers"}, "permission denied"),
+        ({"metrics_file": "{root}/drill.txt"}, "does not end in .prom"),
+        ({"metrics_file": "{root}/no/drill.prom"}, "there is no folder"),
         ({"deployment": "stage"}, "belongs to deployment prod"),
         ({"repository": "{root}/nowhere"}, "holds no repository"),
     ],

@@ -61,6 +61,7 @@ def test_every_key_is_where_the_format_says() -> None:
     assert leaf == f"objects/audit/audit_events_2026_11/{'ab' * 32}.{SET}.copy.zst.age"
     assert layout.leaf_digest(leaf) == "ab" * 32
     assert layout.drill_report_key(SET) == f"drills/{SET}/report.json"
+    assert layout.checkpoint_key(SET) == f"checkpoints/{SET}/audit-blocks.tsv.zst"
     assert layout.drill_report_signature_key(SET) == f"drills/{SET}/report.json.sig"
     assert layout.drill_html_key(SET) == f"drills/{SET}/report.html"
     assert layout.drill_junit_key(SET) == f"drills/{SET}/junit.xml"

@@ -19,6 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbo
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
 from unit.conftest import sandbox_path
 from unit.plugins.module_utils._module import scene as scenes
+from unit.plugins.module_utils._module.by_hand import Recover, recoverer
 from unit.plugins.module_utils._module.scene import Scene
 from unit.twin_database import TwinCluster
 
@@ -32,6 +33,12 @@ def no_home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
         before = os.umask(0o022)  # so that what should be private is made so by the code
         yield
         os.umask(before)
+
+
+@pytest.fixture
+def recover(server_install: server_binaries.Install) -> Recover:
+    """Run the commands of a set's RECOVERY.md."""
+    return recoverer(server_install)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,8 @@ import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_chain_verify as audit_chain_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_checkpoint as audit_checkpoint_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set as backup_set_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_verify as backup_set_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options as module_options
@@ -29,6 +31,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import state_verify as state_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.modules import (
+    audit_chain_verify,
+    audit_checkpoint,
     backup_set,
     backup_set_verify,
     pg_encrypted_dump,
@@ -42,6 +46,8 @@ Result = dict[str, t.Any]
 
 # Module, its use case, and the host on which it runs.
 MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
+    "audit_chain_verify": (audit_chain_verify, audit_chain_verify_case, BACKUP_HOST),
+    "audit_checkpoint": (audit_checkpoint, audit_checkpoint_case, BACKUP_HOST),
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),

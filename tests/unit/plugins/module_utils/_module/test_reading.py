@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT, Chain
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.block_history import Baseline
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS
@@ -139,7 +140,7 @@ def test_blocks_that_did_not_fit_are_read_again_by_their_numbers(
         for start in range(0, len(all_lines), 7):
             collector.take([line[:-1] for line in all_lines[start : start + 7]])
         assert len(collector.deferred) > 20
-        assert lines(reading._complete(session, chain, table, collector)) == expected(session, chain, table)
+        assert lines(reading.complete(session, chain, table, collector)) == expected(session, chain, table)
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12) | st.text("\\ntN\t\n'x", max_size=8))
@@ -155,9 +156,9 @@ def test_a_zone_is_found_again_by_its_copy_text(caracal_database: TwinCluster, z
         session.rows("INSERT INTO pg_temp.z VALUES (%s)", (zone,))
         session.copy_to("COPY pg_temp.z TO STDOUT", Sink())
         session.rows("INSERT INTO pg_temp.z VALUES (%s || 'x'), (NULL), ('other')", (zone,))
-        where = reading._zone_is(found[0])
+        where = reading.zone_is(found[0])
         assert session.rows(f"SELECT zone_id FROM pg_temp.z WHERE {where}") == [(zone,)] * (2 if zone == "other" else 1)
-        assert session.rows(f"SELECT zone_id FROM pg_temp.z WHERE {reading._zone_is(audit_blocks.NULL)}") == [(None,)]
+        assert session.rows(f"SELECT zone_id FROM pg_temp.z WHERE {reading.zone_is(audit_blocks.NULL)}") == [(None,)]
 
 
 @pytest.mark.mutation
@@ -181,9 +182,11 @@ def test_a_change_of_one_row_is_found_in_its_block(
     row = f"zone_id = '{zone}' AND chain_seq = 20"
     caracal_database.execute("ALTER TABLE audit_events DISABLE TRIGGER USER", change.format(row), database=name)
     with Snapshot(caracal_database.server, name) as held:
-        check = reading.compare_with_earlier(held.place, reading.layout(held.session), before, read_blocks(held, client), "earlier")
+        check = reading.compare_with_earlier(
+            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+        )
     assert check.verdict == FAIL
-    assert [one.split(": ")[0] for one in check.details["differences"]] == [f"audit chain of zone {zone}, leaf {leaf}, block 0"]
+    assert [(one["zone"], one["leaf"]) for one in check.details["positions"]] == [(zone, leaf)]
 
 
 def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
@@ -201,20 +204,24 @@ def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
 
     caracal_database.execute(*(add(zone, heads[zone] + number) for zone in zones for number in (1, 2, 3)), database=name)
     with Snapshot(caracal_database.server, name) as held:
-        check = reading.compare_with_earlier(held.place, reading.layout(held.session), before, read_blocks(held, client), "earlier")
-    assert (check.verdict, check.details["differences"]) == (PASS, [])
+        check = reading.compare_with_earlier(
+            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+        )
+    assert (check.verdict, check.details["positions"]) == (PASS, [])
     caracal_database.execute(add(zones[1], heads[zones[1]]).replace("later", "forged"), database=name)
     with Snapshot(caracal_database.server, name) as held:
-        check = reading.compare_with_earlier(held.place, reading.layout(held.session), before, read_blocks(held, client), "earlier")
-    (difference,) = check.details["differences"]
-    assert difference == f"audit chain of zone {zones[1]}, leaf audit_events_y2026m06, block 0: rows were put in below the head of then"
+        check = reading.compare_with_earlier(
+            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+        )
+    (difference,) = check.details["positions"]
+    assert (difference["kind"], difference["zone"], difference["leaf"]) == ("block_added_rows", zones[1], "audit_events_y2026m06")
 
 
 @pytest.mark.mutation
 def test_a_leaf_that_cannot_be_read_whole_is_an_error(caracal_database: TwinCluster, client: ClientTools) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         read = reading.layout(held.session)
-        with pytest.raises(StageFailed, match=r'^psql failed \(exit status 1\): ERROR:  relation "public.no such leaf" does not exist$'):
+        with pytest.raises(StageFailed, match=r'psql failed \(exit status 1\): ERROR:  relation "public.no such leaf" does not exist;'):
             reading.leaf(held.place, dataclasses.replace(read.leaves[0], name="no such leaf"), client.paths["psql"])
         assert reading.leaf(held.place, read.leaves[0], client.paths["psql"]).rows > 0
 
@@ -237,11 +244,11 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
         writer.join()
     with Snapshot(cluster.server, "caracal") as held:
         third, grown = read_all(held, client)
-        history = reading.compare_with_earlier(held.place, reading.layout(held.session), blocks, grown, "earlier")
+        history = reading.compare_with_earlier(held.place, reading.layout(held.session), Baseline(tuple(blocks), "set X"), grown)
     assert lines(blocks) == lines(again) != lines(grown)
     # Sequences are in no snapshot.
     checks = inventory.compare({**second, "sequences": first["sequences"]}, first)
     assert {check.verdict for check in checks} <= {PASS, NOT_APPLICABLE}
     assert sum(leaf["rows"] for leaf in first["leaves"].values()) > cluster.spec.events
     assert [check.id for check in inventory.compare(third, first) if check.verdict == FAIL]
-    assert (history.verdict, history.details["differences"]) == (PASS, [])
+    assert (history.verdict, history.details["positions"]) == (PASS, [])

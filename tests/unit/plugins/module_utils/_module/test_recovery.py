@@ -6,56 +6,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.server_binaries import Install
 from unit.conftest import FreshCluster
 from unit.plugins.module_utils._module import scene as scenes
+from unit.plugins.module_utils._module.by_hand import Recover, commands
 from unit.plugins.module_utils._module.scene import Scene, new_identity
 from unit.twin_database import TwinCluster
-
-BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-Recover = t.Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def commands(scene: Scene, set_id: str) -> str:
-    """All command blocks, top to bottom."""
-    text = (scene.repository / "sets" / set_id / "RECOVERY.md").read_text(encoding="utf-8")
-    blocks = BLOCK.findall(text)
-    assert len(blocks) == 6 and "set -euo pipefail" in blocks[0]
-    return "\n".join(blocks)
-
-
-@pytest.fixture
-def recover(server_install: Install) -> Recover:
-    """Run the commands of a set in one bash, with nothing but what the text says they need."""
-
-    def run(
-        scene: Scene, set_id: str, cluster: SandboxInfo, script: str | None = None, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        env = {
-            "PATH": os.pathsep.join([server_install.bindir, os.environ["PATH"]]),
-            "HOME": str(scene.root),
-            "LC_ALL": "C.UTF-8",
-            "REPOSITORY": str(scene.repository),
-            "ALLOWED_SIGNERS": str(scene.root / "allowed_signers"),
-            "IDENTITY": str(scene.identity),
-            "PGHOST": cluster.socket_dir,
-            "PGPORT": str(cluster.port),
-            "PGUSER": cluster.superuser,
-            **environment,
-        }
-        script = commands(scene, set_id) if script is None else script
-        return subprocess.run(["bash"], input=script, env=env, cwd=scene.root, capture_output=True, text=True, check=False, timeout=120)
-
-    return run
 
 
 def databases(cluster: SandboxInfo, source: TwinCluster) -> set[str]:

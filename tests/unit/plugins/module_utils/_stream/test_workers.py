@@ -150,6 +150,44 @@ def test_a_deadline_that_was_met_changes_nothing() -> None:
     assert workers.run_all([(later, (0, n)) for n in range(4)], 2, time.monotonic() + 30) == [0, 1, 2, 3]
 
 
+def test_what_keep_gives_of_each_result_is_kept() -> None:
+    came: list[tuple[int, str]] = []
+
+    def keep(index: int, result: str) -> str:
+        came.append((index, result))
+        return result.upper()
+
+    tasks: list[workers.Task] = [(later, (0.4, "a")), (later, (0, "b")), (later, (0, "c"))]
+    assert workers.run_all(tasks, 2, keep=keep) == ["A", "B", "C"]
+    assert sorted(came) == [(0, "a"), (1, "b"), (2, "c")]
+    assert came[-1] == (0, "a")  # as they come, not in the order of the tasks
+
+
+def test_results_of_which_nothing_is_kept() -> None:
+    seen: list[int] = []
+    assert workers.run_all([(later, (0, n)) for n in range(3)], 1, keep=lambda _index, result: seen.append(result)) == [None] * 3
+    assert seen == [0, 1, 2]
+
+
+@pytest.mark.mutation
+def test_an_error_while_keeping_ends_the_rest(tmp_path: Path) -> None:
+    slow, waiting = tmp_path / "slow", tmp_path / "waiting"
+    tasks: list[workers.Task] = [(touch, (slow, 30)), (later, (0, 1)), (touch, (waiting,))]
+    started = time.monotonic()
+    with pytest.raises(_errors.StorageError, match=r"^no room$"):
+        workers.run_all(tasks, 2, keep=lambda _index, _result: fail(_errors.StorageError, "no room"))
+    assert time.monotonic() - started < 10
+    assert not slow.exists()
+    assert not waiting.exists()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.mutation
+def test_a_task_that_failed_has_no_result_to_keep() -> None:
+    with pytest.raises(_errors.StageFailed, match=r"ValueError"):
+        workers.run_all([(fail, (ValueError, "odd"))], 1, keep=lambda _index, _result: fail(_errors.StorageError, "kept"))
+
+
 PARENT = """
 import os, time
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers

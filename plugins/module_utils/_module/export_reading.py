@@ -1,0 +1,84 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The hourly exports against the rows of the database that was just read, by the index and leaf by leaf."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import typing as t
+
+from .. import _deps
+from .._caracal import exports
+from .._caracal.chain_examiner import Seen
+from .._caracal.chain_gaps import month_of
+from .._caracal.chain_keys import AuditKey
+from .._caracal.export_compare import SELECT, Database
+from .._caracal.export_cuts import Cut
+from .._report.check import Check
+from .._sources.postgres.guard import Guard
+from .._sources.postgres.server import Session
+from .._sources.postgres.snapshot import Place
+from .._stream import workers
+from . import reading
+
+WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
+REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+
+
+def compare(
+    place: Place, layout: reading.Layout, folder: str, keys: t.Sequence[AuditKey], cuts: t.Sequence[Cut], seen: Seen, guard: Guard
+) -> list[Check]:
+    """All checks of the exports in `folder`. `seen` is what the pass over the chain saw, and counts events by hour of ingestion."""
+    task = (guard.patiently, (_compare, place, layout, folder, tuple(keys), tuple(cuts), hours(seen)))
+    return t.cast("list[Check]", workers.run_all([task], 1)[0])
+
+
+def hours(seen: Seen) -> dict[int, int]:
+    """Hour since 1970 → events that were ingested in it."""
+    found: collections.Counter[int] = collections.Counter()
+    for zone in seen.values():
+        for text, rows in zone.hours.items():
+            moment = dt.datetime.strptime(text.decode() + "+0000", "%Y-%m-%d %H%z")
+            found[(moment - _EPOCH) // dt.timedelta(hours=1)] += rows
+    return dict(found)
+
+
+def _compare(
+    place: Place, layout: reading.Layout, path: str, keys: t.Sequence[AuditKey], cuts: t.Sequence[Cut], ingested: dict[int, int]
+) -> list[Check]:
+    folder = exports.Folder(path, _deps.require_pyarrow())
+    with place.join() as session:
+        return exports.examine(folder, keys, _database(session, layout, ingested), cuts)
+
+
+def _database(session: Session, layout: reading.Layout, ingested: dict[int, int]) -> Database:
+    names = {table.name for table in layout.tables if table.schema == "public"}
+    oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.name))), default=(0, 0))
+
+    def rows(where: str, *parameters: t.Any) -> list[tuple[t.Any, ...]]:
+        """Never through the parent: a lock on it would keep partition changes waiting, and INSERTs behind them."""
+        each = " UNION ALL ".join(f"SELECT {SELECT} FROM {leaf.sql} WHERE {where}" for leaf in layout.leaves)
+        return session.rows(each, parameters * len(layout.leaves))
+
+    def has_leaf(milliseconds: int) -> bool:
+        """Retention drops the oldest months first; what lies after them should be there, if only in the default partition."""
+        moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+        return (moment.year, moment.month) >= oldest
+
+    watermark = session.rows(WATERMARK) if "audit_export_watermark" in names else []
+    rehashed = session.rows(REHASHED) if "audit_chain_rehash" in names else []
+    return Database(
+        lookup=lambda zone, low, high: rows("zone_id = %s AND chain_seq BETWEEN %s AND %s", zone, low, high),
+        by_id=lambda ids: rows("id = ANY (%s)", list(ids)),
+        hours=lambda: ingested,
+        has_leaf=has_leaf,
+        watermark=watermark[0][0] if watermark else None,
+        rehashed=rehashed[0][0] if rehashed else None,
+    )

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which metrics a backup and a drill leave for node_exporter."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._argspec import ArgumentSpec
+from .._backupset.entry import Entry
+from .._backupset.journal import Head
+from .._backupset.manifest import Manifest
+from .._errors import BackupError
+from .._report import prometheus
+from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS
+from .._report.prometheus import Sample
+
+PREFIX = "caracal_backup"
+# In a manifest's timings, before the name of a database.
+LOCK_WAIT = "lock_wait."
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec({"metrics_file": {"type": "path"}})
+
+
+def of_set(manifest: Manifest, entry: Entry, head: Head) -> list[Sample]:
+    """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
+    made = _Table(manifest.deployment)
+    made.add("last_snapshot_timestamp_seconds", "When the oldest snapshot of the newest set was taken.", _oldest(manifest).timestamp())
+    made.add("last_commit_timestamp_seconds", "When the newest set was entered into the journal.", entry.judged.timestamp())
+    made.add("last_size_bytes", "Sealed size of the newest set, shared objects included.", manifest.size)
+    made.add("last_artifacts", "Artifacts and objects of the newest set.", len(manifest.artifacts))
+    waits = [seconds for name, seconds in manifest.timings.items() if name.startswith(LOCK_WAIT)]
+    if waits:
+        made.add("longest_lock_wait_seconds", "Longest that another session was seen waiting for the newest backup.", max(waits))
+    made.add("journal_entries", "Number of the newest entry of the journal.", head.sequence)
+    made.add("journal_head_info", "Number and first digits of the newest entry, against a rolled-back repository.", 1, head=str(head))
+    return made.samples
+
+
+def _oldest(manifest: Manifest) -> datetime.datetime:
+    return min((one.snapshot_time for one in manifest.sources), default=manifest.created)
+
+
+def of_drill(report: t.Mapping[str, t.Any], head: str, finished: datetime.datetime) -> list[Sample]:
+    """A drill, from the document of its report."""
+    made = _Table(report["deployment"])
+    for verdict in (PASS, FAIL, UNPROVEN):
+        made.add("drill_verdict", "1 at the verdict of the newest drill.", int(report["verdict"] == verdict), verdict=verdict)
+    made.add("drill_finished_timestamp_seconds", "When the newest drill ended.", finished.timestamp())
+    made.add("drill_duration_seconds", "How long the newest drill took.", report["seconds"])
+    if report["rto_seconds"] is not None:
+        made.add("drill_recovery_time_seconds", "Upper bound of the recovery time that the newest drill measured.", report["rto_seconds"])
+    made.add("drill_recovery_point_seconds", "Age of the snapshot when the newest drill began.", report["rpo_seconds"])
+    made.add("drill_set_age_seconds", "Age of the snapshot when the newest drill ended.", report["set"]["age_seconds"])
+    for verdict in VERDICTS:
+        made.add("drill_checks", "Checks of the newest drill by verdict.", report["counts"][verdict], verdict=verdict)
+    made.add("drill_journal_head_info", "Number and first digits of the drill's entry, against a rolled-back repository.", 1, head=head)
+    return made.samples
+
+
+class _Table:
+    """Samples of one deployment, each a gauge."""
+
+    def __init__(self, deployment: str) -> None:
+        self._deployment = deployment
+        self.samples: list[Sample] = []
+
+    def add(self, name: str, words: str, value: float, **labels: str) -> None:
+        self.samples.append(Sample(f"{PREFIX}_{name}", words, "gauge", {"deployment": self._deployment, **labels}, value))
+
+
+def look(path: str, warn: t.Callable[[str], None]) -> None:
+    """What `write` would warn of, without writing."""
+    try:
+        prometheus.check_place(path)
+    except BackupError as exc:
+        warn(exc.msg)
+
+
+def write(path: str, samples: t.Iterable[Sample], warn: t.Callable[[str], None]) -> None:
+    """What was done stands whatever becomes of its metrics, so an error is a warning: somebody will see that they grow old."""
+    try:
+        prometheus.write(path, prometheus.render(samples))
+    except BackupError as exc:
+        warn(exc.msg)
