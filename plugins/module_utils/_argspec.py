@@ -58,6 +58,11 @@ def repository(required: bool = True) -> ArgumentSpec:
     )
 
 
+def open_set() -> ArgumentSpec:
+    """Fragment `_open_set`: the set that a module adds artifacts to."""
+    return ArgumentSpec({"set_id": {"type": "str", "required": True}, "create_repository": {"type": "bool", "default": False}})
+
+
 def signing(required: bool = False) -> ArgumentSpec:
     """Fragment `_signing`: the key that signs."""
     return ArgumentSpec({"signing_key": {"type": "path", "required": required, "no_log": False}})

@@ -20,6 +20,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._open_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
@@ -38,17 +39,6 @@ attributes:
     details:
       - A set that has this part already is left as it is; a new set gets a new dump.
 options:
-  set_id:
-    description:
-      - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
-    type: str
-    required: true
-  create_repository:
-    description:
-      - In check mode, look at everything else where O(repository) holds no repository yet, since M(caracal_ops.backup.backup_set) with
-        the same option is to make it. Otherwise it changes nothing.
-    type: bool
-    default: false
   databases:
     description:
       - Databases in the order in which they are dumped, Caracal's own first.
@@ -176,7 +166,7 @@ seconds:
   sample: 14.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, recipients, repository, signing
+from ..module_utils._argspec import ArgumentSpec, open_set, postgres, recipients, repository, signing
 from ..module_utils._module import pg_encrypted_dump
 from ..module_utils._module.boundary import run
 
@@ -184,15 +174,13 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "required": True},
-            "create_repository": {"type": "bool", "default": False},
             "databases": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
             "lock_hold_max": {"type": "int", "default": 60},
             "max_duration": {"type": "int"},
         }
     )
-    return repository().merge(signing(), recipients(), postgres(), own)
+    return open_set().merge(repository(), signing(), recipients(), postgres(), own)
 
 
 def main() -> None:

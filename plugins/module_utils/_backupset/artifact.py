@@ -13,13 +13,17 @@ import dataclasses
 import hashlib
 import typing as t
 
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed
 from .._errors import TamperedData
 from .._storage.base import check_key
+from .._stream import compression
 from . import layout
 from .fields import Fields
 
 DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY = "dump", "schema", "leaf", "inventory", "blocks", "recovery"
-KINDS = (DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY)
+REPLAY, SECRETS, REDIS, DETAILS = "replay", "secrets", "redis", "details"
+KINDS = (DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY, REPLAY, SECRETS, REDIS, DETAILS)
 COMPRESSIONS = ("zstd", "none")
 _OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOVERY: layout.recovery_key}
 
@@ -28,7 +32,8 @@ _OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOV
 class Artifact:
     """`size` in bytes and `sha256` in hex of the stored bytes; `recipients` are fingerprints, none for public artifacts.
 
-    `database` and `leaf` (`schema.table`) say what it is of; `shared_from` is the set that made it when that is another one.
+    `database`, `leaf` (`schema.table`) and `source` (a replay directory, a Redis) say what it is of; `shared_from` is the set
+    that made it when that is another one. An artifact of kind `details` is the sealed inventory of another one.
     """
 
     path: str
@@ -39,10 +44,16 @@ class Artifact:
     recipients: tuple[str, ...] = ()
     database: str | None = None
     leaf: str | None = None
+    source: str | None = None
     shared_from: str | None = None
 
     def to_dict(self) -> dict[str, t.Any]:
         return {**dataclasses.asdict(self), "recipients": list(self.recipients)}
+
+
+def sealed(kind: str, path: str, made: Sealed, recipients: t.Sequence[Recipient], **of: str | None) -> Artifact:
+    """The artifact that was sealed to `recipients` and published under `path`; `of` are `database`, `leaf` or `source`."""
+    return Artifact(path, kind, made.size, made.sha256, compression.NAME, tuple(one.fingerprint for one in recipients), **of)
 
 
 def recovery(set_id: str, data: bytes) -> Artifact:
@@ -62,6 +73,7 @@ def parse(data: t.Any, name: str, set_id: str) -> Artifact:
         recipients=fields.texts("recipients"),
         database=fields.optional_text("database"),
         leaf=fields.optional_text("leaf"),
+        source=fields.optional_text("source"),
         shared_from=fields.optional_text("shared_from"),
     )
     fields.end()

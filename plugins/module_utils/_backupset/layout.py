@@ -165,6 +165,27 @@ def leaf_digest(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
 
 
+def replay_key(set_id: str, source: str, reading: int) -> str:
+    """What reading 1 or 2 of the replay directory `source` (`sts-1`) found."""
+    return f"{set_folder(set_id)}/replay/{safe(source)}.{reading}.tar.zst.age"
+
+
+def redis_key(set_id: str, reading: int) -> str:
+    """What reading 1 or 2 of the streams found, as the commands that rebuild them."""
+    return f"{set_folder(set_id)}/redis/streams.{reading}.resp.zst.age"
+
+
+def details_key(key: str) -> str:
+    """The sealed inventory of the artifact at `key`, beside it."""
+    folder, _slash, name = key.rpartition("/")
+    return f"{folder}/{name.removesuffix('.zst.age').rpartition('.')[0]}.json.zst.age"
+
+
+def secrets_key(key_set: str, set_id: str) -> str:
+    """One state of the secrets. Several sets may refer to the object; `set_id` is the one that made it."""
+    return f"{OBJECTS}/secrets/{key_set}.{check_id(set_id)}.tar.zst.age"
+
+
 def checkpoint_key(checkpoint_id: str) -> str:
     """The audit blocks of a checkpoint; its id has the shape of a set's."""
     return f"{CHECKPOINTS}/{check_id(checkpoint_id)}/audit-blocks.tsv.zst"

@@ -9,9 +9,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import typing as t
 
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed, Sealer
 from .._errors import ObjectMissing, StorageError, TamperedData
 from .._report.check import FAIL, PASS, Check
 from .._storage.base import Store
@@ -20,6 +23,23 @@ from .artifact import Artifact
 CHUNK = 1 << 20
 CHECK_ID = "set.objects"
 Progress = t.Callable[[str, int], None]
+
+
+@contextlib.contextmanager
+def sealed(store: Store, folder: str, recipients: t.Sequence[Recipient]) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A sealer into a new object of the store, and the function that publishes it under a key once all is well."""
+    with store.writer(folder) as out:
+        sealer = Sealer(out, recipients)
+
+        def publish(key: str) -> Sealed:
+            made = sealer.finish()
+            out.publish(key)
+            return made
+
+        try:
+            yield sealer, publish
+        finally:
+            sealer.close()
 
 
 def check_size(store: Store, artifact: Artifact) -> None:

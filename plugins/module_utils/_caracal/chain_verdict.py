@@ -92,7 +92,8 @@ def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool) -> 
     unmatched = sum(zone.unmatched.count for zone in seen.values())
     details: dict[str, t.Any] = {"keys": [key.id for key in keys], "unkeyed": sum(zone.unkeyed.count for zone in seen.values())}
     if not keys:
-        return [Check(check_id, UNPROVEN, "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified", details=details)]
+        words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
+        return [Check(check_id, UNPROVEN, words, details=details)]
     if not signed and not unmatched:
         return [Check(check_id, UNPROVEN, "no row has a chain HMAC; all were written without a key", details=details)]
     if not signed:

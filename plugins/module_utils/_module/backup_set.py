@@ -9,29 +9,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing as t
 
-from .._backupset import artifact as artifacts
 from .._backupset import commit as commits
 from .._backupset import layout as keys
 from .._backupset import parts
 from .._backupset import repository as repositories
-from .._backupset.fields import Fields, parse_timestamp
-from .._backupset.manifest import Manifest, Pairing, PreviousSet, Source
+from .._backupset.manifest import Manifest, Source
 from .._backupset.mark import HighWaterMark
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
 from .._report import prometheus
-from .._report.check import UNPROVEN
 from .._storage.schemes import open_store
-from . import metrics, options, recovery
+from . import metrics, options, set_parts
 from .boundary import Invocation
 from .options import Opened
-
-UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -110,7 +104,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
             return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
-    manifest, text = _manifest(opened, set_id, content, given["left_out"])
+    manifest, text = set_parts.assemble(opened, set_id, content, given["left_out"])
     signer = _signer(given)
     if invocation.check_mode:
         opened.mark.check_writable()
@@ -129,48 +123,6 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> N
         opened.mark.advance(opened.journal)
     except StorageError as exc:
         raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
-
-
-def _manifest(opened: Opened, set_id: str, content: dict[str, dict[str, t.Any]], left_out: dict[str, t.Any]) -> tuple[Manifest, bytes]:
-    """What all parts together say, and the RECOVERY.md that goes with it."""
-    name = f"parts of set {set_id}"
-    found = [artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]]
-    database = content["postgres"]
-    newest = opened.catalog.newest()
-    manifest = Manifest(
-        set_id=set_id,
-        repository=opened.repository.id,
-        deployment=opened.repository.deployment,
-        created=keys.id_time(set_id),  # the same bytes again after a kill
-        previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
-        family=database["family"],
-        release=database["release"],
-        sources=tuple(_source(Fields(one, name)) for one in database["sources"]),
-        artifacts=tuple(found),
-        pairing=UNPAIRED,
-        tools=database["tools"],
-        timings=_timings(database["sources"]),
-        left_out={str(asset): str(reason) for asset, reason in left_out.items()},
-    )
-    text = recovery.render(manifest)
-    return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
-
-
-def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
-    """How long each database took, and how long somebody waited for us meanwhile."""
-    took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
-    return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}
-
-
-def _source(fields: Fields) -> Source:
-    return Source(
-        database=fields.text("database"),
-        system_identifier=fields.text("system_identifier"),
-        server_version=fields.integer("server_version"),
-        snapshot_time=parse_timestamp(fields.text("snapshot_time")),
-        lsn=fields.text("lsn"),
-        standby=fields.flag("standby"),
-    )
 
 
 def _body(source: Source) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import functools
 import time
 import typing as t
 
+from .._backupset import artifact as artifacts
 from .._backupset import layout as keys
 from .._caracal import releases
 from .._caracal.audit_blocks import Block
@@ -25,7 +26,7 @@ from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, dump, snapshot
 from .._sources.postgres.guard import Guard
 from .._sources.postgres.server import Server, Session
-from .._stream import compression, workers
+from .._stream import workers
 from . import earlier, reading
 from .options import Opened
 
@@ -45,10 +46,6 @@ class Plan:
     jobs: int
     hold_max: float
     deadline: float | None
-
-    @property
-    def fingerprints(self) -> list[str]:
-        return [recipient.fingerprint for recipient in self.recipients]
 
 
 @dataclasses.dataclass
@@ -188,18 +185,8 @@ def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: e
 
 def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
     """One artifact as the manifest names it, and what it is in the clear for the inventory (`plain`)."""
-    return {
-        "kind": kind,
-        "database": database,
-        "leaf": leaf,
-        "path": path,
-        "size": sealed.size,
-        "sha256": sealed.sha256,
-        "compression": compression.NAME,
-        "recipients": plan.fingerprints,
-        "shared_from": None,
-        "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256},
-    }
+    made = artifacts.sealed(kind, path, sealed, plan.recipients, database=database, leaf=leaf)
+    return {**made.to_dict(), "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256}}
 
 
 def _leaf_artifact(plan: Plan, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:

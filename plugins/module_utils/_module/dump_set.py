@@ -13,10 +13,11 @@ import hashlib
 import typing as t
 
 from .._backupset import layout as keys
+from .._backupset import objects
 from .._caracal import audit_blocks
 from .._caracal.audit_blocks import Block
 from .._crypto import strict_json
-from .._crypto.sealing import Sealed, Sealer
+from .._crypto.sealing import Sealed
 from .._sources.postgres import roles
 from .._sources.postgres.server import Session
 from .._stream import compression
@@ -74,14 +75,9 @@ def _roles(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
 
 def _seal_inventory(plan: Plan, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
     path = keys.inventory_key(plan.set_id)
-    with plan.opened.store.writer(keys.set_folder(plan.set_id)) as out:
-        sealer = Sealer(out, plan.recipients)
-        try:
-            sealer.write(strict_json.dumps(inventory))
-            sealed = sealer.finish()
-        finally:
-            sealer.close()
-        out.publish(path)
+    with objects.sealed(plan.opened.store, keys.set_folder(plan.set_id), plan.recipients) as (sealer, publish):
+        sealer.write(strict_json.dumps(inventory))
+        sealed = publish(path)
     made = artifact(plan, "inventory", None, path, sealed)
     del made["plain"]
     return made

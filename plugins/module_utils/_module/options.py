@@ -101,11 +101,12 @@ def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
-    """`verdict` and `checks` of a result; with `require_valid`, a verdict other than pass becomes the module's failure."""
+    """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
     verdict = overall(checks)
     result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
-    if require_valid and verdict != PASS:
+    if verdict != PASS:
         first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
-        result["failed"] = True
         result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
+        if require_valid:
+            result["failed"] = True
     return result

@@ -12,23 +12,15 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._backupset import layout as keys
-from .._backupset import parts
-from .._backupset.journal import GENESIS_SEQUENCE
 from .._caracal import releases
-from .._crypto import recipients as age
-from .._crypto.recipients import Recipient
-from .._crypto.signing import Signer
-from .._errors import KeyProblem, OptionError, StorageError, VersionMismatch
+from .._errors import StorageError, VersionMismatch
 from .._sources import client_binaries
 from .._sources.postgres import preflight, snapshot
 from .._sources.postgres.server import Server, Session
 from .._storage.base import Store
-from .._storage.schemes import open_store
-from . import dump_set, options
+from . import dump_set, open_set, options
 from .boundary import Invocation
 from .dump_database import Plan, layout_of
-from .options import Opened
 
 TOOLS = ("pg_dump", "psql")
 APPLICATION = "caracal_ops.backup"
@@ -38,52 +30,27 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight, then (not in check mode) the dump of each database in turn."""
     started = time.monotonic()
     given = invocation.options
-    opened, store = _repository(given, invocation.check_mode), open_store(given["repository"])
-    to = _recipients(given)
+    target = open_set.load(given, invocation.check_mode)
     server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
     deadline = started + given["max_duration"] if given["max_duration"] else None
     seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
-    _room(store, sum(one["size"] for one in seen), invocation.check_mode)
+    _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
-    made = parts.read(store, given["set_id"]).get(dump_set.PART)
+    made = target.parts().get(dump_set.PART)
     if made:
         result["changed"] = False
         result.update(made["result"])
-    elif opened and not invocation.check_mode:
-        plan = Plan(opened, given["set_id"], server, client, tuple(to), given["jobs"], given["lock_hold_max"], deadline)
+    elif target.opened and not invocation.check_mode:
+        plan = Plan(target.opened, target.set_id, server, client, target.recipients, given["jobs"], given["lock_hold_max"], deadline)
         made = dump_set.dump_all(plan, seen)
-        parts.write(store, given["set_id"], dump_set.PART, made)
+        target.add_part(dump_set.PART, made)
         result.update(made["result"])
     result.setdefault("databases", [_public(one) for one in seen])
     listing = "".join(f"{one['database']}\n" for one in result["databases"]) + "".join(f"{one['path']}\n" for one in result["artifacts"])
     result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
     result["seconds"] = round(time.monotonic() - started, 3)
     return result
-
-
-def _repository(given: dict[str, t.Any], check_mode: bool) -> Opened | None:
-    """The repository, in which the set must not be committed; in check mode, None for one that is still to be made."""
-    set_id = keys.check_id(given["set_id"])
-    if check_mode and given["create_repository"] and open_store(given["repository"]).stat(keys.entry_key(GENESIS_SEQUENCE)) is None:
-        return None
-    opened = options.open_repository(given)
-    if set_id in [one.set_id for one in opened.catalog.sets()]:
-        raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
-    return opened
-
-
-def _recipients(given: dict[str, t.Any]) -> list[Recipient]:
-    """Parsed, none of them the signing key, and no identity of theirs on this host."""
-    found = age.load(given["recipients"], given["recipients_files"])
-    if not given["signing_key"]:
-        raise OptionError("signing_key is missing; name the key that will sign, so that no recipient equals it")
-    signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
-    age.refuse_signing_key(found, signer.fingerprint)
-    here = age.identities_on_host(found, options.key_folders(given))
-    if here:
-        raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
-    return found
 
 
 def _kept(server: Server) -> list[str]:

@@ -10,10 +10,10 @@ schema-only archive for the parallel post-data phase, and one COPY stream per au
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import typing as t
 
+from ..._backupset import objects
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed, Sealer
 from ..._storage.schemes import open_store
@@ -37,21 +37,9 @@ class Source:
     recipients: tuple[Recipient, ...]
 
 
-@contextlib.contextmanager
-def sealed_object(source: Source, directory: str) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
-    """A sealer into a new object of the store, and the function that publishes it under a key once all is well."""
-    with open_store(source.store).writer(directory) as out:
-        sealer = Sealer(out, source.recipients)
-
-        def publish(key: str) -> Sealed:
-            sealed = sealer.finish()
-            out.publish(key)
-            return sealed
-
-        try:
-            yield sealer, publish
-        finally:
-            sealer.close()
+def sealed_object(source: Source, directory: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A new object of the store that travels with the task."""
+    return objects.sealed(open_store(source.store), directory, source.recipients)
 
 
 def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Sealed:

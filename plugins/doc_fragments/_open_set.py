@@ -1,0 +1,27 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The set that a module adds artifacts to; goes with `_argspec.open_set`."""
+
+    DOCUMENTATION = r"""
+options:
+  set_id:
+    description:
+      - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
+    type: str
+    required: true
+  create_repository:
+    description:
+      - In check mode, look at everything else where O(repository) holds no repository yet, since M(caracal_ops.backup.backup_set) with
+        the same option is to make it. Otherwise it changes nothing.
+    type: bool
+    default: false
+"""

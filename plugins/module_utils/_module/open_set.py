@@ -1,0 +1,86 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An open set as a module sees that adds artifacts to it: to whom they are sealed, where they go, what is there already."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._backupset import artifact as artifacts
+from .._backupset import layout as keys
+from .._backupset import objects, parts
+from .._backupset.artifact import Artifact
+from .._backupset.journal import GENESIS_SEQUENCE
+from .._crypto import recipients as age
+from .._crypto import strict_json
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed, Sealer
+from .._crypto.signing import Signer
+from .._errors import KeyProblem, OptionError
+from .._storage.base import Store
+from .._storage.schemes import open_store
+from . import options
+from .options import Opened
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenSet:
+    """`opened` is None only in check mode, for a repository that is still to be made."""
+
+    set_id: str
+    store: Store
+    recipients: tuple[Recipient, ...]
+    opened: Opened | None
+
+    def parts(self) -> dict[str, dict[str, t.Any]]:
+        """What modules have made for this set so far."""
+        return parts.read(self.store, self.set_id)
+
+    def add_part(self, name: str, content: t.Mapping[str, t.Any]) -> None:
+        """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
+        parts.write(self.store, self.set_id, name, content)
+
+    def sealed(self, folder: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+        """A sealer into a new object whose key will lie in `folder`, and the function that publishes it."""
+        return objects.sealed(self.store, folder, self.recipients)
+
+    def artifact(self, kind: str, path: str, made: Sealed, source: str | None = None) -> Artifact:
+        return artifacts.sealed(kind, path, made, self.recipients, source=source)
+
+    def details(self, of: Artifact, content: t.Mapping[str, t.Any]) -> Artifact:
+        """The sealed inventory of an artifact, published beside it."""
+        path = keys.details_key(of.path)
+        with self.sealed(path.rpartition("/")[0]) as (sealer, publish):
+            sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of.path, **content}))
+            made = publish(path)
+        return self.artifact(artifacts.DETAILS, path, made, of.source)
+
+
+def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
+    """From the options of fragments `_repository`, `_signing`, `_recipients` and `_open_set`; a committed set is refused."""
+    set_id, store = keys.check_id(given["set_id"]), open_store(given["repository"])
+    opened = None
+    if not (check_mode and given["create_repository"] and store.stat(keys.entry_key(GENESIS_SEQUENCE)) is None):
+        opened = options.open_repository(given)
+        if set_id in [one.set_id for one in opened.catalog.sets()]:
+            raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    return OpenSet(set_id, store, tuple(_recipients(given)), opened)
+
+
+def _recipients(given: t.Mapping[str, t.Any]) -> list[Recipient]:
+    """Parsed, none of them the signing key, and no identity of theirs on this host."""
+    found = age.load(given["recipients"], given["recipients_files"])
+    if not given["signing_key"]:
+        raise OptionError("signing_key is missing; name the key that will sign, so that no recipient equals it")
+    signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+    age.refuse_signing_key(found, signer.fingerprint)
+    here = age.identities_on_host(found, options.key_folders(given))
+    if here:
+        raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
+    return found

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The manifest and the RECOVERY.md that all parts of an open set make together.
+
+Every part has `artifacts`, and what the module returns when it runs again (`result`). It may have `tools` (versions by name),
+`timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset) and `pairing` (verdict and message).
+The part `postgres` also has `sources`, `family` and `release`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._backupset import artifact as artifacts
+from .._backupset import layout as keys
+from .._backupset.fields import Fields, parse_timestamp
+from .._backupset.manifest import Manifest, Pairing, PreviousSet, Source
+from .._errors import OptionError
+from .._report.check import UNPROVEN
+from . import dump_set, metrics, recovery
+from .options import Opened
+
+UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+Parts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any]) -> tuple[Manifest, bytes]:
+    """Manifest and RECOVERY.md. `left_out` adds to what the parts say; raises OptionError for a set without a database."""
+    name = f"parts of set {set_id}"
+    if dump_set.PART not in content:
+        raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
+    database = content[dump_set.PART]
+    newest = opened.catalog.newest()
+    pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
+    manifest = Manifest(
+        set_id=set_id,
+        repository=opened.repository.id,
+        deployment=opened.repository.deployment,
+        created=keys.id_time(set_id),  # the same bytes again after a kill
+        previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
+        family=database["family"],
+        release=database["release"],
+        sources=tuple(_source(Fields(one, name)) for one in database["sources"]),
+        artifacts=tuple(artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]),
+        pairing=Pairing(**pairing) if pairing else UNPAIRED,
+        key_ids=_merged(content, "key_ids"),
+        tools=_merged(content, "tools"),
+        timings={**_timings(database["sources"]), **_merged(content, "timings")},
+        left_out={str(asset): str(reason) for asset, reason in {**_merged(content, "left_out"), **left_out}.items()},
+    )
+    text = recovery.render(manifest)
+    return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _merged(content: Parts, field: str) -> dict[str, t.Any]:
+    return {name: value for part in content.values() for name, value in part.get(field, {}).items()}
+
+
+def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
+    """How long each database took, and how long somebody waited for us meanwhile."""
+    took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
+    return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}
+
+
+def _source(fields: Fields) -> Source:
+    return Source(
+        database=fields.text("database"),
+        system_identifier=fields.text("system_identifier"),
+        server_version=fields.integer("server_version"),
+        snapshot_time=parse_timestamp(fields.text("snapshot_time")),
+        lsn=fields.text("lsn"),
+        standby=fields.flag("standby"),
+    )
