@@ -25,6 +25,9 @@ from .server import Server
 # Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 
+# For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
+ALONE = "-c max_parallel_maintenance_workers=0"
+
 # What `pg_restore --list --verbose` says: `264; 1259 16868 TABLE public audit_events_default caracal`, and for each entry
 # that needs others `;\tdepends on: 226`. Attachments of indexes have no catalog number, so they are not among these.
 _TABLE = re.compile(r"(\d+); 1259 \d+ TABLE (\S+) (\S+) \S+")
@@ -64,7 +67,7 @@ class Definitions:
         """Indexes and keys of one table, which has its rows."""
         numbers = self._indexes.get((schema, name))
         if numbers:
-            self._restore("post-data", 1, [f"{number};" for number in numbers])
+            self._restore("post-data", 1, [f"{number};" for number in numbers], ALONE)
 
     def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int) -> None:
         """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes."""
@@ -78,12 +81,12 @@ class Definitions:
         # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
         return listing.getvalue().decode("utf-8", "replace").split("\n")
 
-    def _restore(self, section: str, jobs: int, listing: t.Sequence[str]) -> None:
+    def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "") -> None:
         wanted = _memory_file("list", "".join(f"{line}\n" for line in listing).encode())
         try:
             argv = [self._pg_restore, *COMMON, f"--dbname={self._database}", f"--section={section}", f"--jobs={jobs}"]
             argv += [f"--use-list={_path(wanted)}", _path(self._archive)]
-            tools.start(argv, self._server, self._database, pass_fds=[wanted, self._archive]).finish()
+            tools.start(argv, self._server, self._database, settings, pass_fds=[wanted, self._archive]).finish()
         finally:
             os.close(wanted)
 

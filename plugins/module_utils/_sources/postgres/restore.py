@@ -19,7 +19,7 @@ from ..._errors import TamperedData
 from ..._storage.schemes import open_store
 from . import tools
 from .definitions import COMMON, Definitions
-from .server import Server, Session
+from .server import SETTINGS, Server, Session
 from .tables import read_tables
 
 SCHEMA_LIMIT = 64 << 20
@@ -56,9 +56,9 @@ def archive(destination: Destination, key: str) -> None:
 
 
 def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str) -> int:
-    """The rows of one audit leaf and then, from the definitions, its indexes and keys; the number of rows."""
+    """The rows of one audit leaf and then, from the definitions, its indexes and keys, and its statistics; the number of rows."""
     with (
-        Session(destination.server, destination.database) as session,
+        _session(destination) as session,
         open_object(destination.store, key, destination.identity_files) as source,
     ):
         wanted = [table for table in read_tables(session) if (table.schema, table.name) == (schema, name)]
@@ -69,12 +69,20 @@ def leaf(destination: Destination, made: Definitions, schema: str, name: str, ke
         session.rows(f"TRUNCATE ONLY {wanted[0].sql}")
         rows = session.copy_from(wanted[0].copy_in(), source)
         session.rows("COMMIT")
-    made.indexes(schema, name)
+        made.indexes(schema, name)
+        session.rows(f"ANALYZE {wanted[0].sql}")
     return rows
 
 
-def analyze(destination: Destination) -> None:
-    """First statistics, without which the first queries after a restore crawl. Full ones take longer than loading the rows,
-    as `vacuumdb --analyze-in-stages` knows too; autovacuum or the operator makes them while the services already work."""
-    with Session(destination.server, destination.database, settings={"default_statistics_target": "10"}) as session:
-        session.rows("ANALYZE")
+def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> None:
+    """Statistics of all tables but the leaves, which have theirs. A partitioned parent gets none, as autovacuum gives it none."""
+    with _session(destination) as session:
+        wanted = [table.sql for table in read_tables(session) if (table.schema, table.name) not in leaves]
+        if wanted:
+            session.rows(f"ANALYZE {', '.join(wanted)}")
+
+
+def _session(destination: Destination) -> Session:
+    """Its ANALYZE makes first statistics, without which the first queries after a restore crawl. Full ones take longer than
+    loading the rows, as `vacuumdb --analyze-in-stages` knows too; autovacuum or the operator makes them while services work."""
+    return Session(destination.server, destination.database, settings={**SETTINGS, "default_statistics_target": "10"})

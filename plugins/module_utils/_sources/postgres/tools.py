@@ -36,9 +36,10 @@ class _Tool(Child):
             raise StageFailed(f"database {self._database}: {exc.msg}; see the server's log, then run again", **exc.details) from exc
 
 
-def start(argv: t.Sequence[str], server: Server, database: str, **streams: t.Any) -> Child:
-    """Start a libpq tool; its password, if any, is a memory file that only the child can read."""
+def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:
+    """Start a libpq tool; its password, if any, is a memory file that only the child can read. `settings` as in PGOPTIONS."""
     env = server.environment(database)
+    env["PGOPTIONS"] = f"{env['PGOPTIONS']} {settings}".rstrip()
     passfile = server.passfile()
     pass_fds = list(streams.pop("pass_fds", ()))
     try:

@@ -103,7 +103,7 @@ def test_a_time_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize("cut", [1, 100, 600, 1600, 2600])
 def test_an_archive_that_ends_early_is_refused(cut: int) -> None:
     whole = archive()
-    with pytest.raises(TamperedData, match="no intact tar archive|became shorter|ends early"):
+    with pytest.raises(TamperedData, match=r"no intact tar archive|became shorter|ends early"):
         read(whole[:cut])
 
 
