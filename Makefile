@@ -32,7 +32,7 @@ quickstart: venv
 	@$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart $(ARGS)
 
 test: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -n 2 $(ARGS)
 
@@ -45,7 +45,7 @@ bench: venv
 	@$(INSIDE) python -m bench $(ARGS)
 
 mutations: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
 

@@ -91,6 +91,24 @@ def postgres() -> ArgumentSpec:
     )
 
 
+def redis() -> ArgumentSpec:
+    """Fragment `_redis`: a Redis and a login."""
+    return ArgumentSpec(
+        {
+            "redis_host": {"type": "str", "default": "127.0.0.1"},
+            "redis_port": {"type": "int", "default": 6379},
+            "redis_unix_socket": {"type": "path"},
+            "redis_username": {"type": "str"},
+            "redis_password_file": {"type": "path", "no_log": False},
+            "redis_tls": {"type": "bool", "default": False},
+            "redis_ca_cert": {"type": "path"},
+            "redis_client_cert": {"type": "path"},
+            "redis_client_key": {"type": "path", "no_log": False},
+            "redis_db": {"type": "int", "default": 0},
+        }
+    )
+
+
 def recipients() -> ArgumentSpec:
     """Fragment `_recipients`: whom artifacts are sealed to."""
     return ArgumentSpec(
@@ -101,6 +119,6 @@ def recipients() -> ArgumentSpec:
     )
 
 
-def identities() -> ArgumentSpec:
+def identities(required: bool = True) -> ArgumentSpec:
     """Fragment `_identities`: who opens artifacts."""
-    return ArgumentSpec({"identity_files": {"type": "list", "elements": "path", "required": True, "no_log": False}})
+    return ArgumentSpec({"identity_files": {"type": "list", "elements": "path", "required": required, "no_log": False}})

@@ -31,6 +31,14 @@ except ImportError:
     zstandard = None  # type: ignore[assignment]
 
 try:
+    import redis
+    import redis.backoff
+    import redis.exceptions
+    import redis.retry
+except ImportError:
+    redis = None  # type: ignore[assignment]
+
+try:
     import cryptography
 except ImportError:
     cryptography = None  # type: ignore[assignment]
@@ -54,6 +62,11 @@ def require_zstandard() -> t.Any:
 def require_cryptography() -> t.Any:
     """cryptography >= 42: signature verification."""
     return _require(cryptography, "cryptography", "cryptography>=42")
+
+
+def require_redis() -> t.Any:
+    """redis >= 5.0: streams, groups and pending entries."""
+    return _require(redis, "redis", "redis>=5.0")
 
 
 def require_pyarrow() -> t.Any:

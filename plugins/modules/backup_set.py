@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set
-short_description: Open, commit or abort a backup set
+short_description: Open, extend, commit or abort a backup set
 version_added: 0.1.0
 description:
   - A backup set is everything of one point in time. It is opened, the modules that make artifacts add theirs, and it is committed.
@@ -31,21 +31,28 @@ attributes:
     support: partial
     details:
       - O(state=open) makes a new set each time unless O(set_id) names one that is open.
-      - O(state=committed) and O(state=aborted) change nothing the second time.
+      - O(state=extended), O(state=committed) and O(state=aborted) change nothing the second time.
 options:
   state:
     description:
       - V(open) makes a new set id and a place for its artifacts.
+      - V(extended) takes in what another host has staged in O(staged), after verifying it.
       - V(committed) signs what has been added and enters it into the journal. Without any artifact this is refused.
       - V(aborted) removes the parts of a set that was not committed. A committed set is never touched.
     type: str
-    choices: [open, committed, aborted]
+    choices: [open, extended, committed, aborted]
     required: true
   set_id:
     description:
-      - The set. Required for V(committed) and V(aborted).
+      - The set. Required for V(extended), V(committed) and V(aborted).
       - With V(open), an id that an earlier V(open) returned or predicted.
     type: str
+  staged:
+    description:
+      - With V(extended), what was O(caracal_ops.backup.replay_volume_archive#module:stage) on the other host, fetched to this one.
+      - It may name sealed replay archives of this set and nothing else. What the set has already is left as it is.
+        The directory is not removed.
+    type: path
   create_repository:
     description:
       - With V(open), make the repository when O(repository) holds none. Signed with O(signing_key).
@@ -68,6 +75,7 @@ notes:
   - The signing key must belong to C(backup@<deployment>) in O(allowed_signers).
 seealso:
   - module: caracal_ops.backup.pg_encrypted_dump
+  - module: caracal_ops.backup.replay_volume_archive
   - module: caracal_ops.backup.backup_set_verify
 """
 
@@ -82,6 +90,17 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
   register: opened
+
+- name: Take in what the host of the gateway has staged
+  caracal_ops.backup.backup_set:
+    state: extended
+    set_id: "{{ opened.set_id }}"
+    staged: /var/lib/caracal-ops/fetched/gateway-host
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: /etc/caracal-ops/backup_signing_key
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
 - name: Commit it
   caracal_ops.backup.backup_set:
@@ -108,13 +127,13 @@ journal_head:
   type: str
   sample: 42-9f86d081884c7d65
 artifacts:
-  description: Number of artifacts and objects in the set.
-  returned: O(state=committed)
+  description: Number of artifacts and objects in the set, or with V(extended) in the stage.
+  returned: O(state=committed) and O(state=extended)
   type: int
   sample: 21
 bytes:
   description: Their sealed size in bytes.
-  returned: O(state=committed)
+  returned: O(state=committed) and O(state=extended)
   type: int
   sample: 412345678
 """
@@ -127,12 +146,14 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "state": {"type": "str", "required": True, "choices": ["open", "committed", "aborted"]},
+            "state": {"type": "str", "required": True, "choices": ["open", "extended", "committed", "aborted"]},
             "set_id": {"type": "str"},
+            "staged": {"type": "path"},
             "create_repository": {"type": "bool", "default": False},
             "left_out": {"type": "dict", "default": {}},
         },
         required_if=[
+            ("state", "extended", ("set_id", "staged", "signing_key")),
             ("state", "committed", ("set_id", "signing_key")),
             ("state", "aborted", ("set_id",)),
             ("state", "open", ("signing_key",)),

@@ -14,6 +14,8 @@ description:
   - Refuses a cluster that the journal knows as a source, and a database that is not empty, unless O(confirm) names that very target.
   - Makes the recorded roles that are missing, without passwords, and never alters one that exists.
   - A database appears under its name only when it is whole; until then it bears a working name.
+  - A database that is replaced is kept under another name, which RV(replaced) tells. Its sessions are ended; nothing else becomes of it.
+    So the server needs room for both. An empty one is dropped.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -59,7 +61,8 @@ options:
     type: str
   confirm:
     description:
-      - Targets that may be replaced, each as C(<database>@<system_identifier>), as the refusal prints it.
+      - Targets that may be written to and, if they hold something, be replaced, each as C(<database>@<system_identifier>), as the refusal
+        prints it.
     type: list
     elements: str
     default: []
@@ -118,6 +121,14 @@ databases:
   type: list
   elements: dict
   sample: [{"database": "caracal", "seconds": 21.3, "bytes": 412345678, "leaves": 17}]
+replaced:
+  description:
+    - Databases that bore a restored one's name, and the name under which each is kept since. In check mode the name that it would get now.
+    - Drop it by C(DROP DATABASE) once nobody needs its rows any more.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"database": "caracal", "kept_as": "caracal_replaced_20261125031500"}]
 checks:
   description: Checks made on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
   returned: always

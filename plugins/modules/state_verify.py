@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Reads the copy the way the backup read the source, and compares rows and digest of every table, audit blocks, schema, grants, owners,
     functions, roles, sequences, extensions and settings, exactly.
+  - Says whether audit events were on their way through Redis when the backup was taken; see M(caracal_ops.backup.outbox_reopen).
   - Run it before any service starts on the copy, since services change a restored database within seconds.
 author:
   - Caracal Ops (@caracal-ops)

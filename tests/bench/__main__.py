@@ -28,10 +28,11 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from bench import memory, naive
+from bench import memory, naive, redis_streams, replay
 from bench.scene import Scene, scene
 
 MEBIBYTE = 1 << 20
+ALL = ("dump", "chains", "streams", "replay")
 
 
 def pipeline(place: Scene) -> None:
@@ -173,13 +174,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=("dump", "chains"), default=("dump", "chains"))
+    parser.add_argument("--only", nargs="+", choices=ALL, default=ALL)
     arguments = parser.parse_args()
     figures = Figures()
     with scene(arguments.events) as place:
         place.backup()
         if "chains" in arguments.only:
             _chains(place, max(2, arguments.pairs // 2), arguments.events, figures)
+        if "streams" in arguments.only:
+            speed, peak = redis_streams.measure(place)
+            figures.add("redis_snapshot_speed", speed, "entries/s", 0, more=True)
+            figures.add("redis_snapshot_memory", peak / MEBIBYTE, "MiB", 100)
+        if "replay" in arguments.only:
+            speed, peak = replay.measure(place)
+            figures.add("replay_archive_speed", speed, "MiB/s", 0, more=True)
+            figures.add("replay_archive_memory", peak / MEBIBYTE, "MiB", 100)
         if "dump" in arguments.only:
             measure(place, arguments.pairs, figures)
     build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))

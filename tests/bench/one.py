@@ -15,7 +15,13 @@ from bench.scene import Scene
 
 def main() -> None:
     place = Scene(pathlib.Path(os.environ["BENCH_FOLDER"]), os.environ["BENCH_SOCKET"], os.environ["BENCH_BINDIR"])
-    {"backup": place.backup, "restore": place.restore, "chains": lambda: place.verify_chains(2)}[sys.argv[1]]()
+    {
+        "backup": place.backup,
+        "restore": place.restore,
+        "chains": lambda: place.verify_chains(2),
+        "replay": place.read_replay,
+        "streams": lambda: place.read_streams(os.environ["BENCH_REDIS"]),
+    }[sys.argv[1]]()
 
 
 if __name__ == "__main__":

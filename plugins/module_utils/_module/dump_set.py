@@ -48,6 +48,7 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
         "sources": [one.source for one in dumped],
         "family": own["family"],
         "release": own["release"],
+        "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},
         "tools": {"pg_dump": plan.client.version_text},
         "checks": checks,
         "result": {

@@ -31,7 +31,7 @@ from .options import Opened
 
 @dataclasses.dataclass(frozen=True)
 class OpenSet:
-    """`opened` is None only in check mode, for a repository that is still to be made."""
+    """`opened` is None for a stage, and in check mode for a repository that is still to be made."""
 
     set_id: str
     store: Store
@@ -55,17 +55,27 @@ class OpenSet:
 
     def details(self, of: Artifact, content: t.Mapping[str, t.Any]) -> Artifact:
         """The sealed inventory of an artifact, published beside it."""
-        path = keys.details_key(of.path)
+        return self.details_of(of.path, of.source, content)
+
+    def details_of(self, of: str, source: str | None, content: t.Mapping[str, t.Any]) -> Artifact:
+        """The same by path, also where there was nothing to put into an artifact."""
+        path = keys.details_key(of)
         with self.sealed(path.rpartition("/")[0]) as (sealer, publish):
-            sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of.path, **content}))
+            sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of, **content}))
             made = publish(path)
-        return self.artifact(artifacts.DETAILS, path, made, of.source)
+        return self.artifact(artifacts.DETAILS, path, made, source)
 
 
 def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
-    """From the options of fragments `_repository`, `_signing`, `_recipients` and `_open_set`; a committed set is refused."""
-    set_id, store = keys.check_id(given["set_id"]), open_store(given["repository"])
-    opened = None
+    """From the options of fragments `_repository`, `_signing`, `_recipients` and `_open_set`; a committed set is refused.
+
+    With the option `stage`, artifacts go there instead, and whoever takes them into the repository does what needs its journal.
+    """
+    set_id = keys.check_id(given["set_id"])
+    if given.get("stage"):
+        found = _off_host(age.load(given["recipients"], given["recipients_files"]), given)
+        return OpenSet(set_id, open_store(given["stage"]), tuple(found), None)
+    store, opened = open_store(given["repository"]), None
     if not (check_mode and given["create_repository"] and store.stat(keys.entry_key(GENESIS_SEQUENCE)) is None):
         opened = options.open_repository(given)
         if set_id in [one.set_id for one in opened.catalog.sets()]:
@@ -80,6 +90,11 @@ def _recipients(given: t.Mapping[str, t.Any]) -> list[Recipient]:
         raise OptionError("signing_key is missing; name the key that will sign, so that no recipient equals it")
     signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
     age.refuse_signing_key(found, signer.fingerprint)
+    return _off_host(found, given)
+
+
+def _off_host(found: list[Recipient], given: t.Mapping[str, t.Any]) -> list[Recipient]:
+    """The same recipients, none of whose private keys lies on this host. Raises KeyProblem."""
     here = age.identities_on_host(found, options.key_folders(given))
     if here:
         raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")

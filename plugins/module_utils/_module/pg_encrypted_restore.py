@@ -56,18 +56,26 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     heads = _heads(opened, the_set, server, found) if signer else {}
     if invocation.check_mode:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
+        result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
     else:
         work = restoration.Restoration(opened, the_set, server, client, given["jobs"], tuple(given["identity_files"]))
         with restoration.room(server, sandbox):
             work.run(inventory, wanted, strict=sandbox is not None)
         result["databases"] = work.databases
+        result["replaced"] = work.replaced
         result["checks"] += [check.to_result() for check in work.checks]
         if signer:
             _record(opened, signer, the_set, result, heads)
         opened.mark.advance(opened.journal)
-    before = "".join(f"{name}\n" for name, one in found.items() if one["exists"])
-    result["diff"] = {"before": before, "after": "".join(f"{one['database']}\n" for one in wanted)}
+    result["diff"] = _diff(result, found)
     return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
+    """The target's databases before and after."""
+    before = [name for name, one in found.items() if one["exists"]]
+    after = [*(one["database"] for one in result["databases"]), *(one["kept_as"] for one in result["replaced"])]
+    return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
 def _intact(opened: Opened, the_set: sealed_set.SealedSet, signer: Signer | None) -> None:

@@ -15,6 +15,7 @@ from .._backupset import layout as keys
 from .._backupset.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Artifact
 from .._backupset.fields import timestamp
 from .._backupset.manifest import Manifest
+from . import recovery_assets
 
 # The value in `name=value` as SET takes it. Lists are recorded as SET takes them, but for the empty one.
 _SETTING = """\
@@ -128,8 +129,10 @@ SELECT format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, d->>'database
 END
 {analyze}
 ```
+"""
 
-## {last}. Before any service starts
+_LAST = """
+## {number}. Before any service starts
 
 Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets
 that belong to this set first, make the audit partitions of this month and the next three, and start with the audit service.
@@ -141,7 +144,8 @@ def render(manifest: Manifest) -> bytes:
     """The text for one set, in UTF-8."""
     databases = [one.database or "" for one in manifest.artifacts if one.kind == DUMP]
     parts = [_head(manifest), *(_database(manifest, name, number) for number, name in enumerate(databases, 3)), _tail(manifest, databases)]
-    return "".join(parts).encode()
+    after = recovery_assets.sections(manifest, len(databases) + 4)
+    return "".join([*parts, *after, _last(manifest, len(databases) + len(after) + 4)]).encode()
 
 
 def _of_kind(manifest: Manifest, kind: str, database: str | None = None) -> list[Artifact]:
@@ -184,14 +188,17 @@ def _database(manifest: Manifest, database: str, number: int) -> str:
 def _tail(manifest: Manifest, databases: list[str]) -> str:
     return _TAIL.format(
         number=len(databases) + 3,
-        last=len(databases) + 4,
         inventory=_of_kind(manifest, INVENTORY)[0].path,
         setting=_SETTING,
         database_settings=_array("d #> '{settings,set}'"),
         database_acl=_array("d #> '{settings,acl}'"),
         analyze="\n".join(f"psql --no-psqlrc --quiet --dbname {shlex.quote(name)} --command ANALYZE" for name in databases),
-        left_out="; ".join(f"{asset} ({reason})" for asset, reason in sorted(manifest.left_out.items())) or "nothing that was asked for",
     )
+
+
+def _last(manifest: Manifest, number: int) -> str:
+    left_out = "; ".join(f"{asset} ({reason})" for asset, reason in sorted(manifest.left_out.items()))
+    return _LAST.format(number=number, left_out=left_out or "nothing that was asked for")
 
 
 def _open(artifact: Artifact) -> str:

@@ -48,7 +48,7 @@ def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
 
 
 class Restoration:
-    """One run; `checks` and `databases` fill up on the way."""
+    """One run; `checks`, `databases` and `replaced` fill up on the way."""
 
     def __init__(
         self, opened: Opened, the_set: sealed_set.SealedSet, server: Server, client: ClientTools, jobs: int, identity_files: tuple[str, ...]
@@ -61,6 +61,7 @@ class Restoration:
         self._identity_files = identity_files
         self.checks: list[Check] = []
         self.databases: list[dict[str, t.Any]] = []
+        self.replaced: list[dict[str, str]] = []
 
     def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], strict: bool) -> None:
         """Roles first, then every database under a working name, and only then all of them under their own."""
@@ -71,8 +72,7 @@ class Restoration:
                 name = target.working_name(one["database"], self._set.set_id)
                 made.append((name, one))
                 self._load(name, one)
-            for name, one in made:
-                target.publish(self._server, name, one["database"], one["settings"])
+            self.replaced = target.publish(self._server, [(name, one["database"], one["settings"]) for name, one in made])
         except BaseException:
             for name, _one in made:
                 target.drop(self._server, name)
@@ -97,14 +97,16 @@ class Restoration:
         names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
         with restore.definitions(to, self._set.one("schema", database).path) as made:
             made.before_rows()
-            restore.archive(to, self._set.one("dump", database).path)
-            tasks = [(restore.leaf, (to, made, *name, one.path)) for name, one in zip(names, leaves, strict=True)]
-            for one, rows in zip(leaves, workers.run_all(tasks, self._jobs), strict=True):
+            tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
+            tasks += [(restore.leaf, (to, made, *name, one.path)) for name, one in zip(names, leaves, strict=True)]
+            # One more than were asked for: it opens and feeds the next rows while the server builds indexes for the others.
+            _archive, *loaded = workers.run_all(tasks, self._jobs + 1)
+            for one, rows in zip(leaves, loaded, strict=True):
                 if rows != recorded["leaves"][one.leaf]["rows"]:
                     raise TamperedData(
                         f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
                     )
             made.after_rows(names, self._jobs)
-        restore.analyze(to)
+        restore.analyze(to, names)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})

@@ -27,6 +27,7 @@ from . import dump_set, metrics, recovery
 from .options import Opened
 
 UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+SECRETS = ("secrets.1", "secrets.2")
 Parts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
@@ -35,6 +36,7 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
     name = f"parts of set {set_id}"
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
+    _paired(set_id, content)
     database = content[dump_set.PART]
     newest = opened.catalog.newest()
     pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
@@ -56,6 +58,12 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _paired(set_id: str, content: Parts) -> None:
+    """Secrets without their second reading were never proved against the dump, and may have been replaced meanwhile."""
+    if SECRETS[0] in content and SECRETS[1] not in content:
+        raise OptionError(f"set {set_id} has no second reading of its secrets; run secrets_bundle with reading=2, which proves them")
 
 
 def _merged(content: Parts, field: str) -> dict[str, t.Any]:

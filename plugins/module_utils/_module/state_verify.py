@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._caracal import inventory
+from .._caracal import inventory, outbox
 from .._caracal.audit_blocks import Block
 from .._errors import Unreachable
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
@@ -74,7 +74,8 @@ def _database(
         facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, client), jobs)
         actual = reading.assemble(name, read, facts, rest, leaves)
         actual["sequences"] = catalog.sequences(held.session)
-    checks = inventory.compare(expected, actual, leaves=audit_rows)
+        frames = [outbox.landed(held.session, read.detected.family)] if read.detected else []
+    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *frames]
     if expected["family"] is not None and not inventory.believable(expected):
         checks.append(Check(f"inventory.{name}.believable", UNPROVEN, "the set records no migrations or no zones; its zeros prove nothing"))
     return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]

@@ -79,13 +79,13 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
     """
     seen: set[str] = set()
     try:
-        with tarfile.open(fileobj=_Source(source), mode="r|", bufsize=tarfile.RECORDSIZE) as archive:
+        with tarfile.open(fileobj=t.cast("t.IO[bytes]", _Source(source)), mode="r|", bufsize=tarfile.RECORDSIZE) as archive:
             for info in archive:
                 member = _member(info, name)
                 if member.name in seen:
                     raise TamperedData(f"{name} holds {member.name!a} twice; use another copy of the set")
                 seen.add(member.name)
-                archive.members = []  # or it remembers every file
+                archive.members = []  # type: ignore[attr-defined]  # or it remembers every file
                 data = archive.extractfile(info)
                 yield member, t.cast("t.BinaryIO", data)
     except tarfile.TarError as exc:

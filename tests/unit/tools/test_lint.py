@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def test_a_gate_that_tested_nothing_fails(tmp_path: Path) -> None:
     passed, summary, _output = lint.run_gate(gate("pass"), tmp_path, {})
     assert not passed
     assert summary == "ended well but tested nothing (files: 0)"
+
+
+def test_bad_luck_of_a_tool_is_tried_again(tmp_path: Path) -> None:
+    code = "import pathlib; p = pathlib.Path('tried'); print('unlucky'); n = p.exists(); p.touch(); raise SystemExit(not n)"
+    passed, summary, _output = lint.run_gate(dataclasses.replace(gate(code), chance="unlucky"), tmp_path, {})
+    assert passed and summary.startswith("ok, 1 files")
 
 
 @pytest.mark.mutation

@@ -10,15 +10,20 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import typing as t
 
-from ..._errors import TargetRefused, Unreachable, VersionMismatch
+from ..._errors import Busy, StageFailed, TargetRefused, Unreachable, VersionMismatch
 from .server import Server, Session
 from .tables import SYSTEM, literal, quote, setting
 
 MAINTENANCE = "postgres"
 OLDEST_MAJOR = 17
 FALLBACK = "C.UTF-8"
+# Of an identifier of PostgreSQL.
+NAME_BYTES = 63
+ATTEMPTS = 5
+_IN_USE = "55006"
 
 # Who sorts text other than libc: the option that names the locale, and whether a server has it.
 _PROVIDERS = {
@@ -65,7 +70,7 @@ def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], co
     if found["system_identifier"] in known:
         raise TargetRefused(
             f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); "
-            f"to restore into it all the same, set confirm to {name}"
+            f"to change it all the same, set confirm to {name}"
         )
     if found["objects"]:
         raise TargetRefused(
@@ -128,13 +133,49 @@ def _has_locale(session: Session, locale: str) -> bool:
     return short in names or short == default
 
 
-def publish(server: Server, name: str, database: str, recorded: dict[str, t.Any]) -> None:
-    """Access list and settings as recorded, then the final name; what bore it before is dropped in the same breath."""
+def kept_name(database: str) -> str:
+    """The name under which a database is kept that a restore replaces now."""
+    ending = datetime.datetime.now(datetime.timezone.utc).strftime("_replaced_%Y%m%d%H%M%S")
+    return database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+
+
+def publish(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]]) -> list[dict[str, str]]:
+    """Give databases, `(working name, final name, recorded settings)`, their access lists, settings and final names: all or none.
+
+    What bore a final name keeps its rows under another, `[{"database", "kept_as"}]`; it is dropped if it is empty.
+    """
+    found = {database: examine(server, database) for _name, database, _recorded in made}
+    kept = {database: kept_name(database) for database, one in found.items() if one["exists"]}
+    for attempt in range(ATTEMPTS):
+        try:
+            _rename_all(server, made, kept)
+            break
+        except StageFailed as exc:
+            if exc.details["sqlstate"] != _IN_USE:
+                raise
+            # Somebody came back between the end of his session and the lock.
+            if attempt == ATTEMPTS - 1:
+                raise Busy(f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again") from exc
+    for database in [one for one in kept if not found[one]["objects"] and not examine(server, kept[one])["objects"]]:
+        drop(server, kept.pop(database))
+    return [{"database": database, "kept_as": name} for database, name in sorted(kept.items())]
+
+
+def _rename_all(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]], kept: t.Mapping[str, str]) -> None:
     with Session(server, MAINTENANCE, settings={}) as session:
-        for statement in _settings(session, name, recorded):
-            session.rows(statement)
-        session.rows(f"DROP DATABASE IF EXISTS {quote(database)} WITH (FORCE)")
-        session.rows(f"ALTER DATABASE {quote(name)} RENAME TO {quote(database)}")
+        session.rows("BEGIN")
+        for name, _database, recorded in made:
+            for statement in _settings(session, name, recorded):
+                session.rows(statement)
+        session.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()",
+            ([*kept, *(name for name, _database, _recorded in made)],),
+        )
+        for name, database, _recorded in made:
+            if database in kept:
+                session.rows(f"ALTER DATABASE {quote(database)} RENAME TO {quote(kept[database])}")
+            session.rows(f"ALTER DATABASE {quote(name)} RENAME TO {quote(database)}")
+        session.rows("COMMIT")
 
 
 def end_sessions(server: Server) -> None:

@@ -19,11 +19,11 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Recover = t.Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def commands(scene: Scene, set_id: str) -> str:
+def commands(scene: Scene, set_id: str, count: int = 6) -> str:
     """All command blocks, top to bottom."""
     text = (scene.repository / "sets" / set_id / "RECOVERY.md").read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
-    assert len(blocks) == 6 and "set -euo pipefail" in blocks[0]
+    assert len(blocks) == count and "set -euo pipefail" in blocks[0]
     return "\n".join(blocks)
 
 

@@ -97,7 +97,8 @@ class Copy(TwinCluster):
         """Bring databases back to that state, whatever became of them."""
         for name in databases:
             self.execute(f"CREATE DATABASE again TEMPLATE pristine_{name} OWNER {self.settings[name]['owner']}", database="postgres")
-            target.publish(self.server, "again", name, self.settings[name])
+            for one in target.publish(self.server, [("again", name, self.settings[name])]):
+                target.drop(self.server, one["kept_as"])
 
 
 @pytest.fixture(scope="session")

@@ -22,21 +22,31 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_chain_verify as audit_chain_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_checkpoint as audit_checkpoint_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_partition_ensure as audit_partition_ensure_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set as backup_set_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_verify as backup_set_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import outbox_reopen as outbox_reopen_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_dump as dump_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_restore as restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_archive as replay_archive_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_restore as replay_restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import rollback_info as rollback_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import state_verify as state_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_chain_verify,
     audit_checkpoint,
+    audit_partition_ensure,
     backup_set,
     backup_set_verify,
+    outbox_reopen,
     pg_encrypted_dump,
     pg_encrypted_restore,
+    replay_volume_archive,
+    replay_volume_restore,
+    rollback_info,
     state_verify,
 )
 
@@ -48,10 +58,15 @@ Result = dict[str, t.Any]
 MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "audit_chain_verify": (audit_chain_verify, audit_chain_verify_case, BACKUP_HOST),
     "audit_checkpoint": (audit_checkpoint, audit_checkpoint_case, BACKUP_HOST),
+    "audit_partition_ensure": (audit_partition_ensure, audit_partition_ensure_case, DRILL_HOST),
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
+    "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),
     "pg_encrypted_restore": (pg_encrypted_restore, restore_case, DRILL_HOST),
+    "rollback_info": (rollback_info, rollback_info_case, DRILL_HOST),
+    "replay_volume_archive": (replay_volume_archive, replay_archive_case, BACKUP_HOST),
+    "replay_volume_restore": (replay_volume_restore, replay_restore_case, DRILL_HOST),
     "state_verify": (state_verify, state_verify_case, DRILL_HOST),
 }
 

@@ -118,8 +118,12 @@ def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: 
         target.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", sql)
         scene.refused(RESTORE, TargetRefused, "not empty (1 objects", check_mode=True, **where)
         scene.refused(RESTORE, TargetRefused, "not empty (1 objects", check_mode=True, sandbox=target.info.directory)
+    (predicted,) = scene.call(RESTORE, check_mode=True, **where, confirm=[f"caracal@{identifier}"])["replaced"]
     result = scene.call(RESTORE, **where, confirm=[f"caracal@{identifier}"])
-    assert result["diff"] == {"before": "caracal\n", "after": "caracal\ncaracal_auth\n"}
+    (kept,) = result["replaced"]
+    assert predicted["database"] == kept["database"] == "caracal" and len(predicted["kept_as"]) == len(kept["kept_as"])
+    assert result["diff"] == {"before": "caracal\n", "after": f"caracal\ncaracal_auth\n{kept['kept_as']}\n"}
+    assert target.execute("SELECT count(*) FROM s.v", database=kept["kept_as"]) == [(1,)]
     assert target.execute("SELECT count(*) FROM pg_class WHERE relname IN ('precious', 'v')") == [(0,)]
     assert scene.call("state_verify", sandbox=target.info.directory)["verdict"] == "pass"
     # Again into what is full now: every database must be named.
@@ -129,7 +133,9 @@ def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: 
 def test_an_empty_database_is_an_empty_target(scene: Scene, target: Target) -> None:
     target.execute("CREATE DATABASE caracal", database="postgres")
     target.execute("CREATE EXTENSION pgcrypto")
-    assert scene.call(RESTORE, **server(target, scene), databases=["caracal"])["changed"]
+    before = len(state(target)[0])
+    result = scene.call(RESTORE, **server(target, scene), databases=["caracal"])
+    assert result["changed"] and result["replaced"] == [] and len(state(target)[0]) == before
 
 
 @pytest.mark.mutation

@@ -26,7 +26,8 @@ FILES = {
 }
 
 
-def archive(files: dict[Member, bytes] = FILES) -> bytes:
+def archive(files: t.Mapping[Member, bytes] | None = None) -> bytes:
+    files = FILES if files is None else files
     out = io.BytesIO()
     writer = tar.Writer(out)
     for member, data in files.items():

@@ -164,7 +164,7 @@ def test_a_database_comes_back_equal_in_another_cluster(
     working = target.working_name("caracal", "x-abcd")
     assert target.create(server, working, dumped.settings) == []
     counts = load(destination(server, client, place, working), dumped.leaves)
-    target.publish(server, working, "caracal", dumped.settings)
+    target.publish(server, [(working, "caracal", dumped.settings)])
     source, copied = everything(caracal_database.server, "caracal"), everything(server, "caracal")
     assert {name: copied[name] == source[name] for name in source} == dict.fromkeys(source, True)
     assert sum(counts.values()) == caracal_database.spec.events

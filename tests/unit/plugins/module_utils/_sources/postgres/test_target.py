@@ -4,12 +4,19 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 import uuid
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, TargetRefused, Unreachable, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    Busy,
+    StageFailed,
+    TargetRefused,
+    Unreachable,
+    VersionMismatch,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import catalog, target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
@@ -154,7 +161,7 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
     assert exists(server, working)
     assert not exists(server, "caracal")
     run(server, "CREATE TABLE t (a int)", database=working)
-    target.publish(server, working, "caracal", recorded)
+    assert target.publish(server, [(working, "caracal", recorded)]) == []
     assert not exists(server, working)
     assert run(server, "SELECT count(*) FROM t", database="caracal") == [(0,)]
     with Session(server, "caracal") as session:
@@ -174,21 +181,99 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
 def test_a_database_with_usual_rights_keeps_them(server: Server, name: str) -> None:
     working = target.working_name(name, "x-abcd")
     target.create(server, working, SETTINGS)
-    target.publish(server, working, name, SETTINGS)
+    target.publish(server, [(working, name, SETTINGS)])
     with Session(server, name) as session:
         assert catalog.settings(session) == SETTINGS
 
 
-def test_publishing_replaces_what_bore_the_name_with_whoever_is_in_it(server: Server, name: str) -> None:
-    run(server, f"CREATE DATABASE {name}")
-    run(server, "CREATE TABLE old (a int)", database=name)
+def prepared(server: Server, name: str, table: str) -> str:
+    """A whole database that waits for its name; its working name."""
     working = target.working_name(name, "x-abcd")
     target.create(server, working, SETTINGS)
-    with Session(server, name) as inside:
-        target.publish(server, working, name, SETTINGS)
-        with pytest.raises(Unreachable):
-            inside.rows("SELECT 1")
-    assert target.examine(server, name)["objects"] == []
+    run(server, f"CREATE TABLE {table} (a int)", database=working)
+    return working
+
+
+def tables(server: Server, name: str) -> list[str]:
+    found: list[str] = target.examine(server, name)["objects"]
+    return found
+
+
+def test_publishing_keeps_what_bore_the_name_and_ends_whoever_is_in_it(server: Server, name: str) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE TABLE old (a int)", "INSERT INTO old VALUES (1)", database=name)
+    working = prepared(server, name, "new")
+    with Session(server, name) as inside, Session(server, working) as other:
+        (kept,) = target.publish(server, [(working, name, SETTINGS)])
+        for session in (inside, other):
+            with pytest.raises(Unreachable):
+                session.rows("SELECT 1")
+    assert kept["database"] == name and re.fullmatch(rf"{name}_replaced_20\d{{12}}", kept["kept_as"])
+    assert tables(server, name) == ["relation public.new"]
+    assert run(server, "SELECT a FROM old", database=kept["kept_as"]) == [(1,)]
+    assert not exists(server, working)
+
+
+def test_publishing_drops_an_empty_database(server: Server, name: str) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE EXTENSION pgcrypto", database=name)
+    assert target.publish(server, [(prepared(server, name, "new"), name, SETTINGS)]) == []
+    assert tables(server, name) == ["relation public.new"]
+    assert run(server, f"SELECT count(*) FROM pg_database WHERE datname LIKE '{name}%'") == [(1,)]
+
+
+@pytest.mark.mutation
+def test_all_databases_get_their_names_or_none(server: Server, name: str) -> None:
+    """The second cannot be renamed, so the first keeps its working name, and what it would replace keeps its own."""
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE TABLE old (a int)", database=name)
+    working = prepared(server, name, "new")
+    with pytest.raises(StageFailed, match=f'database "{name}_gone" does not exist'):
+        target.publish(server, [(working, name, SETTINGS), (f"{name}_gone", f"{name}_b", SETTINGS)])
+    assert tables(server, name) == ["relation public.old"] and tables(server, working) == ["relation public.new"]
+    (kept,) = target.publish(server, [(working, name, SETTINGS)])
+    assert tables(server, name) == ["relation public.new"] and tables(server, kept["kept_as"]) == ["relation public.old"]
+
+
+def test_somebody_who_comes_back_at_once_is_ended_again(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE TABLE old (a int)", database=name)
+    working = prepared(server, name, "new")
+    rename, back = target._rename_all, []
+
+    def first_too_late(*given: t.Any) -> None:
+        if not back:
+            back.append(Session(server, name))
+            run(server, f'ALTER DATABASE "{name}" RENAME TO never')
+        rename(*given)
+
+    monkeypatch.setattr(target, "_rename_all", first_too_late)
+    (kept,) = target.publish(server, [(working, name, SETTINGS)])
+    assert back and tables(server, kept["kept_as"]) == ["relation public.old"] and not exists(server, "never")
+
+
+@pytest.mark.mutation
+def test_somebody_who_never_leaves_is_told_and_nothing_changes(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prepared transaction holds its database and has no session that could be ended; here the server's own words stand for it."""
+    run(server, f"CREATE DATABASE {name}")
+    run(server, "CREATE TABLE old (a int)", database=name)
+    working = prepared(server, name, "new")
+
+    def held(*_given: t.Any) -> None:
+        with Session(server, name):
+            run(server, f'ALTER DATABASE "{name}" RENAME TO never')
+
+    monkeypatch.setattr(target, "_rename_all", held)
+    monkeypatch.setattr(target, "ATTEMPTS", 1)
+    with pytest.raises(Busy, match=f'"{name}" is being accessed by other users .*; stop the services that use {name} at '):
+        target.publish(server, [(working, name, SETTINGS)])
+    assert tables(server, name) == ["relation public.old"] and tables(server, working) == ["relation public.new"]
+
+
+def test_a_kept_name_fits_into_an_identifier() -> None:
+    assert re.fullmatch(r"caracal_replaced_20\d{12}", target.kept_name("caracal"))
+    assert len(target.kept_name("x" * 63).encode()) == 63
+    assert len(target.kept_name("é" * 31).encode()) == 62
 
 
 @pytest.mark.mutation
@@ -274,7 +359,7 @@ def test_a_hostile_inventory_makes_no_statement_of_its_own(server: Server, name:
     recorded = {**SETTINGS, **change}
     try:
         target.create(server, f"{name}_w", recorded)
-        target.publish(server, f"{name}_w", name, recorded)
+        target.publish(server, [(f"{name}_w", name, recorded)])
     except StageFailed as error:
         assert "\n" not in error.msg
     assert run(server, "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%evil%'") == [(0,)]

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Signed audit frames in the API's outbox: each event must have its row in the audit log, or still be on its way.
+
+A frame is sent before its row is written, and between the two it is in Redis alone. A restore without Redis loses it,
+unless the outbox, which never forgets a row, sends it again.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from .._errors import StageFailed
+from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from .inventory import Reader
+from .releases import SECRET_STORE
+
+CHECK_ID = "outbox.audit_frames_landed"
+AUDIT_EVENTS = "caracal.audit.events"
+REVOCATIONS = "caracal.sessions.revoke"
+SHOWN = 50
+
+LANDED, WAITING, EXPIRED, LOST, UNREADABLE = "landed", "waiting", "expired", "lost", "unreadable"
+# The frame's own `id` is the request's; the event's is in `data`, text of any origin: what jsonb cannot hold must not end the query.
+# Retention drops whole partitions, so an event from before the oldest one may have lost its row by right.
+# LIMIT, so that no plan reads all the audit log for a few frames.
+_FRAMES = f"""
+    WITH oldest AS (
+      SELECT to_char(min(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \\(''([^'']+)''\\)')::timestamptz),
+                     'YYYY-MM-DD"T"HH24:MI:SS') AS start
+        FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'public.audit_events'::regclass),
+    frames AS (
+      SELECT id, dispatched_at IS NULL AND available_at <> 'infinity' AS sending,
+             CASE WHEN payload_json ->> 'data' IS JSON OBJECT AND payload_json ->> 'data' !~* '\\\\u(0000|d[89a-f])'
+                  THEN (payload_json ->> 'data')::jsonb END AS event
+        FROM public.event_outbox WHERE stream_name = '{AUDIT_EVENTS}'),
+    judged AS (
+      SELECT f.id, CASE WHEN found.yes THEN '{LANDED}' WHEN f.sending THEN '{WAITING}' WHEN f.event ->> 'id' IS NULL THEN '{UNREADABLE}'
+                        WHEN (f.event ->> 'occurred_at') COLLATE "C" < oldest.start THEN '{EXPIRED}' ELSE '{LOST}' END AS became
+        FROM frames f CROSS JOIN oldest
+        LEFT JOIN LATERAL (SELECT true AS yes FROM public.audit_events e WHERE e.id = f.event ->> 'id' LIMIT 1) found ON true)"""
+
+
+def landed(reader: Reader, family: str) -> Check:
+    """Whether an event of the outbox is neither in the audit log nor on its way there: `warn`, and `outbox_reopen` sends it again."""
+    if family != SECRET_STORE:
+        return Check(CHECK_ID, NOT_APPLICABLE, "this release puts no audit frames into its outbox", required=False)
+    try:
+        rows = reader.rows(f'{_FRAMES} SELECT became, count(*), (array_agg(id ORDER BY id COLLATE "C"))[1:{SHOWN}] FROM judged GROUP BY 1')
+    except StageFailed as exc:
+        return Check(CHECK_ID, UNPROVEN, f"event_outbox and audit_events cannot be compared: {exc.msg}", required=False)
+    counts = {became: count for became, count, _ids in rows}
+    shown = {became: ids for became, _count, ids in rows}
+    if LOST in counts:
+        words = (
+            f"{counts[LOST]} audit event(s) were sent and have no row in audit_events; first: row {shown[LOST][0]} of event_outbox; "
+            "if Redis was lost too, run outbox_reopen before the services start"
+        )
+        return Check(CHECK_ID, WARN, words, required=False, details={"counts": counts, "ids": shown[LOST]})
+    if UNREADABLE in counts:
+        words = f"{counts[UNREADABLE]} audit frame(s) name no event; first: row {shown[UNREADABLE][0]} of event_outbox"
+        return Check(CHECK_ID, UNPROVEN, words, required=False, details={"counts": counts, "ids": shown[UNREADABLE]})
+    if not counts.keys() - {EXPIRED}:
+        return Check(CHECK_ID, NOT_APPLICABLE, _words(counts), required=False, details={"counts": counts})
+    return Check(CHECK_ID, PASS, _words(counts), required=False, details={"counts": counts})
+
+
+def _words(counts: dict[str, int]) -> str:
+    if not counts:
+        return "the outbox holds no audit frame"
+    said = {LANDED: "have their row in audit_events", WAITING: "wait to be sent", EXPIRED: "are older than the oldest audit partition"}
+    return "of the outbox's audit frames, " + ", ".join(f"{counts[became]} {words}" for became, words in said.items() if became in counts)
+
+
+# Table → what is sent anew of a stream, and how; the parameters are the stream and the time from which on.
+_SENT = {
+    "event_outbox": """SELECT id FROM public.event_outbox
+                        WHERE stream_name = %s AND created_at >= %s AND dispatched_at IS NOT NULL ORDER BY 1""",
+    "caracal_outbox": """SELECT id FROM public.caracal_outbox WHERE topic = %s AND created_at >= %s AND status = 'published' ORDER BY 1""",
+}
+REOPEN = {
+    "event_outbox": """UPDATE public.event_outbox SET dispatched_at = NULL, available_at = now(), attempts = 0, locked_until = NULL
+                        WHERE id = ANY(%s)""",
+    "caracal_outbox": """UPDATE public.caracal_outbox SET status = 'pending', published_at = NULL, available_at = now(), attempts = 0
+                          WHERE id = ANY(%s)""",
+}
+
+
+def to_reopen(reader: Reader, family: str, stream: str, since: datetime.datetime | None) -> dict[str, list[str]]:
+    """Outbox table → ids of its rows that should be sent again.
+
+    Of audit frames those whose event has no row, of other streams whatever was sent and made since then.
+    """
+    if stream == AUDIT_EVENTS and family != SECRET_STORE:
+        return {}
+    if stream == AUDIT_EVENTS:
+        rows = reader.rows(f"{_FRAMES} SELECT id FROM judged WHERE became = '{LOST}' ORDER BY 1")
+        return {"event_outbox": [row[0] for row in rows]}
+    return {table: [row[0] for row in reader.rows(sql, (stream, since))] for table, sql in _SENT.items()}

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The runtime secrets of a deployment: which names there are, which are keys, and what the product would refuse or silently replace.
+
+The installer makes a new secret for each file that is missing or empty, the KEK included, and says so nowhere; so a set must hold them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import OptionError
+from . import chain_keys, kek
+from .chain_keys import AuditKey
+from .kek import Kek
+from .releases import SECRET_STORE, ZONE_KEK
+
+KEK, HMAC, PLAIN, DERIVED = "kek", "hmac", "plain", "derived"
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+    """A secret file. `required`: data is bound to it, or every kind of installation has it; `key` is how the manifest names its id."""
+
+    name: str
+    kind: str = PLAIN
+    required: bool = False
+    key: str | None = None
+
+
+_BOTH = (
+    Name("auditHmacKey", HMAC, True, "audit_hmac_key"),
+    Name("streamsHmacKey", HMAC, True, "streams_hmac_key"),
+    Name("gatewayStsHmacKey", HMAC, True, "gateway_sts_hmac_key"),
+    Name("caracalAdminToken", required=True),
+    Name("caracalCoordinatorToken", required=True),
+    Name("postgresPassword"),
+    Name("redisPassword"),
+    Name("metricsBearer"),
+    Name("caracalAuthSecret"),
+    Name("databaseUrl", DERIVED),
+    Name("redisUrl", DERIVED),
+    Name("authDatabaseUrl", DERIVED),
+)
+_SERVICES = ("api", "sts", "gateway", "audit", "coordinator")
+CURRENT_KEK = {ZONE_KEK: "zoneKek", SECRET_STORE: "secretStoreKek"}
+PREVIOUS_KEK = "secretStoreKekPrevious"
+NAMES: dict[str, tuple[Name, ...]] = {
+    ZONE_KEK: (Name("zoneKek", KEK, True, "kek"), *_BOTH),
+    SECRET_STORE: (
+        Name("secretStoreKek", KEK, True, "kek"),
+        Name(PREVIOUS_KEK, KEK, key="kek_previous"),
+        Name("idempotencyHmacKey", HMAC, True, "idempotency_hmac_key"),
+        Name("idempotencyHmacKeyPrevious", HMAC, key="idempotency_hmac_key_previous"),
+        *_BOTH,
+        *(Name(f"{service}DbPassword") for service in (*_SERVICES, "auth")),
+        *(Name(f"{service}DatabaseUrl", DERIVED) for service in _SERVICES),
+    ),
+}
+
+
+def family(names: t.Collection[str]) -> str:
+    """By the KEK that is there. Raises OptionError for both or none."""
+    found = [one for one, name in CURRENT_KEK.items() if name in names]
+    if len(found) == 2:
+        raise OptionError(
+            "the sources hold both zoneKek and secretStoreKek, which no release has together; leave out the one that is not in use"
+        )
+    if not found:
+        raise OptionError(
+            "no source holds secretStoreKek or zoneKek, and without one the product silently makes a new KEK; name its directory or file"
+        )
+    return found[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """The keys among the secrets: KEKs with the current one first, audit keys likewise, and the public ids of all by name."""
+
+    keks: tuple[Kek, ...]
+    audit: tuple[AuditKey, ...]
+    ids: dict[str, str]
+
+
+def keys(of: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -> Keys:
+    """Check secrets by name as the product of family `of` will, and find the keys. `places` says where each was read.
+
+    Raises OptionError naming file and remedy, never the value.
+    """
+    keks: list[Kek] = []
+    audit: list[AuditKey] = []
+    ids: dict[str, str] = {}
+    for one in NAMES[of]:
+        if one.name not in secrets and not one.required:
+            continue
+        content = require(one.name, secrets, places)
+        if one.kind not in (KEK, HMAC):
+            continue
+        key = _key(one, content, places[one.name])
+        ids[one.key or one.name] = key.id
+        if isinstance(key, Kek):
+            keks.append(key)
+        elif one.name == "auditHmacKey":
+            audit.append(key)
+    return Keys(tuple(keks), tuple(audit), ids)
+
+
+def require(name: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -> bytes:
+    """A secret that is there and not empty."""
+    if name not in secrets:
+        raise OptionError(
+            f"secret {name} is in no source, and the product would silently make a new one; add its file to directory or files"
+        )
+    if not secrets[name].strip():
+        raise OptionError(f"{places[name]} is empty, and the product would silently make a new {name}; put the secret in use back first")
+    return secrets[name]
+
+
+def _key(one: Name, content: bytes, place: str) -> Kek | AuditKey:
+    text = content.decode("ascii", "replace")
+    if one.kind == KEK:
+        return kek.parse_file(text, place)
+    return chain_keys.parse_file(text, place, one.name)
+
+
+def absent(of: str, names: t.Collection[str]) -> list[str]:
+    """What an installer makes by itself and the sources do not hold; some installations have no use for it."""
+    optional = (one.name for one in NAMES[of] if not one.required and one.kind != DERIVED and not one.name.endswith("Previous"))
+    return sorted(name for name in optional if name not in names)

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Caracal's streams: who reads them, and what is lost with them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+PATTERN = "caracal.*"
+DEAD = (".dead", ".dlq")
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownStream:
+    """`groups` are those that provisioning makes; `consumed` those of them that a service of Caracal reads."""
+
+    name: str
+    groups: tuple[str, ...]
+    consumed: tuple[str, ...] = ()
+
+
+STREAMS = (
+    KnownStream("caracal.agents.lifecycle", ("coordinator-relay",), ("coordinator-relay",)),
+    KnownStream("caracal.audit.events", ("audit-ingestor", "siem-export"), ("audit-ingestor",)),
+    KnownStream("caracal.audit.events.dlq", ("audit-dlq-observer",)),
+    KnownStream("caracal.delegations.invalidate", ("delegations-observer",)),
+    KnownStream("caracal.invocations.lifecycle", ("invocations-observer",)),
+    KnownStream("caracal.keys.invalidate", ("sts-keys",)),
+    KnownStream("caracal.policy.invalidate", ("opa-engine",), ("opa-engine",)),
+    KnownStream("caracal.sessions.revoke", ("sts-revocation",), ("sts-revocation",)),
+)
+
+# Each replica of the gateway makes a group of its own when it starts.
+GATEWAY_GROUP = "gateway-revocation"
+
+WITHOUT_REDIS = (
+    "Tokens for one use that were used already can be used again until they expire: 15 minutes for resources, 60 for sessions. "
+    "Expose the gateway after that, or rotate the zones' signing keys.",
+    "Audit events that no service had read, and dead letters, are gone.",
+    "Invalidations and revocations on their way are gone; the services read the state from PostgreSQL when they start.",
+    "Rate limits count from zero, and logins with a provider that were under way must begin again.",
+    "Resource servers that keep revocations in this Redis have forgotten them; send the events of the outbox again.",
+)
+
+
+def is_dead_letters(stream: str) -> bool:
+    return stream.endswith(DEAD)
+
+
+def is_consumed(stream: str, group: str) -> bool:
+    """Whether a service of Caracal reads the group, so that its lag says something."""
+    if group.split(":")[0] == GATEWAY_GROUP:
+        return True
+    return any(group in known.consumed for known in STREAMS if known.name == stream)

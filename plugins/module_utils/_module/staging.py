@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a host without a way to the repository has staged, into the open set.
+
+That host is trusted less than this one: what it staged may name sealed replay archives of this set and nothing else, and the very bytes
+that were verified are those that are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from .._backupset import artifact as artifacts
+from .._backupset import layout as keys
+from .._backupset import objects, parts
+from .._backupset.artifact import Artifact
+from .._errors import KeyProblem, ObjectExists, OptionError, TamperedData
+from .._report.check import FAIL
+from .._storage.base import Store
+from .._storage.schemes import open_store
+
+PREFIX = "replay."
+FIELDS = {"artifacts", "result", "left_out", "files"}
+_ELSE = "remove the stage and make the set anew"
+
+
+class Stage:
+    """A verified stage; `artifacts` by path and `parts` by name. Raises TamperedData, KeyProblem, OptionError."""
+
+    def __init__(self, path: str, set_id: str, signer_fingerprint: str) -> None:
+        self._store = open_store(path)
+        self._set_id = set_id
+        self.parts = parts.read(self._store, set_id)
+        if not self.parts:
+            raise OptionError(f"{path} has nothing of set {set_id}; run replay_volume_archive with this set_id and stage first")
+        self.artifacts: dict[str, Artifact] = {}
+        for name, part in self.parts.items():
+            for one in self._named(name, part):
+                self._check(one, signer_fingerprint)
+                self.artifacts[one.path] = one
+        known = {*self.artifacts, *(keys.part_key(set_id, name) for name in self.parts)}
+        unknown = sorted({one.key for one in self._store.list("")} - known)
+        if unknown:
+            raise TamperedData(f"{path}/{unknown[0]} is named by no part of set {set_id}; {_ELSE}")
+        bad = [one for one in objects.verify(self._store, list(self.artifacts.values()), None) if one.verdict == FAIL]
+        if bad:
+            raise TamperedData(bad[0].message)
+
+    def _named(self, name: str, part: t.Mapping[str, t.Any]) -> list[Artifact]:
+        where = f"{self._store.location}/{keys.part_key(self._set_id, name)}"
+        listed, left_out = part.get("artifacts"), part.get("left_out", {})
+        wrong = part.keys() - FIELDS or not isinstance(listed, list) or not isinstance(part.get("result"), dict)
+        if (
+            not name.startswith(PREFIX)
+            or wrong
+            or not isinstance(left_out, dict)
+            or not all(one.startswith("replay of ") for one in left_out)
+        ):
+            raise TamperedData(f"{where} is no part that replay_volume_archive makes; {_ELSE}")
+        return [artifacts.parse(one, where, self._set_id) for one in t.cast("list[t.Any]", listed)]
+
+    def _check(self, one: Artifact, signer_fingerprint: str) -> None:
+        replays = f"{keys.set_folder(self._set_id)}/replay/"
+        if one.kind not in (artifacts.REPLAY, artifacts.DETAILS) or not one.path.startswith(replays) or not one.recipients:
+            raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive; {_ELSE}")
+        if signer_fingerprint in one.recipients:
+            raise KeyProblem(f"{one.path} is sealed to the signing key, so this host could open it; seal it to another key pair")
+
+    def missing_in(self, store: Store) -> tuple[list[Artifact], list[str]]:
+        """Artifacts and names of parts that `store` has not yet. Raises ObjectExists where it has others."""
+        new = [one for one in self.artifacts.values() if store.stat(one.path) is None]
+        there = [one for one in self.artifacts.values() if one not in new]
+        bad = [one for one in objects.verify(store, there, None) if one.verdict == FAIL]
+        if bad:
+            raise ObjectExists(f"{bad[0].message.partition(';')[0]}, compared with the stage; abort set {self._set_id} and make it anew")
+        taken = parts.read(store, self._set_id)
+        for name, part in self.parts.items():
+            if taken.get(name, part) != part:
+                raise ObjectExists(f"set {self._set_id} has another part {name} already; abort the set and make it anew")
+        return new, [name for name in self.parts if name not in taken]
+
+    def copy(self, new: t.Sequence[Artifact], names: t.Sequence[str], store: Store) -> None:
+        """Artifacts first: a part makes what it names the set's."""
+        for one in new:
+            digest = hashlib.sha256()
+            with self._store.open(one.path) as source, store.writer(one.path.rpartition("/")[0]) as out:
+                while data := source.read(objects.CHUNK):
+                    digest.update(data)
+                    out.write(data)
+                if digest.hexdigest() != one.sha256:
+                    raise TamperedData(f"{self._store.location}/{one.path} changed while it was taken in; {_ELSE}")
+                out.publish(one.path)
+        for name in names:
+            parts.write(store, self._set_id, name, self.parts[name])

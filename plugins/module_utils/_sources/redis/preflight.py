@@ -1,0 +1,99 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a Redis can be read or written by us, and what of its settings the operator should hear."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..._errors import StageFailed, TargetRefused, VersionMismatch
+from . import reading
+from .connection import Session
+
+OLDEST = (7, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What INFO says. `keys` is how many keys the chosen database has."""
+
+    version: str
+    run_id: str
+    replica: bool
+    policy: str
+    maxmemory: int
+    append_only: bool
+    keys: int
+
+    def doubts(self) -> list[str]:
+        """Settings under which this Redis loses events by itself."""
+        found = []
+        if self.maxmemory and self.policy != "noeviction":
+            found.append(f"maxmemory-policy is {self.policy}: Redis may drop streams when memory is short; set noeviction")
+        if not self.append_only:
+            found.append("appendonly is off: Redis forgets events when it restarts; set appendonly yes")
+        return found
+
+
+def examine(session: Session) -> Facts:
+    """Raises VersionMismatch for a Redis that is too old, and for a Redis Cluster."""
+    info = _info(session)
+    version = info.get("redis_version", "0")
+    if not is_supported(version):
+        raise VersionMismatch(f"Redis {session.address} is {version[:20]}; streams need {OLDEST[0]}.{OLDEST[1]} or newer")
+    if info.get("cluster_enabled") == "1":
+        raise VersionMismatch(
+            f"Redis {session.address} is a node of a Redis Cluster, whose keys lie on several nodes; name a Redis without cluster mode"
+        )
+    return Facts(
+        version=version,
+        run_id=info.get("run_id", ""),
+        replica=info.get("role") == "slave",
+        policy=info.get("maxmemory_policy", ""),
+        maxmemory=int(info.get("maxmemory", "0")),
+        append_only=info.get("aof_enabled") == "1",
+        keys=session.call("DBSIZE"),
+    )
+
+
+def is_supported(version: str) -> bool:
+    parts = version.split(".")
+    return len(parts) > 1 and all(part.isdigit() for part in parts[:2]) and (int(parts[0]), int(parts[1])) >= OLDEST
+
+
+def can_read(session: Session, name: bytes) -> None:
+    """Raises PermissionMissing, which names the command, when the login may not do what a reading does. Changes nothing."""
+    session.call("TIME")
+    if reading.look(session, name) is not None:
+        session.call("XRANGE", name, "-", "+", "COUNT", 1)
+    try:
+        session.call("XPENDING", name, "caracal_ops.backup", "-", "+", 1)
+    except StageFailed:
+        return  # there is no such group, but it may be asked for
+
+
+def confirm(session: Session, facts: Facts, confirmation: list[str]) -> None:
+    """Refuse a replica, and any Redis that no confirmation names. The name changes when Redis restarts."""
+    name = f"{session.address}@{facts.run_id}"
+    if facts.replica:
+        raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+    if name not in confirmation:
+        raise TargetRefused(f"the restore writes into Redis {session.address}; if that is meant, set confirm to {name}")
+
+
+def refuse_content(session: Session, keys: int) -> None:
+    if keys:
+        raise TargetRefused(
+            f"Redis {session.address} is not empty ({keys} keys); restore into an empty one, or stop the services and empty it (FLUSHDB)"
+        )
+
+
+def _info(session: Session) -> dict[str, str]:
+    lines = session.call("INFO").decode("utf-8", "replace").splitlines()
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return {name: value for name, _colon, value in pairs}

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Streams, groups and pending entries as they are, in pages: no reply is larger than a page."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._errors import OptionError
+from .connection import Session
+
+# A page holds about this many bytes. The first one is short, since nothing tells yet how large entries are, and no
+# page is so long that entries of the largest size after small ones would make a reply that hurts.
+PAGE_BYTES = 1 << 20
+FIRST_PAGE, LONGEST_PAGE = 8, 128
+PENDING_PAGE = 1000
+VALUE_LIMIT = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A consumer group at one instant; `entries_read` and `lag` are None where Redis does not know them."""
+
+    name: bytes
+    last_delivered: str
+    entries_read: int | None
+    lag: int | None
+    pending: int
+    consumers: tuple[bytes, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """A stream and its groups at one instant. `first` is `0-0` when it has no entry."""
+
+    name: bytes
+    length: int
+    first: str
+    last: str
+    max_deleted: str
+    added: int
+    groups: tuple[Group, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """An entry that was delivered and not acknowledged; `delivered_at` in milliseconds since 1970."""
+
+    entry_id: bytes
+    consumer: bytes
+    delivered_at: int
+    deliveries: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """A key that is no stream, as DUMP gives it; `milliseconds` to live, 0 for ever."""
+
+    name: bytes
+    milliseconds: int
+    payload: bytes
+
+
+def number(entry_id: str) -> tuple[int, int]:
+    """An id in the order of the stream."""
+    milliseconds, _dash, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def text(name: bytes) -> str:
+    """A name for people and documents; bytes that are no UTF-8 as `\\xNN`."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def find(session: Session, pattern: str) -> list[bytes]:
+    """Names of all streams that `pattern` fits, sorted. Raises OptionError for one that a document cannot hold."""
+    found: set[bytes] = set()
+    cursor = b"0"
+    while True:
+        cursor, names = session.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500, "TYPE", "stream")
+        found.update(names)
+        if int(cursor) == 0:
+            break
+    odd = [name for name in found if "\\" in text(name)]
+    if odd:
+        raise OptionError(f"stream {text(odd[0])[:80]} has a name that is no plain UTF-8; narrow pattern so that it does not fit")
+    return sorted(found)
+
+
+def look(session: Session, name: bytes) -> Stream | None:
+    """Everything but entries, in one reply and so at one instant; None when there is no such stream."""
+    if not session.call("EXISTS", name):
+        return None
+    found = _map(session.call("XINFO", "STREAM", name, "FULL", "COUNT", 1))
+    return Stream(
+        name=name,
+        length=found["length"],
+        first=_id(found["recorded-first-entry-id"]),
+        last=_id(found["last-generated-id"]),
+        max_deleted=_id(found["max-deleted-entry-id"]),
+        added=found["entries-added"],
+        groups=tuple(sorted((_group(_map(one)) for one in found["groups"]), key=lambda one: one.name)),
+    )
+
+
+def entries(session: Session, name: bytes, after: str | None, end: str) -> t.Iterator[tuple[bytes, list[bytes]]]:
+    """Ids and fields of all entries from `after` (which is not among them) up to `end`."""
+    start = f"({after}".encode() if after else b"-"
+    count = FIRST_PAGE
+    while True:
+        page = session.call("XRANGE", name, start, end, "COUNT", count)
+        yield from page
+        if len(page) < count:
+            return
+        start = b"(" + page[-1][0]
+        size = sum(len(part) for _entry_id, fields in page for part in fields)
+        count = max(1, min(LONGEST_PAGE, 4 * count, PAGE_BYTES * len(page) // max(1, size)))
+
+
+def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[Pending]]:
+    """Pages of what `group` has not acknowledged, of entries that the stream had when it was looked at."""
+    start: bytes = b"-"
+    while True:
+        seconds, microseconds = session.call("TIME")
+        now = int(seconds) * 1000 + int(microseconds) // 1000
+        page = session.call("XPENDING", stream.name, group.name, start, stream.last, PENDING_PAGE)
+        yield [Pending(one[0], one[1], max(0, now - one[2]), one[3]) for one in page]
+        if len(page) < PENDING_PAGE:
+            return
+        start = b"(" + page[-1][0]
+
+
+def is_there(session: Session, stream: Stream, entry_id: bytes) -> bool:
+    """Whether the stream still has an entry; only below the highest deleted id that has to be asked."""
+    at = number(entry_id.decode())
+    if stream.length == 0 or at < number(stream.first):
+        return False
+    return at > number(stream.max_deleted) or bool(session.call("XRANGE", stream.name, entry_id, entry_id, "COUNT", 1))
+
+
+def value(session: Session, name: str) -> Value | None:
+    """A small key; None when it is not there. Raises OptionError for one that is large."""
+    size = session.call("MEMORY", "USAGE", name)
+    if size is None:
+        return None
+    payload = session.call("DUMP", name) if size <= VALUE_LIMIT else b""
+    if size > VALUE_LIMIT or len(payload or b"") > VALUE_LIMIT:
+        raise OptionError(f"key {name[:80]!a} of dump_keys has {size} bytes, more than {VALUE_LIMIT}; leave it out")
+    left = session.call("PTTL", name)
+    if payload is None or left == -2:
+        return None
+    return Value(name.encode(), max(0, left), payload)
+
+
+def _group(found: dict[str, t.Any]) -> Group:
+    consumers = tuple(sorted(_map(one)["name"] for one in found["consumers"]))
+    return Group(found["name"], _id(found["last-delivered-id"]), found["entries-read"], found["lag"], found["pel-count"], consumers)
+
+
+def _map(reply: list[t.Any]) -> dict[str, t.Any]:
+    return {key.decode(): value for key, value in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _id(data: bytes) -> str:
+    return data.decode()

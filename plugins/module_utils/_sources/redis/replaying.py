@@ -1,0 +1,97 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Commands of a snapshot into an empty Redis, whole or not at all."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ..._errors import BackupError, TargetRefused
+from . import commands, resp
+from .connection import Session
+
+BATCH_COMMANDS, BATCH_BYTES = 256, 1 << 20
+
+
+class Replay:
+    """One restore at work. A marker says that it is not whole yet, and of which set it is.
+
+    `refused` counts, by stream and group, pending entries whose entry is gone.
+    """
+
+    def __init__(self, session: Session, set_id: str) -> None:
+        self._session = session
+        self._set_id = set_id.encode()
+        self._keys: set[bytes] = set()
+        self.refused: collections.Counter[tuple[bytes, bytes]] = collections.Counter()
+        self.sent = 0
+
+    def leftover(self) -> bool:
+        """Whether this set was begun here and not finished. Raises TargetRefused when another one was."""
+        found = self._session.call("GET", commands.MARKER)
+        if found not in (None, self._set_id):
+            raise TargetRefused(
+                f"Redis {self._session.address} holds a restore of set {found[:30].decode('ascii', 'replace')} that was not finished; "
+                "restore that set again, or empty the Redis (FLUSHDB)"
+            )
+        return found is not None
+
+    def begin(self, keys: t.Iterable[bytes]) -> None:
+        """Set the marker; what an unfinished run of the same set left of `keys` goes. Raises TargetRefused for foreign keys."""
+        again = self.leftover()
+        self._session.call("SET", commands.MARKER, self._set_id)
+        if again:
+            self._keys.update(keys)
+            self._remove()
+        others = self._session.call("DBSIZE") - 1
+        if others:
+            if not again:
+                self._session.call("DEL", commands.MARKER)
+            raise TargetRefused(
+                f"Redis {self._session.address} holds {others} keys that are not of this restore; stop the services and empty it (FLUSHDB)"
+            )
+
+    def apply(self, source: t.Iterable[list[bytes]], name: str) -> None:
+        """Every command, checked before it is sent; the first refusal is raised."""
+        batch: list[list[bytes]] = []
+        packed = bytearray()
+        for command in source:
+            self._keys.add(commands.check(command, name))
+            batch.append(command)
+            packed += resp.encode(command)
+            if len(batch) >= BATCH_COMMANDS or len(packed) >= BATCH_BYTES:
+                self._send(batch, bytes(packed))
+                batch, packed = [], bytearray()
+        if batch:
+            self._send(batch, bytes(packed))
+
+    def _send(self, batch: list[list[bytes]], packed: bytes) -> None:
+        replies = self._session.pipeline(packed, [command[0].decode() for command in batch])
+        self.sent += len(batch)
+        for command, reply in zip(batch, replies, strict=True):
+            if command[0] == b"XCLAIM" and not reply:
+                self.refused[(command[1], command[2])] += 1
+
+    def finish(self) -> None:
+        """All is there and was compared."""
+        self._session.call("DEL", commands.MARKER)
+
+    def undo(self, cause: BackupError) -> BackupError:
+        """Empty the target again after `cause`; the error to raise."""
+        try:
+            self._remove()
+            self._session.call("DEL", commands.MARKER)
+        except BackupError:
+            text = f"{cause.msg}. The target holds a part of the set and is marked so: run the same restore again, which begins anew"
+            return type(cause)(text, **cause.details)
+        return cause
+
+    def _remove(self) -> None:
+        for key in sorted(self._keys):
+            self._session.call("UNLINK", key)

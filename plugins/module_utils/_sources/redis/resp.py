@@ -1,0 +1,85 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Commands as Redis reads them (RESP, arrays of bulk strings): written, and read back strictly."""
+
+from __future__ import annotations
+
+import io
+import re
+import typing as t
+
+from ..._errors import StageFailed, TamperedData
+from ..._stream.pipes import Reader
+
+# Bytes of one command, and strings in it. An entry of Caracal has a few KiB; its services refuse more than 1 MiB.
+COMMAND_LIMIT = 64 << 20
+STRINGS_LIMIT = 1 << 16
+_HEAD = re.compile(rb"[*$](0|[1-9][0-9]{0,8})\r\n\Z")
+_HEAD_LIMIT = 13
+
+
+def encode(command: t.Sequence[bytes]) -> bytes:
+    """One command. Raises StageFailed for one that `commands` would refuse to read."""
+    parts = [b"*%d\r\n" % len(command)]
+    for one in command:
+        parts += [b"$%d\r\n" % len(one), one, b"\r\n"]
+    made = b"".join(parts)
+    if len(made) > COMMAND_LIMIT or not 0 < len(command) <= STRINGS_LIMIT:
+        raise StageFailed(
+            f"an entry of {len(made)} bytes and {len(command)} fields is larger than a snapshot can hold; remove it, then run again"
+        )
+    return made
+
+
+def commands(source: Reader, name: str) -> t.Iterator[list[bytes]]:
+    """Every command of an artifact, in order. Raises TamperedData for anything that `encode` would not have written."""
+    stream = io.BufferedReader(_Raw(source), 1 << 18)
+    while True:
+        head = stream.readline(_HEAD_LIMIT)
+        if not head:
+            return
+        count = _number(head, b"*", name)
+        if not 0 < count <= STRINGS_LIMIT:
+            raise _fault(name, f"a command of {count} strings")
+        left = COMMAND_LIMIT
+        found = []
+        for _index in range(count):
+            length = _number(stream.readline(_HEAD_LIMIT), b"$", name)
+            left -= length
+            if left < 0:
+                raise _fault(name, "a command that is too large")
+            data = stream.read(length + 2)
+            if len(data) != length + 2 or data[-2:] != b"\r\n":
+                raise _fault(name, "a string of another length than it says")
+            found.append(data[:-2])
+        yield found
+
+
+def _number(head: bytes, kind: bytes, name: str) -> int:
+    if head[:1] != kind or not _HEAD.match(head):
+        raise _fault(name, "something else than an array of strings")
+    return int(head[1:-2])
+
+
+def _fault(name: str, what: str) -> TamperedData:
+    return TamperedData(f"{name} holds {what} where a command should be; use another copy of the set")
+
+
+class _Raw(io.RawIOBase):
+    """`read(n)` of a stream of ours as Python's buffered reader wants it."""
+
+    def __init__(self, source: Reader) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        data = self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

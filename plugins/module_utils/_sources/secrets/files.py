@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Secrets of a deployment out of the files that an operator names: read once, kept in memory, never shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import re
+import stat
+import typing as t
+
+from ..._errors import KeyProblem, OptionError
+
+FILE_LIMIT = 1 << 20
+FILES = 1000
+TOTAL = 32 << 20
+# What a restore that was killed leaves beside the files; its name is no secret's.
+TEMPORARY = ".caracal-ops-"
+_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._@+-]*(/[A-Za-z0-9._][A-Za-z0-9._@+-]*)*\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One file: its name in the bundle, where it was read, permission bits, content."""
+
+    name: str
+    place: str
+    mode: int
+    content: bytes = dataclasses.field(repr=False)
+
+
+def directory(path: str, folder: str) -> list[File]:
+    """Every file below a directory. Links inside it are followed, as Kubernetes makes them; its own `..data` folders are not."""
+    top = os.path.realpath(path)
+    found: list[File] = []
+
+    def fail(exc: OSError) -> None:
+        raise KeyProblem(f"directory {exc.filename} cannot be read: {exc.strerror}; check path and owner") from exc
+
+    for parent, folders, names in os.walk(top, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith(".."))
+        for name in sorted(names + [one for one in folders if os.path.islink(os.path.join(parent, one))]):
+            if name.startswith(("..", TEMPORARY)):
+                continue
+            full = os.path.join(parent, name)
+            real = os.path.realpath(full)
+            if not real.startswith(top + os.sep):
+                raise OptionError(f"{full!a} is a link that leads out of {path}; name the file itself in files")
+            found.append(_file(f"{folder}/{os.path.relpath(full, top)}", full, real))
+            if len(found) > FILES or sum(len(one.content) for one in found) > TOTAL:
+                raise OptionError(
+                    f"{path} holds more than {FILES} files or {TOTAL >> 20} MiB, so it holds more than secrets; correct directory"
+                )
+    if not found:
+        raise OptionError(f"{path} holds no file, and the product would silently make new secrets in it; correct directory")
+    return found
+
+
+def named(name: str, path: str) -> File:
+    """One file that the operator named; a link may lead anywhere."""
+    return _file(name, path, os.path.realpath(path))
+
+
+def together(files: t.Iterable[File]) -> list[File]:
+    """Sorted by name. Raises OptionError when two sources give one name."""
+    found: dict[str, File] = {}
+    for one in files:
+        first = found.setdefault(one.name, one)
+        if first is not one:
+            raise OptionError(f"{first.place} and {one.place} both give {one.name}; leave one of them out")
+    if sum(len(one.content) for one in found.values()) > TOTAL:
+        raise OptionError(f"the sources hold more than {TOTAL >> 20} MiB, so they hold more than secrets; leave the others out")
+    return [found[name] for name in sorted(found)]
+
+
+def _file(name: str, place: str, path: str) -> File:
+    if not _NAME.match(name) or {".", ".."} & set(name.split("/")):
+        raise OptionError(f"{place!a} cannot be kept as {name[:200]!a}; use a name of letters, digits, '.', '_' and '-'")
+    try:
+        # A pipe would wait for its writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            about = os.fstat(stream.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise OptionError(f"{place} is no plain file; name the file that holds the secret")
+            content = stream.read(FILE_LIMIT + 1)
+    except OSError as exc:
+        reason = "it is a link to a link that changes" if exc.errno == errno.ELOOP else exc.strerror
+        raise KeyProblem(f"{place} cannot be read: {reason}; check path and owner") from exc
+    if len(content) > FILE_LIMIT:
+        raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is no secret; leave it out")
+    return File(name, place, about.st_mode & 0o777, content)
+
+
+def backend(environment: bytes) -> str | None:
+    """CARACAL_SECRET_BACKEND out of the content of a caracal.env; None when it says nothing."""
+    found = None
+    for line in environment.decode("utf-8", "replace").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip() == "CARACAL_SECRET_BACKEND":
+            found = value.strip().strip("\"'")
+    return found or None

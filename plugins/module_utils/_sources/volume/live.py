@@ -1,0 +1,190 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A directory in which a service is at work, as a reader sees it that leaves no trace: no lock, no rename, no time of access.
+
+Files are append-only: what lies before the size at the moment of opening stays as it is, and may be read at leisure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as stat_flags
+import typing as t
+
+from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, StorageError
+
+STEP = 1 << 16
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# A planted FIFO must not make us wait.
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_folder(path: str, inner: str) -> tuple[int, str]:
+    """A descriptor of the directory `inner` in `path`, or else of `path` itself, and its path.
+
+    The operator's own path may lead over symbolic links, `inner` may not be one. Raises OptionError, PermissionMissing.
+    """
+    with told(path):
+        outer = os.open(path, _OPEN_FOLDER)
+    try:
+        found = os.open(inner, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+    except FileNotFoundError:
+        return outer, path
+    except OSError as exc:
+        os.close(outer)
+        raise _problem(os.path.join(path, inner), exc) from exc
+    os.close(outer)
+    return found, os.path.join(path, inner)
+
+
+@contextlib.contextmanager
+def told(path: str) -> t.Iterator[None]:
+    """OSError as one line of ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise _problem(path, exc) from exc
+
+
+def _problem(path: str, exc: OSError) -> BackupError:
+    if isinstance(exc, FileNotFoundError):
+        return OptionError(f"{path} does not exist; give the directory where the service's volume is mounted")
+    if isinstance(exc, PermissionError):
+        return PermissionMissing(f"{path} cannot be read by uid {os.geteuid()}; run as {_owner(path)} or as root (become)")
+    if isinstance(exc, NotADirectoryError):
+        return OptionError(f"{path} is no directory, or is a symbolic link; give the directory where the service's volume is mounted")
+    return StorageError(f"{path}: {exc.strerror or 'it failed'}; check the volume")
+
+
+def _owner(path: str) -> str:
+    try:
+        return f"uid {os.stat(path, follow_symlinks=False).st_uid}"
+    except OSError:
+        return "its owner"
+
+
+class Directory:
+    """An open directory; `path` is for messages, `identity` is the same for all paths that lead to it."""
+
+    def __init__(self, path: str, inner: str) -> None:
+        self._fd, self.path = open_folder(path, inner)
+        about = os.fstat(self._fd)
+        self.identity = (about.st_dev, about.st_ino)
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self._fd)
+
+    def names(self) -> list[tuple[str, bool]]:
+        """Every name, sorted, and whether it is a regular file's. Bytes that are no UTF-8 are surrogates in it."""
+        with told(self.path), os.scandir(self._fd) as entries:
+            return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
+
+    def size(self, name: str) -> int | None:
+        """In bytes; None for a file that is gone."""
+        with told(self.path):
+            try:
+                return os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_size
+            except FileNotFoundError:
+                return None
+
+    def open(self, name: str) -> LiveFile | None:
+        """None when it is gone or no regular file any more."""
+        path = os.path.join(self.path, name)
+        try:
+            fd = self._open(name)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            if exc.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link or a socket by now
+                return None
+            raise _problem(path, exc) from exc
+        found = LiveFile(fd, path)
+        if not stat_flags.S_ISREG(found.about.st_mode):
+            found.close()
+            return None
+        return found
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(name, _OPEN_FILE | os.O_NOATIME, dir_fd=self._fd)
+        except PermissionError:
+            return os.open(name, _OPEN_FILE, dir_fd=self._fd)  # only the owner may leave the time of access alone
+
+
+class LiveFile:
+    """An open file, up to its size when it was opened (`about`). Deleted meanwhile, it can still be read."""
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self.path = path
+        self.about = os.fstat(fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> LiveFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def whole_lines(self) -> int:
+        """How many bytes end with the last newline. A last line of any length takes no memory."""
+        end = self.about.st_size
+        while end:
+            start = max(0, end - STEP)
+            found = self._read(end - start, start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+        return 0
+
+    def part(self, start: int, end: int, look: t.Callable[[bytes], object] | None = None) -> Part:
+        """The bytes from `start` to `end`, to be read; `look` sees each piece."""
+        return Part(self._read, start, end, look)
+
+    def same_now(self) -> bool:
+        """Whether nothing has been written since it was opened."""
+        now = os.fstat(self._fd)
+        return (now.st_size, now.st_mtime_ns) == (self.about.st_size, self.about.st_mtime_ns)
+
+    def check_whole(self) -> None:
+        """Raises StageFailed when it became shorter, since then it was not only appended to."""
+        if os.fstat(self._fd).st_size < self.about.st_size:
+            raise StageFailed(f"{self.path} became shorter while it was read, which the service never does; see what else writes there")
+
+    def _read(self, size: int, offset: int) -> bytes:
+        try:
+            data = os.pread(self._fd, size, offset)
+        except OSError as exc:
+            raise StageFailed(f"{self.path} cannot be read: {exc.strerror}; check the volume") from exc
+        if not data:
+            self.check_whole()
+        return data
+
+
+class Part:
+    """A reader of some bytes of a file."""
+
+    def __init__(self, read: t.Callable[[int, int], bytes], start: int, end: int, look: t.Callable[[bytes], object] | None) -> None:
+        self._read = read
+        self._at = start
+        self._end = end
+        self._look = look
+
+    def read(self, size: int) -> bytes:
+        data = self._read(min(size, self._end - self._at), self._at) if self._at < self._end else b""
+        self._at += len(data)
+        if self._look:
+            self._look(data)
+        return data

@@ -1,0 +1,170 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Files back into the directory of a service: added, never overwritten, and never seen before they are whole.
+
+A file is written under a name that no service looks at, made durable, and linked to its own name, which fails if that is taken.
+Whatever else lies there, a symbolic link too, is neither followed nor touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat as stat_flags
+import types
+import typing as t
+
+from ..._errors import BackupError, PermissionMissing, StorageError
+from ..._storage import folders
+from ..._stream import pipes
+
+TEMPORARY = ".restoring-"
+ABSENT, SAME, OTHER = "absent", "same", "other"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def told(path: str) -> t.Iterator[None]:
+    """OSError as one line of ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise _problem(path, exc) from exc
+
+
+def _problem(path: str, exc: OSError) -> BackupError:
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return PermissionMissing(f"{path} cannot be written by uid {os.geteuid()}; run as root (become), or as the owner of the directory")
+    if exc.errno == errno.EEXIST:
+        return StorageError(f"{path} appeared meanwhile; stop the service and end other restores, then run it again")
+    return folders.problem(path, exc.errno or 0, exc.strerror or "it failed")
+
+
+def open_private(path: str) -> int | None:
+    """A descriptor of a directory, which may be no symbolic link; None when there is none."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _problem(path, exc) from exc
+
+
+def make_private(path: str) -> None:
+    """Make a directory of mode 0700 in one that exists, unless it is there."""
+    with told(path), contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        folders.sync(os.path.dirname(path))
+
+
+class Target:
+    """An open directory and what its new files get: numeric owner and group, and permission bits."""
+
+    def __init__(self, fd: int, path: str, owner: int, group: int, mode: int) -> None:
+        self._fd = fd
+        self.path = path
+        self._owner = owner
+        self._group = group
+        self._mode = mode
+        self._made: list[str] = []
+        about = os.fstat(fd)
+        self.identity = (about.st_dev, about.st_ino)
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: types.TracebackType | None) -> None:
+        self._forget(self._made)
+        os.close(self._fd)
+
+    def check_may(self, size: int) -> None:
+        """Whether `size` bytes could be written, and given to their owner. Raises PermissionMissing, StorageError."""
+        me = os.geteuid()
+        if me != 0 and (self._owner != me or self._group not in (os.getegid(), *os.getgroups())):
+            raise PermissionMissing(
+                f"files in {self.path} must belong to {self._owner}:{self._group}, which uid {me} cannot give them; "
+                "run as root (become), or name another owner and group"
+            )
+        with told(self.path):
+            about = os.fstatvfs(self._fd)
+            if about.f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, "read-only")
+            if not os.access(self.path, os.W_OK | os.X_OK, effective_ids=True):
+                raise OSError(errno.EACCES, "permission denied")
+        free = about.f_bavail * about.f_frsize
+        if free < size:
+            raise StorageError(f"{self.path} has {free >> 20} MiB free, the files need {(size >> 20) + 1} MiB; make room")
+
+    def holds(self, name: str, size: int, sha256: str) -> str:
+        """Whether a file of that name begins with those bytes (`SAME`), with others (`OTHER`), or does not exist (`ABSENT`)."""
+        with told(os.path.join(self.path, name)):
+            try:
+                about = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return ABSENT
+            if not stat_flags.S_ISREG(about.st_mode) or about.st_size < size:
+                return OTHER
+            with open(os.open(name, _READ, dir_fd=self._fd), "rb") as stream:
+                digest, left = hashlib.sha256(), size
+                while left and (data := stream.read(min(left, pipes.CHUNK))):
+                    digest.update(data)
+                    left -= len(data)
+        return SAME if digest.hexdigest() == sha256 else OTHER
+
+    def leftovers(self) -> list[str]:
+        """What a killed restore has left."""
+        with told(self.path):
+            return sorted(name for name in os.listdir(self._fd) if name.startswith(TEMPORARY))
+
+    def clear(self) -> None:
+        """Remove what a killed restore has left."""
+        self._forget(self.leftovers())
+
+    def _forget(self, names: t.Iterable[str]) -> None:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError), told(os.path.join(self.path, name)):
+                os.unlink(name, dir_fd=self._fd)
+
+    @contextlib.contextmanager
+    def writing(self, name: str, mtime_ns: int) -> t.Iterator[pipes.Sink]:
+        """A sink; afterwards the bytes are durable, but not yet under their name."""
+        temporary = TEMPORARY + name
+        with told(os.path.join(self.path, temporary)):
+            fd = os.open(temporary, _NEW, 0o600, dir_fd=self._fd)
+        self._made.append(temporary)
+        try:
+            yield _Sink(fd, os.path.join(self.path, temporary))
+            with told(os.path.join(self.path, temporary)):
+                os.fchown(fd, self._owner, self._group)
+                os.fchmod(fd, self._mode)
+                os.utime(fd, ns=(mtime_ns, mtime_ns))
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def publish(self, name: str) -> None:
+        """Give a written file its name."""
+        with told(os.path.join(self.path, name)):
+            os.link(TEMPORARY + name, name, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+            os.unlink(TEMPORARY + name, dir_fd=self._fd)
+            self._made.remove(TEMPORARY + name)
+            os.fsync(self._fd)
+
+
+class _Sink:
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
+
+    def write(self, data: bytes) -> int:
+        with told(self._path):
+            pipes.write_all(self._fd, data)
+        return len(data)

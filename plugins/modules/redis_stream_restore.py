@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_stream_restore
+short_description: Restore Caracal's Redis streams from a backup set, or make its consumer groups
+version_added: 0.1.0
+description:
+  - Verifies the journal, the signature and the SHA-256 of the Redis artifacts before the first change.
+  - Restores only into a Redis that has no key, is no replica, and that O(confirm) names.
+  - Sends no command but those that a snapshot has, whatever the artifact holds, and verifies every reply. Then it compares every stream,
+    group and pending entry with what the snapshot recorded. When anything goes wrong the target is emptied again.
+  - A restore that lost its connection leaves a key C(caracal_ops:restoring). The next restore of the same set begins anew there.
+  - With O(groups_only) it makes the groups that Caracal's provisioning makes, at 0, in a Redis that has none. Do this before services
+    start on an empty Redis. Otherwise STS and Gateway send their replay files into streams whose groups begin behind them, and these
+    events are never delivered.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._redis
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Verifies everything and examines the target, and says what would be restored.
+  diff_mode:
+    support: full
+    details:
+      - Shows the streams, or the groups, before and after.
+  idempotent:
+    support: partial
+    details:
+      - With O(groups_only), existing groups are left alone. A second restore is refused, because the target is no longer empty.
+options:
+  set_id:
+    description:
+      - The set, or V(latest) for the newest one that the journal names.
+    type: str
+    default: latest
+  repository:
+    required: false
+  deployment:
+    required: false
+  allowed_signers:
+    required: false
+  high_water_mark:
+    required: false
+  identity_files:
+    required: false
+  confirm:
+    description:
+      - Targets that may be written, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it.
+    type: list
+    elements: str
+    default: []
+  groups_only:
+    description:
+      - Only make the groups. Neither a set nor O(confirm) is needed, and what is there stays.
+    type: bool
+    default: false
+requirements:
+  - redis >= 5.0 (the Python library)
+  - pyrage >= 1.3
+  - zstandard >= 0.22
+  - Redis 7.0 or newer, without cluster mode
+seealso:
+  - module: caracal_ops.backup.redis_stream_snapshot
+"""
+
+EXAMPLES = r"""
+---
+- name: Restore the streams of the newest set
+  caracal_ops.backup.redis_stream_restore:
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    identity_files:
+      - /srv/restore/break-glass.identity
+    redis_host: redis-new.internal
+    redis_password_file: /srv/restore/redis_password
+    confirm:
+      - redis-new.internal:6379/0@5a1bd6e0a1c5e5b0a2f3c7d8e9f0a1b2c3d4e5f6
+
+- name: Make the groups in an empty Redis before services start
+  caracal_ops.backup.redis_stream_restore:
+    groups_only: true
+    redis_host: redis-new.internal
+    redis_password_file: /srv/restore/redis_password
+"""
+
+RETURN = r"""
+set_id:
+  description: Id of the set.
+  returned: unless O(groups_only)
+  type: str
+  sample: 20261125T020000Z-k3f9
+target:
+  description: The Redis as O(confirm) names it.
+  returned: always
+  type: str
+  sample: redis-new.internal:6379/0@5a1bd6e0a1c5e5b0a2f3c7d8e9f0a1b2c3d4e5f6
+streams:
+  description: The streams that were or would be restored, with entries, last id and groups.
+  returned: unless O(groups_only)
+  type: list
+  elements: dict
+  sample:
+    - name: caracal.audit.events
+      entries: 41230
+      last: 1795564545748-0
+      groups: [{"name": "audit-ingestor", "last_delivered": "1795564545748-0", "lag": 0, "pending": 3, "lost": 0}]
+groups:
+  description: The groups that were or would be made.
+  returned: with O(groups_only)
+  type: list
+  elements: dict
+  sample: [{"stream": "caracal.audit.events", "group": "audit-ingestor"}]
+without_redis:
+  description: What it means that the Redis was empty.
+  returned: with O(groups_only)
+  type: list
+  elements: str
+  sample: ["Audit events that no service had read, and dead letters, are gone."]
+checks:
+  description: What was compared, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: redis.caracal.audit.events
+      verdict: pass
+      message: "stream caracal.audit.events: 41230 entries, 2 groups, 3 pending, as recorded"
+      required: true
+      details: {}
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: unless O(groups_only)
+  type: str
+  sample: 43-2c26b46b68ffc68f
+seconds:
+  description: Duration in seconds.
+  returned: always
+  type: float
+  sample: 4.1
+"""
+
+from ..module_utils._argspec import ArgumentSpec, identities, redis, repository
+from ..module_utils._module import redis_stream_restore
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "set_id": {"type": "str", "default": "latest"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+            "groups_only": {"type": "bool", "default": False},
+        },
+        required_if=[("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files"))],
+    )
+    return repository(required=False).merge(identities(required=False), redis(), own)
+
+
+def main() -> None:
+    run(argument_spec(), redis_stream_restore.run)
+
+
+if __name__ == "__main__":
+    main()
