@@ -161,3 +161,25 @@ def test_a_deployment_comes_back_by_hand(whole: Whole, recover: Recover, fresh_c
     assert contents(restored / "secrets-1" / "secrets") == contents(whole.deployment.directory)
     found = {path.name: path.read_bytes() for path in (restored / "replay" / "sts-1").iterdir()}
     assert found == whole.replay.content()
+
+
+def test_a_replay_directory_of_another_host_travels_sealed(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+    """The other host has no way to the repository, and keeps nothing."""
+    deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
+    scene, replay = deployment.scene, replay_folders.folder(tmp_path / "gateway")
+    replay.file("pending-7-1.ndjson", event("one"))
+    volume = {"service": "gateway", "replica": "b", "path": str(replay.volume), "host": "elsewhere"}
+    settings = {**backup_settings(scene), "caracal_backup_replay_volumes": [volume]}
+    before = set(Path("/var/tmp").glob("caracal_backup.*"))
+    for arguments in (("--check",), ()):
+        play = Play("backup", settings, tmp_path, ("--inventory", "elsewhere,", "--limit", "localhost,elsewhere", *arguments))
+        assert play.ended() == 0, play.output()
+    assert set(Path("/var/tmp").glob("caracal_backup.*")) == before
+    set_id = scene.sets()[-1]
+    manifest = deployment.manifest(set_id)
+    assert [one["source"] for one in manifest["artifacts"] if one["kind"] == "replay"] == ["gateway-b"]
+    assert set(manifest["left_out"]) == {"secrets", "redis"}
+    (tmp_path / "back" / "audit-replay").mkdir(parents=True)
+    to = {"service": "gateway", "replica": "b", "path": str(tmp_path / "back")}
+    scene.call("replay_volume_restore", set_id=set_id, volumes=[to], owner=OWN[0], group=OWN[1])
+    assert ReplayFolder(tmp_path / "back").content() == replay.content()
