@@ -124,8 +124,9 @@ def load(to: restore.Destination, leaves: t.Sequence[Table]) -> dict[str, int]:
         made.before_rows()
         restore.archive(to, "sets/caracal.dump")
         counts = {leaf.name: restore.leaf(to, made, leaf.schema, leaf.name, leaf_key(leaf)) for leaf in leaves}
-        made.after_rows([(leaf.schema, leaf.name) for leaf in leaves], 2)
-    restore.analyze(to)
+        names = [(leaf.schema, leaf.name) for leaf in leaves]
+        made.after_rows(names, 2)
+    restore.analyze(to, names)
     return counts
 
 
