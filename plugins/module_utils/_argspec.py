@@ -63,6 +63,21 @@ def open_set() -> ArgumentSpec:
     return ArgumentSpec({"set_id": {"type": "str", "required": True}, "create_repository": {"type": "bool", "default": False}})
 
 
+def stored_set() -> ArgumentSpec:
+    """Fragment `_stored_set`: the committed set that a module reads."""
+    return ArgumentSpec({"set_id": {"type": "str", "default": "latest"}, "max_age": {"type": "int"}})
+
+
+def reading() -> ArgumentSpec:
+    """Fragment `_reading`: before the snapshot, or after it."""
+    return ArgumentSpec({"reading": {"type": "int", "choices": [1, 2], "required": True}})
+
+
+def sandbox() -> ArgumentSpec:
+    """Fragment `_sandbox`: a copy that a drill has made, instead of a server of fragment `_postgres`."""
+    return ArgumentSpec({"sandbox": {"type": "path"}}, mutually_exclusive=[("sandbox", "login_host"), ("sandbox", "login_unix_socket")])
+
+
 def signing(required: bool = False) -> ArgumentSpec:
     """Fragment `_signing`: the key that signs."""
     return ArgumentSpec({"signing_key": {"type": "path", "required": required, "no_log": False}})

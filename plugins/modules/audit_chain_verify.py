@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes.read_only
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 options:
   repository:
     required: false
@@ -37,10 +38,6 @@ options:
       - Name of the database.
     type: str
     default: caracal
-  sandbox:
-    description:
-      - Directory of the sandbox that holds a restored copy. Without it the O(login_host) options say where the database is.
-    type: path
   audit_hmac_key_files:
     description:
       - Files with an C(AUDIT_HMAC_KEY) each, as in the deployment's secrets. Give retired keys too; the result says where each begins.
@@ -157,7 +154,7 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository
+from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
 from ..module_utils._module import audit_chain_verify
 from ..module_utils._module.boundary import run
 
@@ -166,7 +163,6 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
-            "sandbox": {"type": "path"},
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "exports": {"type": "path"},
@@ -177,9 +173,9 @@ def argument_spec() -> ArgumentSpec:
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },
-        mutually_exclusive=[("sandbox", "login_host"), ("sandbox", "login_unix_socket"), ("set_id", "since"), ("exports", "since")],
+        mutually_exclusive=[("set_id", "since"), ("exports", "since")],
     )
-    return repository(required=False).merge(postgres(), own)
+    return repository(required=False).merge(postgres(), sandbox(), own)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 attributes:
   check_mode:
     support: full
@@ -42,10 +43,6 @@ options:
       - Caracal's own database.
     type: str
     default: caracal
-  sandbox:
-    description:
-      - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where it is.
-    type: path
   months:
     description:
       - How many months after this one get a partition, up to 120.
@@ -122,7 +119,7 @@ default_rows:
       move: BEGIN; LOCK TABLE public.audit_events; …
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository
+from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
 from ..module_utils._module import audit_partition_ensure
 from ..module_utils._module.boundary import run
 
@@ -131,13 +128,12 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
-            "sandbox": {"type": "path"},
             "months": {"type": "int", "default": 3},
             "confirm": {"type": "list", "elements": "str", "default": []},
         },
-        mutually_exclusive=[("sandbox", "confirm"), ("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
+        mutually_exclusive=[("sandbox", "confirm")],
     )
-    return repository().merge(postgres(), own)
+    return repository().merge(postgres(), sandbox(), own)
 
 
 def main() -> None:

@@ -17,17 +17,9 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
 options:
-  set_id:
-    description:
-      - The set, or V(latest) for the newest one that the journal names.
-    type: str
-    default: latest
-  max_age:
-    description:
-      - Refuse a V(latest) older than this many hours.
-    type: int
   require_valid:
     description:
       - Fail unless the verdict is V(pass).
@@ -99,7 +91,7 @@ set_facts:
   sample: {"release": "v1.0.0", "snapshot_time": "2026-11-25T02:00:01.000000Z", "bytes": 412345678}
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository
+from ..module_utils._argspec import ArgumentSpec, repository, stored_set
 from ..module_utils._module import backup_set_verify
 from ..module_utils._module.boundary import run
 
@@ -107,12 +99,10 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
-            "max_age": {"type": "int"},
             "require_valid": {"type": "bool", "default": True},
         }
     )
-    return repository().merge(own)
+    return repository().merge(stored_set(), own)
 
 
 def main() -> None:

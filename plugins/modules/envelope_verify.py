@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 options:
   kek_file:
     description:
@@ -43,10 +44,6 @@ options:
       - Name of the database.
     type: str
     default: caracal
-  sandbox:
-    description:
-      - Directory of the sandbox that holds the database. Without it the O(login_host) options say where it is.
-    type: path
   require_valid:
     description:
       - Fail unless the verdict is V(pass).
@@ -127,7 +124,7 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres
+from ..module_utils._argspec import ArgumentSpec, postgres, sandbox
 from ..module_utils._module import envelope_verify
 from ..module_utils._module.boundary import run
 
@@ -140,18 +137,15 @@ def argument_spec() -> ArgumentSpec:
             "previous_kek_file": {"type": "path"},
             "previous_kek": {"type": "str", "no_log": True},
             "database": {"type": "str", "default": "caracal"},
-            "sandbox": {"type": "path"},
             "require_valid": {"type": "bool", "default": True},
         },
         mutually_exclusive=[
             ("kek_file", "kek"),
             ("previous_kek_file", "previous_kek"),
-            ("sandbox", "login_host"),
-            ("sandbox", "login_unix_socket"),
         ],
         required_one_of=[("kek_file", "kek")],
     )
-    return postgres().merge(own)
+    return postgres().merge(sandbox(), own)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 attributes:
   check_mode:
     support: full
@@ -43,10 +44,6 @@ options:
       - Caracal's own database.
     type: str
     default: caracal
-  sandbox:
-    description:
-      - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where it is.
-    type: path
   streams:
     description:
       - Which streams are sent again.
@@ -122,7 +119,7 @@ reopened:
       ids: [019c6a2e-7c1b-7d0a-9f3e-5b1f0c2d3e4f]
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository
+from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
 from ..module_utils._module import outbox_reopen
 from ..module_utils._module.boundary import run
 
@@ -132,14 +129,13 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
-            "sandbox": {"type": "path"},
             "streams": {"type": "list", "elements": "str", "choices": streams, "default": streams[:1]},
             "since": {"type": "str"},
             "confirm": {"type": "list", "elements": "str", "default": []},
         },
-        mutually_exclusive=[("sandbox", "confirm"), ("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
+        mutually_exclusive=[("sandbox", "confirm")],
     )
-    return repository().merge(postgres(), own)
+    return repository().merge(postgres(), sandbox(), own)
 
 
 def main() -> None:

@@ -20,10 +20,12 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._identities
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 attributes:
   check_mode:
     support: full
@@ -38,11 +40,6 @@ attributes:
     details:
       - A second run is refused, because the target is no longer empty.
 options:
-  set_id:
-    description:
-      - The set, or V(latest) for the newest one that the journal names.
-    type: str
-    default: latest
   databases:
     description:
       - Which of the set's databases to restore. All of them if empty.
@@ -52,7 +49,6 @@ options:
   sandbox:
     description:
       - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox). A drill restores there and nowhere else.
-    type: path
   release:
     description:
       - The release of Caracal that will run on the restored databases, when it is not the one that the set records.
@@ -152,7 +148,7 @@ seconds:
   sample: 34.5
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, signing
+from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, sandbox, signing, stored_set
 from ..module_utils._module import pg_encrypted_restore
 from ..module_utils._module.boundary import run
 
@@ -160,17 +156,15 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
             "databases": {"type": "list", "elements": "str", "default": []},
-            "sandbox": {"type": "path"},
             "release": {"type": "str"},
             "confirm": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
         },
-        mutually_exclusive=[("sandbox", "confirm"), ("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
+        mutually_exclusive=[("sandbox", "confirm")],
         required_one_of=[("sandbox", "signing_key")],
     )
-    return repository().merge(signing(), identities(), postgres(), own)
+    return repository().merge(stored_set(), signing(), identities(), postgres(), sandbox(), own)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
   - caracal_ops.backup._redis
@@ -39,11 +40,6 @@ attributes:
     details:
       - With O(groups_only), existing groups are left alone. A second restore is refused, because the target is no longer empty.
 options:
-  set_id:
-    description:
-      - The set, or V(latest) for the newest one that the journal names.
-    type: str
-    default: latest
   repository:
     required: false
   deployment:
@@ -152,7 +148,7 @@ seconds:
   sample: 4.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, redis, repository
+from ..module_utils._argspec import ArgumentSpec, identities, redis, repository, stored_set
 from ..module_utils._module import redis_stream_restore
 from ..module_utils._module.boundary import run
 
@@ -160,13 +156,12 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
             "confirm": {"type": "list", "elements": "str", "default": []},
             "groups_only": {"type": "bool", "default": False},
         },
         required_if=[("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files"))],
     )
-    return repository(required=False).merge(identities(required=False), redis(), own)
+    return repository(required=False).merge(stored_set(), identities(required=False), redis(), own)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._open_set
+  - caracal_ops.backup._reading
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
@@ -39,12 +40,6 @@ attributes:
     details:
       - A set that has this reading already is left as it is; a new set gets a new one.
 options:
-  reading:
-    description:
-      - V(1) before the databases are dumped, V(2) after them.
-    type: int
-    choices: [1, 2]
-    required: true
   pattern:
     description:
       - Names of the streams, as Redis's C(SCAN) matches them.
@@ -149,7 +144,7 @@ seconds:
   sample: 3.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, recipients, redis, repository, signing
+from ..module_utils._argspec import ArgumentSpec, open_set, reading, recipients, redis, repository, signing
 from ..module_utils._module import redis_stream_snapshot
 from ..module_utils._module.boundary import run
 
@@ -157,12 +152,11 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "reading": {"type": "int", "choices": [1, 2], "required": True},
             "pattern": {"type": "str", "default": "caracal.*"},
             "dump_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         }
     )
-    return open_set().merge(repository(), signing(), recipients(), redis(), own)
+    return open_set().merge(reading(), repository(), signing(), recipients(), redis(), own)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._open_set
+  - caracal_ops.backup._reading
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
@@ -46,12 +47,6 @@ options:
     required: false
   high_water_mark:
     required: false
-  reading:
-    description:
-      - V(1) before the database is dumped, V(2) after it.
-    type: int
-    choices: [1, 2]
-    required: true
   volumes:
     description:
       - The replay directories on this host, one for each replica, those of replicas that were scaled away too.
@@ -206,7 +201,7 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, recipients, repository, signing
+from ..module_utils._argspec import ArgumentSpec, open_set, reading, recipients, repository, signing
 from ..module_utils._module import replay_volume_archive
 from ..module_utils._module.boundary import run
 
@@ -217,7 +212,6 @@ def argument_spec() -> ArgumentSpec:
     replica = {"type": "str", "default": "1"}
     own = ArgumentSpec(
         {
-            "reading": {"type": "int", "choices": [1, 2], "required": True},
             "volumes": {
                 "type": "list",
                 "elements": "dict",
@@ -235,7 +229,7 @@ def argument_spec() -> ArgumentSpec:
         mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],
         required_one_of=[("repository", "stage")],
     )
-    return open_set().merge(repository(required=False), signing(), recipients(), own)
+    return open_set().merge(reading(), repository(required=False), signing(), recipients(), own)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
 attributes:
@@ -34,15 +35,6 @@ attributes:
   idempotent:
     support: full
 options:
-  set_id:
-    description:
-      - The set, or V(latest) for the newest one that the journal names.
-    type: str
-    default: latest
-  max_age:
-    description:
-      - With V(latest), refuse a newest set that is older than this many hours.
-    type: int
   volumes:
     description:
       - The replay directories on this host.
@@ -173,7 +165,7 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, repository
+from ..module_utils._argspec import ArgumentSpec, identities, repository, stored_set
 from ..module_utils._module import replay_volume_restore
 from ..module_utils._module.boundary import run
 
@@ -188,14 +180,12 @@ def argument_spec() -> ArgumentSpec:
     }
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
-            "max_age": {"type": "int"},
             "volumes": {"type": "list", "elements": "dict", "required": True, "options": volume},
             "owner": {"type": "int", "default": 65532},
             "group": {"type": "int", "default": 65532},
         }
     )
-    return repository().merge(identities(), own)
+    return repository().merge(stored_set(), identities(), own)
 
 
 def main() -> None:

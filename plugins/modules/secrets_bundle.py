@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._open_set
+  - caracal_ops.backup._reading
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
@@ -38,13 +39,6 @@ attributes:
     details:
       - A set that has this reading already is left as it is; a new set gets a new one.
 options:
-  reading:
-    description:
-      - V(1) before the dump, V(2) after it. The set needs both.
-      - Secrets that changed in between are both in the set.
-    type: int
-    choices: [1, 2]
-    required: true
   directory:
     description:
       - The directory of the secrets, as the installer makes it, or as Kubernetes projects them. All files below it are kept.
@@ -218,7 +212,7 @@ seconds:
   sample: 0.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, postgres, recipients, repository, signing
+from ..module_utils._argspec import ArgumentSpec, open_set, postgres, reading, recipients, repository, signing
 from ..module_utils._module import secrets_bundle
 from ..module_utils._module.boundary import run
 
@@ -227,7 +221,6 @@ def argument_spec() -> ArgumentSpec:
     # What has `no_log: False` is a path or a word, and no secret.
     own = ArgumentSpec(
         {
-            "reading": {"type": "int", "choices": [1, 2], "required": True},
             "directory": {"type": "path"},
             "files": {"type": "dict", "default": {}},
             "environment_file": {"type": "path"},
@@ -241,7 +234,7 @@ def argument_spec() -> ArgumentSpec:
             "pairing": {"type": "bool", "default": True},
         }
     )
-    return repository().merge(open_set(), signing(), recipients(), postgres(), own)
+    return repository().merge(reading(), open_set(), signing(), recipients(), postgres(), own)
 
 
 def main() -> None:

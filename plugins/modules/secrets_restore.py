@@ -18,6 +18,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
 attributes:
@@ -32,15 +33,6 @@ attributes:
   idempotent:
     support: full
 options:
-  set_id:
-    description:
-      - The set, or V(latest).
-    type: str
-    default: latest
-  max_age:
-    description:
-      - Hours that V(latest) may be old.
-    type: int
   key_set:
     description:
       - Which state of the secrets, if the set holds two because they changed while the backup ran. Without it, the last one.
@@ -183,7 +175,7 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, repository
+from ..module_utils._argspec import ArgumentSpec, identities, repository, stored_set
 from ..module_utils._module import secrets_restore
 from ..module_utils._module.boundary import run
 
@@ -191,8 +183,6 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
-            "max_age": {"type": "int"},
             "key_set": {"type": "str", "no_log": False},  # an id
             "directory": {"type": "path", "required": True},
             "environment_file": {"type": "path"},
@@ -205,7 +195,7 @@ def argument_spec() -> ArgumentSpec:
             "replace": {"type": "bool", "default": False},
         }
     )
-    return repository().merge(identities(), own)
+    return repository().merge(stored_set(), identities(), own)
 
 
 def main() -> None:

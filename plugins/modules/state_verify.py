@@ -19,19 +19,12 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
 options:
-  set_id:
-    description:
-      - The set, or V(latest) for the newest one that the journal names.
-    type: str
-    default: latest
-  sandbox:
-    description:
-      - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where the copy is.
-    type: path
   audit_rows:
     description:
       - Read the rows of C(audit_events) too, and compare leaves and audit blocks. A drill leaves that to
@@ -92,7 +85,7 @@ seconds:
   sample: 8.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository
+from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, sandbox, stored_set
 from ..module_utils._module import state_verify
 from ..module_utils._module.boundary import run
 
@@ -100,15 +93,12 @@ from ..module_utils._module.boundary import run
 def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
-            "set_id": {"type": "str", "default": "latest"},
-            "sandbox": {"type": "path"},
             "audit_rows": {"type": "bool", "default": True},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },
-        mutually_exclusive=[("sandbox", "login_host"), ("sandbox", "login_unix_socket")],
     )
-    return repository().merge(identities(), postgres(), own)
+    return repository().merge(stored_set(), identities(), postgres(), sandbox(), own)
 
 
 def main() -> None:

@@ -175,7 +175,7 @@ class Scene:
 
     def _copy(self) -> dict[str, t.Any]:
         identity = str(self.folder / "identity")
-        return {**POSTGRES, "identity_files": [identity], "sandbox": self.sandbox, "set_id": "latest", "jobs": 2}
+        return {**POSTGRES, "identity_files": [identity], "sandbox": self.sandbox, "set_id": "latest", "max_age": None, "jobs": 2}
 
     def _run(self, module: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
         result: dict[str, t.Any] = module.run(Invocation({**self.common(), **options}, False, lambda _text: None))

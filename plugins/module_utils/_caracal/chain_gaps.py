@@ -15,6 +15,7 @@ is missing.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from .._report.check import FAIL, UNPROVEN, WARN, Check
@@ -24,6 +25,7 @@ from .audit_chains import AUDIT, Chain
 from .chain_examiner import Seen
 from .chain_verdict import NO_ROW, numbered, ranges
 from .findings import Finding
+from .partitions import Month
 
 HOLES_KEPT = 10_000
 
@@ -190,7 +192,7 @@ def partitions(leaves: t.Sequence[LeafFacts], seen: Seen, lost: t.Sequence[str],
             found.append(Finding("leaf_dropped", AUDIT.name, "", 0, 0, words, leaf=name))
     months = sorted(leaf.month for leaf in leaves if leaf.month)
     for month in _between(months):
-        name = f"audit_events_y{month[0]:04d}m{month[1]:02d}"
+        name = Month(datetime.date(*month, 1)).name
         if month not in months and name not in lost:
             words = "there is no such leaf, but older and newer ones"
             found.append(Finding("leaf_missing", AUDIT.name, "", 0, 0, words, WARN, name))

@@ -15,7 +15,6 @@ import typing as t
 from .._caracal import partitions
 from .._caracal.partitions import Month
 from .._errors import Busy, OptionError, PermissionMissing, StageFailed, VerificationFailed, VersionMismatch
-from .._sources.postgres import target
 from .._sources.postgres.server import Server, Session
 from .._sources.postgres.tables import quote
 from . import options, place
@@ -52,15 +51,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if not 0 <= given["months"] <= MOST_MONTHS:
         raise OptionError(f"months is {given['months']}; set it to how many months after this one are wanted, 0 to {MOST_MONTHS}")
     opened = options.open_repository(given)
-    server, _sandbox = place.server_of(given)
-    found = target.examine(server, given["database"])
-    # It is no empty target that is looked for here, so only the cluster counts.
-    target.confirm(given["database"], {**found, "objects": []}, opened.journal.system_identifiers(), given["confirm"], str(server))
+    server, system_identifier = place.confirmed(opened, given)
     months, missing = _ensure(server, given, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
         "changed": bool(missing),
-        "target": found["system_identifier"],
+        "target": system_identifier,
         "made": [month.name for month in missing],
         "present": [month.name for month in months if month not in missing],
         "diff": {

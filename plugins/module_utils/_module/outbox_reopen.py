@@ -14,7 +14,6 @@ import typing as t
 
 from .._caracal import outbox
 from .._errors import OptionError, VersionMismatch
-from .._sources.postgres import target
 from .._sources.postgres.server import Server, Session
 from . import moment, options, place, reading
 from .boundary import Invocation
@@ -27,16 +26,13 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if since is None and set(given["streams"]) - {outbox.AUDIT_EVENTS}:
         raise OptionError(f"stream {outbox.REVOCATIONS} is sent again from a time on; set since to when Redis was last whole, or earlier")
     opened = options.open_repository(given)
-    server, _sandbox = place.server_of(given)
-    found = target.examine(server, given["database"])
-    # It is no empty target that is looked for here, so only the cluster counts.
-    target.confirm(given["database"], {**found, "objects": []}, opened.journal.system_identifiers(), given["confirm"], str(server))
+    server, system_identifier = place.confirmed(opened, given)
     rows = _reopen(server, given, since, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     lines = [f"{table} {one_id} of {stream}" for stream, table, ids in rows for one_id in ids]
     return {
         "changed": bool(lines),
-        "target": found["system_identifier"],
+        "target": system_identifier,
         "reopened": [{"stream": stream, "table": table, "count": len(ids), "ids": ids[: outbox.SHOWN]} for stream, table, ids in rows],
         "diff": {"before": "".join(f"{line}: sent\n" for line in lines), "after": "".join(f"{line}: to be sent\n" for line in lines)},
     }

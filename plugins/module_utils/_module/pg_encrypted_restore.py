@@ -35,7 +35,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given)
     server, sandbox = place.server_of(given)
     signer = None if sandbox else Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     _intact(opened, the_set, signer)
     release = _release(the_set, given["release"])
     inventory = the_set.inventory()

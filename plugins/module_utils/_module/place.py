@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
+from .._sources.postgres import target
 from .._sources.postgres.server import Server
 from .._sources.sandbox import lifecycle
 from .._sources.sandbox.info import SandboxInfo
+from .options import Opened
 
 
 def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
@@ -22,3 +24,12 @@ def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | Non
         return Server.from_options(options), None
     info = lifecycle.attach(options["sandbox"])
     return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info
+
+
+def confirmed(opened: Opened, options: t.Mapping[str, t.Any]) -> tuple[Server, str]:
+    """The server of a restored database that is about to be changed, and its system identifier. Raises TargetRefused for a cluster
+    that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
+    server, _sandbox = server_of(options)
+    found = target.examine(server, options["database"])
+    target.confirm(options["database"], {**found, "objects": []}, opened.journal.system_identifiers(), options["confirm"], str(server))
+    return server, found["system_identifier"]

@@ -36,7 +36,7 @@ def _restore(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given)
     opened.mark.advance(opened.journal, dry=True)
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
     with Session(Address.from_options(given), the_set.set_id) as session:
         facts = preflight.examine(session)

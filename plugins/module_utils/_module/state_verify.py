@@ -30,7 +30,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     opened = options.open_repository(given)
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"])
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     server, sandbox = place.server_of(given)
     expected = the_set.inventory()
     client = client_binaries.find(given["pg_bin"], minimum_major=_major(server, expected), tools=("pg_dump", "psql"))

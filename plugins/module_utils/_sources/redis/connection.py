@@ -74,6 +74,8 @@ class Address:
             path = getattr(self, name)
             if path and not os.access(path, os.R_OK):
                 raise KeyProblem(f"redis_{name} {path} cannot be read; check path and owner")
+        # Said, since redis-py before 6 would not look at the name.
+        given["ssl_check_hostname"] = True
         return redis.SSLConnection(ssl_ca_certs=self.ca_cert, ssl_certfile=self.client_cert, ssl_keyfile=self.client_key, **given)
 
 

@@ -29,10 +29,14 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import outbox_reopen as outbox_reopen_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_dump as dump_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_restore as restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import redis_stream_restore as redis_restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import redis_stream_snapshot as redis_snapshot_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_archive as replay_archive_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_restore as replay_restore_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import rollback_info as rollback_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import sealed_set
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import secrets_bundle as secrets_bundle_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import secrets_restore as secrets_restore_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import state_verify as state_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.modules import (
@@ -44,9 +48,13 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     outbox_reopen,
     pg_encrypted_dump,
     pg_encrypted_restore,
+    redis_stream_restore,
+    redis_stream_snapshot,
     replay_volume_archive,
     replay_volume_restore,
     rollback_info,
+    secrets_bundle,
+    secrets_restore,
     state_verify,
 )
 
@@ -64,9 +72,13 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),
     "pg_encrypted_restore": (pg_encrypted_restore, restore_case, DRILL_HOST),
+    "redis_stream_restore": (redis_stream_restore, redis_restore_case, DRILL_HOST),
+    "redis_stream_snapshot": (redis_stream_snapshot, redis_snapshot_case, BACKUP_HOST),
     "rollback_info": (rollback_info, rollback_info_case, DRILL_HOST),
     "replay_volume_archive": (replay_volume_archive, replay_archive_case, BACKUP_HOST),
     "replay_volume_restore": (replay_volume_restore, replay_restore_case, DRILL_HOST),
+    "secrets_bundle": (secrets_bundle, secrets_bundle_case, BACKUP_HOST),
+    "secrets_restore": (secrets_restore, secrets_restore_case, DRILL_HOST),
     "state_verify": (state_verify, state_verify_case, DRILL_HOST),
 }
 

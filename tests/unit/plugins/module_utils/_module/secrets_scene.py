@@ -12,17 +12,11 @@ import stat
 import typing as t
 from pathlib import Path
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import secrets_bundle as bundle_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import secrets_restore as restore_case
-from ansible_collections.caracal_ops.backup.plugins.modules import secrets_bundle, secrets_restore
 from twin import keys
 from twin.releases.known import RELEASES
 from unit.plugins.module_utils._module import scene as scenes
-from unit.plugins.module_utils._module.scene import BACKUP_HOST, DRILL_HOST, Result, Scene
+from unit.plugins.module_utils._module.scene import DRILL_HOST, Result, Scene
 from unit.twin_database import TwinCluster
-
-scenes.MODULES.setdefault("secrets_bundle", (secrets_bundle, bundle_case, BACKUP_HOST))
-scenes.MODULES.setdefault("secrets_restore", (secrets_restore, restore_case, DRILL_HOST))
 
 
 @dataclasses.dataclass(frozen=True)

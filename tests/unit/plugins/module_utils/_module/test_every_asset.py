@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from twin import keys
 from unit import redis_server
 from unit.conftest import FreshCluster
 from unit.plugins.module_utils._module import replay_folders, secrets_scene
@@ -26,6 +27,7 @@ from unit.plugins.module_utils._module.secrets_scene import Deployment, contents
 from unit.redis_server import RedisServer
 from unit.twin_database import TwinCluster, TwinFactory
 
+NAMES = "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1"
 THIS_MONTH = """SELECT to_regclass('public.' || to_char(now() AT TIME ZONE 'UTC', '"audit_events_y"YYYY"m"MM')) IS NOT NULL"""
 OWN = (os.getuid(), os.getgid())
 
@@ -141,6 +143,64 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
     assert copy.execute(THIS_MONTH) == [(True,)]
     count = "SELECT count(*) FROM audit_events"
     assert copy.execute(count) == whole.deployment.cluster.execute(count)
+
+
+@pytest.mark.mutation
+def test_a_set_that_its_secrets_cannot_open_is_never_made(whole: Whole, tmp_path: Path) -> None:
+    scene = whole.deployment.scene
+    whole.deployment.put("secretStoreKek", keys.for_seed("another").as_files("secret_store")["secretStoreKek"])
+    play = Play("backup", whole.settings, tmp_path)
+    assert play.ended() != 0 and "are sealed under KEK" in play.output(), play.output()
+    assert scene.sets() == [] and not scene.files("sets/**/*") and not scene.files("objects/**/*")
+    assert whole.replay.content() and whole.redis.run("DBSIZE") > 1
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", ["secrets", "replay", "redis", "dump"])
+def test_a_flipped_byte_stops_a_restore_before_its_first_change(
+    kind: str, whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path
+) -> None:
+    scene = whole.deployment.scene
+    manifest = whole.deployment.manifest(backed_up(whole, tmp_path))
+    path = scene.repository / next(one["path"] for one in manifest["artifacts"] if one["kind"] == kind)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
+    cluster = fresh_cluster()
+    with redis_server.start() as redis:
+        settings = {**restore_settings(whole, cluster, redis, tmp_path / "new"), "caracal_restore_confirm": [redis.confirmation]}
+        play = Play("restore", settings, tmp_path)
+        assert play.ended() != 0 and f"{path.name} was altered" in play.output(), play.output()
+        assert not redis.run("DBSIZE")
+    assert not (tmp_path / "new" / "secrets").exists() and not ReplayFolder(tmp_path / "new" / "sts").content()
+    assert TwinCluster(cluster, whole.deployment.cluster.spec).execute(NAMES, database="postgres") == [("postgres",)]
+
+
+def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back(whole: Whole, tmp_path: Path) -> None:
+    """Where a session was ended and a token replaced after the backup."""
+    source, secrets = whole.deployment.cluster, whole.deployment.directory
+    backed_up(whole, tmp_path)
+    [(session,)] = source.execute("SELECT id FROM sessions WHERE status = 'active' ORDER BY id LIMIT 1")
+    source.execute(f"UPDATE sessions SET status = 'terminated', terminated_at = now() WHERE id = '{session}'")
+    whole.deployment.put("caracalAdminToken", "f" * 64)
+    (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
+    with redis_server.start() as redis:
+        [(identifier,)] = source.execute("SELECT system_identifier FROM pg_control_system()")
+        confirm = [redis.confirmation, f"caracal@{identifier}", f"caracal_auth@{identifier}"]
+        settings = {**restore_settings(whole, source.info, redis, tmp_path / "new"), "caracal_restore_secrets_directory": str(secrets)}
+        refused = Play("restore", {**settings, "caracal_restore_confirm": confirm}, tmp_path)
+        assert refused.ended() != 0 and "caracalAdminToken hold other secrets than the set" in refused.output(), refused.output()
+        play = Play("restore", {**settings, "caracal_restore_confirm": confirm, "caracal_restore_replace_secrets": True}, tmp_path)
+        assert play.ended() == 0, play.output()
+    assert "1 - agent sessions that were ended or suspended are active again" in play.output(), play.output()
+    assert "unknown" not in play.output().partition("Taken back")[2]
+    [kept] = [name for (name,) in source.execute(NAMES, database="postgres") if name.startswith("caracal_replaced_")]
+    status = f"SELECT status FROM sessions WHERE id = '{session}'"
+    assert source.execute(status, database=kept) == [("terminated",)] and source.execute(status) == [("active",)]
+    [copy] = secrets.parent.glob("secrets.replaced-*")
+    assert (copy / "secrets" / "caracalAdminToken").read_text(encoding="utf-8") == "f" * 64
 
 
 @pytest.mark.no_false_alarm

@@ -12,16 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import redis_stream_restore as restore_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import redis_stream_snapshot as snapshot_case
-from ansible_collections.caracal_ops.backup.plugins.modules import redis_stream_restore, redis_stream_snapshot
 from unit import redis_server
 from unit.plugins.module_utils._module import scene as scenes
 from unit.plugins.module_utils._module.scene import Scene
 from unit.redis_server import RedisServer
-
-scenes.MODULES["redis_stream_snapshot"] = (redis_stream_snapshot, snapshot_case, scenes.BACKUP_HOST)
-scenes.MODULES["redis_stream_restore"] = (redis_stream_restore, restore_case, scenes.DRILL_HOST)
 
 Start = t.Callable[..., RedisServer]
 

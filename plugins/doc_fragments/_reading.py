@@ -1,0 +1,22 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What is read on both sides of the snapshot; goes with `_argspec.reading`."""
+
+    DOCUMENTATION = r"""
+options:
+  reading:
+    description:
+      - V(1) before the databases are dumped, V(2) after it. The set needs both.
+    type: int
+    choices: [1, 2]
+    required: true
+"""

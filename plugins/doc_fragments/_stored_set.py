@@ -1,0 +1,25 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The committed set that a module reads; goes with `_argspec.stored_set`."""
+
+    DOCUMENTATION = r"""
+options:
+  set_id:
+    description:
+      - The set, or V(latest) for the newest one that the journal names.
+    type: str
+    default: latest
+  max_age:
+    description:
+      - Refuse a V(latest) older than this many hours.
+    type: int
+"""
