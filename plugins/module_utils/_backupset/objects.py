@@ -13,8 +13,8 @@ import contextlib
 import hashlib
 import typing as t
 
-from .._crypto.recipients import Recipient
-from .._crypto.sealing import Sealed, Sealer
+from .._crypto.recipients import Recipient, load_identities
+from .._crypto.sealing import Opener, Sealed, Sealer
 from .._errors import ObjectMissing, StorageError, TamperedData
 from .._report.check import FAIL, PASS, Check
 from .._storage.base import Store
@@ -40,6 +40,11 @@ def sealed(store: Store, folder: str, recipients: t.Sequence[Recipient]) -> t.It
             yield sealer, publish
         finally:
             sealer.close()
+
+
+def open_sealed(store: Store, key: str, identity_files: t.Sequence[str]) -> Opener:
+    """A sealed object as plain bytes."""
+    return Opener(store.open(key), load_identities(identity_files), key)
 
 
 def check_size(store: Store, artifact: Artifact) -> None:

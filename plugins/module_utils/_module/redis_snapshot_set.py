@@ -19,7 +19,6 @@ from .._backupset.artifact import Artifact
 from .._crypto import strict_json
 from .._errors import ObjectMissing, TamperedData
 from .._report.check import FAIL
-from .._sources.postgres import restore
 from .options import Opened
 from .redis_readings import SOURCE
 from .sealed_set import SealedSet
@@ -64,7 +63,7 @@ def _details(opened: Opened, the_set: SealedSet, own: t.Sequence[Artifact], path
     key = keys.details_key(path)
     if key not in [one.path for one in own]:
         raise TamperedData(f"set {the_set.set_id} has no {key}; use another copy of the set")
-    with restore.open_object(opened.store.location, key, identity_files) as source:
+    with objects.open_sealed(opened.store, key, identity_files) as source:
         found = strict_json.loads(source.read_all(DETAILS_LIMIT), key)
     if (found.get("format"), found.get("set"), found.get("of")) != (keys.FORMAT, the_set.set_id, path):
         raise TamperedData(f"{key} belongs to another set or another artifact; use another copy of the set")

@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._backupset import objects
 from .._caracal import streams as product
 from .._errors import BackupError, TargetRefused, VerificationFailed
 from .._report.check import FAIL, PASS, Check
-from .._sources.postgres import restore
 from .._sources.redis import preflight, reading, replaying, resp
 from .._sources.redis.connection import Address, Session
 from .._sources.redis.preflight import Facts
@@ -64,7 +64,7 @@ def _replay(opened: Opened, snapshot: Snapshot, session: Session, replay: replay
     replay.begin(name.encode() for name in snapshot.names())
     try:
         for path in snapshot.paths:
-            with restore.open_object(opened.store.location, path, identity_files) as source:
+            with objects.open_sealed(opened.store, path, identity_files) as source:
                 replay.apply(resp.commands(source, path), path)
         checks = redis_compare.compare(session, snapshot, replay)
         failed = [check for check in checks if check.verdict == FAIL]

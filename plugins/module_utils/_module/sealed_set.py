@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._backupset import objects
 from .._backupset.artifact import Artifact
 from .._caracal import audit_blocks
 from .._caracal.audit_blocks import Block
 from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
-from .._sources.postgres import restore
 from .._stream import compression
 from . import baseline
 from .options import Opened
@@ -50,7 +50,7 @@ class SealedSet:
     def inventory(self) -> dict[str, t.Any]:
         """The sealed inventory, as the backup wrote it."""
         artifact = self.one("inventory")
-        with restore.open_object(self._opened.store.location, artifact.path, self._identities) as source:
+        with objects.open_sealed(self._opened.store, artifact.path, self._identities) as source:
             found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
         if found.get("format") != INVENTORY_FORMAT:
             raise VersionMismatch(

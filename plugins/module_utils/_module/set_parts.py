@@ -28,6 +28,7 @@ from .options import Opened
 
 UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
 SECRETS = ("secrets.1", "secrets.2")
+FIRST, SECOND = ".1", ".2"
 Parts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
@@ -36,7 +37,7 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
     name = f"parts of set {set_id}"
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
-    _paired(set_id, content)
+    _read_twice(set_id, content)
     database = content[dump_set.PART]
     newest = opened.catalog.newest()
     pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
@@ -60,10 +61,13 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
 
 
-def _paired(set_id: str, content: Parts) -> None:
-    """Secrets without their second reading were never proved against the dump, and may have been replaced meanwhile."""
-    if SECRETS[0] in content and SECRETS[1] not in content:
-        raise OptionError(f"set {set_id} has no second reading of its secrets; run secrets_bundle with reading=2, which proves them")
+def _read_twice(set_id: str, content: Parts) -> None:
+    """What is read on both sides of the snapshot has no end without its second reading: secrets are unproved, streams without groups,
+    and events that were drained meanwhile are in neither."""
+    for name in sorted(content):
+        asset = name.removesuffix(FIRST)
+        if asset != name and asset + SECOND not in content:
+            raise OptionError(f"set {set_id} has no second reading of {asset}; run its module with reading=2, after the dump")
 
 
 def _merged(content: Parts, field: str) -> dict[str, t.Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._crypto.recipients import load_identities
+from ..._backupset import objects
 from ..._crypto.sealing import Opener
 from ..._errors import TamperedData
 from ..._storage.schemes import open_store
@@ -36,14 +36,13 @@ class Destination:
     identity_files: tuple[str, ...]
 
 
-def open_object(store: str, key: str, identity_files: t.Sequence[str]) -> Opener:
-    """A sealed object as plain bytes."""
-    return Opener(open_store(store).open(key), load_identities(identity_files), key)
+def _open(destination: Destination, key: str) -> Opener:
+    return objects.open_sealed(open_store(destination.store), key, destination.identity_files)
 
 
 def definitions(destination: Destination, key: str) -> Definitions:
     """The schema archive, opened."""
-    with open_object(destination.store, key, destination.identity_files) as source:
+    with _open(destination, key) as source:
         data = source.read_all(SCHEMA_LIMIT)
     return Definitions(destination.pg_restore, destination.server, destination.database, data)
 
@@ -51,7 +50,7 @@ def definitions(destination: Destination, key: str) -> Definitions:
 def archive(destination: Destination, key: str) -> None:
     """The rows of the archive, into tables that have no index, constraint or trigger yet."""
     argv = [destination.pg_restore, *COMMON, f"--dbname={destination.database}", "--section=data"]
-    with open_object(destination.store, key, destination.identity_files) as source:
+    with _open(destination, key) as source:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
@@ -59,7 +58,7 @@ def leaf(destination: Destination, made: Definitions, schema: str, name: str, ke
     """The rows of one audit leaf and then, from the definitions, its indexes and keys, and its statistics; the number of rows."""
     with (
         _session(destination) as session,
-        open_object(destination.store, key, destination.identity_files) as source,
+        _open(destination, key) as source,
     ):
         wanted = [table for table in read_tables(session) if (table.schema, table.name) == (schema, name)]
         if not wanted:

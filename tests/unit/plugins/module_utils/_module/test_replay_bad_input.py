@@ -55,7 +55,7 @@ def test_lines_that_are_no_event_come_back_as_they_are(dumped: Scene, bad: Repla
     assert (found["files"], found["unparsable"], found["oversized"]) == (3, 2, 1)
     assert [word for word in ("no audit event", "1 MiB or more") if not any(word in one for one in warnings)] == []
     assert not any("padding" in one for one in warnings)
-    set_id = commit(dumped)
+    set_id = commit(dumped, bad)
     noted = {one["name"]: one["noted"] for one in details(dumped, set_id)["files"]}
     assert noted == {A: [2, 3, 4], B: [1], C: [1]}  # the garbage holds one newline of its own
     copy = folder(tmp_path / "copy")
@@ -83,7 +83,7 @@ def test_what_is_no_replay_file_is_named_and_never_followed(
     assert (found["files"], found["unknown"]) == (1, 6)
     assert len(warnings) == 6 and not any("\n" in one or ".ready" in one for one in warnings)
     assert any(r"pending-\udcff\n.ndjson is no replay file" in one for one in warnings)
-    set_id = commit(dumped)
+    set_id = commit(dumped, bad)
     inventory = details(dumped, set_id)
     assert len(inventory["unknown"]) == 6 and [one["name"] for one in inventory["files"]] == [A]
     copy = folder(tmp_path / "copy")

@@ -138,7 +138,7 @@ def test_a_signed_archive_that_holds(
     with monkeypatch.context() as patch:
         patch.setattr(tar, "_header", lambda member: HOSTILE[what](member) if member.name == B else tar_header(member))
         archive(dumped, 1, source)
-    commit(dumped)
+    commit(dumped, source)
     refused(dumped, copy, TamperedData, "sts-1.1.tar.zst.age")
 
 
@@ -166,7 +166,7 @@ def test_a_signed_inventory_that_says_otherwise(
     with monkeypatch.context() as patch:
         patch.setattr(replay_reading.Reading, "_add", lying)
         archive(dumped, 1, source)
-    commit(dumped)
+    commit(dumped, source)
     refused(dumped, copy, TamperedData, words)
 
 
@@ -224,7 +224,7 @@ def test_kill_minus_nine(dumped: Scene, tmp_path: Path) -> None:
     for number in range(30):
         source.file(f"pending-1-{number}.ndjson", b"".join(event(f"{number}-{line}", 2000) for line in range(100)))
     archive(dumped, 1, source)
-    commit(dumped)
+    commit(dumped, source)
     dice, killed, some = random.Random(SEED), 0, 0
     for number in range(KILLS):
         copy = folder(tmp_path / f"copy-{number}")

@@ -34,8 +34,11 @@ def archive(scene: Scene, reading: int, *folders: ReplayFolder, warnings: list[s
     return scene.call("replay_volume_archive", warn=[].append if warnings is None else warnings.append, **given)
 
 
-def commit(scene: Scene) -> str:
+def commit(scene: Scene, *folders: ReplayFolder) -> str:
+    """With a second reading of `folders` first, where the test was about the first one."""
     set_id = open_id(scene)
+    if folders:
+        archive(scene, 2, *folders)
     scene.call("backup_set", state="committed", set_id=set_id)
     return set_id
 
@@ -112,7 +115,7 @@ def test_nothing_in_the_source_is_touched(dumped: Scene, source: ReplayFolder) -
 def test_the_owner_of_the_files(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     """By default Caracal's own user, which only root can give; another user is told how to run it."""
     archive(dumped, 1, source)
-    commit(dumped)
+    commit(dumped, source)
     caracals = {"owner": replay.OWNER, "group": replay.OWNER}
     if os.geteuid() == 0:
         restore(dumped, copy, **caracals)
@@ -150,7 +153,7 @@ def test_a_second_reading_without_anything_new_has_no_archive(dumped: Scene, sou
 def test_an_empty_directory_is_archived_and_said_to_be_empty(dumped: Scene, tmp_path: Path, copy: ReplayFolder) -> None:
     result = archive(dumped, 1, folder(tmp_path / "source"))
     assert (result["volumes"][0]["state"], result["volumes"][0]["files"], len(result["artifacts"])) == ("archived", 0, 2)
-    commit(dumped)
+    commit(dumped, ReplayFolder(tmp_path / "source"))
     restored = restore(dumped, copy)
     assert not restored["changed"] and restored["volumes"][0]["files"] == 0
 
@@ -216,7 +219,7 @@ def test_one_directory_under_two_names_is_read_once(dumped: Scene, source: Repla
     assert [one["state"] for one in result["volumes"]] == ["archived", "same_as"] and result["volumes"][1]["same_as"] == "sts-1"
     assert len(result["artifacts"]) == 2
     assert not archive(dumped, 1, source, ReplayFolder(source.volume))["changed"]
-    set_id = commit(dumped)
+    set_id = commit(dumped, source, ReplayFolder(source.volume))
     facts = dumped.call("backup_set_verify", set_id=set_id)["set_facts"]
     assert facts["left_out"] == {"replay of sts-2": "the same directory as sts-1, in whose archive its files are"}
 
@@ -243,7 +246,7 @@ def test_options_that_cannot_work(dumped: Scene, source: ReplayFolder, copy: Rep
     words = "run reading 1 before the database is dumped"
     dumped.refused("replay_volume_archive", OptionError, words, check_mode=False, volumes=[sts], **{**usual, "reading": 2})
     archive(dumped, 1, source)
-    commit(dumped)
+    commit(dumped, source)
     bare = {"service": "sts", "path": str(copy.volume.parent / "source" / "..")}
     dumped.refused("replay_volume_restore", OptionError, "volumes is empty", volumes=[], **ME)
     dumped.refused("replay_volume_restore", OptionError, "has no folder audit-replay", volumes=[bare], **ME)

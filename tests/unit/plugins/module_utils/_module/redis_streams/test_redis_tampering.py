@@ -11,7 +11,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, ObjectMissing, TamperedData, VerificationFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    KeyProblem,
+    ObjectMissing,
+    OptionError,
+    TamperedData,
+    VerificationFailed,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import open_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.redis import resp
 from unit.plugins.module_utils._module import scene as scenes
@@ -100,5 +106,13 @@ def test_a_set_with_one_reading_and_a_set_with_none(streams: Streams, source: Re
     none = streams.scene.sets()[-1]
     refused(streams, target, ObjectMissing, "has no Redis streams", "groups_only", set_id=none)
     streams.read(source, 1)
+    words = "no second reading of redis"
+    streams.scene.refused("backup_set", OptionError, words, state="committed", set_id=streams.set_id, check_mode=False)
+    streams.read(source, 2)
+    part = streams.scene.repository / f"sets/{streams.set_id}/parts/redis.2.json"
+    document = json.loads(part.read_text(encoding="utf-8"))
+    document["content"]["artifacts"] = []
+    part.chmod(0o600)
+    part.write_text(json.dumps(document), encoding="utf-8")
     streams.commit()
     refused(streams, target, ObjectMissing, "only one of the two readings", "groups_only")
