@@ -96,13 +96,9 @@ options:
       - Whoever has its identity and a copy of the repository then has everything.
     type: bool
     default: false
-  pairing:
-    description:
-      - Prove the pairing on the second reading. Without it the set says C(unproven).
-      - For databases of the C(ZONE_KEK) releases this needs a login, since their sealed values do not name their key.
-    type: bool
-    default: true
 notes:
+  - The second reading proves the pairing. For databases of the C(ZONE_KEK) releases that needs a login, since their sealed values do not
+    name their key.
   - O(signing_key) is only compared with the recipients here; the commit signs.
   - A newline at the end of a secret file is kept; the product takes it off.
 requirements:
@@ -231,7 +227,6 @@ def argument_spec() -> ArgumentSpec:
             "database_recipients": {"type": "list", "elements": "str", "default": []},
             "database_recipients_files": {"type": "list", "elements": "path", "default": []},
             "allow_same_recipients": {"type": "bool", "default": False},
-            "pairing": {"type": "bool", "default": True},
         }
     )
     return repository().merge(reading(), open_set(), signing(), recipients(), postgres(), own)

@@ -19,7 +19,6 @@ from .._caracal.secrets import Keys
 from .._crypto import envelope_ciphers
 from .._deps import require_cryptography
 from .._errors import OptionError
-from .._report.check import UNPROVEN
 from .._sources.postgres.server import Server, Session
 
 
@@ -28,8 +27,6 @@ def prove(
 ) -> dict[str, str]:
     """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
-    if not given["pairing"]:
-        return {"verdict": UNPROVEN, "message": "the pairing proof was switched off"}
     sealed = t.cast("dict[str, dict[str, t.Any]]", part["sealed"])
     if not sealed:
         raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")

@@ -150,12 +150,6 @@ def test_without_a_signed_row_nothing_is_proved(either: Case) -> None:
     assert result["pairing"]["verdict"] == "unproven" and "no audit row is signed" in result["pairing"]["message"]
 
 
-def test_a_proof_that_is_switched_off_is_none(either: Case) -> None:
-    either.made.put(either.kek, OTHER)
-    _set_id, result = either.read(pairing=False)
-    assert result["pairing"] == {"verdict": "unproven", "message": "the pairing proof was switched off"}
-
-
 # ---- keys that name themselves
 
 
