@@ -309,17 +309,24 @@ def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
 
 @pytest.mark.mutation
 def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> None:
-    """Without bubblewrap, root lends initdb a named user, whose shared memory it then is."""
-    runner = Runner("bare_sandbox", committed.scene, box.directory)
-    runner.go()
-    deadline = time.monotonic() + 20
-    while not box.note() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    os.killpg(runner.process.pid, signal.SIGKILL)
-    runner.close()
-    assert any("initdb" in line or len(line.split()) == 16 for line in box.left()), "the control: something stays"
-    box.remove()
-    assert soon(box.left) == []
+    """Without bubblewrap, root lends initdb a named user, whose shared memory it then is.
+
+    initdb runs one server after another, so a kill may fall between two, when nothing is there to stay.
+    """
+    for _attempt in range(5):
+        runner = Runner("bare_sandbox", committed.scene, box.directory)
+        runner.go()
+        deadline = time.monotonic() + 20
+        while not box.note() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.killpg(runner.process.pid, signal.SIGKILL)
+        runner.close()
+        stayed = any("initdb" in line or len(line.split()) == 16 for line in box.left())
+        box.remove()
+        assert soon(box.left) == []
+        if stayed:
+            break
+    assert stayed, "the control: something stays"
 
 
 @pytest.mark.mutation
