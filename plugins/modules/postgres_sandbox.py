@@ -12,10 +12,12 @@ version_added: 0.1.0
 description:
   - Makes a PostgreSQL cluster in a directory of its own and starts its server, to restore a backup set into it and to destroy it
     afterwards.
-  - The server listens on a private Unix socket only. Its superuser needs no password there, every other role does, so that a lost
+  - The server listens on a private Unix socket. Its superuser needs no password there, every other role does, so that a lost
     password is seen.
   - When root runs the module, the server gets a user ID that nobody else has. Where C(bubblewrap) is there and may make namespaces,
-    the server runs inside it, without network and without any file but its own and the system's programs.
+    the server runs inside it, without any file but its own and the system's programs, and with a network of its own that has
+    nothing but a loopback. There it listens on C(127.0.0.1:5432) too, for what is started beside it, and there everybody needs a
+    password.
   - Nothing in the cluster is safe from a power cut. Autovacuum is off, so run C(ANALYZE) after a restore.
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
@@ -23,7 +25,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - All checks are made and the result is predicted, with C(pid) 0 and an empty C(system_identifier).
+      - All checks are made and the result is predicted, with C(pid) and C(uid) 0 and an empty C(system_identifier).
   diff_mode:
     support: none
   idempotent:
@@ -127,6 +129,7 @@ sandbox:
     server_version: "17.10"
     system_identifier: "7711914040412184586"
     pid: 7722
+    uid: 61201
     protection: dm-crypt
     isolation: bubblewrap
     isolation_reason: ""
@@ -172,6 +175,12 @@ sandbox:
       type: int
       returned: always
       sample: 7722
+    uid:
+      description:
+        - User ID that the server runs as, and every program that is started beside it. Where root makes the sandbox, nobody else has it.
+      type: int
+      returned: always
+      sample: 61201
     protection:
       description:
         - What keeps the sandbox's files unreadable on a stolen disk. V(tmpfs) is memory, V(dm-crypt) an encrypted volume, V(clear) is

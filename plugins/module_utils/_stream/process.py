@@ -43,7 +43,7 @@ class Child:
     """A running process: wait for it with `finish`, end it with `kill`; its stderr is kept, bounded.
 
     `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe. A child dies with the
-    thread that starts it, unless it is `detached`.
+    thread that starts it, unless it is `detached`; one that writes a log of its own gets `stderr`, and then we keep nothing.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Child:
         *,
         stdin: int | None = None,
         stdout: int | None = None,
+        stderr: int | None = None,
         env: t.Mapping[str, str] | None = None,
         cwd: str | None = None,
         pass_fds: t.Sequence[int] = (),
@@ -69,7 +70,7 @@ class Child:
                 list(argv) if detached else _leashed(argv, env),
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
-                stderr=self._stderr,
+                stderr=self._stderr if stderr is None else stderr,
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 pass_fds=tuple(pass_fds),

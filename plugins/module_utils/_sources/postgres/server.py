@@ -169,8 +169,11 @@ class Session:
 
     def value(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Any:
         """The first column of the first row, or None."""
-        rows = self.rows(sql, parameters)
-        return rows[0][0] if rows else None
+        return next((row[0] for row in self.rows(sql, parameters)), None)
+
+    def verifier(self, role: str, password: str) -> str:
+        """What the server keeps of a password, made here, so that the password itself is in no statement."""
+        return str(require_psycopg2().extensions.encrypt_password(password, role, self._connection, "scram-sha-256"))
 
     def copy_to(self, sql: str, sink: Sink) -> None:
         """`COPY … TO STDOUT`: one call of `sink.write` per row, with the newline."""

@@ -24,10 +24,11 @@ from .isolation import ENVIRONMENT, Launcher
 START_SECONDS = 60.0
 LOG = os.path.join("log", "postgresql.log")
 
+# Nothing else is on the loopback of bubblewrap's network, and the services of a drill look for their database there.
+LOOPBACK = "127.0.0.1"
 # Speed before safety: a sandbox that loses power is made anew. Shared memory that outlives its server is kept to files
 # below the data directory. Statistics come from whoever restores (ANALYZE), not from a background worker in the way.
 SETTINGS = {
-    "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "port": str(PORT),
     "timezone": "UTC",
@@ -91,7 +92,10 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
         run(command, env=ENVIRONMENT, cwd=layout.data, timeout=START_SECONDS, identity=None if launcher.bwrap else maker)
     except StageFailed as exc:
         raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
-    _write(os.path.join(layout.data, "postgresql.conf"), "".join(f"{name} = '{value}'\n" for name, value in _settings(layout).items()))
+    _write(
+        os.path.join(layout.data, "postgresql.conf"),
+        "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items()),
+    )
     _write(os.path.join(layout.data, "pg_hba.conf"), _access(superuser))
     users.give(layout.data, server)
     _admit(layout, server)
@@ -104,14 +108,15 @@ def _admit(layout: Layout, identity: Identity | None) -> None:
         os.chmod(layout.root, 0o710)
 
 
-def _settings(layout: Layout) -> dict[str, str]:
-    return {**SETTINGS, "unix_socket_directories": layout.socket_dir}
+def _settings(layout: Layout, launcher: Launcher) -> dict[str, str]:
+    listen = LOOPBACK if launcher.bwrap else ""
+    return {**SETTINGS, "listen_addresses": listen, "unix_socket_directories": layout.socket_dir}
 
 
 def _access(superuser: str) -> str:
     """Only we can reach the socket, so the superuser needs no password; a lost password of any other role must be seen."""
     quoted = superuser.replace('"', '""')
-    return f'local all "{quoted}" trust\nlocal all all scram-sha-256\n'
+    return f'local all "{quoted}" trust\nlocal all all scram-sha-256\nhost all all {LOOPBACK}/32 scram-sha-256\n'
 
 
 def _write(path: str, text: str) -> None:

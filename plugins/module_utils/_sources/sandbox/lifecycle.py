@@ -58,7 +58,8 @@ def create(spec: SandboxSpec) -> Outcome:
 
 
 def predict(spec: SandboxSpec) -> Outcome:
-    """What `create` would give, after the same checks; a sandbox that is not there yet has pid 0 and no system identifier."""
+    """What `create` would give, after the same checks; a sandbox that is not there yet has pid 0, uid 0 and no system
+    identifier."""
     forecast = preflight.preflight(spec)
     if forecast.state == preflight.RUNNING:
         return Outcome(_same(attach(spec.directory), spec), changed=False)
@@ -147,11 +148,16 @@ def _describe(
         server_version=spec.install.version_text,
         system_identifier=system_identifier,
         pid=pid,
+        uid=_uid(forecast) if pid else 0,
         protection=forecast.protection,
         isolation=forecast.launcher.isolation,
         isolation_reason=forecast.launcher.reason,
         warnings=warnings,
     )
+
+
+def _uid(forecast: preflight.Forecast) -> int:
+    return os.geteuid() if forecast.launcher.identity is None else forecast.launcher.identity.uid
 
 
 def attach(directory: str) -> SandboxInfo:

@@ -25,6 +25,8 @@ KILL_SECONDS = 15.0
 IPC_RMID = 0
 # What we start, and whose command line names the data directory.
 LAUNCHED = ("bwrap", "initdb")
+# What a drill starts beside the server has this in its environment, with the sandbox's folder as value.
+MARK = "CARACAL_OPS_SANDBOX"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Process:
     """`start_time` is in clock ticks since boot; with it a pid means one process. `uid` is the real one."""
 
     pid: int
+    parent: int
     start_time: int
     uid: int
     has_terminal: bool
@@ -61,7 +64,7 @@ def look(pid: int) -> Process | None:
         return None
     if fields[0] in (b"Z", b"X"):
         return None
-    return Process(pid, int(fields[19]), uid, fields[4] != b"0", tuple(argv))
+    return Process(pid, int(fields[1]), int(fields[19]), uid, fields[4] != b"0", tuple(argv))
 
 
 def everyone() -> t.Iterator[Process]:
@@ -73,18 +76,41 @@ def everyone() -> t.Iterator[Process]:
 
 
 def of_sandbox(layout: Layout, own_uid: int | None) -> list[Process]:
-    """Every process of the sandbox: those that work in its data directory, those that we started, all of its own uid."""
+    """Every process of the sandbox: those that work in its data directory, those that we started and theirs, all of its own uid."""
     try:
         data = os.stat(layout.data)
     except OSError:
         data = None
-    return [
-        process
-        for process in everyone()
-        if process.uid == own_uid
-        or (process.program in LAUNCHED and layout.data in process.argv)
-        or (data is not None and _works_in(process, data))
-    ]
+
+    def ours(process: Process) -> bool:
+        return (
+            process.uid == own_uid
+            or (process.program in LAUNCHED and layout.data in process.argv)
+            or (data is not None and _works_in(process, data))
+            or told(process, MARK) == layout.root
+            or works_below(process, layout.programs)
+        )
+
+    return with_children(ours)
+
+
+def with_children(wanted: t.Callable[[Process], bool]) -> list[Process]:
+    """The processes that are wanted, and all that they started: a program may write over its own environment, as Redis does."""
+    living = {process.pid: process for process in everyone()}
+    found = {pid for pid, process in living.items() if wanted(process)}
+    while more := {pid for pid, process in living.items() if process.parent in found} - found:
+        found |= more
+    return [living[pid] for pid in sorted(found)]
+
+
+def told(process: Process, name: str) -> str | None:
+    """Value of a variable in the environment that a process was started with; None where it has none, or may not be looked at."""
+    try:
+        with open(f"/proc/{process.pid}/environ", "rb") as environment:
+            pairs = (pair.partition(b"=") for pair in environment.read().split(b"\0"))
+            return next((os.fsdecode(value) for key, _equals, value in pairs if key == name.encode()), None)
+    except OSError:
+        return None
 
 
 def _works_in(process: Process, folder: os.stat_result) -> bool:
@@ -95,6 +121,15 @@ def _works_in(process: Process, folder: os.stat_result) -> bool:
         return os.path.samestat(os.stat(f"/proc/{process.pid}/cwd"), folder)
     except OSError:
         return False
+
+
+def works_below(process: Process, folder: str) -> bool:
+    """Whether it works in that folder or below, and is no person's shell."""
+    try:
+        place = os.readlink(f"/proc/{process.pid}/cwd")
+    except OSError:
+        return False
+    return not process.has_terminal and (place == folder or place.startswith(f"{folder}/"))
 
 
 def postmaster(layout: Layout, own_uid: int | None) -> Process | None:

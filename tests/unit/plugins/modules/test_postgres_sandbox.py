@@ -36,7 +36,7 @@ def test_present_and_absent_with_check_mode_between(run: Run, sandbox_directory:
     made = run(directory=sandbox_directory)
     assert made["changed"] and made["sandbox"]["pid"] > 1
     differing = {name for name, value in made["sandbox"].items() if expected["sandbox"][name] != value}
-    assert differing == {"pid", "system_identifier"}
+    assert differing == {"pid", "uid", "system_identifier"}
     for check_mode in (True, False):
         same = run(directory=sandbox_directory, _ansible_check_mode=check_mode)
         assert not same["changed"] and same["sandbox"] == made["sandbox"]

@@ -83,7 +83,8 @@ def test_a_sandbox_from_birth_to_destruction(spec: SandboxSpec) -> None:
     assert ask(info, "SELECT current_setting('server_version')").startswith(info.server_version)
     assert ask(info, "SELECT system_identifier::text FROM pg_control_system()") == info.system_identifier
     settings = ("listen_addresses", "TimeZone", "fsync", "wal_level", "dynamic_shared_memory_type", "server_encoding")
-    assert [ask(info, f"SHOW {name}") for name in settings] == ["", "UTC", "off", "minimal", "mmap", "UTF8"]
+    listens = "" if info.isolation == NONE else "127.0.0.1"
+    assert [ask(info, f"SHOW {name}") for name in settings] == [listens, "UTC", "off", "minimal", "mmap", "UTF8"]
     assert pathlib.Path(f"/proc/{info.pid}/oom_score_adj").read_text().strip() == "800"
     assert os.stat(info.directory).st_mode & 0o007 == 0
     assert os.stat(info.socket_dir).st_mode & 0o077 == 0

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What `/ready` of a service says, in words.
+
+It is 200 with a wrong KEK or an empty database; so it proves that a service runs and reaches its servers, and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+# Reason or error in the body of an answer that is not 200.
+REASONS = {
+    "postgres_unreachable": "its database does not answer, or, at a Gateway, the row of gateway_binding_revision is missing",
+    "redis_unavailable": "it has no connection to Redis",
+    "redis_unreachable": "Redis does not answer",
+    "audit_evidence_lost": "it has dropped audit events",
+    "audit_replay_unavailable": "it cannot write its replay directory",
+    "stream_consumers_not_ready": "its readers of the Redis streams have not started",
+    "bindings_unavailable": "it could not load the resource bindings",
+    "revocation_snapshot_stale": "its list of revocations is older than it accepts",
+    "sts_unavailable": "it knows no STS",
+    "sts_unreachable": "the STS does not answer",
+    "consumer_unhealthy": "its reader of caracal.audit.events stands still",
+    "audit_dlq_threshold": "more dead letters than its limit",
+    "audit_lag_threshold": "more unread audit events than its limit",
+    "audit_pel_oldest_threshold": "an audit event waits longer than its limit to be acknowledged",
+    "outbox_unreachable": "it cannot read its outbox",
+    "outbox_dead_messages": "more dead rows in event_outbox than its limit",
+    "outbox_dead": "a dead row in caracal_outbox",
+    "internal_error": "it failed, as it does when Redis is down",
+    "control disabled": "the control gate is shut, which is normal",
+}
+
+
+def reason(body: bytes) -> str:
+    """The reason or error in an answer's body, at most 80 characters; empty when it names none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    named: t.Any = next((found[key] for key in ("reason", "error", "status") if isinstance(found.get(key), str)), "")
+    return str(named)[:80] if named else ("draining" if found.get("draining") else "")
+
+
+def explain(named: str) -> str:
+    return f"{named} ({REASONS[named]})" if named in REASONS else named or "it says no reason"
