@@ -17,6 +17,8 @@ FILE_LINES = 250
 FUNCTION_LINES = 40
 MODULE_CODE_LINES = 60
 SMALL = ("plugins/module_utils", "plugins/action", "tests/tools")
+# Tables of data, printed by migration_verify: a line a fact, so that they compare with any other.
+DATA = ("plugins/module_utils/_caracal/schema/",)
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 
 
@@ -25,7 +27,7 @@ def size_faults(root: Path) -> list[str]:
     faults = []
     for path in tree.python(root, *SMALL):
         count = len((root / path).read_text(encoding="utf-8").splitlines())
-        faults += [f"{path}: {count} lines, at most {FILE_LINES}"] if count > FILE_LINES else []
+        faults += [f"{path}: {count} lines, at most {FILE_LINES}"] if count > FILE_LINES and not path.startswith(DATA) else []
     for path in tree.python(root, "plugins/modules"):
         count = code_lines((root / path).read_text(encoding="utf-8"))
         faults += [f"{path}: {count} lines of code, at most {MODULE_CODE_LINES}"] if count > MODULE_CODE_LINES else []

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The schema of v0.1.0, as what v0.2.1 changed, taken back."""
+
+from __future__ import annotations
+
+from ..schema_facts import changed
+from . import v0_2_1 as later
+
+CARACAL = changed(
+    later.CARACAL,
+    drop="""
+column step_up_challenges consumed_authority_record_id
+column step_up_challenges subject_anchor
+grant event_outbox caracalsts
+index step_up_challenges step_up_challenges_sweep_idx
+""",
+)
+
+CARACAL_AUTH = later.CARACAL_AUTH

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The schema of v0.2.1, as what v1.0.0 changed, taken back."""
+
+from __future__ import annotations
+
+from ..schema_facts import changed
+from . import v1_0_0 as later
+
+CARACAL = changed(
+    later.CARACAL,
+    drop="""
+column operator_message_runs input_tokens
+column operator_message_runs output_tokens
+column operator_message_runs served_model
+column operator_message_runs served_provider_id
+column operator_message_runs usage_by_provider_model
+constraint operator_message_runs operator_message_runs_input_tokens_check
+constraint operator_message_runs operator_message_runs_output_tokens_check
+constraint operator_message_runs operator_message_runs_usage_by_provider_model_check
+""",
+)
+
+CARACAL_AUTH = changed(
+    later.CARACAL_AUTH,
+    drop="""
+column account issuer
+index account "account_issuer_accountId_uidx"
+""",
+)
