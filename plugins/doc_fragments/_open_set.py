@@ -16,6 +16,9 @@ options:
   set_id:
     description:
       - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
+      - Where a run that failed or was killed has left objects in it, the same again is refused before it begins, since that run could
+        still be at work. M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=aborted) removes them; the
+        id can then be used again.
     type: str
     required: true
   create_repository:

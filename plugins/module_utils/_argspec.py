@@ -83,6 +83,13 @@ def signing(required: bool = False) -> ArgumentSpec:
     return ArgumentSpec({"signing_key": {"type": "path", "required": required, "no_log": False}})
 
 
+def recorded(required: bool = True) -> ArgumentSpec:
+    """Fragment `_recorded`: a restore that is entered into the journal, or goes into a sandbox."""
+    return signing().merge(
+        ArgumentSpec({"sandbox": {"type": "path"}}, required_one_of=[("sandbox", "signing_key")] if required else []),
+    )
+
+
 def postgres() -> ArgumentSpec:
     """Fragment `_postgres`: a server, named as community.postgresql names it."""
     return ArgumentSpec(

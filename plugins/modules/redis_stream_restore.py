@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
+  - caracal_ops.backup._recorded
   - caracal_ops.backup._redis
 attributes:
   check_mode:
@@ -58,7 +59,7 @@ options:
     default: []
   groups_only:
     description:
-      - Only make the groups. Neither a set nor O(confirm) is needed, and what is there stays.
+      - Only make the groups. Neither a set, nor O(confirm), nor O(signing_key) is needed, and what is there stays.
     type: bool
     default: false
 requirements:
@@ -76,6 +77,7 @@ EXAMPLES = r"""
   caracal_ops.backup.redis_stream_restore:
     repository: /srv/backup/caracal
     deployment: prod
+    signing_key: /srv/restore/operator_signing_key
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
@@ -148,7 +150,7 @@ seconds:
   sample: 4.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, redis, repository, stored_set
+from ..module_utils._argspec import ArgumentSpec, identities, recorded, redis, repository, stored_set
 from ..module_utils._module import redis_stream_restore
 from ..module_utils._module.boundary import run
 
@@ -159,9 +161,12 @@ def argument_spec() -> ArgumentSpec:
             "confirm": {"type": "list", "elements": "str", "default": []},
             "groups_only": {"type": "bool", "default": False},
         },
-        required_if=[("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files"))],
+        required_if=[
+            ("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files")),
+            ("groups_only", False, ("sandbox", "signing_key"), True),
+        ],
     )
-    return repository(required=False).merge(stored_set(), identities(required=False), redis(), own)
+    return repository(required=False).merge(stored_set(), identities(required=False), recorded(required=False), redis(), own)
 
 
 def main() -> None:

@@ -71,6 +71,17 @@ options:
           - The directory that holds the files, or the volume in which C(audit-replay) is that directory.
         type: path
         required: true
+  compose_project:
+    description:
+      - A Compose project on this host, whose volumes C(stsReplay) and C(gatewayReplay) are found by their labels. All replicas of a
+        service share one, which is read as replica V(1). A service without one is V(not_durable), unless O(volumes) names its directory.
+      - O(docker) is asked for its context, for C(volume ls), C(volume inspect) and C(ps), and for nothing else.
+    type: str
+  docker:
+    description:
+      - Docker's client, as a name or a path.
+    type: path
+    default: docker
   not_durable:
     description:
       - Services whose replay directory dies with its container, as an C(emptyDir) does. They cannot be protected, and the manifest says so.
@@ -98,7 +109,7 @@ options:
     type: path
 notes:
   - O(signing_key) is only compared with the recipients here, and required with O(repository). With O(stage), whoever takes it in compares.
-  - Run it as the owner of the files (uid 65532) or as root.
+  - Run it as the owner of the files (uid 65532) or as root; Docker's volumes as root.
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
@@ -113,11 +124,7 @@ EXAMPLES = r"""
   caracal_ops.backup.replay_volume_archive:
     set_id: "{{ opened.set_id }}"
     reading: 1
-    volumes:
-      - service: sts
-        path: /var/lib/docker/volumes/caracal_stsReplay/_data
-      - service: gateway
-        path: /var/lib/docker/volumes/caracal_gatewayReplay/_data
+    compose_project: caracal
     repository: /srv/backup/caracal
     deployment: prod
     signing_key: /etc/caracal-ops/backup_signing_key
@@ -224,6 +231,8 @@ def argument_spec() -> ArgumentSpec:
                 "default": [],
                 "options": {"service": SERVICE, "reason": {"type": "str", "required": True}},
             },
+            "compose_project": {"type": "str"},
+            "docker": {"type": "path", "default": "docker"},
             "stage": {"type": "path"},
         },
         mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],

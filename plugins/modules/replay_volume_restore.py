@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
+  - caracal_ops.backup._recorded
 attributes:
   check_mode:
     support: full
@@ -99,6 +100,7 @@ EXAMPLES = r"""
         quarantine: /srv/restore/quarantine
     repository: /srv/backup/caracal
     deployment: prod
+    signing_key: /srv/restore/operator_signing_key
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
@@ -165,7 +167,7 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, repository, stored_set
+from ..module_utils._argspec import ArgumentSpec, identities, recorded, repository, stored_set
 from ..module_utils._module import replay_volume_restore
 from ..module_utils._module.boundary import run
 
@@ -185,7 +187,7 @@ def argument_spec() -> ArgumentSpec:
             "group": {"type": "int", "default": 65532},
         }
     )
-    return repository().merge(stored_set(), identities(), own)
+    return repository().merge(stored_set(), identities(), recorded(), own)
 
 
 def main() -> None:

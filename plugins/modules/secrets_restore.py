@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._identities
+  - caracal_ops.backup._recorded
 attributes:
   check_mode:
     support: full
@@ -95,6 +96,7 @@ EXAMPLES = r"""
     environment_file: /opt/caracal/caracal.env
     repository: /srv/backup/caracal
     deployment: prod
+    signing_key: /srv/restore/operator_signing_key
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
@@ -175,7 +177,7 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, repository, stored_set
+from ..module_utils._argspec import ArgumentSpec, identities, recorded, repository, stored_set
 from ..module_utils._module import secrets_restore
 from ..module_utils._module.boundary import run
 
@@ -195,7 +197,7 @@ def argument_spec() -> ArgumentSpec:
             "replace": {"type": "bool", "default": False},
         }
     )
-    return repository().merge(stored_set(), identities(), own)
+    return repository().merge(stored_set(), identities(), recorded(), own)
 
 
 def main() -> None:

@@ -80,8 +80,18 @@ class Restore:
     after: Heads | None
 
 
+def asset_body(asset: str, targets: t.Sequence[str]) -> dict[str, t.Any]:
+    """Body of a restore of anything but databases: `secrets`, `redis` or `replay`, and where it went. It cuts no chain."""
+    return {"asset": asset, "targets": list(targets)}
+
+
+def is_of_databases(entry: Entry) -> bool:
+    """Whether an entry about a restore is one that `restore` reads."""
+    return "asset" not in entry.body
+
+
 def restore(entry: Entry) -> Restore:
-    """From a verified entry. Raises TamperedData."""
+    """From a verified entry about databases. Raises TamperedData."""
     fields = _fields(entry)
     set_id = fields.text("set")
     if not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:

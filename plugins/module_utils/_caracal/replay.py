@@ -22,6 +22,8 @@ MODE = 0o600
 LINE_LIMIT = 1 << 20
 NOTED_LINES = 100
 SUFFIX = ".ndjson"
+# What Compose calls the volume of each service, which all its replicas share.
+COMPOSE_VOLUMES = {"sts": "stsReplay", "gateway": "gatewayReplay"}
 _PENDING = re.compile(r"pending-[A-Za-z0-9._-]{1,200}\.ndjson\Z")
 _PROBE = ".ready-"
 _REQUIRED = ("id", "zone_id", "event_type", "request_id", "decision", "evaluation_status", "occurred_at")

@@ -13,6 +13,7 @@ The installer makes a new secret for each file that is missing or empty, the KEK
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from .._errors import OptionError
@@ -63,6 +64,12 @@ NAMES: dict[str, tuple[Name, ...]] = {
         *(Name(f"{service}DatabaseUrl", DERIVED) for service in _SERVICES),
     ),
 }
+
+
+def variable(name: str) -> str:
+    """The environment variable that the product takes before the file `name`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+    return f"CARACAL_{words}" if words.endswith("_DB_PASSWORD") else words
 
 
 def family(names: t.Collection[str]) -> str:

@@ -115,7 +115,7 @@ def _last(opened: Opened, known: t.Sequence[Entry], source: str | None) -> Basel
 
 def _cuts(entry: Entry, source: str | None = None) -> bool:
     """Whether an entry says that the chains were replaced. Those without heads name only the databases that were restored."""
-    if entry.kind != entries.RESTORE:
+    if entry.kind != entries.RESTORE or not records.is_of_databases(entry):
         return False
     said = records.restore(entry)
     if source not in (None, said.system_identifier):

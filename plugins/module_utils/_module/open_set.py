@@ -22,7 +22,7 @@ from .._crypto import strict_json
 from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
-from .._errors import KeyProblem, OptionError
+from .._errors import KeyProblem, ObjectExists, OptionError
 from .._storage.base import Store
 from .._storage.schemes import open_store
 from . import options
@@ -45,6 +45,20 @@ class OpenSet:
     def add_part(self, name: str, content: t.Mapping[str, t.Any]) -> None:
         """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
         parts.write(self.store, self.set_id, name, content)
+
+    def refuse_leftovers(self, keys_of_part: t.Iterable[str]) -> None:
+        """Before the work: whether the objects of a part that is still to be made are there already. Raises ObjectExists.
+
+        They are a killed run's, or those of a run that is at work now. Nobody can tell, and the part of a run that lives would name
+        bytes that another one had replaced; so nothing is overwritten.
+        """
+        for key in keys_of_part:
+            if self.store.stat(key) is not None:
+                stage = "" if self.opened else f" on the backup host, remove {self.store.location}"
+                raise ObjectExists(
+                    f"{self.store.location}/{key} is there and no part of set {self.set_id} names it: an earlier run failed or was killed, "
+                    f"or is still at work; end it, then backup_set state=aborted set_id={self.set_id}{stage}, and begin the set anew"
+                )
 
     def sealed(self, folder: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
         """A sealer into a new object whose key will lie in `folder`, and the function that publishes it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._backupset import layout as keys
 from .._caracal import releases
 from .._errors import StorageError, VersionMismatch
 from .._sources import client_binaries
@@ -35,9 +36,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     deadline = started + given["max_duration"] if given["max_duration"] else None
     seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
+    made = target.parts().get(dump_set.PART)
+    if not made:
+        target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
-    made = target.parts().get(dump_set.PART)
     if made:
         result["changed"] = False
         result.update(made["result"])

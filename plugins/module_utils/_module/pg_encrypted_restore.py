@@ -12,9 +12,6 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._backupset import entry as entries
-from .._backupset import journal as journals
-from .._backupset import layout as keys
 from .._backupset import records
 from .._caracal import block_history, upgrade
 from .._crypto.signing import Signer
@@ -23,7 +20,7 @@ from .._report.check import FAIL, WARN, Check
 from .._sources import client_binaries
 from .._sources.postgres import target
 from .._sources.postgres.server import Server
-from . import incarnation, options, place, restoration, sealed_set
+from . import incarnation, options, place, restoration, restore_entry, sealed_set
 from .boundary import Invocation
 from .options import Opened
 
@@ -34,9 +31,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given)
     server, sandbox = place.server_of(given)
-    signer = None if sandbox else Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
+    signer = None if sandbox else restore_entry.signer(opened, given)
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    _intact(opened, the_set, signer)
+    _intact(opened, the_set)
     release = _release(the_set, given["release"])
     inventory = the_set.inventory()
     wanted = _wanted(inventory, given["databases"])
@@ -78,10 +75,8 @@ def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
     return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
-def _intact(opened: Opened, the_set: sealed_set.SealedSet, signer: Signer | None) -> None:
-    """Before the first change: every digest, and whether this host can remember the journal and, where it gets one, our entry."""
-    if signer:
-        opened.mark.check_writable()
+def _intact(opened: Opened, the_set: sealed_set.SealedSet) -> None:
+    """Before the first change: every digest, and whether this host can remember the journal."""
     opened.mark.advance(opened.journal, dry=True)
     bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
     if bad:
@@ -126,14 +121,9 @@ def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found:
 
 def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, result: dict[str, t.Any], heads: dict[str, t.Any]) -> None:
     """A real restore is an event that later verification must know of."""
-    record = the_set.open_set.record
     body = {
-        "set": the_set.set_id,
         "target": {"system_identifier": result["target"], "databases": [one["database"] for one in result["databases"]]},
         "blocks_sha256": the_set.one("blocks").sha256,
         "heads": heads,
     }
-    subjects = [entries.subject(keys.manifest_key(the_set.set_id), record.manifest_sha256)]
-    journals.append(
-        opened.repository, opened.journal, signer, entries.RESTORE, subjects, body, time=options.times(), machine=options.machine()
-    )
+    restore_entry.enter(opened, signer, the_set, body)

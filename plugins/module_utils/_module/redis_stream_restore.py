@@ -12,14 +12,15 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .._backupset import objects
+from .._backupset import artifact as artifacts
+from .._backupset import objects, records
 from .._caracal import streams as product
 from .._errors import BackupError, TargetRefused, VerificationFailed
 from .._report.check import FAIL, PASS, Check
 from .._sources.redis import preflight, reading, replaying, resp
 from .._sources.redis.connection import Address, Session
 from .._sources.redis.preflight import Facts
-from . import options, redis_compare, redis_snapshot_set, sealed_set
+from . import options, redis_compare, redis_snapshot_set, restore_entry, sealed_set
 from .boundary import Invocation
 from .options import Opened
 from .redis_snapshot_set import Snapshot
@@ -36,6 +37,8 @@ def _restore(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given)
     opened.mark.advance(opened.journal, dry=True)
+    # A Redis with an address may be anybody's; only a socket can lie in a sandbox.
+    signer = restore_entry.signer_unless_inside(opened, given, [given["redis_unix_socket"] or "/"])
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
     with Session(Address.from_options(given), the_set.set_id) as session:
@@ -46,6 +49,8 @@ def _restore(invocation: Invocation) -> dict[str, t.Any]:
             preflight.refuse_content(session, facts.keys)
         checks = [] if invocation.check_mode else _replay(opened, snapshot, session, replay, given["identity_files"])
     if not invocation.check_mode:
+        if signer:
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REDIS, [_target(session, facts)]))
         opened.mark.advance(opened.journal)
     names = snapshot.names()
     return {

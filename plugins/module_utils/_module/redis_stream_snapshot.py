@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._backupset import layout as keys
 from .._caracal import streams as product
 from .._errors import OptionError
 from .._report.check import WARN
@@ -28,6 +29,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     target = open_set.load(given, invocation.check_mode)
     parts = target.parts()
     name = redis_readings.part(given["reading"])
+    if name not in parts:
+        path = keys.redis_key(target.set_id, given["reading"])
+        target.refuse_leftovers([path, keys.details_key(path)])
     result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id, "reading": given["reading"], "checks": []}
     with Session(Address.from_options(given), target.set_id) as session:
         facts = preflight.examine(session)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import typing as t
 
@@ -19,13 +18,12 @@ from .._backupset.artifact import Artifact
 from .._caracal import replay
 from .._errors import OptionError, StageFailed, StorageError
 from .._sources.volume.live import Directory
-from . import open_set
+from . import open_set, replay_sources
 from .boundary import Invocation
 from .open_set import OpenSet
 from .replay_reading import Found, Reading, Seen
 
 ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
-_REPLICA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 _WARNINGS = {
     "unparsable": "has lines that are no audit event; archived as they are, the service will skip them",
     "oversized": "has a line of 1 MiB or more; archived as it is, the service can never get past it",
@@ -46,24 +44,16 @@ def part_name(source: str, reading: int) -> str:
     return f"replay.{source}.{reading}"
 
 
-def source_of(volume: t.Mapping[str, t.Any]) -> str:
-    """The name of a volume in the set, `sts-1`. Raises OptionError."""
-    if not _REPLICA.match(volume["replica"]):
-        raise OptionError(f"replica {volume['replica'][:80]!a} has other characters than letters, digits, '_' and '-'; rename it")
-    return f"{volume['service']}-{volume['replica']}"
-
-
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
     started = time.monotonic()
-    if not invocation.options["volumes"] and not invocation.options["not_durable"]:
-        raise OptionError("volumes and not_durable are both empty; name each replica's directory, or the service that has none")
+    sources = replay_sources.collect(invocation.options, invocation.warn)
     target = open_set.load(invocation.options, invocation.check_mode)
     work = _Work(invocation, target)
-    work.preflight()
-    for one in invocation.options["not_durable"]:
+    work.preflight(sources.volumes)
+    for one in sources.not_durable:
         work.not_durable(one)
-    for source, volume in work.volumes.items():
+    for source, volume in sources.volumes.items():
         work.volume(source, volume)
     listing = "".join(f"{one['path']}\n" for one in work.artifacts)
     return {
@@ -87,19 +77,19 @@ class _Work:
         self._target = target
         self._parts = target.parts()
         self._directories: dict[tuple[int, int], str] = {}
-        self.volumes = {source_of(one): one for one in invocation.options["volumes"]}
-        if len(self.volumes) != len(invocation.options["volumes"]):
-            raise OptionError("volumes names one service and replica twice; give each replica its own name")
         self.changed = False
         self.results: list[dict[str, t.Any]] = []
         self.artifacts: list[dict[str, t.Any]] = []
 
-    def preflight(self) -> None:
+    def preflight(self, volumes: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
         """Every directory and the store. Of reading 1 only check mode may know nothing, since it may just have been predicted."""
         size = 0
-        for source, volume in self.volumes.items():
+        for source, volume in volumes.items():
             if self._reading == 2 and not self._dry and part_name(source, 1) not in self._parts:
                 raise OptionError(f"set {self._target.set_id} has no reading 1 of {source}; run reading 1 before the database is dumped")
+            if part_name(source, self._reading) not in self._parts:
+                path = keys.replay_key(self._target.set_id, source, self._reading)
+                self._target.refuse_leftovers([path, keys.details_key(path)])
             with Directory(volume["path"], replay.FOLDER) as directory:
                 size += sum(directory.size(name) or 0 for name, regular in directory.names() if regular)
         store = self._target.store

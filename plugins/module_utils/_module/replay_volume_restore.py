@@ -14,15 +14,17 @@ import os
 import time
 import typing as t
 
+from .._backupset import artifact as artifacts
+from .._backupset import records
 from .._caracal import replay
 from .._errors import OptionError, StorageError
 from .._sources.volume import live, target
 from .._sources.volume.target import ABSENT, OTHER, Target
 from .._stream import pipes
-from . import options, sealed_set
+from . import options, restore_entry, sealed_set
 from .boundary import Invocation
+from .replay_sources import source_of
 from .replay_union import Kept, ReplayUnion
-from .replay_volume_archive import source_of
 
 QUARANTINE = ".quarantine"
 
@@ -35,6 +37,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError("volumes is empty; name the directory of each replica")
     opened = options.open_repository(given)
     opened.mark.advance(opened.journal, dry=True)
+    signer = restore_entry.signer_unless_inside(opened, given, _places(given))
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     with contextlib.ExitStack() as stack:
         volumes = []
@@ -49,10 +52,14 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             volume.fill(invocation.check_mode)
         for volume in volumes:
             volume.publish(invocation.check_mode, invocation.warn)
+    changed = [volume for volume in volumes if volume.changes]
     if not invocation.check_mode:
+        if signer and changed:
+            paths = [str(volume.result["path"]) for volume in changed]
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REPLAY, paths))
         opened.mark.advance(opened.journal)
     return {
-        "changed": any(volume.changes for volume in volumes),
+        "changed": bool(changed),
         "set_id": the_set.set_id,
         "volumes": [volume.result for volume in volumes],
         "journal_head": opened.head,
@@ -61,13 +68,23 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
+def _places(given: t.Mapping[str, t.Any]) -> list[str]:
+    """Every path that may get a file."""
+    volumes = given["volumes"]
+    return [one["path"] for one in volumes] + [_quarantine(one) for one in volumes]
+
+
+def _quarantine(volume: t.Mapping[str, t.Any]) -> str:
+    return str(volume["quarantine"] or f"{volume['path'].rstrip('/')}{QUARANTINE}")
+
+
 class Volume:
     """One directory, what comes into it under which name, and beside it the quarantine, which is made when it gets something."""
 
     def __init__(self, given: t.Mapping[str, t.Any], union: ReplayUnion, owner: int, group: int) -> None:
         self._union = union
         self._stack = contextlib.ExitStack()
-        self._quarantine_path = given["quarantine"] or f"{given['path'].rstrip('/')}{QUARANTINE}"
+        self._quarantine_path = _quarantine(given)
         self._quarantine: Target | None = None
         self._names: dict[Kept, str] = {}
         self.leftovers: list[str] = []

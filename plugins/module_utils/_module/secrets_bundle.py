@@ -36,6 +36,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     target = open_set.load(given, invocation.check_mode)
     content = target.parts()
     found = secrets_sources.collect(given)
+    for words in found.overrides:
+        invocation.warn(words)
     name = set_parts.SECRETS[given["reading"] - 1]
     first = content.get(set_parts.SECRETS[0]) if given["reading"] == 2 else None
     database = content.get(dump_set.PART)
@@ -104,20 +106,21 @@ def _make(
 ) -> dict[str, t.Any]:
     """The part; what it would be in check mode. Proved before anything is sealed."""
     given = invocation.options
-    proof = None
     earlier = first["key_ids"] if first else {}
+    proof = None
     if given["reading"] == 2 and database:
         proof = pairing.prove(given, database, found.keys, found.backend, _keks(earlier))
     key_set = bundle.key_set(found.state_key, found.files)
     path = keys.secrets_key(key_set, target.set_id)
     old = _kept(target, key_set, theirs, first, given["allow_same_recipients"])
     artifact = old
-    if old is None and target.opened and not invocation.check_mode:
-        artifact = _seal(target, found, path)
-    known = [one["path"] for one in first["artifacts"]] if first else []
+    if old is None:
+        target.refuse_leftovers([path])
+        if target.opened and not invocation.check_mode:
+            artifact = _seal(target, found, path)
     ids = {**found.keys.ids, **{f"{name}.1": key_id for name, key_id in earlier.items() if found.keys.ids.get(name, key_id) != key_id}}
     part: dict[str, t.Any] = {
-        "artifacts": [artifact.to_dict()] if artifact and artifact.path not in known else [],
+        "artifacts": [artifact.to_dict()] if artifact and not _named(first, artifact) else [],
         "key_ids": ids,
         "left_out": _left_out(found),
         "states": bundle.states(found.state_key, found.files),
@@ -134,6 +137,11 @@ def _make(
         },
     }
     return {**part, "pairing": proof} if proof else part
+
+
+def _named(first: dict[str, t.Any] | None, artifact: Artifact) -> bool:
+    """Whether the first reading's part names it already."""
+    return artifact.path in [one["path"] for one in (first or {}).get("artifacts", ())]
 
 
 def _keks(ids: t.Mapping[str, str]) -> list[str]:

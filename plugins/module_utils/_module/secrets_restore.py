@@ -15,6 +15,7 @@ import time
 import typing as t
 
 from .._backupset import artifact as artifacts
+from .._backupset import records
 from .._backupset.artifact import Artifact
 from .._caracal import secrets
 from .._crypto.recipients import load_identities
@@ -23,7 +24,7 @@ from .._errors import KeyProblem, OptionError, StorageError, TamperedData, Targe
 from .._sources.secrets import bundle, target
 from .._sources.secrets.files import File
 from .._sources.secrets.target import MODE, NEW, OTHER, SAME, Owner, Wanted
-from . import options, secrets_sources
+from . import options, restore_entry, secrets_sources
 from .boundary import Invocation
 from .sealed_set import SealedSet
 
@@ -36,6 +37,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = {**invocation.options, "directory": os.path.abspath(invocation.options["directory"])}
     opened = options.open_repository(given)
     opened.mark.advance(opened.journal, dry=True)
+    signer = restore_entry.signer_unless_inside(opened, given, _tops(given))
     the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     artifact = _chosen(the_set, given["key_set"])
     data = opened.catalog.read_artifact(artifact)
@@ -44,9 +46,16 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     ids = _ids(the_set, artifact, found)
     result = _restore(invocation, given, found)
     if not invocation.check_mode:
+        if signer and result["changed"]:
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.SECRETS, [given["directory"]]))
         opened.mark.advance(opened.journal)
     about = {"set_id": the_set.set_id, "key_set": _key_set(artifact), "family": found.family, "key_ids": ids}
     return {**about, **result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _tops(given: t.Mapping[str, t.Any]) -> list[str]:
+    """Every place that is named for a file."""
+    return [given[name] for name in ("directory", "environment_file", "extra_directory", "retired_directory") if given[name]]
 
 
 def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle.Bundle) -> dict[str, t.Any]:

@@ -19,15 +19,21 @@ from .._errors import OptionError
 from .._sources.secrets import bundle, files
 from .._sources.secrets.files import File
 
+BACKEND = "CARACAL_SECRET_BACKEND"
+
 
 @dataclasses.dataclass(frozen=True)
 class Collected:
-    """`files` sorted by name; `ids` are the public ids of all keys by name; `backend` is where the product keeps values."""
+    """`files` sorted by name; `ids` are the public ids of all keys by name; `backend` is where the product keeps values.
+
+    `overrides` says what is not in use although it is in the set, in words for the operator.
+    """
 
     files: tuple[File, ...]
     family: str
     keys: secrets.Keys
     backend: str
+    overrides: tuple[str, ...]
 
     @property
     def names(self) -> list[str]:
@@ -41,13 +47,29 @@ class Collected:
 def collect(given: t.Mapping[str, t.Any]) -> Collected:
     """Read every file once. Raises OptionError, KeyProblem."""
     others = [files.named(bundle.ENVIRONMENT, given["environment_file"])] if given["environment_file"] else []
-    backend = str(given["secret_backend"] or files.backend(others[0].content if others else b"") or pairing.BUILTIN)
+    settings = files.settings(others[0].content) if others else {}
+    backend = str(given["secret_backend"] or settings.get(BACKEND) or pairing.BUILTIN)
     others += [files.named(f"{bundle.EXTRA}/{os.path.basename(path)}", path) for path in given["extra_files"]]
     others += [files.named(bundle.RETIRED.format(number=number), path) for number, path in enumerate(given["retired_audit_keys"], 1)]
     others += [files.named(bundle.PREVIOUS, given["previous_kek"])] if given["previous_kek"] else []
     found = files.together([*_secrets(given), *others])
     family = secrets.family(_named(found))
-    return Collected(tuple(found), family, keys_of(family, found), backend)
+    overrides = _overrides(settings, given["environment_file"], _named(found))
+    return Collected(tuple(found), family, keys_of(family, found), backend, tuple(overrides))
+
+
+def _overrides(settings: t.Mapping[str, str], place: str | None, named: t.Mapping[str, File]) -> list[str]:
+    """Where the environment holds a secret that a file holds too. Values are compared and not shown."""
+    found = []
+    for name in sorted(named):
+        value = settings.get(secrets.variable(name))
+        if value:
+            same = named[name].content.decode("utf-8", "replace").rstrip() == value
+            words = "with the same value now" if same else "with another value, so the file's is not in use"
+            found.append(
+                f"{place} sets {secrets.variable(name)}, which the product takes before the file {name}, {words}; keep it in the file only"
+            )
+    return found
 
 
 def keys_of(family: str, found: t.Sequence[File]) -> secrets.Keys:

@@ -98,11 +98,11 @@ def _file(name: str, place: str, path: str) -> File:
     return File(name, place, about.st_mode & 0o777, content)
 
 
-def backend(environment: bytes) -> str | None:
-    """CARACAL_SECRET_BACKEND out of the content of a caracal.env; None when it says nothing."""
-    found = None
+def settings(environment: bytes) -> dict[str, str]:
+    """What the content of a caracal.env sets; the last one wins, and an empty one is none."""
+    found = {}
     for line in environment.decode("utf-8", "replace").splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and name.strip() == "CARACAL_SECRET_BACKEND":
-            found = value.strip().strip("\"'")
-    return found or None
+        if equals and not name.startswith("#"):
+            found[name.strip()] = value.strip().strip("\"'")
+    return {name: value for name, value in found.items() if value}

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 import typing as t
 from pathlib import Path
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import parts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import postgres_sandbox
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import preflight
@@ -31,6 +35,13 @@ def restore(scene: Scene, directory: str) -> None:
     scene.call("pg_encrypted_restore", sandbox=directory)
 
 
+def before_its_part(scene: Scene, argument: str) -> None:
+    """One module, killed when its objects are published and its part is about to name them."""
+    name, options = json.loads(argument)
+    parts.write = lambda *_part: os.kill(os.getpid(), signal.SIGKILL)
+    scene.call(name, **options)
+
+
 def sandbox(_scene: Scene, directory: str) -> None:
     sandbox_state(directory, "present")
     sandbox_state(directory, "absent")
@@ -49,7 +60,13 @@ def sandbox_state(directory: str, state: str) -> dict[str, t.Any]:
     return postgres_sandbox.use_case(Invocation(dict(spec.validated_parameters), False, lambda _text: None))
 
 
-CASES: dict[str, t.Callable[[Scene, str], None]] = {"backup": backup, "restore": restore, "sandbox": sandbox, "bare_sandbox": bare_sandbox}
+CASES: dict[str, t.Callable[[Scene, str], None]] = {
+    "backup": backup,
+    "restore": restore,
+    "before_its_part": before_its_part,
+    "sandbox": sandbox,
+    "bare_sandbox": bare_sandbox,
+}
 
 
 def main(case: str, root: str, socket: str, argument: str) -> None:

@@ -24,7 +24,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_checkpoint as audit_checkpoint_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_partition_ensure as audit_partition_ensure_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set as backup_set_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_info as backup_set_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_verify as backup_set_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import migration_verify as migration_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options as module_options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import outbox_reopen as outbox_reopen_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import pg_encrypted_dump as dump_case
@@ -44,7 +46,9 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_checkpoint,
     audit_partition_ensure,
     backup_set,
+    backup_set_info,
     backup_set_verify,
+    migration_verify,
     outbox_reopen,
     pg_encrypted_dump,
     pg_encrypted_restore,
@@ -61,6 +65,8 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
 DEPLOYMENT = "prod"
 BACKUP_HOST, DRILL_HOST, OPERATOR_HOST = "backup", "drill", "operator"
 Result = dict[str, t.Any]
+# Fields in which a restore differs from its prediction: it takes time, and makes an entry.
+ENTERED = {"seconds": 0, "journal_head": ""}
 
 # Module, its use case, and the host on which it runs.
 MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
@@ -68,17 +74,19 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "audit_checkpoint": (audit_checkpoint, audit_checkpoint_case, BACKUP_HOST),
     "audit_partition_ensure": (audit_partition_ensure, audit_partition_ensure_case, DRILL_HOST),
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
+    "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
+    "migration_verify": (migration_verify, migration_verify_case, DRILL_HOST),
     "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),
     "pg_encrypted_restore": (pg_encrypted_restore, restore_case, DRILL_HOST),
-    "redis_stream_restore": (redis_stream_restore, redis_restore_case, DRILL_HOST),
+    "redis_stream_restore": (redis_stream_restore, redis_restore_case, OPERATOR_HOST),
     "redis_stream_snapshot": (redis_stream_snapshot, redis_snapshot_case, BACKUP_HOST),
     "rollback_info": (rollback_info, rollback_info_case, DRILL_HOST),
     "replay_volume_archive": (replay_volume_archive, replay_archive_case, BACKUP_HOST),
-    "replay_volume_restore": (replay_volume_restore, replay_restore_case, DRILL_HOST),
+    "replay_volume_restore": (replay_volume_restore, replay_restore_case, OPERATOR_HOST),
     "secrets_bundle": (secrets_bundle, secrets_bundle_case, BACKUP_HOST),
-    "secrets_restore": (secrets_restore, secrets_restore_case, DRILL_HOST),
+    "secrets_restore": (secrets_restore, secrets_restore_case, OPERATOR_HOST),
     "state_verify": (state_verify, state_verify_case, DRILL_HOST),
 }
 
@@ -118,7 +126,9 @@ class Scene:
         module, _case, host = MODULES[name]
         usual = {option: value for option, value in self._usual(host).items() if option in module.argument_spec().argument_spec}
         if own.get("sandbox") or own.get("login_host"):
-            del usual["login_unix_socket"]
+            usual.pop("login_unix_socket", None)
+        if own.get("stage"):  # on a host that has neither repository nor signing key
+            usual = {option: value for option, value in usual.items() if option == "recipients_files"}
         return {**usual, **own}
 
     def options(self, name: str, **own: t.Any) -> dict[str, t.Any]:
@@ -138,7 +148,8 @@ class Scene:
         }
         if host == BACKUP_HOST:
             return {**usual, "signing_key": str(self.key(host)), "recipients_files": [str(self.recipients)]}
-        return {**usual, "identity_files": [str(self.identity)]}
+        signing = {"signing_key": str(self.key(host))} if host == OPERATOR_HOST else {}
+        return {**usual, **signing, "identity_files": [str(self.identity)]}
 
     def call(self, name: str, *, check_mode: bool = False, warn: t.Callable[[str], None] = lambda _text: None, **given: t.Any) -> Result:
         """The use case of module `name`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options
 from twin import keys
 from unit import redis_server
 from unit.conftest import FreshCluster
@@ -139,6 +140,8 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
     assert not [secret for secret in whole.secrets() if secret in play.output()]
     assert contents(tmp_path / "new" / "secrets") == contents(whole.deployment.directory)
     assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()
+    entered = options.open_repository(scene.options("backup_set_verify")).journal.of_kind("restore")
+    assert [one.body.get("asset", "databases") for one in entered] == ["secrets", "databases", "redis", "replay"]
     copy = TwinCluster(cluster, whole.deployment.cluster.spec)
     assert copy.execute(THIS_MONTH) == [(True,)]
     count = "SELECT count(*) FROM audit_events"

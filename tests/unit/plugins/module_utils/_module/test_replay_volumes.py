@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import replay
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from unit.plugins.module_utils._module.replay_folders import TIME, ReplayFolder, event, events, folder
-from unit.plugins.module_utils._module.scene import Result, Scene
+from unit.plugins.module_utils._module.scene import ENTERED, Result, Scene
 
 A, B, C, D = (f"pending-1-{TIME + number}.ndjson" for number in range(4))
 ME = {"owner": os.geteuid(), "group": os.getegid()}
@@ -88,7 +88,7 @@ def test_every_byte_time_and_owner_comes_back(dumped: Scene, source: ReplayFolde
     predicted = restore(dumped, copy, check_mode=True)
     assert copy.content() == {} and os.listdir(copy.volume) == ["audit-replay"]
     result = restore(dumped, copy)
-    assert {**result, "seconds": 0} == {**predicted, "seconds": 0}
+    assert {**result, **ENTERED} == {**predicted, **ENTERED}
     assert result["changed"] and result["volumes"][0]["restored"] == 3
     assert copy.content() == {**source.content(), B: event("b-1")}
     for name in (A, B, C):
@@ -170,7 +170,7 @@ def test_a_last_line_that_nobody_finishes_goes_into_quarantine(dumped: Scene, so
     predicted = restore(dumped, copy, check_mode=True)
     warnings.clear()
     result = restore(dumped, copy, warnings=warnings)
-    assert {**result, "seconds": 0} == {**predicted, "seconds": 0}
+    assert {**result, **ENTERED} == {**predicted, **ENTERED}
     assert copy.content() == {A: event("a-1") + event("a-2"), B: event("b-1"), C: b"", D: event("d-1")}
     quarantine = Path(f"{copy.volume}.quarantine")
     assert quarantine.stat().st_mode & 0o7777 == 0o700
@@ -205,7 +205,7 @@ def test_what_lies_in_the_target_stays(dumped: Scene, source: ReplayFolder, copy
     copy.file(".restoring-pending-1-8.ndjson", b"half of a ki")
     predicted, warnings = restore(dumped, copy, check_mode=True), []
     result = restore(dumped, copy, warnings=warnings)
-    assert {**result, "seconds": 0} == {**predicted, "seconds": 0}
+    assert {**result, **ENTERED} == {**predicted, **ENTERED}
     found = result["volumes"][0]
     assert (found["restored"], found["skipped"], found["renamed"]) == (2, 1, 2) and len(warnings) == 2
     assert sorted(events(copy.content().values())) == ["a-1", "a-2", "b-1", "b-2", "c-1", "live", "mine"]
@@ -240,7 +240,7 @@ def test_a_service_without_a_durable_directory_is_told_apart(dumped: Scene) -> N
 def test_options_that_cannot_work(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     sts = {"service": "sts", "path": str(source.volume)}
     usual: dict[str, t.Any] = {"set_id": open_id(dumped), "reading": 1}
-    dumped.refused("replay_volume_archive", OptionError, "both empty", **usual)
+    dumped.refused("replay_volume_archive", OptionError, "all empty", **usual)
     dumped.refused("replay_volume_archive", OptionError, "twice", volumes=[sts, sts], **usual)
     dumped.refused("replay_volume_archive", OptionError, "replica 'a/b'", volumes=[{**sts, "replica": "a/b"}], **usual)
     words = "run reading 1 before the database is dumped"

@@ -24,7 +24,8 @@ from twin.spec import Spec
 from unit.conftest import NOW, make_twin
 from unit.plugins.module_utils._module import secrets_scene
 from unit.plugins.module_utils._module.playing import COLLECTIONS
-from unit.plugins.module_utils._module.scene import new_identity
+from unit.plugins.module_utils._module.sampling import forms
+from unit.plugins.module_utils._module.scene import ENTERED, new_identity
 from unit.plugins.module_utils._module.secrets_scene import Deployment, contents
 from unit.twin_database import TwinCluster
 
@@ -62,7 +63,7 @@ def test_what_comes_back_is_what_was_there(which: str, request: pytest.FixtureRe
     predicted = made.restore(check_mode=True)
     assert not made.target.exists()
     restored = made.restore()
-    assert {**predicted, "seconds": 0} == {**restored, "seconds": 0} and restored["changed"]
+    assert {**predicted, **ENTERED} == {**restored, **ENTERED} and restored["changed"]
     assert contents(made.target) == contents(made.directory)
     assert made.target.stat().st_mode & 0o777 == 0o700
     again = made.restore()
@@ -266,17 +267,6 @@ def test_the_search_for_values_finds_them(deployment: Deployment) -> None:
     raw = bytes.fromhex(value)
     shown = (value.encode(), value.upper().encode(), raw, base64.b64encode(raw), base64.b64encode(value.encode()))
     assert all(any(needle in one for needle in forms(value)) for one in shown)
-
-
-def forms(value: str) -> list[bytes]:
-    """A secret as somebody might show it."""
-    text = value.strip()
-    found = [text.encode(), text.upper().encode(), base64.b64encode(text.encode()), text.encode().hex().encode()]
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        return found
-    return [*found, raw, base64.b64encode(raw), base64.urlsafe_b64encode(raw)]
 
 
 def contents_of_parts(made: Deployment, set_id: str) -> dict[str, str]:

@@ -161,3 +161,37 @@ def test_the_leavings_of_a_killed_restore_are_no_secrets(made: Deployment) -> No
     made.put(".caracal-ops-0011223344556677", "half")
     assert not [name for name in made.bundle(made.scene.new_id(), 1)["names"] if "caracal-ops" in name]
     assert ".caracal-ops-0011223344556677" in contents(made.directory)
+
+
+def told_with(made: Deployment, environment: str) -> list[str]:
+    """Warnings about a `caracal.env`, none of which may show a value."""
+    warned: list[str] = []
+    given = made.sources(environment_file=str(made.file("caracal.env", environment)))
+    made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **given)
+    values = [path.read_text().strip() for path in made.directory.rglob("*") if path.is_file()]
+    assert not [value for value in (*values, KEY) if value in " ".join(warned)]
+    return [one for one in warned if "caracal.env" in one]
+
+
+@pytest.mark.mutation
+def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployment) -> None:
+    same = (made.directory / "auditHmacKey").read_text()
+    told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
+    assert len(told) == 3 and all(one.endswith("; keep it in the file only") for one in told), told
+    assert "sets CARACAL_API_DB_PASSWORD, which the product takes before the file apiDbPassword, with another value" in told[0]
+    assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, with the same value now" in told[1]
+    assert (
+        "sets SECRET_STORE_KEK, which the product takes before the file secretStoreKek, with another value, so the file's is not" in told[2]
+    )
+
+
+@pytest.mark.no_false_alarm
+def test_an_environment_that_overrides_no_file(made: Deployment) -> None:
+    lines = [
+        "# AUDIT_HMAC_KEY=x",
+        "AUDIT_HMAC_KEY=",
+        "AUDIT_HMAC_KEY_FILE=/run/secrets/auditHmacKey",
+        "STS_ADMIN_TOKEN=x",
+        "REDIS_PASSWORD=x",
+    ]
+    assert told_with(made, "\n".join(lines)) == []

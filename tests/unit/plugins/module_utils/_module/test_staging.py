@@ -30,7 +30,6 @@ from unit.plugins.module_utils._module.scene import MODULES, Result, Scene
 from unit.plugins.module_utils._module.test_replay_volumes import A, B, C, commit, open_id, restore
 
 ARCHIVE = "replay_volume_archive"
-NOT_THERE = ("repository", "deployment", "allowed_signers", "high_water_mark", "signing_key")
 
 
 @pytest.fixture
@@ -51,8 +50,7 @@ def put(scene: Scene, stage: Path, reading: int, source: ReplayFolder, check_mod
     """The module on a host that has neither repository nor signing key."""
     volumes = [{"service": "sts", "path": str(source.volume)}]
     given = scene.given(ARCHIVE, set_id=open_id(scene), reading=reading, volumes=volumes, stage=str(stage), **own)
-    kept = {name: value for name, value in given.items() if name not in NOT_THERE}
-    checked = ModuleArgumentSpecValidator(**MODULES[ARCHIVE][0].argument_spec().to_module()).validate(kept)
+    checked = ModuleArgumentSpecValidator(**MODULES[ARCHIVE][0].argument_spec().to_module()).validate(given)
     assert not checked.error_messages, checked.error_messages
     result: Result = MODULES[ARCHIVE][1].run(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
     return result

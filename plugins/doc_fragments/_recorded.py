@@ -1,0 +1,27 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A restore that is entered into the journal, unless a drill makes it; goes with `_argspec.recorded`."""
+
+    DOCUMENTATION = r"""
+options:
+  signing_key:
+    description:
+      - OpenSSH Ed25519 key of C(operator@<deployment>), mode 0600, which enters the restore into the journal. With a C(.pub) file the key
+        is used through the agent.
+      - Required unless O(sandbox) is given. In check mode, and when nothing had to be changed, there is no entry.
+    type: path
+  sandbox:
+    description:
+      - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox), in which the target must lie. A drill restores there and
+        nowhere else, and makes no entry.
+    type: path
+"""
