@@ -12,7 +12,11 @@ version_added: 0.1.0
 description:
   - Puts what the other modules found into one report, as JSON, as a page for people, and as JUnit XML, and stores it in the repository.
   - The report is signed and named by an entry of the journal. When the verdict is V(pass), the set's manifest is countersigned too.
-  - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report.
+  - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report. Identifiers of
+    zones and rows are in the report only as C(id:) and a short hash, under a salt that is sealed with what each stands for.
+  - Names the cause of what failed and the remedy, from the checks, from O(metrics) and from O(log_files).
+  - A set whose manifest is missing, altered or signed by nobody known is reported too, with a failed check C(set.signature), as long as
+    the journal names the set.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -20,6 +24,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
+  - caracal_ops.backup._identities
 attributes:
   check_mode:
     support: full
@@ -54,7 +59,8 @@ options:
   steps:
     description:
       - The steps of the drill, in the order in which they ran.
-      - The recovery time counts from the first step whose name begins with C(restore).
+      - The recovery time counts from the first step whose name begins with C(restore) to the end of the last one whose name begins with
+        C(canary), for by then the copy has served a request. Without such a step it counts to the end of the drill.
     type: list
     elements: dict
     default: []
@@ -73,6 +79,39 @@ options:
         description:
           - How many bytes went through, where that means something.
         type: int
+      started:
+        description:
+          - When it began, as O(started). Without it the step began when the one before ended.
+        type: str
+  rto_budget:
+    description:
+      - Hours that the recovery may take. Adds the required check C(drill.rto).
+    type: float
+  rpo_budget:
+    description:
+      - Hours that the snapshot may be old when the drill begins. Adds the required check C(drill.rpo).
+    type: float
+  rollback:
+    description:
+      - What a restore of this set takes back, as M(caracal_ops.backup.rollback_info) returns it in C(rollback).
+    type: list
+    elements: dict
+  metrics:
+    description:
+      - Metrics of the drill's services, values by name, for the diagnosis. They are not in the report.
+    type: dict
+    default: {}
+  log_files:
+    description:
+      - Log file of each service by its name, for the diagnosis. The last 256 KiB of each are searched for the signatures of known
+        problems, and nothing of them is shown. A file that is not there counts as empty.
+    type: dict
+    default: {}
+  identity_files:
+    description:
+      - Identities of this host, whose public halves the report names as the recipients that were proved. They are tried on the headers
+        of the set's objects and open nothing else.
+    required: false
   sandbox:
     description:
       - What M(caracal_ops.backup.postgres_sandbox) returned in C(sandbox).
@@ -108,8 +147,8 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
-      - Verdict, recovery time, recovery point, age of the set and number of checks by verdict are written there in one step, with mode
-        0644, after everything else. When that fails, the report stands and there is a warning.
+      - Verdict, causes, recovery time, recovery point, their budgets, age of the set and number of checks by verdict are written there
+        in one step, with mode 0644, after everything else. When that fails, the report stands and there is a warning.
     type: path
   require_valid:
     description:
@@ -137,11 +176,16 @@ EXAMPLES = r"""
       - name: verify set
         seconds: "{{ verified.seconds }}"
       - name: restore
+        started: "{{ restore_started }}"
         seconds: "{{ restored.seconds }}"
         bytes: "{{ restored.databases | map(attribute='bytes') | sum }}"
       - name: verify state
         seconds: "{{ state.seconds }}"
     sandbox: "{{ made.sandbox }}"
+    rto_budget: 1
+    rpo_budget: 26
+    identity_files:
+      - /etc/caracal-ops/drill.identity
     waivers:
       - check: sandbox.isolation
         reason: The kernel of drill-2 is upgraded in December, OPS-4711.
@@ -182,13 +226,37 @@ counts:
   returned: always
   type: dict
   sample: {"pass": 24, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 2}
+diagnosis:
+  description: Causes of what failed, the more specific ones first. Empty when nothing did.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Stable name of the cause.
+      type: str
+      sample: kek.wrong
+    cause:
+      description: What is wrong, in words.
+      type: str
+      sample: >-
+        restored STS cannot decrypt keys: the KEK given is 1f3a5c7e9b2d4f60, the rows are sealed under 9e107d9d372bb682
+    remedy:
+      description: What to do.
+      type: str
+      sample: restore the secrets bundle of the same set
+    because:
+      description: Checks, metrics and logs that show it.
+      type: list
+      elements: str
+      sample: [envelopes.kek, canary.jwks]
 separation:
   description: Whether somebody else than the set's maker judged it.
   returned: always
   type: dict
   contains:
     verdict:
-      description: V(pass) or V(warn).
+      description: V(pass), V(warn), or V(unproven) when the set's signer is not known.
       type: str
       sample: pass
     message:
@@ -206,15 +274,20 @@ seconds:
   type: float
   sample: 63.2
 rto_seconds:
-  description: Upper bound of the recovery time, or null when no step is a restore.
+  description: Upper bound of the recovery time, or null when no step is a restore or the copy is not what it should be.
   returned: always
   type: float
   sample: 59.4
 rpo_seconds:
-  description: Age of the snapshot when the drill began.
+  description: Age of the snapshot when the drill began, or null when the manifest cannot be read.
   returned: always
   type: float
   sample: 1800.0
+budgets:
+  description: Seconds of O(rto_budget) and O(rpo_budget), null where there is none.
+  returned: always
+  type: dict
+  sample: {"rto_seconds": 3600.0, "rpo_seconds": 93600.0}
 report:
   description: Where the files of the report are.
   returned: always
@@ -251,13 +324,13 @@ summary_lines:
   sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
 """
 
-from ..module_utils._argspec import ArgumentSpec, recipients, repository, signing
+from ..module_utils._argspec import ArgumentSpec, identities, recipients, repository, signing
 from ..module_utils._module import drill_report, metrics
 from ..module_utils._module.boundary import run
 
 
 def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(), recipients(), metrics.own_options(), drill_report.own_options())
+    return repository().merge(signing(), recipients(), identities(required=False), metrics.own_options(), drill_report.own_options())
 
 
 def main() -> None:

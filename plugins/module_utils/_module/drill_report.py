@@ -20,7 +20,6 @@ from .._argspec import ArgumentSpec
 from .._backupset import entry as entries
 from .._backupset import journal as journals
 from .._backupset import layout
-from .._backupset.catalog import OpenSet
 from .._crypto import recipients as age
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
@@ -29,17 +28,25 @@ from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._report import document, html, junit, prometheus, summary
 from .._report.check import PASS
-from .._report.document import Drill
+from .._report.drill import Drill
 from .._storage.local import LocalStore
-from . import drill_facts, metrics, options
+from . import drill_facts, drill_set, metrics, options
 from .boundary import Invocation
+from .drill_set import DrilledSet
 from .options import Opened
 
+# What the result says as the report says it.
+_SHOWN = ("verdict", "counts", "diagnosis", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "budgets")
 PROBE = b"preflight of drill_report: this signature means nothing\n"
 
 
 def own_options() -> ArgumentSpec:
-    step = {"name": {"type": "str", "required": True}, "seconds": {"type": "float", "required": True}, "bytes": {"type": "int"}}
+    step = {
+        "name": {"type": "str", "required": True},
+        "seconds": {"type": "float", "required": True},
+        "bytes": {"type": "int"},
+        "started": {"type": "str"},
+    }
     waiver = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
     return ArgumentSpec(
         {
@@ -49,6 +56,11 @@ def own_options() -> ArgumentSpec:
             "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
             "sandbox": {"type": "dict", "default": {}},
             "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+            "rto_budget": {"type": "float"},
+            "rpo_budget": {"type": "float"},
+            "rollback": {"type": "list", "elements": "dict"},
+            "metrics": {"type": "dict", "default": {}},
+            "log_files": {"type": "dict", "default": {}},
             "report_dir": {"type": "path"},
             "require_valid": {"type": "bool", "default": True},
         }
@@ -60,7 +72,7 @@ class Case:
     """A drill, and what it takes to make its report stand."""
 
     opened: Opened
-    open_set: OpenSet
+    drilled: DrilledSet
     signer: Signer
     recipients: t.Sequence[Recipient]
     drill: Drill
@@ -108,10 +120,10 @@ def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
     signer = Signer(given["signing_key"], layout.principal(layout.DRILL, given["deployment"]))
     recipients = age.load(given["recipients"], given["recipients_files"])
     age.refuse_signing_key(recipients, signer.fingerprint)
-    open_set = opened.catalog.read(given["set_id"])
-    drill = drill_facts.gather(given, opened, open_set, signer, now)
+    drilled = drill_set.read(opened, given["set_id"])
+    drill = drill_facts.gather(given, opened, drilled, signer, now)
     _try_key(opened, signer, drill)
-    return Case(opened, open_set, signer, recipients, drill)
+    return Case(opened, drilled, signer, recipients, drill)
 
 
 def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
@@ -148,21 +160,21 @@ def _seal(content: dict[str, t.Any], recipients: t.Sequence[Recipient]) -> tuple
 
 def _publish(case: Case, report: Report) -> bytes:
     """Write everything; the journal entry, which comes last, makes it true. The signature of the report."""
-    store, drill, record = case.opened.store, case.drill, case.open_set.record
+    store, drill, drilled = case.opened.store, case.drill, case.drilled
     for key, data in report.files.items():
         store.put(key, data)
     signature = case.signer.sign(report.main, layout.NAMESPACE_DRILL)
     store.put(layout.drill_report_signature_key(drill.id), signature)
-    if drill.verdict == PASS:
-        countersignature = case.signer.sign(case.open_set.manifest_bytes, layout.NAMESPACE_SET)
-        store.put(layout.countersignature_key(record.set_id, drill.id), countersignature)
+    if drill.verdict == PASS and drilled.open_set:
+        countersignature = case.signer.sign(drilled.open_set.manifest_bytes, layout.NAMESPACE_SET)
+        store.put(layout.countersignature_key(drilled.record.set_id, drill.id), countersignature)
     _record(case, report)
     return signature
 
 
 def _record(case: Case, report: Report) -> None:
     """The journal entry. It names every file, so that the page cannot be exchanged either."""
-    drill, record, found = case.drill, case.open_set.record, report.document
+    drill, record, found = case.drill, case.drilled.record, report.document
     subjects = [entries.subject(key, entries.sha256(data)) for key, data in report.files.items()]
     subjects.append(entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256))
     body = {
@@ -194,7 +206,7 @@ def _result(case: Case, report: Report, local: LocalStore | None, require_valid:
         "changed": True,
         "drill_id": drill_id,
         "set_id": case.drill.restored.id,
-        **{name: found[name] for name in ("verdict", "counts", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds")},
+        **{name: found[name] for name in _SHOWN},
         "report": {
             "files": [*report.files, layout.drill_report_signature_key(drill_id)],
             "html": where,

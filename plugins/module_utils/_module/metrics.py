@@ -58,8 +58,14 @@ def of_drill(report: t.Mapping[str, t.Any], head: str, finished: datetime.dateti
     made.add("drill_duration_seconds", "How long the newest drill took.", report["seconds"])
     if report["rto_seconds"] is not None:
         made.add("drill_recovery_time_seconds", "Upper bound of the recovery time that the newest drill measured.", report["rto_seconds"])
-    made.add("drill_recovery_point_seconds", "Age of the snapshot when the newest drill began.", report["rpo_seconds"])
-    made.add("drill_set_age_seconds", "Age of the snapshot when the newest drill ended.", report["set"]["age_seconds"])
+    if report["rpo_seconds"] is not None:
+        made.add("drill_recovery_point_seconds", "Age of the snapshot when the newest drill began.", report["rpo_seconds"])
+        made.add("drill_set_age_seconds", "Age of the snapshot when the newest drill ended.", report["set"]["age_seconds"])
+    for name, words in (("rto", "recovery time"), ("rpo", "recovery point")):
+        if report["budgets"][f"{name}_seconds"] is not None:
+            made.add(f"drill_{name}_budget_seconds", f"Budget of the {words}.", report["budgets"][f"{name}_seconds"])
+    for one in report["diagnosis"]:
+        made.add("drill_diagnosis_info", "1 for each cause that the newest drill found.", 1, cause=one["id"])
     for verdict in VERDICTS:
         made.add("drill_checks", "Checks of the newest drill by verdict.", report["counts"][verdict], verdict=verdict)
     made.add("drill_journal_head_info", "Number and first digits of the drill's entry, against a rolled-back repository.", 1, head=head)

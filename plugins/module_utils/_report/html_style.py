@@ -36,6 +36,10 @@ h3 span { font-weight: 400; color: var(--soft); }
 .verdict p { margin: 4px 0 0; font-size: 1.05rem; color: var(--ink); overflow-wrap: anywhere; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 14px 0; overflow: hidden; }
 .waivers { border-color: var(--warn); }
+.diagnosis { border-color: var(--fail); }
+.cause { padding: 10px 14px; }
+.cause + .cause { border-top: 1px solid var(--line); }
+.cause p { margin: 0 0 3px; overflow-wrap: anywhere; }
 .facts { display: grid; grid-template-columns: repeat(2, 1fr); }
 .facts div { padding: 10px 14px; border-bottom: 1px solid var(--line); min-width: 0; }
 .facts div:nth-child(odd) { border-right: 1px solid var(--line); }
@@ -47,15 +51,17 @@ dd small { display: block; color: var(--soft); font-size: .85rem; }
   font-size: .78rem; font-weight: 650; white-space: nowrap; }
 .counts { display: flex; flex-wrap: wrap; gap: 8px; margin: 14px 0; padding: 0; list-style: none; }
 .check { display: grid; grid-template-columns: 134px minmax(0, 1fr); padding: 7px 14px; gap: 10px; align-items: start; }
+.controls .check { grid-template-columns: minmax(0, 1fr); }
+.controls .check > div:first-child { display: none; }
 .check + .check, .step + .step { border-top: 1px solid var(--line); }
 .check p { margin: 0; overflow-wrap: anywhere; }
 .check .mono, .note { color: var(--soft); }
 .step { display: grid; grid-template-columns: minmax(0, 210px) minmax(0, 1fr) 240px; gap: 14px; padding: 7px 14px; align-items: center; }
 .step .mono { text-align: right; }
-.track { background: var(--none-bg); border-radius: 4px; height: 14px; position: relative; overflow: hidden; }
-.track i { position: absolute; top: 0; bottom: 0; min-width: 3px; border-radius: 3px; background: var(--bar); }
-.between .track i { background: var(--soft); opacity: .55; }
-.between { color: var(--soft); }
+.track { display: block; width: 100%; height: 14px; background: var(--none-bg); border-radius: 4px; }
+.facts .track { height: 6px; margin: 4px 0 2px; max-width: 320px; }
+.bar { fill: var(--bar); } .within { fill: var(--pass); } .over, .limit { fill: var(--fail); }
+.scale { margin: 0; padding: 6px 14px; border-top: 1px solid var(--line); color: var(--soft); font-size: .85rem; }
 pre { margin: 0; padding: 12px 14px; white-space: pre-wrap; }
 footer { color: var(--soft); font-size: .87rem; margin-top: 28px; }
 @media (max-width: 640px) {
@@ -71,11 +77,12 @@ footer { color: var(--soft); font-size: .87rem; margin-top: 28px; }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --bar: #4a7fb5;
     --pass: #1a6b38; --pass-bg: #fff; --fail: #a5161d; --fail-bg: #fff; --warn: #7a4d00; --warn-bg: #fff; --none: #444; --none-bg: #eee; }
+  :root { font-size: 11.5px; }
   body { font-size: 11px; }
   main { max-width: none; padding: 0; }
   .card, .verdict { break-inside: avoid; }
   .groups .card { break-inside: auto; }
   .check, .step { break-inside: avoid; }
-  .track, .track i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .track, .badge { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """

@@ -43,6 +43,9 @@ def render(document: t.Mapping[str, t.Any]) -> str:
     reasons = {waiver["check"]: waiver for waiver in document["waivers"]}
     for check, outcome in cases:
         _case(suite, check, outcome, reasons.get(check["id"]))
+    causes = [f"{one['id']}: {clean(one['cause'])}; {clean(one['remedy'])}" for one in document["diagnosis"]]
+    if causes:
+        ET.SubElement(suite, "system-out").text = "\n".join(causes)
     ET.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
 

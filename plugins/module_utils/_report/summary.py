@@ -18,23 +18,25 @@ from .text import duration, one_line, plural, readable, size
 LINES = 20
 WIDTH = 118
 # What the fixed lines leave of the twenty, for steps and for checks to look at.
-_STEPS = 5
-_CHECKS = 4
+_STEPS = 4
+_CHECKS = 3
 
 
 def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
     """Aligned lines, the verdict last. `where` says where the page lies."""
     restored, sandbox = document["set"], document["sandbox"]
-    content = f"{plural(restored['artifacts'], 'object')}, {size(restored['bytes'])}"
+    objects = plural(restored["artifacts"], "object") if restored["artifacts"] is not None else "objects unknown"
+    content = f"{objects}, {size(restored['bytes'])}"
     lines = [
         ("drill", f"{document['drill_id']} of deployment {document['deployment']}, {duration(document['seconds'])}"),
         ("set", f"{restored['id']}, {restored['release'] or 'release unknown'}, {content}"),
         ("snapshot", f"{readable(restored['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"),
         *_steps(document["steps"]),
-        ("recovery time", duration(document["rto_seconds"])),
+        ("recovery time", _recovery(document)),
         ("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS)),
         *_checks(document),
         *_waivers(document),
+        *_diagnosis(document),
         ("sandbox", one_line(_sandbox(sandbox))),
         ("separation", one_line(f"{document['separation']['verdict']}: {document['separation']['message']}")),
         ("freshness", f"{document['freshness']}, journal head {document['journal_head']}"),
@@ -43,6 +45,17 @@ def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
     # The place of the report is never cut: it is there to be copied.
     shown = [f"{label:<15} {words if label == 'report' else _cut(words)}" for label, words in lines]
     return [*shown, f"verdict: {document['verdict']}"]
+
+
+def _recovery(document: t.Mapping[str, t.Any]) -> str:
+    measured, budget = document["rto_seconds"], document["budgets"]["rto_seconds"]
+    words = duration(measured) if measured is not None else "not measured"
+    return f"{words}, budget {duration(budget)}" if budget else words
+
+
+def _diagnosis(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """The first cause, which is the most specific, and its remedy."""
+    return [line for one in document["diagnosis"][:1] for line in (("cause", one_line(one["cause"])), ("remedy", one_line(one["remedy"])))]
 
 
 def _cut(words: str) -> str:

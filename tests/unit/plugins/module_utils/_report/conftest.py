@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, WARN, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report.document import Drill, RestoredSet, Step, Who
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.drill import Drill, RestoredSet, Step, Who
 
 MakeDrill = t.Callable[..., Drill]
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import re
 import typing as t
@@ -12,8 +13,10 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import html as page
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, UNPROVEN, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report.document import Drill, Step
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.drill import Drill, Step
 
 MakeDrill = t.Callable[..., Drill]
 VOID = {"meta"}
@@ -69,9 +72,14 @@ def test_the_page_says_what_a_reader_looks_for(make_drill: MakeDrill) -> None:
         "isolation bubblewrap",
         "drill@prod",
         "20.0 s, 2.4 GB, 120.0 MB/s",
-        "between the steps 20.5 s",
+        "from 0 to 1 min 3 s, 20.5 s of it between the steps",
+        "recovery time 59.0 s",
+        "Recovery time 59.0 s no budget was set",
+        "Set age 31 min 3 s snapshot 2026-11-25 02:00:00 UTC",
+        "Recipients proved ? unproven no identity was tried",
+        "SOC 2 A1.3 supports: recovery is tested",
         "! warn inventory.caracal.extensions (not required) pgcrypto 1.3 became 1.4",
-        "inventory 1 of 3 pass",
+        "inventory 1 of 2 pass",
         "-n drill@caracal-ops -s report.json.sig",
     ):
         assert words in text, words
@@ -124,6 +132,13 @@ def test_hostile_words_stay_words(make_drill: MakeDrill) -> None:
         deployment=hostile,
         tools={hostile: hostile},
         sandbox=dict.fromkeys(("isolation", "protection", "server_version"), hostile),
+        diagnosis=[Diagnosis(hostile, hostile, hostile, (hostile,))],
+        rollback=[{"id": hostile, "words": hostile, "remedy": hostile, "count": 1, "examples": [hostile]}],
+        restored=dataclasses.replace(
+            make_drill().restored,
+            left_out={hostile: hostile},
+            recipients=[{"assets": hostile, "sealed_to": [hostile], "opened_by": [hostile]}],
+        ),
         waivers=waiver.parse([{"check": hostile, "reason": hostile, "expires": "2026-12-31"}], make_drill().started.date()),
     )
     reader = _read(drill)
@@ -131,12 +146,77 @@ def test_hostile_words_stay_words(make_drill: MakeDrill) -> None:
     page.render(document.build(drill)).encode("utf-8")
 
 
-def test_bars_lie_one_after_the_other_and_within(make_drill: MakeDrill) -> None:
-    for steps in (make_drill().steps, [Step("longer than the drill", 500.0)], [Step("nothing", 0.0)]):
-        places = [value for name, value in _read(make_drill(steps=steps)).attributes if name == "style"]
-        end = 0.0
-        for place in places:
-            left, width = (float(number) for number in re.findall(r"([\d.]+)%", place or ""))
-            assert abs(left - end) < 0.02 and left + width <= 100.02
-            end = left + width
-        assert places
+RECT = re.compile(r'<rect class="(\w+)" x="([\d.]+)" y="0" width="([\d.]+)"')
+
+
+def _bars(drill: Drill) -> list[tuple[str, float, float]]:
+    """Kind, begin and end of each bar, in thousandths of the picture."""
+    picture = page.render(document.build(drill)).partition("Where the time went")[2]
+    return [(kind, float(left), round(float(left) + float(width), 2)) for kind, left, width in RECT.findall(picture)]
+
+
+def test_bars_are_true_and_within(make_drill: MakeDrill) -> None:
+    drill = make_drill()
+    assert _bars(drill)[2:4] == [("bar", 63.49, 380.95), ("bar", 380.95, 674.6)]
+    assert _bars(drill)[4] == ("within", 63.49, 1000.0), "the recovery time spans the steps from the restore on"
+    late = [Step("verify", 1.0), Step("restore", 20.0, started=drill.started + (drill.finished - drill.started) / 2)]
+    assert _bars(make_drill(steps=late))[1][1] == 500.0
+    for steps in ([Step("longer than the drill", 500.0)], [Step("nothing", 0.0)], [Step("thin", 0.001), Step("last", 0.0)]):
+        assert all(0 <= begin < end <= 1000.01 for _kind, begin, end in _bars(make_drill(steps=steps)))
+        assert len(_bars(make_drill(steps=steps))) == len(steps)
+    assert not _bars(make_drill(steps=[]))
+
+
+def test_a_budget_is_a_line_in_the_picture_and_a_bar_among_the_facts(make_drill: MakeDrill) -> None:
+    within, tight = Budgets(60.0, 7200.0), Budgets(30.0, 900.0)
+    text = _read(make_drill(budgets=within)).text
+    assert "Recovery time 59.0 s budget 1 min" in text and "Recovery point 30 min budget 2 h" in text
+    assert "limit" not in {kind for kind, _begin, _end in _bars(make_drill(budgets=within))}, "it lies outside"
+    assert ("limit", 539.68, 542.68) in _bars(make_drill(budgets=tight))
+    source = page.render(document.build(make_drill(budgets=tight)))
+    assert source.count('class="over"') == 2 and 'aria-label="30 min of 15 min"' in source
+
+
+@pytest.mark.mutation
+def test_the_cause_and_the_remedy_stand_right_below_the_verdict(make_drill: MakeDrill, broken_check: Check) -> None:
+    cause = Diagnosis("kek.wrong", "restored STS cannot decrypt keys", "restore the secrets bundle", ("envelopes.kek", "log of sts"))
+    text = _read(make_drill(checks=[broken_check], diagnosis=[cause])).text
+    said = "Why restored STS cannot decrypt keys What to do: restore the secrets bundle. kek.wrong , shown by envelopes.kek , log of sts"
+    assert said in text and text.index(broken_check.message) < text.index(said) < text.index("Set restored")
+    assert "Why" not in _read(make_drill()).text
+
+
+def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDrill) -> None:
+    restored = dataclasses.replace(
+        make_drill().restored,
+        assets=["databases"],
+        left_out={"replay": "on another host"},
+        recipients=[
+            {"assets": "databases", "sealed_to": ["SHA256:a", "SHA256:b"], "opened_by": ["SHA256:a"]},
+            {"assets": "secrets", "sealed_to": ["SHA256:b"], "opened_by": []},
+        ],
+    )
+    rollback = [
+        {"id": "revoked.grants", "words": "grants are active again", "remedy": "delete them", "count": 2, "examples": ["g1"]},
+        {"id": "revoked.tokens", "words": "unknown: tokens", "remedy": "rotate them", "count": None, "examples": []},
+        {"id": "back.epochs", "words": "epochs", "remedy": "raise them", "count": 0, "examples": []},
+    ]
+    checks = [*make_drill().checks, Check("envelopes.b", UNPROVEN, "no value", required=False)]
+    text = _read(make_drill(restored=restored, rollback=rollback, checks=checks)).text
+    for words in (
+        "2 revoked.grants grants are active again: delete them. For example g1.",
+        "? revoked.tokens unknown: tokens: rotate them.",
+        "nothing else looked at, and nothing found: back.epochs",
+        "left out replay on another host",
+        "? unproven envelopes.b no value",
+        "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); in brackets",
+    ):
+        assert words in text, words
+    assert "envelopes.b" not in text.partition("Look at these first")[2].partition("Where the time went")[0]
+
+
+def test_a_set_that_cannot_be_read_has_a_page(make_drill: MakeDrill) -> None:
+    restored = dataclasses.replace(make_drill().restored, snapshot_time=None, artifacts=None, bytes=None, family=None)
+    text = _read(make_drill(restored=restored, steps=[], checks=[Check("set.signature", FAIL, "altered")])).text
+    for words in ("Set age unknown", "objects unknown, unknown sealed", "Recovery point not measured", "in this set nothing that is known"):
+        assert words in text, words

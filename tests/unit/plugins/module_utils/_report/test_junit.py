@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, junit, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, UNPROVEN, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report.document import Drill
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.drill import Drill
 
 MakeDrill = t.Callable[..., Drill]
 
@@ -55,6 +56,14 @@ def test_what_does_not_count_turns_nothing_red(make_drill: MakeDrill, broken_che
     skipped = next(case for case in suite.iter("testcase") if case.get("name") == broken_check.id).find("skipped")
     assert skipped is not None
     assert skipped.get("message") == f"fail, waived until 2026-12-31: known, OPS-4711; {broken_check.message}"
+
+
+@pytest.mark.mutation
+def test_the_causes_stand_with_the_suite(make_drill: MakeDrill, broken_check: Check) -> None:
+    causes = [Diagnosis("chain.altered", "rows are not what they were\x1b", "keep it", (broken_check.id,)), Diagnosis("b", "c", "d", ())]
+    suite = _suite(make_drill(checks=[broken_check], diagnosis=causes))
+    assert suite.findtext("system-out") == "chain.altered: rows are not what they were\ufffd; keep it\nb: c; d"
+    assert _suite(make_drill()).find("system-out") is None
 
 
 @pytest.mark.mutation

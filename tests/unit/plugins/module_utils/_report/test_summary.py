@@ -9,8 +9,10 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, summary, waiver
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report.document import Drill, Step
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.drill import Drill, Step
 
 MakeDrill = t.Callable[..., Drill]
 WHERE = "/srv/reports/20261125T023000Z-ab12/report.html"
@@ -42,10 +44,19 @@ def test_at_most_twenty_short_lines_whatever_happened(make_drill: MakeDrill) -> 
     given = [{"check": f"inventory.t{number}", "reason": "known", "expires": "2026-12-31"} for number in range(80)]
     waivers = waiver.parse(given, make_drill().started.date())
     steps = [Step(f"step number {number}\n", 1.0, 10**6) for number in range(30)]
-    lines = summary.render(document.build(make_drill(checks=checks, steps=steps, waivers=waivers)), WHERE)
+    causes = [Diagnosis(f"cause.{number}", "because\n" * 200, "do\n" * 200, ()) for number in range(9)]
+    lines = summary.render(document.build(make_drill(checks=checks, steps=steps, waivers=waivers, diagnosis=causes)), WHERE)
     assert len(lines) == summary.LINES and lines[-1] == "verdict: fail"
     assert all("\n" not in line and len(line) <= 16 + summary.WIDTH for line in lines)
-    assert any("26 more" in line and "26.0 s" in line for line in lines) and any("and 87 more in the report" in line for line in lines)
+    assert any("27 more" in line and "27.0 s" in line for line in lines) and any("and 88 more in the report" in line for line in lines)
+
+
+@pytest.mark.mutation
+def test_the_first_cause_and_its_remedy_are_told(make_drill: MakeDrill) -> None:
+    cause = Diagnosis("kek.wrong", "restored STS cannot decrypt keys", "restore the secrets bundle", ("envelopes.kek",))
+    lines = summary.render(document.build(make_drill(diagnosis=[cause], budgets=Budgets(3600.0, None))), WHERE)
+    assert "cause           restored STS cannot decrypt keys" in lines and "remedy          restore the secrets bundle" in lines
+    assert "recovery time   59.0 s, budget 1 h" in lines
 
 
 def test_the_place_of_the_report_is_never_cut(make_drill: MakeDrill) -> None:

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a drill may take and how old its set may be: measured, and judged when somebody set a bound."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .check import FAIL, PASS, UNPROVEN, Check
+from .text import duration
+
+RTO_CHECK = "drill.rto"
+RPO_CHECK = "drill.rpo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Budgets:
+    """Seconds; None where nobody set a bound."""
+
+    rto: float | None = None
+    rpo: float | None = None
+
+    def to_result(self) -> dict[str, float | None]:
+        return {"rto_seconds": self.rto, "rpo_seconds": self.rpo}
+
+
+NO_BUDGETS = Budgets()
+
+
+def judge(budgets: Budgets, rto: float | None, rpo: float | None) -> list[Check]:
+    """A check for each budget. A time that was not measured is `unproven`: only a drill that recovered has a recovery time."""
+    checks = []
+    if budgets.rto is not None:
+        checks.append(_judge(RTO_CHECK, "recovery took", rto, budgets.rto, "nothing was recovered, so no recovery time was measured"))
+    if budgets.rpo is not None:
+        checks.append(_judge(RPO_CHECK, "the snapshot was as old as", rpo, budgets.rpo, "the time of the set's snapshot is not known"))
+    return checks
+
+
+def _judge(check_id: str, what: str, measured: float | None, budget: float, unknown: str) -> Check:
+    if measured is None:
+        return Check(check_id, UNPROVEN, unknown)
+    details: dict[str, t.Any] = {"seconds": measured, "budget_seconds": budget}
+    if measured > budget:
+        return Check(check_id, FAIL, f"{what} {duration(measured)}, over its budget of {duration(budget)}", details=details)
+    return Check(check_id, PASS, f"{what} {duration(measured)}, within its budget of {duration(budget)}", details=details)

@@ -1,0 +1,26 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Why a drill failed, as its report says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """A named cause, what to do about it, and what shows it: ids of checks, `metric <name>`, `log of <service>`."""
+
+    id: str
+    cause: str
+    remedy: str
+    because: tuple[str, ...]
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {**dataclasses.asdict(self), "because": list(self.because)}

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What else the report says beside checks and times: coverage, what the restore takes back, and which controls it supports."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .check import NOT_APPLICABLE, UNPROVEN, Check
+from .redaction import Redactor
+
+CONTROLS = (
+    ("ISO/IEC 27001:2022 A.8.13", "supports: backup copies are made and tested by restoring them"),
+    ("SOC 2 A1.2", "supports: backup and recovery of data are operated and monitored"),
+    ("SOC 2 A1.3", "supports: recovery is tested against its objectives"),
+)
+ROLLBACK_FIELDS = ("id", "words", "remedy", "count", "examples")
+
+
+def controls() -> list[dict[str, str]]:
+    """Which controls this record is evidence for. It supports them; whether they are met is for others to judge."""
+    return [{"control": name, "words": words} for name, words in CONTROLS]
+
+
+def coverage(
+    checks: t.Iterable[Check], assets: t.Sequence[str] | None, left_out: t.Mapping[str, str], redactor: Redactor
+) -> dict[str, t.Any]:
+    """`assets` are kinds of artifacts that the set holds, None when it cannot be read; `left_out` what it does not, and why."""
+    return {
+        "assets": sorted(set(assets)) if assets is not None else None,
+        "left_out": dict(left_out),
+        "not_verified": [
+            {"id": check.id, "verdict": check.verdict, "message": redactor.text(check.message)}
+            for verdict in (UNPROVEN, NOT_APPLICABLE)
+            for check in checks
+            if check.verdict == verdict
+        ],
+    }
+
+
+def rolls_back(found: t.Sequence[t.Mapping[str, t.Any]] | None, redactor: Redactor) -> list[dict[str, t.Any]] | None:
+    """What a restore takes back, as rollback_info says it; None when nobody asked. Examples of ids become hashes."""
+    if found is None:
+        return None
+    return [{**one, "examples": [redactor.text(str(example)) for example in one["examples"]]} for one in found]

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The second half of the report page: what the restore takes back, what was not verified, every check, and how to believe it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .check import NOT_APPLICABLE, PASS, UNPROVEN, WARN
+from .html_parts import Document, badge, card, check, code, row, text
+
+LEGEND = (
+    "pass: asked, and as it must be. fail: asked, and not so. warn: true, but worth a look. unproven: could not be asked, "
+    "which is never taken for a pass. not applicable: this release or set has no such thing."
+)
+
+
+def rollback(document: Document) -> str:
+    """What is lost or valid again after a real restore; what nothing happened to is one line."""
+    found = document["rolls_back"]
+    if found is None:
+        return ""
+    heading = "What a restore of this set takes back"
+    named = [one for one in found if one["count"] != 0]
+    rows = [_taken(one) for one in named]
+    unharmed = [one["id"] for one in found if one["count"] == 0]
+    if unharmed:
+        rows.append(row(badge(PASS), "nothing else", f"looked at, and nothing found: {text(', '.join(unharmed))}"))
+    return card(heading, rows)
+
+
+def _taken(one: t.Mapping[str, t.Any]) -> str:
+    count = "?" if one["count"] is None else one["count"]
+    shown = f" For example {', '.join(text(example) for example in one['examples'][:3])}." if one["examples"] else ""
+    return row(f'<span class="badge {WARN}">{count}</span>', text(one["id"]), f"{text(one['words'])}: {text(one['remedy'])}.{shown}")
+
+
+def coverage(document: Document) -> str:
+    """Assets that are in the set, assets that are not, and checks that say nothing."""
+    covered = document["coverage"]
+    assets = covered["assets"]
+    held = ", ".join(assets) if assets else "nothing that is known"
+    rows = [row(badge(PASS if assets else UNPROVEN), "in this set", text(held))]
+    rows += [row(f'<span class="badge {WARN}">left out</span>', text(name), text(why)) for name, why in sorted(covered["left_out"].items())]
+    rows += [row(badge(one["verdict"]), text(one["id"]), text(one["message"])) for one in covered["not_verified"]]
+    return card("Coverage, and what was not verified", rows)
+
+
+def checks(document: Document) -> str:
+    """All of them in groups by the first part of their names."""
+    groups: dict[str, list[t.Mapping[str, t.Any]]] = {}
+    for one in document["checks"]:
+        groups.setdefault(one["id"].split(".")[0], []).append(one)
+    cards = []
+    for name, members in groups.items():
+        asked = [one for one in members if one["verdict"] != NOT_APPLICABLE]
+        good = sum(one["verdict"] == PASS for one in asked)
+        said = f"{good} of {len(asked)} pass" if asked else "not applicable"
+        rows = "".join(check(one) for one in members)
+        cards.append(f'<section class="card"><h3>{text(name)} <span>{said}</span></h3>{rows}</section>\n')
+    return f'<h2>All checks</h2>\n<div class="groups">{"".join(cards) or "<p>None was made.</p>"}</div>\n'
+
+
+def proof(document: Document) -> str:
+    """Which controls this supports, and how to verify the page without this software."""
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(document["tools"].items()) if version)
+    signed = f"ssh-keygen -Y verify -f allowed_signers -I {document['principal']} -n drill@caracal-ops -s report.json.sig < report.json"
+    rows = [row("", text(one["control"]), text(one["words"])) for one in document["controls"]]
+    return (
+        card("Controls", rows, " controls") + "<h2>How to believe this page</h2>\n"
+        "<p>The signed original is <code>report.json</code> beside this file. "
+        "An entry of the repository's journal names its SHA-256 and this page's. Identifiers of zones and rows are shown as "
+        f"{code('id:')} and a short hash; what each stands for is in the sealed details.</p>\n"
+        f'<pre class="card"><code>{text(signed)}\nsha256sum report.json report.html</code></pre>\n'
+        f"<footer><p>{text(LEGEND)}</p><p>Made with {text(tools)}.</p></footer>\n"
+    )

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where the time of a drill went, as a picture: a bar for each step, true to when it began and how long it took."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .drill import RESTORE
+from .html_parts import Document, text
+from .text import duration, size
+
+# Units of the picture across; its height in them means nothing, since it is stretched.
+WIDTH = 1000
+HEIGHT = 14
+LEAST = 3.0
+
+
+def render(document: Document) -> str:
+    """The picture, with the recovery time under the steps that it spans; nothing without steps."""
+    steps = document["steps"]
+    if not steps:
+        return ""
+    end = max(step["start_seconds"] + step["seconds"] for step in steps)
+    total = max(document["seconds"], end) or 1.0
+    rows = [_row(step["name"], _bar(step["start_seconds"], step["seconds"], total), _note(step)) for step in steps]
+    rows += _recovery(document, total)
+    spent = sum(step["seconds"] for step in steps)
+    rest = f", {duration(document['seconds'] - spent)} of it between the steps" if document["seconds"] - spent > 0.05 else ""
+    words = f'<p class="scale">from 0 to {text(duration(total))}{text(rest)}</p>'
+    return f'<h2>Where the time went</h2>\n<section class="card timeline">{"".join(rows)}{words}</section>\n'
+
+
+def budget_bar(measured: float | None, budget: float | None) -> str:
+    """How much of a budget was used; nothing when either is not known."""
+    if measured is None or not budget:
+        return ""
+    kind = "over" if measured > budget else "within"
+    return _svg(_rect(0, min(measured / budget, 1) * WIDTH, kind), f"{duration(measured)} of {duration(budget)}")
+
+
+def _recovery(document: Document, total: float) -> list[str]:
+    """A bar from the restore's start on; the budget is a line, if it lies in the picture."""
+    rto, budget = document["rto_seconds"], document["budgets"]["rto_seconds"]
+    begin = next((step["start_seconds"] for step in document["steps"] if step["name"].startswith(RESTORE)), None)
+    if rto is None or begin is None:
+        return []
+    mark = _rect((begin + budget) / total * WIDTH, LEAST, "limit") if budget and begin + budget <= total else ""
+    label = f"recovery time: {duration(rto)}"
+    picture = _svg(_rect(begin / total * WIDTH, rto / total * WIDTH, "within") + mark, label)
+    note = duration(rto) + (f" of {duration(budget)}" if budget else "")
+    return [_row("recovery time", picture, note)]
+
+
+def _note(step: t.Mapping[str, t.Any]) -> str:
+    amount = f", {size(step['bytes'])}" if step["bytes"] is not None else ""
+    rate = f", {step['mb_per_second']} MB/s" if step["mb_per_second"] is not None else ""
+    return duration(step["seconds"]) + amount + rate
+
+
+def _bar(start: float, seconds: float, total: float) -> str:
+    return _svg(_rect(start / total * WIDTH, seconds / total * WIDTH, "bar"), f"from {duration(start)}, {duration(seconds)} long")
+
+
+def _rect(left: float, width: float, kind: str) -> str:
+    """Never so thin that it is not seen, never outside."""
+    width = min(max(width, LEAST), WIDTH)
+    left = min(left, WIDTH - width)
+    return f'<rect class="{kind}" x="{left:.2f}" y="0" width="{width:.2f}" height="{HEIGHT}"/>'
+
+
+def _svg(shapes: str, label: str) -> str:
+    return (
+        f'<svg class="track" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{text(label)}">{shapes}</svg>'
+    )
+
+
+def _row(name: str, picture: str, note: str) -> str:
+    return f'<div class="step"><div>{text(name)}</div><div>{picture}</div><div class="mono">{text(note)}</div></div>\n'

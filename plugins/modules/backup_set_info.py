@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_set_info
+short_description: List the sets of a repository, and choose one to drill
+version_added: 0.1.0
+description:
+  - Lists the sets that the repository's verified journal names, with what their manifests say and what the last drill of each found.
+  - With O(select) it chooses one of them. The journal is the memory of what was tested, so that in time every set has its turn.
+  - Needs no identity. That a set's stored bytes are whole is for M(caracal_ops.backup.backup_set_verify) to say.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._repository
+options:
+  select:
+    description:
+      - V(latest), V(oldest), V(random), or the ID of a set.
+      - V(random) takes one that no drill has tested yet, and when all were tested the one whose last test is oldest. A drill whose verdict
+        was V(unproven) tested nothing.
+      - Sets are ordered as in the journal, never by the times that they claim.
+    type: str
+  within:
+    description:
+      - Only sets that were committed within so many hours are chosen from. It is an error when there are none.
+    type: float
+  seed:
+    description:
+      - Decides which of several sets V(random) takes; the same seed on the same journal gives the same set. Without it chance decides.
+    type: str
+notes:
+  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+seealso:
+  - module: caracal_ops.backup.backup_set_verify
+  - module: caracal_ops.backup.drill_report
+"""
+
+EXAMPLES = r"""
+---
+- name: Choose a set of the last 30 days that was not drilled yet
+  caracal_ops.backup.backup_set_info:
+    select: random
+    within: 720
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+  register: found
+
+- name: Which sets were never drilled?
+  ansible.builtin.debug:
+    msg: "{{ found.sets | selectattr('last_drill', 'none') | map(attribute='set_id') }}"
+"""
+
+RETURN = r"""
+sets:
+  description: The committed sets in the order of the journal, oldest first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    set_id:
+      description: Id of the set.
+      type: str
+      sample: 20261125T020000Z-k3f9
+    sequence:
+      description: Number of its journal entry.
+      type: int
+      sample: 41
+    committed:
+      description: When that entry was made.
+      type: str
+      sample: "2026-11-25T02:00:31.120044Z"
+    snapshot_time:
+      description: Time of the oldest snapshot in it. This and what follows is null when the manifest cannot be believed.
+      type: str
+      sample: "2026-11-25T02:00:01.000000Z"
+    release:
+      description: Release of Caracal, null where unknown.
+      type: str
+      sample: v1.0.0
+    family:
+      description: Family of releases.
+      type: str
+      sample: secret_store
+    bytes:
+      description: Sealed size, shared objects included.
+      type: int
+      sample: 412345678
+    artifacts:
+      description: Number of artifacts and objects.
+      type: int
+      sample: 21
+    databases:
+      description: Names of the databases.
+      type: list
+      elements: str
+      sample: [caracal, caracal_auth]
+    assets:
+      description: What is in it, some of V(databases), V(secrets), V(replay) and V(redis).
+      type: list
+      elements: str
+      sample: [databases, redis, replay, secrets]
+    left_out:
+      description: What is not in it, each with the reason.
+      type: dict
+      sample: {}
+    last_drill:
+      description: C(drill_id), C(verdict), C(sequence) and C(time) of its newest drill, null when there was none.
+      type: dict
+      sample: {"drill_id": "20261125T023000Z-ab12", "verdict": "pass", "sequence": 42, "time": "2026-11-25T02:31:03.000000Z"}
+    problem:
+      description: Why the manifest cannot be believed or read, or null.
+      type: str
+      sample: null
+selected:
+  description: Id of the chosen set, null without O(select).
+  returned: always
+  type: str
+  sample: 20261125T020000Z-k3f9
+reason:
+  description: Why that one.
+  returned: always
+  type: str
+  sample: at random, one of 12 that were never tested
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: always
+  type: str
+  sample: 42-9f86d081884c7d65
+freshness:
+  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  returned: always
+  type: str
+  sample: fresh
+"""
+
+from ..module_utils._argspec import ArgumentSpec, repository
+from ..module_utils._module import backup_set_info
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    return repository().merge(backup_set_info.own_options())
+
+
+def main() -> None:
+    run(argument_spec(), backup_set_info.run)
+
+
+if __name__ == "__main__":
+    main()

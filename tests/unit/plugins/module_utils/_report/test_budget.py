@@ -1,0 +1,36 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report import budget
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
+
+
+@pytest.mark.no_false_alarm
+def test_without_a_budget_nothing_is_judged() -> None:
+    assert budget.judge(Budgets(), 10.0, None) == []
+
+
+@pytest.mark.parametrize(
+    ("rto", "rpo", "verdicts"),
+    [
+        (60.0, 60.0, ["pass", "pass"]),
+        pytest.param(60.1, 10.0, ["fail", "pass"], marks=pytest.mark.mutation),
+        pytest.param(10.0, 86400.0, ["pass", "fail"], marks=pytest.mark.mutation),
+        pytest.param(None, None, ["unproven", "unproven"], marks=pytest.mark.mutation),
+    ],
+)
+def test_each_budget_is_a_required_check(rto: float | None, rpo: float | None, verdicts: list[str]) -> None:
+    checks = budget.judge(Budgets(60.0, 60.0), rto, rpo)
+    assert [(check.id, check.required) for check in checks] == [("drill.rto", True), ("drill.rpo", True)]
+    assert [check.verdict for check in checks] == verdicts
+
+
+@pytest.mark.mutation
+def test_the_words_name_both_times() -> None:
+    (check,) = budget.judge(Budgets(rto=3600.0), 4000.0, None)
+    assert check.message == "recovery took 1 h 6 min, over its budget of 1 h"
