@@ -7,11 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: state_verify
-short_description: Compare restored databases with the signed inventory of a backup set
+short_description: Compare restored databases with the signed inventory of a backup set, and see whether they hang together
 version_added: 0.1.0
 description:
   - Reads the copy the way the backup read the source, and compares rows and digest of every table, audit blocks, schema, grants, owners,
     functions, roles, sequences, extensions and settings, exactly.
+  - Looks up what holds in every healthy Caracal (checks C(state.*)), since a source that was broken restores to the last byte and does not
+    work. See R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of them.
   - Says whether audit events were on their way through Redis when the backup was taken; see M(caracal_ops.backup.outbox_reopen).
   - Run it before any service starts on the copy, since services change a restored database within seconds.
 author:
@@ -28,7 +30,8 @@ options:
   audit_rows:
     description:
       - Read the rows of C(audit_events) too, and compare leaves and audit blocks. A drill leaves that to
-        M(caracal_ops.backup.audit_chain_verify), which reads each row once for all checks.
+        M(caracal_ops.backup.audit_chain_verify), which reads each row once for all checks. The checks C(state.*) are made in any case; they
+        ask the audit log for one row of each zone.
     type: bool
     default: true
   jobs:
@@ -46,6 +49,7 @@ notes:
 seealso:
   - module: caracal_ops.backup.pg_encrypted_restore
   - module: caracal_ops.backup.audit_chain_verify
+  - module: caracal_ops.backup.envelope_verify
 """
 
 EXAMPLES = r"""

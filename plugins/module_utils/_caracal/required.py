@@ -17,6 +17,7 @@ import typing as t
 
 from .._report.check import PASS, UNPROVEN, Check
 from . import releases
+from .invariants import table
 
 CHECK_ID = "drill.complete"
 
@@ -31,11 +32,16 @@ OWN_DATABASE = ("migrations", "state", "sequences")
 EVIDENCE = ("audit.rows", "audit.content", "audit.links", "audit.hmac", "audit.sequence", "audit.partitions", "admin.rows")
 
 
-def required(databases: t.Sequence[str]) -> set[str]:
-    """Ids of the checks that a drill of a set with these databases must have made."""
+def required(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> set[str]:
+    """Ids of the checks that a drill of a set with these databases must have made.
+
+    `family` and `release` are the set's; without a family nothing is asked of what holds in every healthy Caracal.
+    """
     found = set(SET)
     if databases:
         found.update(CLUSTER)
+    if family and releases.OWN_DATABASE in databases:
+        found.update(table.required(family, release, databases))
     for database in databases:
         sections = DATABASE + (OWN_DATABASE if database == releases.OWN_DATABASE else ())
         if database == releases.OWN_DATABASE:
@@ -44,9 +50,9 @@ def required(databases: t.Sequence[str]) -> set[str]:
     return found
 
 
-def complete(checks: t.Sequence[Check], databases: t.Sequence[str]) -> list[Check]:
+def complete(checks: t.Sequence[Check], databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> list[Check]:
     """The checks, those of the table made required, and one that says whether all of the table were made."""
-    wanted = required(databases)
+    wanted = required(databases, family, release)
     found = [dataclasses.replace(check, required=True) if check.id in wanted else check for check in checks]
     missing = sorted(wanted - {check.id for check in checks})
     if missing:

@@ -44,6 +44,12 @@ class Layout:
         return Layout(kept, tuple(leaf for leaf in self.leaves if leaf in kept), self.detected)
 
     @property
+    def public(self) -> frozenset[str]:
+        """Names of the tables in schema public, and of those there that have leaves."""
+        parents = {leaf.parent.partition(".")[2] for leaf in self.tables if leaf.parent and leaf.parent.startswith("public.")}
+        return frozenset({table.name for table in self.tables if table.schema == "public"} | parents)
+
+    @property
     def partitioned(self) -> tuple[str, ...]:
         """The parents of the leaves, quoted."""
         return tuple(sorted({".".join(map(tables.quote, (leaf.parent or "").split("."))) for leaf in self.leaves}))

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Use case of the module of the same name: the copy against the signed inventory."""
+"""Use case of the module of the same name: the copy against the signed inventory, and against what holds in every healthy Caracal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from .._sources.client_binaries import ClientTools
 from .._sources.postgres import catalog, roles, snapshot
 from .._sources.postgres.server import Server, Session
 from .._stream import workers
-from . import options, place, reading, sealed_set
+from . import invariant_reading, options, place, reading, sealed_set
 from .boundary import Invocation
+from .invariant_reading import Wanted
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -35,13 +36,15 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     expected = the_set.inventory()
     client = client_binaries.find(given["pg_bin"], minimum_major=_major(server, expected), tools=("pg_dump", "psql"))
     checks = [options.freshness_check(opened)]
-    blocks: list[Block] = []
+    recorded, blocks = the_set.blocks(), list[Block]()
     for one in expected["databases"]:
-        found, of_copy = _database(server, one, client, given["jobs"], given["audit_rows"])
+        wanted = invariant_reading.Wanted.of(one, recorded)
+        found, of_copy = _database(server, one, wanted, client, given["jobs"], given["audit_rows"])
         checks += found
         blocks += of_copy
+    checks += invariant_reading.owners(server, expected["databases"], checks)
     if given["audit_rows"]:
-        checks.append(inventory.compare_blocks(the_set.blocks(), blocks))
+        checks.append(inventory.compare_blocks(recorded, blocks))
     checks.append(_roles(server, expected, FAIL if sandbox else WARN))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
@@ -59,7 +62,7 @@ def _major(server: Server, expected: dict[str, t.Any]) -> int:
 
 
 def _database(
-    server: Server, expected: dict[str, t.Any], client: ClientTools, jobs: int, audit_rows: bool
+    server: Server, expected: dict[str, t.Any], wanted: Wanted, client: ClientTools, jobs: int, audit_rows: bool
 ) -> tuple[list[Check], list[Block]]:
     """All checks of one database, and the audit blocks of the copy."""
     name = expected["database"]
@@ -69,13 +72,14 @@ def _database(
         return [Check(f"inventory.{name}", FAIL, exc.msg)], []
     with held:
         read = reading.layout(held.session)
+        rules = (invariant_reading.observe, (held.place, wanted, read.public))
         if not audit_rows:
             read = read.without({leaf.qualified for leaf in read.leaves})
-        facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, client), jobs)
+        seen, facts, rest, *leaves = workers.run_all([rules, *reading.read_tasks(held.place, read, client)], jobs)
         actual = reading.assemble(name, read, facts, rest, leaves)
         actual["sequences"] = catalog.sequences(held.session)
         frames = [outbox.landed(held.session, read.detected.family)] if read.detected else []
-    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *frames]
+    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *invariant_reading.judge(seen, expected, actual), *frames]
     if expected["family"] is not None and not inventory.believable(expected):
         checks.append(Check(f"inventory.{name}.believable", UNPROVEN, "the set records no migrations or no zones; its zeros prove nothing"))
     return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.invariants import table as table_of_rules
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, MissingDependency, ObjectMissing, Unreachable
 from unit.plugins.module_utils._module.conftest import Committed, Copy
 from unit.plugins.module_utils._module.scene import Scene, new_identity, outside, tree
@@ -94,6 +95,16 @@ ROWS = [
     ("caracal_auth", "session", [removed("session")]),
     ("caracal_auth", "verification", [added("verification", '{"id": "new"}')]),
 ]
+STATE = "inventory.caracal.state"
+# What else cannot help failing with a row of the table.
+RELATED = {
+    "schema_migrations": {"inventory.caracal.migrations"},
+    "delegation_graph_epochs": {STATE},
+    "delegation_edges": {STATE},
+    "event_outbox": {STATE},
+    "policy_versions": {"state.policy_activation.content_digest"},
+    "agent_topology": {"state.agents.topology", "state.agents.topology_true", "state.foreign_keys.caracal"},
+}
 
 
 @pytest.mark.mutation
@@ -102,9 +113,49 @@ def test_a_row_that_differs_names_its_table(broken: Verify, database: str, table
     failed = broken(FREELY, *statements, database=database)
     check = failed.pop(f"inventory.{database}.tables")
     assert f"1 table(s) differ; first: public.{table}: " in check["message"]
-    related = {"schema_migrations": {"inventory.caracal.migrations"}, "delegation_graph_epochs": {"inventory.caracal.state"}}
-    also = {"event_outbox": {"inventory.caracal.state"}, **related}.get(table, set())
-    assert set(failed) == also
+    assert set(failed) == RELATED.get(table, set())
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("audit_rows", [True, False])
+def test_every_rule_that_a_drill_requires_is_looked_up(committed: Committed, restored: Copy, audit_rows: bool) -> None:
+    result = committed.scene.call("state_verify", sandbox=restored.info.directory, audit_rows=audit_rows)
+    verdicts = {check["id"]: check["verdict"] for check in result["checks"]}
+    wanted = table_of_rules.required("secret_store", "v1.0.0", ["caracal", "caracal_auth"])
+    assert result["verdict"] == "pass" and {verdicts[one] for one in wanted} == {"pass"}
+    assert len(verdicts) == len(result["checks"])
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("database", "statement", "check_id", "words"),
+    [
+        (
+            "caracal",
+            "UPDATE authority_records SET status = 'active' WHERE status = 'revoked'",
+            "state.revocations.subject_sessions",
+            "3 of 3 revoked subject sessions have lost that state in the copy; first: 0 instead of 3; what was revoked is valid again",
+        ),
+        (
+            "caracal_auth",
+            """UPDATE "user" SET id = 'x' || id""",
+            "state.foreign_keys.zone_owners",
+            "3 of 3 owners of zones have no account in caracal_auth; first: ",
+        ),
+    ],
+    ids=["revocation", "owner"],
+)
+def test_what_a_restore_must_not_lose_is_named(broken: Verify, database: str, statement: str, check_id: str, words: str) -> None:
+    assert broken(FREELY, statement, database=database)[check_id]["message"].startswith(words)
+
+
+@pytest.mark.mutation
+def test_owners_without_the_other_database_are_unproven(committed: Committed, restored: Copy) -> None:
+    restored.execute("DROP DATABASE caracal_auth WITH (FORCE)", database="postgres")
+    result = committed.scene.call("state_verify", sandbox=restored.info.directory)
+    restored.reset("caracal_auth")
+    (check,) = [check for check in result["checks"] if check["id"] == "state.foreign_keys.zone_owners"]
+    assert check["verdict"] == "unproven" and "database caracal_auth does not exist" in check["message"]
 
 
 @pytest.mark.mutation

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the audit log can be asked as the product asks it: by zone and time, in the order of the chain, through an index.
+
+One search of each zone, of the newest month that the signed blocks know of it. The rows themselves are audit_chain_verify's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from ..._errors import PermissionMissing, StageFailed
+from ..._report.check import WARN
+from ..audit_blocks import Block
+from ..audit_chains import AUDIT
+from ..inventory import Reader
+from ..partitions import Month
+from .rule import SHOWN, Rule, Seen, rows
+
+SEARCH = Rule(
+    "audit_query.search",
+    "zones with audit events",
+    "find none when asked for them by zone and time",
+    "the audit log of these zones is not there for whoever asks; see the leaves and audit blocks in this report, and take another set",
+)
+KNOWN = Rule(
+    "audit_query.zones_known",
+    "zones with audit events",
+    "are no zones of this database",
+    "their events can be read, but no zone shows them; compare with the source",
+    severity=WARN,
+)
+
+_LEAF = re.compile(r"audit_events_y(\d{4})m(0[1-9]|1[0-2])")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_SEARCH = """
+    SELECT id FROM public.audit_events WHERE zone_id = %s AND occurred_at >= %s::timestamptz AND occurred_at < %s::timestamptz
+     ORDER BY chain_seq LIMIT 1"""
+_ANY_TIME = ("-infinity", "infinity")
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """A zone, and the time in which the set has events of it: low included, high not."""
+
+    zone: str
+    low: str
+    high: str
+
+
+def searches(blocks: t.Iterable[Block]) -> list[Search]:
+    """One for each zone of the set's audit chain. A leaf that is no month's, the default one, says nothing of the time."""
+    newest: dict[str, str] = {}
+    for block in blocks:
+        if block.chain == AUDIT.name and block.rows:
+            newest[block.zone] = max(newest.get(block.zone, ""), block.leaf if _LEAF.fullmatch(block.leaf) else "")
+    return [Search(_unescaped(zone), *_times(leaf)) for zone, leaf in sorted(newest.items())]
+
+
+def _times(leaf: str) -> tuple[str, str]:
+    found = _LEAF.fullmatch(leaf)
+    if not found:
+        return _ANY_TIME
+    month = Month(datetime.date(int(found[1]), int(found[2]), 1))
+    return f"{month.low} 00:00:00+00", f"{month.high} 00:00:00+00"
+
+
+def _unescaped(zone: str) -> str:
+    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), zone)
+
+
+def look(reader: Reader, wanted: t.Sequence[Search]) -> list[tuple[Rule, Seen]]:
+    """Both rules. No search, no events in the set: then it says so itself."""
+    try:
+        known = {row[0] for row in rows(reader, "SELECT id FROM public.zones")}
+        strange = [one.zone for one in wanted if one.zone not in known]
+        silent = [one.zone for one in wanted if not rows(reader, _SEARCH, (one.zone, one.low, one.high))]
+    except (StageFailed, PermissionMissing) as exc:
+        return [(rule, Seen(problem=exc.msg)) for rule in (SEARCH, KNOWN)]
+    return [(SEARCH, _seen(wanted, silent)), (KNOWN, _seen(wanted, strange))]
+
+
+def _seen(wanted: t.Sequence[Search], broken: list[str]) -> Seen:
+    return Seen(len(wanted), len(broken), tuple(broken[:SHOWN]), confirmed=not wanted)

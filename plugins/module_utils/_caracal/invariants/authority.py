@@ -1,0 +1,145 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Subject sessions, agents and delegations: who acts for whom. Each must hang together, or a revocation misses a part of it."""
+
+from __future__ import annotations
+
+from ..._report.check import WARN
+from ..releases import SECRET_STORE
+from .rule import Invariant
+
+_LIVE = "('active', 'suspended')"
+_ENDED = "('terminated', 'expired')"
+_EDGES = "public.delegation_edges"
+_LOST = "rows are lost; take another set"
+_END_AGENT = "end them at the coordinator: DELETE /zones/{zone}/agents/{id}"
+_REVOKE = "revoke them at the coordinator: PATCH /zones/{zone}/delegations/{id}/revoke"
+
+
+def subjects_of(family: str) -> str:
+    """The table of subject sessions. The same word names the agents' table in the newer family."""
+    return "authority_records" if family == SECRET_STORE else "sessions"
+
+
+def agents_of(family: str) -> str:
+    return "sessions" if family == SECRET_STORE else "agent_sessions"
+
+
+def of(family: str) -> tuple[Invariant, ...]:
+    subjects, agents = f"public.{subjects_of(family)}", f"public.{agents_of(family)}"
+    subject = "subject_authority_record_id" if family == SECRET_STORE else "subject_session_id"
+    timed = (_revoked_at(subjects),) if family == SECRET_STORE else ()
+    return (*_sessions(subjects), *timed, *_agents(agents, subjects, subject), *_trees(agents), *_delegations(agents))
+
+
+def _sessions(subjects: str) -> tuple[Invariant, ...]:
+    return (
+        Invariant(
+            "sessions.zone", "subject sessions", "are of a zone that does not exist", _LOST, subjects,
+            f"SELECT s.id FROM {subjects} s WHERE NOT EXISTS (SELECT FROM public.zones z WHERE z.id = s.zone_id)"),
+        Invariant(
+            "sessions.parent", "subject sessions with a parent", "have one that does not exist", _LOST,
+            f"{subjects} WHERE parent_id IS NOT NULL",
+            f"""SELECT s.id FROM {subjects} s WHERE s.parent_id IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM {subjects} p WHERE p.id = s.parent_id)"""),
+        Invariant(
+            "sessions.parent_zone", "subject sessions with a parent", "have it in another zone",
+            "to revoke one zone's session ends another zone's; end these sessions", f"{subjects} WHERE parent_id IS NOT NULL",
+            f"SELECT s.id FROM {subjects} s JOIN {subjects} p ON p.id = s.parent_id WHERE p.zone_id <> s.zone_id", severity=WARN),
+    )  # fmt: skip
+
+
+def _revoked_at(subjects: str) -> Invariant:
+    return Invariant(
+        "sessions.revoked_time", "revoked subject sessions", "have no time of revocation",
+        "they stay revoked; when is not known", f"{subjects} WHERE status = 'revoked'",
+        f"SELECT id FROM {subjects} WHERE status = 'revoked' AND revoked_at IS NULL", severity=WARN)  # fmt: skip
+
+
+def _agents(agents: str, subjects: str, subject: str) -> tuple[Invariant, ...]:
+    def elsewhere(table: str, column: str) -> str:
+        return f"""SELECT a.id FROM {agents} a WHERE a.{column} IS NOT NULL
+                      AND NOT EXISTS (SELECT FROM {table} o WHERE o.id = a.{column} AND o.zone_id = a.zone_id)"""
+
+    return (
+        Invariant(
+            "agents.application", "agents", "are of an application that their zone does not have", _LOST, agents,
+            elsewhere("public.applications", "application_id")),
+        Invariant(
+            "agents.subject", "agents", "act for a subject session that their zone does not have", _LOST, agents,
+            elsewhere(subjects, subject)),
+        Invariant(
+            "agents.parent", "agents with a parent", "have one that their zone does not have", _LOST,
+            f"{agents} WHERE parent_id IS NOT NULL", elsewhere(agents, "parent_id")),
+        Invariant(
+            "agents.ended_time", "agents", "are ended without a time of their end, or the other way round", _END_AGENT, agents,
+            f"SELECT id FROM {agents} WHERE (status IN {_ENDED}) <> (terminated_at IS NOT NULL)"),
+    )  # fmt: skip
+
+
+def _trees(agents: str) -> tuple[Invariant, ...]:
+    return (
+        Invariant(
+            "agents.depth", "agents", "have another depth than their place in the tree", "limits on depth do not hold; " + _END_AGENT,
+            agents,
+            f"SELECT a.id FROM {agents} a LEFT JOIN {agents} p ON p.id = a.parent_id WHERE a.depth <> coalesce(p.depth + 1, 0)"),
+        Invariant(
+            "agents.child_count", "live agents", "count other live children than they have",
+            "the limit on children does not hold for them; it corrects itself as their children end", f"{agents} WHERE status IN {_LIVE}",
+            f"""SELECT p.id FROM {agents} p LEFT JOIN {agents} c ON c.parent_id = p.id AND c.status IN {_LIVE}
+                 WHERE p.status IN {_LIVE} GROUP BY p.id, p.child_count HAVING p.child_count <> count(c.id)""", severity=WARN),
+        Invariant(
+            "agents.topology", "agents with a parent", "are missing in agent_topology",
+            "the end of their parent does not reach them; " + _END_AGENT, f"{agents} WHERE parent_id IS NOT NULL",
+            f"""SELECT a.id FROM {agents} a WHERE a.parent_id IS NOT NULL AND NOT EXISTS (
+                  SELECT FROM public.agent_topology t WHERE t.parent_id = a.parent_id AND t.child_id = a.id)"""),
+        Invariant(
+            "agents.topology_true", "rows of agent_topology", "are not what the agents say of their parents",
+            "the end of an agent reaches others than its children; take another set", "public.agent_topology",
+            f"""SELECT t.child_id FROM public.agent_topology t LEFT JOIN {agents} a ON a.id = t.child_id
+                 WHERE a.parent_id IS DISTINCT FROM t.parent_id"""),
+        Invariant(
+            "agents.live_under_ended", "live agents with a parent", "have one that has ended", _END_AGENT,
+            f"{agents} WHERE parent_id IS NOT NULL AND status IN {_LIVE}",
+            f"""SELECT a.id FROM {agents} a JOIN {agents} p ON p.id = a.parent_id
+                 WHERE a.status IN {_LIVE} AND p.status IN {_ENDED}"""),
+    )  # fmt: skip
+
+
+def _delegations(agents: str) -> tuple[Invariant, ...]:
+    def end(column: str) -> str:
+        return f"EXISTS (SELECT FROM {agents} a WHERE a.id = d.{column} AND a.zone_id = d.zone_id)"
+
+    return (
+        Invariant(
+            "delegations.ends", "delegations", "begin or end at an agent that their zone does not have", _LOST, _EDGES,
+            f"SELECT d.id FROM {_EDGES} d WHERE NOT ({end('source_session_id')} AND {end('target_session_id')})"),
+        Invariant(
+            "delegations.applications", "delegations", "name another application than the agents at their ends", _REVOKE, _EDGES,
+            f"""SELECT d.id FROM {_EDGES} d JOIN {agents} s ON s.id = d.source_session_id JOIN {agents} r ON r.id = d.target_session_id
+                 WHERE s.application_id <> d.issuer_application_id OR r.application_id <> d.receiver_application_id"""),
+        Invariant(
+            "delegations.parent", "delegations with a parent", "do not begin where their parent ends", _REVOKE,
+            f"{_EDGES} WHERE parent_edge_id IS NOT NULL",
+            f"""SELECT d.id FROM {_EDGES} d LEFT JOIN {_EDGES} p ON p.id = d.parent_edge_id AND p.zone_id = d.zone_id
+                 WHERE d.parent_edge_id IS NOT NULL AND p.target_session_id IS DISTINCT FROM d.source_session_id"""),
+        Invariant(
+            "delegations.revoked_time", "delegations", "are revoked without a time of revocation, or the other way round", _REVOKE, _EDGES,
+            f"SELECT id FROM {_EDGES} WHERE (status = 'revoked') <> (revoked_at IS NOT NULL)"),
+        Invariant(
+            "delegations.active_under_revoked", "active delegations with a parent", "have one that is revoked", _REVOKE,
+            f"{_EDGES} WHERE parent_edge_id IS NOT NULL AND status = 'active'",
+            f"""SELECT d.id FROM {_EDGES} d JOIN {_EDGES} p ON p.id = d.parent_edge_id
+                 WHERE d.status = 'active' AND p.status = 'revoked'"""),
+        Invariant(
+            "delegations.epoch", "zones with revoked delegations", "have no epoch of 1 or more",
+            "tokens of revoked delegations stay valid; set the epoch in delegation_graph_epochs above any before",
+            f"(SELECT DISTINCT zone_id FROM {_EDGES} WHERE status = 'revoked') z",
+            f"""SELECT DISTINCT d.zone_id FROM {_EDGES} d WHERE d.status = 'revoked' AND NOT EXISTS (
+                  SELECT FROM public.delegation_graph_epochs e WHERE e.zone_id = d.zone_id AND e.epoch >= 1)"""),
+    )  # fmt: skip

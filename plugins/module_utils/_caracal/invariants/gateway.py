@@ -1,0 +1,70 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the Gateway routes by: bindings and their revision in the older family, resources and their providers in the newer one."""
+
+from __future__ import annotations
+
+from ..._report.check import FAIL, WARN
+from ..releases import SECRET_STORE
+from ..sealed_columns import PROVIDERS
+from .rule import Invariant
+
+_BINDINGS = "public.gateway_resource_bindings"
+_REVISION = "public.gateway_binding_revision"
+_AGAIN = "the Gateway cannot route to it; save the resource again at the API"
+
+
+def of(family: str) -> tuple[Invariant, ...]:
+    return _both(family) if family == SECRET_STORE else (*_both(family), *_BOUND)
+
+
+def _both(family: str) -> tuple[Invariant, ...]:
+    providers = f"({PROVIDERS[family].rows})"
+    return (
+        Invariant(
+            "gateway_bindings.provider_live", "live resources", "have no live provider of their zone",
+            "the Gateway cannot reach such a resource; give it a provider at the API", "public.resources WHERE archived_at IS NULL",
+            """SELECT r.id FROM public.resources r
+                 LEFT JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id AND p.archived_at IS NULL
+                WHERE r.archived_at IS NULL AND p.id IS NULL"""),
+        # The newer family may keep them in an external secret backend.
+        Invariant(
+            "gateway_bindings.provider_secret", "live providers with secret values", "have none sealed in this database",
+            "unless an external secret backend has them, they are lost; enter the credential of each provider again",
+            f"{providers} o", f"SELECT o.id FROM {providers} o WHERE NOT o.held", severity=WARN if family == SECRET_STORE else FAIL),
+    )  # fmt: skip
+
+
+_BOUND = (
+    Invariant(
+        "gateway_bindings.application", "gateway bindings", "name an application that the zone does not have or has archived", _AGAIN,
+        _BINDINGS,
+        f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b WHERE NOT EXISTS (
+              SELECT FROM public.applications a WHERE a.zone_id = b.zone_id AND a.id = b.application_id AND a.archived_at IS NULL)"""),
+    Invariant(
+        "gateway_bindings.resource", "gateway bindings", "name a resource that the zone does not have or has archived",
+        "the Gateway routes to what should be gone; archive the resource again at the API", _BINDINGS,
+        f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b WHERE NOT EXISTS (
+              SELECT FROM public.resources r
+               WHERE r.zone_id = b.zone_id AND r.identifier = b.resource_identifier AND r.archived_at IS NULL)"""),
+    Invariant(
+        "gateway_bindings.bound", "live resources with an upstream", "have no binding", _AGAIN,
+        "public.resources WHERE archived_at IS NULL AND upstream_url IS NOT NULL",
+        f"""SELECT r.id FROM public.resources r WHERE r.archived_at IS NULL AND r.upstream_url IS NOT NULL AND NOT EXISTS (
+              SELECT FROM {_BINDINGS} b WHERE b.zone_id = r.zone_id AND b.resource_identifier = r.identifier)""", severity=WARN),
+    Invariant(
+        "gateway_bindings.revision", "tables of the binding revision", "have not exactly one row with a version of 1 or more",
+        "no Gateway gets ready without it; give gateway_binding_revision one row, with a version above any before", "(VALUES (1)) v",
+        f"""SELECT 'gateway_binding_revision' WHERE 1 <> (SELECT count(*) FROM {_REVISION}) OR EXISTS (
+              SELECT FROM {_REVISION} WHERE version < 1)"""),
+    Invariant(
+        "gateway_bindings.revision_current", "gateway bindings", "are newer than the binding revision",
+        "a Gateway that runs keeps stale bindings; raise version in gateway_binding_revision, or restart every Gateway", _BINDINGS,
+        f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b
+             WHERE greatest(b.created_at, b.updated_at) > (SELECT max(updated_at) FROM {_REVISION})"""),
+)  # fmt: skip

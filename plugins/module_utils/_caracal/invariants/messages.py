@@ -1,0 +1,73 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What leaves and what is kept shut: outboxes with rows that nobody sends any more, sealed values, signing keys, the audit log's marks."""
+
+from __future__ import annotations
+
+from ..._report.check import WARN
+from ..sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
+from .rule import Invariant
+
+_RETRY = "the API is not ready while it holds more of them than its limit; send them again or raise the limit by their number"
+_REQUEUE = "send them again: POST /zones/{zone}/outbox/{id}/requeue at the coordinator"
+
+OUTBOXES = (
+    Invariant(
+        "outboxes.api_dead", "events of the API", "were given up and are sent no more", _RETRY, "public.event_outbox",
+        "SELECT id FROM public.event_outbox WHERE dispatched_at IS NULL AND available_at = 'infinity'", severity=WARN),
+    Invariant(
+        "outboxes.coordinator_dead", "events of the coordinator", "were given up and are sent no more", _REQUEUE, "public.caracal_outbox",
+        "SELECT id FROM public.caracal_outbox WHERE status = 'dead'", severity=WARN),
+)  # fmt: skip
+
+AUDIT = (
+    # The first row alone: audit_events is read once, by whoever verifies the chain.
+    Invariant(
+        "audit_query.rehash_marker", "audit logs with events", "have no rehash marker in audit_chain_rehash",
+        "the audit service would write every audit hash anew and hide what was changed; do not start it, take another set",
+        "(SELECT FROM public.audit_events LIMIT 1) e",
+        """SELECT 'audit_chain_rehash' FROM (SELECT FROM public.audit_events LIMIT 1) e
+            WHERE NOT EXISTS (SELECT FROM public.audit_chain_rehash)"""),
+    Invariant(
+        "audit_query.export_watermark", "export watermarks", "are no full hour that has passed",
+        "hourly exports would leave a gap; set last_exported_hour to the last hour that lies in the bucket",
+        "public.audit_export_watermark",
+        """SELECT name FROM public.audit_export_watermark
+            WHERE last_exported_hour <> date_trunc('hour', last_exported_hour, 'UTC') OR last_exported_hour > now()"""),
+)  # fmt: skip
+
+
+def keys(family: str) -> tuple[Invariant, ...]:
+    zones, columns = f"({ZONES[family].rows})", COLUMNS[family]
+    return (
+        Invariant(
+            "keys.zone_signing_key", "live zones with subject sessions", "have no signing key",
+            "the STS makes a new one there, and tokens of the old one are refused; if they had one, take another set",
+            f"{zones} z", f"SELECT z.id FROM {zones} z WHERE NOT z.held", severity=WARN),
+        Invariant(
+            "keys.sealed_form", "sealed values", "have not the form of a sealed value",
+            "no key can open them; compare with the source, or take another set",
+            f"({' UNION ALL '.join(_given(column, 'true') for column in columns)}) s",
+            " UNION ALL ".join(_given(column, _malformed(column)) for column in columns)),
+    )  # fmt: skip
+
+
+def _given(column: Column, condition: str) -> str:
+    """The ids of the column's sealed values, with the table in front."""
+    given = " OR ".join(f"{name} IS NOT NULL" for name in (column.column, column.nonce) if name)
+    where = f" AND {column.where}" if column.where else ""
+    return f"SELECT '{column.name} ' || ({column.row_id}) FROM public.{column.table} WHERE ({given}) AND ({condition}){where}"
+
+
+def _malformed(column: Column) -> str:
+    """An envelope has 100 bytes at least. Directly under the KEK a nonce has 12, and a value more than its tag of 16."""
+    if column.layout == CSS1:
+        return f"substr({column.column}, 1, 4) <> 'CSS1'::bytea OR length({column.column}) < 100"
+    if column.layout == DETACHED:
+        return f"coalesce(length({column.nonce}), 0) <> 12 OR coalesce(length({column.column}), 0) <= 16"
+    return f"length({column.column}) <= 28"

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Policy activation: what the STS enforces in each zone, and whether its texts are those that were signed off."""
+
+from __future__ import annotations
+
+from ..._report.check import FAIL, WARN
+from ..releases import SECRET_STORE
+from .rule import Invariant
+
+_BINDINGS = "public.policy_set_bindings"
+_ACTIVE = f"{_BINDINGS} WHERE active_version_id IS NOT NULL"
+_VERSIONS = "public.policy_set_versions"
+# A manifest that is no list names nothing; its digest tells.
+_ENTRIES = """jsonb_array_elements(CASE jsonb_typeof(v.manifest_json) WHEN 'array' THEN v.manifest_json ELSE '[]' END)
+              WITH ORDINALITY e(entry, place)"""
+_NAMED = f"{_VERSIONS} v CROSS JOIN {_ENTRIES} LEFT JOIN public.policy_versions p ON p.id = e.entry ->> 'policy_version_id'"
+_ACTIVATE = "activate the right version: POST /v1/zones/{zone}/policy-sets/{id}/activate at the API"
+_RENEW = "the text is not what was signed off; make a new version of it and activate that"
+
+
+def of(family: str) -> tuple[Invariant, ...]:
+    """In the older family an activation is ended by nothing but its own set's next, so leftovers are healthy there."""
+    leftover = FAIL if family == SECRET_STORE else WARN
+    return (
+        Invariant(
+            "policy_activation.version_exists", "active policy bindings", "name a version that does not exist", _ACTIVATE, _ACTIVE,
+            f"""SELECT b.policy_set_id FROM {_BINDINGS} b WHERE b.active_version_id IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM {_VERSIONS} v WHERE v.id = b.active_version_id)"""),
+        Invariant(
+            "policy_activation.version_of_set", "active policy bindings", "name a version that belongs to another set", _ACTIVATE, _ACTIVE,
+            f"""SELECT b.policy_set_id FROM {_BINDINGS} b JOIN {_VERSIONS} v ON v.id = b.active_version_id
+                 WHERE v.policy_set_id <> b.policy_set_id"""),
+        Invariant(
+            "policy_activation.set_of_zone", "policy bindings", "name a set that the zone does not have",
+            "a zone must not enforce another zone's policies; bind its own set", _BINDINGS,
+            f"""SELECT b.policy_set_id FROM {_BINDINGS} b LEFT JOIN public.policy_sets s ON s.id = b.policy_set_id
+                 WHERE s.zone_id IS DISTINCT FROM b.zone_id"""),
+        Invariant(
+            "policy_activation.active_set_live", "active policy bindings", "are of an archived set",
+            "the STS may enforce a set that was archived; activate the right one", _ACTIVE,
+            f"""SELECT b.policy_set_id FROM {_BINDINGS} b JOIN public.policy_sets s ON s.id = b.policy_set_id
+                 WHERE b.active_version_id IS NOT NULL AND s.archived_at IS NOT NULL""", severity=leftover),
+        Invariant(
+            "policy_activation.one_active_set", "zones with an active policy set", "have more than one",
+            "which of them the STS picks is left to chance; activate the right one, and archive the others",
+            f"(SELECT DISTINCT zone_id FROM {_ACTIVE}) z",
+            f"SELECT zone_id FROM {_ACTIVE} GROUP BY 1 HAVING count(*) > 1", severity=leftover),
+        Invariant(
+            "policy_activation.set_has_binding", "live policy sets", "have no binding, so that they cannot be activated",
+            "make the set again at the API", "public.policy_sets WHERE archived_at IS NULL",
+            f"""SELECT s.id FROM public.policy_sets s WHERE s.archived_at IS NULL
+                   AND NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.policy_set_id = s.id AND b.zone_id = s.zone_id)"""),
+        Invariant(
+            "policy_activation.zone_has_active_set", "live zones", "have no active policy set",
+            "everything is denied there; if it was not meant so, activate a set", "public.zones WHERE archived_at IS NULL",
+            f"""SELECT z.id FROM public.zones z WHERE z.archived_at IS NULL
+                   AND NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.zone_id = z.id AND b.active_version_id IS NOT NULL)""",
+            severity=WARN),
+        *_MANIFESTS,
+    )  # fmt: skip
+
+
+_MANIFESTS = (
+    Invariant(
+        "policy_activation.manifest_known", "versions of policy sets", "name a policy version that does not exist",
+        "the STS cannot load such a version; activate another one", _VERSIONS,
+        f"SELECT DISTINCT v.id FROM {_NAMED} WHERE p.id IS NULL"),
+    Invariant(
+        "policy_activation.manifest_zone", "versions of policy sets", "name a policy of another zone",
+        "a zone must not enforce another zone's policies; make a new version of the set", _VERSIONS,
+        f"""SELECT DISTINCT v.id FROM {_NAMED} JOIN public.policies o ON o.id = p.policy_id
+              JOIN public.policy_sets s ON s.id = v.policy_set_id WHERE o.zone_id <> s.zone_id"""),
+    Invariant(
+        "policy_activation.manifest_distinct", "versions of policy sets", "name a policy version twice",
+        "make a new version of the set", _VERSIONS,
+        f"SELECT v.id FROM {_VERSIONS} v CROSS JOIN {_ENTRIES} GROUP BY v.id HAVING count(*) > count(DISTINCT e.entry)"),
+    Invariant(
+        "policy_activation.manifest_schema", "versions of policy sets", "name policies of another schema version",
+        "the STS refuses such a mixture; make a new version of the set", _VERSIONS,
+        f"SELECT DISTINCT v.id FROM {_NAMED} WHERE p.schema_version <> v.schema_version"),
+    Invariant(
+        "policy_activation.manifest_digest", "versions of policy sets", "have a manifest with another digest than recorded", _RENEW,
+        _VERSIONS,
+        f"""SELECT v.id FROM {_VERSIONS} v WHERE v.manifest_sha256 IS DISTINCT FROM encode(sha256(convert_to((
+              SELECT '[' || coalesce(string_agg('{{"policy_version_id":' || (e.entry -> 'policy_version_id')::text || '}}', ','
+                                                ORDER BY e.place), '') || ']' FROM {_ENTRIES}), 'UTF8')), 'hex')"""),
+    Invariant(
+        "policy_activation.content_digest", "policy versions", "have a text with another digest than recorded", _RENEW,
+        "public.policy_versions",
+        """SELECT id FROM public.policy_versions WHERE content_sha256 <> encode(sha256(convert_to(content, 'UTF8')), 'hex')"""),
+    Invariant(
+        "policy_activation.versions_whole", "policy sets with versions", "lack a version between the first and the last",
+        "nothing that is active is concerned; an earlier version cannot be activated again",
+        f"(SELECT DISTINCT policy_set_id FROM {_VERSIONS}) s",
+        f"SELECT policy_set_id FROM {_VERSIONS} GROUP BY 1 HAVING min(version) <> 1 OR max(version) <> count(*)", severity=WARN),
+)  # fmt: skip

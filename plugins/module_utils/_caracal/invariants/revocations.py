@@ -1,0 +1,60 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Revocations: no table of their own, but the state of rows, so one that was taken back is seen by the signed inventory alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .authority import agents_of, subjects_of
+from .rule import Rule, Seen
+
+State = t.Mapping[str, t.Sequence[t.Sequence[t.Any]]]
+_AGAIN = "what was revoked is valid again; take another set, or revoke again what rollback_info names"
+
+
+@dataclasses.dataclass(frozen=True)
+class Revocation(Rule):
+    """`fact` is the inventory's count of rows by status, `statuses` are those of rows that are revoked."""
+
+    fact: str
+    statuses: tuple[str, ...]
+
+    def count(self, state: State) -> int:
+        return sum(int(count) for status, count in state[self.fact] if status in self.statuses)
+
+
+def of(family: str) -> tuple[Revocation, ...]:
+    return (
+        _of("subject_sessions", "revoked subject sessions", subjects_of(family)),
+        _of("agents", "ended or suspended agents", agents_of(family), "terminated", "expired", "suspended"),
+        _of("delegations", "revoked delegations", "delegation_edges"),
+        _of("grants", "revoked grants", "delegated_grants"),
+        _of("admin_tokens", "revoked admin tokens", "admin_tokens"),
+    )
+
+
+def _of(what: str, noun: str, table: str, *statuses: str) -> Revocation:
+    return Revocation(
+        f"revocations.{what}", noun, "have lost that state in the copy", _AGAIN, f"{table}_by_status", statuses or ("revoked",)
+    )
+
+
+def look(family: str, recorded: State, actual: State) -> list[tuple[Rule, Seen]]:
+    """Which of them the copy has lost, by number; the inventory's digests say whether they are the very same."""
+    return [(one, _seen(one, recorded, actual)) for one in of(family)]
+
+
+def _seen(one: Revocation, recorded: State, actual: State) -> Seen:
+    for state, whose in ((recorded, "set"), (actual, "copy")):
+        if one.fact not in state:
+            return Seen(problem=f"the {whose} has no count of them")
+    wanted, found = one.count(recorded), one.count(actual)
+    lost = max(0, wanted - found)
+    return Seen(wanted, lost, (f"{found} instead of {wanted}",) * bool(lost), confirmed=not wanted)

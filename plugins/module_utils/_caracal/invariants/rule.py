@@ -1,0 +1,122 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One rule that holds in every healthy Caracal: how it is looked up in a database, and what is said of what was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..._errors import PermissionMissing, StageFailed
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from ..inventory import Reader
+
+SHOWN = 50
+LONGEST = 200  # characters of what is shown; an id can be any text
+_TABLE = re.compile(r"\bpublic\.(\w+)")
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """`id` is `group.what`. Words are said as `2 of 15 <noun> <wrong>`; `remedy` is what it means or what to do.
+
+    `severity` is what the check becomes when the rule is broken, `fail` or `warn`. `tables` are what the rule is about.
+    """
+
+    id: str
+    noun: str
+    wrong: str
+    remedy: str
+    severity: str = dataclasses.field(default=FAIL, kw_only=True)
+
+    @property
+    def check_id(self) -> str:
+        return f"state.{self.id}"
+
+    @property
+    def tables(self) -> frozenset[str]:
+        return frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Invariant(Rule):
+    """A rule in SQL. `about` is what is counted, as it stands behind FROM; `broken` yields one text of each row that breaks the rule."""
+
+    about: str
+    broken: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        return frozenset(_TABLE.findall(f"{self.about} {self.broken}"))
+
+    @property
+    def query(self) -> str:
+        """One row: how many there are, how many break the rule, the first of those."""
+        return f"""WITH broken(id) AS MATERIALIZED ({self.broken})
+                   SELECT (SELECT count(*) FROM {self.about}), (SELECT count(*) FROM broken),
+                          ARRAY(SELECT left(id, {LONGEST}) FROM broken ORDER BY id COLLATE "C" LIMIT {SHOWN})"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a look at one rule gave. `problem` says why it cannot be judged; `confirmed` that the set records none of it either."""
+
+    population: int = 0
+    broken: int = 0
+    first: tuple[str, ...] = ()
+    problem: str = ""
+    confirmed: bool = False
+
+
+def rows(reader: Reader, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
+    """A query inside the reader's transaction, which goes on when the query fails. Raises StageFailed and PermissionMissing."""
+    reader.rows("SAVEPOINT looked")
+    try:
+        found = reader.rows(sql, parameters)
+    except (StageFailed, PermissionMissing):
+        reader.rows("ROLLBACK TO SAVEPOINT looked")
+        raise
+    reader.rows("RELEASE SAVEPOINT looked")
+    return found
+
+
+def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
+    """Look one rule up. `existing` are the tables of schema public: what is none, a view for one, is not read."""
+    missing = sorted(rule.tables - set(existing))
+    if missing:
+        return Seen(problem=f"table {missing[0]} is missing")
+    try:
+        population, broken, first = rows(reader, rule.query)[0]
+    except (StageFailed, PermissionMissing) as exc:
+        return Seen(problem=exc.msg)
+    return Seen(population, broken, tuple(first))
+
+
+def judge(rule: Rule, seen: Seen, confirmed: bool) -> Check:
+    """What was seen as a check. `confirmed` is whether the signed inventory says zero too of what the rule is about."""
+    required = rule.severity == FAIL
+    details = {"rows": seen.population, "broken": seen.broken, "first": [one[:LONGEST] for one in seen.first]}
+    if seen.broken:
+        words = f"{seen.broken} of {seen.population} {rule.noun} {rule.wrong}; first: {shortened(seen.first[0])}; {rule.remedy}"
+        return Check(rule.check_id, rule.severity, words, required, details)
+    if seen.problem:
+        return Check(rule.check_id, UNPROVEN, f"{rule.noun} cannot be checked: {seen.problem}", required, details)
+    if not seen.population and confirmed:
+        return Check(rule.check_id, NOT_APPLICABLE, f"no {rule.noun}, and the set records none either", False, details)
+    if not seen.population:
+        words = f"no {rule.noun} in the copy, and its tables are not as the set records them; nothing was checked"
+        return Check(rule.check_id, UNPROVEN, words, required, details)
+    return Check(rule.check_id, PASS, f"checked {seen.population} {rule.noun}: 0 {rule.wrong}", required, details)
+
+
+def shortened(text: str) -> str:
+    """An id that still finds its row, in a line of words; whatever else stands in it."""
+    short = _UUID.sub(r"\1…\2", text)
+    return short if short.isprintable() and len(short) <= 100 else ascii(short[:100])

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which rules hold in which release, and what binds the state where a release has no such thing."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._report.check import FAIL, NOT_APPLICABLE, Check
+from ..releases import AUTH_DATABASE, OWN_DATABASE, SECRET_STORE, ZONE_KEK
+from . import audit_query, authority, foreign_keys, gateway, messages, policies, revocations
+from .rule import Invariant, Rule
+
+GROUPS = (
+    "audit_query",
+    "policy_activation",
+    "gateway_bindings",
+    "sessions",
+    "agents",
+    "delegations",
+    "revocations",
+    "outboxes",
+    "keys",
+    "foreign_keys",
+)
+
+_RETIRED = "this release routes by resources and their providers, which gateway_bindings.provider_live checks"
+NOT_IN_FAMILY = {
+    SECRET_STORE: {f"gateway_bindings.{what}": _RETIRED for what in ("application", "resource", "bound", "revision", "revision_current")},
+    ZONE_KEK: {
+        "sessions.revoked_time": "this release keeps no time of revocation; inventory.caracal.tables binds the rows",
+        foreign_keys.OWNERS.id: "zones have no owner in this release",
+    },
+}
+NOT_IN_RELEASE = {
+    "2026-06-04": {"audit_query.rehash_marker": "this release never writes audit hashes anew; inventory.audit_blocks binds every event"},
+}
+
+
+def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
+    """What one session on Caracal's own database looks up in SQL. An unknown release has all that its family has."""
+    absent = NOT_IN_RELEASE.get(release or "", {})
+    found = (
+        *messages.AUDIT,
+        *policies.of(family),
+        *gateway.of(family),
+        *authority.of(family),
+        *messages.OUTBOXES,
+        *messages.keys(family),
+    )
+    return tuple(one for one in found if one.id not in absent)
+
+
+def rules(family: str, release: str | None, databases: t.Sequence[str] = (OWN_DATABASE, AUTH_DATABASE)) -> tuple[Rule, ...]:
+    """Every rule of a release, those besides SQL too, in the order of the groups."""
+    keys = [foreign_keys.rule(database) for database in databases]
+    owners = [foreign_keys.OWNERS] if family == SECRET_STORE else []
+    found: list[Rule] = [audit_query.SEARCH, audit_query.KNOWN, *invariants(family, release), *revocations.of(family), *keys, *owners]
+    return tuple(sorted(found, key=lambda one: GROUPS.index(one.id.partition(".")[0])))
+
+
+def not_applicable(family: str, release: str | None) -> list[Check]:
+    """What this release has not, so that the reader of a report does not look for it."""
+    absent = {**NOT_IN_FAMILY[family], **NOT_IN_RELEASE.get(release or "", {})}
+    return [Check(f"state.{what}", NOT_APPLICABLE, words, False) for what, words in absent.items()]
+
+
+def required(family: str, release: str | None, databases: t.Sequence[str]) -> set[str]:
+    """Ids of the checks that a drill of such a set must have made."""
+    return {one.check_id for one in rules(family, release, databases) if one.severity == FAIL}
