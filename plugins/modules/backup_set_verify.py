@@ -85,10 +85,16 @@ journal_head:
   type: str
   sample: 42-9f86d081884c7d65
 set_facts:
-  description: What the manifest says about the set.
+  description:
+    - What the manifest says about the set. RV(set_facts.assets) names what it holds beside the databases, its C(replay) volumes as
+      C(<service>-<replica>).
   returned: always
   type: dict
-  sample: {"release": "v1.0.0", "snapshot_time": "2026-11-25T02:00:01.000000Z", "bytes": 412345678}
+  sample:
+    release: v1.0.0
+    snapshot_time: "2026-11-25T02:00:01.000000Z"
+    bytes: 412345678
+    assets: {secrets: true, redis: true, replay: [gateway-1, sts-1]}
 """
 
 from ..module_utils._argspec import ArgumentSpec, repository, stored_set

@@ -56,6 +56,8 @@ EXAMPLES = r"""
   caracal_ops.backup.redis_stream_restore:
     redis_unix_socket: "{{ drill_redis.redis.unix_socket }}"
     redis_password_file: "{{ drill_redis.redis.password_file }}"
+    confirm: "{{ drill_redis.redis.confirmation }}"
+    sandbox: /var/tmp/caracal-drill
     set_id: latest
     identity_files: [/etc/caracal-ops/drill.age]
     repository: /srv/backup
@@ -85,6 +87,11 @@ redis:
       type: str
       returned: always
       sample: /var/tmp/caracal-drill/programs/redis.password
+    confirmation:
+      description: What M(caracal_ops.backup.redis_stream_restore) wants as its C(confirm) before it writes there; empty in check mode.
+      type: str
+      returned: always
+      sample: /var/tmp/caracal-drill/programs/redis/redis.sock/0@c2b91e8a6d6a0a1f0f4a8f1c6f3bb0f3b3c8fd11
     version:
       description: Release of the server.
       type: str

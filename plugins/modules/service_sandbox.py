@@ -17,6 +17,8 @@ description:
     Without the proof no service is started.
   - Then it takes from the copy what could act on the world. Notification sinks are switched off, pending deliveries abandoned, the
     addresses of providers replaced, and the limit of the audit retention raised. Run it after every comparison with the inventory.
+  - A backup with dead rows in an outbox is normal. The API's limit is set to those that the copy has, and a Coordinator that is not ready
+    because of them is a C(warn).
   - Each service gets its database login, its secrets and its addresses in files that only it is shown; its environment holds no secret.
     The exports to S3 are off and the audit retention is a hundred years.
 extends_documentation_fragment:
@@ -78,7 +80,8 @@ options:
     type: path
   replay_directory:
     description:
-      - Folder with the restored replay files, in the folders C(sts) and C(gateway), which belong to the user of the sandbox.
+      - Folder with the restored replay files, in C(sts/audit-replay) and C(gateway/audit-replay), which belong to the user of the
+        sandbox.
     type: path
   production:
     description:
@@ -87,12 +90,6 @@ options:
     type: list
     elements: str
     default: []
-  outbox_dead_max:
-    description:
-      - How many dead rows in C(event_outbox) the API accepts as ready. Give the number that the set records, since a backup with dead
-        rows is normal.
-    type: int
-    default: 0
   ready_timeout:
     description:
       - How many seconds each service may take to be ready.
@@ -162,6 +159,12 @@ checks:
       message: ready after 0.8 s
       required: true
       details: {service: sts, seconds: 0.8}
+running:
+  description: Which services run now, ready or not.
+  returned: when O(state=started)
+  type: list
+  elements: str
+  sample: [audit, sts, api, coordinator, gateway]
 urls:
   description: Addresses of the services inside the sandbox.
   returned: when O(state=started)
@@ -180,7 +183,7 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._module.boundary import Invocation, run
+from ..module_utils._module.boundary import run
 from ..module_utils._module.service_sandbox import own_options
 from ..module_utils._module.service_sandbox import run as use_case
 

@@ -25,8 +25,9 @@ SIGNERS = {
     DRILL: ("drill", "drill@caracal-ops,journal@caracal-ops,set@caracal-ops"),
     OPERATOR: ("operator", "repository@caracal-ops,journal@caracal-ops"),
 }
-# Who can open sets: the drill host every night, the operator when everything else is lost.
+# Who can open sets: the drill host every night, the operator when everything else is lost. Secrets have identities of their own.
 IDENTITIES = {DRILL: "drill.identity", OPERATOR: "break-glass.identity"}
+OF_SECRETS = {DRILL: "secrets.identity", OPERATOR: "break-glass-secrets.identity"}
 
 
 def write(path: Path, text: str) -> None:
@@ -68,6 +69,8 @@ def make(directory: Path, deployment: str) -> list[str]:
         write(directory / host / "allowed_signers", "".join(f"{line}\n" for line in signers))
     opens = {host: recipient(directory / host / name) for host, name in IDENTITIES.items()}
     write(directory / BACKUP / "database.recipients", "".join(f"# {host}\n{key}\n" for host, key in opens.items()))
+    secrets = {host: recipient(directory / host / name) for host, name in OF_SECRETS.items()}
+    write(directory / BACKUP / "secrets.recipients", "".join(f"# {host}\n{key}\n" for host, key in secrets.items()))
     write(directory / DRILL / "details.recipients", f"# {OPERATOR}\n{opens[OPERATOR]}\n")
     return signers
 

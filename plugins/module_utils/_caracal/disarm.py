@@ -19,44 +19,58 @@ from .services import RETENTION_DAYS
 
 # Nobody listens on this port of a sandbox's loopback.
 NOWHERE = "http://127.0.0.1:9/"
+# In the text of a JSON value, from a quote to the end of the string, over what is escaped in it.
+_ADDRESS = r'"https?://([^"\\]|\\.)*"'
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One thing to take away. `statement` changes what is left of it and returns a row for each; in words: what happened to them."""
+    """One thing to take away: `change` of the rows of `table` where `armed`; in words: what happened to them."""
 
     table: str
     families: tuple[str, ...]
-    statement: str
+    armed: str
+    change: str
     words: str
+
+    @property
+    def statement(self) -> str:
+        """Returns a row for each that it changed."""
+        return f"UPDATE public.{self.table} SET {self.change} WHERE {self.armed} RETURNING 1"
+
+    @property
+    def left(self) -> str:
+        """How many are armed; a trigger of a hostile copy can undo a change that was reported."""
+        return f"SELECT pg_catalog.count(*) FROM public.{self.table} WHERE {self.armed}"
 
 
 ARMS = (
     Arm(
         "notification_sinks",
         (SECRET_STORE,),
-        "UPDATE public.notification_sinks SET active = false WHERE active RETURNING 1",
+        "active",
+        "active = false",
         "notification sinks are off",
     ),
     Arm(
         "notification_deliveries",
         (SECRET_STORE,),
-        "UPDATE public.notification_deliveries SET abandoned_at = pg_catalog.now()"
-        " WHERE delivered_at IS NULL AND abandoned_at IS NULL RETURNING 1",
+        "delivered_at IS NULL AND abandoned_at IS NULL",
+        "abandoned_at = pg_catalog.now()",
         "pending deliveries are abandoned",
     ),
     Arm(
         "audit_retention",
         (SECRET_STORE,),
-        f"UPDATE public.audit_retention SET retention_days = {RETENTION_DAYS} WHERE retention_days < {RETENTION_DAYS} RETURNING 1",
+        f"retention_days < {RETENTION_DAYS}",
+        f"retention_days = {RETENTION_DAYS}",
         "limits of the audit retention are raised",
     ),
     Arm(
         "providers",
         (),
-        'UPDATE public.providers SET config_json = pg_catalog.regexp_replace(config_json::text, \'"https?://[^"]*"\', '
-        f"'\"{NOWHERE}\"', 'g')::jsonb"
-        f" WHERE pg_catalog.regexp_replace(config_json::text, '\"{NOWHERE}\"', '', 'g') ~ '\"https?://' RETURNING 1",
+        f"pg_catalog.regexp_replace(config_json::text, '\"{NOWHERE}\"', '', 'g') ~* '\"https?://'",
+        f"config_json = pg_catalog.regexp_replace(config_json::text, '{_ADDRESS}', '\"{NOWHERE}\"', 'gi')::jsonb",
         "providers lead nowhere",
     ),
 )

@@ -24,6 +24,9 @@ CHECK_ID = "outbox.audit_frames_landed"
 AUDIT_EVENTS = "caracal.audit.events"
 REVOCATIONS = "caracal.sessions.revoke"
 SHOWN = 50
+EVENTS, COORDINATOR = "event_outbox", "caracal_outbox"
+# Rows that a service has given up, by outbox.
+DEAD = {EVENTS: "dispatched_at IS NULL AND available_at = 'infinity'", COORDINATOR: "status = 'dead'"}
 
 LANDED, WAITING, EXPIRED, LOST, UNREADABLE = "landed", "waiting", "expired", "lost", "unreadable"
 # The frame's own `id` is the request's; the event's is in `data`, text of any origin: what jsonb cannot hold must not end the query.

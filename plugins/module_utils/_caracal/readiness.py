@@ -34,6 +34,9 @@ REASONS = {
     "outbox_unreachable": "it cannot read its outbox",
     "outbox_dead_messages": "more dead rows in event_outbox than its limit",
     "outbox_dead": "a dead row in caracal_outbox",
+    "unavailable": "it reaches its database or its services no more",
+    "draining": "it was asked to end",
+    "rate_limited": "it was asked more often than it allows in a minute",
     "internal_error": "it failed, as it does when Redis is down",
     "control disabled": "the control gate is shut, which is normal",
 }
@@ -43,11 +46,11 @@ def reason(body: bytes) -> str:
     """The reason or error in an answer's body, at most 80 characters; empty when it names none."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(found, dict):
         return ""
-    named: t.Any = next((found[key] for key in ("reason", "error", "status") if isinstance(found.get(key), str)), "")
+    named: t.Any = next((found[key] for key in ("reason", "error", "status") if isinstance(found.get(key), str) and found[key]), "")
     return str(named)[:80] if named else ("draining" if found.get("draining") else "")
 
 

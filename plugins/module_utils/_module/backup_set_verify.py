@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._backupset import artifact as artifacts
 from .._backupset.catalog import OpenSet
 from .._report.check import PASS, UNPROVEN, Check
 from . import options
@@ -57,5 +58,10 @@ def _facts(found: OpenSet) -> dict[str, t.Any]:
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "left_out": manifest.left_out,
+        "assets": {
+            "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),
+            "redis": any(one.kind == artifacts.REDIS for one in manifest.artifacts),
+            "replay": sorted({one.source for one in manifest.artifacts if one.kind == artifacts.REPLAY and one.source}),
+        },
         "sequence": found.record.entry.sequence,
     }

@@ -12,8 +12,10 @@ from __future__ import annotations
 import typing as t
 
 from .._argspec import ArgumentSpec
+from .._sources.redis import preflight
 from .._sources.sandbox import programs, redis_server
 from .._sources.sandbox.bundle import Bundle
+from . import before
 from .boundary import Invocation
 
 PATIENCE = 5.0
@@ -34,9 +36,11 @@ def use_case(call: Invocation) -> dict[str, t.Any]:
     runs = programs.alive(bundle, redis_server.NAME)
     if call.options["state"] == "absent":
         return {"changed": runs if call.check_mode else programs.stop(bundle, redis_server.NAME, PATIENCE)}
-    if call.check_mode:
+    if call.check_mode and not runs:
         _program, version = redis_server.find(call.options["redis_server"])
-        found = redis_server.attach(bundle) if runs else redis_server.predict(bundle, version, redis_server.PORT if bundle.isolated else 0)
-        return {"changed": not runs, "redis": found.to_result()}
+        found = redis_server.predict(bundle, version, redis_server.PORT if bundle.isolated else 0)
+        return {"changed": True, "redis": {**found.to_result(), "confirmation": ""}}
     found, changed = redis_server.start(bundle, call.options["redis_server"])
-    return {"changed": changed, "redis": found.to_result()}
+    with before.redis(bundle) as session:
+        confirmation = f"{session.address}@{preflight.examine(session).run_id}"
+    return {"changed": changed, "redis": {**found.to_result(), "confirmation": confirmation}}

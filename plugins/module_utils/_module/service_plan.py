@@ -15,11 +15,12 @@ import secrets as random
 import typing as t
 import urllib.parse
 
+from .._caracal import replay
 from .._caracal import services as table
 from .._caracal.releases import ZONE_KEK
 from .._caracal.services import Service
 from .._errors import OptionError, StorageError
-from .._sources.sandbox import redis_server
+from .._sources.sandbox import programs, redis_server
 from .._sources.sandbox.bundle import Bundle
 from .._sources.sandbox.info import Layout
 from .._sources.sandbox.programs import Program
@@ -37,6 +38,26 @@ class Own:
     readable: t.Sequence[str]
 
 
+def given_secret(bundle: Bundle, directory: str, name: str) -> str:
+    """A secret that services were given: a restored one, or one that was made for the drill. Raises OptionError."""
+    places = [os.path.join(directory, name), os.path.join(Layout.of(bundle.info.directory).programs, GIVEN, name)]
+    for path in places:
+        if os.path.exists(path):
+            return _read(path)
+    raise OptionError(f"secret {places[0]} is missing; restore the secrets of the set there first")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as text:
+            value = text.read().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise OptionError(f"secret {path} cannot be read: {exc}; restore the secrets of the set there first") from exc
+    if not value:
+        raise OptionError(f"secret {path} is empty; restore the secrets of the set there first")
+    return value
+
+
 class Plan:
     """The programs of a drill. `passwords` maps the roles that log in to their passwords, as far as `program` was called."""
 
@@ -45,7 +66,6 @@ class Plan:
         self._bundle = bundle
         self._secrets = given["secrets_directory"]
         self._replay = given["replay_directory"]
-        self._dead = given["outbox_dead_max"]
         self._folder = os.path.join(Layout.of(bundle.info.directory).programs, GIVEN)
         self.services = table.services(family)
         self.own = {one["name"]: Own(one["command"], one["environment"], one["readable"]) for one in given["services"]}
@@ -56,23 +76,24 @@ class Plan:
         self.passwords: dict[str, str] = {}
         self._owner_only = family == ZONE_KEK
 
-    def program(self, service: Service) -> Program:
-        """Write what it is given, and say how to start it. Raises OptionError for a secret that is missing."""
+    def program(self, service: Service, dead_rows: int) -> Program:
+        """Write what it is given, and say how to start it. The API takes `dead_rows` as normal. Raises OptionError for a secret that is
+        missing."""
         own = self.own[service.name]
         files = {variable: self._secret(name) for variable, name in service.secrets.items() if self._wanted(name)}
         files[service.database_variable] = self._file(f"{service.name}.databaseUrl", self._database_url(service))
         files["REDIS_URL"] = self._file("redisUrl", self._redis_url())
-        replay = os.path.join(self._replay, service.name) if self._replay and service.replays else None
+        folder = os.path.join(self._replay, service.name, replay.FOLDER) if self._replay and service.replays else None
         environment = {
             **table.COMMON,
             "PORT": str(service.port),
             **service.environment,
             **{f"{variable}_FILE": path for variable, path in files.items()},
-            **({REPLAY_VARIABLE: replay} if replay else {}),
-            **({"API_READY_OUTBOX_DEAD_MAX": str(self._dead)} if service.name == "api" else {}),
+            **({REPLAY_VARIABLE: folder} if folder else {}),
+            **({"API_READY_OUTBOX_DEAD_MAX": str(dead_rows)} if service.name == "api" else {}),
             **own.environment,
         }
-        return Program(service.name, own.command, environment, [*files.values(), *own.readable], [replay] if replay else [])
+        return Program(service.name, own.command, environment, [*files.values(), *own.readable], [folder] if folder else [])
 
     def redact(self, text: str) -> str:
         """The text without any secret that a service was given."""
@@ -87,19 +108,20 @@ class Plan:
         """Path of a restored secret; one that the product does not have is made."""
         path = os.path.join(self._secrets, name)
         if name in table.MADE and not os.path.exists(path):
-            return self._file(name, random.token_urlsafe(32))
-        self._read(name)
+            return self._made(name)
+        self._restored(name)
         return path
 
-    def _read(self, name: str) -> str:
-        path = os.path.join(self._secrets, name)
-        try:
-            with open(path, encoding="utf-8") as text:
-                value = text.read().strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise OptionError(f"secret {path} cannot be read: {exc}; restore the secrets of the set there first") from exc
-        if not value:
-            raise OptionError(f"secret {path} is empty; restore the secrets of the set there first")
+    def _made(self, name: str) -> str:
+        """Path of a secret of the drill. It is made once, since a service that runs has read it."""
+        path = os.path.join(self._folder, name)
+        if not os.path.exists(path):
+            return self._file(name, random.token_urlsafe(32))
+        self._values.add(_read(path))
+        return path
+
+    def _restored(self, name: str) -> str:
+        value = _read(os.path.join(self._secrets, name))
         self._values.add(value)
         return value
 
@@ -108,9 +130,10 @@ class Plan:
         role, secret = (info.superuser, "postgresPassword") if self._owner_only else (service.role, service.password)
         if role not in self.passwords:
             known = os.path.exists(os.path.join(self._secrets, secret))
-            self.passwords[role] = self._read(secret) if known else random.token_urlsafe(32)
-            self._values.add(self.passwords[role])
-        login = f"{urllib.parse.quote(role, safe='')}:{urllib.parse.quote(self.passwords[role], safe='')}"
+            self.passwords[role] = self._restored(secret) if known else _read(self._made(secret))
+        quoted = urllib.parse.quote(self.passwords[role], safe="")
+        self._values.add(quoted)
+        login = f"{urllib.parse.quote(role, safe='')}:{quoted}"
         if self._bundle.isolated:
             return f"postgres://{login}@{table.LOOPBACK}:{info.port}/{service.database}?sslmode=disable"
         return f"postgres://{login}@/{service.database}?host={urllib.parse.quote(info.socket_dir, safe='')}&sslmode=disable"
@@ -127,7 +150,8 @@ class Plan:
         path = os.path.join(self._folder, name)
         self._values.add(content)
         try:
-            os.makedirs(self._folder, mode=0o711, exist_ok=True)
+            for folder in (os.path.dirname(self._folder), self._folder):
+                programs.make_above(folder)
             fresh = f"{path}.new"
             with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o400), "w", encoding="utf-8") as out:
                 os.fchown(out.fileno(), self._bundle.info.uid, -1)

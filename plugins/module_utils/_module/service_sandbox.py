@@ -9,20 +9,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
 from .._argspec import ArgumentSpec
-from .._caracal import disarm, readiness, releases
+from .._caracal import disarm, outbox, readiness, releases
 from .._caracal.services import Service
 from .._errors import StageFailed, VersionMismatch
-from .._report.check import FAIL, PASS, UNPROVEN, Check
-from .._report.text import clean
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.text import clean, one_line
 from .._sources.postgres.server import Server, Session
 from .._sources.sandbox import probe, programs
-from .._sources.sandbox.bundle import Bundle
+from .._sources.sandbox.bundle import NETWORK, Bundle
 from .._sources.services import http
-from . import options, reading
+from . import before, options, reading
 from .boundary import Invocation
 from .service_plan import Plan
 
@@ -31,7 +32,9 @@ PATIENCE = 40.0
 # The slowest answer that a service gives when Redis is down takes 20 s.
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
+OUTBOX_DEAD = "outbox_dead"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
+_TABLE = "SELECT pg_catalog.to_regclass(%s)"
 NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 
 
@@ -50,7 +53,6 @@ def own_options() -> ArgumentSpec:
             "secrets_directory": {"type": "path"},
             "replay_directory": {"type": "path"},
             "production": {"type": "list", "elements": "str", "default": []},
-            "outbox_dead_max": {"type": "int", "default": 0},
             "ready_timeout": {"type": "int", "default": 90},
             "unisolated_reason": {"type": "str", "default": ""},
             "require_valid": {"type": "bool", "default": True},
@@ -87,10 +89,11 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     if checks[0].verdict in (FAIL, UNPROVEN):
         checks += [_not_started(service, "the sandbox is not proved to be shut") for service in plan.services if service.required]
     elif not invocation.check_mode:
-        checks += _run(bundle, plan, server, given["ready_timeout"])
+        checks += _run(bundle, plan, server, given["replay_directory"], given["ready_timeout"])
     return {
-        "changed": any(name not in already for name in plan.own) and checks[0].verdict not in (FAIL, UNPROVEN),
         **options.judged(checks, given["require_valid"]),
+        "changed": any(name not in already for name in plan.own) and checks[0].verdict not in (FAIL, UNPROVEN),
+        "running": [service.name for service in plan.services if programs.alive(bundle, service.name)],
         "urls": {service.name: service.url for service in plan.services if service.name in plan.own},
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -104,30 +107,45 @@ def _family(server: Server) -> str:
     return detected.family
 
 
-def _run(bundle: Bundle, plan: Plan, server: Server, timeout: int) -> list[Check]:
+def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | None, timeout: int) -> list[Check]:
     checks = []
-    commands = {service.name: plan.program(service) for service in plan.services if service.name in plan.own}
+    if not any(programs.alive(bundle, service.name) for service in plan.services):
+        with Session(server, releases.OWN_DATABASE) as session:
+            before.save(bundle, before.look(bundle, session, replay_directory))
+    dead = before.load(bundle).dead_rows
+    commands = {service.name: plan.program(service, dead[outbox.EVENTS]) for service in plan.services if service.name in plan.own}
     checks.append(_prepare(server, plan))
     for service in plan.services:
-        if service.name in commands:
+        if service.name not in commands:
+            checks += [_not_started(service, "no command is given for it")] if service.required else []
+        elif checks[0].verdict != PASS:
+            checks.append(_not_started(service, "the copy is not disarmed"))
+        elif _is_taken(bundle, service):
+            checks.append(_not_started(service, f"another program has its port {service.port}, and would answer in its place; end that"))
+        else:
             programs.start(bundle, commands[service.name])
-            checks.append(_ready(bundle, service, plan, timeout))
-        elif service.required:
-            checks.append(_not_started(service, "no command is given for it"))
+            checks.append(_as_before(_ready(bundle, service, plan, timeout, dead), dead))
     return checks
+
+
+def _is_taken(bundle: Bundle, service: Service) -> bool:
+    """Without isolation, a service of this host may listen there."""
+    listening = {port for _address, port in bundle.run(probe.listening, namespaces=NETWORK)}
+    return service.port in listening and not programs.alive(bundle, service.name)
 
 
 def _prepare(server: Server, plan: Plan) -> Check:
     """Logins for the services, and nothing left in the copy that acts on the world."""
-    done = []
     with Session(server, releases.OWN_DATABASE) as session:
         session.rows("BEGIN")
         for role, password in plan.passwords.items():
             _login(session, role, password)
-        for arm in disarm.arms(plan.family):
-            if session.value("SELECT pg_catalog.to_regclass(%s)", (f"public.{arm.table}",)) is not None:
-                done.append(f"{len(session.rows(arm.statement))} {arm.words}")
+        there = [arm for arm in disarm.arms(plan.family) if session.value(_TABLE, (f"public.{arm.table}",)) is not None]
+        done = [f"{len(session.rows(arm.statement))} {arm.words}" for arm in there]
         session.rows("COMMIT")
+        left = [f"{count} rows of {arm.table}" for arm in there if (count := session.value(arm.left))]
+    if left:
+        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} can still act on the world; look for triggers on those tables")
     return Check("sandbox.disarmed", PASS, f"in the copy, {', '.join(done)}")
 
 
@@ -139,24 +157,33 @@ def _login(session: Session, role: str, password: str) -> None:
     session.rows(found)
 
 
-def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int) -> Check:
-    """Ask `/ready` until it says so, the process is gone, or the time is over."""
+def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.Mapping[str, int]) -> Check:
+    """Ask `/ready` until it says so, the process is gone, the time is over, or it says what waiting does not change."""
     started = time.monotonic()
     while True:
         answer = bundle.run(http.ask, http.Request("GET", f"{service.url}/ready", timeout=ANSWER_SECONDS))
         took = round(time.monotonic() - started, 3)
-        if answer.status == 200:
-            return Check(_id(service), PASS, f"ready after {took:.1f} s", service.required, {"service": service.name, "seconds": took})
         gone = not programs.alive(bundle, service.name)
-        if gone or took > timeout:
+        if answer.status == 200 and not gone:
+            return Check(_id(service), PASS, f"ready after {took:.1f} s", service.required, {"service": service.name, "seconds": took})
+        named = one_line(plan.redact(readiness.reason(answer.body)))
+        if gone or took > timeout or (named == OUTBOX_DEAD and dead[outbox.COORDINATOR]):
             break
         time.sleep(PAUSE)
-    named = readiness.reason(answer.body)
     state = "it ended by itself" if gone else f"not ready within {timeout} s"
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
     return Check(_id(service), FAIL, f"{state}: {last[-1] if gone and last else why}", service.required, details)
+
+
+def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
+    """A Coordinator with a dead row in its outbox is not ready, and was not when the backup was made."""
+    rows = dead[outbox.COORDINATOR]
+    if check.verdict != FAIL or check.details["reason"] != OUTBOX_DEAD or not rows:
+        return check
+    words = f"not ready, as it was when the backup was made: {rows} dead rows in {outbox.COORDINATOR}; send them again or remove them"
+    return dataclasses.replace(check, verdict=WARN, message=words)
 
 
 def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:

@@ -18,6 +18,7 @@ import dataclasses
 # Loaded now, since the attempts are made where this Python's files cannot be seen.
 import encodings.idna  # noqa: F401
 import errno
+import ipaddress
 import os
 import secrets
 import selectors
@@ -36,9 +37,14 @@ LISTENS = "0A"
 # An address of the documentation range: asking the kernel for the way there sends nothing.
 SOMEWHERE = ("192.0.2.1", 9)
 LOOPBACK = "127.0.0.1"
-# Linux/net.h, __SO_ACCEPTCON: a Unix socket that listens.
+# linux/net.h, __SO_ACCEPTCON: a Unix socket that listens.
 _ACCEPTS = 0x10000
-_MOST_SOCKETS = 200
+# Of a Unix socket, a full queue or another kind of socket says as well that it is there.
+_REACHED = (0, errno.EAGAIN, errno.EPROTOTYPE)
+
+
+# Family and address, as a socket takes them.
+Addresses = list[tuple[int, t.Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Target:
 
     host: str
     port: int
-    recorded: bool = False
+    recorded: bool = dataclasses.field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}" if self.port else self.host.replace("\0", "@", 1)
@@ -60,7 +66,7 @@ def parse(text: str) -> Target:
         return Target(text, 0, recorded=True)
     host, _colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise OptionError(f"{text!a} is no host:port and no absolute path of a socket; correct it in production")
     return Target(host, int(port), recorded=True)
 
@@ -72,10 +78,12 @@ def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
             return Check(CHECK_ID, WARN, f"the sandbox is not isolated ({bundle.info.isolation_reason}); accepted: {reason}")
         return Check(CHECK_ID, FAIL, f"the sandbox is not isolated ({bundle.info.isolation_reason}); install bubblewrap, or give a reason")
     with _own_listeners() as own:
-        inside = bundle.run(_listening, namespaces=NETWORK)
-        targets = list(dict.fromkeys([*recorded, *own, *_of_host({port for _address, port in inside})]))
-        outer = workers.run_all([(_attempt, (targets,))], 1)[0]
-        inner = bundle.run(_attempt, targets)
+        inside = bundle.run(listening, namespaces=NETWORK)
+        taken = {port for _address, port in inside}
+        named = [target for target in recorded if not (target.port in taken and _is_loopback(target.host))]
+        targets = list(dict.fromkeys([*named, *own, *_of_host(taken)]))
+        known, outer = workers.run_all([(_from_host, (targets,))], 1)[0]
+        inner = bundle.run(_attempt, targets, known)
     return judge(targets, outer, inner)
 
 
@@ -110,7 +118,7 @@ def _own_listeners() -> t.Iterator[list[Target]]:
         yield [Target(LOOPBACK, port.getsockname()[1]), Target(name, 0)]
 
 
-def _listening() -> list[tuple[str, int]]:
+def listening() -> list[tuple[str, int]]:
     """Address and port of what listens in this network, IPv4 as `0.0.0.0` where it is any."""
     found = []
     for name in ("tcp", "tcp6"):
@@ -123,9 +131,18 @@ def _listening() -> list[tuple[str, int]]:
     return found
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether each network has an address of its own by that name; what is asked for inside answers there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
 def _of_host(inside: set[int]) -> list[Target]:
     """What listens on this host. On the loopback, a port that also something inside has would be answered by that."""
-    ports = sorted({port for _address, port in _listening()})
+    ports = sorted({port for _address, port in listening()})
     return [
         *(Target(LOOPBACK, port) for port in ports if port not in inside),
         *(Target(address, port) for address in _addresses() for port in ports),
@@ -151,24 +168,43 @@ def _unix_sockets() -> list[str]:
     except OSError:
         return []
     paths = {row[7].rstrip("\n") for row in rows if len(row) == 8 and int(row[3], 16) & _ACCEPTS}
-    return sorted(path.replace("@", "\0", 1) if path.startswith("@") else path for path in paths)[:_MOST_SOCKETS]
+    return sorted(path.replace("@", "\0", 1) if path.startswith("@") else path for path in paths)
 
 
-def _attempt(targets: t.Sequence[Target]) -> list[bool]:
-    """Which of them accept a connection, all tried at once within a few seconds."""
-    reached = [False] * len(targets)
+def _from_host(targets: t.Sequence[Target]) -> tuple[list[Addresses], list[bool]]:
+    """The addresses of each target as this host knows them, and which accept a connection."""
+    known = [_resolved(target) for target in targets]
+    return known, _connected(known)
+
+
+def _attempt(targets: t.Sequence[Target], known: t.Sequence[Addresses]) -> list[bool]:
+    """The same from inside. A name that can be looked up there is a way out, whatever it leads to."""
+    found = [_resolved(target) for target in targets]
+    looked_up = [bool(addresses) and _is_name(target) for target, addresses in zip(targets, found, strict=True)]
+    both = [[*addresses, *more] for addresses, more in zip(known, found, strict=True)]
+    return [one or other for one, other in zip(looked_up, _connected(both), strict=True)]
+
+
+def _is_name(target: Target) -> bool:
+    if not target.port or _is_loopback(target.host):
+        return False
+    try:
+        ipaddress.ip_address(target.host.partition("%")[0])
+    except ValueError:
+        return True
+    return False
+
+
+def _connected(places: t.Sequence[Addresses]) -> list[bool]:
+    """Which of them have an address that accepts a connection, all tried at once within a few seconds."""
+    reached = [False] * len(places)
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as opened:
-        for index, target in enumerate(targets):
-            for family, address in _resolved(target):
-                line = opened.enter_context(socket.socket(family))
-                line.setblocking(False)
-                try:
-                    code = line.connect_ex(address)
-                except OSError:  # a path that no client could name
-                    continue
-                reached[index] = reached[index] or code == 0
-                if code == errno.EINPROGRESS:
-                    selector.register(line, selectors.EVENT_WRITE, index)
+        for index, addresses in enumerate(places):
+            for family, address in addresses:
+                code, line = _try(family, address)
+                reached[index] = reached[index] or code in _REACHED
+                if line is not None:
+                    selector.register(opened.enter_context(line), selectors.EVENT_WRITE, index)
         until = time.monotonic() + SECONDS
         while selector.get_map() and (left := until - time.monotonic()) > 0:
             for key, _events in selector.select(left):
@@ -178,11 +214,28 @@ def _attempt(targets: t.Sequence[Target]) -> list[bool]:
     return reached
 
 
-def _resolved(target: Target) -> list[tuple[int, t.Any]]:
+def _try(family: int, address: t.Any) -> tuple[int, socket.socket | None]:
+    """The code of an attempt, and the socket of one that is under way."""
+    try:
+        line = socket.socket(family)
+    except OSError as exc:  # a kernel without IPv6
+        return exc.errno or errno.EAFNOSUPPORT, None
+    line.setblocking(False)
+    try:
+        code = line.connect_ex(address)
+    except OSError:  # a path that no client could name
+        code = errno.EINVAL
+    if code == errno.EINPROGRESS:
+        return code, line
+    line.close()
+    return code, None
+
+
+def _resolved(target: Target) -> Addresses:
     if not target.port:
         return [(socket.AF_UNIX, os.fsencode(target.host))]
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return []
     return [(family, address) for family, _kind, _protocol, _name, address in found]

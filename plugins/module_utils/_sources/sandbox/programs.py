@@ -49,7 +49,7 @@ def folder(bundle: Bundle, name: str) -> str:
     above = Layout.of(bundle.info.directory).programs
     path = os.path.join(above, name)
     try:
-        os.makedirs(above, mode=0o711, exist_ok=True)
+        make_above(above)
         if not os.path.isdir(path):
             os.mkdir(path, mode=0o700)
             users.give(path, _identity(bundle))
@@ -58,13 +58,19 @@ def folder(bundle: Bundle, name: str) -> str:
     return path
 
 
+def make_above(path: str) -> None:
+    """A folder of ours that programs pass through and cannot list, whatever our umask."""
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, 0o711)
+
+
 def _log(bundle: Bundle, name: str) -> str:
     """Out of the program's reach, which gets it opened: it can replace nothing there."""
     return os.path.join(Layout.of(bundle.info.directory).programs, f"{name}.log")
 
 
 def start(bundle: Bundle, program: Program) -> None:
-    """Start it, unless it runs. It writes to a log of its own. Raises OptionError for a program that is not there."""
+    """Start it, unless it runs. It writes to a new log of its own. Raises OptionError for a program that is not there."""
     if alive(bundle, program.name):
         return
     if not os.access(program.argv[0], os.X_OK) or not os.path.isabs(program.argv[0]):
@@ -91,7 +97,7 @@ def _itself(program: Program) -> list[str]:
 
 def _start(command: t.Sequence[str], environment: dict[str, str], home: str, log_path: str, identity: Identity | None) -> None:
     """In a child that has joined the sandbox's network."""
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     Child(["setsid", *command], stdout=log, stderr=log, env=environment, cwd=home, identity=identity, detached=True)
     os.close(log)
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -59,12 +60,13 @@ def find(path: str | None) -> tuple[str, str]:
     refused = []
     for place in dict.fromkeys(os.path.abspath(place) for place in places if place):
         if not os.access(place, os.X_OK):
+            refused += [f"{place} is no program"] if path else []
             continue
         found = _VERSION.search(run([place, "--version"], timeout=START_SECONDS))
-        version = tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+        version = tuple(int(part) for part in found.groups()) if found else ()
         if version[:2] >= OLDEST:
             return place, ".".join(map(str, version))
-        refused.append(f"{place} is {'.'.join(map(str, version))}")
+        refused.append(f"{place} is {'.'.join(map(str, version)) or 'no Redis'}")
     looked = f" ({'; '.join(refused)})" if refused else ""
     raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
 
@@ -99,17 +101,18 @@ def start(bundle: Bundle, path: str | None) -> tuple[RedisInfo, bool]:
     program, version = find(path)
     found = predict(bundle, version, PORT if bundle.isolated else _free_port())
     home = programs.folder(bundle, NAME)
-    config = os.path.join(home, "redis.conf")
+    config = os.path.join(os.path.dirname(home), "redis.conf")
     password = secrets.token_urlsafe(32)
     lines = [*SETTINGS, f"dir {home}", f"unixsocket {found.unix_socket}", f"port {found.port}", "bind 127.0.0.1", f"requirepass {password}"]
     try:
-        _write(found.password_file, password, 0o600)
-        _write(_note(bundle), json.dumps(found.to_result()), 0o600)
-        _write(config, "".join(f"{line}\n" for line in lines), 0o600)
-        os.chown(config, bundle.info.uid, -1)
+        _write(found.password_file, password)
+        _write(_note(bundle), json.dumps(found.to_result()))
+        _write(config, "".join(f"{line}\n" for line in lines), bundle.info.uid)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(found.unix_socket)  # of a server that was killed; it must not pass for the new one's
     except OSError as exc:
         raise StorageError(f"{exc.filename}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
-    programs.start(bundle, Program(NAME, [program, config], {}, readable=[os.path.dirname(program)]))
+    programs.start(bundle, Program(NAME, [program, config], {}, readable=[os.path.dirname(program), config]))
     _wait(bundle, found)
     return found, True
 
@@ -121,15 +124,21 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _write(path: str, text: str, mode: int) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "w", encoding="utf-8") as out:
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(path) == 0
+
+
+def _write(path: str, text: str, owner: int = -1) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
+        os.fchown(out.fileno(), owner, -1)
         out.write(text)
 
 
 def _wait(bundle: Bundle, found: RedisInfo) -> None:
-    """Until its socket is there, which it makes when it is about to listen."""
+    """Until somebody listens at its socket."""
     deadline = time.monotonic() + START_SECONDS
-    while not os.path.exists(found.unix_socket):
+    while not _listens(found.unix_socket):
         if time.monotonic() > deadline or not programs.alive(bundle, NAME):
             programs.stop(bundle, NAME, 0)
             said = last_line("\n".join(programs.log_lines(bundle, NAME, 20)))

@@ -14,11 +14,12 @@ import dataclasses
 # Loaded now, since `ask` also runs where this Python's files cannot be seen.
 import encodings.idna  # noqa: F401
 import http.client
-import socket
 import ssl
 import time
 import typing as t
 import urllib.parse
+
+from ..._report.text import one_line
 
 BODY_LIMIT = 1 << 20
 
@@ -73,19 +74,25 @@ def _exchange(request: Request) -> tuple[int, dict[str, str], bytes]:
             request.method, urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), request.body, dict(request.headers)
         )
         reply = line.getresponse()
-        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read(BODY_LIMIT)
+        body = reply.read(BODY_LIMIT)
+        if len(body) < BODY_LIMIT and reply.length:
+            raise http.client.IncompleteRead(body, reply.length)
+        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, body
     finally:
         line.close()
 
 
 def _place(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    except ValueError:  # no address at all, and it could hold a password
+        return "the service"
 
 
 def _reason(exc: Exception, timeout: float) -> str:
-    if isinstance(exc, TimeoutError | socket.timeout):
+    if isinstance(exc, TimeoutError):
         return f"no answer within {timeout:g} s"
     if isinstance(exc, OSError) and exc.strerror:
         return exc.strerror
-    return str(exc) or type(exc).__name__
+    return one_line(str(exc))[:200] or type(exc).__name__
