@@ -23,6 +23,7 @@ ZONE_KEK = "zone_kek"
 
 OWN_DATABASE = "caracal"
 AUTH_DATABASE = "caracal_auth"
+KNOWN_DATABASES = (OWN_DATABASE, AUTH_DATABASE)
 
 # A table that exists in every release of one family and in none of the other.
 FAMILY_MARKS = {SECRET_STORE: "secret_store", ZONE_KEK: "provider_grants"}

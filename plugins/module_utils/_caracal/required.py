@@ -15,45 +15,94 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._report.check import PASS, UNPROVEN, Check
-from . import releases
+from .._report.check import FAIL, PASS, UNPROVEN, Check
+from . import releases, services
 from .invariants import table
 
 CHECK_ID = "drill.complete"
 
-# Of every set.
-SET = ("journal.chain", "set.signature", "set.objects")
-# Of every set with databases.
-CLUSTER = ("restore.release", "restore.roles", "inventory.roles", "inventory.audit_blocks")
-# Of each database, as `inventory.<database>.<section>`.
-DATABASE = ("tables", "schema", "grants", "owners", "extensions", "settings")
-# Of Caracal's own database besides.
-OWN_DATABASE = ("migrations", "state", "sequences")
-EVIDENCE = ("audit.rows", "audit.content", "audit.links", "audit.hmac", "audit.sequence", "audit.partitions", "admin.rows")
+# By step of the drill, what it must have made. Of every set:
+VERIFY = ("journal.chain", "set.signature", "set.objects")
+# Of every set with databases:
+RESTORE = ("restore.release", "restore.roles")
+CLUSTER = ("inventory.roles",)
+# Of each database, as `inventory.<database>.<section>` and `schema.<database>.<section>`:
+INVENTORY = ("tables", "schema", "grants", "owners", "extensions", "settings")
+SCHEMA = (
+    *("tables", "columns", "constraints", "indexes", "triggers", "row_security"),
+    *("grants", "sequences", "functions", "extensions", "owner", "encoding"),
+)
+# Of Caracal's own database besides:
+OWN_INVENTORY = ("migrations", "state", "sequences")
+OWN_SCHEMA = ("time_zone", "audit_rights", "partition_grants", "partitions", "sequence_values")
+MIGRATIONS = ("migrations.release", "migrations.versions", "schema.roles")
+EVIDENCE = (
+    *("audit.rows", "audit.content", "audit.links", "audit.hmac", "audit.sequence", "audit.partitions"),
+    *("admin.rows", "inventory.audit_blocks"),
+)
+SECRETS = ("secrets.restored",)
+KEYS = ("envelopes.kek", "envelopes.signing_keys", "envelopes.providers", "envelopes.coverage")
+PREPARE = ("prepare.partitions", "redis.groups")
+SERVICES = ("sandbox.isolated", "sandbox.disarmed")
+CANARY = tuple(
+    f"canary.{name}"
+    for name in (
+        *("jwks", "zones", "policy_active", "audit_query", "exchange", "gateway", "audit_row"),
+        *("refused.no_token", "refused.revoked_session"),
+    )
+)
+# Tokens of family zone_kek may be used twice.
+ONCE = "canary.refused.replayed_token"
+SETTLE = tuple(f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "chain_continues"))
 
 
-def required(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> set[str]:
-    """Ids of the checks that a drill of a set with these databases must have made.
+def by_step(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> dict[str, set[str]]:
+    """Ids of the checks that a drill of a set with these databases must have made, by the step that makes them.
 
-    `family` and `release` are the set's; without a family nothing is asked of what holds in every healthy Caracal.
+    `family` and `release` are the set's. Without a family, nothing is asked that only a Caracal can have.
     """
-    found = set(SET)
+    found: dict[str, set[str]] = {"verify": set(VERIFY)}
     if databases:
-        found.update(CLUSTER)
-    if family and releases.OWN_DATABASE in databases:
-        found.update(table.required(family, release, databases))
-    for database in databases:
-        sections = DATABASE + (OWN_DATABASE if database == releases.OWN_DATABASE else ())
-        if database == releases.OWN_DATABASE:
-            found.update(EVIDENCE)
-        found.update(f"inventory.{database}.{section}" for section in sections)
+        found["restore"] = set(RESTORE)
+        found["state"] = {*CLUSTER, *(f"inventory.{database}.{section}" for database in databases for section in INVENTORY)}
+    if releases.OWN_DATABASE in databases:
+        found["state"].update(f"inventory.{releases.OWN_DATABASE}.{section}" for section in OWN_INVENTORY)
+        found["evidence"] = set(EVIDENCE)
+        if family:
+            found["state"] |= table.required(family, release, databases)
+            found.update(_of_caracal(databases, family))
     return found
 
 
+def required(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> set[str]:
+    """The same of all steps."""
+    return set().union(*by_step(databases, family, release).values())
+
+
+def _of_caracal(databases: t.Sequence[str], family: str) -> dict[str, set[str]]:
+    sections = {f"schema.{database}.{section}" for database in databases if database in releases.KNOWN_DATABASES for section in SCHEMA}
+    sections |= {f"schema.{releases.OWN_DATABASE}.{section}" for section in OWN_SCHEMA}
+    return {
+        "migrations": {*MIGRATIONS, *sections},
+        "secrets": set(SECRETS),
+        "keys": set(KEYS),
+        "prepare": set(PREPARE),
+        "services": {*SERVICES, *(f"services.{one.name}.ready" for one in services.services(family) if one.required)},
+        "canary": {*CANARY, *([ONCE] if family == releases.SECRET_STORE else [])},
+        "settle": set(SETTLE),
+    }
+
+
 def complete(checks: t.Sequence[Check], databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> list[Check]:
-    """The checks, those of the table made required, and one that says whether all of the table were made."""
-    wanted = required(databases, family, release)
-    found = [dataclasses.replace(check, required=True) if check.id in wanted else check for check in checks]
+    """The checks, those of the table made required, and one that says whether all of the table were made.
+
+    A step that was not done, or failed, has a check `drill.<step>` that says so, and that cannot be declared unimportant either.
+    """
+    steps = by_step(databases, family, release)
+    told = {check.id for check in checks if check.verdict in (FAIL, UNPROVEN)}
+    wanted: set[str] = set().union(*(ids for step, ids in steps.items() if f"drill.{step}" not in told))
+    forced: set[str] = set().union(*steps.values(), {f"drill.{step}" for step in steps})
+    found = [dataclasses.replace(check, required=True) if check.id in forced else check for check in checks]
     missing = sorted(wanted - {check.id for check in checks})
     if missing:
         words = f"{len(missing)} of {len(wanted)} required checks were not made; first: {missing[0]}"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
@@ -40,7 +42,7 @@ def test_nobody_can_declare_a_required_check_unimportant(verdict: str) -> None:
 
 
 def test_what_is_asked_depends_on_what_the_set_holds() -> None:
-    assert required.required([]) == set(required.SET)
+    assert required.required([]) == set(required.VERIFY)
     assert not {"inventory.caracal_auth.state", "audit.links"} & required.required(["caracal_auth"])
     assert {"inventory.caracal.state", "audit.links"} <= required.required(["caracal"])
     other = Check("inventory.caracal_auth.state", NOT_APPLICABLE, "nothing", required=False)
@@ -59,6 +61,28 @@ def test_what_holds_in_every_healthy_caracal_is_asked_by_family_and_release() ->
     assert not {"state.policy_activation.one_active_set", "state.foreign_keys.zone_owners", "state.outboxes.api_dead"} & older
     assert older - oldest == {"state.audit_query.rehash_marker"}
     assert state("zone_kek", None) == older
+
+
+def test_a_drill_of_caracal_asks_for_services_and_canaries() -> None:
+    newer, older = (required.by_step(DATABASES, family) for family in ("secret_store", "zone_kek"))
+    assert {"sandbox.isolated", "services.sts.ready", "services.gateway.ready"} <= newer["services"] and newer["services"] == older[
+        "services"
+    ]
+    assert newer["canary"] - older["canary"] == {"canary.refused.replayed_token"}
+    assert "services.web.ready" not in newer["services"]
+    assert not required.by_step(DATABASES).keys() & {"services", "canary", "keys"}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("step", sorted(required.by_step(DATABASES, "secret_store", "v1.0.0")))
+def test_a_step_that_was_not_done_stands_for_its_checks_and_keeps_the_drill_from_passing(step: str) -> None:
+    steps = required.by_step(DATABASES, "secret_store", "v1.0.0")
+    done = [Check(one, PASS, "well") for name, ids in steps.items() if name != step for one in sorted(ids)]
+    told = Check(f"drill.{step}", UNPROVEN, "not done: the step was left out", required=False)
+    found = required.complete([*done, told], DATABASES, "secret_store", "v1.0.0")
+    assert found[-1].verdict == PASS and overall(found) == UNPROVEN
+    claimed = dataclasses.replace(told, verdict=PASS)
+    assert required.complete([*done, claimed], DATABASES, "secret_store", "v1.0.0")[-1].verdict == UNPROVEN
 
 
 @pytest.mark.mutation
