@@ -1,0 +1,133 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The API over the restored data: zones listed, policy active and loaded, audit events found. Nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, Check
+from .asking import Said, Services, quoted
+from .facts import ActiveSet
+
+ZONES, POLICY, AUDIT_QUERY = "canary.zones", "canary.policy_active", "canary.audit_query"
+# The API takes 600 calls a minute from one address.
+ASKED = 100
+SHOWN = 50
+_EVERY = 1.0
+# Why the API cannot say whether the STS has loaded a policy; waiting does not help.
+_UNASKED = {
+    "unreachable": "the API does not reach the STS",
+    "not_configured": "the API may not ask the STS, since it has no GATEWAY_STS_HMAC_KEY",
+    "failed": "the STS refuses to tell the API; their GATEWAY_STS_HMAC_KEY differ",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wrong:
+    what: str
+    words: str
+    facts: dict[str, t.Any]
+
+
+def zones(services: Services, known: t.Collection[str]) -> Check:
+    """`known` are the ids of the copy's zones. Lists leave out rows by their own rules, so they are no count."""
+    said = services.api("GET", "/v1/zones?limit=500")
+    listed = {str(one.get("id")) for one in rows(said)}
+    if said.status != 200:
+        return Check(ZONES, FAIL, f"the API lists no zones: {said}", details=said.facts)
+    strange = sorted(listed - set(known))
+    if strange:
+        words = f"the API lists zone {strange[0]}, which is not in this copy; it runs on another database"
+        return Check(ZONES, FAIL, words, details={**said.facts, "strange": strange[:SHOWN]})
+    if not listed:
+        if known:
+            return Check(ZONES, FAIL, f"the API lists none of {len(known)} zones of the copy", details=said.facts)
+        return Check(ZONES, UNPROVEN, "the copy has no zone, so none can be listed", details=said.facts)
+    return Check(ZONES, PASS, f"the API lists zones of the copy ({len(listed)} on its first page)", details={"listed": len(listed)})
+
+
+def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: float) -> Check:
+    """Every active policy set is active through the API too, and each zone has one that the STS has loaded. Waits up to `seconds`."""
+    asked, until = sets[:ASKED], time.monotonic() + seconds
+    waiting, loaded = list(asked), set[str]()
+    wrong: list[_Wrong] = []
+    while waiting:
+        found, waiting = _look(services, waiting, loaded)
+        wrong += found
+        if not waiting or time.monotonic() > until:
+            break
+        time.sleep(_EVERY)
+    wrong += [_Wrong(one.policy_set, "it is active, but the STS has not loaded it", {"reason": "not_loaded"}) for one in waiting]
+    details: dict[str, t.Any] = {"sets": len(sets), "asked": len(asked), "zones": len({one.zone for one in asked})}
+    if wrong:
+        details["wrong"] = [{"policy_set": one.what, "says": one.words} for one in wrong[:SHOWN]]
+        words = f"{len(wrong)} of {len(asked)} active policy sets are not in force; first: {wrong[0].what}: {wrong[0].words}"
+        return Check(POLICY, FAIL, words, details={**details, **wrong[0].facts})
+    if not asked:
+        return Check(POLICY, UNPROVEN, "no zone of the copy has an active policy set", details=details)
+    return Check(POLICY, PASS, f"{_of(len(asked), len(sets))} active policy sets are active, and the STS has loaded them", details=details)
+
+
+def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> tuple[list[_Wrong], list[ActiveSet]]:
+    """What is wrong for good, and what may still come. The STS loads one set of a zone, so the others of it need not be."""
+    wrong, waiting = [], []
+    for one in sets:
+        said = services.api("GET", f"/v1/zones/{quoted(one.zone)}/policy-sets/{quoted(one.policy_set)}/activation-status")
+        content = said.content if isinstance(said.content, dict) else {}
+        state = content.get("propagation_status")
+        sts = content.get("sts") if isinstance(content.get("sts"), dict) else {}
+        facts = {**said.facts, "propagation_status": state, "sts": (sts or {}).get("state")}
+        if said.status != 200:
+            wrong.append(_Wrong(one.policy_set, str(said), facts))
+        elif content.get("active") is not True or content.get("active_version_id") != one.version:
+            wrong.append(_Wrong(one.policy_set, "the API says that another version is active than the copy's row does", facts))
+        elif state == "loaded":
+            loaded.add(one.zone)
+        elif facts["sts"] in _UNASKED:
+            wrong.append(_Wrong(one.policy_set, _UNASKED[facts["sts"]], facts))
+        else:
+            waiting.append(one)
+    return wrong, [one for one in waiting if one.zone not in loaded]
+
+
+def audit_query(services: Services, newest: t.Mapping[str, str]) -> Check:
+    """`newest` has the id of the newest audit event of zones that have any; each zone must find events of its own."""
+    asked = sorted(newest)[:ASKED]
+    wrong = [one for zone in asked for one in [_query(services, zone, newest[zone])] if one]
+    details = {"zones": len(newest), "asked": len(asked)}
+    if wrong:
+        words = f"{len(wrong)} of {len(asked)} zones with audit events do not find them; first: zone {wrong[0].what}: {wrong[0].words}"
+        return Check(AUDIT_QUERY, FAIL, words, details={**details, **wrong[0].facts})
+    if not asked:
+        return Check(AUDIT_QUERY, UNPROVEN, "no zone of the copy has audit events, so none can be found", details=details)
+    return Check(AUDIT_QUERY, PASS, f"the audit query finds events of {_of(len(asked), len(newest))} zones", details=details)
+
+
+def _query(services: Services, zone: str, moment: str) -> _Wrong | None:
+    said = services.api("GET", f"/v1/zones/{quoted(zone)}/audit?limit=1&since={quoted(moment)}")
+    if said.status != 200:
+        return _Wrong(zone, str(said), said.facts)
+    found = rows(said)
+    if not found:
+        return _Wrong(zone, "the API finds no event where the copy has one", said.facts)
+    return None
+
+
+def rows(said: Said) -> list[dict[str, t.Any]]:
+    """The rows of a list in any generation: a bare array, `items` or `rows`."""
+    content = said.content
+    if isinstance(content, dict):
+        content = content.get("items", content.get("rows"))
+    return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+
+
+def _of(asked: int, total: int) -> str:
+    return str(total) if asked == total else f"{asked} of {total}"

@@ -1,0 +1,179 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Questions to the services of a copy, and what they said in words that may be told: no token, no secret, no long text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing as t
+import urllib.parse
+
+from ..._report.text import one_line
+
+STS, GATEWAY, API, COORDINATOR = "sts", "gateway", "api", "coordinator"
+SERVICES = (STS, GATEWAY, API, COORDINATOR)
+TOLD = 200  # characters of a service's own words
+
+
+class Reply(t.Protocol):
+    """What came back. `status` is None when nobody answered, and then `error` says why; names of `headers` are in lower case."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def headers(self) -> t.Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def error(self) -> str: ...
+
+
+class Ask(t.Protocol):
+    """Raises nothing for trouble on the way."""
+
+    def __call__(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None, /) -> Reply: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What a service answered. `content` is its JSON or None and may hold secrets, so it is never told."""
+
+    service: str
+    status: int | None
+    error: str = ""
+    description: str = ""
+    content: t.Any = dataclasses.field(default=None, repr=False)
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    text: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def facts(self) -> dict[str, t.Any]:
+        """For `details` of a check."""
+        return {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return f"{self.service} gave no answer ({self.description})"
+        words = " ".join(word for word in (self.error, f'"{self.description}"' if self.description else "") if word)
+        return f"{self.service} answered {self.status}{f' {words}' if words else ''}"
+
+    def is_(self, status: int, description: str) -> bool:
+        return self.status == status and self.description == description
+
+
+class Refused(Exception):
+    """A step got another answer than it must have."""
+
+    def __init__(self, step: str, said: Said) -> None:
+        super().__init__(f"{step}: {said}")
+        self.step = step
+        self.said = said
+
+
+class Services:
+    """The services by their base URLs. Whoever learns a secret on the way tells `hide`, so that no answer repeats it to a reader."""
+
+    def __init__(self, ask: Ask, urls: t.Mapping[str, str], admin_token: str = "") -> None:
+        self._ask = ask
+        self._urls = urls
+        self._admin_token = admin_token
+        self._hidden = {admin_token} - {""}
+
+    def has(self, service: str) -> bool:
+        return service in self._urls
+
+    def asking(self, ask: Ask) -> Services:
+        """The same services, asked in another way."""
+        other = Services(ask, self._urls, self._admin_token)
+        other._hidden = self._hidden
+        return other
+
+    def hide(self, secret: str) -> str:
+        if secret:
+            self._hidden.add(secret)
+        return secret
+
+    def api(self, method: str, path: str, body: t.Any = None) -> Said:
+        """A call of the API with the administrator's token."""
+        return self.call(API, method, path, token=self._admin_token, body=body)
+
+    def call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        token: str = "",
+        body: t.Any = None,
+        form: t.Sequence[tuple[str, str]] | None = None,
+        headers: t.Mapping[str, str] | None = None,
+    ) -> Said:
+        """`path` begins with a slash and is quoted already; `body` goes as JSON, `form` as a form."""
+        if not self.has(service):
+            return Said(service, None, description="its URL was not given")
+        sent = {"Accept": "application/json", **(headers or {})}
+        content = None
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            content, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+        if form is not None:
+            content, sent["Content-Type"] = urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded"
+        return self._said(service, self._ask(method, self._urls[service].rstrip("/") + path, sent, content))
+
+    def _said(self, service: str, reply: Reply) -> Said:
+        if reply.status is None:
+            return Said(service, None, description=self._told(reply.error))
+        content = _json(reply.body)
+        named = content if isinstance(content, dict) else {}
+        words = named.get("error_description", named.get("reason", named.get("message", "")))
+        return Said(
+            service,
+            reply.status,
+            self._told(named.get("error", "")),
+            self._told(words),
+            content,
+            reply.headers,
+            reply.body.decode("utf-8", "replace"),
+        )
+
+    def _told(self, words: object) -> str:
+        """Words of a service as one short line without any secret that we know."""
+        if not isinstance(words, str):
+            return ""
+        for secret in self._hidden:
+            words = words.replace(secret, "(secret)")
+        return one_line(words)[:TOLD]
+
+
+def expect(step: str, said: Said, status: int, *names: str) -> tuple[str, ...]:
+    """The text fields `names` of an answer that has `status`; raises Refused for any other."""
+    content = said.content if isinstance(said.content, dict) else {}
+    found = tuple(content.get(name) for name in names)
+    if said.status != status or not all(isinstance(one, str) and one for one in found):
+        raise Refused(step, said)
+    return t.cast("tuple[str, ...]", found)
+
+
+def quoted(name: str) -> str:
+    """An id as a part of a path."""
+    return urllib.parse.quote(name, safe="")
+
+
+def request_id() -> str:
+    """An id of our own for one request, by which its audit rows and log lines are found."""
+    return f"caracal-ops-{os.urandom(8).hex()}"
+
+
+def _json(body: bytes) -> t.Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""C3: the audit rows of our own requests, as the next ones on the restored chain."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, Check
+
+CHECK_ID = "canary.audit_row"
+TOKEN_EXCHANGE, GATEWAY_REQUEST = "token_exchange", "gateway_resource_request"
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """Where the chain of a zone stood before: number and content hash of its last row, 0 and `""` without any."""
+
+    zone: str
+    seq: int
+    content: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row after the head, in the order of numbers."""
+
+    seq: int
+    request_id: str
+    event_type: str
+    decision: str
+    status: str
+    content: str
+    previous: str
+    mac: str
+
+
+Mac = t.Callable[[bytes, bytes], str]
+Wanted = t.Mapping[str, str]  # request id → type of the event that it must have
+
+
+def landed(rows: t.Sequence[Row], wanted: Wanted) -> bool:
+    """Whether every request has its row."""
+    return not missing(rows, wanted)
+
+
+def missing(rows: t.Sequence[Row], wanted: Wanted) -> list[str]:
+    found = {(row.request_id, row.event_type) for row in rows}
+    return [request for request, event in wanted.items() if (request, event) not in found]
+
+
+def reasons(rows: t.Sequence[Row], request: str) -> list[str]:
+    """What the rows of a refused request say about it."""
+    return sorted({row.status for row in rows if row.request_id == request and row.decision == "deny" and row.status})
+
+
+def judge(chains: t.Sequence[tuple[Head, t.Sequence[Row], Wanted]], mac: Mac | None, seconds: float) -> Check:
+    """Of each zone that was asked: where its chain stood, what came, and what had to come. `mac` is that of the restored audit key."""
+    chains = [one for one in chains if one[2]]
+    details: dict[str, t.Any] = {
+        "rows": [_told(head, row, wanted) for head, rows, wanted in chains for row in rows if row.request_id in wanted]
+    }
+    if not chains:
+        return Check(CHECK_ID, UNPROVEN, "no request was made that has an audit row", details=details)
+    for head, rows, wanted in chains:
+        words = _fault(head, rows, wanted, mac, seconds)
+        if words:
+            return Check(CHECK_ID, FAIL, f"zone {head.zone}: {words[1]}", details={**details, "service": "audit", "reason": words[0]})
+    went_on = [head for head, _rows, _wanted in chains if head.seq]
+    which = (
+        f"the chain of {len(went_on)} restored zone(s) went on" if went_on else "only new zones were asked, so no restored chain went on"
+    )
+    verdict = PASS if went_on else UNPROVEN
+    return Check(CHECK_ID, verdict, f"{len(details['rows'])} audit rows of the canary's own requests are there; {which}", details=details)
+
+
+def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, t.Any]:
+    event = {"request_id": row.request_id, "chain_seq": row.seq, "event_type": row.event_type, "decision": row.decision}
+    return {**event, "evaluation_status": row.status, "head_before": head.seq}
+
+
+def _fault(head: Head, rows: t.Sequence[Row], wanted: Wanted, mac: Mac | None, seconds: float) -> tuple[str, str] | None:
+    absent = missing(rows, wanted)
+    if absent:
+        words = (
+            f"no audit row of request {absent[0]} ({wanted[absent[0]]}) within {seconds:g} s; look at the audit service, at the group "
+            "audit-ingestor of stream caracal.audit.events, and in its dead letters for hmac_verify_failed"
+        )
+        return "not_landed", words
+    previous = head
+    for row in rows:
+        if row.seq != previous.seq + 1:
+            return "sequence", f"chain_seq goes from {previous.seq} to {row.seq}, so the chain of the backup was not continued"
+        if row.previous != previous.content:
+            return "link", f"row {row.seq} does not name the content hash of row {previous.seq} as the one before it"
+        if mac and row.mac != mac(row.content.encode(), row.previous.encode()):
+            return "audit_key", f"chain_hmac of row {row.seq} is not made with the restored auditHmacKey; the audit service has another key"
+        previous = Head(head.zone, row.seq, row.content)
+    return None

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""C1: a token for a client secret. A refusal by policy is told apart from a broken STS, since it proves much: zone, application,
+secret and policy engine work, and only the operator's choice of application does not."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .asking import STS, Said, Services, request_id
+
+CHECK_ID = "canary.exchange"
+_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+ISSUED, DENIED, HELD, BROKEN = "issued", "denied", "held", "broken"
+# What an answer of the STS means, by status, code and how the description begins; the first that fits.
+_CAUSES = (
+    (
+        401,
+        "access_denied",
+        "invalid client credentials",
+        "the application is unknown in this zone of the copy, or its client secret is another",
+    ),
+    (403, "zone_invalid", "", "the application belongs to another zone; correct application.zone"),
+    (403, "policy_eval_failed", "", "the policy engine gave no whole decision; see canary.policy_active"),
+    (503, "policy_eval_failed", "", "the policy engine does not work; see canary.policy_active"),
+    (500, "internal_error", "token issuance failed", "the STS cannot sign: the KEK does not open the zone's key, or Redis does not answer"),
+    (429, "", "", "the STS limits its callers; wait a minute and ask again"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Application:
+    """Who asks, and for what. `labels` are the roles of a delegated session (family secret_store), `ours` says that we made it."""
+
+    zone: str
+    id: str
+    secret: str = dataclasses.field(repr=False)
+    resource: str
+    scopes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    path: str = "/"
+    ours: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """One exchange. `token` is empty unless one was issued."""
+
+    request_id: str
+    said: Said
+    token: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def outcome(self) -> str:
+        said = self.said
+        if said.status == 200 and self.token:
+            return ISSUED
+        if said.status == 403 and said.error == "access_denied" and said.description.startswith("policy denied"):
+            return DENIED
+        if said.status == 401 and said.error == "interaction_required":
+            return HELD
+        return BROKEN
+
+    @property
+    def kid(self) -> str:
+        """The key that the token names."""
+        try:
+            head = self.token.partition(".")[0]
+            return str(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+
+def ask(services: Services, application: Application, scope: str, **more: str) -> Exchange:
+    """Exchange the client secret for a token."""
+    own = request_id()
+    form = [
+        ("grant_type", _GRANT),
+        ("zone_id", application.zone),
+        ("application_id", application.id),
+        ("client_secret", application.secret),
+        ("resource", application.resource),
+        *([("scope", scope)] if scope else []),
+        *more.items(),
+    ]
+    said = services.call(STS, "POST", "/oauth/2/token", form=form, headers={"X-Request-Id": own})
+    token = said.content.get("access_token") if isinstance(said.content, dict) else None
+    return Exchange(own, said, services.hide(token) if isinstance(token, str) else "")
+
+
+def judge(made: Exchange, application: Application, kids: t.Collection[str], reasons: t.Sequence[str]) -> Check:
+    """`kids` are the zone's keys in the backup, `reasons` what the audit rows of a refusal say."""
+    details = {**made.said.facts, "request_id": made.request_id, "outcome": made.outcome}
+    if made.outcome == ISSUED:
+        if not application.ours and not kids:
+            words = "a token was issued, but its zone had no signing key in the backup, so it shows nothing of the backup's keys"
+            return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "first_key"})
+        if not application.ours and made.kid not in kids:
+            words = "a token was issued, but signed with a key that the backup has not: the STS made a new one in silence"
+            return Check(CHECK_ID, FAIL, words, details={**details, "reason": "new_key"})
+        return Check(CHECK_ID, PASS, f"the STS issued a token of zone {application.zone} for a client secret", details=details)
+    if made.outcome in (DENIED, HELD) and not application.ours:
+        what = "policy refuses this application" if made.outcome == DENIED else "policy asks for an approval by a person first"
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        words = (
+            f"{what}{why}: {made.said}; the STS is not broken: zone, application, secret and policy engine work, but no token was issued"
+        )
+        return Check(CHECK_ID, WARN, words, details={**details, "reason": made.outcome})
+    cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.said, status, error, begins)), "")
+    if made.outcome == DENIED:
+        cause = "the policy that the canary itself activated allows this, so another one is in force"
+    words = f"no token: {made.said}{f'; {cause}' if cause else ''}"
+    return Check(CHECK_ID, FAIL, words, details={**details, "reason": made.outcome})
+
+
+def _fits(said: Said, status: int, error: str, description: str) -> bool:
+    return said.status == status and (not error or said.error == error) and said.description.startswith(description)

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the copy's database says about what will be asked, in SQL per family."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..envelopes import Row as SealedRow
+from ..inventory import Reader
+from ..releases import SECRET_STORE, ZONE_KEK
+from ..sealed_columns import COLUMNS, SIGNING_KEY_ROWS, Column
+from .audit_rows import Head, Row
+
+_ROWS_AFTER = 500
+_LIVE = "EXISTS (SELECT FROM public.zones z WHERE z.id = {row}.zone_id AND z.archived_at IS NULL)"
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedKey:
+    """A row of a signing key that the STS serves by its own rule."""
+
+    zone: str
+    kid: str
+    sealed: SealedRow = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class ActiveSet:
+    zone: str
+    policy_set: str
+    version: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Revoked:
+    """A session that the Gateway must remember as revoked, and the claim of a token by which it would know it."""
+
+    zone: str
+    kind: str
+    claim: str
+    id: str
+    resource: str
+
+
+def zones(reader: Reader) -> list[str]:
+    """Zones that are in use."""
+    return [str(row[0]) for row in reader.rows("SELECT id FROM public.zones WHERE archived_at IS NULL ORDER BY 1")]
+
+
+def own_zones(reader: Reader) -> set[str]:
+    """Those of the product itself: nobody else may write into them, and it uses them as soon as it starts."""
+    return {str(row[0]) for row in reader.rows(r"SELECT id FROM public.zones WHERE slug LIKE 'caracal-sys-%'")}
+
+
+# The newest key, and the one before it while the newest is not a day old.
+_KEYS = """
+    SELECT id, zone_id, version, {nonce}, {column} FROM (
+      SELECT s.*, row_number() OVER newest AS rank, first_value(created_at) OVER newest AS active_since
+        FROM public.secrets s WHERE s.{rows} AND {live}
+      WINDOW newest AS (PARTITION BY zone_id ORDER BY version DESC, created_at DESC)) ranked
+     WHERE rank = 1 OR rank = 2 AND active_since >= now() - interval '24 hours' ORDER BY zone_id, rank"""
+
+
+def key_column(family: str) -> Column:
+    return next(column for column in COLUMNS[family] if column.table == "secrets")
+
+
+def served_keys(reader: Reader, family: str) -> list[ServedKey]:
+    """Zone by zone, the active key first."""
+    column = key_column(family)
+    sql = _KEYS.format(nonce=column.nonce or "''::bytea", column=column.column, rows=SIGNING_KEY_ROWS, live=_LIVE.format(row="s"))
+    return [
+        ServedKey(str(zone), str(kid), SealedRow(str(kid), str(zone), int(version), False, bytes(nonce), bytes(value)))
+        for kid, zone, version, nonce, value in reader.rows(sql)
+    ]
+
+
+def active_sets(reader: Reader) -> list[ActiveSet]:
+    rows = reader.rows(f"""
+        SELECT b.zone_id, b.policy_set_id, b.active_version_id FROM public.policy_set_bindings b
+          JOIN public.policy_sets s ON s.id = b.policy_set_id AND s.zone_id = b.zone_id AND s.archived_at IS NULL
+         WHERE b.active_version_id IS NOT NULL AND {_LIVE.format(row="b")} ORDER BY 1, b.updated_at DESC, 2""")
+    return [ActiveSet(*(str(field) for field in row)) for row in rows]
+
+
+# A day is how long the Gateway remembers; what is older it forgets, since no token lives as long.
+_RECORDS = """SELECT zone_id, 'session', 'sid', id, {when} AS moment, 1 AS rank FROM public.{table}
+               WHERE status = 'revoked' AND expires_at > now() - interval '23 hours'"""
+_SESSIONS = """SELECT zone_id, 'agent session', 'agent_session_id', id, updated_at, 2 FROM public.{table}
+                WHERE status IN ({states}) AND updated_at > now() - interval '23 hours'"""
+_EDGES = """SELECT zone_id, 'delegation', 'delegation_edge_id', id, revoked_at, 3 FROM public.delegation_edges
+             WHERE status = 'revoked' AND revoked_at > now() - interval '23 hours'"""
+_REVOKED = {
+    SECRET_STORE: (
+        _RECORDS.format(table="authority_records", when="revoked_at"),
+        _SESSIONS.format(table="sessions", states="'terminated'"),
+        _EDGES,
+    ),
+    ZONE_KEK: (
+        _RECORDS.format(table="sessions", when="created_at"),
+        _SESSIONS.format(table="agent_sessions", states="'suspended', 'terminated'"),
+        _EDGES,
+    ),
+}
+# In the family zone_kek the Gateway first looks for a binding of the resource.
+_RESOURCE = {
+    SECRET_STORE: "SELECT 'resource://caracal-ops-canary' AS identifier",
+    ZONE_KEK: "SELECT resource_identifier AS identifier FROM public.gateway_resource_bindings WHERE zone_id = r.zone_id ORDER BY 1 LIMIT 1",
+}
+
+
+def revoked(reader: Reader, family: str) -> Revoked | None:
+    """One that was ended last, a whole session before a part of one, in a zone with a signing key."""
+    rows = reader.rows(f"""
+        SELECT r.zone_id, r.kind, r.claim, r.id, resource.identifier
+          FROM ({" UNION ALL ".join(_REVOKED[family])}) r(zone_id, kind, claim, id, moment, rank)
+         CROSS JOIN LATERAL ({_RESOURCE[family]}) resource
+         WHERE EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = r.zone_id AND k.{SIGNING_KEY_ROWS}) AND {_LIVE.format(row="r")}
+         ORDER BY r.rank, r.moment DESC NULLS LAST, r.id LIMIT 1""")
+    return Revoked(*(str(field) for field in rows[0])) if rows else None
+
+
+def point(reader: Reader, zone: str, resource: str, url: str) -> None:
+    """Let a resource of a drill's copy lead to `url`; where it leads otherwise is out of a sandbox's reach."""
+    sql = "UPDATE public.resources SET upstream_url = %s WHERE zone_id = %s AND identifier = %s AND archived_at IS NULL"
+    reader.rows(sql, (url, zone, resource))
+
+
+def head(reader: Reader, zone: str) -> Head:
+    """The last row of the zone's chain, by its index."""
+    rows = reader.rows(
+        """SELECT chain_seq, content_sha256 FROM public.audit_events
+            WHERE zone_id = %s AND chain_seq > 0 ORDER BY chain_seq DESC LIMIT 1""",
+        (zone,),
+    )
+    return Head(zone, int(rows[0][0]), str(rows[0][1])) if rows else Head(zone, 0, "")
+
+
+def rows_after(reader: Reader, where: Head) -> list[Row]:
+    """What came onto the chain since."""
+    rows = reader.rows(
+        """SELECT chain_seq, coalesce(request_id, ''), event_type, coalesce(decision, ''), coalesce(evaluation_status, ''),
+                  coalesce(content_sha256, ''), coalesce(prev_content_sha256, ''), coalesce(chain_hmac, '')
+             FROM public.audit_events WHERE zone_id = %s AND chain_seq > %s ORDER BY chain_seq LIMIT %s""",
+        (where.zone, where.seq, _ROWS_AFTER),
+    )
+    return [Row(int(row[0]), *(str(field) for field in row[1:])) for row in rows]
+
+
+def newest_events(reader: Reader, of: t.Sequence[str]) -> dict[str, str]:
+    """Zone → time of its newest audit event, for zones that have any."""
+    found = {}
+    for zone in of:
+        rows = reader.rows(
+            """SELECT to_char(occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') FROM public.audit_events
+                WHERE zone_id = %s AND chain_seq > 0 ORDER BY chain_seq DESC LIMIT 1""",
+            (zone,),
+        )
+        if rows:
+            found[zone] = str(rows[0][0])
+    return found

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""C2: a protected request through the Gateway, and requests that it must refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from .asking import GATEWAY, Ask, Refused, Said, Services, request_id
+from .dialect import Dialect
+from .exchange import Application
+
+CHECK_ID = "canary.gateway"
+NO_TOKEN, REVOKED, REPLAYED = "canary.refused.no_token", "canary.refused.revoked_session", "canary.refused.replayed_token"
+# A header that only a request has which the Gateway let through to the upstream.
+_PASSED = "x-caracal-token-expires-in"
+# What the Gateway says before it looks whether a session is revoked: nothing is proved by these.
+_BEFORE = ("bearer ", "malformed", "credential expiring", "missing ", "resource not configured", "path traversal", "revocation state")
+_CAUSES = (
+    (
+        403,
+        "resource not configured",
+        "the Gateway knows no binding of this resource; gateway_resource_bindings was not restored or is stale",
+    ),
+    (401, "bearer signature invalid", "the Gateway cannot check the token against the keys of the STS; see canary.jwks"),
+    (401, "invalid gateway exchange signature", "STS and Gateway run with different GATEWAY_STS_HMAC_KEY, or their clocks differ"),
+    (401, "session revoked", "the session of a token issued just now counts as revoked"),
+    (503, "revocation state unavailable", "the Gateway has no fresh snapshot of revocations; its database does not answer"),
+    (502, "upstream unreachable", "the Gateway let the request through, and nobody answers at the resource's upstream_url"),
+    (502, "upstream not addressable", "the Gateway may not call this upstream; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS"),
+)
+# What the Gateway says after it asked the STS, for which it writes an audit event too.
+_AUDITED = ("upstream unreachable", "upstream timeout", "upstream not addressable")
+
+
+@dataclasses.dataclass(frozen=True)
+class Upstream:
+    """A harmless upstream of our own that answers `nonce`, served while `ask` asks."""
+
+    ask: Ask
+    nonce: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """One request through the Gateway."""
+
+    request_id: str
+    said: Said
+
+
+def ask(services: Services, resource: str, path: str, token: str, upstream: Upstream | None = None) -> Asked:
+    """GET `path` of a resource."""
+    own = request_id()
+    headers = {"X-Caracal-Resource": resource, "X-Request-Id": own}
+    through = services.asking(upstream.ask) if upstream else services
+    return Asked(own, through.call(GATEWAY, "GET", path, token=token, headers=headers))
+
+
+def audited(asked: Asked) -> bool:
+    """Whether the request must have an audit event of the Gateway."""
+    return asked.said.status is not None and (_PASSED in asked.said.headers or asked.said.description in _AUDITED)
+
+
+def judge(asked: Asked, application: Application, upstream: Upstream | None, left: t.Sequence[str] = ()) -> Check:
+    """Whether the request went through the Gateway and came back from the upstream. `left` are sessions that could not be ended."""
+    said = asked.said
+    details = {**said.facts, "request_id": asked.request_id, "sessions_left": list(left)}
+    if left and not application.ours and said.status is not None and _PASSED in said.headers:
+        words = f"the request went through the Gateway, but {len(left)} sessions of the canary could not be ended; terminate {left[0]}"
+        return Check(CHECK_ID, WARN, words, details=details)
+    if upstream and said.status == 200 and upstream.nonce in said.text:
+        return Check(CHECK_ID, PASS, "a protected request went through the Gateway to the drill's own upstream and back", details=details)
+    if upstream and said.status == 200:
+        words = "the Gateway answered 200, but not with what the drill's own upstream said; something else answers for it"
+        return Check(CHECK_ID, FAIL, words, details={**details, "reason": "other_upstream"})
+    if said.status is not None and _PASSED in said.headers:
+        good = 200 <= said.status < 400
+        words = f"a protected request to {application.resource} went through the Gateway; the upstream answered {said.status}"
+        return Check(CHECK_ID, PASS if good else WARN, words, details=details)
+    cause = next((cause for status, words, cause in _CAUSES if said.is_(status, words)), "")
+    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={**details, "reason": "refused"})
+
+
+def stopped(refused: Refused, application: Application) -> Check:
+    """The way to the Gateway ended before it. Policy that refuses the operator's labels and scopes is not a fault of the copy."""
+    details = {**refused.said.facts, "step": refused.step}
+    if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
+        words = f"not asked: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
+        return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "denied"})
+    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={**details, "reason": "refused"})
+
+
+def without_token(services: Services) -> Check:
+    """A request without a token must be refused."""
+    said = ask(services, "resource://caracal-ops-canary", "/", "").said
+    if said.is_(401, "missing bearer token"):
+        return Check(NO_TOKEN, PASS, "a request without a token is refused", details=said.facts)
+    if said.status is None or said.description.startswith("revocation state"):
+        return Check(NO_TOKEN, UNPROVEN, f"the Gateway did not get to look: {said}", details=said.facts)
+    return Check(NO_TOKEN, FAIL, f"a request without a token was not refused as it must be: {said}", details=said.facts)
+
+
+def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
+    """A token of a session that is revoked in the copy, signed in the drill with the restored key of its zone."""
+    said = ask(services, resource, "/", token).said
+    details = {**said.facts, "kind": kind}
+    if said.is_(401, "session revoked"):
+        words = f"a token of a revoked {kind} is refused (signed by the drill with the restored key of its zone)"
+        return Check(REVOKED, PASS, words, details=details)
+    if said.status is None or said.description.startswith(_BEFORE):
+        return Check(REVOKED, UNPROVEN, f"refused, but not since its {kind} is revoked: {said}", details=details)
+    words = (
+        f"a token of a {kind} that is revoked in the copy passed the Gateway's own check: {said}; reload revocations before it is reached"
+    )
+    return Check(REVOKED, FAIL, words, details={**details, "reason": "accepted"})
+
+
+def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Check:
+    """The same token twice, where it is for one use."""
+    if not dialect.one_shot:
+        words = "tokens of this release may be shown to the Gateway again until they expire"
+        return Check(REPLAYED, NOT_APPLICABLE, words, required=False)
+    if first is None or second is None or first.said.status is None:
+        return Check(REPLAYED, UNPROVEN, "not asked: there was no one-shot token that the Gateway had seen once")
+    if second.is_(401, "token replay detected"):
+        return Check(REPLAYED, PASS, "a one-shot token is refused the second time", details=second.facts)
+    if second.status is None or second.description.startswith(_BEFORE):
+        return Check(REPLAYED, UNPROVEN, f"the Gateway did not get to look: {second}", details=second.facts)
+    return Check(
+        REPLAYED, FAIL, f"a one-shot token was not refused the second time: {second}", details={**second.facts, "reason": "accepted"}
+    )
+
+
+def not_asked(check_id: str, why: str) -> Check:
+    return Check(check_id, UNPROVEN, f"not asked: {why}")

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The whole way of a protected request: exchange, a delegation where the release wants one, the Gateway, and the same token again."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from . import exchange, gateway
+from .asking import COORDINATOR, Refused, Said, Services, expect, quoted
+from .dialect import Dialect
+from .exchange import ISSUED, Application, Exchange
+from .gateway import Asked, Upstream
+
+_SECONDS = 600
+_LIFECYCLE = "agent:lifecycle"
+# The Gateway looks for new bindings every 30 s.
+BINDING_SECONDS = 45.0
+_EVERY = 1.0
+
+
+@dataclasses.dataclass
+class Journey:
+    """How far it came. `left` are sessions that could not be ended."""
+
+    exchange: Exchange
+    stopped: Refused | None = None
+    gateway: Asked | None = None
+    again: Said | None = None
+    left: list[str] = dataclasses.field(default_factory=list)
+
+
+def go(services: Services, application: Application, dialect: Dialect, upstream: Upstream | None) -> Journey:
+    """Every step; none is made after one that failed, but what was begun is ended."""
+    scope = _LIFECYCLE if dialect.contract else " ".join(application.scopes)
+    journey = Journey(exchange.ask(services, application, scope))
+    if journey.exchange.outcome != ISSUED:
+        return journey
+    if not dialect.contract:
+        journey.gateway = _ask(services, application, dialect, journey.exchange.token, upstream)
+        return journey
+    sessions: list[str] = []
+    try:
+        token = _delegated(services, application, journey.exchange.token, sessions)
+        journey.gateway = _ask(services, application, dialect, token, upstream)
+        if dialect.one_shot:
+            journey.again = gateway.ask(services, application.resource, application.path, token, upstream).said
+    except Refused as exc:
+        journey.stopped = exc
+    finally:
+        journey.left = _end(services, application.zone, journey.exchange.token, sessions)
+    return journey
+
+
+def _ask(services: Services, application: Application, dialect: Dialect, token: str, upstream: Upstream | None) -> Asked:
+    """The protected request. A binding that was made just now is not known to the Gateway at once, and then it looks at nothing else."""
+    until = time.monotonic() + BINDING_SECONDS
+    while True:
+        asked = gateway.ask(services, application.resource, application.path, token, upstream)
+        unknown = asked.said.is_(403, "resource not configured") and application.ours and dialect.bindings
+        if not unknown or time.monotonic() > until:
+            return asked
+        time.sleep(_EVERY)
+
+
+def _delegated(services: Services, application: Application, token: str, sessions: list[str]) -> str:
+    """A one-shot token for the resource, of a session to which another one delegated."""
+    zone = f"/zones/{quoted(application.zone)}"
+    wanted = {"application_id": application.id, "labels": list(application.labels), "ttl_seconds": _SECONDS}
+    for step in ("start of the delegating session", "start of the session that acts"):
+        said = services.call(COORDINATOR, "POST", f"{zone}/agents", token=token, body=wanted)
+        sessions += expect(step, said, 201, "agent_session_id")
+    edge = {
+        "issuer_application_id": application.id,
+        "receiver_application_id": application.id,
+        "source_session_id": sessions[0],
+        "target_session_id": sessions[1],
+        "resource_id": application.resource,
+        "scopes": list(application.scopes),
+        "ttl_seconds": _SECONDS,
+    }
+    said = services.call(COORDINATOR, "POST", f"{zone}/delegations", token=token, body=edge)
+    (edge_id,) = expect("delegation", said, 201, "delegation_edge_id")
+    made = exchange.ask(services, application, " ".join(application.scopes), agent_session_id=sessions[1], delegation_edge_id=edge_id)
+    if made.outcome != ISSUED:
+        raise Refused("exchange for the delegated token", made.said)
+    return made.token
+
+
+def _end(services: Services, zone: str, token: str, sessions: list[str]) -> list[str]:
+    """End sessions, the acting one first; those that did not end."""
+    ended = {
+        one: services.call(COORDINATOR, "DELETE", f"/zones/{quoted(zone)}/agents/{quoted(one)}", token=token) for one in sessions[::-1]
+    }
+    # 404 and 410: its end took the other with it.
+    return [one for one, said in ended.items() if said.status not in (200, 204, 404, 410)]

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""C0: the STS serves the keys of the backup, and no other. Nothing is written and no credential needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, Check
+from .asking import STS, Said, Services, quoted
+
+CHECK_ID = "canary.jwks"
+SHOWN = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A signing key that the STS must serve; `x` and `y` are empty where the sealed key could not be opened."""
+
+    zone: str
+    kid: str
+    x: str = ""
+    y: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrong:
+    """What is not as it must be in one zone."""
+
+    zone: str
+    words: str
+    facts: dict[str, t.Any]
+
+
+def check(services: Services, keys: t.Sequence[Key], new: t.Sequence[Key], without: t.Sequence[str]) -> Check:
+    """`keys` are those that must be served, `new` those that the copy has and the backup had not, `without` zones that have none."""
+    zones: dict[str, list[Key]] = {}
+    for key in keys:
+        zones.setdefault(key.zone, []).append(key)
+    strange = {key.kid for key in new}
+    wrong = [one for zone, of_zone in zones.items() for one in [_zone(services, zone, of_zone, strange)] if one]
+    wrong += [Wrong(key.zone, _NEW, {"service": STS, "reason": "new_key"}) for key in new if key.zone not in zones]
+    details = {"zones": len(zones), "keys": len(keys), "zones_without_key": list(without[:SHOWN])}
+    if wrong:
+        words = f"{len(wrong)} of {len(zones)} zones do not serve the keys of the backup; first: zone {wrong[0].zone}: {wrong[0].words}"
+        details["wrong"] = [{"zone": one.zone, "says": one.words} for one in wrong[:SHOWN]]
+        return Check(CHECK_ID, FAIL, words, details={**details, **wrong[0].facts})
+    if not zones:
+        return Check(CHECK_ID, UNPROVEN, "no zone of the copy has a signing key, so none was asked for", details=details)
+    unopened = [key.kid for key in keys if not key.x]
+    if unopened:
+        words = (
+            f"the ids of all keys are served, but {len(unopened)} sealed keys did not open here, so their public points were not compared"
+        )
+        return Check(CHECK_ID, UNPROVEN, words, details={**details, "not_opened": unopened[:SHOWN]})
+    listed = f"; {len(without)} zones have no key yet" if without else ""
+    return Check(
+        CHECK_ID, PASS, f"the STS serves the {len(keys)} keys of {len(zones)} zones as they were backed up{listed}", details=details
+    )
+
+
+_NEW = "it has a signing key that the backup has not, so the STS made a new one in silence; tokens and verifiers of the old key fail"
+
+
+def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Collection[str]) -> Wrong | None:
+    said = services.call(STS, "GET", f"/.well-known/jwks.json?zone_id={quoted(zone)}")
+    facts = said.facts
+    if said.status == 500 and "decrypt" in said.description:
+        words = f"{said}: the KEK that the services run with does not open the signing keys; restore the secrets of the same set"
+        return Wrong(zone, words, {**facts, "reason": "wrong_kek"})
+    if said.status != 200:
+        return Wrong(zone, str(said), {**facts, "reason": "not_served"})
+    served = _served(said)
+    expected = {key.kid: (key.x, key.y) for key in keys}
+    added, missing = sorted(served.keys() - expected.keys()), sorted(expected.keys() - served.keys())
+    if added or strange & served.keys():
+        return Wrong(zone, _NEW, {**facts, "reason": "new_key"})
+    if missing:
+        words = f"key {missing[0]} is not served; the STS leaves out a key that it cannot open, so look in its log for a KEK of a rotation"
+        return Wrong(zone, words, {**facts, "reason": "key_missing"})
+    other = sorted(kid for kid, point in expected.items() if point[0] and served[kid] != point)
+    if other:
+        words = f"key {other[0]} has another public point than its sealed row, so the services run on other rows than this copy's"
+        return Wrong(zone, words, {**facts, "reason": "other_point"})
+    return None
+
+
+def _served(said: Said) -> dict[str, tuple[str, str]]:
+    """Points by kid; an answer of another form serves none."""
+    keys = said.content.get("keys") if isinstance(said.content, dict) else None
+    found = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    return {str(key.get("kid")): (str(key.get("x")), str(key.get("y"))) for key in found}

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is told of an answer: no secret, one short line; and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import asking
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Refused, Said, Services
+from unit.scripted_services import ADMIN_TOKEN, Line, ask, services
+
+
+def test_an_answer_in_words() -> None:
+    line = Line(API, "GET", "/v1/zones", 403, {"error": "access_denied", "error_description": "policy\ndenied\u202e", "requestId": "x"})
+    with services(line) as (asked, script):
+        said = asked.api("GET", "/v1/zones")
+    assert str(said) == 'api answered 403 access_denied "policy denied\ufffd"'
+    assert said.facts == {"service": "api", "status": 403, "error": "access_denied", "description": "policy denied\ufffd"}
+    assert script.asked[0].headers["authorization"] == f"Bearer {ADMIN_TOKEN}"
+
+
+@pytest.mark.mutation
+def test_an_answer_that_repeats_our_secrets_is_not_repeated() -> None:
+    words = f"token {ADMIN_TOKEN} and cs_0123 are wrong " + "x" * 1000
+    with services(Line(STS, "GET", "/", 401, {"error": "cs_0123", "error_description": words})) as (asked, _script):
+        asked.hide("cs_0123")
+        said = asked.asking(ask).call(STS, "GET", "/")
+    told = f"{said} {said.facts} {said!r}"
+    assert ADMIN_TOKEN not in told and "cs_0123" not in told
+    assert said.description.startswith("token (secret) and (secret) are wrong") and len(said.description) == asking.TOLD
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"', "null", '{"error": {"code": 1}, "error_description": 5}', "\xff"])
+def test_an_answer_of_no_form_tells_only_its_status(body: str) -> None:
+    with services(Line(STS, "GET", "/", 500, body)) as (asked, _script):
+        assert str(asked.call(STS, "GET", "/")) == "sts answered 500"
+
+
+def test_nobody_answers() -> None:
+    gone = Services(ask, {STS: "http://127.0.0.1:9"}).call(STS, "GET", "/")
+    assert gone.status is None and str(gone) == "sts gave no answer (127.0.0.1:9 does not answer: Connection refused)"
+    assert str(Services(ask, {}).call(STS, "GET", "/")) == "sts gave no answer (its URL was not given)"
+
+
+def test_a_step_must_have_its_status_and_its_fields() -> None:
+    good = Said(API, 201, content={"id": "a", "client_secret": "b"})
+    assert asking.expect("zone", good, 201, "id", "client_secret") == ("a", "b")
+    for wrong in (Said(API, 200, content={"id": "a"}), Said(API, 201, content={"id": 7}), Said(API, 201), Said(API, None)):
+        with pytest.raises(Refused) as raised:
+            asking.expect("zone", wrong, 201, "id")
+        assert raised.value.step == "zone"
+
+
+def test_each_request_has_an_id_of_its_own() -> None:
+    assert asking.request_id() != asking.request_id()
+    assert asking.quoted("a/b?c") == "a%2Fb%3Fc"
