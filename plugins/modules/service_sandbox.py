@@ -25,7 +25,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes
 attributes:
   check_mode:
-    support: partial
+    support: full
     details:
       - The sandbox is probed, nothing is changed and nothing started, so the verdict says nothing about services.
   diff_mode:
@@ -183,13 +183,18 @@ seconds:
   sample: 12.4
 """
 
+from ..module_utils._argspec import ArgumentSpec
 from ..module_utils._module.boundary import run
 from ..module_utils._module.service_sandbox import own_options
 from ..module_utils._module.service_sandbox import run as use_case
 
 
+def argument_spec() -> ArgumentSpec:
+    return own_options()
+
+
 def main() -> None:
-    run(own_options(), use_case)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

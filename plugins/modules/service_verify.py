@@ -90,13 +90,18 @@ seconds:
   sample: 3.1
 """
 
+from ..module_utils._argspec import ArgumentSpec
 from ..module_utils._module.boundary import run
 from ..module_utils._module.service_verify import own_options
 from ..module_utils._module.service_verify import run as use_case
 
 
+def argument_spec() -> ArgumentSpec:
+    return own_options()
+
+
 def main() -> None:
-    run(own_options(), use_case)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,7 @@ COMMON = {"CARACAL_MODE": "stable", "CARACAL_ALLOW_INSECURE_CONFIG_URLS": "true"
 def services(family: str) -> tuple[Service, ...]:
     """In the order in which they start: audit first, so that its consumer group is there before anyone writes events."""
     kek = _KEKS[family]
-    sts = Service("sts", 8080, *_login("sts"), {**kek, **_HMACS, **_METRICS}, {"ISSUER_URL": _STS_URL}, replays=True)
-    if family == ZONE_KEK:
-        sts = dataclasses.replace(sts, environment={**sts.environment, "ZONE_KEK_PROVIDER": "local"})
-    coordinator = {"STREAMS_HMAC_KEY": "streamsHmacKey", "CARACAL_COORDINATOR_TOKEN": "caracalCoordinatorToken", **_METRICS}
-    if family == SECRET_STORE:
-        coordinator["IDEMPOTENCY_HMAC_KEY"] = "idempotencyHmacKey"
+    provider = {"ZONE_KEK_PROVIDER": "local"} if family == ZONE_KEK else {}
     found = [
         Service(
             "audit",
@@ -78,27 +73,9 @@ def services(family: str) -> tuple[Service, ...]:
             {"AUDIT_HMAC_KEY": "auditHmacKey", "AUDIT_ADMIN_TOKEN": AUDIT_ADMIN_TOKEN, **_METRICS},
             {"AUDIT_RETENTION_DAYS": RETENTION_DAYS, **_NO_EXPORT},
         ),
-        sts,
-        Service(
-            "api",
-            3000,
-            *_login("api"),
-            {**kek, **_HMACS, "CARACAL_ADMIN_TOKEN": "caracalAdminToken", **_METRICS},
-            {
-                "STS_URL": _STS_URL,
-                "CARACAL_GATEWAY_URL": f"http://{LOOPBACK}:8081",
-                "CARACAL_COORDINATOR_URL": f"http://{LOOPBACK}:4000",
-                "CARACAL_CONTROL_ENABLED": "false",
-                "AUDIT_RETENTION_DAYS": RETENTION_DAYS,
-            },
-        ),
-        Service(
-            "coordinator",
-            4000,
-            *_login("coordinator"),
-            coordinator,
-            {"STS_URL": _STS_URL, "ISSUER_URL": _STS_URL, "AGENT_COORDINATOR_SCOPE": "agent:lifecycle"},
-        ),
+        Service("sts", 8080, *_login("sts"), {**kek, **_HMACS, **_METRICS}, {"ISSUER_URL": _STS_URL, **provider}, replays=True),
+        _api(kek),
+        _coordinator(family),
         Service(
             "gateway",
             8081,
@@ -113,6 +90,26 @@ def services(family: str) -> tuple[Service, ...]:
 
 def _login(name: str) -> tuple[str, str]:
     return f"caracal{name}", f"{name}DbPassword"
+
+
+def _api(kek: t.Mapping[str, str]) -> Service:
+    secrets = {**kek, **_HMACS, "CARACAL_ADMIN_TOKEN": "caracalAdminToken", **_METRICS}
+    environment = {
+        "STS_URL": _STS_URL,
+        "CARACAL_GATEWAY_URL": f"http://{LOOPBACK}:8081",
+        "CARACAL_COORDINATOR_URL": f"http://{LOOPBACK}:4000",
+        "CARACAL_CONTROL_ENABLED": "false",
+        "AUDIT_RETENTION_DAYS": RETENTION_DAYS,
+    }
+    return Service("api", 3000, *_login("api"), secrets, environment)
+
+
+def _coordinator(family: str) -> Service:
+    secrets = {"STREAMS_HMAC_KEY": "streamsHmacKey", "CARACAL_COORDINATOR_TOKEN": "caracalCoordinatorToken", **_METRICS}
+    if family == SECRET_STORE:
+        secrets["IDEMPOTENCY_HMAC_KEY"] = "idempotencyHmacKey"
+    environment = {"STS_URL": _STS_URL, "ISSUER_URL": _STS_URL, "AGENT_COORDINATOR_SCOPE": "agent:lifecycle"}
+    return Service("coordinator", 4000, *_login("coordinator"), secrets, environment)
 
 
 def _web() -> Service:

@@ -99,7 +99,7 @@ class _Watch:
         return Replayed(len(self._before.replayed), len(left), len(set(ids)), int(landed))
 
     def _new_rows(self, session: Session, recompute: bool) -> Seen:
-        """The rows from each chain's restored head on; of a zone that had no chain, all."""
+        """The rows after each chain's restored head; of a zone that had no chain, all."""
         columns = [str(name) for (name,) in session.rows(_COLUMNS)]
         examiner = Examiner(Terms(audit_chains.AUDIT, tuple(columns), (self._key,), recompute))
         for (zone,) in session.rows("SELECT id FROM public.zones ORDER BY 1"):
@@ -113,7 +113,7 @@ _COLUMNS = """
     SELECT attname FROM pg_catalog.pg_attribute
      WHERE attrelid = 'public.audit_events'::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 _NEW_ROWS = """
-    SELECT pg_catalog.format('COPY (SELECT %%s FROM public.audit_events WHERE zone_id = %%L AND chain_seq >= %%L ORDER BY chain_seq)'
+    SELECT pg_catalog.format('COPY (SELECT %%s FROM public.audit_events WHERE zone_id = %%L AND chain_seq > %%L ORDER BY chain_seq)'
                              ' TO STDOUT', %s, %s, %s)"""
 
 

@@ -102,4 +102,5 @@ def _work(parent: int, sender: t.Any, function: t.Callable[..., t.Any], argument
         sender.send((False, exc))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the parent must hear of it
         where = traceback.extract_tb(exc.__traceback__)[-1]
-        sender.send((False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {exc} ({where.name}, line {where.lineno})")))
+        said = " ".join(str(exc).split())
+        sender.send((False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {said} ({where.name}, line {where.lineno})")))

@@ -41,6 +41,13 @@ def test_nobody_can_declare_a_required_check_unimportant(verdict: str) -> None:
     assert overall(required.complete(checks, DATABASES)) == verdict
 
 
+def test_a_probe_that_has_nothing_to_probe_must_be_made_and_proves_what_it_can() -> None:
+    checks = [Check(one, PASS, "well") for one in sorted(required.required(DATABASES, "secret_store") - required.JUDGES_ITSELF)]
+    nothing = [Check(one, UNPROVEN, "nothing was revoked", required=False) for one in required.JUDGES_ITSELF]
+    assert overall(required.complete([*checks, *nothing], DATABASES, "secret_store")) == PASS
+    assert overall(required.complete(checks, DATABASES, "secret_store")) == UNPROVEN
+
+
 def test_what_is_asked_depends_on_what_the_set_holds() -> None:
     assert required.required([]) == set(required.VERIFY)
     assert not {"inventory.caracal_auth.state", "audit.links"} & required.required(["caracal_auth"])

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Small programs for the inside of a sandbox; every user can run them, with the system's own Python."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pty
+import pwd
+import shutil
+import signal
+import time
+import typing as t
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import cluster, lifecycle, preflight, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import Layout, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.server_binaries import Install
+
+PYTHON = shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/python3"
+KINDS = ("bubblewrap", "bare")
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """Command that runs `code`, with `sys.argv[1:]` and nothing of a user's own."""
+    return [PYTHON, "-I", "-u", "-c", code, *arguments]
+
+
+def shell(script: str) -> list[str]:
+    return ["/bin/sh", "-c", script]
+
+
+def make(kind: str, directory: str, install: Install) -> Bundle:
+    """A sandbox as this host allows it, or as a host without bubblewrap does."""
+    with contextlib.ExitStack() as stack:
+        if kind == "bare":
+            before = preflight.find_bwrap
+            stack.callback(setattr, preflight, "find_bwrap", before)
+            setattr(preflight, "find_bwrap", lambda: None)  # noqa: B010 - mypy minds an assignment
+        lifecycle.create(SandboxSpec(directory, install))
+    made = Bundle.of(directory)
+    assert made.isolated == (kind == "bubblewrap")
+    return made
+
+
+def wait_for(condition: t.Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited 20 s in vain"
+        time.sleep(0.01)
+
+
+def bearing(word: str) -> list[processes.Process]:
+    """Every process with that word in its command line."""
+    return [process for process in processes.everyone() if any(word in part for part in process.argv)]
+
+
+def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+    """Its result, called by a user with a name and no rights where we are root; the child may have children."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_call_as_nobody, args=(sender, function, arguments))
+    child.start()
+    sender.close()
+    result = receiver.recv()
+    child.join()
+    assert child.exitcode == 0
+    return result
+
+
+def _call_as_nobody(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("nobody")
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+    sender.send(function(*arguments))
+
+
+@contextlib.contextmanager
+def reachable_install(directory: str, install: Install) -> t.Iterator[Install]:
+    """A copy of the server's programs that every user can reach, beside `directory`."""
+    copy = Layout(f"{directory}-programs")
+    try:
+        made = cluster.copy_install(install, copy)
+        os.chmod(copy.root, 0o755)
+        yield made
+    finally:
+        shutil.rmtree(copy.root)
+
+
+@contextlib.contextmanager
+def person_in(folder: str) -> t.Iterator[int]:
+    """The process of somebody with a terminal who works in a folder."""
+    person, terminal = pty.fork()
+    if person == 0:
+        os.chdir(folder)
+        os.execvp("sleep", ["sleep", "60"])
+    wait_for(lambda: (found := processes.look(person)) is not None and found.program == "sleep")
+    try:
+        yield person
+    finally:
+        os.kill(person, signal.SIGKILL)
+        os.waitpid(person, 0)
+        os.close(terminal)
