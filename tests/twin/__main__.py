@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import psycopg2
+import redis
 
-from . import keys, load
+from . import keys, load, surroundings
 from .releases.known import RELEASES
 from .spec import Spec
 
@@ -31,6 +32,9 @@ def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     create.add_argument("--months", type=int, default=default.months, help="months with audit events (%(default)s)")
     create.add_argument("--seed", default=str(default.seed), help="a number or a word; decides every id and key (%(default)s)")
     create.add_argument("--release", choices=RELEASES, default=default.release, help="the release to stand in for (%(default)s)")
+    create.add_argument("--redis-socket", metavar="PATH", help="fill this empty Redis with events on their way")
+    create.add_argument("--redis-password-file", metavar="PATH")
+    create.add_argument("--replay", metavar="FOLDER", help="where STS and Gateway keep unsent events; needs --redis-socket")
     create.add_argument("--secrets", metavar="FOLDER", help="write the keys of this seed as the product keeps them, a file each")
     return parser.parse_args(arguments)
 
@@ -43,7 +47,10 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         if options.secrets:
             _write_secrets(Path(options.secrets), spec)
         made = load.create(target, spec)
-    except (load.TwinError, ValueError, OSError, psycopg2.Error) as error:
+        if options.redis_socket:
+            client = surroundings.connect(options.redis_socket, options.redis_password_file)
+            surroundings.create(target, spec.seed, client, Path(options.replay))
+    except (load.TwinError, ValueError, OSError, psycopg2.Error, redis.exceptions.RedisError) as error:
         print(f"twin: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     size = f"{made.database_bytes / 1e6:.0f} MB"

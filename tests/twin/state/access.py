@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 
-from .. import envelopes
+from .. import envelopes, passwords
 from .catalog import SCOPES, provenance
 from .world import World, Zone
 
@@ -101,7 +101,7 @@ def _admin_tokens(world: World) -> None:
         if world.zone_kek and name.startswith("console-"):
             continue
         at = world.origin
-        world.add(
+        row = world.add(
             "admin_tokens",
             id=world.id(at),
             name=name,
@@ -112,6 +112,8 @@ def _admin_tokens(world: World) -> None:
             created_at=at,
             last_used_at=world.ago(minutes=9) if token else None,
             revoked_at=revoked,
-            token_hash="$argon2id$v=19$m=65536,t=3,p=2$" + world.dice.argon2(),
+            token_hash=passwords.TOKEN + world.dice.argon2(),
             capability=capability,
         )
+        if token:
+            row["token_hash"] = passwords.rehashed(row["token_hash"], token)

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import typing as t
 
+from .. import passwords
 from ..copytext import Json
 from .world import World, Zone
 
@@ -70,7 +71,7 @@ def _applications(world: World, zone: Zone) -> None:
         dcr = number == 4
         application = world.id(at)
         zone.applications.append(application)
-        world.add(
+        row = world.add(
             "applications",
             id=application,
             zone_id=zone.id,
@@ -85,7 +86,11 @@ def _applications(world: World, zone: Zone) -> None:
             updated_at=None if number == 0 else at + dt.timedelta(days=1),
             **provenance(via_operator=number == 2),
         )
-        world.store(zone, f"applications/{application}/clientSecret", f"cs_{world.dice.hex(24)}", at, version=1 + number % 2)
+        secret = f"cs_{world.dice.hex(24)}"
+        world.store(zone, f"applications/{application}/clientSecret", secret, at, version=1 + number % 2)
+        if number == 0:
+            # A real hash takes its time, so only one application can be logged in as.
+            row["client_secret_hash"] = passwords.rehashed(row["client_secret_hash"], secret)
 
 
 def _providers(world: World, zone: Zone) -> None:

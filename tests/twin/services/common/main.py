@@ -1,0 +1,45 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way every service starts: read the environment, begin, answer until told to stop."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+import psycopg2
+import redis
+
+from .environment import Environment, StartError
+from .http import App, serve
+from .journal import log
+
+
+class Service(t.Protocol):
+    """What a service is to `run`."""
+
+    app: App
+
+    def start(self) -> None: ...
+
+    def closers(self) -> list[t.Callable[[], None]]: ...
+
+
+def run(make: t.Callable[[Environment], Service], default_port: int) -> int:
+    """The exit code: 1 with a line in the log when the service cannot start."""
+    environment = Environment()
+    try:
+        service = make(environment)
+        service.start()
+        port = environment.number("PORT", default_port)
+    except (StartError, psycopg2.Error, redis.exceptions.RedisError, OSError) as error:
+        log("fatal", "init failed", err=" ".join(str(error).split()))
+        return 1
+    serve(service.app, port, service.closers())
+    return 0
+
+
+def main(make: t.Callable[[Environment], Service], default_port: int) -> t.NoReturn:
+    sys.exit(run(make, default_port))

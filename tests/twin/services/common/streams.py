@@ -1,0 +1,74 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Redis streams: their names, who signs what, and groups that read them."""
+
+from __future__ import annotations
+
+import hmac
+import typing as t
+
+import redis
+
+AUDIT = "caracal.audit.events"
+DEAD_AUDIT = "caracal.audit.events.dlq"
+POLICIES = "caracal.policy.invalidate"
+REVOCATIONS = "caracal.sessions.revoke"
+KEYS = "caracal.keys.invalidate"
+LIFECYCLE = "caracal.agents.lifecycle"
+DELEGATIONS = "caracal.delegations.invalidate"
+SIGNATURE = "_sig"
+
+Fields = dict[str, str]
+
+
+def connect(url: str) -> t.Any:
+    """A client; text stays what it was even where it is no UTF-8."""
+    return redis.Redis.from_url(
+        url, decode_responses=True, encoding_errors="surrogateescape", socket_timeout=10, socket_connect_timeout=2, protocol=2
+    )
+
+
+def reachable(client: t.Any) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False
+
+
+def signature(key: bytes, stream: str, fields: t.Mapping[str, str]) -> str:
+    """HMAC over the stream's name and its fields in the order of their names."""
+    lines = [f"{name}={value}\n" for name, value in sorted(fields.items()) if name != SIGNATURE]
+    return hmac.digest(key, "".join([f"{stream}\n", *lines]).encode("utf-8", "surrogateescape"), "sha256").hex()
+
+
+def signed(key: bytes | None, stream: str, fields: Fields) -> Fields:
+    return {**fields, SIGNATURE: signature(key, stream, fields)} if key else fields
+
+
+def genuine(key: bytes | None, stream: str, fields: Fields) -> bool:
+    return not key or hmac.compare_digest(signature(key, stream, fields), fields.get(SIGNATURE, ""))
+
+
+def audit_signature(key: bytes, data: str) -> str:
+    """What a producer of audit events puts beside them."""
+    return hmac.digest(key, data.encode("utf-8", "surrogateescape"), "sha256").hex()
+
+
+def ensure_group(client: t.Any, stream: str, group: str) -> None:
+    """Make the group at the end of the stream, and the stream with it, unless it is there."""
+    try:
+        client.xgroup_create(stream, group, id="$", mkstream=True)
+    except redis.exceptions.ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+Entry = tuple[str, Fields]
+
+
+def read_group(client: t.Any, stream: str, group: str, consumer: str, start: str = ">", block_ms: int = 200) -> list[Entry]:
+    """Up to a hundred entries for this consumer: new ones, or those that it had not acknowledged after `start`."""
+    reply = client.xreadgroup(group, consumer, {stream: start}, count=100, block=block_ms)
+    return [(identifier, fields or {}) for _stream, entries in reply or [] for identifier, fields in entries]
