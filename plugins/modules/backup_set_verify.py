@@ -86,7 +86,7 @@ journal_head:
   sample: 42-9f86d081884c7d65
 set_facts:
   description:
-    - What the manifest says about the set. RV(set_facts.assets) names what it holds beside the databases, its C(replay) volumes as
+    - What the manifest says about the set. Its C(assets) say what it holds beside the databases, the C(replay) volumes as
       C(<service>-<replica>).
   returned: always
   type: dict
