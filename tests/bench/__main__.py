@@ -27,6 +27,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import dump, snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from bench import memory, naive, redis_streams, replay
 from bench.scene import Scene, scene
@@ -81,7 +82,7 @@ def artifacts(place: Scene, jobs: int) -> None:
     to = tuple(recipients.load([place.recipient], []))
     with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
         read = reading.layout(held.session)
-        source = dump.Source(held.place, f"{place.bindir}/pg_dump", f"{place.bindir}/psql", str(store), to)
+        source = dump.Source(held.place, f"{place.bindir}/pg_dump", f"{place.bindir}/psql", LocalStore(str(store)), to)
         tasks: list[workers.Task] = [
             (dump.archive, (source, "postgres", "postgres/dump", read.partitioned)),
             (dump.schema_archive, (source, "postgres", "postgres/schema")),
@@ -132,14 +133,17 @@ def _restores(place: Scene, pairs: int, dumped: float, figures: Figures) -> None
     for name in ("caracal", "caracal_auth"):
         login = ["--host", place.socket, "--username", "caracal"]
         subprocess.run([f"{place.bindir}/pg_dump", *login, "-Fc", "-Z0", "-f", str(place.folder / f"{name}.dump"), name], check=True)
-    bare, ours = [], []
+    bare, ours, verified = [], [], []
     for _pair in range(pairs):
         place.empty_sandbox()
         bare.append(seconds(functools.partial(bare_restore, place)))
         place.empty_sandbox()
         ours.append(seconds(place.restore))
-    print(f"# bare restore: {', '.join(f'{one:.2f}' for one in bare)} s; module: {', '.join(f'{one:.2f}' for one in ours)} s", flush=True)
+        verified.append(seconds(place.verify_all))
+    for name, times in {"bare restore": bare, "module": ours, "verification": verified}.items():
+        print(f"# {name}: {', '.join(f'{one:.2f}' for one in times)} s", flush=True)
     figures.add("restore_module_to_bare", statistics.median(ours) / statistics.median(bare), "ratio", 1.1)
+    figures.add("drill_verification_to_bare_restore", statistics.median(verified) / statistics.median(bare), "ratio", 0.5)
     figures.add("state_verify_to_module_dump", seconds(place.verify) / dumped, "ratio", 1.5)
 
 

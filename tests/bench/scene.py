@@ -20,6 +20,8 @@ import pyrage
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import (
     audit_chain_verify,
     backup_set,
+    envelope_verify,
+    migration_verify,
     pg_encrypted_dump,
     pg_encrypted_restore,
     redis_stream_snapshot,
@@ -46,6 +48,9 @@ POSTGRES: dict[str, t.Any] = {
     "ssl_key": None,
     "pg_bin": None,
 }
+
+
+_MIGRATIONS: dict[str, t.Any] = {"release_table": None, "describe": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +124,8 @@ class Scene:
             "reading": 1,
             "volumes": [{"service": "sts", "replica": "1", "path": str(self.folder / "replay")}],
             "not_durable": [],
+            "compose_project": None,
+            "docker": "docker",
         }
         self._run(replay_volume_archive, options)
 
@@ -152,21 +159,32 @@ class Scene:
         """The module state_verify, on the sandbox."""
         return self._run(state_verify, {**self._copy(), "audit_rows": True, "require_valid": True})
 
-    def verify_chains(self, jobs: int) -> dict[str, t.Any]:
-        """The module audit_chain_verify, on the source."""
-        options = {
+    def verify_all(self) -> None:
+        """What a drill verifies of the copy before a service starts, as the role does it: the audit rows are read once."""
+        copy = self._copy()
+        self._run(migration_verify, {**copy, "database": "caracal", "auth_database": "caracal_auth", **_MIGRATIONS, "require_valid": True})
+        self._run(state_verify, {**copy, "audit_rows": False, "require_valid": True})
+        chains = {"set_id": "latest", "sandbox": self.sandbox, "lock_hold_max": 60, "jobs": 2, "require_valid": True}
+        self._run(audit_chain_verify, {**copy, **self._chains(), **chains})
+        keys_given = {
+            "kek": keys.for_seed(Spec().seed).secret_store_kek.hex(),
+            **dict.fromkeys(("kek_file", "previous_kek", "previous_kek_file")),
+        }
+        self._run(envelope_verify, {**copy, "database": "caracal", **keys_given, "require_valid": True})
+
+    def _chains(self) -> dict[str, t.Any]:
+        return {
             "database": "caracal",
-            "sandbox": None,
             "audit_hmac_key_files": [],
             "audit_hmac_keys": [self.audit_key.hex()],
-            "set_id": None,
             "since": None,
             "exports": None,
             "audit_retention_days": None,
-            "lock_hold_max": 60,
-            "jobs": jobs,
-            "require_valid": True,
         }
+
+    def verify_chains(self, jobs: int) -> dict[str, t.Any]:
+        """The module audit_chain_verify, on the source."""
+        options = {**self._chains(), "sandbox": None, "set_id": None, "lock_hold_max": 60, "jobs": jobs, "require_valid": True}
         return self._run(audit_chain_verify, {**POSTGRES, "login_unix_socket": self.socket, **options})
 
     @property
