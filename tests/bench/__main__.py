@@ -10,6 +10,7 @@ Prints `bench: NAME VALUE UNIT target TARGET ok|short` for each figure and write
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import functools
 import json
 import os
@@ -75,6 +76,21 @@ def bare_restore(place: Scene) -> None:
         subprocess.run(argv, check=True)
 
 
+def bare_reading(place: Scene) -> None:
+    """The floor of every verification: each audit row leaves the server once, two leaves side by side, and nobody looks at it."""
+    socket = str(pathlib.Path(place.sandbox) / "socket")
+    psql = [f"{place.bindir}/psql", "--host", socket, "--username", "caracal", "--no-psqlrc", "--quiet", "--tuples-only", "caracal", "-c"]
+    leaves = subprocess.run(
+        [*psql, "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"], check=True, capture_output=True
+    ).stdout.split()
+
+    def read(leaf: bytes) -> None:
+        subprocess.run([*psql, f"COPY {leaf.decode()} TO STDOUT"], check=True, stdout=subprocess.DEVNULL)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as two:
+        list(two.map(read, leaves))
+
+
 def artifacts(place: Scene, jobs: int) -> None:
     """The same rows as our artifacts, `jobs` streams side by side, without inventory and blocks."""
     store = place.folder / "artifacts"
@@ -133,14 +149,15 @@ def _restores(place: Scene, pairs: int, dumped: float, figures: Figures) -> None
     for name in ("caracal", "caracal_auth"):
         login = ["--host", place.socket, "--username", "caracal"]
         subprocess.run([f"{place.bindir}/pg_dump", *login, "-Fc", "-Z0", "-f", str(place.folder / f"{name}.dump"), name], check=True)
-    bare, ours, verified = [], [], []
+    bare, ours, verified, floor = [], [], [], []
     for _pair in range(pairs):
         place.empty_sandbox()
         bare.append(seconds(functools.partial(bare_restore, place)))
         place.empty_sandbox()
         ours.append(seconds(place.restore))
         verified.append(seconds(place.verify_all))
-    for name, times in {"bare restore": bare, "module": ours, "verification": verified}.items():
+        floor.append(seconds(functools.partial(bare_reading, place)))
+    for name, times in {"bare restore": bare, "module": ours, "verification": verified, "bare COPY of the audit rows": floor}.items():
         print(f"# {name}: {', '.join(f'{one:.2f}' for one in times)} s", flush=True)
     figures.add("restore_module_to_bare", statistics.median(ours) / statistics.median(bare), "ratio", 1.1)
     figures.add("drill_verification_to_bare_restore", statistics.median(verified) / statistics.median(bare), "ratio", 0.5)
