@@ -82,6 +82,11 @@ def served_keys(reader: Reader, family: str) -> list[ServedKey]:
     ]
 
 
+def key_ids(reader: Reader) -> set[str]:
+    """Of all rows with a signing key, served or not."""
+    return {str(kid) for (kid,) in reader.rows(f"SELECT id FROM public.secrets WHERE {SIGNING_KEY_ROWS}")}
+
+
 def active_sets(reader: Reader) -> list[ActiveSet]:
     rows = reader.rows(f"""
         SELECT b.zone_id, b.policy_set_id, b.active_version_id FROM public.policy_set_bindings b

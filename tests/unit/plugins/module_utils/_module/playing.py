@@ -89,7 +89,7 @@ class Play:
 
     def ended(self) -> int:
         """Wait; the exit status."""
-        return self.process.wait(120)
+        return self.process.wait(300)
 
     def kill(self, group: bool) -> bool:
         """Now, by SIGKILL: the controller alone or its whole group. Whether that was before its end."""
@@ -113,11 +113,11 @@ def _environ(pid: int) -> str:
         return ""
 
 
-def wait_until(look: t.Callable[[], object], patience: float = 60.0) -> bool:
-    """Whether `look` became true in time."""
+def wait_until(look: t.Callable[[], object], patience: float = 60.0, pause: float = 0.005) -> bool:
+    """Whether `look` became true in time. What looks at all processes should pause longer."""
     deadline = time.monotonic() + patience
     while not look():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.005)
+        time.sleep(pause)
     return True
