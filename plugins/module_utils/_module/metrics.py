@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Which metrics a backup and a drill leave for node_exporter."""
+"""Which metrics a backup, a drill and a look at retention leave for node_exporter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._backupset.journal import Head
 from .._backupset.manifest import Manifest
 from .._errors import BackupError
 from .._report import prometheus
-from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS
+from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, Check
 from .._report.prometheus import Sample
 
 PREFIX = "caracal_backup"
@@ -69,6 +69,32 @@ def of_drill(report: t.Mapping[str, t.Any], head: str, finished: datetime.dateti
     for verdict in VERDICTS:
         made.add("drill_checks", "Checks of the newest drill by verdict.", report["counts"][verdict], verdict=verdict)
     made.add("drill_journal_head_info", "Number and first digits of the drill's entry, against a rolled-back repository.", 1, head=head)
+    return made.samples
+
+
+# Of the details of a check: the metric's name, the field that it shows, and what it says.
+_RETENTION = {
+    "retention.backups.newest": ("set_age_seconds", "age_seconds", "Age of the newest set's oldest snapshot."),
+    "retention.backups.drill": ("drill_age_seconds", "age_seconds", "How long ago the last drill passed."),
+    "retention.backups.archive": ("archive_age_seconds", "age_seconds", "How long ago the last archived hour ended."),
+    "retention.audit.exports_current": ("export_age_seconds", "age_seconds", "How long ago the last exported hour ended."),
+    "retention.streams.pending": ("pending_oldest_seconds", "oldest_seconds", "Age of the oldest entry without acknowledgement."),
+}
+
+
+def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finished: datetime.datetime) -> list[Sample]:
+    """A look at retention. A number that was not measured has no sample: a dashboard must not draw it as zero."""
+    made = _Table(deployment)
+    for one in (PASS, FAIL, UNPROVEN):
+        made.add("retention_verdict", "1 at the verdict of the newest look at retention.", int(verdict == one), verdict=one)
+    made.add("retention_finished_timestamp_seconds", "When that was.", finished.timestamp())
+    for one in VERDICTS:
+        number = sum(check.verdict == one for check in checks)
+        made.add("retention_checks", "Checks of the newest look at retention by verdict.", number, verdict=one)
+    for check in checks:
+        name, field, words = _RETENTION.get(check.id, ("", "", ""))
+        if field in check.details:
+            made.add(f"retention_{name}", words, check.details[field])
     return made.samples
 
 

@@ -53,7 +53,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             one, missing = _category(category, former, restored, since)
             found.append(one)
             problems += missing
-    for problem in problems:
+    # Who names no former database knows that nothing is compared.
+    for problem in problems if given["former_database"] else []:
         invocation.warn(problem)
     return {"changed": False, "complete": not problems, "problems": problems, "rollback": found}
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The report of a drill as JUnit XML, for whatever shows test results."""
+"""The report of a drill, or of a look at retention, as JUnit XML, for whatever shows test results."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN
+from .document import TYPE as DRILL
+from .retention import TYPE as RETENTION
 from .text import clean
 
+_TITLES = {DRILL: "restore drill", RETENTION: "retention"}
 # A waived failure is shown as skipped, with its reason: it must not turn a pipeline red, nor hide.
 _OUTCOMES = {FAIL: "failure", UNPROVEN: "error", NOT_APPLICABLE: "skipped", WARN: "system-out"}
 
 
 def render(document: t.Mapping[str, t.Any]) -> str:
-    """XML of one suite, a case a check. The suite's time is the drill's."""
+    """XML of one suite, a case a check. The suite's time is the report's."""
     cases = [(check, _outcome(check)) for check in document["checks"]]
     outcomes = [outcome for _check, outcome in cases]
     suite = ET.Element(
         "testsuite",
         {
-            "name": clean(f"restore drill {document['deployment']}"),
+            "name": clean(f"{_TITLES[document['type']]} {document['deployment']}"),
             "tests": str(len(outcomes)),
             "failures": str(outcomes.count("failure")),
             "errors": str(outcomes.count("error")),
@@ -37,13 +40,15 @@ def render(document: t.Mapping[str, t.Any]) -> str:
         },
     )
     properties = ET.SubElement(suite, "properties")
-    for name in ("verdict", "drill_id", "repository", "journal_head", "freshness"):
-        ET.SubElement(properties, "property", {"name": name, "value": clean(document[name])})
-    ET.SubElement(properties, "property", {"name": "set_id", "value": clean(document["set"]["id"])})
+    for name in ("verdict", "drill_id", "report_id", "repository", "journal_head", "freshness"):
+        if name in document:
+            ET.SubElement(properties, "property", {"name": name, "value": clean(document[name])})
+    if "set" in document:
+        ET.SubElement(properties, "property", {"name": "set_id", "value": clean(document["set"]["id"])})
     reasons = {waiver["check"]: waiver for waiver in document["waivers"]}
     for check, outcome in cases:
         _case(suite, check, outcome, reasons.get(check["id"]))
-    causes = [f"{one['id']}: {clean(one['cause'])}; {clean(one['remedy'])}" for one in document["diagnosis"]]
+    causes = [f"{one['id']}: {clean(one['cause'])}; {clean(one['remedy'])}" for one in document.get("diagnosis", ())]
     if causes:
         ET.SubElement(suite, "system-out").text = "\n".join(causes)
     ET.indent(suite)

@@ -193,7 +193,7 @@ def test_neither_database_is_changed_and_no_secret_is_told(former: t.Any) -> Non
 def test_without_a_former_database_the_time_of_the_snapshot_is_the_bound(clusters: Clusters) -> None:
     warnings: list[str] = []
     result = info(clusters("v1.0.0"), warnings, since="2026-06-17T14:00:00+02:00")
-    assert not result["complete"] and result["problems"] == warnings == ["no former database was given, so nothing was compared"]
+    assert not result["complete"] and result["problems"] == ["no former database was given, so nothing was compared"] and not warnings
     assert all(one["count"] is None and one["words"].startswith("unknown since 2026-06-17T12:00:00Z: ") for one in result["rollback"])
 
 

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""How sets are kept, against what somebody asked for: ages, legal bounds, proofs of identities, copies elsewhere. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from .._report.text import duration, plural
+from . import archive_days, decisions
+from . import entry as entries
+from .catalog import SetRecord
+from .entry import Entry
+from .selection import Drilled
+
+PREFIX = "retention.backups"
+DAY = datetime.timedelta(days=1)
+# An identity that nobody has used for so long may be lost.
+PROOF_LASTS = 400 * DAY
+# Clocks of two hosts.
+SKEW = datetime.timedelta(minutes=5)
+# How the name of an export ends, with its hour.
+_HOUR = re.compile(r"/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})\.parquet\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Newest:
+    """The newest set. `snapshot` is the time of its oldest snapshot, None when its manifest cannot be believed: `problem` says why.
+
+    `recipients` are the fingerprints that every sealed artifact of it names.
+    """
+
+    set_id: str
+    snapshot: datetime.datetime | None
+    recipients: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """A second place for the ciphertext, and when somebody verified it last."""
+
+    name: str
+    verified: datetime.datetime
+
+
+def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timedelta) -> Check:
+    """Age of the newest set."""
+    name = f"{PREFIX}.newest"
+    if found is None:
+        return Check(name, FAIL, "the journal names no set; make a backup")
+    if found.snapshot is None:
+        return Check(name, FAIL, f"the newest set {found.set_id} cannot be believed: {found.problem}")
+    return _age(name, f"the snapshot of the newest set {found.set_id}", found.snapshot, now, budget)
+
+
+def drilled(found: t.Sequence[Drilled], now: datetime.datetime, budget: datetime.timedelta) -> Check:
+    """Age of the last drill that passed; one that failed after it counts for more."""
+    name, tested = f"{PREFIX}.drill", [one for one in found if one.tested]
+    if not tested:
+        return Check(name, FAIL, "no drill has passed or failed yet, so nothing shows that any set restores; run restore_drill")
+    last = tested[-1]
+    if last.verdict != PASS:
+        words = f"the last drill {last.drill_id} of set {last.set_id} failed; see its report, mend the cause and drill again"
+        return Check(name, FAIL, words, details={"drill_id": last.drill_id})
+    return _age(name, f"the last drill that passed, {last.drill_id},", last.entry.judged, now, budget)
+
+
+def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry], now: datetime.datetime, least: int) -> Check:
+    """No set was ended before `least` days, and so the oldest that is left is that old, or the first that ever was."""
+    name, made = f"{PREFIX}.kept_at_least", {one.set_id: one.entry.judged for one in committed}
+    if not made:
+        return Check(name, UNPROVEN, "the journal names no set")
+    ended = {set_id: one.judged for one in journal if one.kind == entries.PRUNE for set_id in decisions.prune(one).sets}
+    early = {set_id: when - made[set_id] for set_id, when in ended.items() if set_id in made and when - made[set_id] < least * DAY}
+    details: dict[str, t.Any] = {"days": least, "ended": len(ended), "early": sorted(early)[:50]}
+    if early:
+        first = min(early)
+        words = (
+            f"{plural(len(early), 'set')} ended before {least} days; first: {first} after {duration(early[first].total_seconds())}; "
+            "correct the rules of backup_prune"
+        )
+        return Check(name, FAIL, words, details=details)
+    left = [when for set_id, when in made.items() if set_id not in ended]
+    if not left:
+        return Check(name, FAIL, "every set that was made is ended; make a backup", details=details)
+    oldest = (now - min(left)).total_seconds()
+    words = f"no set ended before {least} days; the oldest of {len(left)} is {duration(oldest)} old"
+    return Check(name, PASS, words, details={**details, "oldest_seconds": oldest})
+
+
+def not_kept_too_long(kept: t.Sequence[SetRecord], journal: t.Sequence[Entry], now: datetime.datetime, most: int) -> Check:
+    """No set is older than `most` days, but for one that somebody holds."""
+    name = f"{PREFIX}.kept_at_most"
+    if not kept:
+        return Check(name, UNPROVEN, "the journal names no set")
+    held = decisions.holds(journal)
+    old = [one for one in kept if now - one.entry.judged > most * DAY]
+    over = [one.set_id for one in old if one.set_id not in held]
+    details = {"days": most, "over": over[:50], "held": len(old) - len(over)}
+    if over:
+        words = f"{plural(len(over), 'set')} older than the {most} days that are allowed; first: {over[0]}; run prune"
+        return Check(name, FAIL, words, details=details)
+    excepted = f", but for {details['held']} on hold" if details["held"] else ""
+    return Check(name, PASS, f"none of {plural(len(kept), 'set')} is older than {most} days{excepted}", details=details)
+
+
+def archive(journal: t.Sequence[Entry], now: datetime.datetime, budget: datetime.timedelta) -> Check:
+    """Age of the last archived hour, from its end."""
+    name = f"{PREFIX}.archive"
+    hours = [hour[1] for key in archive_days.entered(journal) if (hour := _HOUR.search(key))]
+    if not hours:
+        return Check(name, FAIL, "the journal names no archived export; run audit_archive")
+    end = datetime.datetime.strptime(f"{max(hours)}+0000", "%Y-%m-%dT%H%z") + datetime.timedelta(hours=1)
+    return _age(name, f"the last archived hour {max(hours)}", end, now, budget)
+
+
+def proved(wanted: t.Mapping[str, str], last: Newest | None, journal: t.Sequence[Entry], now: datetime.datetime) -> Check:
+    """Whether the recipients for emergencies, by fingerprint → how people call them, open what is made, and somebody tried it."""
+    name = f"{PREFIX}.break_glass"
+    if not wanted:
+        words = (
+            "nobody said which recipients are for emergencies, so nothing shows that their identities still exist; set break_glass_files"
+        )
+        return Check(name, UNPROVEN, words, required=False)
+    sealed_to = last.recipients if last else frozenset()
+    strangers = sorted(wanted[one] for one in wanted if one not in sealed_to)
+    if strangers:
+        where = f"the newest set {last.set_id}" if last else "any set"
+        return Check(
+            name, FAIL, f"{where} is not sealed to {strangers[0]}, which could not open it in an emergency; add it to the recipients"
+        )
+    proofs = decisions.escrows(journal)
+    old = {one: proofs.get(one) for one in wanted}
+    stale = {wanted[one]: entry for one, entry in old.items() if entry is None or now - entry.judged > PROOF_LASTS}
+    if stale:
+        first, entry = next(iter(sorted(stale.items(), key=lambda one: one[0])))
+        when = f"last on {entry.judged:%Y-%m-%d}" if entry else "never"
+        words = (
+            f"{len(stale)} of {len(wanted)} identities for emergencies are not proved; first: {first}, {when}; run escrow_verify with it"
+        )
+        return Check(name, UNPROVEN, words, details={"stale": sorted(stale)})
+    return Check(name, PASS, f"{plural(len(wanted), 'recipient')} for emergencies proved within {PROOF_LASTS.days} days")
+
+
+def copies(found: t.Sequence[Copy], now: datetime.datetime, least: int, budget: datetime.timedelta) -> Check:
+    """How many other places hold the sets, by what the operator says of their last verification."""
+    name = f"{PREFIX}.copies"
+    if not least:
+        return Check(name, NOT_APPLICABLE, "nobody asked for copies elsewhere", required=False)
+    fresh = sorted({one.name for one in found if -SKEW <= now - one.verified <= budget})
+    details = {"asked": least, "fresh": fresh, "named": sorted({one.name for one in found})}
+    if len(fresh) < least:
+        words = (
+            f"{len(fresh)} of {least} independent copies were verified within {duration(budget.total_seconds())}; "
+            "verify the others, or make them with repository_copy"
+        )
+        return Check(name, FAIL, words, details=details)
+    words = f"{plural(len(fresh), 'copy').replace('copys', 'copies')} verified within {duration(budget.total_seconds())}"
+    return Check(name, PASS, words, details=details)
+
+
+def _age(name: str, what: str, when: datetime.datetime, now: datetime.datetime, budget: datetime.timedelta) -> Check:
+    age, limit = (now - when).total_seconds(), budget.total_seconds()
+    details = {"age_seconds": age, "budget_seconds": limit}
+    if now < when - SKEW:
+        words = f"{what} is of a time that has not come yet on this host ({when:%Y-%m-%d %H:%M} UTC); set the clocks right"
+        return Check(name, UNPROVEN, words, details=details)
+    if age > limit:
+        return Check(name, FAIL, f"{what} is {duration(age)} old, over its budget of {duration(limit)}", details=details)
+    return Check(name, PASS, f"{what} is {duration(max(0.0, age))} old, within its budget of {duration(limit)}", details=details)

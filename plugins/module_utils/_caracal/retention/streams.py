@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Streams of Redis against what they are meant to hold, how long their readers keep entries, and what nobody could read."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from ..._report.text import duration
+from .. import streams as product
+
+PREFIX = "retention.streams"
+# As Caracal's provisioning says; nothing enforces them.
+BOUNDS = {
+    "caracal.audit.events": 1_000_000,
+    "caracal.audit.events.dlq": 100_000,
+    "caracal.policy.invalidate": 10_000,
+    "caracal.sessions.revoke": 10_000,
+    "caracal.keys.invalidate": 10_000,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Waiting:
+    """What a group was given and has not acknowledged; `oldest` is the time of its oldest entry, milliseconds since 1970.
+
+    `idle` is milliseconds since one of its consumers asked, None where it has no consumer.
+    """
+
+    group: str
+    count: int
+    oldest: int
+    idle: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """`first` is the time of its oldest entry, milliseconds since 1970, None without one. `groups` are names of all groups."""
+
+    name: str
+    length: int
+    first: int | None
+    groups: tuple[str, ...]
+    waiting: tuple[Waiting, ...]
+
+
+def judge(found: t.Sequence[Stream], now: int, budget: float) -> list[Check]:
+    """All checks; `now` in milliseconds since 1970 by Redis' clock, `budget` in seconds for an entry without acknowledgement."""
+    if not found:
+        words = "this Redis holds no stream of Caracal; name the one that the services use"
+        return [Check(f"{PREFIX}.{name}", UNPROVEN, words) for name in ("bounds", "pending", "dead_letters")]
+    return [bounds(found), pending(found, now, budget), dead_letters(found, now)]
+
+
+def bounds(found: t.Sequence[Stream]) -> Check:
+    name, bounded = f"{PREFIX}.bounds", [one for one in found if one.name in BOUNDS]
+    details = {"lengths": {one.name: one.length for one in found}}
+    over = [one for one in bounded if one.length > BOUNDS[one.name]]
+    if over:
+        first = over[0]
+        words = (
+            f"{len(over)} of {len(bounded)} streams are longer than intended; first: {first.name} with {first.length} entries, "
+            f"intended {BOUNDS[first.name]}; see whether its readers run, and watch Redis' memory"
+        )
+        return Check(name, WARN, words, details=details)
+    if not bounded:
+        return Check(name, UNPROVEN, "none of the streams that have an intended length is there", details=details)
+    return Check(name, PASS, f"{len(bounded)} streams are within their intended lengths", details=details)
+
+
+def pending(found: t.Sequence[Stream], now: int, budget: float) -> Check:
+    """Entries that a reader of Caracal took and did not finish, by the age of the entry: a retry makes it no younger."""
+    name = f"{PREFIX}.pending"
+    read = {(one.name, group) for one in found for group in one.groups if product.is_consumed(one.name, group)}
+    missing = sorted({(known.name, group) for known in product.STREAMS for group in known.consumed} - read)
+    waiting = [(one.name, each) for one in found for each in one.waiting if product.is_consumed(one.name, each.group)]
+    late = sorted(((each.oldest, stream, each) for stream, each in waiting if now - each.oldest > budget * 1000), key=lambda one: one[:2])
+    details = {
+        "groups": len(read),
+        "pending": sum(each.count for _stream, each in waiting),
+        "oldest_seconds": max(((now - each.oldest) / 1000 for _stream, each in waiting), default=0.0),
+        "budget_seconds": budget,
+    }
+    serious = [one for one in late if not _is_harmless(one[2], budget)]
+    if missing and not serious:
+        stream, wanted = missing[0]
+        words = f"{len(missing)} groups are missing that services of Caracal read; first: {wanted} of {stream}; see whether they run"
+        return Check(name, UNPROVEN, words, details={**details, "missing": [" ".join(one) for one in missing]})
+    if late:
+        oldest, stream, group = (serious or late)[0]
+        words = (
+            f"{len(late)} of {len(read)} groups have not finished what they took; longest {group.group} of {stream}: "
+            f"{group.count} entries, the oldest {duration((now - oldest) / 1000)} old, budget {duration(budget)}; "
+            "see the log of the service that reads it"
+        )
+        gone = f", or remove the group of a Gateway that is gone: XGROUP DESTROY {stream} {group.group}"
+        return Check(name, FAIL if serious else WARN, words + (gone if _is_left_behind(group, budget) else ""), details=details)
+    return Check(name, PASS, f"{len(read)} groups have finished what they took within {duration(budget)}", details=details)
+
+
+def _is_harmless(group: Waiting, budget: float) -> bool:
+    """What is tried again at a start, and what nobody is there any more to read."""
+    return group.group in product.RETRIED_LATER or _is_left_behind(group, budget)
+
+
+def _is_left_behind(group: Waiting, budget: float) -> bool:
+    """Each host of a Gateway has a group of its own, which stays when the host goes."""
+    return group.group.startswith(f"{product.GATEWAY_GROUP}:") and (group.idle is None or group.idle > budget * 1000)
+
+
+def dead_letters(found: t.Sequence[Stream], now: int) -> Check:
+    name, dead = f"{PREFIX}.dead_letters", [one for one in found if product.is_dead_letters(one.name) and one.length]
+    details = {"lengths": {one.name: one.length for one in dead}}
+    if dead:
+        first = min(dead, key=lambda one: one.first or 0)
+        words = (
+            f"{sum(one.length for one in dead)} entries were given up, in {', '.join(one.name for one in dead)}; "
+            f"the oldest {duration(max(0.0, (now - (first.first or now)) / 1000))} old; what they say has not been done"
+        )
+        return Check(name, WARN, words, details=details)
+    return Check(name, PASS, f"no stream of dead letters has an entry, of {len(found)} streams", details=details)

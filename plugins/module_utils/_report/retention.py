@@ -1,0 +1,80 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The report of a look at retention: as data, format 1, and in lines for the console. Its checks are told as in the report of a drill.
+
+Every field is always there. Times are UTC, durations seconds.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import typing as t
+
+from . import waiver
+from .check import FAIL, UNPROVEN, VERDICTS, WARN, Check, overall
+from .text import one_line, utc
+from .waiver import Waiver
+
+FORMAT = 1
+TYPE = "retention-report"
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A look as it was. `freshness` is `fresh` or `unproven`, `journal_head` the head that it believed."""
+
+    id: str
+    deployment: str
+    repository: str
+    journal_head: str
+    freshness: str
+    machine: str
+    started: datetime.datetime
+    finished: datetime.datetime
+    checks: t.Sequence[Check]
+    waivers: t.Sequence[Waiver] = ()
+
+    @property
+    def counted(self) -> list[Check]:
+        """The checks as the verdict counts them."""
+        return waiver.apply(self.checks, self.waivers)
+
+
+def build(look: Look) -> dict[str, t.Any]:
+    """The report. It names no zone and no person, and says how much a deployment does: it is for who runs it."""
+    waived = {one.check for one in look.waivers}
+    found = collections.Counter(one.verdict for one in look.checks)
+    return {
+        "format": FORMAT,
+        "type": TYPE,
+        "report_id": look.id,
+        "deployment": look.deployment,
+        "repository": look.repository,
+        "verdict": overall(look.counted),
+        "journal_head": look.journal_head,
+        "freshness": look.freshness,
+        "started": utc(look.started),
+        "finished": utc(look.finished),
+        "seconds": round((look.finished - look.started).total_seconds(), 3),
+        "machine": look.machine,
+        "checks": [{**one.to_result(), "waived": one.id in waived} for one in look.checks],
+        "counts": {verdict: found[verdict] for verdict in VERDICTS},
+        "waivers": [one.to_result() for one in look.waivers],
+    }
+
+
+def render(document: t.Mapping[str, t.Any]) -> list[str]:
+    """Numbers, what a reader must look at with the worst first, waivers; the verdict last."""
+    lines = [("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS))]
+    for verdict in (FAIL, UNPROVEN, WARN):
+        shown = (check for check in document["checks"] if check["verdict"] == verdict)
+        lines += [(f"  {verdict}", one_line(f"{check['id']}: {check['message']}")) for check in shown]
+    lines += [("waived", one_line(f"{one['check']} until {one['expires']}: {one['reason']}")) for one in document["waivers"]]
+    return [*(f"{label:<15} {words}" for label, words in lines), f"verdict: {document['verdict']}"]

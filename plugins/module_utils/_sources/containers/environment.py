@@ -1,0 +1,41 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Variables of a service that runs, out of what its platform shows of its environment.
+
+Another platform gets a function of its own that answers with variables by name too.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._errors import OptionError
+
+LIMIT = 1 << 20
+_LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
+
+
+def of_file(path: str, names: t.Collection[str]) -> dict[str, str]:
+    """Those of `names` that the file has, as `/proc/<pid>/environ` or as `env` prints them; the last one counts.
+
+    Other variables, secrets among them, are not kept. Raises OptionError for a file that is no environment.
+    """
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(LIMIT + 1)
+    except OSError as exc:
+        raise OptionError(f"effective_environment_file {path} cannot be read: {exc.strerror}; check path and owner") from exc
+    if len(data) > LIMIT:
+        raise OptionError(f"effective_environment_file {path} has more than {LIMIT} bytes, so it is no environment; name another file")
+    lines = [line.rstrip(b"\r") for line in data.split(b"\0" if b"\0" in data else b"\n") if line.strip()]
+    found = [_LINE.match(line) for line in lines]
+    if not any(found):
+        raise OptionError(f"effective_environment_file {path} holds no variable; write the environment of the running services into it")
+    pairs = ((one[1].decode(), one[2].decode("utf-8", "replace")) for one in found if one)
+    return {name: value for name, value in pairs if name in names}

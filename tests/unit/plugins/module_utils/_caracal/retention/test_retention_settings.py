@@ -1,0 +1,47 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.retention import settings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "audit", "bucket"),
+    [
+        (None, False, 365, False),
+        ({}, True, 365, False),
+        ({"AUDIT_RETENTION_DAYS": None, "AUDIT_EXPORT_S3_BUCKET": ""}, True, 365, False),
+        ({"AUDIT_RETENTION_DAYS": "730", "AUDIT_EXPORT_S3_BUCKET": "b"}, True, 730, True),
+        ({"AUDIT_RETENTION_DAYS": 1}, True, 1, False),
+    ],
+)
+def test_what_is_not_named_has_the_products_default(given: t.Any, known: bool, audit: int, bucket: bool) -> None:
+    found = settings.effective(given)
+    assert (found.known, found.days[settings.AUDIT], found.bucket) == (known, audit, bucket)
+    assert found.days == {**settings.DEFAULTS, settings.AUDIT: audit}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("value", ["", " ", "a year", "1.5", "0", -3, 10**9])
+def test_what_is_no_number_of_days_is_refused(value: t.Any) -> None:
+    if value == "":
+        assert settings.effective({settings.OUTBOX: value}).days[settings.OUTBOX] == 7
+        return
+    with pytest.raises(OptionError, match=settings.OUTBOX):
+        settings.effective({settings.OUTBOX: value})
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail", "warn", "unproven", "not_applicable"])
+def test_days_that_nobody_knows_prove_nothing(verdict: str) -> None:
+    check = Check("x", verdict, "words")
+    assert settings.effective({}).told(check) is check
+    told = settings.effective(None).told(check)
+    assert told.verdict == ("unproven" if verdict == "pass" else verdict) and told.message.startswith("words")
