@@ -21,6 +21,13 @@ _WRONG_AUDIT_KEY = Found("*.hmac_key", "wrong AUDIT_HMAC_KEY.*contents and links
 
 CAUSES = (
     Cause(
+        "secrets.missing",
+        "a secret that the drill or a service needs was not restored",
+        "see the check for its name; restore the secrets bundle of the same set, or back it up if it was left out",
+        (Found("drill.*", r"restore the secrets of the set there first|(key_files|kek_file)\b.*cannot be read"),),
+        ("canary.*",),
+    ),
+    Cause(
         "secrets.other",
         "the secrets are not those of this database but of another set or deployment: neither KEK nor AUDIT_HMAC_KEY fits; {keks}",
         BUNDLE,
@@ -57,8 +64,9 @@ CAUSES = (
             Found("services.*", r"secret file empty: (ZONE|SECRET_STORE)_KEK"),
             Logged(r"(ZONE_KEK|SECRET_STORE_KEK|\bkek:).*(is required|invalid byte|must be 32 bytes|must not|pattern)"),
             Logged(r"secret file empty: (ZONE|SECRET_STORE)_KEK"),
+            Found("drill.*", r"is no random key|a KEK has exactly 32"),
         ),
-        ("services.*", "canary.*"),
+        ("services.*", "policy.activation", "canary.*", "settled.*"),
     ),
     Cause(
         "kek.previous",
@@ -152,7 +160,8 @@ CAUSES = (
             Together((Above(f"{_TAMPER}hmac_failures_total", f"{_TAMPER}checked_total"), Zero(f"{_TAMPER}chain_breaks_total"))),
             Logged(r'"checked":([1-9]\d*),"mismatches":\d+,"chain_breaks":0,"hmac_failures":\1\b', ("audit",)),
         ),
-        ("chain.hmac", "settled.tamper"),
+        # Events that were on their way are signed with the right key, and so become dead letters.
+        ("audit_key.differs", "chain.hmac", "settled.tamper", "settled.dead_letters"),
     ),
     Cause(
         "audit_key.missing",
@@ -180,7 +189,7 @@ CAUSES = (
             Found("services.*", r"HMAC_KEY (is required|must be hex)|secret file empty: \w+_HMAC_KEY"),
             Logged(r"HMAC_KEY (is required|must be hex)|secret file empty: \w+_HMAC_KEY"),
         ),
-        ("services.*", "canary.*"),
+        ("services.*", "policy.activation", "canary.*", "settled.*"),
     ),
     Cause(
         "gateway_key.wrong",
@@ -217,6 +226,6 @@ CAUSES = (
         "the API refuses the admin token: the restored database has another one, or its row is marked as revoked",
         f"{BUNDLE}; if the row is revoked, start the API once with a token that was never used",
         (Found("*", "invalid_admin_token", (FAIL, UNPROVEN)), Logged("invalid_admin_token", ("api",))),
-        ("canary.self_made",),
+        ("policy.activation", "canary.*"),
     ),
 )

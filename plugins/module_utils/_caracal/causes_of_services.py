@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from .._report.check import FAIL, UNPROVEN
-from .symptoms import Above, Cause, Found, Logged
+from .symptoms import ANSWERED, UNANSWERED, Above, Cause, Found, Logged
 
 READY = "services.*.ready"
 
@@ -38,7 +38,7 @@ CAUSES = (
         "the Coordinator's role may not delete sessions, so the Coordinator does not start",
         "restore roles and grants before the databases",
         (Found("services.*", "DELETE grant"), Logged("lacks the sessions DELETE grant", ("coordinator",))),
-        ("services.*",),
+        ("services.*", "canary.*"),
     ),
     Cause(
         "services.audit_backlog",
@@ -85,6 +85,7 @@ CAUSES = (
             Found(READY, r"redis_(unavailable|unreachable)"),
             Found("services.api.ready", r"\b500\b.*internal_error"),
             Found("services.coordinator.ready", r"\b500\b.*internal_error"),
+            Found("drill.*", r"\bRedis \S+ (refuses the login|cannot be reached)"),
             Logged(r"(NOAUTH|WRONGPASS|ECONNREFUSED.*6379)"),
         ),
     ),
@@ -175,14 +176,14 @@ CAUSES = (
         "services.not_ready",
         "not ready: {services}",
         "look at the end of its log",
-        (Found("services.*"),),
+        (Found("services.*"), Found("canary.*", UNANSWERED)),
         general=True,
     ),
     Cause(
         "canary.failed",
         "a canary failed, and nothing else says why",
         "see its words; ask the service's log for the request id",
-        (Found("canary.*"), Above("caracal_audit_parse_errors_total")),
+        (Found("canary.*", ANSWERED), Above("caracal_audit_parse_errors_total")),
         general=True,
     ),
     Cause(

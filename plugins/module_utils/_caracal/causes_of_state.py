@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from .._report.check import FAIL, UNPROVEN, WARN
-from .symptoms import Above, Cause, Found, Logged
+from .symptoms import ANSWERED, Above, Cause, Found, Logged
 
 _TAMPER = "caracal_audit_tamper_"
 ANOTHER_COPY = "keep this one as evidence, and drill another copy or an earlier set"
@@ -28,14 +28,14 @@ CAUSES = (
         "this host's identity opens nothing of the set: it is sealed to others",
         "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
         (Found("drill.*", "none of the identities opens|wrong identity"),),
-        ("drill.*",),
+        ("drill.*", "audit_key.missing"),
     ),
     Cause(
         "inventory.emptied",
         "a table is empty that has rows in the set: the restore ended early, or somebody emptied it",
         "restore again; if it stays, drill an earlier set. The sealed details name every table that differs",
         (Found("inventory.*.tables", ": 0 rows, recorded"),),
-        ("revocation.incomplete", "state.*"),
+        ("revocation.incomplete", "state.*", "inventory.*.state"),
     ),
     Cause(
         "chain.rehash",
@@ -55,7 +55,7 @@ CAUSES = (
             # Whoever made the check knows whether contents of this release can be compared at all; the metric alone does not.
             Found("settled.tamper_sweep", f"{_TAMPER}mismatch_total"),
         ),
-        ("chain.broken", "chain.hmac", "settled.tamper"),
+        ("chain.broken", "chain.hmac", "settled.tamper", "state.audit_query.*"),
     ),
     Cause(
         "chain.broken",
@@ -102,6 +102,7 @@ CAUSES = (
         "restore resources, providers and gateway_resource_bindings from the same set, raise the revision, then start the Gateway again",
         (
             Found("state.gateway_bindings.*"),
+            Found("inventory.*.tables", r"first: public\.gateway_resource_bindings:"),
             Found("services.gateway.ready", "bindings_unavailable"),
             Found("canary.*", "resource not configured"),
         ),
@@ -156,20 +157,34 @@ CAUSES = (
         "policy.activation",
         "policy sets, versions or their activation do not fit together, or the STS does not load the active one",
         "restore the tables of policies from the same set; ask the activation status at the API for what the STS says",
-        (Found("state.policy_activation.*"), Found("canary.policy_active"), Found("canary.*", "policy_eval_failed")),
+        (Found("state.policy_activation.*"), Found("canary.policy_active", ANSWERED), Found("canary.*", "policy_eval_failed")),
         ("canary.exchange",),
     ),
     Cause(
         "schema.migrations",
         "the copy's migrations are not those of a release that is known",
         "run the migrations of the very release that made the set, and no other; give a table for a newer release",
-        (Found("migrations.*"), Found("inventory.*.migrations"), Found("migrations.release", verdicts=(UNPROVEN,))),
+        (
+            Found("migrations.*"),
+            Found("inventory.*.migrations"),
+            Found("inventory.*.tables", r"^1 table\(s\) differ; first: public\.schema_migrations:"),
+            Found("migrations.release", verdicts=(UNPROVEN,)),
+        ),
     ),
     Cause(
         "schema.differs",
         "the schema is not the release's: a table, column, trigger, policy, grant or role is missing or another one",
         "see the named check; roles come first in a restore, and pg_restore without --no-owner and --no-privileges keeps the rest",
-        (Found("schema.*"), Found("inventory.*.schema"), Found("inventory.*.grants"), Found("inventory.*.owners"), Found("*.roles")),
+        (
+            Found("schema.*"),
+            Found("inventory.*.schema"),
+            Found("inventory.*.grants"),
+            Found("inventory.*.owners"),
+            Found("*.roles"),
+            # What a step asked of a table or column that is not there.
+            Found("drill.*", r"SQLSTATE 42(P01|703)\b"),
+        ),
+        ("inventory.*.schema_dump",),
     ),
     Cause(
         "partitions.month",

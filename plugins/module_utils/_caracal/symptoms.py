@@ -20,6 +20,9 @@ from .._report.check import FAIL, Check
 FACTS = ("service", "status", "error", "description", "reason")
 # What they carry line by line: the end of a service's log, all that differs.
 LINES = ("log", "differences", "problems")
+# A canary that nobody answered tells of a service that is not there, and not of what it was asked.
+UNANSWERED = r"gave no answer \(|does not reach the STS"
+ANSWERED = rf"\A(?!.*({UNANSWERED}))"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,12 +64,16 @@ class SigningKeys:
         self._column = facts.key_column(family)
         self._keyring = keyring
         self._rows = facts.served_keys(reader, family)
+        self._kids = facts.key_ids(reader)
         self._own = facts.own_zones(reader)
         self._before = None if before is None else {str(one.get("kid")): one for one in before}
 
     @property
     def expected(self) -> list[jwks.Key]:
-        return [jwks.Key(row.zone, row.kid, *self._point(row)) for row in self._rows]
+        """Those of the copy, and those whose rows were there before and are no more. Of the rows, a retired key's is served no more."""
+        here = [jwks.Key(row.zone, row.kid, *self._point(row)) for row in self._rows]
+        gone = [one for kid, one in (self._before or {}).items() if kid not in self._kids]
+        return here + [jwks.Key(*(str(one.get(name, "")) for name in ("zone", "kid", "x", "y"))) for one in gone]
 
     @property
     def new(self) -> list[jwks.Key]:

@@ -335,6 +335,17 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["set.identity"],
     ),
     "a slow drill": ([failed("drill.rto")], {}, ["drill.budget"]),
+    "a secret that was left out": (
+        [failed("drill.keys", "kek_file /x/secretStoreKek cannot be read: No such file or directory")],
+        {},
+        ["secrets.missing"],
+    ),
+    "a service that nobody started": (
+        [failed("canary.policy_active", "2 are not in force; first: x: api gave no answer (127.0.0.1:3000 does not answer: refused)")],
+        {},
+        ["services.not_ready"],
+    ),
+    "a column that a step misses": ([failed("drill.keys", "column z.x does not exist (SQLSTATE 42703)")], {}, ["schema.differs"]),
     "a step that could not be done": ([failed("drill.state", "the server went away")], {}, ["drill.step"]),
     "a canary that nobody understands": ([failed("canary.gateway", status=418)], {}, ["canary.failed"]),
     "two troubles": (
