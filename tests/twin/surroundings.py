@@ -49,7 +49,11 @@ def create(target: t.Mapping[str, t.Any], seed: int | str, client: t.Any, replay
     for stream, groups in GROUPS.items():
         for group in groups:
             client.xgroup_create(stream, group, id="0", mkstream=True)
-    key = keys.for_seed(seed).audit_hmac_key
+    secrets = keys.for_seed(seed)
+    for number in range(ON_THE_WAY // 4):
+        about = {"outbox_id": f"published-{number}", "zone_id": zone, "type": "agent.started", "epoch": "2"}
+        client.xadd(streams.LIFECYCLE, streams.signed(secrets.streams_hmac_key, streams.LIFECYCLE, about))
+    key = secrets.audit_hmac_key
     for number in range(ON_THE_WAY):
         data = _line(zone, "sts", number)
         client.xadd(streams.AUDIT, {"id": json.loads(data)["id"], "data": data, "sig": streams.audit_signature(key, data)})

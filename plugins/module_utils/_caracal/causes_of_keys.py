@@ -32,7 +32,7 @@ CAUSES = (
         "the secrets are not those of this database but of another set or deployment: neither KEK nor AUDIT_HMAC_KEY fits; {keks}",
         BUNDLE,
         (Together((_WRONG_KEK, _WRONG_AUDIT_KEY)),),
-        ("kek.*", "keys.*", "audit_key.*", "canary.*", "settled.*", "chain.hmac"),
+        ("kek.*", "keys.*", "audit_key.*", "streams_key.*", "canary.*", "settled.*", "chain.hmac"),
     ),
     Cause(
         "kek.mixed",
@@ -175,6 +175,7 @@ CAUSES = (
         "revocations among them",
         f"{BUNDLE}, then let the Gateway load its revocations again",
         (
+            Found("secrets.streams_key"),
             Found("*", r"invalid origin signature|reason invalid_signature"),
             Above("caracal_gateway_revocation_invalid_signatures_total"),
             Logged(r"invalid origin signature|dropping (revocation message|lifecycle event)"),

@@ -111,7 +111,7 @@ CAUSES = (
         "redis.group_behind",
         "events that were in a stream before its consumer group was made are never delivered: the group was made at $ instead of 0",
         "XGROUP SETID <stream> <group> 0 while the entries are there; make groups at 0 before STS and Gateway start",
-        (Found("redis.groups"), Found("settled.replay_drained", r"\b0 of \d+ replay files are left")),
+        (Found("redis.groups"), Found("settled.stream_landed"), Found("settled.replay_drained", r"\b0 of \d+ replay files are left")),
         ("settled.backlog", "canary.audit_row"),
     ),
     Cause(

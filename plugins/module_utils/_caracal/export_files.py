@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The hourly Parquet files of the audit service, in a folder that mirrors their bucket: `audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet`.
+"""The hourly Parquet files of the audit service, as their bucket has them: `audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet`.
 
 A file holds the events that were ingested in one hour (UTC), of all zones, ordered by zone and sequence; an hour without
 events has none. NULL is the empty text in it, and so is a JSON `null`.
@@ -25,7 +25,7 @@ BATCH = 1024
 HOUR = dt.timedelta(hours=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _BUFFER = 1 << 18
-_NAME = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/\1-\2-\3T([0-9]{2})\.parquet\Z")
+_NAME = re.compile(r"audit/([0-9]{4})/([0-9]{2})/([0-9]{2})/\1-\2-\3T([0-9]{2})\.parquet\Z")
 
 
 class UnreadableHour(StorageError):
@@ -78,33 +78,22 @@ def name(number: int) -> str:
     return f"{_EPOCH + number * HOUR:%Y-%m-%dT%H}"
 
 
-class Folder:
-    """`hours` are its exports in order, `strange` the paths of what lies between them and is none.
+class Exports:
+    """Exports, wherever they lie: `hours` in order, `strange` the names of what lies between them and is none.
 
-    `arrow` is the library pyarrow. Raises StorageError when there is no such folder, or no export in it.
+    `opener` gives the bytes of an hour as a stream that can seek; it may raise OSError. `arrow` is the library pyarrow.
     """
 
-    def __init__(self, path: str, arrow: t.Any) -> None:
+    def __init__(self, arrow: t.Any, hours: t.Iterable[Hour], strange: t.Iterable[str], opener: t.Callable[[Hour], t.BinaryIO]) -> None:
         self._arrow = arrow
-        root = os.path.join(path, "audit")
-        found: list[Hour] = []
-        strange: list[str] = []
-        for file in _files(root):
-            number = _hour(os.path.relpath(file, root))
-            if number is None or not stat_flags.S_ISREG(os.lstat(file).st_mode):
-                strange.append(_printable(os.path.relpath(file, path)))
-            else:
-                found.append(Hour(number, file))
-        if not found:
-            raise StorageError(f"no hourly export lies below {root}; give the folder into which the bucket of exports was copied")
-        self.path = path
-        self.hours = tuple(sorted(found))
+        self._open = opener
+        self.hours = tuple(sorted(hours))
         self.strange = tuple(sorted(strange))
 
     def rows(self, hour: Hour) -> t.Iterator[list[Archived]]:
         """The file's rows in its order, in batches, so that memory does not grow with the file. Raises UnreadableHour."""
         try:
-            with open(os.open(hour.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            with self._open(hour) as stream:
                 file = self._arrow.parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
                 _require_columns(file.schema_arrow, hour)
                 for batch in file.iter_batches(BATCH, columns=list(Archived._fields), use_threads=False):
@@ -118,6 +107,28 @@ class Folder:
             raise UnreadableHour(f"export {hour} cannot be read ({why}); copy it from the bucket again, in an earlier version") from exc
 
 
+class Folder(Exports):
+    """Those of a folder. Raises StorageError when there is no such folder, or no export in it."""
+
+    def __init__(self, path: str, arrow: t.Any) -> None:
+        root = os.path.join(path, "audit")
+        found: list[Hour] = []
+        strange: list[str] = []
+        for file in _files(root):
+            number = hour_at(os.path.relpath(file, path))
+            if number is None or not stat_flags.S_ISREG(os.lstat(file).st_mode):
+                strange.append(_printable(os.path.relpath(file, path)))
+            else:
+                found.append(Hour(number, file))
+        if not found:
+            raise StorageError(f"no hourly export lies below {root}; give the folder into which the bucket of exports was copied")
+        super().__init__(arrow, found, strange, _open)
+
+
+def _open(hour: Hour) -> t.BinaryIO:
+    return open(os.open(hour.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
 def _files(root: str) -> t.Iterator[str]:
     """All that is no folder, and links to folders, below `root`."""
 
@@ -129,8 +140,8 @@ def _files(root: str) -> t.Iterator[str]:
         yield from (os.path.join(folder, one) for one in files + links)
 
 
-def _hour(path: str) -> int | None:
-    """The hour of a path below `audit`, None for any other path."""
+def hour_at(path: str) -> int | None:
+    """The hour of a path as the bucket has it, None for any other path."""
     found = _NAME.match(path)
     if found is None:
         return None

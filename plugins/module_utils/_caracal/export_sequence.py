@@ -17,7 +17,7 @@ from .audit_chains import AUDIT
 from .export_chain import Hole, Zone
 from .export_compare import Database
 from .export_cuts import Cuts, as_copy, words_for
-from .export_files import Folder, UnreadableHour
+from .export_files import Exports, UnreadableHour
 from .findings import Finding
 from .positions import Positions
 
@@ -28,7 +28,7 @@ TOLD_APART = 1 << 16
 UNDER_WAY = 1000
 
 
-def sequence(folder: Folder, zones: t.Mapping[str, Zone], cuts: Cuts, database: Database | None, *, whole: bool) -> Check:
+def sequence(folder: Exports, zones: t.Mapping[str, Zone], cuts: Cuts, database: Database | None, *, whole: bool) -> Check:
     """`exports.sequence`. `whole` is whether every file could be read: else what seems to be missing may lie in one of them."""
     found: list[Finding] = []
     for name, zone in zones.items():
@@ -44,7 +44,7 @@ def sequence(folder: Folder, zones: t.Mapping[str, Zone], cuts: Cuts, database: 
     return findings.check("exports.sequence", found, "no number is missing or there twice", rows=numbered, heads=heads)
 
 
-def _hole(folder: Folder, zone: str, hole: Hole, database: Database | None, whole: bool) -> Finding:
+def _hole(folder: Exports, zone: str, hole: Hole, database: Database | None, whole: bool) -> Finding:
     words, verdict = "no file has the events with these numbers; they, or their file, were deleted", FAIL
     if not whole:
         words, verdict = "no file that can be read has the events with these numbers", UNPROVEN
@@ -53,7 +53,7 @@ def _hole(folder: Folder, zone: str, hole: Hole, database: Database | None, whol
     return Finding("hole", AUDIT.name, as_copy(zone), hole.low, hole.high, words, verdict)
 
 
-def _is_under_way(folder: Folder, zone: str, hole: Hole, database: Database | None) -> bool:
+def _is_under_way(folder: Exports, zone: str, hole: Hole, database: Database | None) -> bool:
     """Whether the missing events were ingested in an hour that is not exported yet, and the database has them all."""
     last = folder.hours[-1].number
     if database is None or hole.hour != last or hole.high - hole.low >= UNDER_WAY:
@@ -62,7 +62,7 @@ def _is_under_way(folder: Folder, zone: str, hole: Hole, database: Database | No
     return len(later) == hole.high - hole.low + 1
 
 
-def _repeated(folder: Folder, twice: t.Mapping[str, Positions], cuts: Cuts) -> list[Finding]:
+def _repeated(folder: Exports, twice: t.Mapping[str, Positions], cuts: Cuts) -> list[Finding]:
     """Numbers that come twice: two events (a fork), or one event in two places; and where a restore is the reason."""
     versions = _versions(folder, twice)
     sorted_out: dict[tuple[str, str, str, str], Positions] = {}
@@ -92,7 +92,7 @@ def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, st
     return "duplicate", "the same event was exported more than once", FAIL
 
 
-def _versions(folder: Folder, twice: t.Mapping[str, Positions]) -> dict[tuple[str, int], int]:
+def _versions(folder: Exports, twice: t.Mapping[str, Positions]) -> dict[tuple[str, int], int]:
     """(zone, number) → how many different rows have it, by reading the folder again."""
     if not twice:
         return {}

@@ -21,7 +21,7 @@ from .audit_chains import AUDIT
 from .chain_keys import AuditKey
 from .export_compare import Comparison, Database, content_unproven
 from .export_cuts import Cut, Cuts
-from .export_files import Folder, UnreadableHour, hour_of, name
+from .export_files import Exports, UnreadableHour, hour_of, name
 from .export_sequence import sequence
 from .findings import Finding
 
@@ -37,7 +37,7 @@ class _Read:
     rows: int = 0
 
 
-def examine(folder: Folder, keys: t.Sequence[AuditKey], database: Database | None = None, cuts: t.Iterable[Cut] = ()) -> list[Check]:
+def examine(folder: Exports, keys: t.Sequence[AuditKey], database: Database | None = None, cuts: t.Iterable[Cut] = ()) -> list[Check]:
     """All checks, in one pass over the folder; a second one follows where numbers come twice.
 
     Memory grows with zones and with disorder, not with rows. Raises what the functions of `database` raise.
@@ -58,7 +58,7 @@ def examine(folder: Folder, keys: t.Sequence[AuditKey], database: Database | Non
     return [*checks, absent, content_unproven(read.rows, {"rows": read.rows})]
 
 
-def _pass(folder: Folder, keys: t.Sequence[AuditKey], comparison: Comparison | None) -> _Read:
+def _pass(folder: Exports, keys: t.Sequence[AuditKey], comparison: Comparison | None) -> _Read:
     read = _Read(export_chain.Chains(keys))
     for hour in folder.hours:
         number = 0
@@ -75,7 +75,7 @@ def _pass(folder: Folder, keys: t.Sequence[AuditKey], comparison: Comparison | N
     return read
 
 
-def _readable(folder: Folder, read: _Read) -> Check:
+def _readable(folder: Exports, read: _Read) -> Check:
     """What was found at all."""
     found = [Finding("unreadable_hour", AUDIT.name, "", 0, 0, words, UNPROVEN) for words in read.unreadable.values()]
     for path in folder.strange:

@@ -43,7 +43,7 @@ EVIDENCE = (
 SECRETS = ("secrets.restored",)
 KEYS = ("envelopes.kek", "envelopes.signing_keys", "envelopes.providers", "envelopes.coverage")
 PREPARE = ("prepare.partitions", "redis.groups")
-SERVICES = ("sandbox.isolated", "sandbox.disarmed")
+SERVICES = ("sandbox.isolated", "secrets.streams_key", "sandbox.disarmed")
 CANARY = tuple(
     f"canary.{name}"
     for name in (
@@ -54,8 +54,11 @@ CANARY = tuple(
 # Tokens of family zone_kek may be used twice.
 ONCE = "canary.refused.replayed_token"
 # Unproven, and not required, for a set in which nothing was revoked within the time for which a Gateway remembers it.
-JUDGES_ITSELF = frozenset({"canary.refused.revoked_session"})
-SETTLE = tuple(f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "chain_continues"))
+# The same of the key of the streams, when nothing signed waits in them.
+JUDGES_ITSELF = frozenset({"canary.refused.revoked_session", "secrets.streams_key"})
+SETTLE = tuple(
+    f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "stream_landed", "chain_continues")
+)
 
 
 def by_step(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> dict[str, set[str]]:

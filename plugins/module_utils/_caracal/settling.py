@@ -142,6 +142,19 @@ def replay(found: Replayed) -> Judged:
     return Judged(Check(name, PASS, f"{found.files} replay files were sent and removed; their events are in audit_events"), True)
 
 
+def streamed(events: int, landed: int) -> Judged:
+    """Of the newest events in the restored audit stream, those that are in the database; what waited there is ingested now."""
+    name = "settled.stream_landed"
+    if not events:
+        return Judged(Check(name, NOT_APPLICABLE, "no audit event was in the restored streams"), True)
+    if landed < events:
+        words = (
+            f"{events - landed} of {events} audit events of the restored stream are not in audit_events, and no service reads them any more"
+        )
+        return Judged(Check(name, FAIL, words, details={"events": events, "landed": landed}), False)
+    return Judged(Check(name, PASS, f"all {events} audit events that were looked for in the restored stream are in audit_events"), True)
+
+
 def continued(seen: Seen, heads: t.Mapping[str, tuple[int, str]], recompute: bool) -> Judged:
     """Rows that came after the restored heads: linked to them, whole, and signed with the restored key."""
     name = "settled.chain_continues"

@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import time
 import typing as t
 
 from .._caracal import outbox, replay, streams
+from .._caracal.stream_signatures import Entry
 from .._errors import ObjectMissing
 from .._sources.postgres.server import Session
 from .._sources.redis import reading as redis_reading
@@ -28,6 +30,9 @@ from .._sources.sandbox.info import Layout
 NOTE = "before.json"
 # Enough to prove that a file was sent; of very long files the first events stand for all.
 EVENTS_A_FILE = 200
+# Of the audit stream, and of each stream for its signatures, the newest.
+STREAMED, SIGNED = 1000, 50
+MONTH = 30
 _HEADS = """
     SELECT z.id, e.chain_seq, e.content_sha256
       FROM public.zones z
@@ -38,12 +43,13 @@ _HEADS = """
 @dataclasses.dataclass(frozen=True)
 class Before:
     """`started` in seconds since 1970; `heads` by zone; `dead_letters` lengths by stream; `replayed` the ids of events by file;
-    `dead_rows` by outbox."""
+    `streamed` those of the newest events in the audit stream; `dead_rows` by outbox."""
 
     started: float
     heads: dict[str, tuple[int, str]]
     dead_letters: dict[str, int]
     replayed: dict[str, list[str]]
+    streamed: list[str]
     dead_rows: dict[str, int]
 
 
@@ -51,11 +57,41 @@ def look(bundle: Bundle, session: Session, replay_directory: str | None) -> Befo
     """Read all of it."""
     heads = {str(zone): (int(sequence), str(content)) for zone, sequence, content in session.rows(_HEADS)}
     with redis(bundle) as connected:
-        return Before(time.time(), heads, dead_letters(connected), _replayed(replay_directory), _dead_rows(session))
+        return Before(time.time(), heads, dead_letters(connected), _replayed(replay_directory), _streamed(connected), _dead_rows(session))
 
 
 def _dead_rows(session: Session) -> dict[str, int]:
     return {table: int(session.value(f"SELECT count(*) FROM public.{table} WHERE {dead}")) for table, dead in outbox.DEAD.items()}
+
+
+def _streamed(connected: RedisSession) -> list[str]:
+    """Ids of the events of its last month, for a row that is older may have been dropped by right; of those in the dead letters none is
+    expected. An entry's own field `id` may be that of a request."""
+    events, dead = (
+        [
+            json.loads(data)
+            for _stream, fields in _newest(connected, name.encode(), STREAMED)
+            if replay.is_event(data := fields.get(b"data", b""))
+        ]
+        for name in (outbox.AUDIT_EVENTS, f"{outbox.AUDIT_EVENTS}.dlq")
+    )
+    if not events:
+        return []
+    newest = datetime.date.fromisoformat(max(one["occurred_at"] for one in events)[:10])
+    oldest = (newest - datetime.timedelta(days=MONTH)).isoformat()
+    gone = {one["id"] for one in dead}
+    return [one["id"] for one in events if one["occurred_at"] >= oldest and one["id"] not in gone]
+
+
+def signed(connected: RedisSession) -> t.Iterator[Entry]:
+    """The newest entries of every stream, with their signatures."""
+    for name in redis_reading.find(connected, streams.PATTERN):
+        yield from _newest(connected, name, SIGNED)
+
+
+def _newest(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
+    for _entry_id, fields in connected.call("XREVRANGE", name, "+", "-", "COUNT", count):
+        yield redis_reading.text(name), dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def redis(bundle: Bundle) -> RedisSession:

@@ -109,7 +109,7 @@ class Plan:
         path = os.path.join(self._secrets, name)
         if name in table.MADE and not os.path.exists(path):
             return self._made(name)
-        self._restored(name)
+        self.restored(name)
         return path
 
     def _made(self, name: str) -> str:
@@ -120,7 +120,8 @@ class Plan:
         self._values.add(_read(path))
         return path
 
-    def _restored(self, name: str) -> str:
+    def restored(self, name: str) -> str:
+        """Value of a secret, which from now on is kept out of everything that is reported."""
         value = _read(os.path.join(self._secrets, name))
         self._values.add(value)
         return value
@@ -130,7 +131,7 @@ class Plan:
         role, secret = (info.superuser, "postgresPassword") if self._owner_only else (service.role, service.password)
         if role not in self.passwords:
             known = os.path.exists(os.path.join(self._secrets, secret))
-            self.passwords[role] = self._restored(secret) if known else _read(self._made(secret))
+            self.passwords[role] = self.restored(secret) if known else _read(self._made(secret))
         quoted = urllib.parse.quote(self.passwords[role], safe="")
         self._values.add(quoted)
         login = f"{urllib.parse.quote(role, safe='')}:{quoted}"

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from .._argspec import ArgumentSpec
-from .._caracal import disarm, outbox, readiness, releases
+from .._caracal import chain_keys, disarm, outbox, readiness, releases, stream_signatures
 from .._caracal.services import Service
 from .._errors import StageFailed, VersionMismatch
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
@@ -33,6 +33,7 @@ PATIENCE = 40.0
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
 OUTBOX_DEAD = "outbox_dead"
+STREAMS_KEY = "streamsHmacKey"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
 _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
@@ -113,12 +114,14 @@ def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | Non
         with Session(server, releases.OWN_DATABASE) as session:
             before.save(bundle, before.look(bundle, session, replay_directory))
     dead = before.load(bundle).dead_rows
+    checks.append(_streams_key(bundle, plan))
     commands = {service.name: plan.program(service, dead[outbox.EVENTS]) for service in plan.services if service.name in plan.own}
-    checks.append(_prepare(server, plan))
+    disarmed = _prepare(server, plan)
+    checks.append(disarmed)
     for service in plan.services:
         if service.name not in commands:
             checks += [_not_started(service, "no command is given for it")] if service.required else []
-        elif checks[0].verdict != PASS:
+        elif disarmed.verdict != PASS:
             checks.append(_not_started(service, "the copy is not disarmed"))
         elif _is_taken(bundle, service):
             checks.append(_not_started(service, f"another program has its port {service.port}, and would answer in its place; end that"))
@@ -126,6 +129,13 @@ def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | Non
             programs.start(bundle, commands[service.name])
             checks.append(_as_before(_ready(bundle, service, plan, timeout, dead), dead))
     return checks
+
+
+def _streams_key(bundle: Bundle, plan: Plan) -> Check:
+    """Before a service reads them, and acknowledges what it drops."""
+    key = chain_keys.parse_file(plan.restored(STREAMS_KEY), STREAMS_KEY, "STREAMS_HMAC_KEY")
+    with before.redis(bundle) as connected:
+        return stream_signatures.judge(before.signed(connected), key.secret)
 
 
 def _is_taken(bundle: Bundle, service: Service) -> bool:

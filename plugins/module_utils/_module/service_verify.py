@@ -82,6 +82,7 @@ class _Watch:
                 settling.consumers(list(_groups(redis)), int((time.time() - self._before.started) * 1000)),
                 settling.dead_letters(self._before.dead_letters, before.dead_letters(redis), _reasons(redis)),
                 settling.replay(self._replayed(session)),
+                settling.streamed(len(self._before.streamed), _landed(session, self._before.streamed)),
                 settling.continued(self._new_rows(session, recompute), self._before.heads, recompute),
             ]
 
@@ -94,9 +95,8 @@ class _Watch:
 
     def _replayed(self, session: Session) -> Replayed:
         ids = [one for events in self._before.replayed.values() for one in events]
-        landed = session.value("SELECT count(DISTINCT id) FROM public.audit_events WHERE id = ANY (%s)", (ids,)) if ids else 0
         left = set(before.replay_files(self._replay)) & self._before.replayed.keys()
-        return Replayed(len(self._before.replayed), len(left), len(set(ids)), int(landed))
+        return Replayed(len(self._before.replayed), len(left), len(set(ids)), _landed(session, ids))
 
     def _new_rows(self, session: Session, recompute: bool) -> Seen:
         """The rows after each chain's restored head; of a zone that had no chain, all."""
@@ -115,6 +115,12 @@ _COLUMNS = """
 _NEW_ROWS = """
     SELECT pg_catalog.format('COPY (SELECT %%s FROM public.audit_events WHERE zone_id = %%L AND chain_seq > %%L ORDER BY chain_seq)'
                              ' TO STDOUT', %s, %s, %s)"""
+
+
+def _landed(session: Session, ids: t.Sequence[str]) -> int:
+    """How many of these events are in the audit log; each is found by the primary key."""
+    found = session.value("SELECT count(DISTINCT id) FROM public.audit_events WHERE id = ANY (%s)", (list(ids),)) if ids else 0
+    return int(found)
 
 
 class _Lines:

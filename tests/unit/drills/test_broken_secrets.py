@@ -19,7 +19,7 @@ SEALED = (
     "envelopes.kek envelopes.secrets.envelope envelopes.secret_store.envelope envelopes.provider_connections.access_token_ct "
     "envelopes.provider_connections.refresh_token_ct envelopes.notification_sinks.secret_ct envelopes.operator_plan_secrets.envelope"
 )
-CHAINS = "audit.hmac_key admin.hmac_key settled.tamper_sweep settled.dead_letters"
+CHAINS = "audit.hmac_key admin.hmac_key settled.tamper_sweep settled.dead_letters settled.stream_landed"
 KEYS_UNREAD = "envelopes.signing_keys canary.refused.revoked_session"
 NO_STS = "drill.keys services.sts.ready services.api.ready services.gateway.ready drill.canary settled.replay_drained"
 REFUSED = "canary.zones canary.policy_active canary.audit_query canary.self_made"
@@ -50,8 +50,10 @@ CASES = {
         others("secretStoreKek"), f"{SEALED} canary.jwks", "kek.wrong", unproven=KEYS_UNREAD),
     "the audit key of another deployment": case(
         others("auditHmacKey"), CHAINS, "audit_key.wrong", unproven="audit.hmac admin.hmac"),
+    "the streams key of another deployment": case(others("streamsHmacKey"), "secrets.streams_key", "streams_key.wrong"),
     "all secrets of another deployment": case(
-        others(*OTHER), f"{SEALED} {CHAINS} canary.jwks", "secrets.other", unproven=f"audit.hmac admin.hmac {KEYS_UNREAD}"),
+        others(*OTHER), f"{SEALED} {CHAINS} canary.jwks secrets.streams_key", "secrets.other",
+        unproven=f"audit.hmac admin.hmac {KEYS_UNREAD}"),
     "a KEK that is a pattern": case({"secretStoreKek": "00" * 32}, NO_STS, "kek.unusable"),
     "a KEK that is too short": case({"secretStoreKek": "ab" * 16}, NO_STS, "kek.unusable"),
     "no audit key": case(

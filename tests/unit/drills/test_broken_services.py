@@ -88,6 +88,12 @@ def replay_is_not_writable(made: Drill, _folder: Path) -> None:
     folder.chmod(0o555)
 
 
+def group_at_the_end(made: Drill, _folder: Path) -> None:
+    """As provisioning makes it, when it comes after the events."""
+    found = redis_server.attach(made.bundle)
+    surroundings.connect(found.unix_socket, found.password_file).xgroup_setid("caracal.audit.events", "audit-ingestor", "$")
+
+
 def other_redis_password(made: Drill, _folder: Path) -> None:
     Path(redis_server.attach(made.bundle).password_file).write_text("another")
 
@@ -121,6 +127,7 @@ CASES = {
     "the replay directory is not writable": case("services.sts.ready", "services.replay_directory", late=replay_is_not_writable),
     "Redis has another password": case(
         "drill.services", "services.redis", unproven="drill.canary drill.settle", late=other_redis_password),
+    "the audit group at the end of its stream": case("settled.stream_landed", "redis.group_behind", late=group_at_the_end),
     "an event has a wrong signature": case("settled.dead_letters", "audit_key.differs", late=event_with_a_wrong_signature),
     "the Coordinator may not delete": case(
         "services.coordinator.ready canary.gateway", "services.grant", unproven=NOBODY_DELEGATES, late=may_not_delete),

@@ -16,7 +16,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import exports
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import export_files, exports
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.export_compare import Database
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.export_files import Archived, hour_of, name
@@ -86,8 +86,8 @@ class Scene:
     def file(self, hour: int) -> str:
         return files.path_of(str(self.path), FIRST + hour * files.HOUR)
 
-    def folder(self) -> exports.Folder:
-        return exports.Folder(str(self.path), _deps.require_pyarrow())
+    def folder(self) -> export_files.Folder:
+        return export_files.Folder(str(self.path), _deps.require_pyarrow())
 
     def database(self) -> Database:
         start = hour_of(FIRST)

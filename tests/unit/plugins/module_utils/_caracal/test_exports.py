@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import exports
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import export_files
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN
 from twin import exports as files
@@ -236,7 +236,7 @@ def test_files_with_strange_names_are_told_and_not_read(scene: Scene) -> None:
 def test_a_folder_without_exports_is_refused(tmp_path: pathlib.Path, made: str) -> None:
     (tmp_path / made).mkdir(parents=True, exist_ok=True)
     with pytest.raises(StorageError, match="bucket"):
-        exports.Folder(str(tmp_path), _deps.require_pyarrow())
+        export_files.Folder(str(tmp_path), _deps.require_pyarrow())
 
 
 @pytest.mark.mutation

@@ -16,7 +16,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import exports
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import export_files, exports
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.export_compare import SELECT, Database
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, Check
@@ -68,7 +68,7 @@ class Exported:
             cursor.execute(statement)
 
     def examine(self) -> dict[str, Check]:
-        folder = exports.Folder(str(self.folder), _deps.require_pyarrow())
+        folder = export_files.Folder(str(self.folder), _deps.require_pyarrow())
         key = AuditKey(self.keys.audit_hmac_key)
         return {check.id: check for check in exports.examine(folder, [key], database_of(self.connection))}
 

@@ -129,6 +129,14 @@ def test_replay_files(found: Replayed, verdict: str, settled: bool) -> None:
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
 
+@pytest.mark.parametrize(
+    ("events", "landed", "verdict", "settled"), [(0, 0, NOT_APPLICABLE, True), (5, 5, PASS, True), (5, 4, FAIL, False)]
+)
+def test_events_of_the_restored_stream(events: int, landed: int, verdict: str, settled: bool) -> None:
+    judged = settling.streamed(events, landed)
+    assert (judged.check.verdict, judged.settled) == (verdict, settled)
+
+
 ROWS = chain_rows.events(9)
 HEAD = {"a": (5, str(ROWS[4]["content_sha256"]))}
 
