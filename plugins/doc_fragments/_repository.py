@@ -16,7 +16,7 @@ options:
   repository:
     description:
       - Where backup sets live.
-      - A local directory, as an absolute path or C(file://) address.
+      - A local directory, as an absolute path or C(file://) address, or a bucket with a prefix, as C(s3://bucket/prefix).
     type: str
     required: true
   deployment:
@@ -27,7 +27,8 @@ options:
     required: true
   allowed_signers:
     description:
-      - File in the format of OpenSSH's C(allowed_signers), with the principals C(backup@), C(drill@) and C(operator@) of the deployment.
+      - File in the format of OpenSSH's C(allowed_signers), with the principals C(backup@), C(drill@), C(prune@) and C(operator@) of
+        the deployment.
       - It comes from the operator, never from the repository.
     type: path
     required: true
@@ -42,4 +43,63 @@ options:
       - It is made when it does not exist.
     type: path
     required: true
+  s3_endpoint:
+    description:
+      - Address of a server that speaks S3, such as C(https://s3.example.org). Without it, AWS.
+      - The options named C(s3_*) and C(lock_*) say nothing of a directory. Needs the Python library boto3 1.36 or later.
+      - Set them once for all modules with C(module_defaults) of the action group C(caracal_ops.backup.repository).
+    type: str
+  s3_region:
+    description:
+      - Region of the bucket. Without it, the profile's or the environment's.
+    type: str
+  s3_path_style:
+    description:
+      - Put the bucket into the path of requests and not into the name of the host, as many servers other than AWS need it.
+    type: bool
+    default: false
+  s3_ca_bundle:
+    description:
+      - File with the certificates of authorities to trust, instead of the system's.
+    type: path
+  s3_profile:
+    description:
+      - Profile of the credentials file or of AWS's configuration. It may name a role, a web identity or a process that gives credentials.
+      - Without it, credentials come from where boto3 looks, also from the web identity or instance role of the host.
+    type: str
+  s3_credentials_file:
+    description:
+      - File in the format of AWS's C(credentials), instead of the one in the home directory. Keep it readable for its user only.
+    type: path
+  s3_role_arn:
+    description:
+      - Role to assume with the credentials that were found. Its own ones are renewed before they expire, also in a long upload.
+    type: str
+  lock_mode:
+    description:
+      - Object Lock that each object is written with. V(GOVERNANCE) can be lifted by who has a permission of its own,
+        V(COMPLIANCE) by nobody, not even by the owner of the account.
+      - With V(none), what the bucket itself has as default holds.
+    type: str
+    choices: [none, GOVERNANCE, COMPLIANCE]
+    default: none
+  lock_days:
+    description:
+      - For how many days objects are locked, by class. Classes that are not named have their usual days,
+        which are 35 for C(sets), C(objects) and C(secrets), and 400 for C(journal), C(archive) and C(drills). 0 locks nothing.
+      - An object that a newer set refers to is locked anew for that time.
+    type: dict
+    default: {}
+  lock_days_max:
+    description:
+      - No lock is longer. A typing error would otherwise cost storage for years, since nobody can shorten such a lock.
+    type: int
+    default: 400
+  lock_probe:
+    description:
+      - When a set is opened, try to shorten and to break the lock of a small object with the credentials of this host.
+      - Where that works, nothing is backed up, since whoever takes the host could destroy every set.
+      - Each probe leaves one object that is locked for a day.
+    type: bool
+    default: false
 """

@@ -53,9 +53,27 @@ def repository(required: bool = True) -> ArgumentSpec:
             "allowed_signers": {"type": "path", "required": required},
             "revoked_keys": {"type": "path", "no_log": False},
             "high_water_mark": {"type": "path", "required": required},
+            **_bucket(),
         },
         required_together=[] if required else [together],
     )
+
+
+def _bucket() -> dict[str, dict[str, t.Any]]:
+    """How to reach a bucket, and how long what is written there is locked."""
+    return {
+        "s3_endpoint": {"type": "str"},
+        "s3_region": {"type": "str"},
+        "s3_path_style": {"type": "bool", "default": False},
+        "s3_ca_bundle": {"type": "path"},
+        "s3_profile": {"type": "str"},
+        "s3_credentials_file": {"type": "path", "no_log": False},
+        "s3_role_arn": {"type": "str"},
+        "lock_mode": {"type": "str", "default": "none", "choices": ["none", "GOVERNANCE", "COMPLIANCE"]},
+        "lock_days": {"type": "dict", "default": {}},
+        "lock_days_max": {"type": "int", "default": 400},
+        "lock_probe": {"type": "bool", "default": False},
+    }
 
 
 def open_set() -> ArgumentSpec:
@@ -144,3 +162,14 @@ def recipients() -> ArgumentSpec:
 def identities(required: bool = True) -> ArgumentSpec:
     """Fragment `_identities`: who opens artifacts."""
     return ArgumentSpec({"identity_files": {"type": "list", "elements": "path", "required": required, "no_log": False}})
+
+
+def archive() -> ArgumentSpec:
+    """Fragment `_archive`: where archived exports lie."""
+    return ArgumentSpec({"archive": {"type": "str"}})
+
+
+def export_source() -> ArgumentSpec:
+    """Fragment `_export_source`: where the audit service writes its exports, with a login of its own."""
+    connection = {f"source_{name}": about for name, about in _bucket().items() if name.startswith("s3_")}
+    return ArgumentSpec({"source": {"type": "str", "required": True}, **connection})

@@ -69,6 +69,21 @@ def require_redis() -> t.Any:
     return _require(redis, "redis", "redis>=5.0")
 
 
+def require_boto3() -> t.Any:
+    """boto3 >= 1.36, which knows `If-None-Match` of multipart uploads. Imported here, since only a bucket needs it."""
+    requirement = "boto3>=1.36"
+    try:
+        import boto3
+    except ImportError:
+        return _require(None, "boto3", requirement)
+    if tuple(int(part) for part in boto3.__version__.split(".")[:2]) < (1, 36):
+        raise MissingDependency(
+            f"the Python library boto3 {boto3.__version__} is too old for safe uploads; update it: "
+            f"{sys.executable} -m pip install '{requirement}'"
+        )
+    return boto3
+
+
 def require_pyarrow() -> t.Any:
     """pyarrow >= 15.0, its `parquet` loaded: exports. Earlier ones verify no checksums of pages, and up to 14.0.0 a file can run code.
 

@@ -30,11 +30,11 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from bench import memory, naive, redis_streams, replay
+from bench import bucket, memory, naive, redis_streams, replay
 from bench.scene import Scene, scene
 
 MEBIBYTE = 1 << 20
-ALL = ("dump", "chains", "streams", "replay")
+ALL = ("dump", "chains", "streams", "replay", "bucket")
 
 
 def pipeline(place: Scene) -> None:
@@ -195,9 +195,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--gibibytes", type=int, default=10, help="what goes through a bucket and back")
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL)
     arguments = parser.parse_args()
     figures = Figures()
+    if "bucket" in arguments.only:
+        speed, peak = bucket.measure(arguments.gibibytes)
+        figures.add("bucket_speed", speed, "MiB/s", 0, more=True)
+        figures.add("bucket_memory", peak / MEBIBYTE, "MiB", 200)
+    if set(arguments.only) - {"bucket"}:
+        _with_database(arguments, figures)
+    build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))
+    build.mkdir(parents=True, exist_ok=True)
+    (build / "bench.json").write_text(json.dumps({"events": arguments.events, "pairs": arguments.pairs, "figures": figures.all}, indent=1))
+
+
+def _with_database(arguments: argparse.Namespace, figures: Figures) -> None:
     with scene(arguments.events) as place:
         place.backup()
         if "chains" in arguments.only:
@@ -212,9 +225,6 @@ def main() -> None:
             figures.add("replay_archive_memory", peak / MEBIBYTE, "MiB", 100)
         if "dump" in arguments.only:
             measure(place, arguments.pairs, figures)
-    build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))
-    build.mkdir(parents=True, exist_ok=True)
-    (build / "bench.json").write_text(json.dumps({"events": arguments.events, "pairs": arguments.pairs, "figures": figures.all}, indent=1))
 
 
 if __name__ == "__main__":

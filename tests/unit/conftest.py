@@ -22,6 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbo
 from tools import bring_server
 from twin import load
 from twin.spec import Spec
+from unit import fault_proxy, s3_server
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
@@ -92,6 +93,20 @@ def make_twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCl
         yield made
     finally:
         lifecycle.destroy(directory)
+
+
+@pytest.fixture(scope="session")
+def s3() -> t.Iterator[s3_server.S3Server]:
+    """One S3 server for the whole session (of one xdist worker): use buckets of your own."""
+    with s3_server.start() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_proxy(s3: s3_server.S3Server) -> t.Iterator[fault_proxy.FaultProxy]:
+    """A way to it that can be made to fail."""
+    with fault_proxy.start(s3.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")

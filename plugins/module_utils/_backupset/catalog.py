@@ -17,8 +17,8 @@ import typing as t
 from .._crypto.allowed_signers import Verifier
 from .._errors import ObjectMissing, TamperedData, VerificationFailed
 from .._report.check import Check
+from . import decisions, layout, manifest, objects
 from . import entry as entries
-from . import layout, manifest, objects
 from .artifact import Artifact
 from .entry import Entry
 from .journal import Journal
@@ -61,15 +61,36 @@ class Catalog:
         self._store = repository.store
         self._journal = journal
         self._verifier = verifier
+        self._prunes = 0
+        self._ended: dict[str, Entry] = {}
 
-    def sets(self) -> list[SetRecord]:
-        """In the order of the journal, oldest first. Raises TamperedData when two entries name different manifests of one set."""
+    def committed(self) -> list[SetRecord]:
+        """All that ever were, oldest first. Raises TamperedData when two entries name different manifests of one set."""
         found: dict[str, SetRecord] = {}
         for one in self._journal.of_kind(entries.SET):
             record = _record(one)
             if found.setdefault(record.set_id, record).manifest_sha256 != record.manifest_sha256:
                 raise TamperedData(f"the journal names two manifests of set {record.set_id}; use another copy of the repository")
         return list(found.values())
+
+    def pruned(self) -> dict[str, Entry]:
+        """Sets of which only the public files are left, with the entry that ended each. Raises TamperedData.
+
+        No entry ends a set that is held: whoever has stolen the prune key cannot talk its readers out of it.
+        """
+        found = self._journal.of_kind(entries.PRUNE)
+        if len(found) != self._prunes:
+            known = self._journal.entries
+            self._ended = {
+                set_id: one for one in found for set_id in decisions.prune(one).sets.keys() - decisions.holds(known[: one.sequence]).keys()
+            }
+            self._prunes = len(found)
+        return self._ended
+
+    def sets(self) -> list[SetRecord]:
+        """Those that were not pruned, in the order of the journal, oldest first. Raises TamperedData."""
+        pruned = self.pruned()
+        return [one for one in self.committed() if one.set_id not in pruned]
 
     def newest(self) -> SetRecord | None:
         """The set of the highest entry; None when there is no set."""
@@ -87,18 +108,25 @@ class Catalog:
         return found
 
     def get(self, set_id: str) -> SetRecord:
-        """Raises ObjectMissing for a set that was not committed."""
-        for one in self.sets():
+        """Raises ObjectMissing for a set that was not committed, and for one that was pruned."""
+        found = self._committed(set_id)
+        ended = self.pruned().get(set_id)
+        if ended:
+            raise ObjectMissing(f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; give the id of another set")
+        return found
+
+    def _committed(self, set_id: str) -> SetRecord:
+        for one in self.committed():
             if one.set_id == set_id:
                 return one
         raise ObjectMissing(f"the journal of {self._store.location} names no set {set_id[:60]!a}; it was not committed, give another id")
 
     def read(self, set_id: str) -> OpenSet:
-        """The manifest with its signature, ids and RECOVERY.md verified.
+        """The manifest with its signature, ids and RECOVERY.md verified; of a pruned set too, for its audit blocks.
 
         Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
         """
-        record = self.get(set_id)
+        record = self._committed(set_id)
         name = f"{self._store.location}/{layout.manifest_key(set_id)}"
         data = self._store.read(layout.manifest_key(set_id))
         if hashlib.sha256(data).hexdigest() != record.manifest_sha256:
@@ -114,6 +142,7 @@ class Catalog:
 
     def open(self, set_id: str) -> OpenSet:
         """The same, and every artifact is there in its size. Raises ObjectMissing, TamperedData."""
+        self.get(set_id)
         found = self.read(set_id)
         for one in found.manifest.artifacts:
             objects.check_size(self._store, one)

@@ -45,7 +45,7 @@ def commit(
     data = manifest.to_bytes()
     _check_ids(repository, signer, manifest, recovery)
     digest = hashlib.sha256(data).hexdigest()
-    known = [one for one in Catalog(repository, journal, journal.verifier).sets() if one.set_id == manifest.set_id]
+    known = [one for one in Catalog(repository, journal, journal.verifier).committed() if one.set_id == manifest.set_id]
     if known and known[0].manifest_sha256 != digest:
         raise ObjectExists(f"set {manifest.set_id} is committed with other content, and a set never changes; open a new one")
     if known:
@@ -64,6 +64,8 @@ def _write(repository: Repository, journal: Journal, signer: Signer, manifest: M
     for one in manifest.artifacts:
         if one != manifest.recovery:
             objects.check_size(store, one)
+        if one.shared_from is not None:
+            store.extend(one.path)
     signature = signer.sign(data, layout.NAMESPACE_SET)
     # Nobody could read the set if this failed later.
     journal.verifier.verify(data, signature, layout.NAMESPACE_SET, signer.principal, name=f"the manifest of set {set_id}")

@@ -30,6 +30,11 @@ SET = "set"
 DRILL = "drill"
 RESTORE = "restore"
 CHECKPOINT = "checkpoint"
+PRUNE = "prune"
+HOLD = "hold"
+ESCROW = "escrow"
+VERIFICATION = "verification"
+ARCHIVE_DAY = "archive-day"
 
 # Who may say what: a stolen drill key must not be able to commit a set.
 MAY_SIGN: dict[str, tuple[str, ...]] = {
@@ -38,11 +43,12 @@ MAY_SIGN: dict[str, tuple[str, ...]] = {
     CHECKPOINT: (layout.BACKUP,),
     DRILL: (layout.DRILL,),
     RESTORE: (layout.OPERATOR,),
-    "prune": (layout.PRUNE,),
-    "hold": (layout.OPERATOR,),
+    PRUNE: (layout.PRUNE,),
+    HOLD: (layout.OPERATOR,),
     "rekey": (layout.OPERATOR,),
-    "escrow": (layout.OPERATOR,),
-    "archive-day": (layout.BACKUP,),
+    ESCROW: (layout.OPERATOR,),
+    VERIFICATION: (layout.DRILL,),
+    ARCHIVE_DAY: (layout.BACKUP,),
     "erasure": (layout.OPERATOR,),
 }
 

@@ -181,6 +181,12 @@ def details_key(key: str) -> str:
     return f"{folder}/{name.removesuffix('.zst.age').rpartition('.')[0]}.json.zst.age"
 
 
+def maker_of(key: str) -> str | None:
+    """The set that made an object which several sets may refer to; None for any other key."""
+    parts = key.rpartition("/")[2].split(".")
+    return parts[1] if key.startswith(f"{OBJECTS}/") and len(parts) > 1 and is_id(parts[1]) else None
+
+
 def secrets_key(key_set: str, set_id: str) -> str:
     """One state of the secrets. Several sets may refer to the object; `set_id` is the one that made it."""
     return f"{OBJECTS}/secrets/{key_set}.{check_id(set_id)}.tar.zst.age"

@@ -26,9 +26,14 @@ Progress = t.Callable[[str, int], None]
 
 
 @contextlib.contextmanager
-def sealed(store: Store, folder: str, recipients: t.Sequence[Recipient]) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
-    """A sealer into a new object of the store, and the function that publishes it under a key once all is well."""
-    with store.writer(folder) as out:
+def sealed(
+    store: Store, folder: str, recipients: t.Sequence[Recipient], key: str | None = None
+) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A sealer into a new object of the store, and the function that publishes it under a key once all is well.
+
+    Who knows the `key` before the bytes gives it.
+    """
+    with store.writer(folder, key) as out:
         sealer = Sealer(out, recipients)
 
         def publish(key: str) -> Sealed:

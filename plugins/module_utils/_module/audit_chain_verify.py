@@ -68,7 +68,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """Read every row once, then judge."""
     started = time.monotonic()
     given = invocation.options
-    keys = _keys(given)
+    keys = hmac_keys(given)
     opened = options.open_repository(given) if given["repository"] else None
     server, _sandbox = place.server_of(given)
     server = server.named(APPLICATION)
@@ -90,7 +90,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         checks = [*_chain_checks(context, chains, keys, opened, known), *_committed(given, opened, known, held, context, chains)]
         if given["exports"]:
             cuts = baseline.cuts(opened) if opened else []
-            checks += export_reading.compare(held.place, context.layout, given["exports"], keys, cuts, chains.events, guard)
+            ingested, gather = export_reading.hours(chains.events), export_reading.folder(given["exports"])
+            checks += export_reading.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
     result = options.judged(checks, given["require_valid"])
     if opened is not None:
         result["journal_head"] = opened.head
@@ -100,7 +101,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _keys(given: dict[str, t.Any]) -> tuple[AuditKey, ...]:
+def hmac_keys(given: t.Mapping[str, t.Any]) -> tuple[AuditKey, ...]:
+    """From options `audit_hmac_keys` and `audit_hmac_key_files`. Raises OptionError that names where a key came from."""
     found = [chain_keys.parse(text, f"audit_hmac_keys[{number}]") for number, text in enumerate(given["audit_hmac_keys"])]
     for path in given["audit_hmac_key_files"]:
         try:

@@ -45,16 +45,18 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
     if given["metrics_file"]:
         prometheus.check_place(given["metrics_file"])
-    if given["create_repository"] and open_store(given["repository"]).stat(keys.entry_key(1)) is None:
+    if given["create_repository"] and open_store(given["repository"], given).stat(keys.entry_key(1)) is None:
         _create(given, signer, invocation.check_mode)
         if invocation.check_mode:
             return result
     opened = options.open_repository(given)
-    if set_id in [one.set_id for one in opened.catalog.sets()]:
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=not invocation.check_mode)
+    if not invocation.check_mode:
+        opened.store.prepare()
     if parts.read(opened.store, set_id):
         result.update(changed=False, diff={"before": said, "after": said})
     return {**result, "journal_head": opened.head}
@@ -75,7 +77,7 @@ def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
             f"{given['repository']} holds no repository, but {given['high_water_mark']} remembers {known[0]} of deployment "
             f"{given['deployment']}; find out where it went, and remove the mark only if it is gone on purpose"
         )
-    store = open_store(given["repository"])
+    store = open_store(given["repository"], given)
     options.check_outside(store, given)
     store.check_writable(probe=False)
     HighWaterMark(given["high_water_mark"]).check_writable()
@@ -91,7 +93,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
     opened = options.open_repository(given)
-    known = {one.set_id: one for one in opened.catalog.sets()}
+    known = {one.set_id: one for one in opened.catalog.committed()}
     if set_id in known:
         found = opened.catalog.open(set_id).manifest
         if not invocation.check_mode:
@@ -157,7 +159,7 @@ def _extend(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
     opened = options.open_repository(given)
-    if set_id in [one.set_id for one in opened.catalog.sets()]:
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
     stage = staging.Stage(given["staged"], set_id, _signer(given).fingerprint)
     new, names = stage.missing_in(opened.store)
@@ -180,7 +182,7 @@ def _abort(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
     opened = options.open_repository(given)
-    if set_id in [one.set_id for one in opened.catalog.sets()]:
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
     folder = keys.set_folder(set_id)
     shared = [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]

@@ -30,6 +30,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         options.freshness_check(opened),
         Check("set.signature", PASS, f"manifest and RECOVERY.md as signed, entry {record.entry.sequence} of the journal"),
         *opened.catalog.verify_objects(found),
+        *options.shadowed_checks(opened),
         _countersigned(opened, found),
     ]
     opened.mark.advance(opened.journal, dry=invocation.check_mode)

@@ -106,7 +106,7 @@ def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> 
         with snapshot.Snapshot(plan.server, database) as held:
             read = layout_of(held.session, database)
             tools = plan.client.paths
-            source = dump.Source(held.place, tools["pg_dump"], tools["psql"], plan.opened.store.location, plan.recipients)
+            source = dump.Source(held.place, tools["pg_dump"], tools["psql"], plan.opened.store, plan.recipients)
             try:
                 schema, facts = _run(plan, guard, _definitions(plan, source, read))
             except BackupError:

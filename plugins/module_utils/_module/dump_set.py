@@ -76,7 +76,7 @@ def _roles(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
 
 def _seal_inventory(plan: Plan, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
     path = keys.inventory_key(plan.set_id)
-    with objects.sealed(plan.opened.store, keys.set_folder(plan.set_id), plan.recipients) as (sealer, publish):
+    with objects.sealed(plan.opened.store, keys.set_folder(plan.set_id), plan.recipients, path) as (sealer, publish):
         sealer.write(strict_json.dumps(inventory))
         sealed = publish(path)
     made = artifact(plan, "inventory", None, path, sealed)

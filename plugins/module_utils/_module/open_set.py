@@ -60,9 +60,9 @@ class OpenSet:
                     f"or is still at work; end it, then backup_set state=aborted set_id={self.set_id}{stage}, and begin the set anew"
                 )
 
-    def sealed(self, folder: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
-        """A sealer into a new object whose key will lie in `folder`, and the function that publishes it."""
-        return objects.sealed(self.store, folder, self.recipients)
+    def sealed(self, path: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+        """A sealer into a new object that will lie at `path`, and the function that publishes it there."""
+        return objects.sealed(self.store, path.rpartition("/")[0], self.recipients, path)
 
     def artifact(self, kind: str, path: str, made: Sealed, source: str | None = None) -> Artifact:
         return artifacts.sealed(kind, path, made, self.recipients, source=source)
@@ -74,7 +74,7 @@ class OpenSet:
     def details_of(self, of: str, source: str | None, content: t.Mapping[str, t.Any]) -> Artifact:
         """The same by path, also where there was nothing to put into an artifact."""
         path = keys.details_key(of)
-        with self.sealed(path.rpartition("/")[0]) as (sealer, publish):
+        with self.sealed(path) as (sealer, publish):
             sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of, **content}))
             made = publish(path)
         return self.artifact(artifacts.DETAILS, path, made, source)
@@ -89,10 +89,10 @@ def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
     if given.get("stage"):
         found = _off_host(age.load(given["recipients"], given["recipients_files"]), given)
         return OpenSet(set_id, open_store(given["stage"]), tuple(found), None)
-    store, opened = open_store(given["repository"]), None
+    store, opened = open_store(given["repository"], given), None
     if not (check_mode and given["create_repository"] and store.stat(keys.entry_key(GENESIS_SEQUENCE)) is None):
         opened = options.open_repository(given)
-        if set_id in [one.set_id for one in opened.catalog.sets()]:
+        if set_id in [one.set_id for one in opened.catalog.committed()]:
             raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
     return OpenSet(set_id, store, tuple(_recipients(given)), opened)
 

@@ -16,6 +16,7 @@ import socket
 import typing as t
 
 from .._backupset import journal as journals
+from .._backupset import layout
 from .._backupset import repository as repositories
 from .._backupset.catalog import Catalog
 from .._backupset.fields import timestamp
@@ -28,6 +29,8 @@ from .._errors import OptionError
 from .._report.check import FAIL, PASS, UNPROVEN, Check, overall
 from .._storage.base import Store
 from .._storage.schemes import open_store
+
+SHADOWED_LISTED = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Opened:
 
 def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
     """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed."""
-    store = open_store(options["repository"])
+    store = open_store(options["repository"], options)
     check_outside(store, options)
     verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
     repository = repositories.load(store, verifier, options["deployment"])
@@ -61,7 +64,7 @@ def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
 
 def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:
     """What we believe the repository by must not come from it."""
-    inside = os.path.realpath(store.location) + os.sep
+    inside = os.path.realpath(store.location) + os.sep  # of a bucket, a path that no file has
     for name in ("allowed_signers", "revoked_keys", "high_water_mark"):
         path = options[name]
         if path and os.path.realpath(path).startswith(inside):
@@ -75,6 +78,28 @@ def freshness_check(opened: Opened) -> Check:
     return Check(
         "journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False
     )
+
+
+def shadowed_checks(opened: Opened) -> list[Check]:
+    """Whether something lies over what was written, where a store can tell. The true versions were read nevertheless."""
+    keys = opened.store.shadowed()
+    if keys is None:
+        return []
+    named = _named(opened)
+    found = [f"{opened.store.location}/{key}" for key in keys if key.startswith(named)]
+    if not found:
+        return [Check("repository.shadowed", PASS, "nothing was written over or hidden by a delete marker")]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    words = (
+        "has another version or a delete marker on top, which nobody puts there by right; the first version was read, find out who did it"
+    )
+    return [Check("repository.shadowed", FAIL, f"{found[0]}{more} {words}", details={"paths": found[:SHADOWED_LISTED]})]
+
+
+def _named(opened: Opened) -> tuple[str, ...]:
+    """Beginnings of keys that the journal vouches for: what killed and aborted runs have left may be deleted, and written again."""
+    folders = {subject.rpartition("/")[0] for entry in opened.journal.entries for subject in entry.subjects if "/" in subject}
+    return (layout.REPOSITORY, f"{layout.JOURNAL}/", f"{layout.OBJECTS}/", *(f"{folder}/" for folder in sorted(folders)))
 
 
 def now() -> datetime.datetime:

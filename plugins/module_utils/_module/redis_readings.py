@@ -45,7 +45,7 @@ class Reading:
     def seal(self, target: OpenSet, number: int, names: t.Sequence[bytes], values: t.Sequence[str]) -> dict[str, t.Any]:
         """Read, seal and publish; the content of the part."""
         path = keys.redis_key(target.set_id, number)
-        with target.sealed(path.rpartition("/")[0]) as (sealer, publish):
+        with target.sealed(path) as (sealer, publish):
 
             def write(command: t.Sequence[bytes]) -> None:
                 self._bytes += sealer.write(resp.encode(command))

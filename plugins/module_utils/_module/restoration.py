@@ -92,7 +92,7 @@ class Restoration:
         database = recorded["database"]
         for warning in target.create(self._server, name, recorded["settings"]):
             self.checks.append(Check(f"restore.{database}.locale", WARN, warning))
-        to = restore.Destination(self._server, name, self._client.paths["pg_restore"], self._opened.store.location, self._identity_files)
+        to = restore.Destination(self._server, name, self._client.paths["pg_restore"], self._opened.store, self._identity_files)
         leaves = sorted(self._set.artifacts("leaf", database), key=lambda one: -one.size)
         names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
         with restore.definitions(to, self._set.one("schema", database).path) as made:

@@ -170,7 +170,7 @@ def _kept(target: OpenSet, key_set: str, theirs: set[str], first: dict[str, t.An
 
 
 def _seal(target: OpenSet, found: Collected, path: str) -> Artifact:
-    with target.sealed(path.rpartition("/")[0]) as (sealer, publish):
+    with target.sealed(path) as (sealer, publish):
         bundle.write(sealer, found.family, found.files)
         made = publish(path)
     return target.artifact(artifacts.SECRETS, path, made)

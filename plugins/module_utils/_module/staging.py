@@ -89,7 +89,7 @@ class Stage:
         """Artifacts first: a part makes what it names the set's."""
         for one in new:
             digest = hashlib.sha256()
-            with self._store.open(one.path) as source, store.writer(one.path.rpartition("/")[0]) as out:
+            with self._store.open(one.path) as source, store.writer(one.path.rpartition("/")[0], one.path) as out:
                 while data := source.read(objects.CHUNK):
                     digest.update(data)
                     out.write(data)

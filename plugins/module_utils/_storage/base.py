@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import datetime
 import re
 import types
 import typing as t
@@ -70,8 +71,8 @@ class Store(abc.ABC):
     location: str
 
     @abc.abstractmethod
-    def writer(self, folder: str) -> ObjectWriter:
-        """A new object whose key will lie in `folder`."""
+    def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
+        """A new object whose key will lie in `folder`. Who knows the `key` before the bytes gives it, which spares some stores a copy."""
 
     @abc.abstractmethod
     def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
@@ -93,9 +94,21 @@ class Store(abc.ABC):
     def delete(self, key: str) -> None:
         """Remove; harmless when it is gone."""
 
+    def purge(self, key: str) -> None:
+        """Remove for good, with whatever else lies under the key; for prunes. Harmless when it is gone."""
+        self.delete(key)
+
     @abc.abstractmethod
     def clear(self, folder: str, *, dry: bool = False) -> int:
         """Remove a folder with all that is below it, also what killed writers left; how many files. With `dry`, only count."""
+
+    def sweep(self, before: datetime.datetime, *, dry: bool = False) -> int:
+        """Remove what writers left that were killed before that time; how many. With `dry`, only count."""
+        return 0
+
+    def locked_until(self, key: str) -> datetime.datetime | None:
+        """Until when the store itself refuses to delete the object; None where it would not refuse."""
+        return None
 
     @abc.abstractmethod
     def free_bytes(self) -> int | None:
@@ -105,8 +118,18 @@ class Store(abc.ABC):
     def check_writable(self, probe: bool) -> None:
         """Raises StorageError when nothing can be stored; with `probe` by trying."""
 
+    def prepare(self) -> None:  # noqa: B027 - most stores have nothing to do
+        """Before a set is opened: end what killed runs have left, prove what the options ask to be proved. Raises PermissionMissing."""
+
+    def shadowed(self) -> t.Sequence[str] | None:
+        """Keys that have another version or a delete marker on top of what was written first; None where a store cannot tell."""
+        return None
+
+    def extend(self, key: str) -> None:  # noqa: B027 - most stores lock nothing
+        """Keep an object as long as if it were written now, where objects are locked. Raises ObjectMissing, PermissionMissing."""
+
     def put(self, key: str, data: bytes) -> ObjectStat:
         """A small object, only if the key is new: raises ObjectExists."""
-        with self.writer(key.rpartition("/")[0]) as out:
+        with self.writer(key.rpartition("/")[0], key) as out:
             out.write(data)
             return out.publish(key)

@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import errno
 import os
+import re
 import secrets
 import stat as stat_flags
 import typing as t
@@ -22,6 +24,7 @@ from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_par
 from .folders import told
 
 BUFFER = 1 << 20
+_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial\Z")
 
 
 def _split(key: str) -> tuple[str, str]:
@@ -49,7 +52,7 @@ class LocalStore(Store):
         finally:
             os.close(fd)
 
-    def writer(self, folder: str) -> ObjectWriter:
+    def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
         return _LocalWriter(self, check_key(folder) if folder else "")
 
     def open(self, key: str) -> t.BinaryIO:
@@ -120,13 +123,31 @@ class LocalStore(Store):
                 continue
             found += 1
             if not dry:
-                with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-") as (fd, _name):
-                    os.unlink(name, dir_fd=fd)
+                self._unlink(folder, name)
         if not dry:
             with contextlib.suppress(OSError), self._folder(folder) as (fd, name):
                 os.rmdir(name, dir_fd=fd)
                 os.fsync(fd)
         return found
+
+    def sweep(self, before: datetime.datetime, *, dry: bool = False) -> int:
+        found = 0
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            for name, about in self._entries(folder, every=True):
+                if stat_flags.S_ISDIR(about.st_mode):
+                    waiting += [f"{folder}/{name}" if folder else name] if is_part(name) else []
+                elif _PARTIAL.match(name) and about.st_mtime < before.timestamp():
+                    found += 1
+                    if not dry:
+                        self._unlink(folder, name)
+        return found
+
+    def _unlink(self, folder: str, name: str) -> None:
+        """Also a name that no key can have."""
+        with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (fd, _name):
+            os.unlink(name, dir_fd=fd)
 
     def free_bytes(self) -> int | None:
         place = self._existing()

@@ -16,7 +16,7 @@ import typing as t
 from ..._backupset import objects
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed, Sealer
-from ..._storage.schemes import open_store
+from ..._storage.base import Store
 from ..._stream import pipes
 from . import tools
 from .server import NO_LIMITS, SETTINGS
@@ -33,13 +33,13 @@ class Source:
     place: Place
     pg_dump: str
     psql: str
-    store: str
+    store: Store
     recipients: tuple[Recipient, ...]
 
 
-def sealed_object(source: Source, directory: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
-    """A new object of the store that travels with the task."""
-    return objects.sealed(open_store(source.store), directory, source.recipients)
+def sealed_object(source: Source, directory: str, key: str | None = None) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A new object of the store that travels with the task; `key` where it is known before the bytes."""
+    return objects.sealed(source.store, directory, source.recipients, key)
 
 
 def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Sealed:
@@ -63,7 +63,7 @@ def _pg_dump(source: Source) -> list[str]:
 
 
 def _stream(source: Source, directory: str, key: str, argv: list[str]) -> Sealed:
-    with sealed_object(source, directory) as (sealer, publish):
+    with sealed_object(source, directory, key) as (sealer, publish):
         tools.stream_out(argv, source.place.server, source.place.database, sealer)
         return publish(key)
 

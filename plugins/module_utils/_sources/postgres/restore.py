@@ -16,7 +16,7 @@ import typing as t
 from ..._backupset import objects
 from ..._crypto.sealing import Opener
 from ..._errors import TamperedData
-from ..._storage.schemes import open_store
+from ..._storage.base import Store
 from . import tools
 from .definitions import COMMON, Definitions
 from .server import SETTINGS, Server, Session
@@ -32,12 +32,12 @@ class Destination:
     server: Server
     database: str
     pg_restore: str
-    store: str
+    store: Store
     identity_files: tuple[str, ...]
 
 
 def _open(destination: Destination, key: str) -> Opener:
-    return objects.open_sealed(open_store(destination.store), key, destination.identity_files)
+    return objects.open_sealed(destination.store, key, destination.identity_files)
 
 
 def definitions(destination: Destination, key: str) -> Definitions:

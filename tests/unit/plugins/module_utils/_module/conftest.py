@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
+import uuid
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
-from unit.conftest import sandbox_path
+from twin.spec import Spec
+from unit.conftest import NOW, make_twin, sandbox_path
+from unit.plugins.module_utils._backupset.conftest import ROLES
 from unit.plugins.module_utils._module import scene as scenes
 from unit.plugins.module_utils._module.by_hand import Recover, recoverer
+from unit.plugins.module_utils._module.old_repository import OldRepository
 from unit.plugins.module_utils._module.scene import Scene
 from unit.twin_database import TwinCluster
 
@@ -114,3 +118,38 @@ def restored(committed: Committed, server_install: server_binaries.Install, cara
         yield made
     finally:
         lifecycle.destroy(directory)
+
+
+@pytest.fixture(scope="session")
+def role_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("role_keys")
+    for role in ROLES:
+        scenes.new_ssh_key(folder / role)
+    return folder
+
+
+@pytest.fixture
+def old(role_keys: Path, tmp_path: Path) -> OldRepository:
+    """Six nightly sets, the newest an hour old; the fifth passed a drill."""
+    made = OldRepository(tmp_path, role_keys, 145)
+    for _night in range(5):
+        made.add()
+    made.drill(made.made[-1])
+    made.add()
+    return made
+
+
+@pytest.fixture(scope="session")
+def archive_twin(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
+    """A twin with so few events that an archive of its exports is soon filled. Read it, or copy it with `caracal_archive_copy`."""
+    with make_twin(server_install, Spec(events=36, zones=2, months=2, seed="archive", now=NOW)) as made:
+        yield made
+
+
+@pytest.fixture
+def caracal_archive_copy(archive_twin: TwinCluster) -> t.Iterator[str]:
+    """A database of that cluster that begins as its `caracal`."""
+    name = f"copy_{uuid.uuid4().hex[:12]}"
+    archive_twin.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal", database="postgres")
+    yield name
+    archive_twin.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")

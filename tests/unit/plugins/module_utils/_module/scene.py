@@ -22,10 +22,15 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_chain_verify as audit_chain_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_checkpoint as audit_checkpoint_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_export_archive as audit_export_archive_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_export_verify as audit_export_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import audit_partition_ensure as audit_partition_ensure_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_hold as backup_hold_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_prune as backup_prune_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set as backup_set_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_info as backup_set_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import backup_set_verify as backup_set_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import escrow_verify as escrow_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import migration_verify as migration_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options as module_options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import outbox_reopen as outbox_reopen_case
@@ -35,6 +40,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import redis_stream_snapshot as redis_snapshot_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_archive as replay_archive_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import replay_volume_restore as replay_restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._module import retention_verify as retention_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import rollback_info as rollback_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._module import secrets_bundle as secrets_bundle_case
@@ -44,10 +50,15 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundar
 from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_chain_verify,
     audit_checkpoint,
+    audit_export_archive,
+    audit_export_verify,
     audit_partition_ensure,
+    backup_hold,
+    backup_prune,
     backup_set,
     backup_set_info,
     backup_set_verify,
+    escrow_verify,
     migration_verify,
     outbox_reopen,
     pg_encrypted_dump,
@@ -56,6 +67,7 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     redis_stream_snapshot,
     replay_volume_archive,
     replay_volume_restore,
+    retention_verify,
     rollback_info,
     secrets_bundle,
     secrets_restore,
@@ -63,7 +75,8 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
 )
 
 DEPLOYMENT = "prod"
-BACKUP_HOST, DRILL_HOST, OPERATOR_HOST = "backup", "drill", "operator"
+BACKUP_HOST, DRILL_HOST, OPERATOR_HOST, PRUNE_HOST = "backup", "drill", "operator", "prune"
+HOSTS = (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST, PRUNE_HOST)
 Result = dict[str, t.Any]
 # Fields in which a restore differs from its prediction: it takes time, and makes an entry.
 ENTERED = {"seconds": 0, "journal_head": ""}
@@ -72,16 +85,22 @@ ENTERED = {"seconds": 0, "journal_head": ""}
 MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "audit_chain_verify": (audit_chain_verify, audit_chain_verify_case, BACKUP_HOST),
     "audit_checkpoint": (audit_checkpoint, audit_checkpoint_case, BACKUP_HOST),
+    "audit_export_archive": (audit_export_archive, audit_export_archive_case, BACKUP_HOST),
+    "audit_export_verify": (audit_export_verify, audit_export_verify_case, BACKUP_HOST),
     "audit_partition_ensure": (audit_partition_ensure, audit_partition_ensure_case, DRILL_HOST),
+    "backup_hold": (backup_hold, backup_hold_case, OPERATOR_HOST),
+    "backup_prune": (backup_prune, backup_prune_case, PRUNE_HOST),
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
+    "escrow_verify": (escrow_verify, escrow_verify_case, OPERATOR_HOST),
     "migration_verify": (migration_verify, migration_verify_case, DRILL_HOST),
     "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),
     "pg_encrypted_restore": (pg_encrypted_restore, restore_case, DRILL_HOST),
     "redis_stream_restore": (redis_stream_restore, redis_restore_case, OPERATOR_HOST),
     "redis_stream_snapshot": (redis_stream_snapshot, redis_snapshot_case, BACKUP_HOST),
+    "retention_verify": (retention_verify, retention_verify_case, DRILL_HOST),
     "rollback_info": (rollback_info, rollback_info_case, DRILL_HOST),
     "replay_volume_archive": (replay_volume_archive, replay_archive_case, BACKUP_HOST),
     "replay_volume_restore": (replay_volume_restore, replay_restore_case, OPERATOR_HOST),
@@ -148,7 +167,7 @@ class Scene:
         }
         if host == BACKUP_HOST:
             return {**usual, "signing_key": str(self.key(host)), "recipients_files": [str(self.recipients)]}
-        signing = {"signing_key": str(self.key(host))} if host == OPERATOR_HOST else {}
+        signing = {"signing_key": str(self.key(host))} if host in (OPERATOR_HOST, PRUNE_HOST) else {}
         return {**usual, **signing, "identity_files": [str(self.identity)]}
 
     def call(self, name: str, *, check_mode: bool = False, warn: t.Callable[[str], None] = lambda _text: None, **given: t.Any) -> Result:
@@ -179,7 +198,7 @@ class Scene:
 
     def secrets(self) -> list[str]:
         """Lines of every private file; passwords lie in files named `*password*`."""
-        private = [path for host in (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST) for path in (self.root / host).iterdir()]
+        private = [path for host in HOSTS for path in (self.root / host).iterdir()]
         texts = [path.read_text(errors="replace") for path in private if is_private(path)]
         return [line for text in texts for line in text.split("\n") if line and not line.startswith("-----")]
 
@@ -234,7 +253,7 @@ def make(root: Path, socket: str) -> Scene:
     scene = Scene(root, socket)
     root.mkdir(mode=0o700)
     signers = []
-    for host in (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST):
+    for host in HOSTS:
         (root / host).mkdir(mode=0o700)
         new_ssh_key(scene.key(host))
         signers.append(f"{host}@{DEPLOYMENT} {scene.key(host).with_suffix('.pub').read_text()}")

@@ -19,8 +19,12 @@ def test_a_directory_is_a_local_store(location: str) -> None:
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("s3://bucket/prefix", "s3:// is not yet supported in this version"),
-        ("sftp://host/x", "sftp:// is not yet supported"),
+        ("s3://", "is no bucket with a prefix"),
+        ("s3://bucket/a b", "is no bucket with a prefix"),
+        ("s3://bucket/../other", "is no bucket with a prefix"),
+        ("s3://bucket//x", "is no bucket with a prefix"),
+        ("s3://user:secret@host/x", "is no bucket with a prefix"),
+        ("sftp://host/x", "sftp:// is no kind of store"),
         ("backup", "is no absolute path"),
         ("file://host/backup", "is no absolute path"),
         ("", "is no absolute path"),
@@ -31,3 +35,10 @@ def test_what_is_no_place_is_refused(location: str, words: str) -> None:
     with pytest.raises(OptionError, match=words) as caught:
         open_store(location)
     assert "\n" not in caught.value.msg
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://caracal-backup/prod", "s3://caracal-backup/prod/", "s3://b_1/A/b.c/d-e", "s3://bucket", "s3://bucket/"]
+)
+def test_a_bucket_with_or_without_a_prefix_is_a_store(location: str) -> None:
+    assert open_store(location, {"lock_mode": "GOVERNANCE"}).location == location.rstrip("/")

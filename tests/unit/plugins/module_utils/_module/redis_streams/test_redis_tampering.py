@@ -35,7 +35,7 @@ def forge(streams: Streams, number: int, commands: t.Sequence[t.Sequence[bytes]]
     document = json.loads(part.read_text())
     artifact = document["content"]["artifacts"][0]
     (streams.scene.repository / artifact["path"]).unlink()
-    with target.sealed(artifact["path"].rpartition("/")[0]) as (sealer, publish):
+    with target.sealed(artifact["path"]) as (sealer, publish):
         for command in commands:
             sealer.write(resp.encode(command))
         made = publish(artifact["path"])

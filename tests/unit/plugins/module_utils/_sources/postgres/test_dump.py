@@ -46,7 +46,7 @@ class Place:
     def source(self, held: Snapshot, client: ClientTools, **paths: str) -> dump.Source:
         to = (recipients.parse(str(self.identity.to_public()), "test"),)
         found = {"pg_dump": client.paths["pg_dump"], "psql": client.paths["psql"], **paths}
-        return dump.Source(held.place, found["pg_dump"], found["psql"], self.store.location, to)
+        return dump.Source(held.place, found["pg_dump"], found["psql"], self.store, to)
 
     def plain(self, key: str) -> bytes:
         with Opener(self.store.open(key), [self.identity], key) as opened:
@@ -131,7 +131,7 @@ def load(to: restore.Destination, leaves: t.Sequence[Table]) -> dict[str, int]:
 
 
 def destination(server: Server, client: ClientTools, place: Place, database: str) -> restore.Destination:
-    return restore.Destination(server, database, client.paths["pg_restore"], place.store.location, (place.identity_file,))
+    return restore.Destination(server, database, client.paths["pg_restore"], place.store, (place.identity_file,))
 
 
 def test_the_sealed_archive_is_what_was_counted(dumped: Dumped, place: Place, client: ClientTools) -> None:
@@ -255,15 +255,13 @@ def test_a_server_that_ends_the_session_leaves_no_object(caracal_database: TwinC
 
 
 @pytest.mark.mutation
-def test_a_full_store_leaves_no_object(
-    caracal_database: TwinCluster, client: ClientTools, own: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = dump.open_store(own.store.location)
+def test_a_full_store_leaves_no_object(caracal_database: TwinCluster, client: ClientTools, own: Place) -> None:
+    real = own.store
     full = StorageError(f"{own.store.location} is full; make room")
 
     class Full(LocalStore):
-        def writer(self, folder: str) -> t.Any:
-            out = real.writer(folder)
+        def writer(self, folder: str, key: str | None = None) -> t.Any:
+            out = real.writer(folder, key)
             written = 0
 
             def write(data: bytes) -> int:
@@ -276,9 +274,9 @@ def test_a_full_store_leaves_no_object(
             out.write = write  # type: ignore[method-assign]
             return out
 
-    monkeypatch.setattr(dump, "open_store", Full)
     with Snapshot(caracal_database.server, "caracal") as held, pytest.raises(StorageError) as caught:
-        dump.archive(own.source(held, client), "sets", "sets/x", PARTITIONED)
+        source = dataclasses.replace(own.source(held, client), store=Full(own.store.location))
+        dump.archive(source, "sets", "sets/x", PARTITIONED)
     assert caught.value is full
     assert own.files() == []
 

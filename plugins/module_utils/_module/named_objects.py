@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which keys of a repository the journal and the manifests name, in an order in which they can be stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._backupset import entry as entries
+from .._backupset import layout
+from .._backupset.entry import Entry
+from .._errors import BackupError, TamperedData
+from .._storage.base import Store
+from .options import Opened
+
+CHUNK = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A key and the SHA-256 of what lies there; None for a signature, which proves itself."""
+
+    key: str
+    sha256: str | None
+
+
+def all_of(opened: Opened, faults: list[str]) -> t.Iterator[Named]:
+    """Everything, once, so that whoever stores it in this order has a whole, older repository at each entry.
+
+    Of a pruned set only its public files; of one that cannot be believed nothing, and `faults` gets why.
+    """
+    seen: set[str] = set()
+    first = [Named(layout.REPOSITORY, opened.repository.sha256), Named(layout.REPOSITORY_SIGNATURE, None)]
+    for entry in opened.journal.entries:
+        try:
+            named = of_entry(opened, entry)
+        except BackupError as exc:
+            faults.append(exc.msg)
+            named = _itself(entry)
+        for one in (*first, *named):
+            if one.key not in seen:
+                seen.add(one.key)
+                yield one
+
+
+def of_entry(opened: Opened, entry: Entry) -> list[Named]:
+    """What an entry brings with it; the entry itself last."""
+    found: list[Named] = []
+    if entry.kind == entries.SET:
+        found += _of_set(opened, str(entry.body["set"]))
+    elif entry.kind in (entries.CHECKPOINT, entries.DRILL):
+        found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if not key.startswith(f"{layout.SETS}/")]
+        found += [Named(one.key, None) for one in _beside(opened, entry)]
+    return [*found, *_itself(entry)]
+
+
+def _itself(entry: Entry) -> list[Named]:
+    return [Named(layout.entry_signature_key(entry.sequence, entry.sha256), None), Named(layout.entry_key(entry.sequence), entry.sha256)]
+
+
+def _of_set(opened: Opened, set_id: str) -> list[Named]:
+    found = opened.catalog.read(set_id)
+    pruned = set_id in opened.catalog.pruned()
+    artifacts = [Named(one.path, one.sha256) for one in found.manifest.artifacts if not (pruned and one.recipients)]
+    signatures = [Named(one.key, None) for one in opened.store.list(layout.signatures_folder(set_id))]
+    return [*artifacts, *signatures, Named(layout.manifest_key(set_id), found.record.manifest_sha256)]
+
+
+def _beside(opened: Opened, entry: Entry) -> list[t.Any]:
+    """Signatures of a drill's report."""
+    folders = {key.rpartition("/")[0] for key in entry.subjects if key.startswith(f"{layout.DRILLS}/")}
+    return [one for folder in sorted(folders) for one in opened.store.list(folder) if one.key.endswith(".sig")]
+
+
+def digest(store: Store, key: str) -> str:
+    """SHA-256 of the stored bytes. Raises ObjectMissing, StorageError."""
+    made = hashlib.sha256()
+    with store.open(key) as source:
+        while chunk := source.read(CHUNK):
+            made.update(chunk)
+    return made.hexdigest()
+
+
+def evidence_faults(opened: Opened) -> list[str]:
+    """What is wrong with the small public files that the journal names: of pruned sets, checkpoints and drills."""
+    wrong, pruned = [], opened.catalog.pruned()
+    for entry in opened.journal.entries:
+        if entry.kind not in (entries.CHECKPOINT, entries.DRILL) and entry.body.get("set") not in pruned:
+            continue
+        try:
+            named = [one for one in of_entry(opened, entry) if one.sha256 and not one.key.startswith(f"{layout.JOURNAL}/")]
+            for one in named:
+                if digest(opened.store, one.key) != one.sha256:
+                    raise TamperedData(f"{opened.store.location}/{one.key} is not what entry {entry.sequence} names; use another copy")
+        except BackupError as exc:
+            wrong.append(exc.msg)
+    return wrong
+
+
+def orphans(opened: Opened) -> list[str]:
+    """Stored keys that nothing names; sets whose manifest cannot be believed own all of their folder."""
+    named = {layout.REPOSITORY, layout.REPOSITORY_SIGNATURE}
+    for entry in opened.journal.entries:
+        named |= {*entry.subjects, *(one.key for one in _believed(opened, entry))}
+    committed = {one.set_id for one in opened.catalog.committed()}
+    stored = [one.key for one in opened.store.list("")]
+    folders = {key.split("/")[1] for key in stored if key.startswith(f"{layout.SETS}/") and layout.is_id(key.split("/")[1])}
+    is_open = {set_id for set_id in folders - committed if _has_parts(opened, set_id)}
+    return [key for key in stored if key not in named and not any(set_id in key for set_id in is_open)]
+
+
+def _believed(opened: Opened, entry: Entry) -> list[Named]:
+    try:
+        return of_entry(opened, entry)
+    except BackupError:
+        folder = layout.set_folder(str(entry.body["set"]))
+        return [Named(one.key, None) for one in opened.store.list(folder)]
+
+
+def _has_parts(opened: Opened, set_id: str) -> bool:
+    return bool(opened.store.list(layout.parts_folder(set_id)))

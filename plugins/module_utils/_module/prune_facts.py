@@ -1,0 +1,127 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A verified repository as the facts that the planner of prunes takes. Whatever cannot be read and believed is an error here."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._backupset import decisions, layout, parts, records, selection
+from .._backupset import entry as entries
+from .._backupset.catalog import SetRecord
+from .._backupset.manifest import Manifest
+from .._backupset.retention.facts import Facts, SetFacts
+from .._errors import ObjectMissing, TamperedData
+from .._report.check import FAIL
+from .._storage.base import ObjectStat
+from . import drill_set, options
+from .options import Opened
+
+FOLDERS = (layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
+
+
+def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
+    """The facts, and the manifests of the sets in them. Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch."""
+    stored = tuple(one for folder in FOLDERS for one in opened.store.list(folder))
+    sizes = {one.key: one.size for one in stored}
+    drilled = {one.set_id: one.verdict for one in selection.drills(opened.journal.entries) if one.tested}
+    held = decisions.holds(opened.journal.entries)
+    failed = decisions.failed(opened.journal.entries)
+    pruned = opened.catalog.pruned()
+    manifests = {one.set_id: opened.catalog.read(one.set_id).manifest for one in opened.catalog.committed() if one.set_id not in pruned}
+    sets = tuple(
+        dataclasses.replace(
+            _set(one, manifests[one.set_id], _problem(manifests[one.set_id], sizes, one.set_id in failed)),
+            drill=drilled.get(one.set_id),
+            holds=tuple(held.get(one.set_id, ())),
+        )
+        for one in opened.catalog.sets()
+    )
+    facts = Facts(
+        now=options.now(),
+        sets=sets,
+        stored=stored,
+        pruned=frozenset(pruned),
+        claims=_claims(opened, stored, {one.set_id for one in opened.catalog.committed()}),
+        entered=_entered(opened),
+        locked_until=opened.store.locked_until,
+    )
+    return facts, manifests
+
+
+def _set(record: SetRecord, manifest: Manifest, problem: str) -> SetFacts:
+    return SetFacts(
+        set_id=record.set_id,
+        sequence=record.entry.sequence,
+        committed=record.entry.judged,
+        size=manifest.size,
+        contents=frozenset({one.database for one in manifest.sources} | (drill_set.by_class(manifest.artifacts).keys() - {"databases"})),
+        artifacts=frozenset(one.path for one in manifest.artifacts),
+        problem=problem,
+    )
+
+
+def _problem(manifest: Manifest, sizes: t.Mapping[str, int], failed: bool) -> str:
+    wrong = [one.path for one in manifest.artifacts if sizes.get(one.path) != one.size]
+    if wrong:
+        return f"{wrong[0]} is missing or has another size"
+    if manifest.pairing.verdict == FAIL:
+        return "its own secrets do not open it"
+    return "it failed a verification of the repository" if failed else ""
+
+
+def _claims(opened: Opened, stored: t.Iterable[ObjectStat], committed: t.Collection[str]) -> dict[str, frozenset[str]]:
+    """What parts of open sets name. They are not signed, so they may protect and nothing else."""
+    places = (one.key.split("/") for one in stored)
+    found = {}
+    for set_id in {place[1] for place in places if place[0] == layout.SETS and place[2:3] == ["parts"] and layout.is_id(place[1])}:
+        if set_id in committed:
+            continue
+        try:
+            contents = parts.read(opened.store, set_id)
+        except (ObjectMissing, TamperedData):  # the run ends just now, or its part is no part
+            continue
+        found[set_id] = frozenset(path for content in contents.values() for path in _paths(content))
+    return found
+
+
+def _paths(value: t.Any) -> t.Iterator[str]:
+    """Every `path` in a part, however deep."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _paths(one)
+
+
+def _entered(opened: Opened) -> frozenset[str]:
+    """Ids of checkpoints and drills that the journal names."""
+    checkpoints = {records.checkpoint(one).checkpoint_id for one in opened.journal.of_kind(entries.CHECKPOINT)}
+    return frozenset(checkpoints | {one.drill_id for one in selection.drills(opened.journal.entries)})
+
+
+def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], ends: t.Collection[str]) -> list[dict[str, t.Any]]:
+    """Of each recipient: how many sets that stay are sealed to it, and the newest of them, until whose end its identity is needed."""
+    stay = [one for one in facts.sets if one.set_id not in ends]
+    found: dict[str, list[SetFacts]] = {}
+    for one in stay:
+        for recipient in {name for artifact in manifests[one.set_id].artifacts for name in artifact.recipients}:
+            found.setdefault(recipient, []).append(one)
+    return [
+        {
+            "recipient": recipient,
+            "sets": len(sets),
+            "newest_set": sets[-1].set_id,
+            "committed": options.timestamp(sets[-1].committed),
+            "current": sets[-1] is stay[-1],
+        }
+        for recipient, sets in sorted(found.items())
+    ]

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""A connection to a bucket, and what its errors mean. Credentials come from the usual places of boto3 or from a file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from .._deps import require_boto3
+from .._errors import BackupError, ObjectExists, ObjectMissing, OptionError, PermissionMissing, StorageError, Unreachable
+
+ATTEMPTS = 6
+CONNECTIONS = 6
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+SESSION_NAME = "caracal-backup"
+_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307")
+_LOGIN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidToken", "InvalidSecurity")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
+_BUSY = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "500", "502", "503", "504")
+_DIGEST = ("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidPart")
+_MISSING = ("NoSuchKey", "NoSuchVersion", "404")
+_FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "AccountProblem", "403")
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """How to reach the store. `endpoint` None is AWS; without `role_arn`, the credentials are used as they are found."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    path_style: bool = False
+    ca_bundle: str | None = None
+    profile: str | None = None
+    credentials_file: str | None = None
+    role_arn: str | None = None
+
+
+def connect(where: str, to: Connection) -> t.Any:
+    """A client of boto3. Raises Unreachable, OptionError, MissingDependency."""
+    boto3 = require_boto3()
+    import botocore.config
+    import botocore.session
+
+    config = botocore.config.Config(
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=CONNECTIONS,
+        s3={"addressing_style": "path" if to.path_style else "auto"},
+    )
+    with told(where):
+        session = botocore.session.Session(profile=to.profile)
+        if to.credentials_file:
+            session.set_config_variable("credentials_file", to.credentials_file)
+        if to.region:
+            session.set_config_variable("region", to.region)
+        if to.role_arn:
+            _assume(session, to)
+        found = boto3.Session(botocore_session=session)
+        return found.client("s3", endpoint_url=to.endpoint, verify=to.ca_bundle, config=config)
+
+
+def _assume(session: t.Any, to: Connection) -> None:
+    """Credentials of the role, renewed before they expire."""
+    import botocore.credentials
+
+    source = session.get_credentials()
+    if source is None:
+        raise Unreachable(f"no credentials to assume {to.role_arn} with; give a profile or a credentials file")
+    fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
+        session.create_client, source, to.role_arn, extra_args={"RoleSessionName": SESSION_NAME}
+    )
+    # There is no public way to hand a session credentials that renew themselves.
+    session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+@contextlib.contextmanager
+def told(where: str) -> t.Iterator[None]:
+    """Whatever boto3 raises as one line that names `where` and the remedy."""
+    require_boto3()
+    import botocore.exceptions as known
+
+    try:
+        yield
+    except known.ClientError as exc:
+        raise _refused(where, exc) from exc
+    except (known.NoCredentialsError, known.PartialCredentialsError, known.CredentialRetrievalError) as exc:
+        raise Unreachable(f"{where}: there are no usable credentials; give s3_profile, s3_credentials_file or a role of this host") from exc
+    except known.ProfileNotFound as exc:
+        raise OptionError(f"{where}: the profile is not in the credentials file; correct s3_profile or s3_credentials_file") from exc
+    except known.SSLError as exc:
+        raise Unreachable(f"{where}: the TLS certificate is not trusted; give the authority that signed it as s3_ca_bundle") from exc
+    except known.FlexibleChecksumError as exc:
+        raise StorageError(f"{where}: the store sent bytes that do not match its own checksum; try again, or use another copy") from exc
+    except (known.HTTPClientError, known.IncompleteReadError, known.ConnectionError) as exc:
+        raise Unreachable(f"{where}: no answer after {ATTEMPTS} tries ({type(exc).__name__}); check s3_endpoint and the network") from exc
+    except (known.BotoCoreError, ValueError) as exc:
+        said = " ".join(str(exc).split())[:200]
+        raise OptionError(f"{where}: {said}; correct the s3_ options") from exc
+
+
+def code(exc: t.Any) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def _refused(where: str, exc: t.Any) -> BackupError:
+    what, status = code(exc), str(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    for codes, kind, remedy in _REMEDIES:
+        if what in codes:
+            return kind(f"{where}: {remedy.format(action=exc.operation_name)}")
+    for codes, kind, remedy in _REMEDIES:
+        if status in codes:
+            return kind(f"{where}: {remedy.format(action=exc.operation_name)}")
+    said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:200]
+    if "ObjectLockConfiguration" in what or "Object Lock" in said:
+        return StorageError(f"{where}: the bucket has no Object Lock; make one that has, or set lock_mode to none")
+    return StorageError(f"{where}: the store refuses {exc.operation_name}: {what} {said}".rstrip() + "; see its documentation")
+
+
+_REMEDIES: tuple[tuple[tuple[str, ...], type[BackupError], str], ...] = (
+    (("NoSuchBucket",), StorageError, "there is no such bucket; correct the address, or make it with Object Lock"),
+    (_MISSING, ObjectMissing, "does not exist; check the address, or use another copy of the repository"),
+    (("PreconditionFailed", "412"), ObjectExists, "exists already; a repository never overwrites"),
+    (_EXPIRED, Unreachable, "the credentials have expired; use some that renew themselves (s3_role_arn, s3_profile), and try again"),
+    (_LOGIN, Unreachable, "the store does not accept these credentials; correct s3_profile or s3_credentials_file"),
+    (("RequestTimeTooSkewed",), StorageError, "the clock of this host and that of the store differ; set this host's by NTP"),
+    (_REGION, OptionError, "the bucket lies in another region; set s3_region to it"),
+    (("NoSuchUpload",), StorageError, "somebody has ended the upload while it ran; try again, and find out who"),
+    (("ConditionalRequestConflict", "OperationAborted"), StorageError, "another writer is at this key and stays in the way; try again"),
+    (_DIGEST, StorageError, "the bytes that arrived are not those that were sent; try again, and check memory and network"),
+    (_FORBIDDEN, PermissionMissing, "{action} is not allowed; give this identity the policy of the S3 guide"),
+    (_BUSY, StorageError, f"the store is overloaded or broken, also after {ATTEMPTS} tries; try again later"),
+)

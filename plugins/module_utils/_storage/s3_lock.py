@@ -1,0 +1,84 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""How long objects must stay: a class by where they lie, a number of days by class."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from .._errors import OptionError
+
+GOVERNANCE, COMPLIANCE, NONE = "GOVERNANCE", "COMPLIANCE", "none"
+# A year and a month, so that yearly evidence overlaps; a leaked identity must not meet a thousand undeletable keys.
+DAYS = {"sets": 35, "objects": 35, "secrets": 35, "journal": 400, "archive": 400, "drills": 400}
+DAYS_MAX = 400
+# Stores round dates to seconds, and some to their own precision.
+TOLERANCE = datetime.timedelta(seconds=2)
+
+_CLASSES: tuple[tuple[str, str], ...] = (
+    (r"sets/[^/]+/parts/", NONE),
+    (r"sets/", "sets"),
+    (r"objects/secrets/", "secrets"),
+    (r"objects/", "objects"),
+    (r"journal/|checkpoints/|repository\.json", "journal"),
+    (r"archive/", "archive"),
+    (r"drills/", "drills"),
+)
+# What nobody deletes by right, so that of several versions the oldest is the true one, also below a delete marker.
+_KEPT = re.compile(r"journal/|checkpoints/|drills/|repository\.json|sets/[^/]+/(manifest\.json|RECOVERY\.md|signatures/)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lock:
+    """Mode and days by class. Mode `none` asks for no lock, and a bucket's own default holds."""
+
+    mode: str = NONE
+    days: t.Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(DAYS))
+
+    def until(self, key: str, now: datetime.datetime) -> datetime.datetime | None:
+        """Until when an object that is written now is locked; None for no lock of ours."""
+        kind = class_of(key)
+        if self.mode == NONE or kind == NONE or not self.days[kind]:
+            return None
+        return (now + datetime.timedelta(days=self.days[kind])).replace(microsecond=0)
+
+    def arguments(self, key: str, now: datetime.datetime) -> dict[str, t.Any]:
+        """For a request that makes the object."""
+        until = self.until(key, now)
+        return {"ObjectLockMode": self.mode, "ObjectLockRetainUntilDate": until} if until else {}
+
+
+def make(mode: str, days: t.Mapping[str, t.Any] | None, ceiling: int) -> Lock:
+    """From options; classes that are not named have their usual days. Raises OptionError."""
+    asked = dict(days or {})
+    unknown = sorted(asked.keys() - DAYS.keys())
+    if unknown:
+        raise OptionError(f"lock_days names {unknown[0]!a}, which is no class; the classes are {', '.join(DAYS)}")
+    found = dict(DAYS)
+    for name, value in asked.items():
+        if not re.match(r"[0-9]{1,6}\Z", str(value)):
+            raise OptionError(f"lock_days of {name} is {value!a}; give a number of days")
+        found[name] = int(value)
+    long = [name for name, value in found.items() if value > ceiling]
+    if mode != NONE and long:
+        raise OptionError(
+            f"lock_days of {long[0]} is {found[long[0]]}, more than lock_days_max {ceiling}; nobody can shorten such a lock, so raise the "
+            "maximum only if you mean it"
+        )
+    return Lock(mode, found)
+
+
+def class_of(key: str) -> str:
+    """The class of a key; `none` for what is not to be locked."""
+    return next((kind for pattern, kind in _CLASSES if re.match(pattern, key)), NONE)
+
+
+def is_kept(key: str) -> bool:
+    return _KEPT.match(key) is not None

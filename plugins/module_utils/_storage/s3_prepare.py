@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""What must be true of a bucket before a backup goes there, and what killed runs left in it."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import typing as t
+
+from .._errors import PermissionMissing, StorageError
+from . import s3_lock
+from .s3_client import told
+
+if t.TYPE_CHECKING:
+    from .s3 import S3Store
+
+UPLOAD_AGE = datetime.timedelta(days=1)
+CANARIES = "canaries"
+PROBED = "journal"
+
+
+def check_bucket(store: S3Store) -> None:
+    """It is there, keeps versions and, where locks are asked for, has Object Lock. Raises StorageError, PermissionMissing, Unreachable."""
+    where = f"s3://{store.bucket}"
+    with told(where):
+        versioning = store.client.get_bucket_versioning(Bucket=store.bucket).get("Status")
+    if versioning != "Enabled":
+        raise StorageError(f"{where} keeps no versions, so what is overwritten is lost; switch versioning on, best with Object Lock")
+    if store.lock.mode == s3_lock.NONE:
+        return
+    try:
+        with told(where):
+            found = store.client.get_object_lock_configuration(Bucket=store.bucket)
+    except StorageError as exc:
+        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none") from exc
+    if found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
+        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none")
+
+
+def probe_write(store: S3Store) -> None:
+    """Begin a write and end it, which leaves nothing, where whoever writes anything must write in the end."""
+    key = f"{PROBED}/probe-{secrets.token_hex(8)}"
+    with told(store.path(key)):
+        made = store.client.create_multipart_upload(**store.named(key), **store.lock_arguments(key))
+        store.client.abort_multipart_upload(**store.named(key), UploadId=made["UploadId"])
+
+
+def uploads(store: S3Store, prefix: str) -> t.Iterator[dict[str, t.Any]]:
+    """Uploads that nobody has ended, below a prefix."""
+    pages = store.client.get_paginator("list_multipart_uploads").paginate(Bucket=store.bucket, Prefix=store.root + prefix)
+    with told(store.path(prefix)):
+        for page in pages:
+            yield from page.get("Uploads", [])
+
+
+def abort(store: S3Store, upload: t.Mapping[str, t.Any]) -> None:
+    with told(f"s3://{store.bucket}/{upload['Key']}"):
+        store.client.abort_multipart_upload(Bucket=store.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def abort_begun(store: S3Store, before: datetime.datetime, *, dry: bool) -> int:
+    """End what was begun before that time, since its parts cost money and nobody sees them; how many."""
+    old = [one for one in uploads(store, "") if one["Initiated"] < before]
+    for one in () if dry else old:
+        abort(store, one)
+    return len(old)
+
+
+def prove_lock(store: S3Store) -> None:
+    """Try to break the lock of an object that is made for it, with our own credentials. Raises PermissionMissing if that works.
+
+    What is deleted is the very version: a delete without one only puts a marker on top, and always works.
+    """
+    if store.lock.mode == s3_lock.NONE:
+        raise StorageError(f"{store.location}: lock_probe has nothing to prove while lock_mode is none; set lock_mode, or leave it out")
+    key = f"{CANARIES}/{secrets.token_hex(8)}"
+    until = (store.now() + datetime.timedelta(days=1)).replace(microsecond=0)
+    lock = {"ObjectLockMode": s3_lock.GOVERNANCE, "ObjectLockRetainUntilDate": until}
+    with told(store.path(key)):
+        made = store.client.put_object(**store.named(key), Body=b"canary", ChecksumAlgorithm="SHA256", **lock)
+    version = {**store.named(key), "VersionId": made["VersionId"]}
+    shorter = {"Mode": s3_lock.GOVERNANCE, "RetainUntilDate": until - datetime.timedelta(hours=12)}
+    tries: tuple[tuple[str, t.Callable[[], t.Any]], ...] = (
+        ("shorten a lock", lambda: store.client.put_object_retention(**version, Retention=shorter)),
+        (
+            "shorten a lock by bypassing governance",
+            lambda: store.client.put_object_retention(**version, Retention=shorter, BypassGovernanceRetention=True),
+        ),
+        ("delete a locked version", lambda: store.client.delete_object(**version)),
+        ("delete a locked version by bypassing governance", lambda: store.client.delete_object(**version, BypassGovernanceRetention=True)),
+    )
+    for name, act in tries:
+        if not _is_refused(store, key, act):
+            raise PermissionMissing(
+                f"{store.location}: the identity of this host could {name}, so whoever takes the host can too; "
+                "give it the policy of the S3 guide"
+            )
+
+
+def _is_refused(store: S3Store, key: str, act: t.Callable[[], t.Any]) -> bool:
+    try:
+        with told(store.path(key)):
+            act()
+    except PermissionMissing:
+        return True
+    return False

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""An object on its way out of a bucket: a connection that breaks is taken up where it broke, and what came is compared with the
+checksum that the store keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import typing as t
+
+from .._errors import StorageError, Unreachable
+from . import s3_upload
+from .s3_client import ATTEMPTS, told
+from .s3_upload import composite, part_size, text
+
+BUFFER = 1 << 20
+
+
+class Body(io.RawIOBase):
+    """The bytes of one version. Its end raises StorageError when they are not what the store's checksum says."""
+
+    def __init__(self, get: t.Callable[..., t.Any], where: str) -> None:
+        super().__init__()
+        self._get = get
+        self._where = where
+        self._position = 0
+        self._failures = 0
+        with told(where):
+            self._answer = get(ChecksumMode="ENABLED")
+        self.size = int(self._answer["ContentLength"])
+        self._sum = _Sum(self._answer)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        while True:
+            try:
+                with told(self._where):
+                    data = self._answer["Body"].read(len(buffer))
+                    if not data and self._position < self.size:
+                        raise Unreachable(f"{self._where}: the connection ended too early")
+                break
+            except Unreachable:
+                self._again()
+        buffer[: len(data)] = data
+        self._position += len(data)
+        self._sum.update(data)
+        if self._position == self.size and not self._sum.agrees():
+            raise StorageError(f"{self._where}: the store sent bytes that do not match its own checksum; try again, or use another copy")
+        return len(data)
+
+    def _again(self) -> None:
+        """The rest, from a new connection. It comes without a checksum of its own, so ours counts."""
+        self._failures += 1
+        if self._failures >= ATTEMPTS:
+            raise Unreachable(f"{self._where}: the connection broke {ATTEMPTS} times; check the network, and try again")
+        self._answer["Body"].close()
+        with told(self._where):
+            self._answer = self._get(Range=f"bytes={self._position}-")
+
+    def close(self) -> None:
+        if not self.closed:
+            self._answer["Body"].close()
+        super().close()
+
+
+class _Sum:
+    """SHA-256 as the store computes it: of the whole, or of the digests of the parts. Nothing is known of parts that others cut."""
+
+    def __init__(self, answer: t.Mapping[str, t.Any]) -> None:
+        self._wanted = str(answer.get("ChecksumSHA256", ""))
+        self._parts = "-" in self._wanted
+        if self._parts and answer.get("Metadata", {}).get("part") != str(s3_upload.PART):
+            self._wanted = ""
+        self._digests: list[bytes] = []
+        self._current = hashlib.sha256()
+        self._left = part_size(1)
+
+    def update(self, data: bytes) -> None:
+        if not self._wanted:
+            return
+        if not self._parts:
+            self._current.update(data)
+            return
+        view = memoryview(data)
+        while view:
+            piece, view = view[: self._left], view[self._left :]
+            self._current.update(piece)
+            self._left -= len(piece)
+            if not self._left:
+                self._next()
+
+    def _next(self) -> None:
+        self._digests.append(self._current.digest())
+        self._current, self._left = hashlib.sha256(), part_size(len(self._digests) + 1)
+
+    def agrees(self) -> bool:
+        if not self._wanted:
+            return True
+        if not self._parts:
+            return text(self._current.digest()) == self._wanted
+        if self._left != part_size(len(self._digests) + 1):
+            self._next()
+        return composite(self._digests) == self._wanted
+
+
+def opened(get: t.Callable[..., t.Any], where: str) -> t.BinaryIO:
+    return t.cast("t.BinaryIO", io.BufferedReader(Body(get, where), BUFFER))

@@ -1,0 +1,229 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""An object on its way into a bucket: one request when it is small, else parts side by side, each with its SHA-256.
+
+An upload has a key from its beginning. Where ours is known only at the end (a name that holds a digest), the bytes go under a
+temporary key first, and the store copies them.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import secrets
+import typing as t
+
+from .._errors import BackupError, ObjectExists, StorageError
+from .base import ObjectStat, ObjectWriter, check_key
+from .s3_client import told
+
+if t.TYPE_CHECKING:
+    from .s3 import S3Store
+
+PART = 8 << 20
+# A store takes 10,000 parts, so later ones are larger: 484 GiB in all.
+PARTS_OF_A_SIZE = 2000
+PARTS_MAX = 10_000
+IN_FLIGHT = 32 << 20
+WORKERS = 4
+UPLOADS = ".uploads"
+CONFLICTS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part that was stored: number from 1, first byte, size, SHA-256, the store's tag."""
+
+    number: int
+    start: int
+    size: int
+    digest: bytes
+    tag: str
+
+    def named(self) -> dict[str, t.Any]:
+        return {"PartNumber": self.number, "ETag": self.tag, "ChecksumSHA256": text(self.digest)}
+
+
+def text(digest: bytes) -> str:
+    return base64.b64encode(digest).decode("ascii")
+
+
+def composite(digests: t.Sequence[bytes]) -> str:
+    """The checksum of an object of several parts, as stores tell it."""
+    return f"{text(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
+
+
+def part_size(number: int) -> int:
+    return PART << ((number - 1) // PARTS_OF_A_SIZE)
+
+
+class S3Writer(ObjectWriter):
+    """`key` is where the object will lie, if that is known. Memory: two parts more than what is in flight."""
+
+    def __init__(self, store: S3Store, key: str | None) -> None:
+        self._store = store
+        self._key = check_key(key) if key else f"{UPLOADS}/{secrets.token_hex(16)}"
+        self._nonce = secrets.token_hex(16)
+        self._buffer = bytearray()
+        self._upload = ""
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._flying: collections.deque[tuple[int, concurrent.futures.Future[Part]]] = collections.deque()
+        self._parts: list[Part] = []
+        self._sent = 0
+        self._asked: dict[str, t.Any] = {}
+        self._number = 0
+
+    def write(self, data: bytes) -> int:
+        self._buffer += data
+        while len(self._buffer) > part_size(self._number + 1):
+            size = part_size(self._number + 1)
+            piece = bytes(memoryview(self._buffer)[:size])
+            del self._buffer[:size]
+            self._send(piece)
+        return len(data)
+
+    def publish(self, key: str) -> ObjectStat:
+        check_key(key)
+        store, size = self._store, self._sent + len(self._buffer)
+        if store.is_taken(key):
+            raise ObjectExists(f"{store.path(key)} exists already; a repository never overwrites")
+        if not self._upload:
+            data = bytes(self._buffer)
+            checksum = text(hashlib.sha256(data).digest())
+            arguments = {**self._made_of(key), "Body": data, "ChecksumSHA256": checksum}
+            made = self._once(key, lambda: store.client.put_object(**arguments, IfNoneMatch="*"))
+            store.confirm(key, made, size, checksum, self._asked)
+            return ObjectStat(key, size)
+        self._send(bytes(self._buffer))
+        self._collect(0)
+        self._complete(self._key, size)
+        if self._key != key:
+            self._copy(key, size)
+        self._close()
+        return ObjectStat(key, size)
+
+    def discard(self) -> None:
+        """What the store keeps of an upload that could not be ended is ended a day later (`S3Store.prepare`)."""
+        upload, self._upload = self._upload, ""
+        self._close()
+        if upload:
+            with contextlib.suppress(BackupError), told(self._store.path(self._key)):
+                self._store.client.abort_multipart_upload(**self._store.named(self._key), UploadId=upload)
+
+    def _close(self) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        self._flying.clear()
+        self._buffer = bytearray()
+
+    def _made_of(self, key: str) -> dict[str, t.Any]:
+        self._asked = self._store.lock_arguments(key)
+        return {**self._store.named(key), "Metadata": {"writer": self._nonce, "part": str(PART)}, **self._asked}
+
+    def _begin(self, key: str) -> str:
+        with told(self._store.path(key)):
+            made = self._store.client.create_multipart_upload(**self._made_of(key), ChecksumAlgorithm="SHA256")
+        return str(made["UploadId"])
+
+    def _send(self, data: bytes) -> None:
+        if not self._upload:
+            self._upload = self._begin(self._key)
+            self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS)
+        self._number += 1
+        if self._number > PARTS_MAX:
+            raise StorageError(
+                f"{self._store.path(self._key)} has more than {self._sent >> 30} GiB, which no upload can have; dump less at once"
+            )
+        self._collect(IN_FLIGHT - len(data))
+        self._fly(len(data), self._put_part, self._number, self._sent, data)
+        self._sent += len(data)
+
+    def _fly(self, size: int, work: t.Callable[..., Part], *arguments: t.Any) -> None:
+        if self._pool is None:
+            raise StorageError(f"{self._store.path(self._key)}: the upload has ended already")
+        self._flying.append((size, self._pool.submit(work, *arguments)))
+
+    def _collect(self, room: int) -> None:
+        """Wait until no more than `room` bytes are under way; raises what a part raised."""
+        while self._flying and sum(size for size, _future in self._flying) > room:
+            self._parts.append(self._flying[0][1].result())
+            self._flying.popleft()
+
+    def _put_part(self, number: int, start: int, data: bytes) -> Part:
+        digest = hashlib.sha256(data).digest()
+        with told(self._store.path(self._key)):
+            said = self._store.client.upload_part(
+                **self._store.named(self._key), UploadId=self._upload, PartNumber=number, Body=data, ChecksumSHA256=text(digest)
+            )
+        return self._agreed(Part(number, start, len(data), digest, said["ETag"]), said)
+
+    def _agreed(self, part: Part, said: t.Mapping[str, t.Any]) -> Part:
+        if said.get("ChecksumSHA256") != text(part.digest):
+            raise StorageError(
+                f"{self._store.path(self._key)}: the store tells another SHA-256 of part {part.number} than was sent; "
+                "try again, and use a store that keeps SHA-256 checksums"
+            )
+        return part
+
+    def _complete(self, key: str, size: int) -> None:
+        listed = {"Parts": [part.named() for part in self._parts]}
+        arguments = {**self._store.named(key), "UploadId": self._upload, "MultipartUpload": listed, "IfNoneMatch": "*"}
+        made = self._once(key, lambda: self._store.client.complete_multipart_upload(**arguments))
+        self._upload = ""
+        self._store.confirm(key, made, size, composite([part.digest for part in self._parts]), self._asked)
+
+    def _once(self, key: str, request: t.Callable[[], t.Any]) -> t.Mapping[str, t.Any]:
+        """A request that makes `key`. After a lost answer it is sent again, and then finds its own object there."""
+        for attempt in range(CONFLICTS):
+            try:
+                with told(self._store.path(key)):
+                    return t.cast("t.Mapping[str, t.Any]", request())
+            except StorageError as exc:
+                said = getattr(exc.__cause__, "response", {})
+                answered = str(said.get("Error", {}).get("Code", ""))
+                if answered in ("PreconditionFailed", "412", "NoSuchUpload") and (found := self._own(key)):
+                    return found
+                if answered not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
+                    raise
+                self._store.pause(attempt)
+        raise StorageError(f"{self._store.path(key)}: another writer stays in the way; try again")
+
+    def _own(self, key: str) -> t.Mapping[str, t.Any] | None:
+        with contextlib.suppress(BackupError), told(self._store.path(key)):
+            found = self._store.client.head_object(**self._store.named(key))
+            if found.get("Metadata", {}).get("writer") == self._nonce:
+                return t.cast("t.Mapping[str, t.Any]", found)
+        return None
+
+    def _copy(self, key: str, size: int) -> None:
+        """From the temporary key to `key`, within the store."""
+        source, sent = self._key, self._parts
+        self._key, self._parts, self._upload = key, [], self._begin(key)
+        for part in sent:
+            self._collect(WORKERS - 1)
+            self._fly(1, self._copy_part, self._store.named(source), part)
+        self._collect(0)
+        self._complete(key, size)
+        # Nobody needs it any more; where we may not delete, the bucket's own rule removes it.
+        with contextlib.suppress(BackupError):
+            self._store.delete(source)
+
+    def _copy_part(self, source: dict[str, str], part: Part) -> Part:
+        with told(self._store.path(self._key)):
+            said = self._store.client.upload_part_copy(
+                **self._store.named(self._key),
+                UploadId=self._upload,
+                PartNumber=part.number,
+                CopySource=source,
+                CopySourceRange=f"bytes={part.start}-{part.start + part.size - 1}",
+            )["CopyPartResult"]
+        return self._agreed(dataclasses.replace(part, tag=said["ETag"]), said)

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stream of some GiB into a bucket and back, and what that takes. Run as a program: the stream itself, in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
+from bench import memory
+from unit import s3_server
+
+MEBIBYTE = 1 << 20
+KEY = "objects/audit/bench/stream"
+
+
+def measure(gibibytes: int) -> tuple[float, float]:
+    """MiB per second of writing and reading together, and the largest memory in bytes."""
+    with s3_server.start() as server:
+        place = json.dumps({"repository": f"s3://{server.bucket()}/bench", **server.options(), "lock_mode": "GOVERNANCE"})
+        started = time.monotonic()
+        peak = memory.peak([sys.executable, "-m", "bench.bucket", str(gibibytes)], {**os.environ, "BENCH_BUCKET": place})
+        return 2 * gibibytes * 1024 / (time.monotonic() - started), peak
+
+
+def stream(gibibytes: int) -> None:
+    """Bytes that differ from part to part; what comes back must be what went in. The key is known only at the end, so it is copied."""
+    given = json.loads(os.environ["BENCH_BUCKET"])
+    store = open_store(given["repository"], given)
+    piece, there, back = os.urandom(MEBIBYTE), hashlib.sha256(), hashlib.sha256()
+    with store.writer(KEY.rpartition("/")[0]) as out:
+        for number in range(gibibytes * 1024):
+            data = number.to_bytes(8, "big") + piece[8:]
+            there.update(data)
+            out.write(data)
+        out.publish(KEY)
+    with store.open(KEY) as source:
+        while data := source.read(MEBIBYTE):
+            back.update(data)
+    if there.digest() != back.digest():
+        raise SystemExit("what came back is not what went in")
+
+
+if __name__ == "__main__":
+    stream(int(sys.argv[1]))
