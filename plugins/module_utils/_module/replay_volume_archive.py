@@ -145,7 +145,7 @@ class _Work:
         if self._dry:
             return Reading(directory, earlier, _Nowhere()).run(), []
         path, made = keys.replay_key(self._target.set_id, source, self._reading), []
-        with self._target.sealed(path.rpartition("/")[0]) as (sealer, publish):
+        with self._target.sealed(path) as (sealer, publish):
             found = Reading(directory, earlier, sealer).run()
             if found.files or self._reading == 1:
                 made.append(self._target.artifact(artifacts.REPLAY, path, publish(path), source))
