@@ -8,6 +8,8 @@
 SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 ARGS ?=
+# Of the quickstart: `local` for a directory, `s3` for a bucket with Object Lock.
+REPOSITORY ?= local
 
 export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
@@ -17,7 +19,7 @@ INSIDE := $(TOOL) tools.inside
 .NOTPARALLEL:
 
 help:
-	@echo "make quickstart   back up a real database, restore it elsewhere, prove that it is the same"
+	@echo "make quickstart   back up a deployment, restore it elsewhere, prove that it works; REPOSITORY=s3 with a locked bucket"
 	@echo "make test         all tests"
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
@@ -29,7 +31,8 @@ venv:
 
 quickstart: venv
 	@$(TOOL) tools.bring_tools ssh-keygen bwrap
-	@$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart $(ARGS)
+	@$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart \
+		--repository $(REPOSITORY) $(ARGS)
 
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7

@@ -10,6 +10,7 @@ Ansible's own words go to `quickstart.log` beside the directory. The exit status
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import subprocess
@@ -17,6 +18,8 @@ import sys
 import time
 import typing as t
 from pathlib import Path
+
+from tools.quickstart_bucket import Bucket, bucket
 
 TASK = re.compile(r"^TASK \[(?:caracal_ops\.backup\.(?P<role>\w+) : )?(?P<name>.+)\] \**$")
 # What takes less time is not worth a line.
@@ -26,8 +29,8 @@ LAST_LINES = 15
 MARKER = ".caracal-quickstart"
 
 
-def command(directory: Path, events: int) -> list[str]:
-    settings = [f"quickstart_directory={directory}", f"quickstart_events={events}"]
+def command(directory: Path, events: int, place: Bucket | None = None) -> list[str]:
+    settings = [f"quickstart_directory={directory}", f"quickstart_events={events}", *(place.settings() if place else [])]
     return ["ansible-playbook", "caracal_ops.backup.quickstart", *(part for one in settings for part in ("--extra-vars", one))]
 
 
@@ -62,12 +65,12 @@ class Progress:
         self._task, self._since = task, now
 
 
-def play(directory: Path, events: int, log: Path) -> int:
+def play(directory: Path, events: int, log: Path, place: Bucket | None = None) -> int:
     """Run it; its exit status."""
     progress = Progress(lambda text: print(text, flush=True))
     with open(log, "w", encoding="utf-8", buffering=1) as copy:
         child = subprocess.Popen(
-            command(directory, events),
+            command(directory, events, place),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -85,16 +88,22 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
     parser.add_argument("--directory", required=True, type=Path, help="for keys, repository, reports and summary; made anew each time")
     parser.add_argument("--events", type=int, default=200_000, help="audit events of the database (%(default)s)")
+    parser.add_argument(
+        "--repository", choices=("local", "s3"), default="local", help="a directory, or a bucket with Object Lock (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     directory = options.directory.absolute()
     directory.parent.mkdir(parents=True, exist_ok=True)
     log, summary = directory.with_name(f"{directory.name}.log"), directory / "summary.txt"
     if (directory / MARKER).exists():
         summary.unlink(missing_ok=True)
-    status = play(directory, options.events, log)
+    with contextlib.ExitStack() as opened:
+        place = opened.enter_context(bucket()) if options.repository == "s3" else None
+        status = play(directory, options.events, log, place)
+        locked = place.try_to_delete() if place and not status else []
     print()
     if (directory / MARKER).exists() and summary.is_file():
-        print(summary.read_text(encoding="utf-8"), end="")
+        print(summary.read_text(encoding="utf-8"), *(f"{line}\n" for line in locked), sep="", end="")
     else:
         print(*log.read_text(encoding="utf-8").splitlines()[-LAST_LINES:], sep="\n")
         print(f"no summary was written; all of it is in {log}")
