@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import datetime as dt
 import typing as t
 
 from .. import _deps
-from .._caracal import exports
+from .._caracal import export_files, exports
 from .._caracal.chain_examiner import Seen
 from .._caracal.chain_gaps import month_of
 from .._caracal.chain_keys import AuditKey
 from .._caracal.export_compare import SELECT, Database
 from .._caracal.export_cuts import Cut
+from .._caracal.export_files import Exports
 from .._report.check import Check
 from .._sources.postgres.guard import Guard
 from .._sources.postgres.server import Session
@@ -32,11 +34,29 @@ REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
+Gather = t.Callable[[], Exports]
+
+
+def folder(path: str) -> Gather:
+    """The exports of a folder, read by whoever calls it."""
+    return lambda: export_files.Folder(path, _deps.require_pyarrow())
+
+
 def compare(
-    place: Place, layout: reading.Layout, folder: str, keys: t.Sequence[AuditKey], cuts: t.Sequence[Cut], seen: Seen, guard: Guard
+    place: Place,
+    layout: reading.Layout,
+    gather: Gather,
+    keys: t.Sequence[AuditKey],
+    cuts: t.Sequence[Cut],
+    ingested: t.Mapping[int, int],
+    guard: Guard,
+    due: int | None = None,
 ) -> list[Check]:
-    """All checks of the exports in `folder`. `seen` is what the pass over the chain saw, and counts events by hour of ingestion."""
-    task = (guard.patiently, (_compare, place, layout, folder, tuple(keys), tuple(cuts), hours(seen)))
+    """All checks of the exports that `gather` gives. `ingested` counts events by hour of ingestion, counted from 1970.
+
+    An hour after `due` may still be on its way, whatever the database's watermark says.
+    """
+    task = (guard.patiently, (_compare, place, layout, gather, tuple(keys), tuple(cuts), ingested, due))
     return t.cast("list[Check]", workers.run_all([task], 1)[0])
 
 
@@ -51,14 +71,22 @@ def hours(seen: Seen) -> dict[int, int]:
 
 
 def _compare(
-    place: Place, layout: reading.Layout, path: str, keys: t.Sequence[AuditKey], cuts: t.Sequence[Cut], ingested: dict[int, int]
+    place: Place,
+    layout: reading.Layout,
+    gather: Gather,
+    keys: t.Sequence[AuditKey],
+    cuts: t.Sequence[Cut],
+    ingested: t.Mapping[int, int],
+    due: int | None,
 ) -> list[Check]:
-    folder = exports.Folder(path, _deps.require_pyarrow())
     with place.join() as session:
-        return exports.examine(folder, keys, _database(session, layout, ingested), cuts)
+        database = _database(session, layout, ingested)
+        if due is not None and database.watermark is not None:
+            database = dataclasses.replace(database, watermark=min(database.watermark, _EPOCH + due * export_files.HOUR))
+        return exports.examine(gather(), keys, database, cuts)
 
 
-def _database(session: Session, layout: reading.Layout, ingested: dict[int, int]) -> Database:
+def _database(session: Session, layout: reading.Layout, ingested: t.Mapping[int, int]) -> Database:
     names = {table.name for table in layout.tables if table.schema == "public"}
     oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.name))), default=(0, 0))
 
