@@ -189,6 +189,8 @@ def known(result: t.Any, unknown: t.Collection[str]) -> t.Any:
 ELSEWHERE = {
     "audit_chain_verify",
     "audit_checkpoint",
+    "audit_export_archive",
+    "audit_export_verify",
     "audit_partition_ensure",
     "envelope_verify",
     "redis_stream_restore",

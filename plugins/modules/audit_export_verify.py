@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: audit_export_verify
+short_description: Verify the archive of Caracal's hourly audit exports
+version_added: 0.1.0
+description:
+  - Reads every archived export, and compares its bytes with the SHA-256 in the signed journal. Finds what is gone, changed, exchanged,
+    written over, hidden by a delete marker, or locked for less time than it was.
+  - Reads every event in them, and verifies sequence numbers and chain HMACs within and across files.
+  - With a database, every hour up to its export watermark in which events were ingested must have its file, with all of them, and each
+    event must be in the database as it was exported. An hour without events has no file, by right.
+  - What could not be verified is V(unproven), never a pass. An empty archive, no key or no database are such cases.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._archive
+  - caracal_ops.backup._postgres
+  - caracal_ops.backup._sandbox
+options:
+  database:
+    description:
+      - Name of Caracal's own database, to compare the exports with it. Without it no server is asked.
+    type: str
+  audit_hmac_key_files:
+    description:
+      - Files with an C(AUDIT_HMAC_KEY) each, as in the deployment's secrets. Give retired keys too.
+      - Without a key, chain HMACs are V(unproven).
+    type: list
+    elements: path
+    default: []
+  audit_hmac_keys:
+    description:
+      - The same as values, for lookups.
+    type: list
+    elements: str
+    default: []
+  lag:
+    description:
+      - Hours that an export may need into the archive. Later hours are not missed yet, whatever the database's watermark says.
+    type: int
+    default: 3
+  lock_hold_max:
+    description:
+      - How long, in seconds, another session may wait for ours before ours is ended and its leaf is read again.
+    type: int
+    default: 60
+  require_valid:
+    description:
+      - Fail unless the verdict is V(pass).
+    type: bool
+    default: true
+notes:
+  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - With O(lock_mode), an export must be locked until O(lock_days) of class C(archive) after its hour.
+  - Each object is read twice, once for its bytes and once for its rows. Memory does not grow with its size.
+requirements:
+  - pyarrow >= 15.0
+  - cryptography >= 42
+  - boto3 >= 1.36 for buckets
+  - psycopg2 >= 2.9 with O(database)
+seealso:
+  - module: caracal_ops.backup.audit_export_archive
+  - module: caracal_ops.backup.audit_chain_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Is the archive whole, and what the database says?
+  caracal_ops.backup.audit_export_verify:
+    archive: s3://caracal-audit-archive/prod
+    s3_region: eu-central-1
+    s3_profile: caracal-archive-reader
+    repository: s3://caracal-backup/prod
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+    audit_hmac_key_files:
+      - /run/caracal/secrets/auditHmacKey
+    database: caracal
+    login_host: db.example.com
+    login_user: backup
+    login_password_file: /etc/caracal-ops/db_password
+"""
+
+RETURN = r"""
+verdict:
+  description: V(pass), V(fail) or V(unproven).
+  returned: always
+  type: str
+  sample: pass
+checks:
+  description:
+    - Each check with its verdict. C(archive.*) are about the place, C(exports.*) about what is in the files.
+    - Findings are in C(details.positions), 50 at most.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: archive.journal
+      verdict: fail
+      message: "archive/audit/2026/06/17/2026-06-17T11.parquet has other bytes than entry 42 of the journal says"
+      required: true
+      details: {"findings": 1, "entered": 120, "not_yet": 3}
+coverage:
+  description: Files, first and last hour, hours between them without a file, objects that the journal names, keys, what was not verified.
+  returned: always
+  type: dict
+  sample: {"files": 120, "first_hour": "2026-06-12T00", "last_hour": "2026-06-17T11", "hours_without_file": 12, "entered": 117,
+    "keys": ["5f2b1c9d"], "not_verified": []}
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: always
+  type: str
+  sample: 43-2c26b46b68ffc68f
+seconds:
+  description: Duration in seconds.
+  returned: always
+  type: float
+  sample: 12.4
+"""
+
+from ..module_utils._argspec import ArgumentSpec, archive, postgres, repository, sandbox
+from ..module_utils._module import audit_export_verify
+from ..module_utils._module.boundary import run
+
+
+def argument_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        {
+            "database": {"type": "str"},
+            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "lag": {"type": "int", "default": 3},
+            "lock_hold_max": {"type": "int", "default": 60},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+    return repository().merge(archive(), postgres(), sandbox(), own)
+
+
+def main() -> None:
+    run(argument_spec(), audit_export_verify.run)
+
+
+if __name__ == "__main__":
+    main()
