@@ -58,6 +58,10 @@ def of_entry(opened: Opened, entry: Entry) -> list[Named]:
     elif entry.kind in (entries.CHECKPOINT, entries.DRILL):
         found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if not key.startswith(f"{layout.SETS}/")]
         found += [Named(one.key, None) for one in _beside(opened, entry)]
+    elif entry.kind == entries.ARCHIVE_DAY:
+        # An archive may lie elsewhere; then none of the day is here.
+        here = {one.key for folder in {key.rpartition("/")[0] for key in entry.subjects} for one in opened.store.list(folder)}
+        found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if here]
     return [*found, *_itself(entry)]
 
 

@@ -152,7 +152,7 @@ ROWS = {
     "sandbox": Row(
         "postgres_sandbox",
         lambda world: world.sandbox_options("present"),
-        unknown=("sandbox.pid", "sandbox.system_identifier"),
+        unknown=("sandbox.pid", "sandbox.uid", "sandbox.system_identifier"),
     ),
     "no sandbox": Row("postgres_sandbox", lambda world: world.sandbox_options("absent"), changes=False),
     "sandbox removed": Row(
@@ -192,13 +192,25 @@ ELSEWHERE = {
     "audit_export_archive",
     "audit_export_verify",
     "audit_partition_ensure",
+    "backup_hold",
+    "backup_prune",
+    "backup_set_info",
+    "canary_exchange",
     "envelope_verify",
+    "escrow_verify",
+    "migration_verify",
+    "redis_sandbox",
     "redis_stream_restore",
     "redis_stream_snapshot",
     "replay_volume_archive",
     "replay_volume_restore",
+    "repository_copy",
+    "repository_verify",
+    "retention_verify",
     "secrets_bundle",
     "secrets_restore",
+    "service_sandbox",
+    "service_verify",
 }
 
 
