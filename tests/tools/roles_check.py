@@ -22,16 +22,18 @@ def load(path: Path) -> t.Any:
 
 
 def spec_faults(role: Path) -> list[str]:
-    """Where `meta/argument_specs.yml` and `defaults/main.yml` differ. Options without a default are not in the defaults."""
+    """Where `meta/argument_specs.yml` and `defaults/main.yml` differ, over all entry points. Options without a default are not in the
+    defaults."""
     defaults = load(role / "defaults/main.yml") or {}
     specs = (load(role / "meta/argument_specs.yml") or {}).get("argument_specs") or {}
     if "main" not in specs:
         return ["meta/argument_specs.yml has no spec of the entry point main"]
-    options = specs["main"].get("options") or {}
-    faults = [f"{name} is in defaults/main.yml but has no argument spec" for name in sorted(defaults.keys() - options.keys())]
-    for name, option in sorted(options.items()):
+    options = [(name, option) for spec in specs.values() for name, option in (spec.get("options") or {}).items()]
+    known = {name for name, _option in options}
+    faults = [f"{name} is in defaults/main.yml but has no argument spec" for name in sorted(defaults.keys() - known)]
+    for name, option in sorted(options, key=lambda one: one[0]):
         faults += [f"{name}: {fault}" for fault in _option_faults(role.name, name, option, defaults)]
-    return faults
+    return list(dict.fromkeys(faults))
 
 
 def _option_faults(role: str, name: str, option: dict[str, t.Any], defaults: dict[str, t.Any]) -> t.Iterator[str]:

@@ -45,6 +45,19 @@ def test_a_good_role_is_accepted(tmp_path: Path) -> None:
     assert faults(tmp_path, {}) == []
 
 
+OTHER = """  other:
+    options:
+      caracal_x_a: {type: int, default: 1, description: A.}
+      caracal_x_c: {type: int, default: 3, description: C.}
+"""
+
+
+@pytest.mark.no_false_alarm
+def test_options_of_another_entry_point_count(tmp_path: Path) -> None:
+    both = {"meta/argument_specs.yml": SPECS + OTHER, "defaults/main.yml": "caracal_x_a: 1\ncaracal_x_c: 3\n"}
+    assert faults(tmp_path, both) == []
+
+
 SPECS, TASKS = FILES["meta/argument_specs.yml"], FILES["tasks/main.yml"]
 
 
@@ -62,6 +75,10 @@ SPECS, TASKS = FILES["meta/argument_specs.yml"], FILES["tasks/main.yml"]
         ({"tasks/main.yml": TASKS.replace("caracal_x_one", "one")}, "tasks/main.yml: tag one does not begin with caracal_x_"),
         ({"tasks/main.yml": TASKS.replace("  tags: [caracal_x_one]\n", "")}, "tasks/main.yml: the step 'One' has no tags"),
         ({"tasks/main.yml": None}, "tasks/main.yml is missing or empty"),
+        (
+            {"meta/argument_specs.yml": SPECS + OTHER},
+            "caracal_x_c: has a default in only one of argument_specs.yml and defaults/main.yml",
+        ),
     ],
 )
 def test_a_fault_is_found(tmp_path: Path, changed: dict[str, str | None], fault: str) -> None:

@@ -19,10 +19,10 @@ import pyrage
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import archive_days, layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import artifact as artifacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import commit as commits
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import entry as entries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.manifest import Manifest, Pairing, Source
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients as age
@@ -122,6 +122,15 @@ class OldRepository(World):
         ]
         body = {"drill": drill_id, "set": set_id, "verdict": verdict, "counts": {}, "waived": []}
         self.append(entries.DRILL, "drill", subjects=subjects, body=body)
+
+    def archive(self, *, here: bool = True) -> str:
+        """A day of audit exports, entered; its only object, which is stored in the repository or elsewhere."""
+        key, content = "archive/audit/2026/06/01/2026-06-01T00.parquet", b"an hour"
+        if here:
+            self.store.put(key, content)
+        day = archive_days.ArchiveDay(datetime.date(2026, 6, 1), None, None)
+        self.append(entries.ARCHIVE_DAY, "backup", subjects=[entries.subject(key, entries.sha256(content))], body=day.to_body())
+        return key
 
     def mark(self, role: str) -> Path:
         return self.folder / f"{role}_mark"

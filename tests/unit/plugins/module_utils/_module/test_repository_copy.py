@@ -54,6 +54,14 @@ def test_the_copy_is_the_repository_and_a_second_run_copies_nothing(old: OldRepo
     assert outside(tree(place(old)), ".") == before
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_an_archive_in_the_repository_goes_along(old: OldRepository, here: bool) -> None:
+    key = old.archive(here=here)
+    copy(old)
+    assert (key in files(place(old))) == here and files(place(old)) == files(Path(old.store.location))
+    assert check_copy(old)["verdict"] == "pass"
+
+
 def test_what_came_since_is_copied_and_what_was_pruned_stays_there(old: OldRepository) -> None:
     copy(old)
     pruned = old.prune()["pruned"]
