@@ -177,6 +177,7 @@ CAUSES = (
         "not ready: {services}",
         "look at the end of its log",
         (Found("services.*"), Found("canary.*", UNANSWERED)),
+        ("settled.backlog",),
         general=True,
     ),
     Cause(

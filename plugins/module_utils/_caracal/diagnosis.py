@@ -38,7 +38,7 @@ def diagnose(
     evidence = Evidence(checks, {**_carried(checks), **(metrics or {})}, logs or {}, key_ids or {})
     found = {cause.id: (cause, shown) for cause in CAUSES if (shown := cause.seen(evidence))}
     special = {cause_id: (cause, shown) for cause_id, (cause, shown) in found.items() if not cause.general}
-    named = [cause for cause, _shown in special.values()]
+    named = [cause for cause, _shown in found.values() if not cause.general or cause.explains]
     accounted = {one for _cause, shown in special.values() for one in shown}
     result = []
     for cause, shown in found.values():

@@ -18,7 +18,8 @@ import typing as t
 import urllib.parse
 
 from .._caracal import services
-from .._caracal.canary.asking import SERVICES, Ask
+from .._caracal.canary import asking
+from .._caracal.canary.asking import SERVICES
 from .._caracal.canary.gateway import Upstream
 from .._errors import Busy, OptionError
 from .._sources.sandbox.bundle import NETWORK, Bundle
@@ -42,7 +43,7 @@ class Place:
         def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
             return self._run(_ask_beside, port, nonce, client.Request(method, url, headers, body))
 
-        return Upstream(t.cast("Ask", ask), nonce)
+        return Upstream(t.cast(asking.Ask, ask), nonce)
 
     def free_port(self) -> int:
         return int(self._run(_free_port))

@@ -100,7 +100,7 @@ def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) 
         artifacts=len(manifest.artifacts),
         bytes=manifest.size,
         maker=Who(entry.principal, made_by.fingerprint, entry.machine),
-        assets=[name for name in by_class(manifest.artifacts)],
+        assets=list(by_class(manifest.artifacts)),
         left_out=manifest.left_out,
         recipients=_recipients(opened, manifest.artifacts, identity_files),
     )

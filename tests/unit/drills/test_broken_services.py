@@ -23,6 +23,9 @@ from unit.drilling import Drill, command, services
 
 # Without a Coordinator there is no delegating session, and so no request that a one-shot token could make twice.
 NOBODY_DELEGATES = "canary.refused.replayed_token"
+UNREADY = f"services.coordinator.ready {NOBODY_DELEGATES}"
+# Nor does anybody read what it has published.
+NOBODY_RELAYS = "settled.consumer_lag"
 Break = t.Callable[[Drill, Path], None]
 
 
@@ -118,11 +121,12 @@ CASES = {
         "canary.jwks", "kek.wrong", unproven="canary.refused.revoked_session", start=other_kek_in_the_sts),
     "the Gateway has another key for the STS": case("canary.gateway", "gateway_key.wrong", start=other_gateway_key),
     "a service has no command": case(
-        "canary.gateway", "services.not_ready", unproven=f"services.coordinator.ready {NOBODY_DELEGATES}", start=no_coordinator),
+        f"canary.gateway {NOBODY_RELAYS}", "services.not_ready", unproven=UNREADY, start=no_coordinator),
     "a service ends at once": case(
-        "services.coordinator.ready canary.gateway", "services.not_ready", unproven=NOBODY_DELEGATES, start=coordinator_that_ends),
+        f"services.coordinator.ready canary.gateway {NOBODY_RELAYS}", "services.not_ready",
+        unproven=NOBODY_DELEGATES, start=coordinator_that_ends),
     "a port is taken": case(
-        "canary.gateway", "services.not_ready", unproven=f"services.coordinator.ready {NOBODY_DELEGATES}", late=port_is_taken),
+        f"canary.gateway {NOBODY_RELAYS}", "services.not_ready", unproven=UNREADY, late=port_is_taken),
     "no dead row is allowed": case("services.api.ready", "services.outbox_dead", start=no_dead_rows_allowed),
     "the replay directory is not writable": case("services.sts.ready", "services.replay_directory", late=replay_is_not_writable),
     "Redis has another password": case(
@@ -130,7 +134,7 @@ CASES = {
     "the audit group at the end of its stream": case("settled.stream_landed", "redis.group_behind", late=group_at_the_end),
     "an event has a wrong signature": case("settled.dead_letters", "audit_key.differs", late=event_with_a_wrong_signature),
     "the Coordinator may not delete": case(
-        "services.coordinator.ready canary.gateway", "services.grant", unproven=NOBODY_DELEGATES, late=may_not_delete),
+        f"services.coordinator.ready canary.gateway {NOBODY_RELAYS}", "services.grant", unproven=NOBODY_DELEGATES, late=may_not_delete),
     "a signing key is lost after the comparison": case("canary.jwks", "keys.signing_key_gone", late=signing_key_lost_late),
 }  # fmt: skip
 

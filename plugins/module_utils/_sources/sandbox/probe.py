@@ -12,11 +12,9 @@ That nothing is reached proves nothing by itself; so the same is tried from outs
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import dataclasses
-
-# Loaded now, since the attempts are made where this Python's files cannot be seen.
-import encodings.idna  # noqa: F401
 import errno
 import ipaddress
 import os
@@ -30,6 +28,9 @@ from ..._errors import OptionError
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from ..._stream import workers
 from .bundle import NETWORK, Bundle
+
+# Loaded before, since the attempts are made where this Python's files cannot be seen.
+codecs.lookup("idna")
 
 CHECK_ID = "sandbox.isolated"
 SECONDS = 3.0

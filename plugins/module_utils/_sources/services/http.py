@@ -9,10 +9,8 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
-
-# Loaded now, since `ask` also runs where this Python's files cannot be seen.
-import encodings.idna  # noqa: F401
 import http.client
 import ssl
 import time
@@ -20,6 +18,9 @@ import typing as t
 import urllib.parse
 
 from ..._report.text import one_line
+
+# Loaded before, since `ask` also runs where this Python's files cannot be seen.
+codecs.lookup("idna")
 
 BODY_LIMIT = 1 << 20
 

@@ -34,9 +34,9 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[Cursor]:
         """A cursor whose rows are dictionaries; commits at the end, rolls back on an exception."""
-        connected = contextlib.closing(self.connect())
-        with connected as connection, connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            yield cursor
+        with contextlib.closing(self.connect()) as connection:  # noqa: SIM117 - pylint takes it for a tuple otherwise
+            with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                yield cursor
 
     def rows(self, sql: str, *values: t.Any) -> list[Row]:
         with self.transaction() as cursor:

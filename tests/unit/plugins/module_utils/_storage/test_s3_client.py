@@ -110,7 +110,7 @@ def test_a_file_and_its_profile_are_used(credentials: str, profile: str | None, 
 
 def test_a_role_is_assumed_with_them(credentials: str, long_tokens: TokenServer) -> None:
     client = s3_client.connect(WHERE, Connection(region="eu-central-1", credentials_file=credentials, role_arn=ROLE))
-    for _ in range(3):
+    for _time in range(3):
         assert "ROLEKEY1" in signed(client) and "token1" in signed(client)
     assert len(long_tokens.asked) == 1 and "role%2Fbackup" in long_tokens.asked[0]
 

@@ -177,7 +177,7 @@ def test_a_checksum_that_is_a_lie_is_found(store: S3Store, s3_proxy: FaultProxy,
             store.put("sets/a", b"x")
         elif what == "copy":
             with store.writer("objects") as out:
-                for _ in range(11):
+                for _part in range(11):
                     out.write(bytes(1 << 20))
                 out.publish(BIG)
         else:

@@ -29,8 +29,9 @@ ROWS = [row(42, "r-other"), row(43, "r-1"), row(44, "r-2", "token_exchange"), ro
 WANTED = {"r-1": "token_exchange", "r-2": "gateway_resource_request"}
 
 
-def judge(rows: t.Sequence[Row] = ROWS, head: Head = HEAD, wanted: t.Mapping[str, str] = WANTED) -> Check:
-    return audit_rows.judge([(head, rows, wanted)], MAC, 60.0)
+def judge(rows: t.Sequence[Row] | None = None, head: Head = HEAD, wanted: t.Mapping[str, str] | None = None) -> Check:
+    found, asked = ROWS if rows is None else rows, WANTED if wanted is None else wanted
+    return audit_rows.judge([(head, found, asked)], MAC, 60.0)
 
 
 @pytest.mark.no_false_alarm
