@@ -75,7 +75,7 @@ def test_from_the_proof_to_the_last_event(
         assert predicted["changed"] and staged.running() == [] and [one["id"] for one in predicted["checks"]] == ["sandbox.isolated"]
         result = staged.run(all_but())
         assert result["changed"] and result["verdict"] == "pass" and "msg" not in result
-        assert [one["id"] for one in result["checks"]] == ["sandbox.isolated", "sandbox.disarmed", *READY]
+        assert [one["id"] for one in result["checks"]] == ["sandbox.isolated", "secrets.streams_key", "sandbox.disarmed", *READY]
         assert {one["verdict"] for one in result["checks"]} == {"pass"} and result["running"] == list(SERVICES) == staged.running()
         pids = {name: [one.pid for one in programs.running(staged.bundle, name)] for name in SERVICES}
         for check_mode in (True, False):
