@@ -173,6 +173,7 @@ def _report(scene: Scene) -> Result:
         **own,
         **scene.options("backup_set_verify", set_id=scene.sets()[-1], high_water_mark=str(scene.mark("drill")), require_valid=False),
         "signing_key": str(scene.key("drill")),
+        "identity_files": [],
         "recipients": [],
         "recipients_files": [str(scene.recipients)],
         "metrics_file": None,
