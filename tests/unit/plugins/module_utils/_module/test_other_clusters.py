@@ -28,7 +28,9 @@ def restore(scene: Scene, info: SandboxInfo, **login: str) -> tuple[Result, Resu
 
 
 def warned(result: Result) -> dict[str, str]:
-    return {check["id"]: check["message"] for check in result["checks"] if check["verdict"] == "warn"}
+    """But for dead rows in outboxes, which the source has too."""
+    warnings = {check["id"]: check["message"] for check in result["checks"] if check["verdict"] == "warn"}
+    return {name: message for name, message in warnings.items() if not name.startswith("state.outboxes.")}
 
 
 def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> None:

@@ -134,10 +134,8 @@ def test_a_copy_that_sorts_otherwise_is_equal_and_says_so(spoken: Spoken, elsewh
     assert said["restore.caracal.locale"].endswith(" uses C.UTF-8, so text sorts differently")
     result, checks = verify(spoken, elsewhere.copy)
     assert result["verdict"] == "pass", result
-    assert {name for name, check in checks.items() if check["verdict"] == "warn"} == {
-        "inventory.caracal.settings",
-        "inventory.caracal.extensions",
-    }
+    warned = {name for name, check in checks.items() if check["verdict"] == "warn" and not name.startswith("state.outboxes.")}
+    assert warned == {"inventory.caracal.settings", "inventory.caracal.extensions"}
     assert "provider is libc, recorded icu" in checks["inventory.caracal.settings"]["message"]
     assert checks["inventory.caracal.tables"]["verdict"] == checks["inventory.audit_blocks"]["verdict"] == "pass"
     for name in DATABASES:

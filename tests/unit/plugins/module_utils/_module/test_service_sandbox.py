@@ -76,7 +76,9 @@ def test_from_the_proof_to_the_last_event(
         result = staged.run(all_but())
         assert result["changed"] and result["verdict"] == "pass" and "msg" not in result
         assert [one["id"] for one in result["checks"]] == ["sandbox.isolated", "secrets.streams_key", "sandbox.disarmed", *READY]
-        assert {one["verdict"] for one in result["checks"] if one["required"]} == {"pass"} and result["running"] == list(SERVICES) == staged.running()
+        assert {one["verdict"] for one in result["checks"] if one["required"]} == {"pass"} and result["running"] == list(
+            SERVICES
+        ) == staged.running()
         pids = {name: [one.pid for one in programs.running(staged.bundle, name)] for name in SERVICES}
         for check_mode in (True, False):
             again = staged.run(all_but(), _ansible_check_mode=check_mode)
