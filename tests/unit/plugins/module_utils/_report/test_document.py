@@ -86,7 +86,7 @@ def test_the_guide_has_every_field(make_drill: MakeDrill) -> None:
     guide = (tree.ROOT / "docs/docsite/rst/guide_formats.rst").read_text(encoding="utf-8")
     section = guide.partition("The report of a drill\n")[2].partition("The inventory\n")[0]
     report = document.build(make_drill(), PLACE)
-    inner = [name for part in ("set", "coverage") for name in report[part]] + [name for name in report["steps"][0]]
+    inner = [name for part in ("set", "coverage") for name in report[part]] + list(report["steps"][0])
     assert not [name for name in [*report, *inner] if f"``{name}``" not in section]
 
 

@@ -137,7 +137,7 @@ def test_nothing_is_overwritten(store: S3Store, small_parts: int, key: str, size
 def test_of_many_at_once_one_wins(s3: S3Server, store: S3Store, key: str) -> None:
     won: list[int] = []
     start = threading.Barrier(6)
-    writers = [again(s3, store) for _ in range(6)]
+    writers = [again(s3, store) for _time in range(6)]
 
     def put(number: int) -> None:
         start.wait()
@@ -171,7 +171,7 @@ def test_a_listing_of_several_pages(s3: S3Server, store: S3Store, monkeypatch: p
     """Versions of one key lie on two pages here."""
     for number in range(7):
         store.put(f"journal/{number}", b"x" * number)
-    for _ in range(4):
+    for _time in range(4):
         s3.client.put_object(**store.named("journal/3"), Body=b"other bytes")
     real = Paginator.paginate
     monkeypatch.setattr(Paginator, "paginate", lambda self, **given: real(self, **given, PaginationConfig={"PageSize": 3}))
