@@ -56,6 +56,7 @@ def test_sets_are_listed_with_what_became_of_them(scene: Scene) -> None:
 
 
 def test_it_writes_its_mark_and_nothing_else(scene: Scene) -> None:
+    scene.mark(DRILL_HOST).unlink(missing_ok=True)
     before = tree(scene.repository)
     assert scene.call("backup_set_info", check_mode=True)["freshness"] == "unproven" and not scene.mark(DRILL_HOST).exists()
     assert scene.call("backup_set_info")["freshness"] == "unproven"
