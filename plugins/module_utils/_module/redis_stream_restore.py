@@ -87,22 +87,41 @@ def _groups_only(invocation: Invocation) -> dict[str, t.Any]:
         facts = preflight.examine(session)
         if facts.replica:
             raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
-        seen = {known.name: reading.look(session, known.name.encode()) for known in product.STREAMS}
-        there = {name: {reading.text(group.name) for group in one.groups} if one else set() for name, one in seen.items()}
-        missing = [(known.name, group) for known in product.STREAMS for group in known.groups if group not in there[known.name]]
+        there = _groups(session)
+        missing = _missing(there)
         if not invocation.check_mode:
             for stream, group in missing:
                 session.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
+            left = _missing(_groups(session))
     present = sorted(f"{name} {group}\n" for name, groups in there.items() for group in groups)
-    words = f"{len(missing)} groups made at 0" if missing else "every group is there"
     return {
         "changed": bool(missing),
         "target": _target(session, facts),
         "groups": [{"stream": stream, "group": group} for stream, group in missing],
         "without_redis": list(product.WITHOUT_REDIS) if not facts.keys else [],
-        "checks": [] if invocation.check_mode else [Check("redis.groups", PASS, words).to_result()],
+        "checks": [] if invocation.check_mode else [_all_there(len(missing), left).to_result()],
         "diff": {"before": "".join(present), "after": "".join(sorted([*present, *(f"{one} {group}\n" for one, group in missing)]))},
     }
+
+
+def _groups(session: Session) -> dict[str, set[str]]:
+    """Names of the groups that there are, by stream."""
+    seen = {known.name: reading.look(session, known.name.encode()) for known in product.STREAMS}
+    return {name: {reading.text(group.name) for group in one.groups} if one else set() for name, one in seen.items()}
+
+
+def _missing(there: t.Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    return [(known.name, group) for known in product.STREAMS for group in known.groups if group not in there[known.name]]
+
+
+def _all_there(made: int, left: t.Sequence[tuple[str, str]]) -> Check:
+    """Looked at again: who else writes here may have removed one."""
+    if left:
+        stream, group = left[0]
+        return Check(
+            "redis.groups", FAIL, f"{len(left)} groups are missing again; first: {group} of {stream}; end what else uses this Redis"
+        )
+    return Check("redis.groups", PASS, f"{made} groups made at 0" if made else "every group is there")
 
 
 def _target(session: Session, facts: Facts) -> str:

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.redis import connection
 from unit.plugins.module_utils._module.redis_streams.conftest import Start, Streams
 from unit.redis_server import RedisServer
 
@@ -63,3 +66,19 @@ def test_events_from_before_the_group_are_delivered(streams: Streams, start: Sta
     streams.scene.call(RESTORE, groups_only=True, **server.login)
     delivered = server.client.xreadgroup("audit-ingestor", "c", {"caracal.audit.events": ">"})
     assert delivered == [[b"caracal.audit.events", [(b"1-1", {b"id": b"replayed"})]]]
+
+
+@pytest.mark.mutation
+def test_a_group_that_somebody_removes_at_once_is_missed(streams: Streams, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start()
+    call = connection.Session.call
+
+    def and_removed(session: connection.Session, *command: t.Any) -> t.Any:
+        reply = call(session, *command)
+        if command[0] == "XGROUP" and command[3] == "siem-export":
+            server.run("XGROUP", "DESTROY", command[2], command[3])
+        return reply
+
+    monkeypatch.setattr(connection.Session, "call", and_removed)
+    (check,) = streams.scene.call(RESTORE, groups_only=True, **server.login)["checks"]
+    assert check["verdict"] == "fail" and "siem-export of caracal.audit.events" in check["message"]
