@@ -25,7 +25,7 @@ CAUSES = (
     ),
     Cause(
         "set.identity",
-        "this host's identity opens nothing of the set: it is sealed to others",
+        "no identity of this host opens an object that the drill needs: it is sealed to others",
         "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
         (Found("drill.*", "none of the identities opens|wrong identity"),),
         ("drill.*", "audit_key.missing"),
