@@ -55,11 +55,20 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Prove the break-glass identity
+- name: Prove the break-glass identity, offline with a copy
   caracal_ops.backup.escrow_verify:
     identity_files:
       - /media/safe/break-glass.identity
     repository: /media/copy/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: ~/high-water-mark.json
+
+- name: The same where the repository itself is at hand, and enter it into the journal
+  caracal_ops.backup.escrow_verify:
+    identity_files:
+      - /media/safe/break-glass.identity
+    repository: /srv/backup/caracal
     deployment: prod
     signing_key: ~/operator_signing_key
     allowed_signers: /etc/caracal-ops/allowed_signers

@@ -59,11 +59,12 @@ EXAMPLES = r"""
     confirm: "{{ drill_redis.redis.confirmation }}"
     sandbox: /var/tmp/caracal-drill
     set_id: latest
-    identity_files: [/etc/caracal-ops/drill.age]
-    repository: /srv/backup
+    identity_files:
+      - /etc/caracal-ops/drill.identity
+    repository: /srv/backup/caracal
     deployment: prod
     allowed_signers: /etc/caracal-ops/allowed_signers
-    high_water_mark: /var/lib/caracal-ops/high_water_mark
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 """
 
 RETURN = r"""

@@ -126,10 +126,10 @@ EXAMPLES = r"""
       - name: sts
         command: [/opt/caracal/bin/sts]
       - name: api
-        command: [/usr/bin/node, /opt/caracal/api/dist/index.js]
+        command: [/usr/bin/node, /opt/caracal/api/dist/main.js]
         readable: [/opt/caracal/api]
       - name: coordinator
-        command: [/usr/bin/node, /opt/caracal/coordinator/dist/index.js]
+        command: [/usr/bin/node, /opt/caracal/coordinator/dist/main.js]
         readable: [/opt/caracal/coordinator]
       - name: gateway
         command: [/opt/caracal/bin/gateway]
