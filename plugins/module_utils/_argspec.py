@@ -173,3 +173,26 @@ def export_source() -> ArgumentSpec:
     """Fragment `_export_source`: where the audit service writes its exports, with a login of its own."""
     connection = {f"source_{name}": about for name, about in _bucket().items() if name.startswith("s3_")}
     return ArgumentSpec({"source": {"type": "str", "required": True}, **connection})
+
+
+def audit_chains() -> ArgumentSpec:
+    """Fragment `_audit_chains`: how audit chains are verified."""
+    return ArgumentSpec(
+        {
+            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "lock_hold_max": {"type": "int", "default": 60},
+        }
+    )
+
+
+def judged_report() -> ArgumentSpec:
+    """Fragment `_judged_report`: waivers of a report, where it goes on this host, and whether its verdict fails the task."""
+    waiver = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
+    return ArgumentSpec(
+        {
+            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
+            "report_dir": {"type": "path"},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )

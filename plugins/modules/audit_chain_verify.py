@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
   - caracal_ops.backup._sandbox
+  - caracal_ops.backup._audit_chains
 options:
   repository:
     required: false
@@ -38,19 +39,6 @@ options:
       - Name of the database.
     type: str
     default: caracal
-  audit_hmac_key_files:
-    description:
-      - Files with an C(AUDIT_HMAC_KEY) each, as in the deployment's secrets. Give retired keys too; the result says where each begins.
-      - Without a key, chain HMACs are V(unproven).
-    type: list
-    elements: path
-    default: []
-  audit_hmac_keys:
-    description:
-      - The same as values, for lookups.
-    type: list
-    elements: str
-    default: []
   exports:
     description:
       - Folder with the hourly Parquet exports, a copy of the bucket's C(audit/), to verify and to compare with the database.
@@ -71,11 +59,6 @@ options:
       - C(AUDIT_RETENTION_DAYS) of the deployment; the product's default is 365. A shorter C(audit_retention) in the database counts.
       - A leaf that was dropped although retention keeps its month is a failure.
     type: int
-  lock_hold_max:
-    description:
-      - How long, in seconds, another session may wait for ours before ours is ended and its leaf is read again.
-    type: int
-    default: 60
   jobs:
     description:
       - How many worker processes read and hash side by side.
@@ -127,7 +110,9 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: Each check with its verdict. Findings with zone, sequence numbers and leaf are in C(details.positions), 50 at most.
+  description:
+    - Each check with its verdict. Findings with zone, sequence numbers and leaf are in C(details.positions), 50 at most.
+    - Where a key takes over from another is in C(details.rotations) of C(audit.hmac_key).
   returned: always
   type: list
   elements: dict
@@ -154,7 +139,7 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
+from ..module_utils._argspec import ArgumentSpec, audit_chains, postgres, repository, sandbox
 from ..module_utils._module import audit_chain_verify
 from ..module_utils._module.boundary import run
 
@@ -163,19 +148,16 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
-            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "exports": {"type": "path"},
             "set_id": {"type": "str"},
             "since": {"type": "str"},
             "audit_retention_days": {"type": "int"},
-            "lock_hold_max": {"type": "int", "default": 60},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },
         mutually_exclusive=[("set_id", "since"), ("exports", "since")],
     )
-    return repository(required=False).merge(postgres(), sandbox(), own)
+    return repository(required=False).merge(postgres(), sandbox(), audit_chains(), own)
 
 
 def main() -> None:

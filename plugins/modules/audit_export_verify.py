@@ -25,34 +25,17 @@ extends_documentation_fragment:
   - caracal_ops.backup._archive
   - caracal_ops.backup._postgres
   - caracal_ops.backup._sandbox
+  - caracal_ops.backup._audit_chains
 options:
   database:
     description:
       - Name of Caracal's own database, to compare the exports with it. Without it no server is asked.
     type: str
-  audit_hmac_key_files:
-    description:
-      - Files with an C(AUDIT_HMAC_KEY) each, as in the deployment's secrets. Give retired keys too.
-      - Without a key, chain HMACs are V(unproven).
-    type: list
-    elements: path
-    default: []
-  audit_hmac_keys:
-    description:
-      - The same as values, for lookups.
-    type: list
-    elements: str
-    default: []
   lag:
     description:
       - Hours that an export may need into the archive. Later hours are not missed yet, whatever the database's watermark says.
     type: int
     default: 3
-  lock_hold_max:
-    description:
-      - How long, in seconds, another session may wait for ours before ours is ended and its leaf is read again.
-    type: int
-    default: 60
   require_valid:
     description:
       - Fail unless the verdict is V(pass).
@@ -128,7 +111,7 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, archive, postgres, repository, sandbox
+from ..module_utils._argspec import ArgumentSpec, archive, audit_chains, postgres, repository, sandbox
 from ..module_utils._module import audit_export_verify
 from ..module_utils._module.boundary import run
 
@@ -137,14 +120,11 @@ def argument_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         {
             "database": {"type": "str"},
-            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "lag": {"type": "int", "default": 3},
-            "lock_hold_max": {"type": "int", "default": 60},
             "require_valid": {"type": "bool", "default": True},
         }
     )
-    return repository().merge(archive(), postgres(), sandbox(), own)
+    return repository().merge(archive(), postgres(), sandbox(), audit_chains(), own)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
   - caracal_ops.backup._identities
+  - caracal_ops.backup._judged_report
 attributes:
   check_mode:
     support: full
@@ -118,43 +119,12 @@ options:
       - Its C(isolation), C(protection) and C(server_version) are in the report, the rest is sealed.
     type: dict
     default: {}
-  waivers:
-    description:
-      - Checks that the verdict shall not depend on for a while. The report shows each on its first page, with what came out.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      check:
-        description:
-          - Name of the check, whole.
-        type: str
-        required: true
-      reason:
-        description:
-          - Why, for whoever reads the report.
-        type: str
-        required: true
-      expires:
-        description:
-          - Last day of the waiver as YYYY-MM-DD, in UTC. An expired one is refused.
-        type: str
-        required: true
-  report_dir:
-    description:
-      - Folder for a copy of the report on this host, in a folder with the drill's ID.
-    type: path
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
       - Verdict, causes, recovery time, recovery point, their budgets, age of the set and number of checks by verdict are written there
         in one step, with mode 0644, after everything else. When that fails, the report stands and there is a warning.
     type: path
-  require_valid:
-    description:
-      - Fail unless the verdict is V(pass), after everything was written.
-    type: bool
-    default: true
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
     C(journal@caracal-ops) and C(set@caracal-ops).
@@ -191,7 +161,7 @@ EXAMPLES = r"""
         reason: The kernel of drill-2 is upgraded in December, OPS-4711.
         expires: "2026-12-31"
     recipients_files:
-      - /etc/caracal-ops/drill.recipients
+      - /etc/caracal-ops/details.recipients
     report_dir: /var/lib/caracal-ops/reports
     repository: /srv/backup/caracal
     deployment: prod
@@ -324,13 +294,14 @@ summary_lines:
   sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, recipients, repository, signing
+from ..module_utils._argspec import ArgumentSpec, identities, judged_report, recipients, repository, signing
 from ..module_utils._module import drill_report, metrics
 from ..module_utils._module.boundary import run
 
 
 def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(), recipients(), identities(required=False), metrics.own_options(), drill_report.own_options())
+    shared = (signing(), recipients(), identities(required=False), judged_report())
+    return repository().merge(*shared, metrics.own_options(), drill_report.own_options())
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
   - caracal_ops.backup._redis
+  - caracal_ops.backup._judged_report
 options:
   database:
     description:
@@ -149,44 +150,14 @@ options:
       - How many other places must hold the sets.
     type: int
     default: 0
-  waivers:
-    description:
-      - Checks that the verdict shall not depend on for a while. The result shows each, with what came out.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      check:
-        description:
-          - Name of the check, whole.
-        type: str
-        required: true
-      reason:
-        description:
-          - Why, for whoever reads the result.
-        type: str
-        required: true
-      expires:
-        description:
-          - Last day of the waiver as YYYY-MM-DD, in UTC. An expired one is refused.
-        type: str
-        required: true
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_retention.prom). Its folder must exist.
       - Verdict, number of checks by verdict, and ages of the newest set, drill, export and archive are written there in one step, with mode
         0644. When that fails, the verdict stands and there is a warning.
     type: path
-  report_dir:
-    description:
-      - Folder for a report on this host, C(report.json) and C(junit.xml) in a folder of its own. It is not signed, and not in the journal.
-    type: path
-  require_valid:
-    description:
-      - Fail unless the verdict is V(pass), after everything was written.
-    type: bool
-    default: true
 notes:
+  - The report in O(report_dir) is C(report.json) and C(junit.xml). It is not signed, and not in the journal.
   - The module writes nothing but O(report_dir), O(metrics_file), and O(high_water_mark), which it advances to the journal's head.
   - No identity is needed. O(login_user) must see every row; a role that row security would show only some of them is an error.
   - Months that are about to be dropped are searched row by row for events that were not exported, for 30 seconds each. Where that is too
@@ -282,13 +253,13 @@ seconds:
   sample: 1.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, redis, repository
+from ..module_utils._argspec import ArgumentSpec, judged_report, postgres, redis, repository
 from ..module_utils._module import metrics, retention_verify
 from ..module_utils._module.boundary import run
 
 
 def argument_spec() -> ArgumentSpec:
-    return repository().merge(postgres(), redis(), retention_verify.own_options(), metrics.own_options())
+    return repository().merge(postgres(), redis(), judged_report(), retention_verify.own_options(), metrics.own_options())
 
 
 def main() -> None:

@@ -10,11 +10,10 @@
 from __future__ import annotations
 
 from .._report.check import FAIL, UNPROVEN
-from .symptoms import Above, Cause, Found, Logged, Together, Zero
+from .symptoms import TAMPER, Above, Cause, Found, Logged, Together, Zero
 
 BUNDLE = "restore the secrets bundle of the same set"
 OTHER_KEK = r"different KEK|decrypt signing key|signing key decryption failed|message authentication failed"
-_TAMPER = "caracal_audit_tamper_"
 
 _WRONG_KEK = Found("envelopes.kek", "wrong KEK")
 _WRONG_AUDIT_KEY = Found("*.hmac_key", "wrong AUDIT_HMAC_KEY.*contents and links are right")
@@ -157,7 +156,7 @@ CAUSES = (
             _WRONG_AUDIT_KEY,
             Found("exports.hmac", "wrong AUDIT_HMAC_KEY"),
             # Not one row fits. Contents of the oldest release never do, so they tell nothing.
-            Together((Above(f"{_TAMPER}hmac_failures_total", f"{_TAMPER}checked_total"), Zero(f"{_TAMPER}chain_breaks_total"))),
+            Together((Above(f"{TAMPER}hmac_failures_total", f"{TAMPER}checked_total"), Zero(f"{TAMPER}chain_breaks_total"))),
             Logged(r'"checked":([1-9]\d*),"mismatches":\d+,"chain_breaks":0,"hmac_failures":\1\b', ("audit",)),
         ),
         # Events that were on their way are signed with the right key, and so become dead letters.

@@ -10,9 +10,8 @@
 from __future__ import annotations
 
 from .._report.check import FAIL, UNPROVEN, WARN
-from .symptoms import ANSWERED, Above, Cause, Found, Logged
+from .symptoms import ANSWERED, TAMPER, Above, Cause, Found, Logged
 
-_TAMPER = "caracal_audit_tamper_"
 ANOTHER_COPY = "keep this one as evidence, and drill another copy or an earlier set"
 
 CAUSES = (
@@ -53,7 +52,7 @@ CAUSES = (
             Found("blocks.journal"),
             Found("inventory.audit_blocks"),
             # Whoever made the check knows whether contents of this release can be compared at all; the metric alone does not.
-            Found("settled.tamper_sweep", f"{_TAMPER}mismatch_total"),
+            Found("settled.tamper_sweep", f"{TAMPER}mismatch_total"),
         ),
         ("chain.broken", "chain.hmac", "settled.tamper", "state.audit_query.*"),
     ),
@@ -65,7 +64,7 @@ CAUSES = (
             Found("*.links"),
             Found("*.sequence"),
             Found("audit.partitions", "dropped"),
-            Above(f"{_TAMPER}chain_breaks_total"),
+            Above(f"{TAMPER}chain_breaks_total"),
             Logged("tamper: chain (break|link)", ("audit",)),
         ),
         ("chain.hmac", "settled.tamper"),
@@ -84,7 +83,7 @@ CAUSES = (
         (
             Found("*.hmac"),
             Found("*.hmac_key"),
-            Above(f"{_TAMPER}hmac_failures_total"),
+            Above(f"{TAMPER}hmac_failures_total"),
             Logged("tamper: chain HMAC mismatch", ("audit",)),
         ),
         ("settled.tamper",),

@@ -85,4 +85,4 @@ def _services(shown: t.Sequence[str]) -> str:
     """The services that checks and logs are about, in words."""
     names = [one.split(".")[1] if one.startswith("services.") else one.removeprefix("log of ") for one in shown if "metric" not in one]
     names = list(dict.fromkeys(name for name in names if name and "." not in name))
-    return " and ".join(f"{name}" for name in names) or "a service"
+    return " and ".join(names) or "a service"

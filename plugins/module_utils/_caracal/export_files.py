@@ -21,6 +21,7 @@ import typing as t
 
 from .._errors import StorageError
 
+WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 BATCH = 1024
 HOUR = dt.timedelta(hours=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -73,9 +74,14 @@ def hour_of(moment: dt.datetime) -> int:
     return (moment - _EPOCH) // HOUR
 
 
+def start(number: int) -> dt.datetime:
+    """When an hour begins."""
+    return _EPOCH + number * HOUR
+
+
 def name(number: int) -> str:
     """An hour as file names have it."""
-    return f"{_EPOCH + number * HOUR:%Y-%m-%dT%H}"
+    return f"{start(number):%Y-%m-%dT%H}"
 
 
 class Exports:

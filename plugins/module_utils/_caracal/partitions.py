@@ -19,6 +19,7 @@ PARENT = "audit_events"
 KEY = "RANGE (occurred_at)"
 DEFAULT = "DEFAULT"
 
+_NAME = re.compile(rf"{PARENT}_y([1-9][0-9]{{3}})m(0[1-9]|1[0-2])")
 _BOUNDS = re.compile(r"FOR VALUES FROM \((.+)\) TO \((.+)\)")
 # Beside times as ISO text in UTC, which sort as they are.
 _ENDS = {"MINVALUE": "", "MAXVALUE": "~"}
@@ -67,6 +68,12 @@ class Month:
             return False
         low, high = (_ENDS.get(end, end.strip("'")) for end in found.groups())
         return low < f"{self.high} 00:00:00+00" and high > f"{self.low} 00:00:00+00"
+
+
+def month_of(name: str) -> Month | None:
+    """The month of a partition by its name, which retention goes by; None for the default one and whatever else it is called."""
+    found = _NAME.fullmatch(name)
+    return Month(datetime.date(int(found[1]), int(found[2]), 1)) if found else None
 
 
 def wanted(first: datetime.date, later: int) -> list[Month]:

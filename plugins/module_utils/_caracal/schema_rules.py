@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
@@ -20,7 +18,6 @@ from .schema_reading import Leaf, Reading
 from .schema_tables import owner_class
 
 MONTHS_AHEAD = 3
-_NAME = re.compile(rf"{partitions.PARENT}_y([1-9][0-9]{{3}})m(0[1-9]|1[0-2])")
 _UTC = {
     "utc",
     "etc/utc",
@@ -110,15 +107,10 @@ def _bounds(reading: Reading) -> Check:
     """Each is a calendar month in UTC under its name, by which retention finds it; and there is one for the rest."""
     wrong = [] if reading.unbound else ["there is no default partition, so an event of a month without one would be refused"]
     for leaf in reading.leaves:
-        if leaf.bounds not in (partitions.DEFAULT, _bounds_of(leaf.name)):
+        month = partitions.month_of(leaf.name)
+        if leaf.bounds not in (partitions.DEFAULT, month and month.bounds):
             wrong.append(f"partition {leaf.name} is no calendar month in UTC under its name: {leaf.bounds}")
     return _judged(f"schema.{_OWN}.partitions", FAIL, wrong, f"{len(reading.leaves) - 1} months in UTC and a default partition")
-
-
-def _bounds_of(name: str) -> str | None:
-    """The bounds that a partition of this name must have."""
-    found = _NAME.fullmatch(name)
-    return partitions.Month(datetime.date(int(found[1]), int(found[2]), 1)).bounds if found else None
 
 
 def _unbound(reading: Reading) -> Check:

@@ -91,7 +91,7 @@ def _fault(given: t.Any) -> str | None:
     if not isinstance(given, dict) or given.keys() != fields:
         return f"its fields must be {', '.join(sorted(fields))}"
     databases = given["databases"] if isinstance(given["databases"], dict) else {}
-    if releases.OWN_DATABASE not in databases or databases.keys() - {releases.OWN_DATABASE, releases.AUTH_DATABASE}:
+    if releases.OWN_DATABASE not in databases or databases.keys() - set(releases.KNOWN_DATABASES):
         return f"databases must be {releases.OWN_DATABASE} and perhaps {releases.AUTH_DATABASE}"
     wrong = [name for name, value in {**given, **databases}.items() if name in _LISTS and not _strings(value)]
     if wrong:
@@ -101,7 +101,7 @@ def _fault(given: t.Any) -> str | None:
     return None
 
 
-_LISTS = ("migrations", "roles", releases.OWN_DATABASE, releases.AUTH_DATABASE)
+_LISTS = ("migrations", "roles", *releases.KNOWN_DATABASES)
 
 
 def _strings(value: t.Any) -> bool:

@@ -35,9 +35,9 @@ STREAMS = (
     KnownStream("caracal.sessions.revoke", ("sts-revocation",), ("sts-revocation",)),
 )
 
-# Each replica of the gateway makes a group of its own when it starts.
 # An entry that the STS cannot apply, such as the API writes for a subject, stays pending until the STS starts again.
 RETRIED_LATER = ("sts-revocation",)
+# Each replica of the gateway makes a group of its own when it starts.
 GATEWAY_GROUP = "gateway-revocation"
 
 WITHOUT_REDIS = (

@@ -20,6 +20,8 @@ from .._report.check import FAIL, Check
 FACTS = ("service", "status", "error", "description", "reason")
 # What they carry line by line: the end of a service's log, all that differs.
 LINES = ("log", "differences", "problems")
+# Before the names of metrics of the product's own sweep of the audit chain.
+TAMPER = "caracal_audit_tamper_"
 # A canary that nobody answered tells of a service that is not there, and not of what it was asked.
 UNANSWERED = r"gave no answer \(|does not reach the STS"
 ANSWERED = rf"\A(?!.*({UNANSWERED}))"

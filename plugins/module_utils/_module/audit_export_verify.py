@@ -22,7 +22,6 @@ from .._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check
 from .._sources.postgres import preflight, snapshot
 from .._sources.postgres.guard import Guard
 from .._sources.postgres.server import Session
-from .._storage import archived
 from .._storage.base import Store
 from . import archive_checks, archive_hours, audit_chain_verify, baseline, export_reading, options, place, reading
 from .archive_checks import Archive
@@ -71,7 +70,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 def _exports(arrow: t.Any, store: Store, there: Listing) -> Exports:
     def opener(hour: Hour) -> t.BinaryIO:
-        return archived.seekable(store, there.hours[hour.number])
+        return store.open_seekable(there.hours[hour.number])
 
     return Exports(arrow, [Hour(number, one.key) for number, one in there.hours.items()], there.strange, opener)
 

@@ -47,7 +47,6 @@ def own_options() -> ArgumentSpec:
         "bytes": {"type": "int"},
         "started": {"type": "str"},
     }
-    waiver = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
     return ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
@@ -55,14 +54,11 @@ def own_options() -> ArgumentSpec:
             "checks": {"type": "list", "elements": "dict", "required": True},
             "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
             "sandbox": {"type": "dict", "default": {}},
-            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waiver},
             "rto_budget": {"type": "float"},
             "rpo_budget": {"type": "float"},
             "rollback": {"type": "list", "elements": "dict"},
             "metrics": {"type": "dict", "default": {}},
             "log_files": {"type": "dict", "default": {}},
-            "report_dir": {"type": "path"},
-            "require_valid": {"type": "bool", "default": True},
         }
     )
 

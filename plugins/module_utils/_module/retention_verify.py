@@ -41,7 +41,6 @@ def own_options() -> ArgumentSpec:
     days: dict[str, t.Any] = {name: {"type": "int"} for name in settings.DEFAULTS}
     legal = {f"{what}_{bound}": {"type": "int"} for what in ("audit", "backups") for bound in ("at_least", "at_most")}
     copy = {name: {"type": "str", "required": True} for name in ("name", "verified")}
-    waived = {name: {"type": "str", "required": True} for name in ("check", "reason", "expires")}
     return ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
@@ -54,9 +53,6 @@ def own_options() -> ArgumentSpec:
             "break_glass_files": {"type": "list", "elements": "path", "default": []},
             "copies": {"type": "list", "elements": "dict", "default": [], "options": copy},
             "copies_at_least": {"type": "int", "default": 0},
-            "waivers": {"type": "list", "elements": "dict", "default": [], "options": waived},
-            "report_dir": {"type": "path"},
-            "require_valid": {"type": "bool", "default": True},
         },
         mutually_exclusive=[("effective_environment", "effective_environment_file")],
     )

@@ -13,7 +13,6 @@ One search of each zone, of the newest month that the signed blocks know of it. 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 import typing as t
 
@@ -22,7 +21,7 @@ from ..._report.check import WARN
 from ..audit_blocks import Block
 from ..audit_chains import AUDIT
 from ..inventory import Reader
-from ..partitions import Month
+from ..partitions import month_of
 from .rule import SHOWN, Rule, Seen, rows
 
 SEARCH = Rule(
@@ -39,7 +38,6 @@ KNOWN = Rule(
     severity=WARN,
 )
 
-_LEAF = re.compile(r"audit_events_y(\d{4})m(0[1-9]|1[0-2])")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SEARCH = """
@@ -62,16 +60,13 @@ def searches(blocks: t.Iterable[Block]) -> list[Search]:
     newest: dict[str, str] = {}
     for block in blocks:
         if block.chain == AUDIT.name and block.rows:
-            newest[block.zone] = max(newest.get(block.zone, ""), block.leaf if _LEAF.fullmatch(block.leaf) else "")
+            newest[block.zone] = max(newest.get(block.zone, ""), block.leaf if month_of(block.leaf) else "")
     return [Search(_unescaped(zone), *_times(leaf)) for zone, leaf in sorted(newest.items())]
 
 
 def _times(leaf: str) -> tuple[str, str]:
-    found = _LEAF.fullmatch(leaf)
-    if not found:
-        return _ANY_TIME
-    month = Month(datetime.date(int(found[1]), int(found[2]), 1))
-    return f"{month.low} 00:00:00+00", f"{month.high} 00:00:00+00"
+    month = month_of(leaf)
+    return (f"{month.low} 00:00:00+00", f"{month.high} 00:00:00+00") if month else _ANY_TIME
 
 
 def _unescaped(zone: str) -> str:

@@ -57,7 +57,7 @@ def rule(database: str) -> Rule:
 def look(reader: Reader, recorded: t.Sequence[str]) -> Seen:
     """Check every key again. `recorded` is the schema list of the signed inventory, which says how many there are."""
     wanted = sum(line.startswith("constraint ") and " FOREIGN KEY " in line for line in recorded)
-    broken, unread = [], []
+    keys, broken, unread = list[tuple[t.Any, ...]](), [], []
     try:
         keys = rows(reader, _KEYS)
         for name, table, query, of_audit in keys:
@@ -66,7 +66,7 @@ def look(reader: Reader, recorded: t.Sequence[str]) -> Seen:
             elif orphans := rows(reader, query)[0][0]:
                 broken.append(f"{name} ({orphans} row(s) of {table})")
     except (StageFailed, PermissionMissing) as exc:
-        return Seen(broken=len(broken), first=tuple(broken), problem=exc.msg)
+        return Seen(len(keys), len(broken), tuple(broken[:SHOWN]), exc.msg)
     problem = f"{unread[0]} is of the audit log and was not read" if unread else ""
     if len(keys) != wanted:
         problem = f"the copy has {len(keys)} and the set records {wanted}"

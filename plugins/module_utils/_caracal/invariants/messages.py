@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from ..._report.check import WARN
+from ..outbox import COORDINATOR, DEAD, EVENTS
 from ..sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
 from .rule import Invariant
 
@@ -18,11 +19,11 @@ _REQUEUE = "send them again: POST /zones/{zone}/outbox/{id}/requeue at the coord
 
 OUTBOXES = (
     Invariant(
-        "outboxes.api_dead", "events of the API", "were given up and are sent no more", _RETRY, "public.event_outbox",
-        "SELECT id FROM public.event_outbox WHERE dispatched_at IS NULL AND available_at = 'infinity'", severity=WARN),
+        "outboxes.api_dead", "events of the API", "were given up and are sent no more", _RETRY, f"public.{EVENTS}",
+        f"SELECT id FROM public.{EVENTS} WHERE {DEAD[EVENTS]}", severity=WARN),
     Invariant(
-        "outboxes.coordinator_dead", "events of the coordinator", "were given up and are sent no more", _REQUEUE, "public.caracal_outbox",
-        "SELECT id FROM public.caracal_outbox WHERE status = 'dead'", severity=WARN),
+        "outboxes.coordinator_dead", "events of the coordinator", "were given up and are sent no more", _REQUEUE, f"public.{COORDINATOR}",
+        f"SELECT id FROM public.{COORDINATOR} WHERE {DEAD[COORDINATOR]}", severity=WARN),
 )  # fmt: skip
 
 AUDIT = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._report.check import FAIL, NOT_APPLICABLE, Check
-from ..releases import AUTH_DATABASE, OWN_DATABASE, SECRET_STORE, ZONE_KEK
+from ..releases import KNOWN_DATABASES, SECRET_STORE, ZONE_KEK
 from . import audit_query, authority, foreign_keys, gateway, messages, policies, revocations
 from .rule import Invariant, Rule
 
@@ -56,7 +56,7 @@ def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
     return tuple(one for one in found if one.id not in absent)
 
 
-def rules(family: str, release: str | None, databases: t.Sequence[str] = (OWN_DATABASE, AUTH_DATABASE)) -> tuple[Rule, ...]:
+def rules(family: str, release: str | None, databases: t.Sequence[str] = KNOWN_DATABASES) -> tuple[Rule, ...]:
     """Every rule of a release, those besides SQL too, in the order of the groups."""
     keys = [foreign_keys.rule(database) for database in databases]
     owners = [foreign_keys.OWNERS] if family == SECRET_STORE else []

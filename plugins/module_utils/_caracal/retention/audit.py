@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ..._errors import StageFailed
+from ..export_files import WATERMARK
 from ..inventory import Reader
 from ..partitions import DEFAULT, PARENT, Month
 from .settings import AUDIT, Effective
@@ -35,7 +36,6 @@ _LEAVES = f"""
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE i.inhparent = to_regclass('public.{PARENT}') ORDER BY 1"""
 _OVERRIDE = "SELECT retention_days FROM public.audit_retention"
-_WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ def look(reader: Reader, tables: t.Collection[str], effective: Effective, budget
     facts = Facts(
         now=reader.rows("SELECT now()")[0][0],
         override=_first(reader, _OVERRIDE) if "audit_retention" in tables else None,
-        watermark=_first(reader, _WATERMARK) if "audit_export_watermark" in tables else None,
+        watermark=_first(reader, WATERMARK) if "audit_export_watermark" in tables else None,
         leaves={name: bounds for name, bounds, _sql in rows},
         default_rows=_first(reader, f"SELECT count(*) FROM (SELECT FROM {default} LIMIT {MANY}) some_rows") if default else None,
     )

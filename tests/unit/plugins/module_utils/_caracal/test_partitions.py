@@ -27,6 +27,12 @@ def test_months_go_on_over_the_turn_of_a_year() -> None:
     assert len(partitions.wanted(datetime.date(2026, 1, 31), 120)) == 121
 
 
+def test_a_month_is_known_by_its_name() -> None:
+    assert partitions.month_of(DECEMBER.name) == DECEMBER
+    strange = ["audit_events_default", "audit_events_y2026m13", "audit_events_y0000m01", f"{DECEMBER.name}_old", f"x{DECEMBER.name}", ""]
+    assert [partitions.month_of(name) for name in strange] == [None] * len(strange)
+
+
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(
     "bounds",
