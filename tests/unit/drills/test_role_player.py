@@ -78,3 +78,24 @@ def test_a_keyword_that_it_does_not_know_is_refused(tmp_path: Path) -> None:
 def test_the_steps_are_those_of_the_role() -> None:
     needs = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__caracal_drill_needs"]
     assert list(needs) == list(STEPS)
+
+
+@pytest.mark.mutation
+def test_a_check_that_fails_in_a_later_step_is_not_hidden_by_an_earlier_one(tmp_path: Path) -> None:
+    """With the role's own file of one step, and two steps of the test's own."""
+    names = ("first", "second")
+    tasks = "".join(f"- ansible.builtin.include_tasks: step.yml\n  vars: {{__caracal_drill_step: {name}}}\n" for name in names)
+    folder = role(tmp_path, tasks)
+    (folder / "tasks" / "step.yml").write_text((ROLE / "tasks" / "step.yml").read_text(encoding="utf-8"))
+    verdicts = {"first": ("pass", "unproven", "fail"), "second": ("fail", "pass", "pass")}
+    for name in names:
+        made = [{"id": f"c{number}", "verdict": verdict, "message": name} for number, verdict in enumerate(verdicts[name])]
+        (folder / "tasks" / f"{name}.yml").write_text(
+            yaml.safe_dump([{"ansible.builtin.set_fact": {"__caracal_drill_made": {"checks": made}}}])
+        )
+    start = {f"__caracal_drill_{name}": [] for name in ("checks", "steps", "done", "failed")}
+    player = RolePlayer(folder, start)
+    player.play()
+    found = {one["id"]: (one["verdict"], one["message"]) for one in player.variables["__caracal_drill_checks"]}
+    assert found == {"c0": ("fail", "second"), "c1": ("unproven", "first"), "c2": ("fail", "first")}
+    assert len(player.variables["__caracal_drill_checks"]) == 3

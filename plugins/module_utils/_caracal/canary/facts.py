@@ -18,7 +18,7 @@ from ..releases import SECRET_STORE, ZONE_KEK
 from ..sealed_columns import COLUMNS, SIGNING_KEY_ROWS, Column
 from .audit_rows import Head, Row
 
-_ROWS_AFTER = 500
+_PAGE = 500
 _LIVE = "EXISTS (SELECT FROM public.zones z WHERE z.id = {row}.zone_id AND z.archived_at IS NULL)"
 
 
@@ -149,12 +149,21 @@ def head(reader: Reader, zone: str) -> Head:
 
 
 def rows_after(reader: Reader, where: Head) -> list[Row]:
-    """What came onto the chain since."""
+    """What came onto the chain since: the canary's own rows may stand behind any number of restored events."""
+    found: list[Row] = []
+    while True:
+        page = _page(reader, where.zone, found[-1].seq if found else where.seq)
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+def _page(reader: Reader, zone: str, sequence: int) -> list[Row]:
     rows = reader.rows(
         """SELECT chain_seq, coalesce(request_id, ''), event_type, coalesce(decision, ''), coalesce(evaluation_status, ''),
                   coalesce(content_sha256, ''), coalesce(prev_content_sha256, ''), coalesce(chain_hmac, '')
              FROM public.audit_events WHERE zone_id = %s AND chain_seq > %s ORDER BY chain_seq LIMIT %s""",
-        (where.zone, where.seq, _ROWS_AFTER),
+        (zone, sequence, _PAGE),
     )
     return [Row(int(row[0]), *(str(field) for field in row[1:])) for row in rows]
 

@@ -21,7 +21,9 @@ FREELY = "SET session_replication_role = replica"
     ("release", "contract", "bindings", "one_shot"),
     [("v1.0.0", True, False, True), ("v2026.06.25-rc.1", True, True, False), ("2026-06-04", False, True, False)],
 )
-def test_how_a_release_is_asked(twin_cluster: TwinFactory, release: str, contract: bool, bindings: bool, one_shot: bool) -> None:
+def test_how_a_release_is_asked(
+    twin_cluster: TwinFactory, monkeypatch: pytest.MonkeyPatch, release: str, contract: bool, bindings: bool, one_shot: bool
+) -> None:
     cluster = twin_cluster(events=100, release=release)
     family = RELEASES[release].family
     with Session(cluster.server, "caracal") as session:
@@ -37,6 +39,9 @@ def test_how_a_release_is_asked(twin_cluster: TwinFactory, release: str, contrac
         (last,) = facts.rows_after(session, type(head)(head.zone, head.seq - 1, ""))
         assert (last.seq, last.content) == (head.seq, head.content)
         assert facts.rows_after(session, head) == []
+        monkeypatch.setattr(facts, "_PAGE", 3)
+        several = facts.rows_after(session, type(head)(head.zone, head.seq - 7, ""))
+        assert [one.seq for one in several] == list(range(head.seq - 6, head.seq + 1))
         assert facts.head(session, "no zone").seq == 0
 
 
