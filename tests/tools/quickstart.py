@@ -4,7 +4,7 @@
 
 """Run the quickstart playbook, say what it is doing in a line a step, and end with its summary.
 
-Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's.
+Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's; 1 where a locked set was deleted.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as opened:
         place = opened.enter_context(bucket()) if options.repository == "s3" else None
         status = play(directory, options.events, log, place)
-        locked = place.try_to_delete() if place and not status else []
+        locked, withstood = place.try_to_delete() if place and not status else ([], True)
     print()
     if (directory / MARKER).exists() and summary.is_file():
         print(summary.read_text(encoding="utf-8"), *(f"{line}\n" for line in locked), sep="", end="")
@@ -108,7 +108,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         print(*log.read_text(encoding="utf-8").splitlines()[-LAST_LINES:], sep="\n")
         print(f"no summary was written; all of it is in {log}")
         return status or 1
-    return status
+    return status or int(not withstood)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ class Bucket:
             f"quickstart_s3_credentials={self.server.credentials}",
         ]
 
-    def try_to_delete(self) -> list[str]:
-        """Delete the newest manifest, that very version, as the backup host and as the owner of the account; what came out, in lines."""
+    def try_to_delete(self) -> tuple[list[str], bool]:
+        """Delete a manifest, that very version, as the backup host and as the owner of the account; what came out in lines, and whether
+        nobody could."""
         found = self.server.client.list_object_versions(Bucket=self.name, Prefix=f"{PREFIX}/sets/")
         manifest = next(one for one in found["Versions"] if one["Key"].endswith("/manifest.json"))
         which = {"Bucket": self.name, "Key": manifest["Key"], "VersionId": manifest["VersionId"]}
@@ -44,10 +45,10 @@ class Bucket:
         for user, who in WHO.items():
             try:
                 self.server.client_of(user).delete_object(**which)
-                lines.append(f"  DELETED by {who}")
+                return [*lines, f"  DELETED by {who}"], False
             except botocore.exceptions.ClientError as error:
                 lines.append(f"  deletion by {who}: refused ({error.response['Error']['Code']})")
-        return lines
+        return lines, True
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ NOTE = "before.json"
 EVENTS_A_FILE = 200
 # Of the audit stream, and of each stream for its signatures, the newest.
 STREAMED, SIGNED = 1000, 50
+AUDIT_LIVE, AUDIT_DEAD = outbox.AUDIT_EVENTS.encode(), f"{outbox.AUDIT_EVENTS}.dlq".encode()
 MONTH = 30
 _HEADS = """
     SELECT z.id, e.chain_seq, e.content_sha256
@@ -70,10 +71,10 @@ def _streamed(connected: RedisSession) -> list[str]:
     events, dead = (
         [
             json.loads(data)
-            for _stream, fields in _newest(connected, name.encode(), STREAMED)
+            for _stream, fields in last_entries(connected, name, STREAMED)
             if replay.is_event(data := fields.get(b"data", b""))
         ]
-        for name in (outbox.AUDIT_EVENTS, f"{outbox.AUDIT_EVENTS}.dlq")
+        for name in (AUDIT_LIVE, AUDIT_DEAD)
     )
     if not events:
         return []
@@ -86,10 +87,11 @@ def _streamed(connected: RedisSession) -> list[str]:
 def signed(connected: RedisSession) -> t.Iterator[Entry]:
     """The newest entries of every stream, with their signatures."""
     for name in redis_reading.find(connected, streams.PATTERN):
-        yield from _newest(connected, name, SIGNED)
+        yield from last_entries(connected, name, SIGNED)
 
 
-def _newest(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
+def last_entries(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
+    """The last `count` entries of a stream, the newest first."""
     for _entry_id, fields in connected.call("XREVRANGE", name, "+", "-", "COUNT", count):
         yield redis_reading.text(name), dict(zip(fields[::2], fields[1::2], strict=True))
 

@@ -25,7 +25,7 @@ from .._errors import OptionError
 from .._report.check import UNPROVEN, Check
 from .._sources.postgres.server import Session
 from .._sources.secrets import files
-from . import canary_keys, canary_place, options, place
+from . import canary_keys, canary_place, options, place, reading
 from .boundary import Invocation
 from .canary_keys import Secrets, SigningKeys
 from .canary_place import Place
@@ -33,7 +33,6 @@ from .canary_place import Place
 AUDIT_SECONDS = 60.0
 POLICY_SECONDS = 60.0
 _POLL = 0.5
-_TABLES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'"
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -47,9 +46,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError("application and self_made are two ways to the same canaries; give one of them")
     server, _sandbox = place.server_of(given)
     with Session(server, given["database"]) as session:
-        tables = {str(name) for (name,) in session.rows(_TABLES)}
-        versions = session.rows("SELECT version FROM public.schema_migrations") if "schema_migrations" in tables else []
-        detected = releases.detect(tables, [str(version) for (version,) in versions])
+        layout = reading.layout(session)
+        detected = layout.detected or releases.detect(layout.public, ())
         where = canary_place.of(given, detected.family)
         canaries = _Canaries(session, detected.family, where, canary_keys.read(given["secrets_directory"], detected.family), given)
         checks = canaries.reading()

@@ -23,7 +23,7 @@ from .._sources.postgres.server import Server, Session
 from .._sources.sandbox import probe, programs
 from .._sources.sandbox.bundle import NETWORK, Bundle
 from .._sources.services import http
-from . import before, options, reading
+from . import before, options, place, reading
 from .boundary import Invocation
 from .service_plan import Plan
 
@@ -83,7 +83,7 @@ def _stopped(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
 def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     given = invocation.options
     started = time.monotonic()
-    server = Server(host=bundle.info.socket_dir, port=bundle.info.port, user=bundle.info.superuser, ssl_mode="disable")
+    server, _info = place.server_of(given)
     plan = Plan(bundle, _family(server), given)
     checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
     already = {service.name for service in plan.services if programs.alive(bundle, service.name)}

@@ -19,12 +19,12 @@ from .._caracal import audit_chains, block_history, chain_keys, releases, servic
 from .._caracal.chain_examiner import Examiner, Seen, Terms
 from .._caracal.settling import Group, Judged, Replayed
 from .._errors import VersionMismatch
-from .._sources.postgres.server import Server, Session
+from .._sources.postgres.server import Session
 from .._sources.redis import reading as redis_reading
 from .._sources.redis.connection import Session as RedisSession
 from .._sources.sandbox.bundle import Bundle
 from .._sources.services import http
-from . import before, options, reading
+from . import before, options, place, reading
 from .before import Before
 from .boundary import Invocation
 from .service_plan import given_secret
@@ -65,8 +65,7 @@ class _Watch:
         self._bundle = Bundle.of(given["sandbox"])
         self._before: Before = before.load(self._bundle)
         self._replay = given["replay_directory"]
-        info = self._bundle.info
-        self._server = Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable")
+        self._server, _info = place.server_of(given)
         self._bearer = given_secret(self._bundle, given["secrets_directory"], services.METRICS_BEARER)
         key = given_secret(self._bundle, given["secrets_directory"], "auditHmacKey")
         self._key = chain_keys.parse_file(key, os.path.join(given["secrets_directory"], "auditHmacKey"))
@@ -148,6 +147,5 @@ def _groups(redis: RedisSession) -> t.Iterator[Group]:
 
 def _reasons(redis: RedisSession) -> dict[str, int]:
     """Why the newest audit events were put aside."""
-    entries = redis.call("XREVRANGE", "caracal.audit.events.dlq", "+", "-", "COUNT", NEWEST)
-    fields = (dict(zip(fields[::2], fields[1::2], strict=True)) for _entry_id, fields in entries)
-    return collections.Counter(one[b"reason"].decode("utf-8", "replace")[:60] for one in fields if b"reason" in one)
+    entries = before.last_entries(redis, before.AUDIT_DEAD, NEWEST)
+    return collections.Counter(fields[b"reason"].decode("utf-8", "replace")[:60] for _stream, fields in entries if b"reason" in fields)

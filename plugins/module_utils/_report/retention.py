@@ -18,7 +18,8 @@ import datetime
 import typing as t
 
 from . import waiver
-from .check import FAIL, UNPROVEN, VERDICTS, WARN, Check, overall
+from .check import VERDICTS, Check, overall
+from .document import attention
 from .text import one_line, utc
 from .waiver import Waiver
 
@@ -73,8 +74,6 @@ def build(look: Look) -> dict[str, t.Any]:
 def render(document: t.Mapping[str, t.Any]) -> list[str]:
     """Numbers, what a reader must look at with the worst first, waivers; the verdict last."""
     lines = [("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS))]
-    for verdict in (FAIL, UNPROVEN, WARN):
-        shown = (check for check in document["checks"] if check["verdict"] == verdict)
-        lines += [(f"  {verdict}", one_line(f"{check['id']}: {check['message']}")) for check in shown]
+    lines += [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in attention(document)]
     lines += [("waived", one_line(f"{one['check']} until {one['expires']}: {one['reason']}")) for one in document["waivers"]]
     return [*(f"{label:<15} {words}" for label, words in lines), f"verdict: {document['verdict']}"]
