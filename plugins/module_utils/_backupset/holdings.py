@@ -124,8 +124,8 @@ def archive(journal: t.Sequence[Entry], now: datetime.datetime, budget: datetime
     return _age(name, f"the last archived hour {max(hours)}", end, now, budget)
 
 
-def proved(wanted: t.Mapping[str, str], last: Newest | None, journal: t.Sequence[Entry], now: datetime.datetime) -> Check:
-    """Whether the recipients for emergencies, by fingerprint → how people call them, open what is made, and somebody tried it."""
+def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[Entry], now: datetime.datetime) -> Check:
+    """Whether the recipients for emergencies, by fingerprint, open what is made, and somebody tried it."""
     name = f"{PREFIX}.break_glass"
     if not wanted:
         words = (
@@ -133,22 +133,21 @@ def proved(wanted: t.Mapping[str, str], last: Newest | None, journal: t.Sequence
         )
         return Check(name, UNPROVEN, words, required=False)
     sealed_to = last.recipients if last else frozenset()
-    strangers = sorted(wanted[one] for one in wanted if one not in sealed_to)
+    strangers = sorted(set(wanted) - sealed_to)
     if strangers:
         where = f"the newest set {last.set_id}" if last else "any set"
         return Check(
             name, FAIL, f"{where} is not sealed to {strangers[0]}, which could not open it in an emergency; add it to the recipients"
         )
     proofs = decisions.escrows(journal)
-    old = {one: proofs.get(one) for one in wanted}
-    stale = {wanted[one]: entry for one, entry in old.items() if entry is None or now - entry.judged > PROOF_LASTS}
+    stale = sorted(one for one in wanted if one not in proofs or now - proofs[one].judged > PROOF_LASTS)
     if stale:
-        first, entry = next(iter(sorted(stale.items(), key=lambda one: one[0])))
-        when = f"last on {entry.judged:%Y-%m-%d}" if entry else "never"
+        first = stale[0]
+        when = f"last on {proofs[first].judged:%Y-%m-%d}" if first in proofs else "never"
         words = (
             f"{len(stale)} of {len(wanted)} identities for emergencies are not proved; first: {first}, {when}; run escrow_verify with it"
         )
-        return Check(name, UNPROVEN, words, details={"stale": sorted(stale)})
+        return Check(name, UNPROVEN, words, details={"stale": stale})
     return Check(name, PASS, f"{plural(len(wanted), 'recipient')} for emergencies proved within {PROOF_LASTS.days} days")
 
 
@@ -165,7 +164,7 @@ def copies(found: t.Sequence[Copy], now: datetime.datetime, least: int, budget: 
             "verify the others, or make them with repository_copy"
         )
         return Check(name, FAIL, words, details=details)
-    words = f"{plural(len(fresh), 'copy').replace('copys', 'copies')} verified within {duration(budget.total_seconds())}"
+    words = f"{len(fresh)} {'copy' if len(fresh) == 1 else 'copies'} verified within {duration(budget.total_seconds())}"
     return Check(name, PASS, words, details=details)
 
 

@@ -82,6 +82,11 @@ class Manifest:
         """Bytes of all artifacts, shared ones too."""
         return sum(one.size for one in self.artifacts)
 
+    @property
+    def recovery_point(self) -> datetime.datetime:
+        """When the oldest of its snapshots was taken: what happened later may be missing."""
+        return min((one.snapshot_time for one in self.sources), default=self.created)
+
     def to_bytes(self) -> bytes:
         """What is signed. Raises TamperedData for content that `parse` would refuse."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -52,6 +52,14 @@ def open_sealed(store: Store, key: str, identity_files: t.Sequence[str]) -> Open
     return Opener(store.open(key), load_identities(identity_files), key)
 
 
+def digest(stream: t.BinaryIO) -> str:
+    """SHA-256 of all that is left of a stream."""
+    made = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        made.update(chunk)
+    return made.hexdigest()
+
+
 def check_size(store: Store, artifact: Artifact) -> None:
     """Raises ObjectMissing when the object is not there, TamperedData when its size differs."""
     found = store.stat(artifact.path)
@@ -69,10 +77,8 @@ def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress | N
     for one in artifacts:
         try:
             _compare(store, one, paths)
-        except StorageError as exc:
-            failed.append(_failed(one, exc.msg))
-        except TamperedData as exc:
-            failed.append(_failed(one, exc.msg))
+        except (StorageError, TamperedData) as exc:
+            failed.append(Check(CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
         if progress:
             progress(one.path, one.size)
     if failed:
@@ -81,17 +87,10 @@ def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress | N
     return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 as signed")]
 
 
-def _failed(artifact: Artifact, words: str) -> Check:
-    return Check(CHECK_ID, FAIL, words, details={"path": artifact.path})
-
-
 def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str]) -> None:
     check_size(store, artifact)
-    digest = hashlib.sha256()
     with store.open(artifact.path) as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    found = digest.hexdigest()
+        found = digest(stream)
     if found != artifact.sha256:
         other = paths.get(found)
         what = f"holds the bytes of {other}" if other else "was altered"

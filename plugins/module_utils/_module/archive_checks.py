@@ -55,7 +55,7 @@ def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: da
     """Every byte, once. Raises what the store raises."""
 
     def look(one: Held) -> tuple[str, Locked]:
-        return archive_hours.digest(store, one), archived.lock_of(store, one)
+        return archive_hours.digest(store, one), store.lock_of(one)
 
     objects = list(there.hours.values())
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
@@ -136,7 +136,7 @@ def _against_journal(found: Archive, key: str, known: Entered) -> Finding | None
 
 
 def _shadowed(found: Archive) -> Check:
-    if not archived.locks(found.store):
+    if not found.store.locks:
         words = "a directory keeps no versions, so the SHA-256 of the journal alone tells what was changed"
         return Check("archive.shadowed", NOT_APPLICABLE, words, required=False)
     wrong = []
@@ -150,7 +150,7 @@ def _shadowed(found: Archive) -> Check:
 
 def _lock(found: Archive) -> Check:
     name = "archive.lock"
-    if not archived.locks(found.store):
+    if not found.store.locks:
         words = "a directory locks nothing: whoever may write there can remove evidence, which would be seen and not undone"
         return Check(name, WARN, words)
     wrong = [one for key, lock in found.locks.items() if (one := _lock_finding(found, key, lock))]
@@ -174,7 +174,7 @@ def _lock_finding(found: Archive, key: str, lock: Locked) -> Finding | None:
     if was is not None and was > found.now and (lock.until is None or lock.until + archived.TOLERANCE < was):
         return _finding("shortened", key, f"has {archive_hours.words(lock)}; it was locked until {was:%Y-%m-%d} when it was entered")
     hour = export_files.hour_at(key.removeprefix(f"{archive_days.FOLDER}/")) or 0
-    asked = archived.wanted(found.store, key, archive_hours.start(hour))
+    asked = found.store.lock_wanted(key, export_files.start(hour))
     if not archived.suffices(lock, asked, found.now):
         return _finding("short_lock", key, f"has {archive_hours.words(lock)}, not {archive_hours.words(asked)}; run audit_export_archive")
     return None

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
 import typing as t
 
-from .._backupset import archive_days
+from .._backupset import archive_days, objects
 from .._backupset.fields import timestamp
-from .._caracal.export_files import HOUR, hour_at, hour_of
+from .._caracal.export_files import hour_at, hour_of, start
 from .._errors import OptionError
-from .._storage import archived
 from .._storage.archived import Held, Locked
 from .._storage.base import Store
 from .._storage.schemes import open_store
@@ -26,11 +24,9 @@ from . import options
 from .options import Opened
 
 EXPORTS = "audit"
-CHUNK = 1 << 20
 # The service exports an hour when it is over, and tries again each hour.
 GRACE = datetime.timedelta(hours=2)
 MAGIC = b"PAR1"
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +57,11 @@ def source(given: t.Mapping[str, t.Any], to: Store) -> Store:
 
 def exports(store: Store) -> Listing:
     """What the service has written."""
-    return _listing(archived.held(store, EXPORTS), "")
+    return _listing(store.held(EXPORTS), "")
 
 
 def archived_exports(store: Store) -> Listing:
-    return _listing(archived.held(store, archive_days.EXPORTS), f"{archive_days.FOLDER}/")
+    return _listing(store.held(archive_days.EXPORTS), f"{archive_days.FOLDER}/")
 
 
 def _listing(found: t.Iterable[Held], prefix: str) -> Listing:
@@ -80,10 +76,6 @@ def _listing(found: t.Iterable[Held], prefix: str) -> Listing:
     return Listing(dict(sorted(hours.items())), tuple(strange))
 
 
-def start(hour: int) -> datetime.datetime:
-    return _EPOCH + hour * HOUR
-
-
 def hour_before(now: datetime.datetime, hours: int) -> int:
     """The hour that was over so many hours ago."""
     return hour_of(now) - 1 - hours
@@ -95,23 +87,20 @@ def day_of(hour: int) -> datetime.date:
 
 def is_over(day: datetime.date, now: datetime.datetime) -> bool:
     """Whether all exports of a day should be there."""
-    return start(0).replace(year=day.year, month=day.month, day=day.day) + datetime.timedelta(days=1) + GRACE <= now
+    return datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc) + datetime.timedelta(days=1) + GRACE <= now
 
 
 def digest(store: Store, one: Held) -> str:
     """SHA-256 of the very version. Raises what the store raises."""
-    made = hashlib.sha256()
-    with archived.stream(store, one) as stream:
-        while data := stream.read(CHUNK):
-            made.update(data)
-    return made.hexdigest()
+    with store.open_held(one) as stream:
+        return objects.digest(stream)
 
 
 def is_whole(store: Store, one: Held) -> bool:
     """Whether it begins and ends as a Parquet file does, which one that is still being copied does not."""
     if one.size < 3 * len(MAGIC):
         return False
-    with archived.seekable(store, one) as stream:
+    with store.open_seekable(one) as stream:
         head = stream.read(len(MAGIC))
         stream.seek(one.size - len(MAGIC))
         return head == stream.read(len(MAGIC)) == MAGIC

@@ -91,7 +91,7 @@ class Look:
             on_top = "a delete marker" if there.marked else "another version"
             plan.faults[hour.key] = f"is shadowed: {on_top} lies over what was archived; find out who put it there, then remove it"
             return
-        wanted = archived.wanted(self.archive, hour.key, archive_hours.start(hour.number))
+        wanted = self.archive.lock_wanted(hour.key, export_files.start(hour.number))
         if known and self._is_believed(hour, there, Locked(wanted.mode, known.until), wanted):
             plan.fine.append(hour)
             return
@@ -100,7 +100,7 @@ class Look:
             whose = "its source has" if ours != theirs else f"entry {known.sequence if known else 0} of the journal says"
             plan.faults[hour.key] = f"is shadowed: {whose} other bytes than the archive; find out which of them somebody changed"
             return
-        hour = dataclasses.replace(hour, sha256=ours, lock=archived.lock_of(self.archive, there))
+        hour = dataclasses.replace(hour, sha256=ours, lock=self.archive.lock_of(there))
         (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)
 
     def _is_believed(self, hour: Hour, there: Held, journal: Locked, wanted: Locked) -> bool:
@@ -112,7 +112,7 @@ def listing(plan: Plan, store: Store, now: datetime.datetime, *, after: bool) ->
     """The hours that change, as they are or as they will be, for a diff."""
     lines = []
     for hour in sorted((*plan.copy, *plan.extend), key=lambda one: one.number):
-        lock = archived.wanted(store, hour.key, now) if after else hour.lock
+        lock = store.lock_wanted(hour.key, now) if after else hour.lock
         state = f"archived, {archive_hours.words(lock)}" if after or hour.archived else "absent"
         lines.append(f"{export_files.name(hour.number)} {state}\n")
     return "".join(lines)

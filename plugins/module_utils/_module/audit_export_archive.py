@@ -15,7 +15,7 @@ import hashlib
 import time
 import typing as t
 
-from .._backupset import archive_days
+from .._backupset import archive_days, objects
 from .._backupset import entry as entries
 from .._backupset import journal as journals
 from .._backupset import layout as keys
@@ -23,7 +23,6 @@ from .._backupset.archive_days import ArchiveDay, Entered
 from .._caracal import export_files
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError
-from .._storage import archived
 from .._storage.archived import Held
 from .._storage.base import Store
 from . import archive_hours, archive_plan, options
@@ -41,9 +40,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if given["compare_days"] < 0:
         raise OptionError("compare_days is below zero; give a number of days")
     opened = options.open_repository(given)
-    signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
     to = archive_hours.archive(opened, given)
-    _ready(opened, signer, to)
+    signer = _ready(opened, given, to)
     source = archive_hours.source(given, to)
     found = archive_hours.exports(source)
     if not found.hours:
@@ -68,13 +66,13 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _ready(opened: Opened, signer: Signer, to: Store) -> None:
+def _ready(opened: Opened, given: t.Mapping[str, t.Any], to: Store) -> Signer:
     """Nothing is copied that could not be entered afterwards."""
-    trial = signer.sign(b"preflight", keys.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_JOURNAL, signer.principal, name="a trial with signing_key")
+    signer = options.signer(opened, given, keys.BACKUP)
     opened.mark.check_writable()
     for store in {store.location: store for store in (opened.store, to)}.values():
         store.check_writable(probe=False)
+    return signer
 
 
 def _name(hour: int) -> str:
@@ -103,21 +101,21 @@ def _act(plan: Plan, source: Store, to: Store) -> Plan:
         done.copy.append(_copy(hour, source, to))
     for hour in plan.extend:
         to.extend(hour.key)
-        done.extend.append(dataclasses.replace(hour, lock=archived.lock_of(to, Held(hour.key, hour.source.size))))
+        done.extend.append(dataclasses.replace(hour, lock=to.lock_of(Held(hour.key, hour.source.size))))
     return done
 
 
 def _copy(hour: Hour, source: Store, to: Store) -> Hour:
     made, size = hashlib.sha256(), 0
-    with archived.stream(source, hour.source) as stream, to.writer(hour.key.rpartition("/")[0], hour.key) as out:
-        while data := stream.read(archive_hours.CHUNK):
+    with source.open_held(hour.source) as stream, to.writer(hour.key.rpartition("/")[0], hour.key) as out:
+        while data := stream.read(objects.CHUNK):
             made.update(data)
             size += out.write(data)
         if size != hour.source.size:
             raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; try again")
         out.publish(hour.key)
     there = Held(hour.key, size)
-    return dataclasses.replace(hour, archived=there, sha256=made.hexdigest(), lock=archived.lock_of(to, there))
+    return dataclasses.replace(hour, archived=there, sha256=made.hexdigest(), lock=to.lock_of(there))
 
 
 def _days(plan: Plan, known: t.Mapping[str, Entered], now: datetime.datetime) -> dict[datetime.date, list[Hour]]:

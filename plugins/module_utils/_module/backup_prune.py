@@ -53,10 +53,8 @@ def own_options() -> ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     policy = _policy(given)
-    signer = Signer(given["signing_key"], keys.principal(keys.PRUNE, given["deployment"]))
     opened = options.open_repository(given)
-    trial = signer.sign(b"preflight", keys.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_JOURNAL, signer.principal, name=f"a trial with {given['signing_key']}")
+    signer = options.signer(opened, given, keys.PRUNE)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=False)
     facts, manifests, plan = _plan(opened, policy)
@@ -76,9 +74,9 @@ def _policy(given: t.Mapping[str, t.Any]) -> Policy:
         raise OptionError(f"{wrong[0]} is {given[wrong[0]]}; give 0 or more")
     if not any(counts.values()) and not given["keep_within"]:
         raise OptionError("no rule says what is kept; set keep_last, keep_daily or another of the keep_ options")
-    for name, least in (("minimum", 1), ("most_a_day", 1)):
-        if given[name] < least:
-            raise OptionError(f"{name} is {given[name]}; give {least} or more")
+    for name in ("minimum", "most_a_day"):
+        if given[name] < 1:
+            raise OptionError(f"{name} is {given[name]}; give 1 or more")
     if not (1 <= given["grace"] <= HOURS_LIMIT and math.isfinite(given["keep_within"]) and given["keep_within"] <= HOURS_LIMIT):
         raise OptionError("grace and keep_within are hours; give a grace of 1 or more, and neither above a century")
     if not 0 < given["shrink_max"] < 1:

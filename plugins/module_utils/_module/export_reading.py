@@ -29,9 +29,7 @@ from .._sources.postgres.snapshot import Place
 from .._stream import workers
 from . import reading
 
-WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
 Gather = t.Callable[[], Exports]
@@ -65,8 +63,7 @@ def hours(seen: Seen) -> dict[int, int]:
     found: collections.Counter[int] = collections.Counter()
     for zone in seen.values():
         for text, rows in zone.hours.items():
-            moment = dt.datetime.strptime(text.decode() + "+0000", "%Y-%m-%d %H%z")
-            found[(moment - _EPOCH) // dt.timedelta(hours=1)] += rows
+            found[export_files.hour_of(dt.datetime.strptime(text.decode() + "+0000", "%Y-%m-%d %H%z"))] += rows
     return dict(found)
 
 
@@ -82,7 +79,7 @@ def _compare(
     with place.join() as session:
         database = _database(session, layout, ingested)
         if due is not None and database.watermark is not None:
-            database = dataclasses.replace(database, watermark=min(database.watermark, _EPOCH + due * export_files.HOUR))
+            database = dataclasses.replace(database, watermark=min(database.watermark, export_files.start(due)))
         return exports.examine(gather(), keys, database, cuts)
 
 
@@ -97,10 +94,10 @@ def _database(session: Session, layout: reading.Layout, ingested: t.Mapping[int,
 
     def has_leaf(milliseconds: int) -> bool:
         """Retention drops the oldest months first; what lies after them should be there, if only in the default partition."""
-        moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+        moment = export_files.start(0) + dt.timedelta(milliseconds=milliseconds)
         return (moment.year, moment.month) >= oldest
 
-    watermark = session.rows(WATERMARK) if "audit_export_watermark" in names else []
+    watermark = session.rows(export_files.WATERMARK) if "audit_export_watermark" in names else []
     rehashed = session.rows(REHASHED) if "audit_chain_rehash" in names else []
     return Database(
         lookup=lambda zone, low, high: rows("zone_id = %s AND chain_seq BETWEEN %s AND %s", zone, low, high),

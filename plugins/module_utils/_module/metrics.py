@@ -33,7 +33,9 @@ def own_options() -> ArgumentSpec:
 def of_set(manifest: Manifest, entry: Entry, head: Head) -> list[Sample]:
     """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
     made = _Table(manifest.deployment)
-    made.add("last_snapshot_timestamp_seconds", "When the oldest snapshot of the newest set was taken.", _oldest(manifest).timestamp())
+    made.add(
+        "last_snapshot_timestamp_seconds", "When the oldest snapshot of the newest set was taken.", manifest.recovery_point.timestamp()
+    )
     made.add("last_commit_timestamp_seconds", "When the newest set was entered into the journal.", entry.judged.timestamp())
     made.add("last_size_bytes", "Sealed size of the newest set, shared objects included.", manifest.size)
     made.add("last_artifacts", "Artifacts and objects of the newest set.", len(manifest.artifacts))
@@ -43,10 +45,6 @@ def of_set(manifest: Manifest, entry: Entry, head: Head) -> list[Sample]:
     made.add("journal_entries", "Number of the newest entry of the journal.", head.sequence)
     made.add("journal_head_info", "Number and first digits of the newest entry, against a rolled-back repository.", 1, head=str(head))
     return made.samples
-
-
-def _oldest(manifest: Manifest) -> datetime.datetime:
-    return min((one.snapshot_time for one in manifest.sources), default=manifest.created)
 
 
 def of_drill(report: t.Mapping[str, t.Any], head: str, finished: datetime.datetime) -> list[Sample]:

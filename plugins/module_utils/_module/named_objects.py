@@ -10,17 +10,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import typing as t
 
 from .._backupset import entry as entries
-from .._backupset import layout
+from .._backupset import layout, objects
 from .._backupset.entry import Entry
 from .._errors import BackupError, TamperedData
 from .._storage.base import Store
 from .options import Opened
-
-CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +82,8 @@ def _beside(opened: Opened, entry: Entry) -> list[t.Any]:
 
 def digest(store: Store, key: str) -> str:
     """SHA-256 of the stored bytes. Raises ObjectMissing, StorageError."""
-    made = hashlib.sha256()
     with store.open(key) as source:
-        while chunk := source.read(CHUNK):
-            made.update(chunk)
-    return made.hexdigest()
+        return objects.digest(source)
 
 
 def evidence_faults(opened: Opened) -> list[str]:
@@ -124,6 +118,8 @@ def _believed(opened: Opened, entry: Entry) -> list[Named]:
     try:
         return of_entry(opened, entry)
     except BackupError:
+        if entry.kind != entries.SET:
+            raise
         folder = layout.set_folder(str(entry.body["set"]))
         return [Named(one.key, None) for one in opened.store.list(folder)]
 

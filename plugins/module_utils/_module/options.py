@@ -25,6 +25,7 @@ from .._backupset.manifest import Manifest
 from .._backupset.mark import FRESH, HighWaterMark
 from .._backupset.repository import Repository
 from .._crypto.allowed_signers import Verifier
+from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._report.check import FAIL, PASS, UNPROVEN, Check, overall
 from .._storage.base import Store
@@ -60,6 +61,14 @@ def open_repository(options: t.Mapping[str, t.Any]) -> Opened:
     mark = HighWaterMark(options["high_water_mark"])
     freshness = mark.check(journal)
     return Opened(store, verifier, repository, journal, Catalog(repository, journal, verifier), mark, freshness)
+
+
+def signer(opened: Opened, options: t.Mapping[str, t.Any], role: str) -> Signer:
+    """Who enters something into the journal, whom readers would believe: tried, since it is too late afterwards. Raises KeyProblem."""
+    found = Signer(options["signing_key"], layout.principal(role, options["deployment"]))
+    trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
+    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {options['signing_key']}")
+    return found
 
 
 def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:

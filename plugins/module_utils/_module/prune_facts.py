@@ -33,21 +33,21 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     drilled = {one.set_id: one.verdict for one in selection.drills(opened.journal.entries) if one.tested}
     held = decisions.holds(opened.journal.entries)
     failed = decisions.failed(opened.journal.entries)
-    pruned = opened.catalog.pruned()
-    manifests = {one.set_id: opened.catalog.read(one.set_id).manifest for one in opened.catalog.committed() if one.set_id not in pruned}
+    alive = opened.catalog.sets()
+    manifests = {one.set_id: opened.catalog.read(one.set_id).manifest for one in alive}
     sets = tuple(
         dataclasses.replace(
             _set(one, manifests[one.set_id], _problem(manifests[one.set_id], sizes, one.set_id in failed)),
             drill=drilled.get(one.set_id),
             holds=tuple(held.get(one.set_id, ())),
         )
-        for one in opened.catalog.sets()
+        for one in alive
     )
     facts = Facts(
         now=options.now(),
         sets=sets,
         stored=stored,
-        pruned=frozenset(pruned),
+        pruned=frozenset(opened.catalog.pruned()),
         claims=_claims(opened, stored, {one.set_id for one in opened.catalog.committed()}),
         entered=_entered(opened),
         locked_until=opened.store.locked_until,

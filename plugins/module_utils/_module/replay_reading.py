@@ -54,6 +54,13 @@ class Found:
         return {**sums, **{name: len(found) for name, found in self.lists().items()}}
 
 
+class Nowhere:
+    """A sink for what is only read."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
 class Reading:
     """`earlier` is what reading 1 has `seen`; None in reading 1 itself. `sink` gets the archive."""
 

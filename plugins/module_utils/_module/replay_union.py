@@ -24,7 +24,7 @@ from .._crypto.sealing import Opener
 from .._errors import OptionError, TamperedData
 from .._storage.base import Store
 from .._stream import pipes, tar
-from .replay_reading import INCOMPLETE
+from .replay_reading import INCOMPLETE, Nowhere
 from .sealed_set import SealedSet
 
 DETAILS_LIMIT = strict_json.SIZE_LIMIT
@@ -115,7 +115,7 @@ class ReplayUnion:
                     one = left.pop(member.name, None)
                     if one is None:
                         raise TamperedData(f"{artifact.path} holds {member.name!a}, which its inventory does not know; {_ELSE}")
-                    with take(one) if one in wanted else contextlib.nullcontext(_NOWHERE) as sink:
+                    with take(one) if one in wanted else contextlib.nullcontext(Nowhere()) as sink:
                         _copy(data, sink, one, artifact.path)
             if left:
                 raise TamperedData(f"{artifact.path} lacks {min(left)}, which its inventory names; {_ELSE}")
@@ -132,14 +132,6 @@ def _copy(data: pipes.Reader, sink: pipes.Sink, one: Kept, path: str) -> None:
         raise TamperedData(f"{path}: {one.name} is not what its inventory says; {_ELSE}")
     if last != NEWLINE and not one.incomplete:
         raise TamperedData(f"{path}: {one.name} ends inside a line, which an archive of ours never does; {_ELSE}")
-
-
-class _Nowhere:
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-
-_NOWHERE = _Nowhere()
 
 
 class _Hashed:

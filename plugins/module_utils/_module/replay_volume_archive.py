@@ -21,7 +21,7 @@ from .._sources.volume.live import Directory
 from . import open_set, replay_sources
 from .boundary import Invocation
 from .open_set import OpenSet
-from .replay_reading import Found, Reading, Seen
+from .replay_reading import Found, Nowhere, Reading, Seen
 
 ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
 _WARNINGS = {
@@ -31,13 +31,6 @@ _WARNINGS = {
     "incomplete": "ends inside a line that nobody finishes; archived apart, a restore puts it into quarantine",
     "unknown": "is no replay file; left out",
 }
-
-
-class _Nowhere:
-    """The sink of check mode."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
 
 
 def part_name(source: str, reading: int) -> str:
@@ -143,7 +136,7 @@ class _Work:
     def _once(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:
         earlier = self._parts.get(part_name(source, 1), {}).get("files", {}) if self._reading == 2 else None
         if self._dry:
-            return Reading(directory, earlier, _Nowhere()).run(), []
+            return Reading(directory, earlier, Nowhere()).run(), []
         path, made = keys.replay_key(self._target.set_id, source, self._reading), []
         with self._target.sealed(path) as (sealer, publish):
             found = Reading(directory, earlier, sealer).run()

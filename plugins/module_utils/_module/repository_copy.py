@@ -16,13 +16,13 @@ import hashlib
 import typing as t
 
 from .._argspec import ArgumentSpec
-from .._backupset import layout
+from .._backupset import layout, objects
 from .._errors import OptionError, TamperedData
 from .._storage.base import Store
 from .._storage.schemes import open_store
 from . import named_objects, options
 from .boundary import Invocation
-from .named_objects import CHUNK, Named, digest
+from .named_objects import Named, digest
 from .options import Opened
 
 
@@ -114,7 +114,7 @@ class _Copier:
         """Whether the source had what was signed. Raises TamperedData when the destination gives back something else."""
         made = hashlib.sha256()
         with self._opened.store.open(one.key) as source, self._target.writer(one.key.rpartition("/")[0], one.key) as out:
-            while chunk := source.read(CHUNK):
+            while chunk := source.read(objects.CHUNK):
                 made.update(chunk)
                 out.write(chunk)
             if one.sha256 not in (None, made.hexdigest()):

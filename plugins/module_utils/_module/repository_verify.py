@@ -47,7 +47,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
     given = invocation.options
     opened = options.open_repository(given)
-    signer = _signer(opened, given)
+    signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
     identities = age.load_identities(given["identity_files"]) if given["identity_files"] else []
     part = _part(opened, given)
     manifests, checks = _manifests(opened)
@@ -78,15 +78,6 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         "journal_head": opened.head,
         "diff": {"before": "", "after": f"part {part} of {given['parts']} verified\n" if signer else ""},
     }
-
-
-def _signer(opened: Opened, given: t.Mapping[str, t.Any]) -> Signer | None:
-    if not given["signing_key"]:
-        return None
-    found = Signer(given["signing_key"], layout.principal(layout.DRILL, given["deployment"]))
-    trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {given['signing_key']}")
-    return found
 
 
 def _part(opened: Opened, given: t.Mapping[str, t.Any]) -> int:
@@ -150,6 +141,8 @@ def _decryptable(opened: Opened, stored: t.Sequence[Artifact], identities: t.Seq
     sealed = [one for one in stored if one.recipients]
     if not identities:
         return [Check(DECRYPTABLE, UNPROVEN, "no identity was given, so nothing was tried", required=False)]
+    if not sealed:
+        return [Check(DECRYPTABLE, UNPROVEN, "there was no sealed object to try the identities on")]
     failed = []
     for one in sealed:
         try:

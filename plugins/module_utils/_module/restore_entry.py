@@ -26,9 +26,7 @@ from .sealed_set import SealedSet
 
 def signer(opened: Opened, given: t.Mapping[str, t.Any]) -> Signer:
     """Who enters the restore. Before the first change: whether readers would believe it, and this host can remember the journal."""
-    found = Signer(given["signing_key"], keys.principal(keys.OPERATOR, given["deployment"]))
-    trial = found.sign(b"preflight", keys.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {given['signing_key']}")
+    found = options.signer(opened, given, keys.OPERATOR)
     opened.mark.check_writable()
     return found
 

@@ -59,8 +59,7 @@ def of_streams(given: t.Mapping[str, t.Any]) -> list[Check]:
     with Redis(Address.from_options(given), "retention_verify") as session:
         preflight.examine(session)
         found = [one for name in reading.find(session, streams.PATTERN) if (one := _stream(session, name))]
-        seconds, microseconds = session.call("TIME")
-    now = int(seconds) * 1000 + int(microseconds) // 1000
+        now = reading.now(session)
     return redis_checks.judge(found, now, given["pending_budget"] * 3600)
 
 
@@ -112,14 +111,12 @@ def _newest(opened: Opened) -> Newest | None:
     except BackupError as exc:
         return Newest(record.set_id, None, problem=exc.msg)
     sealed = [frozenset(one.recipients) for one in manifest.artifacts if one.recipients]
-    snapshot = min((one.snapshot_time for one in manifest.sources), default=manifest.created)
-    return Newest(record.set_id, snapshot, frozenset.intersection(*sealed) if sealed else frozenset())
+    return Newest(record.set_id, manifest.recovery_point, frozenset.intersection(*sealed) if sealed else frozenset())
 
 
-def _break_glass(given: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Fingerprint → the same, as people read it in a manifest."""
+def _break_glass(given: t.Mapping[str, t.Any]) -> set[str]:
     files = given["break_glass_files"]
-    return {one.fingerprint: one.fingerprint for one in age.load([], files)} if files else {}
+    return {one.fingerprint for one in age.load([], files)} if files else set()
 
 
 def _copies(given: t.Mapping[str, t.Any]) -> list[holdings.Copy]:

@@ -17,6 +17,7 @@ import types
 import typing as t
 
 from .._errors import TamperedData
+from .archived import NO_LOCK, Held, Locked
 
 READ_LIMIT = 16 << 20
 PART_LIMIT = 255
@@ -69,6 +70,8 @@ class Store(abc.ABC):
     """A place for objects. Every method raises StorageError for what the operator must mend."""
 
     location: str
+    # Whether it is of a kind that can lock.
+    locks = False
 
     @abc.abstractmethod
     def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
@@ -124,6 +127,26 @@ class Store(abc.ABC):
     def shadowed(self) -> t.Sequence[str] | None:
         """Keys that have another version or a delete marker on top of what was written first; None where a store cannot tell."""
         return None
+
+    def held(self, folder: str) -> t.Sequence[Held]:
+        """All in a folder and below, by key, also what a delete marker hides."""
+        return [Held(one.key, one.size) for one in self.list(folder)]
+
+    def open_held(self, one: Held) -> t.BinaryIO:
+        """The bytes of that very version, from the first to the last."""
+        return self.open(one.key)
+
+    def open_seekable(self, one: Held) -> t.BinaryIO:
+        """The same for who reads here and there. Bytes of a large object may be held to no checksum; `open_held` does that."""
+        return self.open(one.key)
+
+    def lock_of(self, one: Held) -> Locked:
+        """That of the newest version where `version` is empty. Raises PermissionMissing for who may not ask."""
+        return NO_LOCK
+
+    def lock_wanted(self, key: str, moment: datetime.datetime) -> Locked:
+        """The lock that the options ask for an object of that time. It does not move with the clock, so a second look asks for no more."""
+        return NO_LOCK
 
     def extend(self, key: str) -> None:  # noqa: B027 - most stores lock nothing
         """Keep an object as long as if it were written now, where objects are locked. Raises ObjectMissing, PermissionMissing."""

@@ -16,7 +16,8 @@ import time
 import typing as t
 
 from .._errors import ObjectMissing, StorageError
-from . import s3_client, s3_lock, s3_prepare, s3_read, s3_versions
+from . import s3_client, s3_lock, s3_prepare, s3_ranges, s3_read, s3_versions
+from .archived import NO_LOCK, Held, Locked
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
 from .s3_client import Connection, told
 from .s3_lock import Lock
@@ -26,6 +27,8 @@ from .s3_versions import Found
 
 class S3Store(Store):
     """`prefix` has no slash at either end. It may be used after a fork: each process has a connection of its own."""
+
+    locks = True
 
     def __init__(self, bucket: str, prefix: str, connection: Connection, lock: Lock, probe: bool = False) -> None:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -55,8 +58,10 @@ class S3Store(Store):
         return S3Writer(self, key)
 
     def open(self, key: str) -> t.BinaryIO:
-        found = self._existing(key)
-        return s3_read.opened(lambda **more: self.client.get_object(**self.named(key), VersionId=found.version, **more), self.path(key))
+        return s3_read.opened(self._getter(key, self._existing(key).version), self.path(key))
+
+    def _getter(self, key: str, version: str) -> t.Callable[..., t.Any]:
+        return lambda **more: self.client.get_object(**self.named(key), VersionId=version, **more)
 
     def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
         with self.open(key) as stream:
@@ -106,11 +111,7 @@ class S3Store(Store):
 
     def locked_until(self, key: str) -> datetime.datetime | None:
         found = self._find(key)
-        if found is None:
-            return None
-        with told(self.path(key)):
-            about = self.client.head_object(**self.named(key), VersionId=found.version)
-        until: datetime.datetime | None = about.get("ObjectLockRetainUntilDate")
+        until = self.lock_of(Held(key, found.size, found.version)).until if found else None
         return until if until and until > self.now() else None
 
     def free_bytes(self) -> int | None:
@@ -128,6 +129,25 @@ class S3Store(Store):
 
     def shadowed(self) -> t.Sequence[str]:
         return [one.key for one in self.walk("") if _is_shadowed(one)]
+
+    def held(self, folder: str) -> t.Sequence[Held]:
+        return [Held(one.key, one.size, one.version, one.versions, one.marked) for one in self.walk(f"{folder}/")]
+
+    def open_held(self, one: Held) -> t.BinaryIO:
+        return s3_read.opened(self._getter(one.key, one.version), self.path(one.key))
+
+    def open_seekable(self, one: Held) -> t.BinaryIO:
+        return s3_ranges.seekable(self._getter(one.key, one.version), one.size, self.path(one.key))
+
+    def lock_of(self, one: Held) -> Locked:
+        version = {"VersionId": one.version} if one.version else {}
+        with told(self.path(one.key)):
+            about = self.client.head_object(**self.named(one.key), **version)
+        return Locked(about.get("ObjectLockMode"), about.get("ObjectLockRetainUntilDate"))
+
+    def lock_wanted(self, key: str, moment: datetime.datetime) -> Locked:
+        until = self.lock.until(key, moment)
+        return Locked(self.lock.mode, until) if until else NO_LOCK
 
     def extend(self, key: str) -> None:
         found = self._existing(key)

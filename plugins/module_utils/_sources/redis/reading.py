@@ -78,6 +78,12 @@ def text(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
+def now(session: Session) -> int:
+    """Milliseconds since 1970 by the server's clock."""
+    seconds, microseconds = session.call("TIME")
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def find(session: Session, pattern: str) -> list[bytes]:
     """Names of all streams that `pattern` fits, sorted. Raises OptionError for one that a document cannot hold."""
     found: set[bytes] = set()
@@ -127,10 +133,9 @@ def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[P
     """Pages of what `group` has not acknowledged, of entries that the stream had when it was looked at."""
     start: bytes = b"-"
     while True:
-        seconds, microseconds = session.call("TIME")
-        now = int(seconds) * 1000 + int(microseconds) // 1000
+        moment = now(session)
         page = session.call("XPENDING", stream.name, group.name, start, stream.last, PENDING_PAGE)
-        yield [Pending(one[0], one[1], max(0, now - one[2]), one[3]) for one in page]
+        yield [Pending(one[0], one[1], max(0, moment - one[2]), one[3]) for one in page]
         if len(page) < PENDING_PAGE:
             return
         start = b"(" + page[-1][0]

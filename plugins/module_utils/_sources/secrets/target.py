@@ -19,6 +19,7 @@ import stat
 import typing as t
 
 from ..._errors import OptionError, StorageError, TargetRefused
+from ..._storage import folders
 from .files import TEMPORARY
 
 NEW, SAME, MODE, OTHER = "new", "same", "mode", "other"
@@ -139,7 +140,7 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        _sync(parent)
+        folders.sync(parent)
     except OSError as exc:
         raise StorageError(f"{wanted.path} cannot be written: {exc.strerror}; check space and owner of its directory") from exc
 
@@ -160,7 +161,7 @@ def folder(path: str, mode_bits: int, who: Owner) -> None:
         os.mkdir(path, PRIVATE)
         os.chown(path, who.uid, who.gid)
         os.chmod(path, mode_bits)
-        _sync(os.path.dirname(path))
+        folders.sync(os.path.dirname(path))
 
 
 def permit(path: str, mode_bits: int) -> None:
@@ -176,11 +177,3 @@ def _clear(parent: str) -> None:
     for name in os.listdir(parent):
         if name.startswith(TEMPORARY):
             os.unlink(os.path.join(parent, name))
-
-
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -19,9 +19,9 @@ import stat as stat_flags
 import typing as t
 
 from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, StorageError
+from ..._storage.folders import OPEN_FOLDER
 
 STEP = 1 << 16
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A planted FIFO must not make us wait.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -32,9 +32,9 @@ def open_folder(path: str, inner: str) -> tuple[int, str]:
     The operator's own path may lead over symbolic links, `inner` may not be one. Raises OptionError, PermissionMissing.
     """
     with told(path):
-        outer = os.open(path, _OPEN_FOLDER)
+        outer = os.open(path, OPEN_FOLDER)
     try:
-        found = os.open(inner, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+        found = os.open(inner, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
     except FileNotFoundError:
         return outer, path
     except OSError as exc:

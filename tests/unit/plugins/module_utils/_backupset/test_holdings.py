@@ -143,7 +143,7 @@ def test_identities_for_emergencies(aged: World) -> None:
     last = Newest(aged.set_id(3), aged.clock.now, frozenset({KEY, "SHA256:daily"}))
 
     def now(*wanted: str, newest: Newest | None = last) -> str:
-        return said(holdings.proved({one: one for one in wanted}, newest, aged.journal().entries, aged.clock.now))
+        return said(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
 
     assert now().startswith("unproven: nobody said which recipients are for emergencies")
     assert now("SHA256:other").startswith(f"fail: the newest set {aged.set_id(3)} is not sealed to SHA256:other")

@@ -135,6 +135,7 @@ def test_what_nothing_names_is_told(old: OldRepository) -> None:
 def test_an_empty_repository_is_unproven(role_keys: Path, tmp_path: Path) -> None:
     result = verify(OldRepository(tmp_path, role_keys, 1))
     assert result["failed"] and result["verdict"] == "unproven"
+    assert {"set.objects", "repository.decryptable"} <= {one["id"] for one in result["checks"] if one["verdict"] == "unproven"}
 
 
 def test_what_cannot_be_meant_is_refused(old: OldRepository) -> None:

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError, Unreachable
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import archived
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.archived import Held
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_ranges
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.archived import NO_LOCK, Held
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from unit.s3_server import S3Server
 
 KEY = "archive/audit/2026/06/17/2026-06-17T11.parquet"
-BYTES = os.urandom(3 * archived.BUFFER + 17)
+BYTES = os.urandom(3 * s3_ranges.BUFFER + 17)
 
 
 @pytest.fixture(params=["directory", "bucket", "large"])
@@ -29,24 +29,24 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "directory":
         return LocalStore(str(tmp_path / "store"))
     if request.param == "large":
-        monkeypatch.setattr(archived, "AT_ONCE", 0)
+        monkeypatch.setattr(s3_ranges, "AT_ONCE", 0)
     s3: S3Server = request.getfixturevalue("s3")
     return open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options())
 
 
 def test_bytes_are_read_from_anywhere(store: Store) -> None:
     store.put(KEY, BYTES)
-    [one] = archived.held(store, "archive/audit")
+    [one] = store.held("archive/audit")
     assert (one.key, one.size, one.shadowed) == (KEY, len(BYTES), False)
-    with archived.stream(store, one) as stream:
+    with store.open_held(one) as stream:
         assert stream.read() == BYTES
-    with archived.seekable(store, one) as stream:
+    with store.open_seekable(one) as stream:
         assert stream.seek(-5, io.SEEK_END) == len(BYTES) - 5
         assert stream.read() == BYTES[-5:] and stream.read() == b""
         stream.seek(7)
-        assert stream.read(archived.BUFFER + 1) == BYTES[7 : archived.BUFFER + 8]
+        assert stream.read(s3_ranges.BUFFER + 1) == BYTES[7 : s3_ranges.BUFFER + 8]
         stream.seek(3, io.SEEK_CUR)
-        assert stream.tell() == archived.BUFFER + 11
+        assert stream.tell() == s3_ranges.BUFFER + 11
         stream.seek(0)
         assert stream.read() == BYTES
         with pytest.raises((ValueError, OSError)):
@@ -57,9 +57,9 @@ def test_what_is_hidden_is_still_held(s3: S3Server) -> None:
     store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options())
     store.put(KEY, b"true")
     store.delete(KEY)
-    [one] = archived.held(store, "archive/audit")
+    [one] = store.held("archive/audit")
     assert (one.marked, one.versions, one.shadowed) == (True, 1, True)
-    with archived.stream(store, one) as stream:
+    with store.open_held(one) as stream:
         assert stream.read() == b"true"
 
 
@@ -78,13 +78,13 @@ class Answers:
 
 def test_a_read_is_tried_again_and_a_wrong_part_refused() -> None:
     broken = Unreachable("gone")
-    assert archived._Ranges(Answers(broken, broken, b"abc"), 3, "x").read(3) == b"abc"
+    assert s3_ranges.Ranges(Answers(broken, broken, b"abc"), 3, "x").read(3) == b"abc"
     with pytest.raises(Unreachable):
-        archived._Ranges(Answers(*[broken] * archived.ATTEMPTS), 3, "x").read(3)
+        s3_ranges.Ranges(Answers(*[broken] * s3_ranges.ATTEMPTS), 3, "x").read(3)
     with pytest.raises(StorageError, match="another part"):
-        archived._Ranges(Answers(b"ab"), 3, "x").read(3)
+        s3_ranges.Ranges(Answers(b"ab"), 3, "x").read(3)
 
 
 def test_a_directory_has_no_locks(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "store"))
-    assert (archived.locks(store), archived.lock_of(store, Held(KEY, 1))) == (False, archived.NO_LOCK)
+    assert (store.locks, store.lock_of(Held(KEY, 1))) == (False, NO_LOCK)
