@@ -57,8 +57,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     opened = options.open_repository(given)
-    signer = Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
-    _ready(opened, signer)
+    # Nothing is read that could not be entered afterwards.
+    signer = options.signer(opened, given, keys.BACKUP)
+    opened.mark.check_writable()
+    opened.store.check_writable(probe=False)
     for _attempt in range(ATTEMPTS):
         checkpoint_id = keys.new_set_id(options.now(), os.urandom(5))
         taken = _take(opened, Server.from_options(given).named(f"caracal_ops.backup {checkpoint_id}"), given)
@@ -71,14 +73,6 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
         return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
     raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
-
-
-def _ready(opened: Opened, signer: Signer) -> None:
-    """Nothing is read that could not be entered afterwards."""
-    trial = signer.sign(b"preflight", keys.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, keys.NAMESPACE_JOURNAL, signer.principal, name="a trial with signing_key")
-    opened.mark.check_writable()
-    opened.store.check_writable(probe=False)
 
 
 def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:

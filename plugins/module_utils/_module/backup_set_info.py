@@ -81,7 +81,7 @@ def _set(opened: Opened, record: SetRecord, drill: Drilled | None) -> dict[str, 
         return {**about, "problem": exc.msg}
     return {
         **about,
-        "snapshot_time": timestamp(min((one.snapshot_time for one in manifest.sources), default=manifest.created)),
+        "snapshot_time": timestamp(manifest.recovery_point),
         "release": manifest.release,
         "family": manifest.family,
         "bytes": manifest.size,

@@ -17,6 +17,7 @@ from .._backupset import layout, objects
 from .._backupset.entry import Entry
 from .._errors import BackupError, TamperedData
 from .._storage.base import Store
+from .._storage.s3_prepare import CANARIES
 from .options import Opened
 
 
@@ -103,12 +104,13 @@ def evidence_faults(opened: Opened) -> list[str]:
 
 
 def orphans(opened: Opened) -> list[str]:
-    """Stored keys that nothing names; sets whose manifest cannot be believed own all of their folder."""
+    """Stored keys that nothing names; sets whose manifest cannot be believed own all of their folder. What proved a bucket's lock stays
+    until that lock ends, and is none."""
     named = {layout.REPOSITORY, layout.REPOSITORY_SIGNATURE}
     for entry in opened.journal.entries:
         named |= {*entry.subjects, *(one.key for one in _believed(opened, entry))}
     committed = {one.set_id for one in opened.catalog.committed()}
-    stored = [one.key for one in opened.store.list("")]
+    stored = [one.key for one in opened.store.list("") if not one.key.startswith(f"{CANARIES}/")]
     folders = {key.split("/")[1] for key in stored if key.startswith(f"{layout.SETS}/") and layout.is_id(key.split("/")[1])}
     is_open = {set_id for set_id in folders - committed if _has_parts(opened, set_id)}
     return [key for key in stored if key not in named and not any(set_id in key for set_id in is_open)]

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import decisions, layout, parts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_prepare
 from unit.plugins.module_utils._module.old_repository import HOUR, OldRepository
 from unit.plugins.module_utils._module.scene import Result, tree
 
@@ -130,6 +131,13 @@ def test_what_nothing_names_is_told(old: OldRepository) -> None:
     (orphans,) = [one for one in result["checks"] if one["id"] == "repository.orphans"]
     assert result["verdict"] == "pass" and orphans["verdict"] == "warn"
     assert orphans["details"]["paths"] == [layout.dump_key(killed, "caracal")]
+
+
+@pytest.mark.no_false_alarm
+def test_what_proved_the_lock_of_a_bucket_is_no_orphan(old: OldRepository) -> None:
+    old.store.put(f"{s3_prepare.CANARIES}/2026/a", b"")
+    (orphans,) = [one for one in old.call("repository_verify", "drill")["checks"] if one["id"] == "repository.orphans"]
+    assert orphans["verdict"] == "pass"
 
 
 def test_an_empty_repository_is_unproven(role_keys: Path, tmp_path: Path) -> None:
