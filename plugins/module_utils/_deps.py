@@ -103,6 +103,21 @@ def require_pyarrow() -> t.Any:
     return pyarrow
 
 
+def require_rfc3161() -> t.Any:
+    """rfc3161-client >= 1.0.6: timestamps. Earlier ones can be made to believe another authority's. Imported here, since few have any."""
+    requirement = "rfc3161-client>=1.0.6"
+    try:
+        import rfc3161_client
+    except ImportError:
+        return _require(None, "rfc3161-client", requirement)
+    if not hasattr(rfc3161_client.SignerInfo, "issuer"):  # it does not say its version, and this came with the right one
+        raise MissingDependency(
+            f"the Python library rfc3161-client is too old to verify timestamps safely; update it: "
+            f"{sys.executable} -m pip install '{requirement}'"
+        )
+    return rfc3161_client
+
+
 def _require(module: t.Any, name: str, requirement: str) -> t.Any:
     if module is None:
         raise MissingDependency(

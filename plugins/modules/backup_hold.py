@@ -13,6 +13,9 @@ description:
   - A hold keeps M(caracal_ops.backup.backup_prune) from a set and from every object that it shares with others, as a court or an
     investigation may demand.
   - It is an entry of the journal, signed by C(operator@<deployment>). Several holds on a set have names of their own and end one by one.
+  - In a bucket with Object Lock, the store enforces it with a legal hold on every object that the set consists of, whatever O(lock_mode)
+    is. They are on before the entry is made, and come off after the entry that ends the set's last hold, but for objects that another
+    held set names. In other stores, a hold is the entry alone.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -25,11 +28,12 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the holds on the set.
+      - Shows the holds on the set, and the objects whose legal hold is put on or comes off.
   idempotent:
     support: full
     details:
       - A hold that stands already is left as it is, with the reason that it was given first.
+      - A run that was interrupted is completed by the same call. Legal holds that are missing are put on again, without another entry.
 options:
   set_id:
     description:
@@ -49,13 +53,18 @@ options:
   state:
     description:
       - Whether the hold stands.
+      - With V(absent), a hold that the journal has never known changes nothing.
     type: str
     choices: [present, absent]
     default: present
   signing_key:
     required: true
+notes:
+  - In a bucket, only the operator's identity may change legal holds (C(s3:PutObjectLegalHold)). The S3 guide has its policy.
+  - Objects that are missing are left out; M(caracal_ops.backup.repository_verify) tells them.
 seealso:
   - module: caracal_ops.backup.backup_prune
+  - module: caracal_ops.backup.repository_verify
 """
 
 EXAMPLES = r"""
@@ -104,6 +113,16 @@ holds:
       description: Why.
       type: str
       sample: Evidence in the matter of the leaked grant
+objects:
+  description: Number of objects whose legal hold was put on or taken off.
+  returned: always
+  type: int
+  sample: 23
+enforced:
+  description: Whether the store itself keeps what is held from being deleted. It does in a bucket with Object Lock, and nowhere else.
+  returned: always
+  type: bool
+  sample: true
 journal_head:
   description: Number and first 16 hex digits of the newest journal entry.
   returned: always

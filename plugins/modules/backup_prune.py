@@ -15,7 +15,9 @@ description:
   - Verifies the whole journal and every manifest first. One that cannot be read, believed or understood stops all deletion.
   - Deletes nothing while newer sets look poisoned, and fails with the reason. Looked at are the sets that are newer than the newest one
     that passed a drill.
-  - What the store locks is V(retained) and no error.
+  - What the store locks or keeps under a legal hold is V(retained) and no error.
+  - Renews the lock of secrets that a set which stays needs, when less than half of their C(lock_days) is left of it. It does so also when
+    nothing may be deleted.
   - The journal's entry says which sets end and why, and is written before anything is deleted. A run that was killed is finished by
     the next one.
   - The manifest, its signatures, C(RECOVERY.md) and the audit blocks of a pruned set stay, since the audit evidence rests on them.
@@ -33,14 +35,15 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the sets that end with the reason, and what killed runs have left.
+      - Shows the sets that end with the reason, what killed runs have left, and the locks that are renewed.
   idempotent:
     support: full
 options:
   keep_last:
     description:
       - Keep so many of the newest good sets. At least one of the C(keep_) options must be above zero.
-      - A set is good when all its objects are there in their size, its own secrets open it, and its last drill did not fail.
+      - A set is good when all its objects are there in their size, its own secrets open it, no verification of the repository found a
+        fault in it, and its last drill did not fail.
     type: int
     default: 0
   keep_hourly:
@@ -188,8 +191,14 @@ bytes:
   returned: always
   type: int
   sample: 412345678
+renewed:
+  description: Secrets that a set which stays needs, and that are locked anew.
+  returned: always
+  type: list
+  elements: str
+  sample: [objects/secrets/5f0c2a9d1b7e4c38.20261101T020000Z-a7c2.tar.zst.age]
 retained:
-  description: Objects that would be deleted and that the store locks.
+  description: Objects that would be deleted and that the store keeps.
   returned: always
   type: list
   elements: dict
@@ -199,9 +208,13 @@ retained:
       type: str
       sample: sets/20261001T020000Z-a7c2/inventory.json.zst.age
     until:
-      description: Until when.
+      description: When their lock ends; null under a legal hold, which has no end.
       type: str
       sample: "2026-12-25T02:00:00.000000Z"
+    reason:
+      description: Why the store keeps it.
+      type: str
+      sample: locked until 2026-12-25T02:00:00Z
 stopped:
   description: Why nothing is deleted at all; the module fails then.
   returned: always

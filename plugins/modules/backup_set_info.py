@@ -116,6 +116,19 @@ sets:
       description: C(drill_id), C(verdict), C(sequence) and C(time) of its newest drill, null when there was none.
       type: dict
       sample: {"drill_id": "20261125T023000Z-ab12", "verdict": "pass", "sequence": 42, "time": "2026-11-25T02:31:03.000000Z"}
+    holds:
+      description: The holds that stand on it, which M(caracal_ops.backup.backup_hold) enters.
+      type: list
+      elements: dict
+      contains:
+        hold:
+          description: Name of the hold.
+          type: str
+          sample: case-2026-17
+        reason:
+          description: Why.
+          type: str
+          sample: Evidence in the matter of the leaked grant
     problem:
       description: Why the manifest cannot be believed or read, or null.
       type: str

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: escrow_verify
-short_description: Prove that an identity opens every sealed object of a backup set
+short_description: Prove that identities open every sealed object of a backup set
 version_added: 0.1.0
 description:
   - A break-glass identity that nobody has tried is a hope. This tries it on the header of every sealed artifact and object of a set, and
     reads no more than that. What was sealed is not opened.
-  - Runs on an offline machine with a copy of the repository. With O(signing_key), the identities that open everything are entered into the
-    journal of O(repository), so do that where the repository itself is at hand.
+  - Every object must be opened by one of the identities, and by each of them that it is sealed to.
+  - Runs on an offline machine with a copy of the repository. With O(signing_key), the identities that open all that is sealed to them are
+    entered into the journal of O(repository), so do that where the repository itself is at hand.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -38,16 +39,15 @@ attributes:
 options:
   identity_files:
     description:
-      - Files with age identities, or unencrypted SSH private keys, mode 0600. Each is proved on its own.
+      - Files with age identities, or unencrypted SSH private keys, mode 0600. Where secrets are sealed to other recipients than
+        databases, give one of each class.
   require_valid:
     description:
-      - Fail unless every identity opens everything.
+      - Fail unless the identities open everything.
     type: bool
     default: true
 notes:
   - That the bytes behind the headers are whole is for M(caracal_ops.backup.backup_set_verify) to prove, that they restore for a drill.
-  - Where secrets are sealed to other recipients than databases, no identity opens everything. Prove each with O(require_valid=false); the
-    checks say what it opens.
   - The signing key must belong to C(operator@<deployment>) in O(allowed_signers).
 seealso:
   - module: caracal_ops.backup.backup_set_verify
@@ -87,7 +87,7 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: For each identity and class of assets (databases, secrets, replay, redis), whether it opens all objects.
+  description: For each class of assets (databases, secrets, replay, redis), whether the identities open all objects.
   returned: always
   type: list
   elements: dict
@@ -103,17 +103,17 @@ checks:
     message:
       description: What was found.
       type: str
-      sample: SHA256:CtGOLdZFOImGzm1x0bVvCwVJ0kE8Cw2m4SVtAGOT0Uc opens all 14 objects
+      sample: the identities open all 14 objects
     required:
       description: Whether the verdict depends on it.
       type: bool
       sample: true
     details:
-      description: The fingerprint of the recipient.
+      description: Empty.
       type: dict
       sample: {}
 proved:
-  description: Fingerprints of the recipients whose identity opens everything.
+  description: Fingerprints of the recipients whose identity opens all that is sealed to it.
   returned: always
   type: list
   elements: str

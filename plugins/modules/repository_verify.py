@@ -12,6 +12,11 @@ version_added: 0.1.0
 description:
   - Verifies the journal, every manifest with its signature, the size of every object, the bytes of those whose turn it is, and what
     pruned sets, checkpoints and drills have left. Tells what nothing names.
+  - In a bucket with Object Lock, it fails with C(repository.holds) when an object of a held set has no legal hold, and with
+    C(repository.locks) when an object of a set, the journal or a drill is locked less strictly or shorter than O(lock_mode),
+    O(lock_days) and its age ask for.
+  - With O(timestamp_roots) every timestamp that M(caracal_ops.backup.journal_timestamp) has put beside the journal is verified too, and
+    no entry may say that it was made later than an authority had seen it.
   - With O(identity_files) it also proves that they open every sealed object, from the headers alone.
   - With O(signing_key) the result is entered into the journal. The next run reads the next part, and M(caracal_ops.backup.backup_prune)
     deletes nothing while a newer set has failed.
@@ -51,6 +56,11 @@ options:
     type: list
     elements: path
     default: []
+  timestamp_roots:
+    description:
+      - File with the certificates of the timestamp authorities that are believed, in PEM, their roots and where needed intermediates.
+      - Without it, or when there is no timestamp, the check C(journal.timestamps) is V(not_applicable).
+    type: path
   require_valid:
     description:
       - Fail unless the verdict is V(pass).
@@ -60,6 +70,7 @@ notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers).
 seealso:
   - module: caracal_ops.backup.backup_set_verify
+  - module: caracal_ops.backup.journal_timestamp
   - module: caracal_ops.backup.repository_copy
 """
 

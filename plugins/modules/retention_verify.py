@@ -18,7 +18,7 @@ description:
   - V(streams). Lengths of Redis' streams, how long readers keep entries without acknowledgement, and dead letters.
   - V(backups). Age of the newest set and of the last drill that passed, how long sets are kept, proofs of the identities for emergencies,
     and copies elsewhere.
-  - See R(the guide on retention,ansible_collections.caracal_ops.backup.docsite.guide_retention_controls) for each check.
+  - See R(the guide on retention controls,ansible_collections.caracal_ops.backup.docsite.guide_retention_controls) for each check.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -123,8 +123,9 @@ options:
         type: int
   break_glass_files:
     description:
-      - Files with the public keys, one a line, whose identities are kept for emergencies. The newest set must be sealed to each of them,
-        and an C(escrow) entry of the journal must prove the identity within the last 400 days.
+      - Files with the public keys, one a line, whose identities are kept for emergencies. Every sealed object of the newest set must
+        be sealed to one of them, and each of them to something; an C(escrow) entry of the journal must prove each identity within the
+        last 400 days.
     type: list
     elements: path
     default: []

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stream of some GiB into a bucket and back, and what that takes. Run as a program: the stream itself, in a process of its own."""
+"""A stream of some GiB into a bucket and back, and what that takes; and a long journal that lies there.
+
+Run as a program: the stream itself, in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from bench import memory
 from unit import s3_server
+from unit.plugins.module_utils._backupset.conftest import ROLES, World
+from unit.plugins.module_utils._module import scene
 
 MEBIBYTE = 1 << 20
 KEY = "objects/audit/bench/stream"
@@ -27,6 +34,23 @@ def measure(gibibytes: int) -> tuple[float, float]:
         started = time.monotonic()
         peak = memory.peak([sys.executable, "-m", "bench.bucket", str(gibibytes)], {**os.environ, "BENCH_BUCKET": place})
         return 2 * gibibytes * 1024 / (time.monotonic() - started), peak
+
+
+def journal(entries: int) -> float:
+    """Entries per second of reading and verifying all of them, which every module does first."""
+    with s3_server.start() as server, tempfile.TemporaryDirectory() as folder:
+        for role in ROLES:
+            scene.new_ssh_key(Path(folder) / role)
+        world = World(Path(folder), Path(folder))
+        world.store = open_store(f"s3://{server.bucket()}/bench", server.options())
+        world.create()
+        made = world.journal()
+        while made.head.sequence < entries:
+            world.append(journal=made)
+        started = time.monotonic()
+        if world.journal().head != made.head:
+            raise SystemExit("the journal is not what was written")
+        return entries / (time.monotonic() - started)
 
 
 def stream(gibibytes: int) -> None:

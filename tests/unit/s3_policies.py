@@ -12,10 +12,15 @@ import textwrap
 import typing as t
 from pathlib import Path
 
-from unit.s3_server import BACKUP, DRILL, PRUNE, S3Server
+from unit.s3_server import BACKUP, DRILL, OPERATOR, PRUNE, S3Server
 
 GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "guide_s3.rst"
-CAPTIONS = {BACKUP: "Policy of the backup host", DRILL: "Policy of the drill host", PRUNE: "Policy of the prune host"}
+CAPTIONS = {
+    BACKUP: "Policy of the backup host",
+    DRILL: "Policy of the drill host",
+    PRUNE: "Policy of the prune host",
+    OPERATOR: "Policy of the operator",
+}
 
 
 def policy(user: str, bucket: str, prefix: str) -> dict[str, t.Any]:

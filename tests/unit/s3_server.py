@@ -29,8 +29,8 @@ import botocore.exceptions
 
 DEADLINE = 60
 PR_SET_PDEATHSIG = 1
-ADMIN, BACKUP, DRILL, PRUNE = "admin", "backup", "drill", "prune"
-USERS = (ADMIN, BACKUP, DRILL, PRUNE)
+ADMIN, BACKUP, DRILL, PRUNE, OPERATOR = "admin", "backup", "drill", "prune", "operator"
+USERS = (ADMIN, BACKUP, DRILL, PRUNE, OPERATOR)
 REGION = "us-east-1"
 
 

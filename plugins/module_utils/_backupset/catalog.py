@@ -109,13 +109,14 @@ class Catalog:
 
     def get(self, set_id: str) -> SetRecord:
         """Raises ObjectMissing for a set that was not committed, and for one that was pruned."""
-        found = self._committed(set_id)
+        found = self.find(set_id)
         ended = self.pruned().get(set_id)
         if ended:
             raise ObjectMissing(f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; give the id of another set")
         return found
 
-    def _committed(self, set_id: str) -> SetRecord:
+    def find(self, set_id: str) -> SetRecord:
+        """Also one that was pruned. Raises ObjectMissing for a set that was not committed."""
         for one in self.committed():
             if one.set_id == set_id:
                 return one
@@ -126,7 +127,7 @@ class Catalog:
 
         Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
         """
-        record = self._committed(set_id)
+        record = self.find(set_id)
         name = f"{self._store.location}/{layout.manifest_key(set_id)}"
         data = self._store.read(layout.manifest_key(set_id))
         if hashlib.sha256(data).hexdigest() != record.manifest_sha256:

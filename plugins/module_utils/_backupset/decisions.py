@@ -74,9 +74,15 @@ def holds(found: t.Iterable[Entry]) -> dict[str, dict[str, Hold]]:
     return {set_id: of_set for set_id, of_set in standing.items() if of_set}
 
 
+def told(of_set: t.Mapping[str, Hold]) -> list[dict[str, str]]:
+    """The holds of a set as modules return them."""
+    return [{"hold": one.name, "reason": one.reason} for _name, one in sorted(of_set.items())]
+
+
 @dataclasses.dataclass(frozen=True)
 class Escrow:
-    """Identities, by the fingerprints of their recipients, each of which opens every sealed object of a set; by its header alone."""
+    """Identities, by the fingerprints of their recipients, each of which opens all that is sealed to it of a set with that many sealed
+    objects; by their headers alone."""
 
     set_id: str
     recipients: tuple[str, ...]

@@ -36,12 +36,12 @@ _HOUR = re.compile(r"/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})\.parquet\Z")
 class Newest:
     """The newest set. `snapshot` is the time of its oldest snapshot, None when its manifest cannot be believed: `problem` says why.
 
-    `recipients` are the fingerprints that every sealed artifact of it names.
+    `sealed` has for each sealed artifact the fingerprints that it names; classes of assets may have recipients of their own.
     """
 
     set_id: str
     snapshot: datetime.datetime | None
-    recipients: frozenset[str] = frozenset()
+    sealed: frozenset[frozenset[str]] = frozenset()
     problem: str = ""
 
 
@@ -132,13 +132,16 @@ def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[E
             "nobody said which recipients are for emergencies, so nothing shows that their identities still exist; set break_glass_files"
         )
         return Check(name, UNPROVEN, words, required=False)
-    sealed_to = last.recipients if last else frozenset()
-    strangers = sorted(set(wanted) - sealed_to)
+    sealed = last.sealed if last else frozenset()
+    where = f"the newest set {last.set_id}" if last else "any set"
+    strangers = sorted(set(wanted).difference(*sealed))
     if strangers:
-        where = f"the newest set {last.set_id}" if last else "any set"
-        return Check(
-            name, FAIL, f"{where} is not sealed to {strangers[0]}, which could not open it in an emergency; add it to the recipients"
-        )
+        words = f"nothing of {where} is sealed to {strangers[0]}, which could not open it in an emergency; add it to the recipients"
+        return Check(name, FAIL, words)
+    closed = sorted(min(one) for one in sealed if not one & set(wanted))
+    if closed:
+        words = f"a part of {where} is sealed to {closed[0]} and to nobody for emergencies; add such a recipient to each class of assets"
+        return Check(name, FAIL, words)
     proofs = decisions.escrows(journal)
     stale = sorted(one for one in wanted if one not in proofs or now - proofs[one].judged > PROOF_LASTS)
     if stale:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -112,15 +113,20 @@ def refresh(repository: Repository, journal: Journal) -> None:
     last = max((number for number in found if number is not None), default=0)
     if last < journal.head.sequence:
         raise TamperedData(f"the journal of {store.location} ends at {last}, and had {journal.head.sequence} before; it was rolled back")
-    for sequence in range(journal.head.sequence + 1, last + 1):
+
+    def fetch(sequence: int) -> tuple[str, bytes, bytes]:
+        """Its name, the entry, and the signature of just these bytes."""
         name = f"{store.location}/{layout.entry_key(sequence)}"
         try:
             data = store.read(layout.entry_key(sequence))
-            signature = store.read(layout.entry_signature_key(sequence, entries.sha256(data)))
+            return name, data, store.read(layout.entry_signature_key(sequence, entries.sha256(data)))
         except ObjectMissing as exc:
             what = "is missing" if sequence not in found else "has no signature of its own"
             raise TamperedData(f"{name} {what}, and the journal goes up to {last}; use another copy of the repository") from exc
-        journal.add(journal.check(data, signature, name))
+
+    with contextlib.closing(store.overlapped(fetch, range(journal.head.sequence + 1, last + 1))) as fetched:
+        for name, data, signature in fetched:
+            journal.add(journal.check(data, signature, name))
 
 
 def append(

@@ -35,6 +35,7 @@ CHECKPOINTS = "checkpoints"
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}\Z")
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _ENTRY = re.compile(r"journal/([0-9]{10})\.json\Z")
+_TIMESTAMP = ".tsr"
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._-]")
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -91,6 +92,16 @@ def entry_key(sequence: int) -> str:
 
 def entry_signature_key(sequence: int, sha256: str) -> str:
     return f"{JOURNAL}/{sequence:010d}-{sha256[:16]}.sig"
+
+
+def entry_timestamp_key(sequence: int, sha256: str) -> str:
+    """A timestamp of RFC 3161 of the entry, where somebody has asked for one."""
+    return f"{JOURNAL}/{sequence:010d}-{sha256[:16]}{_TIMESTAMP}"
+
+
+def is_timestamp(key: str) -> bool:
+    """Whether the key says that a timestamp lies there, of whatever."""
+    return key.startswith(f"{JOURNAL}/") and key.endswith(_TIMESTAMP)
 
 
 def entry_sequence(key: str) -> int | None:

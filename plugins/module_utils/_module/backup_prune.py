@@ -30,7 +30,7 @@ from .._backupset.retention.facts import Facts, Policy
 from .._backupset.retention.plan import Plan
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, ObjectExists, OptionError
-from . import options, prune_facts
+from . import lease, options, prune_facts
 from .boundary import Invocation
 from .options import Opened
 
@@ -58,12 +58,17 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=False)
     facts, manifests, plan = _plan(opened, policy)
+    # Also when nothing is pruned: what an intruder could delete meanwhile is lost.
+    renewed = lease.due(opened.store, lease.keys(manifests, plan.ends), facts.now)
+    if not invocation.check_mode:
+        for key in renewed:
+            opened.store.extend(key)
     if not plan.stopped and not invocation.check_mode:
         facts, manifests, plan = _enter(opened, signer, policy, (facts, manifests, plan))
         _delete(opened, plan)
     before = facts.now - policy.grace
     partials = 0 if plan.stopped else opened.store.sweep(before, dry=invocation.check_mode)
-    return {**_result(plan, partials), **_about(opened, facts, manifests, plan)}
+    return {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
 
 
 def _policy(given: t.Mapping[str, t.Any]) -> Policy:
@@ -147,25 +152,32 @@ def _delete(opened: Opened, plan: Plan) -> None:
             opened.store.clear(folder)
 
 
-def _result(plan: Plan, partials: int) -> dict[str, t.Any]:
+def _result(plan: Plan, renewed: t.Sequence[str], partials: int) -> dict[str, t.Any]:
     ends = set(plan.ends)
     lines = [(one.set_id in ends, f"set {one.set_id}: {'; '.join(one.reasons)}\n") for one in plan.decisions]
     garbage = "".join(f"left by a killed run: {one.key}\n" for one in plan.garbage)
+    locks = "".join(f"lock renewed: {key}\n" for key in renewed)
     result: dict[str, t.Any] = {
-        "changed": bool(plan.keys or plan.ends or partials),
+        "changed": bool(plan.keys or plan.ends or renewed or partials),
         "sets": [{"set_id": one.set_id, "decision": one.what, "reasons": list(one.reasons)} for one in plan.decisions],
         "pruned": list(plan.ends),
         "objects": len(plan.objects),
         "garbage": [one.key for one in plan.garbage],
+        "renewed": list(renewed),
         "partials": partials,
         "bytes": plan.bytes,
-        "retained": [{"key": key, "until": options.timestamp(until)} for key, until in plan.retained],
+        "retained": [
+            {"key": key, "until": options.timestamp(why.until) if why.until else None, "reason": why.reason} for key, why in plan.retained
+        ],
         "stopped": list(plan.stopped),
-        "diff": {"before": "".join(line for _gone, line in lines) + garbage, "after": "".join(line for gone, line in lines if not gone)},
+        "diff": {
+            "before": "".join(line for _gone, line in lines) + garbage,
+            "after": "".join(line for gone, line in lines if not gone) + locks,
+        },
     }
     if plan.stopped:
         result.update(failed=True, msg=f"nothing is pruned: {'; '.join(plan.stopped)}")
-        result["diff"] = {"before": "", "after": ""}
+        result["diff"] = {"before": "", "after": locks}
     return result
 
 

@@ -15,8 +15,9 @@ import os
 import typing as t
 
 from .._argspec import ArgumentSpec
-from .._backupset import selection
+from .._backupset import decisions, selection
 from .._backupset.catalog import SetRecord
+from .._backupset.decisions import Hold
 from .._backupset.fields import timestamp
 from .._backupset.selection import Drilled
 from .._errors import BackupError, OptionError
@@ -37,10 +38,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     within = _within(given)
     opened = options.open_repository(given)
     records, drilled = opened.catalog.sets(), selection.drills(opened.journal.entries)
-    last = {one.set_id: one for one in drilled}
+    last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.entries)
     result: dict[str, t.Any] = {
         "changed": False,
-        "sets": [_set(opened, record, last.get(record.set_id)) for record in records],
+        "sets": [_set(opened, record, last.get(record.set_id), held.get(record.set_id, {})) for record in records],
         "selected": None,
         "reason": None,
         "journal_head": opened.head,
@@ -65,7 +66,7 @@ def _within(given: t.Mapping[str, t.Any]) -> datetime.timedelta | None:
     return datetime.timedelta(hours=hours)
 
 
-def _set(opened: Opened, record: SetRecord, drill: Drilled | None) -> dict[str, t.Any]:
+def _set(opened: Opened, record: SetRecord, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> dict[str, t.Any]:
     """What the manifest says where it can be believed; the rest is null, and `problem` says why."""
     entry = record.entry
     about: dict[str, t.Any] = {
@@ -73,6 +74,7 @@ def _set(opened: Opened, record: SetRecord, drill: Drilled | None) -> dict[str, 
         "sequence": entry.sequence,
         "committed": timestamp(entry.judged),
         "last_drill": None if drill is None else _drill(drill),
+        "holds": decisions.told(holds),
         **dict.fromkeys(("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "left_out", "problem")),
     }
     try:

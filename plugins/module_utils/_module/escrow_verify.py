@@ -30,7 +30,7 @@ TIMEOUT = 30.0
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Each identity is asked for each class of assets: one that opens all sealed objects of the set is entered into the journal."""
+    """Together the identities must open every sealed object of the set. Each that opens all that is sealed to it is entered."""
     given = invocation.options
     opened = options.open_repository(given)
     record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
@@ -57,33 +57,41 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 
 def _prove(opened: Opened, found: OpenSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
-    """A check for each identity and class of assets, and the recipients whose identity opens everything."""
-    checks, proved = [], []
-    for recipient, identity in sorted(identities.items()):
-        own = [
-            _check(opened, name, members, recipient, identity)
-            for name, members in sorted(drill_set.by_class(found.manifest.artifacts).items())
-        ]
-        checks += own
-        proved += [recipient] if own and all(one.verdict == PASS for one in own) else []
-    return checks, proved
+    """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
+    wanting: set[str] = set()
+    opening: set[str] = set()
+    checks = []
+    for name, members in sorted(drill_set.by_class(found.manifest.artifacts).items()):
+        faults = []
+        for one in members:
+            opens, fault = _try(opened, one, identities)
+            opening |= opens
+            wanting |= set(one.recipients) & identities.keys() - opens
+            faults += [fault] if fault else []
+        words = f"{faults[0]} ({len(faults)} of {len(members)} objects)" if faults else f"the identities open all {len(members)} objects"
+        checks.append(Check(f"escrow.{name}", FAIL if faults else PASS, words))
+    idle = sorted(identities.keys() - opening - wanting)
+    words = f"{len(identities)} tried, each opens something"
+    if idle:
+        words = f"{idle[0]} opens nothing: no object of {found.manifest.set_id} is sealed to it; give the identity of a recipient"
+    checks.append(Check("escrow.identities", FAIL if idle else PASS, words))
+    return checks, sorted(opening - wanting)
 
 
-def _check(opened: Opened, name: str, members: t.Sequence[Artifact], recipient: str, identity: t.Any) -> Check:
-    closed = []
-    for one in members:
-        try:
-            with opened.store.open(one.path) as source:
-                opens = header_proof.opens(header_proof.header(source, one.path), identity, one.path)
-        except BackupError as exc:
-            return Check(f"escrow.{name}", FAIL, exc.msg, details={"recipient": recipient})
-        closed += [] if opens else [one]
-    if not closed:
-        return Check(f"escrow.{name}", PASS, f"{recipient} opens all {len(members)} objects", details={"recipient": recipient})
-    sealed_to = recipient in closed[0].recipients
-    why = "though it is sealed to it; the object is not what was signed" if sealed_to else "it is not sealed to it"
-    words = f"{recipient} does not open {closed[0].path} and {len(closed) - 1} more of {len(members)} objects: {why}"
-    return Check(f"escrow.{name}", FAIL, words, details={"recipient": recipient})
+def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, t.Any]) -> tuple[set[str], str]:
+    """Who opens an object, and what is wrong with it: nobody does, or not everybody whom the manifest names."""
+    try:
+        with opened.store.open(one.path) as source:
+            head = header_proof.header(source, one.path)
+        opens = {recipient for recipient, identity in identities.items() if header_proof.opens(head, identity, one.path)}
+    except BackupError as exc:
+        return set(), exc.msg
+    lacking = sorted(set(one.recipients) & identities.keys() - opens)
+    if lacking:
+        return opens, f"{lacking[0]} does not open {one.path} though it is sealed to it; the object is not what was signed"
+    if not opens:
+        return opens, f"no identity opens {one.path}; give that of {' or '.join(sorted(one.recipients))}"
+    return opens, ""
 
 
 def _recipient(path: str, identity: t.Any) -> str:

@@ -35,6 +35,7 @@ def all_of(opened: Opened, faults: list[str]) -> t.Iterator[Named]:
     Of a pruned set only its public files; of one that cannot be believed nothing, and `faults` gets why.
     """
     seen: set[str] = set()
+    stamped = {one.key for one in opened.store.list(layout.JOURNAL) if layout.is_timestamp(one.key)}
     first = [Named(layout.REPOSITORY, opened.repository.sha256), Named(layout.REPOSITORY_SIGNATURE, None)]
     for entry in opened.journal.entries:
         try:
@@ -42,7 +43,8 @@ def all_of(opened: Opened, faults: list[str]) -> t.Iterator[Named]:
         except BackupError as exc:
             faults.append(exc.msg)
             named = _itself(entry)
-        for one in (*first, *named):
+        stamp = layout.entry_timestamp_key(entry.sequence, entry.sha256)
+        for one in (*first, *named, *([Named(stamp, None)] if stamp in stamped else [])):
             if one.key not in seen:
                 seen.add(one.key)
                 yield one
@@ -109,6 +111,7 @@ def orphans(opened: Opened) -> list[str]:
     named = {layout.REPOSITORY, layout.REPOSITORY_SIGNATURE}
     for entry in opened.journal.entries:
         named |= {*entry.subjects, *(one.key for one in _believed(opened, entry))}
+        named.add(layout.entry_timestamp_key(entry.sequence, entry.sha256))
     committed = {one.set_id for one in opened.catalog.committed()}
     stored = [one.key for one in opened.store.list("") if not one.key.startswith(f"{CANARIES}/")]
     folders = {key.split("/")[1] for key in stored if key.startswith(f"{layout.SETS}/") and layout.is_id(key.split("/")[1])}

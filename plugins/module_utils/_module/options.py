@@ -74,8 +74,8 @@ def signer(opened: Opened, options: t.Mapping[str, t.Any], role: str) -> Signer:
 def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:
     """What we believe the repository by must not come from it."""
     inside = os.path.realpath(store.location) + os.sep  # of a bucket, a path that no file has
-    for name in ("allowed_signers", "revoked_keys", "high_water_mark"):
-        path = options[name]
+    for name in ("allowed_signers", "revoked_keys", "high_water_mark", "timestamp_roots"):
+        path = options.get(name)
         if path and os.path.realpath(path).startswith(inside):
             raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
 

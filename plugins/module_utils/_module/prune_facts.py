@@ -51,6 +51,7 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
         claims=_claims(opened, stored, {one.set_id for one in opened.catalog.committed()}),
         entered=_entered(opened),
         locked_until=opened.store.locked_until,
+        is_held=opened.store.is_held,
     )
     return facts, manifests
 

@@ -38,6 +38,24 @@ These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_re
 They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
 Run them in one shell, from top to bottom. Stop at the first error.
 
+A set in a bucket is downloaded first, into an empty directory, with the command line of AWS. Its `AWS_PROFILE`, and `AWS_ENDPOINT_URL`
+for another server, say how the bucket is reached. Of each object the **oldest** version counts: who may write can put another one or
+a delete marker on top. If step 1 refuses a file all the same, take its next version.
+
+```bash
+set -euo pipefail
+: "$REPOSITORY" "$BUCKET" "${{PREFIX=}}"       # s3://$BUCKET/$PREFIX; a PREFIX ends with its slash
+download() {{
+  mkdir --parents "$REPOSITORY/${{1%/*}}"
+  oldest=$(aws s3api list-object-versions --bucket "$BUCKET" --prefix "$PREFIX$1" --output json \\
+    --query "sort_by(reverse(Versions[?Key=='$PREFIX$1']), &LastModified)[0].VersionId" | tr --delete '"') ||
+    {{ echo "$1 is not in the bucket" >&2; false; }}
+  aws s3api get-object --bucket "$BUCKET" --key "$PREFIX$1" --version-id "$oldest" "$REPOSITORY/$1" > /dev/null
+}} < /dev/null
+for name in {manifest} {signature} {recovery}; do download "$name"; done
+sed --regexp-extended --quiet 's/^[0-9a-f]{{64}}  //p' "$REPOSITORY/{recovery}" | while read -r name; do download "$name"; done
+```
+
 ```sh
 set -euo pipefail
 cd "$REPOSITORY"                # the folder that holds repository.json

@@ -22,9 +22,10 @@ from .._backupset.manifest import Manifest
 from .._crypto import header_proof
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
+from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from . import named_objects, options
+from . import lock_check, named_objects, options, set_holds, timestamp_check
 from .boundary import Invocation
 from .options import Opened
 
@@ -38,6 +39,7 @@ def own_options() -> ArgumentSpec:
             "parts": {"type": "int", "default": 1},
             "part": {"type": "int"},
             "identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "timestamp_roots": {"type": "path"},
             "require_valid": {"type": "bool", "default": True},
         }
     )
@@ -49,6 +51,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given)
     signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
     identities = age.load_identities(given["identity_files"]) if given["identity_files"] else []
+    anchors = Anchors.load(given["timestamp_roots"]) if given["timestamp_roots"] else None
     part = _part(opened, given)
     manifests, checks = _manifests(opened)
     stored = _unique(manifests.values())
@@ -59,9 +62,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     checks = [
         Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
         options.freshness_check(opened),
+        timestamp_check.check(opened, anchors),
         *options.shadowed_checks(opened),
         *checks,
         *seen,
+        lock_check.check(opened, manifests),
+        set_holds.check(opened, manifests),
         _orphans(opened),
         _coverage(opened, done, recorded=signer is not None),
     ]

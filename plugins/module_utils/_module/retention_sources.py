@@ -110,8 +110,8 @@ def _newest(opened: Opened) -> Newest | None:
         manifest = opened.catalog.open(record.set_id).manifest
     except BackupError as exc:
         return Newest(record.set_id, None, problem=exc.msg)
-    sealed = [frozenset(one.recipients) for one in manifest.artifacts if one.recipients]
-    return Newest(record.set_id, manifest.recovery_point, frozenset.intersection(*sealed) if sealed else frozenset())
+    sealed = frozenset(frozenset(one.recipients) for one in manifest.artifacts if one.recipients)
+    return Newest(record.set_id, manifest.recovery_point, sealed)
 
 
 def _break_glass(given: t.Mapping[str, t.Any]) -> set[str]:

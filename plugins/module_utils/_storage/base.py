@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import TamperedData
 from .archived import NO_LOCK, Held, Locked
+from .overlapped import Item, Result, in_order
 
 READ_LIMIT = 16 << 20
 PART_LIMIT = 255
@@ -72,6 +73,8 @@ class Store(abc.ABC):
     location: str
     # Whether it is of a kind that can lock.
     locks = False
+    # How many requests are worth being under way together.
+    at_once = 1
 
     @abc.abstractmethod
     def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
@@ -80,6 +83,11 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
         """A small object. Raises ObjectMissing, and StorageError when it is larger than `limit` bytes."""
+
+    def overlapped(self, work: t.Callable[[Item], Result], items: t.Iterable[Item]) -> t.Generator[Result, None, None]:
+        """What `work`, which reads here, makes of each item, in their order, and its errors in their turn. Where answers take a while,
+        many are awaited together, in threads: close it before a fork."""
+        return in_order(work, items, self.at_once)
 
     @abc.abstractmethod
     def open(self, key: str) -> t.BinaryIO:
@@ -112,6 +120,17 @@ class Store(abc.ABC):
     def locked_until(self, key: str) -> datetime.datetime | None:
         """Until when the store itself refuses to delete the object; None where it would not refuse."""
         return None
+
+    def can_hold(self) -> bool:
+        """Whether the store itself keeps an object under a legal hold, with no end, from being deleted."""
+        return False
+
+    def is_held(self, key: str) -> bool | None:
+        """Whether a legal hold is on the object; None where there is no such object, or the store has no such thing."""
+        return None
+
+    def hold(self, key: str, on: bool) -> None:  # noqa: B027 - most stores have no such thing
+        """Put a legal hold on the object or take it off, where the store has such a thing. Raises ObjectMissing, PermissionMissing."""
 
     @abc.abstractmethod
     def free_bytes(self) -> int | None:

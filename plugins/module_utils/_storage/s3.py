@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .._errors import ObjectMissing, StorageError
-from . import s3_client, s3_lock, s3_prepare, s3_ranges, s3_read, s3_versions
+from . import s3_client, s3_holds, s3_lock, s3_prepare, s3_ranges, s3_read, s3_versions
 from .archived import NO_LOCK, Held, Locked
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
 from .s3_client import Connection, told
@@ -29,6 +29,7 @@ class S3Store(Store):
     """`prefix` has no slash at either end. It may be used after a fork: each process has a connection of its own."""
 
     locks = True
+    at_once = s3_client.CONNECTIONS
 
     def __init__(self, bucket: str, prefix: str, connection: Connection, lock: Lock, probe: bool = False) -> None:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -39,6 +40,7 @@ class S3Store(Store):
         self._probe = probe
         self._client: tuple[int, t.Any] = (0, None)
         self._kept: dict[str, Found] = {}
+        self._lockable: bool | None = None
 
     @property
     def client(self) -> t.Any:
@@ -113,6 +115,19 @@ class S3Store(Store):
         found = self._find(key)
         until = self.lock_of(Held(key, found.size, found.version)).until if found else None
         return until if until and until > self.now() else None
+
+    def can_hold(self) -> bool:
+        if self._lockable is None:
+            self._lockable = s3_prepare.has_lock(self)
+        return self._lockable
+
+    def is_held(self, key: str) -> bool | None:
+        found = self._find(key) if self.can_hold() else None
+        return s3_holds.is_on(self, found) if found else None
+
+    def hold(self, key: str, on: bool) -> None:
+        if self.can_hold():
+            s3_holds.put(self, self._existing(key), on)
 
     def free_bytes(self) -> int | None:
         return None

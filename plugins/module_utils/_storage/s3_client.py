@@ -16,7 +16,7 @@ from .._deps import require_boto3
 from .._errors import BackupError, ObjectExists, ObjectMissing, OptionError, PermissionMissing, StorageError, Unreachable
 
 ATTEMPTS = 6
-CONNECTIONS = 6
+CONNECTIONS = 16
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 SESSION_NAME = "caracal-backup"
@@ -108,6 +108,11 @@ def told(where: str) -> t.Iterator[None]:
 
 def code(exc: t.Any) -> str:
     return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def answered(error: BackupError) -> str:
+    """The code of the store's answer that `told` made this of; empty where there was none."""
+    return code(error.__cause__) if hasattr(error.__cause__, "response") else ""
 
 
 def _refused(where: str, exc: t.Any) -> BackupError:

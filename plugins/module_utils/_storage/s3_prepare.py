@@ -14,7 +14,7 @@ import typing as t
 
 from .._errors import PermissionMissing, StorageError
 from . import s3_lock
-from .s3_client import told
+from .s3_client import answered, told
 
 if t.TYPE_CHECKING:
     from .s3 import S3Store
@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
 UPLOAD_AGE = datetime.timedelta(days=1)
 CANARIES = "canaries"
 PROBED = "journal"
+# How stores say that a bucket has no Object Lock, or that they know none.
+NO_LOCK = ("ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "NotImplemented", "MethodNotAllowed")
 
 
 def check_bucket(store: S3Store) -> None:
@@ -33,13 +35,20 @@ def check_bucket(store: S3Store) -> None:
         raise StorageError(f"{where} keeps no versions, so what is overwritten is lost; switch versioning on, best with Object Lock")
     if store.lock.mode == s3_lock.NONE:
         return
+    if not has_lock(store):
+        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none")
+
+
+def has_lock(store: S3Store) -> bool:
+    """Whether the bucket has Object Lock, whatever the options ask for. Raises PermissionMissing, Unreachable, StorageError."""
     try:
-        with told(where):
+        with told(f"s3://{store.bucket}"):
             found = store.client.get_object_lock_configuration(Bucket=store.bucket)
     except StorageError as exc:
-        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none") from exc
-    if found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
-        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none")
+        if answered(exc) in NO_LOCK:
+            return False
+        raise
+    return bool(found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
 
 
 def probe_write(store: S3Store) -> None:

@@ -23,7 +23,7 @@ import typing as t
 
 from .._errors import BackupError, ObjectExists, StorageError
 from .base import ObjectStat, ObjectWriter, check_key
-from .s3_client import told
+from .s3_client import answered, told
 
 if t.TYPE_CHECKING:
     from .s3 import S3Store
@@ -188,11 +188,10 @@ class S3Writer(ObjectWriter):
                 with told(self._store.path(key)):
                     return t.cast("t.Mapping[str, t.Any]", request())
             except StorageError as exc:
-                said = getattr(exc.__cause__, "response", {})
-                answered = str(said.get("Error", {}).get("Code", ""))
-                if answered in ("PreconditionFailed", "412", "NoSuchUpload") and (found := self._own(key)):
+                said = answered(exc)
+                if said in ("PreconditionFailed", "412", "NoSuchUpload") and (found := self._own(key)):
                     return found
-                if answered not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
+                if said not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
                     raise
                 self._store.pause(attempt)
         raise StorageError(f"{self._store.path(key)}: another writer stays in the way; try again")

@@ -56,8 +56,8 @@ def walk(client: t.Any, bucket: str, root: str, prefix: str, where: str) -> t.It
 def _true(key: str, versions: list[t.Any], markers: list[t.Any]) -> t.Iterator[Found]:
     """The oldest version; of what may be deleted by right, the oldest since it was deleted last."""
     marked = any(one["IsLatest"] for one in markers)
-    # Listed newest first, with times in seconds.
-    oldest_first = sorted(reversed(versions), key=lambda one: one["LastModified"])
+    # Listed newest first. Their times say less: some stores set that of a version anew with its lock or its legal hold.
+    oldest_first = versions[::-1]
     if markers and not marked and not s3_lock.is_kept(key):
         deleted = max(one["LastModified"] for one in markers)
         oldest_first = [one for one in oldest_first if one["LastModified"] > deleted or one["IsLatest"]]

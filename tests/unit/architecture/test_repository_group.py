@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action group through which a play says once how a bucket is reached."""
+"""The action group through which a play says once how a bucket is reached, and the playbooks that pass the operator's word on to it."""
 
 from __future__ import annotations
 
+import typing as t
+from pathlib import Path
+
+import pytest
 import yaml
 
 from tools.rules import tree
@@ -16,3 +20,31 @@ def test_the_group_has_exactly_the_modules_that_take_the_options() -> None:
     runtime = yaml.safe_load((tree.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     takes = [name for name in MODULES if "s3_endpoint" in spec_of(name)]
     assert takes and runtime["action_groups"]["repository"] == sorted(takes)
+
+
+GROUP = "group/caracal_ops.backup.repository"
+ACCESS = "{{ caracal_repository_access | default({}, true) }}"
+# It makes its own bucket, and gives two hosts an identity each.
+OF_ITS_OWN = {"quickstart.yml"}
+PLAYBOOKS = sorted((tree.ROOT / "playbooks").glob("*.yml"))
+
+
+def passes_on(play: dict[str, t.Any]) -> bool:
+    """Whether the settings of the operator reach every module of the play that works on a repository."""
+    return play.get("module_defaults") == {GROUP: ACCESS}
+
+
+@pytest.mark.parametrize("path", [one for one in PLAYBOOKS if one.name not in OF_ITS_OWN], ids=lambda one: str(one.stem))
+def test_each_playbook_can_reach_any_bucket(path: Path) -> None:
+    plays = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert plays and all(passes_on(play) for play in plays)
+
+
+def test_an_exception_is_a_playbook() -> None:
+    assert {one.name for one in PLAYBOOKS} > OF_ITS_OWN
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("found", [{}, {"module_defaults": {}}, {"module_defaults": {"group/caracal_ops.backup.all": ACCESS}}])
+def test_a_play_without_it_is_found(found: dict[str, t.Any]) -> None:
+    assert not passes_on({"hosts": "localhost", **found})

@@ -19,6 +19,7 @@ from .. import layout
 
 HOUR = datetime.timedelta(hours=1)
 Locked = t.Callable[[str], "datetime.datetime | None"]
+IsHeld = t.Callable[[str], "bool | None"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,17 @@ class SetFacts:
         return self.good and self.drill == PASS
 
 
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why the store does not delete an object: its lock, `until` when it ends, or a legal hold, which has no end (None)."""
+
+    until: datetime.datetime | None = None
+
+    @property
+    def reason(self) -> str:
+        return f"locked until {self.until:%Y-%m-%dT%H:%M:%SZ}" if self.until else "under a legal hold of the store"
+
+
 def _never(_key: str) -> None:
     return None
 
@@ -59,7 +71,7 @@ class Facts:
     """A repository at a moment. `sets` in the order of the journal; `pruned` are sets that earlier entries have ended.
 
     `stored` is every object below sets/, objects/, checkpoints/ and drills/; `claims` are the keys that parts of open sets name, by set;
-    `entered` are ids of checkpoints and drills that have an entry. `locked_until` is what the store says of a key.
+    `entered` are ids of checkpoints and drills that have an entry. `locked_until` and `is_held` are what the store says of a key.
     """
 
     now: datetime.datetime
@@ -69,15 +81,18 @@ class Facts:
     claims: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     entered: frozenset[str] = frozenset()
     locked_until: Locked = _never
+    is_held: IsHeld = _never
 
     def claimed(self, grace: datetime.timedelta) -> frozenset[str]:
         """Keys that an open set names which may still be committed."""
         return frozenset().union(*(keys for set_id, keys in self.claims.items() if layout.id_time(set_id) >= self.now - grace))
 
-    def locked(self, key: str) -> datetime.datetime | None:
-        """The time until which the store keeps the object, if it lies ahead."""
+    def refusal(self, key: str) -> Refusal | None:
+        """Why the store keeps the object now, None where it does not. A hold outlasts a lock."""
+        if self.is_held(key):
+            return Refusal()
         until = self.locked_until(key)
-        return until if until is not None and until > self.now else None
+        return Refusal(until) if until is not None and until > self.now else None
 
 
 @dataclasses.dataclass(frozen=True)

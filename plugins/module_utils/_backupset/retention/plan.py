@@ -10,20 +10,19 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import typing as t
 
 from ..._storage.base import ObjectStat
 from .. import layout
 from . import leftovers, rules, suspicion
-from .facts import Facts, Policy, SetFacts
+from .facts import Facts, Policy, Refusal, SetFacts
 
 KEEP, RETAIN, END = "kept", "retained", "pruned"
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What becomes of a set. `retained` is one that no rule keeps and the store still locks."""
+    """What becomes of a set. `retained` is one that no rule keeps and the store does."""
 
     set_id: str
     what: str
@@ -34,14 +33,14 @@ class Decision:
 class Plan:
     """`ends` are sets, `objects` what goes with them or is left of earlier prunes, `garbage` what killed runs have left.
 
-    `retained` are objects that would go and are locked, with the time. `stopped` says why nothing is deleted at all.
+    `retained` are objects that would go and that the store keeps, with the reason. `stopped` says why nothing is deleted at all.
     """
 
     decisions: tuple[Decision, ...]
     ends: tuple[str, ...] = ()
     objects: tuple[ObjectStat, ...] = ()
     garbage: tuple[ObjectStat, ...] = ()
-    retained: tuple[tuple[str, datetime.datetime], ...] = ()
+    retained: tuple[tuple[str, Refusal], ...] = ()
     stopped: tuple[str, ...] = ()
 
     @property
@@ -66,13 +65,13 @@ def make(facts: Facts, policy: Policy) -> Plan:
     ends = {one.set_id for one in decisions if one.what == END}
     alive = [one for one in facts.sets if one.set_id not in ends]
     found = leftovers.find(facts, alive, facts.pruned | ends, policy.grace)
-    locked = {one.key: until for one in (*found.ended, *found.garbage) if (until := facts.locked(one.key))}
+    refused = {one.key: why_not for one in (*found.ended, *found.garbage) if (why_not := facts.refusal(one.key))}
     return Plan(
         decisions,
         ends=tuple(one.set_id for one in facts.sets if one.set_id in ends),
-        objects=tuple(one for one in found.ended if one.key not in locked),
-        garbage=tuple(one for one in found.garbage if one.key not in locked),
-        retained=tuple(locked.items()),
+        objects=tuple(one for one in found.ended if one.key not in refused),
+        garbage=tuple(one for one in found.garbage if one.key not in refused),
+        retained=tuple(refused.items()),
     )
 
 
@@ -87,9 +86,10 @@ def _decide(one: SetFacts, why: rules.Reasons, facts: Facts) -> Decision:
         return Decision(one.set_id, KEEP, tuple(why[one.set_id]))
     # Half a set is worth nothing: while the store keeps a sealed object of its own, all of it stays.
     own = (key for key in sorted(one.artifacts) if key.startswith(f"{layout.set_folder(one.set_id)}/") and key.endswith(leftovers.SEALED))
-    until = max((found for found in map(facts.locked, own) if found), default=None)
-    if until:
-        return Decision(one.set_id, RETAIN, (f"locked until {until:%Y-%m-%dT%H:%M:%SZ}",))
+    refusals = [found for found in map(facts.refusal, own) if found]
+    if refusals:
+        last = max(refusals, key=lambda found: (found.until is None, found.until or facts.now))
+        return Decision(one.set_id, RETAIN, (last.reason,))
     return Decision(one.set_id, END, (_end(one),))
 
 

@@ -82,6 +82,6 @@ def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> 
 
 
 def _session(destination: Destination) -> Session:
-    """Its ANALYZE makes first statistics, without which the first queries after a restore crawl. Full ones take longer than
-    loading the rows, as `vacuumdb --analyze-in-stages` knows too; autovacuum or the operator makes them while services work."""
-    return Session(destination.server, destination.database, settings={**SETTINGS, "default_statistics_target": "10"})
+    """Its ANALYZE makes first statistics, those of the first stage of `vacuumdb --analyze-in-stages`, without which the first queries
+    after a restore crawl. Full ones take longer than loading the rows; autovacuum or the operator makes them while services work."""
+    return Session(destination.server, destination.database, settings={**SETTINGS, "default_statistics_target": "1"})

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
@@ -140,14 +141,17 @@ def test_the_age_of_the_archive(world: World) -> None:
 
 @pytest.mark.mutation
 def test_identities_for_emergencies(aged: World) -> None:
-    last = Newest(aged.set_id(3), aged.clock.now, frozenset({KEY, "SHA256:daily"}))
+    last = Newest(aged.set_id(3), aged.clock.now, frozenset({frozenset({KEY, "SHA256:daily"})}))
 
     def now(*wanted: str, newest: Newest | None = last) -> str:
         return said(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
 
     assert now().startswith("unproven: nobody said which recipients are for emergencies")
-    assert now("SHA256:other").startswith(f"fail: the newest set {aged.set_id(3)} is not sealed to SHA256:other")
-    assert now(KEY, newest=None).startswith("fail: any set is not sealed to")
+    assert now("SHA256:other").startswith(f"fail: nothing of the newest set {aged.set_id(3)} is sealed to SHA256:other")
+    assert now(KEY, newest=None).startswith("fail: nothing of any set is sealed to")
+    by_class = dataclasses.replace(last, sealed=frozenset({frozenset({KEY}), frozenset({"SHA256:secrets", "SHA256:daily"})}))
+    assert now(KEY, newest=by_class).startswith(f"fail: a part of the newest set {aged.set_id(3)} is sealed to SHA256:daily")
+    assert now(KEY, "SHA256:secrets", newest=by_class).startswith("unproven: 2 of 2 identities")
     assert now(KEY).startswith(f"unproven: 1 of 1 identities for emergencies are not proved; first: {KEY}, never")
     body = Escrow(aged.set_id(3), (KEY,), 6).to_body()
     aged.append(entries.ESCROW, "operator", subjects=[manifest(aged, 3)], body=body)

@@ -29,9 +29,21 @@ def test_a_hold_is_an_entry_and_a_second_run_makes_none(old: OldRepository) -> N
     assert done["diff"] == {"before": "", "after": f"{old.made[0]} held: case-1: evidence\n"}
     (entry,) = old.journal().of_kind(entries.HOLD)
     assert entry.principal == "operator@prod" and decisions.hold(entry).state == "held"
+    assert (done["objects"], done["enforced"]) == (0, False), "a directory can keep nobody from deleting"
+    assert {one["set_id"]: one["holds"] for one in old.call("backup_set_info", "drill")["sets"] if one["holds"]} == {
+        old.made[0]: done["holds"]
+    }
     again = hold(old, reason="another")
     assert not again["changed"] and again["holds"] == [{"hold": "case-1", "reason": "evidence"}]
     assert len(old.journal().of_kind(entries.HOLD)) == 1
+
+
+@pytest.mark.no_false_alarm
+def test_a_directory_has_no_legal_holds_to_verify(old: OldRepository) -> None:
+    for words in ("no set is held", "the journal alone keeps what is held"):
+        (found,) = [one for one in old.call("repository_verify", "drill", signing_key=None)["checks"] if one["id"] == "repository.holds"]
+        assert found["verdict"] == "not_applicable" and words in found["message"] and not found["required"]
+        hold(old)
 
 
 def test_each_hold_ends_by_itself(old: OldRepository) -> None:

@@ -227,10 +227,11 @@ def test_a_manifest_that_cannot_be_believed_stops_it(old: OldRepository, name: s
 
 @pytest.mark.mutation
 def test_an_entry_that_cannot_be_understood_stops_it(old: OldRepository) -> None:
+    old.see("prune")
     digest = old.catalog().get(old.made[0]).manifest_sha256
     body = {"set": old.made[0], "hold": "x", "state": "perhaps", "reason": "y"}
     old.append(entries.HOLD, "operator", subjects=[entries.subject(layout.manifest_key(old.made[0]), digest)], body=body)
-    old.refused(TamperedData, "nothing is pruned", "unknown state", call=old.prune)
+    old.refused(TamperedData, "nothing is pruned", "unknown state", call=lambda check_mode: old.prune(check_mode=check_mode, seen=False))
 
 
 @pytest.mark.mutation

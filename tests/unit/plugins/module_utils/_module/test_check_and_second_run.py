@@ -198,6 +198,7 @@ ELSEWHERE = {
     "canary_exchange",
     "envelope_verify",
     "escrow_verify",
+    "journal_timestamp",
     "migration_verify",
     "redis_sandbox",
     "redis_stream_restore",

@@ -32,6 +32,7 @@ def test_an_identity_that_opens_everything_is_entered(old: OldRepository) -> Non
     assert {**done, "journal_head": "", "checks": []} == {**predicted, "journal_head": "", "checks": []}
     assert {one["id"]: one["verdict"] for one in done["checks"] if one["required"]} == {
         "escrow.databases": "pass",
+        "escrow.identities": "pass",
         "escrow.secrets": "pass",
     }
     (entry,) = old.journal().of_kind(entries.ESCROW)
@@ -58,12 +59,50 @@ def test_only_the_headers_are_read(old: OldRepository) -> None:
 def test_an_identity_that_does_not_open_it_fails(old: OldRepository) -> None:
     other = old.new_identity(old.folder / "other")
     result = verify(old, identity_files=[str(old.identity), str(old.folder / "other")])
-    assert result["failed"] and other.fingerprint in result["msg"] and "it is not sealed to it" in result["msg"]
+    assert result["failed"] and other.fingerprint in result["msg"] and "opens nothing" in result["msg"]
     assert result["proved"] == [old.recipient.fingerprint], "the other one is proved all the same"
     (entry,) = old.journal().of_kind(entries.ESCROW)
     assert decisions.escrow(entry).recipients == (old.recipient.fingerprint,)
-    assert "failed" not in verify(old, identity_files=[str(old.folder / "other")], require_valid=False)
+    alone = verify(old, identity_files=[str(old.folder / "other")], require_valid=False)
+    assert "failed" not in alone and alone["verdict"] == "fail" and alone["proved"] == []
+    assert f"give that of {old.recipient.fingerprint}" in next(one["message"] for one in alone["checks"] if one["id"] == "escrow.secrets")
     assert len(old.journal().of_kind(entries.ESCROW)) == 1
+
+
+def classes(old: OldRepository) -> Path:
+    """One more set, whose secrets are sealed to an identity of their own; its file."""
+    path, common = old.folder / "secrets_identity", old.recipient
+    own = old.new_identity(path)
+    plain = old.sealed
+
+    def sealed(key: str, kind: str, data: bytes, **more: t.Any) -> t.Any:
+        old.recipient = own if kind == "secrets" else common
+        return plain(key, kind, data, **more)
+
+    old.sealed = sealed  # type: ignore[method-assign]
+    old.add(0.1, share=False)
+    old.recipient = common
+    return path
+
+
+@pytest.mark.no_false_alarm
+def test_identities_of_two_classes_open_a_set_together(old: OldRepository) -> None:
+    path = classes(old)
+    result = verify(old, identity_files=[str(old.identity), str(path)])
+    assert result["verdict"] == "pass" and len(result["proved"]) == 2, result["checks"]
+    assert len(decisions.escrows(old.journal().entries)) == 2
+
+
+@pytest.mark.mutation
+def test_the_identity_of_one_class_alone_does_not_open_a_set(old: OldRepository) -> None:
+    classes(old)
+    result = verify(old)
+    assert result["failed"] and result["proved"] == [old.recipient.fingerprint], "it opens what is sealed to it"
+    assert {one["id"]: one["verdict"] for one in result["checks"] if one["required"]} == {
+        "escrow.databases": "pass",
+        "escrow.identities": "pass",
+        "escrow.secrets": "fail",
+    }
 
 
 @pytest.mark.mutation

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import typing as t
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._module import 
 from twin import keys
 from unit import redis_server
 from unit.conftest import FreshCluster
+from unit.free_ports import free_port
 from unit.plugins.module_utils._module import replay_folders, secrets_scene
 from unit.plugins.module_utils._module.by_hand import Recover, commands
 from unit.plugins.module_utils._module.playing import Play, backup_settings
@@ -88,12 +88,6 @@ def restore_settings(whole: Whole, cluster: t.Any, redis: RedisServer, folder: P
         "caracal_restore_redis_unix_socket": redis.socket,
         "caracal_restore_audit_retention_days": 3650,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def backed_up(whole: Whole, folder: Path) -> str:

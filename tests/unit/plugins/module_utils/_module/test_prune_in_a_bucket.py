@@ -20,11 +20,13 @@ from unit.plugins.module_utils._module.old_repository import HOUR, OldRepository
 from unit.s3_server import PRUNE, S3Server
 
 
-def in_a_bucket(s3: S3Server, folder: Path, keys: Path, bucket: str | None = None, **reach: object) -> tuple[OldRepository, str]:
-    """Four nightly sets, the last of which passed a drill; and the prefix in the bucket."""
+def in_a_bucket(
+    s3: S3Server, folder: Path, keys: Path, bucket: str | None = None, nights: int = 4, **reach: object
+) -> tuple[OldRepository, str]:
+    """Nightly sets, the last of which passed a drill; and the prefix in the bucket."""
     prefix = uuid.uuid4().hex
-    old = OldRepository(folder, keys, 97, f"s3://{bucket or s3.shared}/{prefix}", s3.options(**reach))
-    for _night in range(4):
+    old = OldRepository(folder, keys, 24 * nights + 1, f"s3://{bucket or s3.shared}/{prefix}", s3.options(**reach))
+    for _night in range(nights):
         old.add()
     old.drill(old.made[-1])
     return old, prefix

@@ -272,7 +272,7 @@ def test_a_recipient_for_emergencies_that_could_not_open_the_newest_set(here: De
     safe = tmp_path / "safe.recipients"
     safe.write_text(new_identity(tmp_path / "safe.identity"))
     found = here.check("backups.break_glass", break_glass_files=[str(safe)])
-    assert found["verdict"] == "fail" and "is not sealed to SHA256:" in found["message"]
+    assert found["verdict"] == "fail" and "is sealed to SHA256:" in found["message"]
 
 
 @pytest.mark.mutation

@@ -29,6 +29,7 @@ from twin.spec import Spec
 from unit import small_programs
 from unit.conftest import NOW, sandbox_path
 from unit.drilled_services import SERVICES
+from unit.free_ports import free_ports
 from unit.service_stand_in import Stage, all_but, checks, service, stage
 from unit.twin_database import TwinCluster
 
@@ -197,13 +198,6 @@ def test_a_place_that_is_reached_inside_starts_none(staged: Stage) -> None:
     assert checks(result)["sandbox.isolated"]["verdict"] == "fail"
     assert {checks(result)[name]["message"] for name in READY} == {"not started: the sandbox is not proved to be shut"}
     assert staged.run(all_but(), production=["nonsense"])["error"] == "OptionError" and staged.running() == []
-
-
-def free_ports(count: int) -> list[int]:
-    """Of this host, which others use too."""
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _number in range(count)]
-        return [one.getsockname()[1] for one in held]
 
 
 @pytest.mark.mutation

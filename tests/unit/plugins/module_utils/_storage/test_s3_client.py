@@ -126,6 +126,21 @@ def test_a_web_identity_of_the_host_is_used(tmp_path: Path, long_tokens: TokenSe
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
     assert "ROLEKEY1" in signed(s3_client.connect(WHERE, Connection(region="eu-central-1")))
+    assert "a+token+of+the+cluster" in long_tokens.asked[0] and "role%2Fbackup" in long_tokens.asked[0]
+
+
+def test_a_web_identity_is_asked_again_before_its_credentials_end(
+    tmp_path: Path, short_tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the token that the cluster has put there since."""
+    (tmp_path / "token").write_text("first")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    client = s3_client.connect(WHERE, Connection(region="eu-central-1"))
+    before = signed(client)
+    (tmp_path / "token").write_text("second")
+    assert signed(client) != before
+    assert "=first" in short_tokens.asked[0] and "=second" in short_tokens.asked[-1]
 
 
 @pytest.mark.mutation

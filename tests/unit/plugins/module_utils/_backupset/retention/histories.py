@@ -99,7 +99,7 @@ policies = st.builds(
 
 @st.composite
 def histories(draw: st.DrawFn, *, poisoned: bool = False) -> Facts:
-    """Up to 16 sets that share objects, are held, locked, broken, drilled; some pruned before; garbage of killed runs.
+    """Up to 16 sets that share objects, are held, locked, held by the store, broken, drilled; some pruned before; garbage of killed runs.
 
     Unless `poisoned`, the newest set passed its drill, so that nothing looks wrong.
     """
@@ -125,5 +125,6 @@ def histories(draw: st.DrawFn, *, poisoned: bool = False) -> Facts:
         claims[running] = frozenset(key for key in sorted(extra) if "objects/" in key and not draw(st.integers(0, 6)))
     extra |= {layout.part_key(one, "postgres") for one in claims}
     locked = {key: NOW + draw(st.integers(-3, 30)) * DAY for key in sorted(extra) if not draw(st.integers(0, 12))}
+    held = frozenset(key for key in sorted(extra) if not draw(st.integers(0, 12)))
     alive = tuple(one for one in sets if one.set_id not in ended)
-    return Facts(NOW, alive, stored(extra), frozenset(ended), claims, frozenset(), locked.get)
+    return Facts(NOW, alive, stored(extra), frozenset(ended), claims, frozenset(), locked.get, held.__contains__)

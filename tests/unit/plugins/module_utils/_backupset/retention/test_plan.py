@@ -88,6 +88,19 @@ def test_a_held_set_stays_even_if_it_is_bad() -> None:
     assert kept(sets, last=1) == [1, 5]
 
 
+def test_what_the_store_holds_is_retained_without_an_end_and_told() -> None:
+    sets = nightly(4)
+    dump, shared = layout.dump_key(sets[0].set_id, "caracal"), leaf(sets[1].set_id)
+    facts = repository(*sets, locked_until=lambda _key: NOW + DAY, is_held={dump, shared}.__contains__)
+    locked = plans.make(facts, ONE)
+    assert locked.decisions[0].what == "retained" and locked.decisions[0].reasons == ("under a legal hold of the store",)
+    assert locked.decisions[1].reasons == ("locked until 2026-11-26T03:00:00Z",)
+    held = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None), ONE)
+    assert [one.what for one in held.decisions] == ["retained", "pruned", "pruned", "kept"] and shared not in held.keys
+    assert [(key, why.until, why.reason) for key, why in held.retained] == [(shared, None, "under a legal hold of the store")]
+    assert dump not in held.keys and held.ends == tuple(one.set_id for one in sets[1:3])
+
+
 def test_a_shared_object_goes_with_the_last_set_that_names_it() -> None:
     first = a_set(0, 5 * DAY)
     sets = [first, *(a_set(number, (5 - number) * DAY, [leaf(first.set_id)]) for number in (1, 2, 3)), a_set(4, HOUR, drill="pass")]

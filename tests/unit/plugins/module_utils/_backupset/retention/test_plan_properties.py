@@ -31,11 +31,23 @@ def test_nothing_that_is_needed_is_deleted(facts: Facts, policy: Policy) -> None
     assert not [one for one in facts.sets if one.holds and one.set_id in ends]
     assert not gone & {key for one in alive for key in one.artifacts}, "an object that a kept manifest names"
     assert not gone & facts.claimed(policy.grace), "an object that an open set names"
-    assert not [key for key in gone if facts.locked(key)]
+    assert not [key for key in gone if facts.refusal(key)]
     assert not [key for key in gone if key.endswith((".json", ".sig", ".md", ".tsv.zst")) and not plan.garbage]
     good = [one for one in facts.sets if one.good]
     assert sum(one.good for one in alive) >= min(policy.minimum, len(good))
     assert {one.set_id for one in plan.decisions} == {one.set_id for one in facts.sets} and all(one.reasons for one in plan.decisions)
+
+
+@thousands
+@given(histories(), policies)
+def test_what_the_store_keeps_is_told_and_goes_when_it_lets_go(facts: Facts, policy: Policy) -> None:
+    plan = plans.make(facts, policy)
+    free = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None, is_held=lambda _key: None), policy)
+    retained = {one.set_id for one in plan.decisions if one.what == plans.RETAIN}
+    assert set(free.ends) == set(plan.ends) | retained
+    assert {key for key, _why in plan.retained} <= set(free.keys) and {*plan.keys} <= {*free.keys}
+    assert dict(plan.retained) == {key: facts.refusal(key) for key, _why in plan.retained}
+    assert not [key for key, why in plan.retained if (why.until is None) != bool(facts.is_held(key))]
 
 
 @thousands

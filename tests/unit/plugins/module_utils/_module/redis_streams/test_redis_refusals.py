@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import socket
 import typing as t
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     VersionMismatch,
 )
 from unit import redis_server
+from unit.free_ports import free_port
 from unit.plugins.module_utils._module.redis_streams.conftest import Start, Streams
 from unit.plugins.module_utils._module.redis_streams.cut_proxy import CutProxy
 from unit.plugins.module_utils._module.scene import BACKUP_HOST
@@ -36,11 +36,6 @@ from unit.redis_server import RedisServer
 
 pytestmark = pytest.mark.mutation
 SNAPSHOT, RESTORE = "redis_stream_snapshot", "redis_stream_restore"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def password_file(streams: Streams, text: str) -> str:

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Asks a timestamp authority over HTTP. The answer is believed for its signature, so the way that it came does not matter."""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import threading
+import typing as t
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from .._errors import BackupError, OptionError, Unreachable
+from .._report.text import one_line
+from . import timestamps
+from .timestamps import Anchors, Stamp
+
+TIMEOUT = 30.0
+_HEADERS = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+_OTHER = "check timestamp_url, or name another authority"
+
+
+def check_url(url: str) -> str:
+    """The address itself. Raises OptionError."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        fits = False
+    if not fits or "@" in parts.netloc:
+        raise OptionError(
+            "timestamp_url is no address of an authority; give one such as https://tsa.example.org/tsr, without user or password"
+        )
+    return url
+
+
+def ask(url: str, data: bytes, sha256: str, anchors: Anchors, timeout: float = TIMEOUT) -> tuple[bytes, Stamp]:
+    """A verified timestamp of `data`, whose digest is `sha256`, as it came and what it says, within `timeout` seconds.
+
+    Raises Unreachable when the authority gives none, TamperedData and KeyProblem when it gives one that proves nothing.
+    """
+    question = timestamps.question(data)
+    answer = _in_time(url, question.data, timeout)
+    why = timestamps.refusal(answer)
+    if why:
+        raise Unreachable(f"{_place(url)} gives no timestamp: {why}; {_OTHER}")
+    return answer, anchors.verify(answer, sha256, f"the answer of {_place(url)}", question.nonce)
+
+
+def _place(url: str) -> str:
+    """Without its query, in which some authorities want a key."""
+    return url.partition("?")[0]
+
+
+def _in_time(url: str, body: bytes, timeout: float) -> bytes:
+    """In a thread that is left behind when it is late: the timeouts of sockets begin anew with each byte."""
+    answers: queue.SimpleQueue[bytes | BackupError] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_post(url, body, timeout)), daemon=True).start()
+    try:
+        found = answers.get(timeout=timeout)
+    except queue.Empty:
+        found = _late(url, timeout)
+    if isinstance(found, BackupError):
+        raise found
+    return found
+
+
+def _post(url: str, body: bytes, timeout: float) -> bytes | BackupError:
+    try:
+        request = urllib.request.Request(url, body, _HEADERS, method="POST")
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout) as reply:
+            answer: bytes = reply.read(timestamps.SIZE_LIMIT + 1)
+    except urllib.error.HTTPError as exc:
+        redirect = ", a redirect, which is not followed" if 300 <= exc.code < 400 else ""
+        return Unreachable(f"{_place(url)} answers with HTTP status {exc.code}{redirect}; {_OTHER}")
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        inner = exc.reason if isinstance(exc, urllib.error.URLError) and isinstance(exc.reason, Exception) else exc
+        if isinstance(inner, TimeoutError):
+            return _late(url, timeout)
+        return Unreachable(f"{_place(url)} does not answer: {_reason(inner)}; check the network, or name another authority")
+    if len(answer) > timestamps.SIZE_LIMIT:
+        return Unreachable(f"{_place(url)} answers with more than {timestamps.SIZE_LIMIT >> 20} MiB, which is no timestamp; {_OTHER}")
+    return answer
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """So that nobody on the way sends us to a third party, or to a service of our own network."""
+
+    def redirect_request(self, *_about: t.Any) -> None:
+        return None
+
+
+def _late(url: str, timeout: float) -> Unreachable:
+    return Unreachable(f"{_place(url)} has not answered within {timeout:g} s; check the network, or name another authority")
+
+
+def _reason(exc: Exception) -> str:
+    words = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    return one_line(words)[:200] or type(exc).__name__

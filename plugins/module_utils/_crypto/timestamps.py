@@ -1,0 +1,132 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Timestamps of RFC 3161: when somebody outside, whom the operator trusts for that, had seen a digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import re
+import typing as t
+
+from .._deps import require_cryptography, require_rfc3161
+from .._errors import KeyProblem, TamperedData
+from .._report.text import one_line
+
+SIZE_LIMIT = 1 << 20
+_SHA256 = "2.16.840.1.101.3.4.2.1"
+_CHAIN = re.compile(r'"Verify error: ?([^"]+)"')
+_ALTERED = "find out who altered it"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """When an authority had seen a digest, by its own clock, and the subject of the certificate that it signed with."""
+
+    time: datetime.datetime
+    authority: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A request in DER, and the number that an answer to it must repeat."""
+
+    data: bytes
+    nonce: int
+
+
+def question(data: bytes) -> Question:
+    """Asks for a timestamp of the SHA-256 of `data` with the authority's certificates in it. Raises MissingDependency."""
+    library = require_rfc3161()
+    made = library.TimestampRequestBuilder(data=data, hash_algorithm=library.HashAlgorithm.SHA256, nonce=True, cert_req=True).build()
+    return Question(made.as_bytes(), made.nonce)
+
+
+def refusal(answer: bytes) -> str | None:
+    """Why an answer brings no timestamp, in the authority's own words as far as it has any; None when it brings one."""
+    library = require_rfc3161()
+    try:
+        parsed = library.decode_timestamp_response(answer)
+        status = library.PKIStatus(parsed.status)
+        words = one_line(" ".join(parsed.status_string))[:200]
+    except ValueError:
+        return "the answer is none of a timestamp authority"
+    if status == library.PKIStatus.GRANTED:
+        return None
+    return f"{status.name.lower().replace('_', ' ')}{f' ({words})' if words else ''}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Anchors:
+    """Certificates of authorities that the operator trusts: each chain must end at one of `roots`. `source` is the file."""
+
+    source: str
+    roots: tuple[t.Any, ...]
+    intermediates: tuple[t.Any, ...]
+
+    @classmethod
+    def load(cls, path: str) -> Anchors:
+        """From a file with certificates in PEM. Raises KeyProblem, MissingDependency."""
+        require_cryptography()
+        require_rfc3161()
+        from cryptography import x509
+
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read(SIZE_LIMIT + 1)
+        except OSError as exc:
+            raise KeyProblem(f"timestamp_roots {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
+        try:
+            found = x509.load_pem_x509_certificates(data[:SIZE_LIMIT])
+        except ValueError as exc:
+            raise KeyProblem(f"timestamp_roots {path} has no certificate in PEM, or a broken one; get the authority's root anew") from exc
+        roots = tuple(one for one in found if one.issuer == one.subject)
+        if not roots:
+            raise KeyProblem(f"timestamp_roots {path} has only intermediate certificates; add the root that the authority names")
+        return cls(path, roots, tuple(one for one in found if one not in roots))
+
+    def verify(self, answer: bytes, sha256: str, name: str, nonce: int | None = None) -> Stamp:
+        """What a timestamp of that digest says. Certificates had to be valid when it was made, and may have ended since.
+
+        Raises TamperedData when it is none or one of something else, KeyProblem when no root of ours vouches for it.
+        """
+        library = require_rfc3161()
+        verifier = library.VerifierBuilder(roots=list(self.roots), intermediates=list(self.intermediates), nonce=nonce).build()
+        try:
+            parsed = library.decode_timestamp_response(answer)
+            imprint = parsed.tst_info.message_imprint
+            about = imprint.hash_algorithm.dotted_string == _SHA256 and imprint.message == bytes.fromhex(sha256)
+            if about:
+                verifier.verify(parsed, imprint.message)
+                return Stamp(parsed.tst_info.gen_time, _signer(parsed))
+        except library.VerificationError as exc:
+            raise self._problem(str(exc), name) from exc
+        except Exception as exc:  # foreign parsers of bytes that anybody may have written raise what they like
+            raise TamperedData(f"{name} is no timestamp that can be read; {_ALTERED}") from exc
+        raise TamperedData(f"{name} is a timestamp of something else; {_ALTERED}")
+
+    def _problem(self, said: str, name: str) -> KeyProblem | TamperedData:
+        chain = _CHAIN.search(said)
+        if chain:
+            return KeyProblem(
+                f"{name} is by nobody whom {self.source} vouches for ({chain[1]}); if it is by the authority that you trust, add its root "
+                "and intermediates there, else find out who made it"
+            )
+        if "nonce" in said.lower():
+            return TamperedData(f"{name} is the answer to another request; {_ALTERED}")
+        return TamperedData(f"{name} is not signed as a timestamp has to be; {_ALTERED}")
+
+
+def _signer(parsed: t.Any) -> str:
+    """Subject of the certificate that signed. Others travel along unsigned, so two that could be it are a fault: ValueError."""
+    from cryptography import x509
+
+    (signer,) = parsed.signed_data.signer_infos
+    certificates = [x509.load_der_x509_certificate(one) for one in parsed.signed_data.certificates]
+    (found,) = [one for one in certificates if (one.issuer, one.serial_number) == (signer.issuer, signer.serial_number)]
+    return one_line(found.subject.rfc4514_string())[:200]

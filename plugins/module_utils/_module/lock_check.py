@@ -1,0 +1,94 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the store still refuses to delete what it was asked to keep: the lock of each object against what its time asks for."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._backupset import layout
+from .._backupset.manifest import Manifest
+from .._errors import BackupError
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check
+from .._report.text import plural
+from .._storage import archived
+from .._storage.archived import Held, Locked
+from . import archive_hours, lease, options
+from .options import Opened
+
+CHECK_ID = "repository.locks"
+FOLDERS = (layout.JOURNAL, layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
+LISTED = 50
+# Between the time that an entry tells and the moment in which the store got the object.
+SLACK = datetime.timedelta(minutes=5)
+
+
+def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
+    """One check. What is missing altogether is for others to say; the archive's locks are looked at by `audit_export_verify`."""
+    if not opened.store.locks:
+        words = "a directory locks nothing: whoever may write there can remove sets, which would be seen and not undone"
+        return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
+    now = options.now()
+    moments = _moments(opened, manifests)
+    asked = {key: opened.store.lock_wanted(key, moment) for key, moment in moments.items()}
+    asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
+    wanted = [key for key, lock in asked.items() if lock.until is not None and lock.until > now]
+    if not wanted:
+        words = "no lock was asked for, so nobody said which locks there should be; give lock_mode and lock_days as the backup has them"
+        return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
+    there = {one.key: one for folder in FOLDERS for one in opened.store.held(folder)}
+    stored = sorted(key for key in wanted if key in there)
+    wrong = []
+    for key, found in zip(stored, opened.store.overlapped(_look(opened), [there[key] for key in stored]), strict=True):
+        if isinstance(found, BackupError):
+            wrong.append({"path": key, "fault": found.msg})
+        elif not archived.suffices(found, asked[key], now):
+            wrong.append({"path": key, "fault": f"has {archive_hours.words(found)}, not {archive_hours.words(asked[key])}"})
+    if wrong:
+        words = (
+            f"{plural(len(wrong), 'object')} of {len(stored)} locked less than asked; first: {wrong[0]['path']} {wrong[0]['fault']}; "
+            "a lock that was shortened was so by somebody, find out who; prune renews those of secrets"
+        )
+        return Check(CHECK_ID, FAIL, words, details={"objects": wrong[:LISTED], "count": len(wrong)})
+    first = min(lock.until for key in stored if (lock := asked[key]).until is not None) if stored else None
+    until = f", none shorter than to {first:%Y-%m-%d}" if first else ""
+    return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as asked{until}", details={"locked": len(stored)})
+
+
+def _look(opened: Opened) -> t.Callable[[Held], Locked | BackupError]:
+    def look(one: Held) -> Locked | BackupError:
+        try:
+            return opened.store.lock_of(one)
+        except BackupError as exc:
+            return exc
+
+    return look
+
+
+def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
+    """When each object was written at the earliest: sets, drills and checkpoints are written from the time in their id on.
+
+    A shared object was locked anew with the newest set that refers to it. Of sets that were pruned, nothing is asked.
+    """
+    found: dict[str, datetime.datetime] = {}
+    for one in opened.journal.entries:
+        mine = (layout.entry_key(one.sequence), layout.entry_signature_key(one.sequence, one.sha256))
+        for key in (*mine, *(key for key in one.subjects if key.startswith(_NAMED))):
+            found.setdefault(key, (_id_time(key) or one.judged) - SLACK)
+    for set_id in sorted(manifests):
+        mine = (layout.manifest_key(set_id), layout.backup_signature_key(set_id))
+        found |= dict.fromkeys((*mine, *(one.path for one in manifests[set_id].artifacts)), layout.id_time(set_id) - SLACK)
+    return found
+
+
+_NAMED = (f"{layout.CHECKPOINTS}/", f"{layout.DRILLS}/")
+
+
+def _id_time(key: str) -> datetime.datetime | None:
+    return next((layout.id_time(part) for part in key.split("/") if layout.is_id(part)), None)

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""Legal holds: while one is on a version, the store refuses to delete it, whoever asks and whenever its lock ends."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import PermissionMissing, StorageError
+from .s3_client import answered, told
+from .s3_versions import Found
+
+if t.TYPE_CHECKING:
+    from .s3 import S3Store
+
+_ON, _OFF = "ON", "OFF"
+# How stores say that a version never had one.
+_NEVER = ("NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold")
+
+
+def is_on(store: S3Store, found: Found) -> bool:
+    """Raises PermissionMissing for who may not ask; the answer to a HEAD would tell them that there is none."""
+    try:
+        with told(store.path(found.key)):
+            said = store.client.get_object_legal_hold(**store.named(found.key), VersionId=found.version)
+    except StorageError as exc:
+        if answered(exc) in _NEVER:
+            return False
+        raise
+    return bool(said["LegalHold"]["Status"] == _ON)
+
+
+def put(store: S3Store, found: Found, on: bool) -> None:
+    """Put it on that very version, which is read back, or take it off. Raises PermissionMissing, StorageError."""
+    where = store.path(found.key)
+    try:
+        with told(where):
+            store.client.put_object_legal_hold(**store.named(found.key), VersionId=found.version, LegalHold={"Status": _ON if on else _OFF})
+    except PermissionMissing as exc:
+        raise PermissionMissing(
+            f"{where}: s3:PutObjectLegalHold is not allowed; the operator's identity needs it, see its policy in the S3 guide"
+        ) from exc
+    if on and not is_on(store, found):
+        raise StorageError(f"{where}: the store accepted a legal hold, and there is none; try again, and see the store's documentation")
