@@ -19,11 +19,11 @@ from .._backupset import decisions, selection
 from .._backupset.catalog import SetRecord
 from .._backupset.decisions import Hold
 from .._backupset.fields import timestamp
+from .._backupset.manifest import Manifest
 from .._backupset.selection import Drilled
 from .._errors import BackupError, OptionError
 from . import drill_set, options
 from .boundary import Invocation
-from .options import Opened
 
 SEED = 16
 
@@ -39,9 +39,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given)
     records, drilled = opened.catalog.sets(), selection.drills(opened.journal.entries)
     last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.entries)
+    manifests = opened.catalog.manifests(records)
     result: dict[str, t.Any] = {
         "changed": False,
-        "sets": [_set(opened, record, last.get(record.set_id), held.get(record.set_id, {})) for record in records],
+        "sets": [_set(one, manifests[one.set_id], last.get(one.set_id), held.get(one.set_id, {})) for one in records],
         "selected": None,
         "reason": None,
         "journal_head": opened.head,
@@ -66,7 +67,7 @@ def _within(given: t.Mapping[str, t.Any]) -> datetime.timedelta | None:
     return datetime.timedelta(hours=hours)
 
 
-def _set(opened: Opened, record: SetRecord, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> dict[str, t.Any]:
+def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> dict[str, t.Any]:
     """What the manifest says where it can be believed; the rest is null, and `problem` says why."""
     entry = record.entry
     about: dict[str, t.Any] = {
@@ -77,10 +78,8 @@ def _set(opened: Opened, record: SetRecord, drill: Drilled | None, holds: t.Mapp
         "holds": decisions.told(holds),
         **dict.fromkeys(("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "left_out", "problem")),
     }
-    try:
-        manifest = opened.catalog.read(record.set_id).manifest
-    except BackupError as exc:
-        return {**about, "problem": exc.msg}
+    if isinstance(manifest, BackupError):
+        return {**about, "problem": manifest.msg}
     return {
         **about,
         "snapshot_time": timestamp(manifest.recovery_point),

@@ -17,7 +17,7 @@ from .._backupset import entry as entries
 from .._backupset.catalog import SetRecord
 from .._backupset.manifest import Manifest
 from .._backupset.retention.facts import Facts, SetFacts
-from .._errors import ObjectMissing, TamperedData
+from .._errors import BackupError, ObjectMissing, TamperedData
 from .._report.check import FAIL
 from .._storage.base import ObjectStat
 from . import drill_set, options
@@ -34,7 +34,7 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     held = decisions.holds(opened.journal.entries)
     failed = decisions.failed(opened.journal.entries)
     alive = opened.catalog.sets()
-    manifests = {one.set_id: opened.catalog.read(one.set_id).manifest for one in alive}
+    manifests = {set_id: _believed(found) for set_id, found in opened.catalog.manifests(alive).items()}
     sets = tuple(
         dataclasses.replace(
             _set(one, manifests[one.set_id], _problem(manifests[one.set_id], sizes, one.set_id in failed)),
@@ -54,6 +54,12 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
         is_held=opened.store.is_held,
     )
     return facts, manifests
+
+
+def _believed(found: Manifest | BackupError) -> Manifest:
+    if isinstance(found, BackupError):
+        raise found
+    return found
 
 
 def _set(record: SetRecord, manifest: Manifest, problem: str) -> SetFacts:

@@ -104,12 +104,9 @@ def _turn(path: str, parts: int) -> int:
 
 def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
     """Of the sets that were not pruned, those that can be believed, and a check that says so of all."""
-    found, failed = {}, []
-    for one in opened.catalog.sets():
-        try:
-            found[one.set_id] = opened.catalog.read(one.set_id).manifest
-        except BackupError as exc:
-            failed.append(Check(MANIFESTS, FAIL, exc.msg, details={"set": one.set_id}))
+    read = opened.catalog.manifests(opened.catalog.sets())
+    found = {set_id: one for set_id, one in read.items() if isinstance(one, Manifest)}
+    failed = [Check(MANIFESTS, FAIL, one.msg, details={"set": set_id}) for set_id, one in read.items() if isinstance(one, BackupError)]
     if failed:
         return found, failed
     if not found:

@@ -28,7 +28,7 @@ from twin.facts import SECRET_STORE
 from twin.spec import Spec
 from unit import small_programs
 from unit.conftest import NOW, sandbox_path
-from unit.drilled_services import SERVICES
+from unit.drilled_services import SERVICES, command
 from unit.free_ports import free_ports
 from unit.service_stand_in import Stage, all_but, checks, service, stage
 from unit.twin_database import TwinCluster
@@ -91,6 +91,35 @@ def test_from_the_proof_to_the_last_event(
         assert staged.running() == []
         assert [path.parent.parent.name for path in sorted(staged.drilled.replay.rglob("*.ndjson"))] == ["gateway", "sts"]
         assert not staged.run(state="stopped")["changed"]
+
+
+@pytest.fixture
+def console(staged: Stage) -> t.Iterator[list[dict[str, t.Any]]]:
+    """All services and the twin's console, which is stopped again."""
+    try:
+        yield [*all_but(), command("web", {})]
+    finally:
+        staged.run(state="stopped")
+
+
+@pytest.mark.no_false_alarm
+def test_the_console_starts_last_and_has_a_database_of_its_own(staged: Stage, console: list[dict[str, t.Any]]) -> None:
+    result = staged.run(console)
+    assert result["running"] == [*SERVICES, "web"] and result["verdict"] == "pass", result["checks"]
+    found = checks(result)["services.web.ready"]
+    assert found["verdict"] == "pass" and not found["required"], "a deployment need not have one"
+
+
+@pytest.mark.mutation
+def test_a_console_without_its_database_is_told(staged: Stage, console: list[dict[str, t.Any]]) -> None:
+    staged.drilled.cluster.execute("ALTER DATABASE caracal_auth RENAME TO elsewhere", database="postgres")
+    try:
+        result = staged.run(console)
+    finally:
+        staged.drilled.cluster.execute("ALTER DATABASE elsewhere RENAME TO caracal_auth", database="postgres")
+    found = checks(result)["services.web.ready"]
+    assert found["verdict"] == "fail" and "caracal_auth" in found["message"], found
+    assert "web" not in result["running"] and result["running"] == list(SERVICES)
 
 
 def login(url: str) -> str:
