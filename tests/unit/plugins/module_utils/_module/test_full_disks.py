@@ -179,6 +179,8 @@ def _report(scene: Scene) -> Result:
         "metrics_file": None,
         "started": options.now().isoformat(),
         "checks": [],
+        "waivers": [],
+        "report_dir": None,
     }
     return drill_report.run(Invocation(given, False, lambda _text: None))
 
