@@ -13,6 +13,7 @@ import contextlib
 import time
 import typing as t
 
+from .._backupset.artifact import Artifact
 from .._errors import BackupError, StorageError, TamperedData
 from .._report.check import FAIL, PASS, WARN, Check
 from .._sources.client_binaries import ClientTools
@@ -98,7 +99,9 @@ class Restoration:
         with restore.definitions(to, self._set.one("schema", database).path) as made:
             made.before_rows()
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
-            tasks += [(restore.leaf, (to, made, *name, one.path)) for name, one in zip(names, leaves, strict=True)]
+            tasks += [
+                (restore.leaf, (to, made, *name, one.path, self._beside(one, leaves))) for name, one in zip(names, leaves, strict=True)
+            ]
             # One more than were asked for: it opens and feeds the next rows while the server builds indexes for the others.
             _archive, *loaded = workers.run_all(tasks, self._jobs + 1)
             for one, rows in zip(leaves, loaded, strict=True):
@@ -110,3 +113,8 @@ class Restoration:
         restore.analyze(to, names)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
+
+    def _beside(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
+        """How many indexes of a leaf are built at a time: of the last large ones more than one, since nobody else has work by then."""
+        large = [one for one in leaves if 2 * one.size > leaves[0].size]
+        return self._jobs if leaf in large[-self._jobs :] else 1

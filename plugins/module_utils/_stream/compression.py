@@ -18,10 +18,12 @@ from .._errors import TamperedData
 NAME = "zstd"
 LEVEL = 1
 
-# Packed bytes that are unpacked at once, and plain bytes that are enough for one turn. A frame of zeros grows
-# 32,000 times, so a small step is what keeps memory bounded whatever a set holds.
-STEP = 1 << 10
-ENOUGH = 1 << 18
+# RFC 8878, section 3.1.1: a frame is a header, blocks of at most so many bytes when they are unpacked, and perhaps a checksum.
+BLOCK = 128 << 10
+MAGIC = bytes.fromhex("28b52ffd")
+_CHECKSUM, _SINGLE_SEGMENT = 1 << 2, 1 << 5
+_DICTIONARY_BYTES, _SIZE_BYTES = (0, 1, 2, 4), (0, 2, 4, 8)
+_REPEATED, _RESERVED = 1, 3
 
 
 def compressor() -> t.Any:
@@ -30,9 +32,10 @@ def compressor() -> t.Any:
 
 
 class Decompressor:
-    """Reads a zstd stream from a raw reader; `read(n)` gives plain bytes, b"" only at a true end.
+    """Reads a zstd stream of one frame from a raw reader; `read(n)` gives plain bytes, b"" only at a true end.
 
-    A stream that ends inside a frame raises TamperedData: an early end must never look like a short file.
+    A stream that ends inside the frame raises TamperedData: an early end must never look like a short file. It is unpacked block by block,
+    so that memory is bounded whatever a set holds: a stream of zeros grows 32,000 times.
     """
 
     def __init__(self, raw: t.BinaryIO, name: str) -> None:
@@ -40,29 +43,62 @@ class Decompressor:
         self._name = name
         self._zstd = require_zstandard()
         self._object = self._zstd.ZstdDecompressor().decompressobj()
+        self._pieces = self._frame()
         self._pending = memoryview(b"")
 
     def read(self, size: int) -> bytes:
         while not self._pending:
-            if self._object.eof:
-                if self._object.unused_data or self._raw.read(1):
-                    raise TamperedData(f"{self._name}: bytes follow the end of its zstd frame; use another copy of the set")
+            piece = next(self._pieces, b"")
+            if not piece:
                 return b""
-            self._pending = memoryview(self._unpack())
+            plain = self._unpack(piece)
+            if 0 < len(plain) <= size:
+                return plain
+            self._pending = memoryview(plain)
         part, self._pending = self._pending[:size], self._pending[size:]
         return bytes(part)
 
-    def _unpack(self) -> bytearray:
-        plain = bytearray()
-        while len(plain) < ENOUGH and not self._object.eof:
-            chunk = self._raw.read(STEP)
-            if not chunk:
-                raise TamperedData(f"{self._name}: the zstd stream ends too early; use another copy of the set")
-            try:
-                plain += self._object.decompress(chunk)
-            except self._zstd.ZstdError as exc:
-                raise TamperedData(f"{self._name}: not a zstd stream ({exc}); use another copy of the set") from exc
-        return plain
+    def _unpack(self, piece: bytes) -> bytes:
+        try:
+            return t.cast(bytes, self._object.decompress(piece))
+        except self._zstd.ZstdError as exc:
+            raise self._fault(f"not a zstd stream ({exc})") from exc
+
+    def _frame(self) -> t.Iterator[bytes]:
+        """Header, blocks and checksum, each whole."""
+        head = self._take(5)
+        if head[:4] != MAGIC:
+            raise self._fault("not a zstd stream")
+        kind = head[4]
+        single = bool(kind & _SINGLE_SEGMENT)
+        yield head + self._take((not single) + _DICTIONARY_BYTES[kind & 3] + (_SIZE_BYTES[kind >> 6] or single))
+        last = False
+        while not last:
+            header = self._take(3)
+            value = int.from_bytes(header, "little")
+            last, how = bool(value & 1), value >> 1 & 3
+            size = 1 if how == _REPEATED else value >> 3
+            if how == _RESERVED or size > BLOCK:
+                raise self._fault("not a zstd stream (a block that there cannot be)")
+            yield header + self._take(size)
+        if kind & _CHECKSUM:
+            yield self._take(4)
+        if not self._object.eof:
+            raise self._fault("the zstd stream ends too early")
+        if self._raw.read(1):
+            raise self._fault("bytes follow the end of its zstd frame")
+
+    def _take(self, size: int) -> bytes:
+        found = self._raw.read(size)
+        while len(found) < size:
+            more = self._raw.read(size - len(found))
+            if not more:
+                raise self._fault("the zstd stream ends too early")
+            found += more
+        return found
+
+    def _fault(self, what: str) -> TamperedData:
+        return TamperedData(f"{self._name}: {what}; use another copy of the set")
 
     def read_all(self, limit: int) -> bytes:
         """Everything, at most `limit` bytes; more raises TamperedData."""

@@ -63,11 +63,11 @@ class Definitions:
         """Types, tables, functions, grants."""
         self._restore("pre-data", 1, self._listing)
 
-    def indexes(self, schema: str, name: str) -> None:
-        """Indexes and keys of one table, which has its rows."""
+    def indexes(self, schema: str, name: str, jobs: int) -> None:
+        """Indexes and keys of one table, which has its rows, `jobs` at a time."""
         numbers = self._indexes.get((schema, name))
         if numbers:
-            self._restore("post-data", 1, [f"{number};" for number in numbers], ALONE)
+            self._restore("post-data", jobs, [f"{number};" for number in numbers], ALONE)
 
     def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int) -> None:
         """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes."""

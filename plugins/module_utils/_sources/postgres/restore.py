@@ -54,8 +54,9 @@ def archive(destination: Destination, key: str) -> None:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
-def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str) -> int:
-    """The rows of one audit leaf and then, from the definitions, its indexes and keys, and its statistics; the number of rows."""
+def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str, jobs: int) -> int:
+    """The rows of one audit leaf and then, from the definitions, its indexes and keys, `jobs` at a time, and its statistics; the number of
+    rows."""
     with (
         _session(destination) as session,
         _open(destination, key) as source,
@@ -68,7 +69,7 @@ def leaf(destination: Destination, made: Definitions, schema: str, name: str, ke
         session.rows(f"TRUNCATE ONLY {wanted[0].sql}")
         rows = session.copy_from(wanted[0].copy_in(), source)
         session.rows("COMMIT")
-        made.indexes(schema, name)
+        made.indexes(schema, name, jobs)
         session.rows(f"ANALYZE {wanted[0].sql}")
     return rows
 
