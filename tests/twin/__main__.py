@@ -16,6 +16,7 @@ import psycopg2
 import redis
 
 from . import keys, load, surroundings
+from .facts import SECRET_STORE
 from .releases.known import RELEASES
 from .spec import Spec
 
@@ -61,7 +62,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 def _write_secrets(folder: Path, spec: Spec) -> None:
     """The folder is 0700; the files are 0444, since containers read them as another user."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    for name, text in keys.for_seed(spec.seed).as_files(RELEASES[spec.release].family).items():
+    family = RELEASES[spec.release].family
+    console = {"caracalAuthSecret": keys.derive(spec.seed, "auth secret").hex()} if family == SECRET_STORE else {}
+    for name, text in {**keys.for_seed(spec.seed).as_files(family), **console}.items():
         (folder / name).unlink(missing_ok=True)
         with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w", encoding="ascii") as file:
             file.write(text)

@@ -63,7 +63,7 @@ class Definitions:
         """Types, tables, functions, grants."""
         self._restore("pre-data", 1, self._listing)
 
-    def indexes(self, schema: str, name: str, jobs: int) -> None:
+    def indexes(self, schema: str, name: str, jobs: int = 1) -> None:
         """Indexes and keys of one table, which has its rows, `jobs` at a time."""
         numbers = self._indexes.get((schema, name))
         if numbers:

@@ -54,7 +54,7 @@ def archive(destination: Destination, key: str) -> None:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
-def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str, jobs: int) -> int:
+def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str, jobs: int = 1) -> int:
     """The rows of one audit leaf and then, from the definitions, its indexes and keys, `jobs` at a time, and its statistics; the number of
     rows."""
     with (
