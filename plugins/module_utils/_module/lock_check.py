@@ -18,8 +18,8 @@ from .._errors import BackupError
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._report.text import plural
 from .._storage import archived
-from .._storage.archived import Held, Locked
-from . import archive_hours, lease, options
+from .._storage.archived import Locked
+from . import archive_hours, lease, options, set_holds
 from .options import Opened
 
 CHECK_ID = "repository.locks"
@@ -35,23 +35,25 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
         words = "a directory locks nothing: whoever may write there can remove sets, which would be seen and not undone"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
     now = options.now()
-    moments = _moments(opened, manifests)
-    asked = {key: opened.store.lock_wanted(key, moment) for key, moment in moments.items()}
-    asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
-    wanted = [key for key, lock in asked.items() if lock.until is not None and lock.until > now]
-    if not wanted:
+    asked = _asked(opened, manifests, now)
+    if not asked:
         words = "no lock was asked for, so nobody said which locks there should be; give lock_mode and lock_days as the backup has them"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
     there = {one.key: one for folder in FOLDERS for one in opened.store.held(folder)}
-    stored = sorted(key for key in wanted if key in there)
+    stored = sorted(key for key in asked if key in there)
     if not stored:
-        return Check(CHECK_ID, UNPROVEN, f"none of {plural(len(wanted), 'object')} that should be locked is there")
-    wrong = []
-    for key, found in zip(stored, opened.store.overlapped(_look(opened), [there[key] for key in stored]), strict=True):
-        if isinstance(found, BackupError):
-            wrong.append({"path": key, "fault": found.msg})
-        elif not archived.suffices(found, asked[key], now):
-            wrong.append({"path": key, "fault": f"has {archive_hours.words(found)}, not {archive_hours.words(asked[key])}"})
+        return Check(CHECK_ID, UNPROVEN, f"none of {plural(len(asked), 'object')} that should be locked is there")
+
+    def fault(key: str) -> str:
+        try:
+            found = opened.store.lock_of(there[key])
+        except BackupError as exc:
+            return exc.msg
+        fits = archived.suffices(found, asked[key], now)
+        return "" if fits else f"has {archive_hours.words(found)}, not {archive_hours.words(asked[key])}"
+
+    faults = zip(stored, opened.store.overlapped(fault, stored), strict=True)
+    wrong = [{"path": key, "fault": words} for key, words in faults if words]
     if wrong:
         words = (
             f"{plural(len(wrong), 'object')} of {len(stored)} locked less than asked; first: {wrong[0]['path']} {wrong[0]['fault']}; "
@@ -61,14 +63,11 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as asked", details={"locked": len(stored)})
 
 
-def _look(opened: Opened) -> t.Callable[[Held], Locked | BackupError]:
-    def look(one: Held) -> Locked | BackupError:
-        try:
-            return opened.store.lock_of(one)
-        except BackupError as exc:
-            return exc
-
-    return look
+def _asked(opened: Opened, manifests: t.Mapping[str, Manifest], now: datetime.datetime) -> dict[str, Locked]:
+    """The lock that each object should still have; of those that are older than theirs would last, none."""
+    asked = {key: opened.store.lock_wanted(key, moment) for key, moment in _moments(opened, manifests).items()}
+    asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
+    return {key: lock for key, lock in asked.items() if lock.until is not None and lock.until > now}
 
 
 def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
@@ -82,8 +81,7 @@ def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, d
         for key in (*mine, *(key for key in one.subjects if key.startswith(_NAMED))):
             found.setdefault(key, (_id_time(key) or one.judged) - SLACK)
     for set_id in sorted(manifests):
-        mine = (layout.manifest_key(set_id), layout.backup_signature_key(set_id))
-        found |= dict.fromkeys((*mine, *(one.path for one in manifests[set_id].artifacts)), layout.id_time(set_id) - SLACK)
+        found |= dict.fromkeys(set_holds.objects_of(manifests[set_id]), layout.id_time(set_id) - SLACK)
     return found
 
 

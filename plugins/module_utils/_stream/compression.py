@@ -44,12 +44,16 @@ class Decompressor:
         self._zstd = require_zstandard()
         self._object = self._zstd.ZstdDecompressor().decompressobj()
         self._pieces = self._frame()
+        self._whole = False
         self._pending = memoryview(b"")
 
     def read(self, size: int) -> bytes:
         while not self._pending:
             piece = next(self._pieces, b"")
             if not piece:
+                # Whoever asks again after an error must not take it for the end.
+                if not self._whole:
+                    raise self._fault("the zstd stream was given up")
                 return b""
             plain = self._unpack(piece)
             if 0 < len(plain) <= size:
@@ -62,9 +66,10 @@ class Decompressor:
         try:
             return t.cast(bytes, self._object.decompress(piece))
         except self._zstd.ZstdError as exc:
+            self._pieces.close()
             raise self._fault(f"not a zstd stream ({exc})") from exc
 
-    def _frame(self) -> t.Iterator[bytes]:
+    def _frame(self) -> t.Generator[bytes, None, None]:
         """Header, blocks and checksum, each whole."""
         head = self._take(5)
         if head[:4] != MAGIC:
@@ -87,6 +92,7 @@ class Decompressor:
             raise self._fault("the zstd stream ends too early")
         if self._raw.read(1):
             raise self._fault("bytes follow the end of its zstd frame")
+        self._whole = True
 
     def _take(self, size: int) -> bytes:
         found = self._raw.read(size)

@@ -66,6 +66,18 @@ def test_every_early_end_is_found() -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("damage", ["cut", "flipped", "longer"])
+def test_an_error_is_not_the_end_for_who_asks_again(damage: str) -> None:
+    whole = packed(os.urandom(1000))
+    damaged = {"cut": whole[:-9], "flipped": whole[:-1] + bytes([whole[-1] ^ 1]), "longer": whole + b"x"}[damage]
+    reader = compression.Decompressor(io.BytesIO(damaged), "x")
+    for _try in range(2):
+        with pytest.raises(TamperedData, match=r"^x: "):
+            while reader.read(1 << 20):
+                continue
+
+
+@pytest.mark.mutation
 @pytest.mark.parametrize("size", [10, 1 << 20])
 @pytest.mark.parametrize("more", [b"\0", b"x" * 3000, packed(b"a second frame")])
 def test_bytes_after_the_end_are_found(more: bytes, size: int) -> None:
