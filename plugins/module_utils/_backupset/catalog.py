@@ -175,9 +175,9 @@ class Catalog:
             raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
         return data
 
-    def verify_objects(self, open_set: OpenSet, progress: objects.Progress | None = None) -> list[Check]:
+    def verify_objects(self, open_set: OpenSet) -> list[Check]:
         """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
-        return objects.verify(self._store, open_set.manifest.artifacts, progress)
+        return objects.verify(self._store, open_set.manifest.artifacts)
 
     def countersignatures(self, open_set: OpenSet) -> list[Countersignature]:
         """Drills that the journal names and that signed this manifest, verified. Raises TamperedData, KeyProblem."""

@@ -24,8 +24,6 @@ from .._errors import BackupError, KeyProblem, StageFailed, TamperedData
 from .._stream import compression, pipes
 from .recipients import Recipient
 
-BUFFER = 1 << 18
-
 
 @dataclasses.dataclass(frozen=True)
 class Sealed:
@@ -50,7 +48,7 @@ class Sealer:
         self._stage = _Stage("sealing", self._seal, read_end, [recipient.to_age() for recipient in recipients])
 
     def _seal(self, read_end: int, recipients: list[t.Any]) -> None:
-        with open(read_end, "rb", BUFFER) as reader:
+        with open(read_end, "rb", pipes.PIECE) as reader:
             try:
                 require_pyrage().encrypt_io(reader, self._out, recipients)
             except Exception as exc:  # pyrage wraps the sink's error in text of its own
@@ -61,16 +59,22 @@ class Sealer:
 
     def write(self, data: bytes) -> int:
         """Take plain bytes; small pieces are gathered first, since each stage costs per call."""
+        if not self._buffer and len(data) >= pipes.PIECE:
+            self._take(data)
+            return len(data)
         self._buffer += data
-        if len(self._buffer) >= BUFFER:
+        if len(self._buffer) >= pipes.PIECE:
             self._flush()
         return len(data)
 
     def _flush(self) -> None:
-        data, self._buffer = self._buffer, bytearray()
+        data, self._buffer = bytes(self._buffer), bytearray()
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         self._size += len(data)
         self._hash.update(data)
-        self._push(self._compressor.compress(bytes(data)))
+        self._push(self._compressor.compress(data))
 
     def _push(self, data: bytes) -> None:
         try:
@@ -103,13 +107,13 @@ class Opener:
         self._name = name
         self._source = source
         self._read_end, write_end = pipes.large_pipe()
-        self._raw = open(self._read_end, "rb", BUFFER)  # noqa: SIM115 - closed by close()
+        self._raw = open(self._read_end, "rb", pipes.PIECE)  # noqa: SIM115 - closed by close()
         self._stage = _Stage("opening", self._open, write_end, list(identities))
         self._plain = compression.Decompressor(self._raw, name)
 
     def _open(self, write_end: int, identities: list[t.Any]) -> None:
         pyrage = require_pyrage()
-        with open(write_end, "wb", BUFFER) as writer:
+        with open(write_end, "wb", pipes.PIECE) as writer:
             try:
                 pyrage.decrypt_io(self._source, writer, identities)
             except pyrage.DecryptError as exc:

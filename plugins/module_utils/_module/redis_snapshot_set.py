@@ -51,7 +51,7 @@ def load(opened: Opened, the_set: SealedSet, identity_files: t.Sequence[str]) ->
             f"set {the_set.set_id} has only one of the two readings of the streams, so it has no groups; "
             "use another set, or groups_only for an empty Redis"
         )
-    bad = [check for check in objects.verify(opened.store, own, None) if check.verdict == FAIL]
+    bad = [check for check in objects.verify(opened.store, own) if check.verdict == FAIL]
     if bad:
         raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
     first, second = (_details(opened, the_set, own, path, identity_files) for path in paths)

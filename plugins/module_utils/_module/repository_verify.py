@@ -128,7 +128,7 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
             objects.check_size(opened.store, one)
         except BackupError as exc:
             others.append(Check(objects.CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
-    read = objects.verify(opened.store, chosen, None) if chosen else [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
+    read = objects.verify(opened.store, chosen) if chosen else [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
     return [*read, *sorted(others, key=lambda one: one.message)]
 
 

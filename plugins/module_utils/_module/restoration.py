@@ -98,12 +98,11 @@ class Restoration:
         names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
         with restore.definitions(to, self._set.one("schema", database).path) as made:
             made.before_rows()
+            tables = restore.tables(to, names)
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
-            tasks += [
-                (restore.leaf, (to, made, *name, one.path, self._beside(one, leaves))) for name, one in zip(names, leaves, strict=True)
-            ]
-            # One more than were asked for: it opens and feeds the next rows while the server builds indexes for the others.
-            _archive, *loaded = workers.run_all(tasks, self._jobs + 1)
+            tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
+            indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(leaves)}
+            _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
             for one, rows in zip(leaves, loaded, strict=True):
                 if rows != recorded["leaves"][one.leaf]["rows"]:
                     raise TamperedData(

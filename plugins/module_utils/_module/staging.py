@@ -48,7 +48,7 @@ class Stage:
         unknown = sorted({one.key for one in self._store.list("")} - known)
         if unknown:
             raise TamperedData(f"{path}/{unknown[0]} is named by no part of set {set_id}; {_ELSE}")
-        bad = [one for one in objects.verify(self._store, list(self.artifacts.values()), None) if one.verdict == FAIL]
+        bad = [one for one in objects.verify(self._store, list(self.artifacts.values())) if one.verdict == FAIL]
         if bad:
             raise TamperedData(bad[0].message)
 
@@ -76,7 +76,7 @@ class Stage:
         """Artifacts and names of parts that `store` has not yet. Raises ObjectExists where it has others."""
         new = [one for one in self.artifacts.values() if store.stat(one.path) is None]
         there = [one for one in self.artifacts.values() if one not in new]
-        bad = [one for one in objects.verify(store, there, None) if one.verdict == FAIL]
+        bad = [one for one in objects.verify(store, there) if one.verdict == FAIL]
         if bad:
             raise ObjectExists(f"{bad[0].message.partition(';')[0]}, compared with the stage; abort set {self._set_id} and make it anew")
         taken = parts.read(store, self._set_id)

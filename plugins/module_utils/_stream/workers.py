@@ -13,6 +13,7 @@ only the thread that forks.
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import gc
 import multiprocessing
@@ -31,22 +32,28 @@ Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
 
 def run_all(
-    tasks: t.Sequence[Task], jobs: int, deadline: float | None = None, keep: t.Callable[[int, t.Any], t.Any] | None = None
+    tasks: t.Sequence[Task],
+    jobs: int,
+    deadline: float | None = None,
+    keep: t.Callable[[int, t.Any], t.Any] | None = None,
+    then: t.Mapping[int, Task] | None = None,
 ) -> list[t.Any]:
     """Results in the order of the tasks; the first error ends the rest and is raised.
 
     So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
+    `then` has by index what follows a task: it waits behind all others, and its result is not given.
     """
     if jobs < 1:
         raise OptionError(f"jobs is {jobs}; give 1 or more")
     context = multiprocessing.get_context("fork")
     results: list[t.Any] = [None] * len(tasks)
-    waiting = list(enumerate(tasks))[::-1]
-    running: dict[t.Any, tuple[int, t.Any]] = {}
+    following = then or {}
+    waiting: collections.deque[tuple[int | None, Task]] = collections.deque(enumerate(tasks))
+    running: dict[t.Any, tuple[int | None, t.Any]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                index, task = waiting.pop()
+                index, task = waiting.popleft()
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(os.getpid(), sender, *task), daemon=True)
                 process.start()
@@ -59,7 +66,11 @@ def run_all(
             for ready in finished:
                 index, process = running.pop(ready)
                 result = _result(ready, process)
+                if index is None:
+                    continue
                 results[index] = result if keep is None else keep(index, result)
+                if index in following:
+                    waiting.append((None, following[index]))
         return results
     finally:
         for _index, process in running.values():

@@ -20,7 +20,7 @@ from ..._storage.base import Store
 from . import tools
 from .definitions import COMMON, Definitions
 from .server import SETTINGS, Server, Session
-from .tables import read_tables
+from .tables import Table, read_tables
 
 SCHEMA_LIMIT = 64 << 20
 
@@ -54,23 +54,28 @@ def archive(destination: Destination, key: str) -> None:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
-def leaf(destination: Destination, made: Definitions, schema: str, name: str, key: str, jobs: int = 1) -> int:
-    """The rows of one audit leaf and then, from the definitions, its indexes and keys, `jobs` at a time, and its statistics; the number of
-    rows."""
+def tables(destination: Destination, names: t.Sequence[tuple[str, str]]) -> list[Table]:
+    """Where leaves go, by schema and name. Read once and before any is loaded: it would wait for each worker that has emptied a table."""
+    with _session(destination) as session:
+        found = {(table.schema, table.name): table for table in read_tables(session)}
+    for schema, name in names:
+        if (schema, name) not in found:
+            raise TamperedData(f"the archive has no table {schema}.{name}, but the set has its rows; use another set")
+    return [found[name] for name in names]
+
+
+def leaf(destination: Destination, table: Table, key: str) -> int:
+    """The rows of one audit leaf and its statistics; the number of rows."""
     with (
         _session(destination) as session,
         _open(destination, key) as source,
     ):
-        wanted = [table for table in read_tables(session) if (table.schema, table.name) == (schema, name)]
-        if not wanted:
-            raise TamperedData(f"the archive has no table {schema}.{name}, but the set has its rows; use another set")
         # Emptied in the same transaction, the table needs no WAL where wal_level is minimal, and its rows are born frozen.
         session.rows("BEGIN")
-        session.rows(f"TRUNCATE ONLY {wanted[0].sql}")
-        rows = session.copy_from(wanted[0].copy_in(), source)
+        session.rows(f"TRUNCATE ONLY {table.sql}")
+        rows = session.copy_from(table.copy_in(), source)
         session.rows("COMMIT")
-        made.indexes(schema, name, jobs)
-        session.rows(f"ANALYZE {wanted[0].sql}")
+        session.rows(f"ANALYZE {table.sql}")
     return rows
 
 

@@ -83,7 +83,7 @@ def setting(recorded: str) -> str:
 
 
 def read_tables(session: Session) -> list[Table]:
-    """All tables that hold rows, sorted by name. `size` is bytes on disk. Locks none of them."""
+    """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers."""
     rows = session.rows(
         f"""
         SELECT n.nspname, c.relname, pn.nspname || '.' || p.relname, pg_catalog.pg_relation_size(c.oid),

@@ -59,7 +59,7 @@ def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes
         stdout = t.cast(t.BinaryIO, child.process.stdout)
         pipes.enlarge(stdout.fileno())
         with stdout:
-            size = pipes.copy(_Descriptor(stdout.fileno()), sink)
+            size = pipes.copy(stdout, sink)
     except BaseException:
         child.kill()
         raise
@@ -113,13 +113,3 @@ class _SchemaLines:
     def finish(self) -> str:
         self._hash.update(self._rest)
         return self._hash.hexdigest()
-
-
-class _Descriptor:
-    """Reads what is there: a buffered reader would wait until its buffer is full."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def read(self, size: int = pipes.CHUNK, /) -> bytes:
-        return os.read(self._fd, size)

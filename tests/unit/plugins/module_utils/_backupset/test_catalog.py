@@ -51,14 +51,6 @@ def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
     assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 as signed"
 
 
-def test_progress_is_told_after_each_object(world) -> None:
-    world.commit()
-    opened = world.catalog().open(world.set_id())
-    seen: list[tuple[str, int]] = []
-    world.catalog().verify_objects(opened, lambda path, size: seen.append((path, size)))
-    assert seen == [(one.path, one.size) for one in opened.manifest.artifacts]
-
-
 @pytest.mark.mutation
 def test_no_set_an_unknown_set_and_an_old_set_are_told(world) -> None:
     with pytest.raises(ObjectMissing, match="has no backup set; make one first"):

@@ -188,6 +188,43 @@ def test_a_task_that_failed_has_no_result_to_keep() -> None:
         workers.run_all([(fail, (ValueError, "odd"))], 1, keep=lambda _index, _result: fail(_errors.StorageError, "kept"))
 
 
+def test_what_follows_waits_behind_all_others(tmp_path: Path) -> None:
+    def enter(name: str) -> str:
+        with open(tmp_path / "order", "a") as stream:
+            stream.write(f"{name}\n")
+        return name
+
+    tasks: list[workers.Task] = [(enter, (name,)) for name in ("first", "second", "third")]
+    then: dict[int, workers.Task] = {0: (enter, ("after the first",)), 2: (enter, ("after the third",))}
+    assert workers.run_all(tasks, 1, then=then) == ["first", "second", "third"]
+    assert (tmp_path / "order").read_text().splitlines() == ["first", "second", "third", "after the first", "after the third"]
+
+
+def test_nothing_follows_before_its_task_has_ended(tmp_path: Path) -> None:
+    def look() -> None:
+        (tmp_path / "seen").write_text(str((tmp_path / "slow").exists()))
+
+    assert workers.run_all([(touch, (tmp_path / "slow", 0.3))], 4, then={0: (look, ())}) == [None]
+    assert (tmp_path / "seen").read_text() == "True"
+
+
+@pytest.mark.mutation
+def test_an_error_in_what_follows_is_raised(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    tasks: list[workers.Task] = [(later, (0, 1)), (touch, (slow, 30))]
+    with pytest.raises(_errors.StorageError, match=r"^no room for an index$"):
+        workers.run_all(tasks, 2, then={0: (fail, (_errors.StorageError, "no room for an index"))})
+    assert not slow.exists()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.mutation
+def test_nothing_follows_what_failed(tmp_path: Path) -> None:
+    with pytest.raises(_errors.StageFailed, match=r"ValueError"):
+        workers.run_all([(fail, (ValueError, "odd"))], 1, then={0: (touch, (tmp_path / "followed",))})
+    assert not (tmp_path / "followed").exists()
+
+
 PARENT = """
 import os, time
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers

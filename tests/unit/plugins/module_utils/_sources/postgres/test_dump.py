@@ -28,6 +28,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from unit.conftest import FreshCluster
 from unit.twin_database import Copier, TwinCluster
 
@@ -123,8 +124,10 @@ def load(to: restore.Destination, leaves: t.Sequence[Table]) -> dict[str, int]:
     with restore.definitions(to, "sets/caracal.schema") as made:
         made.before_rows()
         restore.archive(to, "sets/caracal.dump")
-        counts = {leaf.name: restore.leaf(to, made, leaf.schema, leaf.name, leaf_key(leaf)) for leaf in leaves}
         names = [(leaf.schema, leaf.name) for leaf in leaves]
+        counts = {table.name: restore.leaf(to, table, leaf_key(table)) for table in restore.tables(to, names)}
+        for name in names:
+            made.indexes(*name)
         made.after_rows(names, 2)
     restore.analyze(to, names)
     return counts
@@ -341,13 +344,25 @@ def test_a_leaf_without_its_table_is_refused(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
-    with (
-        restore.definitions(to, "sets/caracal.schema") as made,
-        pytest.raises(
-            TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set has its rows; use another set$"
-        ),
+    with pytest.raises(
+        TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set has its rows; use another set$"
     ):
-        restore.leaf(to, made, "public", "audit_events_y2026m06", "leaves/audit_events_y2026m06")
+        restore.tables(to, [("public", "audit_events_y2026m06")])
+
+
+def test_leaves_load_side_by_side(dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str) -> None:
+    """As long as a leaf is loaded, nobody else may even look at its table: whoever did would load nothing meanwhile."""
+    to = destination(caracal_database.server, client, place, working)
+    full = [leaf for leaf in dumped.leaves if leaf.size][:2]
+    with restore.definitions(to, "sets/caracal.schema") as made:
+        made.before_rows()
+    first, second = restore.tables(to, [(leaf.schema, leaf.name) for leaf in full])
+    with Session(caracal_database.server, working) as loading:
+        loading.rows("BEGIN")
+        loading.rows(f"TRUNCATE ONLY {first.sql}")
+        [rows] = workers.run_all([(restore.leaf, (to, second, leaf_key(second)))], 1, time.monotonic() + 30)
+        loading.rows("COMMIT")
+    assert rows > 0
 
 
 @pytest.mark.mutation
