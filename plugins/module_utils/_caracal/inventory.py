@@ -188,7 +188,7 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
     hard = [
         f"{name} is {actual[name]}, recorded {expected[name]}"
-        for name in ("encoding", "owner", "connection_limit", "set")
+        for name in ("encoding", "owner", "connection_limit", "set", "role_sets")
         if actual[name] != expected[name]
     ]
     if hard:

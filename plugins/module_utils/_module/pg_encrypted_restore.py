@@ -57,7 +57,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     else:
         work = restoration.Restoration(opened, the_set, server, client, given["jobs"], tuple(given["identity_files"]))
         with restoration.room(server, sandbox):
-            work.run(inventory, wanted, strict=sandbox is not None)
+            work.run(inventory, wanted, sandbox)
         result["databases"] = work.databases
         result["replaced"] = work.replaced
         result["checks"] += [check.to_result() for check in work.checks]

@@ -97,7 +97,8 @@ SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (val
   FROM jsonb_each(:'inventory'::jsonb #> '{{roles,roles}}')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
 SELECT format('GRANT %I TO %I', value->>1, value->>0)
-  FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}') \\gexec
+  FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}')
+ WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = value->>1) \\gexec
 SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L LOCALE_PROVIDER %s',
               value->>'database', s->>'owner', s->>'encoding',
               coalesce((SELECT min(collcollate) FROM pg_collation WHERE collcollate = s->>'collate'), 'C.UTF-8'),
@@ -136,6 +137,10 @@ SELECT format('ALTER DATABASE %I SET %I TO %s', d->>'database', split_part(s, '=
               {setting})
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
        jsonb_array_elements_text({database_settings}) s \\gexec
+SELECT format('ALTER ROLE %I IN DATABASE %I SET %I TO %s', r.key, d->>'database', split_part(s, '=', 1),
+              {setting})
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d, jsonb_each(d #> '{{settings,role_sets}}') r,
+       jsonb_array_elements_text(r.value) s \\gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', d->>'database')
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d WHERE jsonb_typeof(d #> '{{settings,acl}}') = 'array' \\gexec
 SELECT format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, d->>'database',

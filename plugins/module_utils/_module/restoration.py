@@ -64,29 +64,31 @@ class Restoration:
         self.databases: list[dict[str, t.Any]] = []
         self.replaced: list[dict[str, str]] = []
 
-    def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], strict: bool) -> None:
+    def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], sandbox: SandboxInfo | None) -> None:
         """Roles first, then every database under a working name, and only then all of them under their own."""
-        self._make_roles(inventory["roles"], strict)
+        self._make_roles(inventory["roles"], sandbox.superuser if sandbox else None)
         made: list[tuple[str, dict[str, t.Any]]] = []
         try:
             for one in wanted:
                 name = target.working_name(one["database"], self._set.set_id)
                 made.append((name, one))
                 self._load(name, one)
+                for refused in target.set_for_roles(self._server, name, one["settings"]):
+                    self.checks.append(Check(f"restore.{one['database']}.settings", WARN, refused))
             self.replaced = target.publish(self._server, [(name, one["database"], one["settings"]) for name, one in made])
         except BaseException:
             for name, _one in made:
                 target.drop(self._server, name)
             raise
 
-    def _make_roles(self, recorded: dict[str, t.Any], strict: bool) -> None:
+    def _make_roles(self, recorded: dict[str, t.Any], host: str | None) -> None:
         with Session(self._server, target.MAINTENANCE, settings={}) as session:
-            wrong = roles.create_missing(session, recorded, sandbox=strict)
+            wrong = roles.create_missing(session, recorded, host)
         if wrong:
             words = f"{wrong[0]}; existing roles are never altered"
-            self.checks.append(Check("restore.roles", FAIL if strict else WARN, words, details={"differences": wrong}))
+            self.checks.append(Check("restore.roles", FAIL if host else WARN, words, details={"differences": wrong}))
         else:
-            self.checks.append(Check("restore.roles", PASS, f"{len(recorded['roles'])} roles as recorded"))
+            self.checks.append(Check("restore.roles", PASS, roles.as_recorded(recorded, host)))
 
     def _load(self, name: str, recorded: dict[str, t.Any]) -> None:
         started = time.monotonic()

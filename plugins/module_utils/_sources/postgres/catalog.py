@@ -135,15 +135,18 @@ def extensions(session: Session) -> dict[str, str]:
 
 
 def settings(session: Session) -> dict[str, t.Any]:
-    """Encoding, locale, owner, connection limit, access list and `ALTER DATABASE … SET` of the current database.
+    """Encoding, locale, owner, connection limit, access list, `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET` of the current
+    database.
 
     `collate` and `ctype` are libc's; text sorts by them only where `provider` is libc, else by `locale` of that provider.
     """
-    names = ("encoding", "provider", "locale", "collate", "ctype", "owner", "connection_limit", "acl", "set")
+    names = ("encoding", "provider", "locale", "collate", "ctype", "owner", "connection_limit", "acl", "set", "role_sets")
     row = session.rows(
         """SELECT pg_encoding_to_char(encoding), CASE datlocprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' ELSE 'builtin' END, datlocale,
                   datcollate, datctype, pg_get_userbyid(datdba), datconnlimit, datacl::text[],
-                  (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole = 0)
+                  (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole = 0),
+                  (SELECT coalesce(jsonb_object_agg(pg_get_userbyid(setrole), setconfig), '{}')
+                     FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole <> 0)
              FROM pg_database b WHERE datname = current_database()"""
     )[0]
     return dict(zip(names, row, strict=True))

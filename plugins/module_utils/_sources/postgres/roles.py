@@ -40,6 +40,7 @@ _REFERENCED = """
         UNION SELECT relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         UNION SELECT (aclexplode(datacl)).grantee FROM here
+        UNION SELECT setrole FROM pg_catalog.pg_db_role_setting JOIN here ON setdatabase = here.oid
     ), closure(oid) AS (
         SELECT oid FROM referenced
         UNION SELECT CASE WHEN m.member = c.oid THEN m.roleid ELSE m.member END
@@ -50,11 +51,14 @@ _REFERENCED = """
 
 
 def read(session: Session) -> dict[str, t.Any]:
-    """`{"roles": {name: attributes}, "members": ["member of group", …]}` of the roles that this database refers to."""
+    """`{"roles": {name: attributes}, "members": [[member, group], …]}` of the roles that this database refers to.
+
+    Roles of the server (`pg_*`) are recorded only as groups: who is in one has rights that no grant shows.
+    """
     rows = session.rows(f"{_ROLES} WHERE oid IN ({_REFERENCED}) ORDER BY 1")
     members = session.rows(
         f"""SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members
-             WHERE member IN ({_REFERENCED}) AND roleid IN ({_REFERENCED}) ORDER BY 1, 2"""
+             WHERE member IN ({_REFERENCED}) AND (roleid IN ({_REFERENCED}) OR pg_get_userbyid(roleid) ~ '^pg_') ORDER BY 1, 2"""
     )
     return {"roles": _attributes(rows), "members": [list(pair) for pair in members]}
 
@@ -69,22 +73,25 @@ def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]
     return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
 
 
-def create_missing(session: Session, recorded: dict[str, t.Any], sandbox: bool = False) -> list[str]:
+def create_missing(session: Session, recorded: dict[str, t.Any], host: str | None = None) -> list[str]:
     """Make the roles that do not exist, without passwords; an existing role is never altered.
 
-    In a sandbox they get every recorded attribute. Returns one line for each difference between what exists and what was recorded.
+    In a sandbox, whose superuser is `host`, they get every recorded attribute. Returns one line for each difference between what exists
+    and what was recorded.
     """
-    strong = {row[0]: row[1] for row in session.rows("SELECT rolname, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles")}
+    strong = {
+        row[0]: row[1] for row in session.rows("SELECT rolname, rolsuper OR rolcreaterole OR rolname ~ '^pg_' FROM pg_catalog.pg_roles")
+    }
     # Who is no superuser, as on managed servers, must be able to give things to the roles that it makes.
     session.rows("SET createrole_self_grant = 'set, inherit'")
     for name, attributes in recorded["roles"].items():
         if name not in strong:
-            session.rows(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if sandbox else {})))
+            session.rows(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if host else {})))
     for member, group in recorded["members"]:
         # A set must not be able to make its roles administrators of a cluster that has some already.
-        if member not in strong and (sandbox or not strong.get(group, False)):
+        if member not in strong and (group in strong or group in recorded["roles"]) and (host or not strong.get(group, False)):
             session.rows(f"GRANT {quote(group)} TO {quote(member)}")
-    return differences(session, recorded)
+    return differences(session, recorded, host)
 
 
 def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) -> str:
@@ -97,15 +104,16 @@ def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) ->
     return "; ".join(statements)
 
 
-def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+def differences(session: Session, recorded: dict[str, t.Any], host: str | None = None) -> list[str]:
     """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
-    that was not recorded."""
+    that was not recorded. Nothing is said of `host`, a sandbox's superuser: it bears the name of an owner and is what it must be."""
     actual = _attributes(session.rows(_ROLES))
     pairs = {
         (row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")
     }
     found = []
-    for name, attributes in recorded["roles"].items():
+    compared = {name: attributes for name, attributes in recorded["roles"].items() if name != host}
+    for name, attributes in compared.items():
         if name not in actual:
             found.append(f"role {name} is missing")
             continue
@@ -114,9 +122,14 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
             for key in _NAMES
             if actual[name][key] != attributes[key]
         )
-    wanted = set(map(tuple, recorded["members"]))
-    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
-    # Memberships in pg_* roles are not recorded, so nothing can be said of them.
-    also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"] and not group.startswith("pg_")]
+    wanted = {(member, group) for member, group in recorded["members"]}
+    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs) if member != host)
+    also = [(member, group) for member, group in sorted(pairs - wanted) if member in compared]
     found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
     return found
+
+
+def as_recorded(recorded: dict[str, t.Any], host: str | None) -> str:
+    """What there is to say where nothing differs."""
+    words = f"{len(recorded['roles'].keys() - {host})} roles and {len(recorded['members'])} memberships as recorded"
+    return f"{words}; {host} is this sandbox's superuser, whatever it was" if host in recorded["roles"] else words

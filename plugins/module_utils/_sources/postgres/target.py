@@ -133,6 +133,19 @@ def _has_locale(session: Session, locale: str) -> bool:
     return short in names or short == default
 
 
+def set_for_roles(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, which its name may follow; what the server refused, in words."""
+    refused = []
+    with Session(server, MAINTENANCE, settings={}) as session:
+        for role, settings in recorded["role_sets"].items():
+            for one in settings:
+                try:
+                    session.rows(f"ALTER ROLE {quote(role)} IN DATABASE {quote(name)} SET {setting(one)}")
+                except StageFailed as exc:
+                    refused.append(f"{one} was not set for role {role}: {exc.msg}")
+    return refused
+
+
 def kept_name(database: str) -> str:
     """The name under which a database is kept that a restore replaces now."""
     ending = datetime.datetime.now(datetime.timezone.utc).strftime("_replaced_%Y%m%d%H%M%S")

@@ -44,6 +44,7 @@ RECORDED: Inventory = {
         "connection_limit": -1,
         "acl": None,
         "set": None,
+        "role_sets": {"caracalapi": ["statement_timeout=5s"]},
     },
     "server_version": 170010,
     "large_objects": 0,
@@ -116,6 +117,7 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("settings", put("settings", "owner", "mallory"), "owner is mallory, recorded caracal"),
     ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII, recorded UTF8"),
     ("settings", put("settings", "set", ["work_mem=1GB"]), "set is ['work_mem=1GB'], recorded None"),
+    ("settings", put("settings", "role_sets", {}), "role_sets is {}, recorded {'caracalapi': ['statement_timeout=5s']}"),
     ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),
     ("schema_dump", lambda one: one.update(schema_digest="?"), "the text of pg_dump --schema-only differs from the source's"),
 ]

@@ -82,3 +82,34 @@ def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
     restored, verified = restore(scene, fresh_cluster())
     assert "role backup: bypassrls is False, recorded True" in warned(restored)["restore.roles"]
     assert verified["verdict"] == "pass" and "role backup" in warned(verified)["inventory.roles"]
+
+
+def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings(
+    tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
+) -> None:
+    """The owner is other than a sandbox's superuser can be, as on managed servers; rights and settings that no grant shows come back."""
+    source = twin_cluster(seed="managed")
+    source.execute(
+        "GRANT pg_monitor TO caracalaudit, caracal",
+        "ALTER ROLE caracalsts IN DATABASE caracal SET statement_timeout = '7s'",
+        "ALTER ROLE caracal CONNECTION LIMIT 50",
+    )
+    scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
+    scene.backup()
+    sandbox = fresh_cluster()
+    restored = scene.call("pg_encrypted_restore", sandbox=sandbox.directory)
+    verified = scene.call("state_verify", sandbox=sandbox.directory)
+    assert verified["verdict"] == "pass"
+    assert not {name for name in warned(restored) | warned(verified) if name.endswith("roles")}
+    said = {check["id"]: check["message"] for check in verified["checks"]}
+    assert said["inventory.roles"].endswith("memberships as recorded; caracal is this sandbox's superuser, whatever it was")
+    copied = TwinCluster(sandbox, Spec(events=1))
+    copied.execute("ALTER ROLE caracalsts IN DATABASE caracal RESET statement_timeout")
+    assert "role_sets" in failed(scene, sandbox)["inventory.caracal.settings"]
+    copied.execute("ALTER ROLE caracalsts IN DATABASE caracal SET statement_timeout = '7s'", "REVOKE pg_monitor FROM caracalaudit")
+    assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is no member of pg_monitor"}
+
+
+def failed(scene: Scene, sandbox: SandboxInfo) -> dict[str, str]:
+    verified = scene.call("state_verify", sandbox=sandbox.directory, require_valid=False)
+    return {check["id"]: check["message"] for check in verified["checks"] if check["verdict"] == "fail"}

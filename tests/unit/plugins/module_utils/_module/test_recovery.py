@@ -56,6 +56,9 @@ def test_settings_and_rights_of_databases_and_odd_roles_come_back_by_hand(
         'ALTER DATABASE caracal SET search_path = public, "odd; schema"',
         "ALTER DATABASE caracal SET caracal.zone_id = '*'",
         "ALTER DATABASE caracal_auth CONNECTION LIMIT 50",
+        'ALTER ROLE "odd; role" IN DATABASE caracal SET search_path = "odd; schema", public',
+        "ALTER ROLE \"odd; role\" IN DATABASE caracal SET application_name = 'it''s \"odd\"'",
+        "GRANT pg_monitor TO caracalaudit",
     )
     scene = _committed(tmp_path, source)
     by_hand, by_module = fresh_cluster(), fresh_cluster()

@@ -213,6 +213,7 @@ def test_plain_facts(session: Session, copy: str) -> None:
         "connection_limit": -1,
         "acl": None,
         "set": None,
+        "role_sets": {},
     }
     session.rows(f"ALTER DATABASE {copy} SET work_mem = '64MB'")
     session.rows(f"ALTER DATABASE {copy} CONNECTION LIMIT 7")
@@ -220,6 +221,7 @@ def test_plain_facts(session: Session, copy: str) -> None:
     session.rows(f"GRANT CONNECT ON DATABASE {copy} TO {ROLE}")
     found = catalog.settings(session)
     assert (found["set"], found["connection_limit"]) == (["work_mem=64MB"], 7)
+    assert found["role_sets"] == {ROLE: ["work_mem=65MB"]}
     assert f"{ROLE}=c/caracal" in found["acl"]
 
 

@@ -35,9 +35,9 @@ def read(server: Server, database: str) -> Recorded:
         return roles.read(session)
 
 
-def create(server: Server, recorded: Recorded) -> list[str]:
+def create(server: Server, recorded: Recorded, host: str | None = None) -> list[str]:
     with Session(server, "postgres", settings={}) as session:
-        return roles.create_missing(session, recorded)
+        return roles.create_missing(session, recorded, host)
 
 
 def attributes(server: Server, name: str) -> tuple[t.Any, ...]:
@@ -72,6 +72,7 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
         "member",
         "grp",
         "dbgrantee",
+        "tuned",
         "functional",
         "stranger",
         "monitor",
@@ -79,6 +80,7 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
     )
     run(server, *(f'CREATE ROLE "{name}"' for name in names))
     run(server, "CREATE DATABASE ours OWNER owner", "CREATE DATABASE theirs OWNER stranger", "GRANT CREATE ON DATABASE ours TO dbgrantee")
+    run(server, "ALTER ROLE tuned IN DATABASE ours SET work_mem = '1MB'", "ALTER ROLE stranger IN DATABASE theirs SET work_mem = '1MB'")
     run(
         server,
         "GRANT grantee TO member",  # a member of a role that is referred to
@@ -96,9 +98,9 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
         database="ours",
     )
     found = read(server, "ours")
-    expected = {"owner", "grantee", "colgrantee", "policed", "future", "member", "grp", "dbgrantee", "functional"}
+    expected = {"owner", "grantee", "colgrantee", "policed", "future", "member", "grp", "dbgrantee", "tuned", "functional"}
     assert found["roles"].keys() == expected
-    assert found["members"] == [["grantee", "grp"], ["member", "grantee"]]
+    assert found["members"] == [["grantee", "grp"], ["grantee", "pg_monitor"], ["member", "grantee"]]
     assert read(server, "theirs")["roles"].keys() == {"stranger"}
 
 
@@ -181,6 +183,45 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
             assert words in roles.differences(session, recorded)
             session.rows("ROLLBACK")
         assert roles.differences(session, recorded) == []
+
+
+@pytest.mark.mutation
+def test_a_right_that_no_grant_shows_is_told(fresh_cluster: FreshCluster) -> None:
+    server = server_of(fresh_cluster())
+    run(server, "CREATE ROLE a")
+    recorded: Recorded = {"roles": {"a": role()}, "members": []}
+    with Session(server, "postgres") as session:
+        assert roles.differences(session, recorded) == []
+        session.rows("GRANT pg_read_all_data TO a")
+        assert roles.differences(session, recorded) == ["role a is a member of pg_read_all_data, which was not recorded"]
+
+
+def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCluster) -> None:
+    """Programs, files and all rows of a cluster are nothing that a set may give away."""
+    info = fresh_cluster()
+    strong: Recorded = {"roles": {"a": role()}, "members": [["a", "pg_execute_server_program"], ["a", "pg_of_another_major"]]}
+    absent = "role a is no member of pg_of_another_major"
+    assert create(server_of(info), strong) == ["role a is no member of pg_execute_server_program", absent]
+    run(server_of(info), "DROP ROLE a")
+    assert create(server_of(info), strong, info.superuser) == [absent]
+
+
+def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster) -> None:
+    """On managed servers the owner of the database, whose name it bears, is none."""
+    info = fresh_cluster()
+    managed = role(login=True, createdb=True, createrole=True, set=["work_mem=64MB"], connection_limit=50)
+    recorded: Recorded = {
+        "roles": {info.superuser: managed, "grp": role()},
+        "members": [[info.superuser, "grp"], [info.superuser, "pg_monitor"]],
+    }
+    assert create(server_of(info), recorded, info.superuser) == []
+    assert roles.as_recorded(recorded, info.superuser) == (
+        f"1 roles and 2 memberships as recorded; {info.superuser} is this sandbox's superuser, whatever it was"
+    )
+    assert roles.as_recorded(recorded, None) == "2 roles and 2 memberships as recorded"
+    told = create(server_of(info), recorded)
+    assert f"role {info.superuser}: superuser is True, recorded False" in told
+    assert f"role {info.superuser} is no member of pg_monitor" in told
 
 
 HOSTILE = 'x"; CREATE ROLE evil SUPERUSER; --'

@@ -32,6 +32,7 @@ SETTINGS = {
     "connection_limit": -1,
     "acl": None,
     "set": None,
+    "role_sets": {},
 }
 
 
@@ -155,12 +156,14 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
         "connection_limit": 5,
         "acl": ["owner=CTc/owner", "reader=c*/owner", "=T/owner"],
         "set": ['search_path="$user", public', "work_mem=64MB", 'app.note=it\'s; \\ "x"'],
+        "role_sets": {"reader": ['search_path=public, "a, b"', "statement_timeout=5s"]},
     }
     working = target.working_name("caracal", "x-abcd")
     assert target.create(server, working, recorded) == []
     assert exists(server, working)
     assert not exists(server, "caracal")
     run(server, "CREATE TABLE t (a int)", database=working)
+    assert target.set_for_roles(server, working, recorded) == []
     assert target.publish(server, [(working, "caracal", recorded)]) == []
     assert not exists(server, working)
     assert run(server, "SELECT count(*) FROM t", database="caracal") == [(0,)]
@@ -176,6 +179,20 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
         assert session.value("SHOW work_mem") == "64MB"
         assert session.value("SHOW search_path") == '"$user", public'
         assert session.value("SHOW app.note") == 'it\'s; \\ "x"'
+
+
+@pytest.mark.mutation
+def test_a_setting_of_a_role_that_the_server_refuses_is_told(server: Server, name: str) -> None:
+    target.create(server, name, SETTINGS)
+    recorded = {**SETTINGS, "role_sets": {"no such role": ["work_mem=1MB"], "caracal": ["no_such=1", "work_mem=65MB"]}}
+    refused = target.set_for_roles(server, name, recorded)
+    assert [one.split(":")[0] for one in refused] == [
+        "work_mem=1MB was not set for role no such role",
+        "no_such=1 was not set for role caracal",
+    ]
+    assert 'role "no such role" does not exist' in refused[0]
+    with Session(server, name) as session:
+        assert catalog.settings(session)["role_sets"] == {"caracal": ["work_mem=65MB"]}
 
 
 def test_a_database_with_usual_rights_keeps_them(server: Server, name: str) -> None:
