@@ -122,7 +122,7 @@ def differences(session: Session, recorded: dict[str, t.Any], host: str | None =
             for key in _NAMES
             if actual[name][key] != attributes[key]
         )
-    wanted = {(member, group) for member, group in recorded["members"]}
+    wanted = set(map(tuple, recorded["members"]))
     found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs) if member != host)
     also = [(member, group) for member, group in sorted(pairs - wanted) if member in compared]
     found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
