@@ -41,7 +41,7 @@ def run_all(
     """Results in the order of the tasks; the first error ends the rest and is raised.
 
     So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
-    `then` has by index what follows a task: it waits behind all others, and its result is not given.
+    `then` has by index what follows a task: it comes next, before others that wait, and its result is not given.
     """
     if jobs < 1:
         raise OptionError(f"jobs is {jobs}; give 1 or more")
@@ -70,7 +70,7 @@ def run_all(
                     continue
                 results[index] = result if keep is None else keep(index, result)
                 if index in following:
-                    waiting.append((None, following[index]))
+                    waiting.appendleft((None, following[index]))
         return results
     finally:
         for _index, process in running.values():

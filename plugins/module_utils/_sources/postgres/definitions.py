@@ -8,7 +8,7 @@
 """The schema archive of a set, held in memory and put back piece by piece: tables before rows, indexes after them.
 
 `pg_restore` takes parallel jobs and lists only with a file that it can seek in; a memory file is one, and no plaintext
-reaches a disk. The indexes of an audit leaf are built as soon as a worker is free, beside those of other leaves.
+reaches a disk. The indexes of an audit leaf are built next after its rows, while they are in memory, and beside other leaves.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def test_a_task_that_failed_has_no_result_to_keep() -> None:
         workers.run_all([(fail, (ValueError, "odd"))], 1, keep=lambda _index, _result: fail(_errors.StorageError, "kept"))
 
 
-def test_what_follows_waits_behind_all_others(tmp_path: Path) -> None:
+def test_what_follows_comes_before_others_that_wait(tmp_path: Path) -> None:
     def enter(name: str) -> str:
         with open(tmp_path / "order", "a") as stream:
             stream.write(f"{name}\n")
@@ -197,7 +197,7 @@ def test_what_follows_waits_behind_all_others(tmp_path: Path) -> None:
     tasks: list[workers.Task] = [(enter, (name,)) for name in ("first", "second", "third")]
     then: dict[int, workers.Task] = {0: (enter, ("after the first",)), 2: (enter, ("after the third",))}
     assert workers.run_all(tasks, 1, then=then) == ["first", "second", "third"]
-    assert (tmp_path / "order").read_text().splitlines() == ["first", "second", "third", "after the first", "after the third"]
+    assert (tmp_path / "order").read_text().splitlines() == ["first", "after the first", "second", "third", "after the third"]
 
 
 def test_nothing_follows_before_its_task_has_ended(tmp_path: Path) -> None:
