@@ -131,5 +131,5 @@ def differences(session: Session, recorded: dict[str, t.Any], host: str | None =
 
 def as_recorded(recorded: dict[str, t.Any], host: str | None) -> str:
     """What there is to say where nothing differs."""
-    words = f"{len(recorded['roles'].keys() - {host})} roles and {len(recorded['members'])} memberships as recorded"
+    words = f"{len(recorded['roles'].keys() - {host})} role(s) and {len(recorded['members'])} membership(s) as recorded"
     return f"{words}; {host} is this sandbox's superuser, whatever it was" if host in recorded["roles"] else words

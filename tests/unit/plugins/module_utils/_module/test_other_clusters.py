@@ -102,7 +102,7 @@ def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings
     assert verified["verdict"] == "pass"
     assert not {name for name in warned(restored) | warned(verified) if name.endswith("roles")}
     said = {check["id"]: check["message"] for check in verified["checks"]}
-    assert said["inventory.roles"].endswith("memberships as recorded; caracal is this sandbox's superuser, whatever it was")
+    assert said["inventory.roles"].endswith("membership(s) as recorded; caracal is this sandbox's superuser, whatever it was")
     copied = TwinCluster(sandbox, Spec(events=1))
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal RESET statement_timeout")
     assert "role_sets" in failed(scene, sandbox)["inventory.caracal.settings"]
