@@ -130,7 +130,8 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}]
+  sample:
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
 target:
   description: System identifier of the target cluster.
   returned: always

@@ -23,6 +23,7 @@ from .._deps import require_cryptography
 from .._errors import KeyProblem, VersionMismatch
 from .._report.check import UNPROVEN, Check
 from .._sources.postgres.server import Session
+from .._sources.postgres.snapshot import BEGIN
 from . import options, place
 from .boundary import Invocation
 
@@ -43,7 +44,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     keyring = _keyring(given)
     server, _sandbox = place.server_of(given)
     with Session(server, given["database"]) as session:
-        session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        session.rows(BEGIN)
         census = _Census(session, given["database"], keyring)
         checks = census.checks()
     return {

@@ -21,7 +21,7 @@ from .._caracal.releases import AUTH_DATABASE, SECRET_STORE
 from .._errors import Unreachable
 from .._report.check import PASS, Check
 from .._sources.postgres.server import Server, Session
-from .._sources.postgres.snapshot import Place
+from .._sources.postgres.snapshot import BEGIN, Place
 
 Observed = list[tuple[Rule, Seen]]
 
@@ -86,7 +86,7 @@ def owners(server: Server, expected: t.Sequence[t.Mapping[str, t.Any]], made: t.
     try:
         with Session(server, own) as zones, Session(server, AUTH_DATABASE) as accounts:
             for session in (zones, accounts):
-                session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                session.rows(BEGIN)
             seen = foreign_keys.owners(zones, accounts, confirmed)
     except Unreachable as exc:
         seen = Seen(problem=exc.msg)

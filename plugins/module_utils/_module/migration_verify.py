@@ -19,6 +19,7 @@ from .._errors import OptionError, VersionMismatch
 from .._report.check import FAIL, UNPROVEN, Check
 from .._sources.postgres import catalog
 from .._sources.postgres.server import Server, Session
+from .._sources.postgres.snapshot import BEGIN
 from . import options, place
 from .boundary import Invocation
 
@@ -66,7 +67,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 def _reading(server: Server, database: str) -> Session:
     session = Session(server, database)
-    session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    session.rows(BEGIN)
     return session
 
 

@@ -20,6 +20,7 @@ from .._crypto import envelope_ciphers
 from .._deps import require_cryptography
 from .._errors import OptionError
 from .._sources.postgres.server import Server, Session
+from .._sources.postgres.snapshot import BEGIN
 
 
 def prove(
@@ -46,7 +47,7 @@ def _trial(server: Server, database: str, columns: t.Container[str], family: str
     keyring = Keyring(*keys.keks[:2])
     readings = [Reading(one, keyring, envelope_ciphers.decrypt) for one in sealed_columns.COLUMNS[family] if one.name in columns]
     with Session(server, database) as session:
-        session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        session.rows(BEGIN)
         for reading in readings:
             session.copy_to(reading.column.copy(), reading)
     return readings

@@ -17,10 +17,9 @@ import typing as t
 from .._caracal import rollback, rollback_compare
 from .._errors import BackupError, VersionMismatch
 from .._sources.postgres.server import Server, Session
+from .._sources.postgres.snapshot import BEGIN
 from . import moment, reading
 from .boundary import Invocation
-
-READ = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +70,7 @@ def _former(server: Server, given: dict[str, t.Any]) -> Server:
 @contextlib.contextmanager
 def _side(server: Server, database: str) -> t.Iterator[Side]:
     with Session(server, database) as session:
-        session.rows(READ)
+        session.rows(BEGIN)
         read = reading.layout(session)
         if read.detected is None:
             raise VersionMismatch(f"database {database} is not Caracal's own; correct the database name")

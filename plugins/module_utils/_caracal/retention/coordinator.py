@@ -15,6 +15,7 @@ import typing as t
 
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import duration
+from .. import outbox
 from ..inventory import Reader
 from ..releases import SECRET_STORE, ZONE_KEK
 from .settings import DELEGATION, OUTBOX, SESSION, Effective
@@ -65,9 +66,9 @@ _RIGHTS = """
     SELECT c.relname, has_table_privilege(r.oid, c.oid, 'DELETE')
       FROM pg_catalog.pg_roles r, pg_catalog.pg_class c
      WHERE r.rolname = %s AND c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s)"""
-_DEAD = """SELECT (SELECT count(*) FROM public.event_outbox WHERE dispatched_at IS NULL AND available_at = 'infinity'),
-                  (SELECT count(*) FROM public.caracal_outbox WHERE status = 'dead'),
-                  (SELECT count(*) FROM public.event_outbox) + (SELECT count(*) FROM public.caracal_outbox)"""
+_OUTBOXES = f"""SELECT (SELECT count(*) FROM public.{outbox.EVENTS} WHERE {outbox.DEAD[outbox.EVENTS]}),
+                       (SELECT count(*) FROM public.{outbox.COORDINATOR} WHERE {outbox.DEAD[outbox.COORDINATOR]}),
+                       (SELECT count(*) FROM public.{outbox.EVENTS}) + (SELECT count(*) FROM public.{outbox.COORDINATOR})"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ def look(reader: Reader, family: str, effective: Effective) -> Facts:
         days = effective.keeps(one.variable) if one.variable else datetime.timedelta(0)
         rows, oldest, late = reader.rows(one.query, (now - days - GRACE,))[0]
         seen[one.id] = Seen(rows, oldest, late, now - days)
-    api, coordinator, outboxes = reader.rows(_DEAD)[0]
+    api, coordinator, outboxes = reader.rows(_OUTBOXES)[0]
     believable = reader.rows("SELECT EXISTS (SELECT FROM public.zones) AND EXISTS (SELECT FROM public.schema_migrations)")[0][0]
     rights = dict(t.cast("list[tuple[str, bool]]", reader.rows(_RIGHTS, (ROLE, list(REMOVES)))))
     return Facts(family, believable, seen, rights, (api, coordinator), outboxes)

@@ -20,7 +20,7 @@ from ..._storage.base import Store
 from ..._stream import pipes
 from . import tools
 from .server import NO_LIMITS, SETTINGS
-from .snapshot import Place
+from .snapshot import BEGIN, Place
 from .tables import Table, literal, quote
 
 LOCK_WAIT = "30s"
@@ -93,7 +93,7 @@ def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink, pages: tup
     statements = [
         NO_LIMITS,
         *settings,
-        "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        BEGIN,
         f"SET TRANSACTION SNAPSHOT {literal(place.snapshot)}",
         leaf.copy_heap_order(pages),
     ]

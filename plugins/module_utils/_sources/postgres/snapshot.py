@@ -19,6 +19,9 @@ from .server import Server, Session
 # Two dumps of one database at once: the lock dies with its session, so a killed run never blocks the next.
 LOCK_KEY = 4848191003372101
 
+# A transaction that shows one state of the database from its first query to its end, and changes nothing.
+BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:
@@ -32,7 +35,7 @@ class Place:
         """A session inside the snapshot; closing it ends its transaction."""
         with contextlib.ExitStack() as opened:
             session = opened.enter_context(Session(self.server, self.database))
-            session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            session.rows(BEGIN)
             session.rows("SET TRANSACTION SNAPSHOT %s", (self.snapshot,))
             opened.pop_all()
             return session
@@ -80,7 +83,7 @@ class Snapshot:
                     raise Busy(f"another backup of database {database} is running on {server}; wait for it or end it")
                 opened.callback(_unlock, lock)
             self.session = opened.enter_context(Session(server, database))
-            self.session.rows("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self.session.rows(BEGIN)
             self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
             self.facts = self._read_facts()
             self._opened = opened.pop_all()
