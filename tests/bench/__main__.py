@@ -151,6 +151,8 @@ def measure(place: Scene, pairs: int, figures: Figures) -> None:
     figures.add("dump_artifacts_to_pipeline", medians["artifacts"] / medians["pipeline"], "ratio", 1.10)
     figures.add("dump_two_streams_to_pipeline", medians["two_streams"] / medians["pipeline"], "ratio", 0.85)
     figures.add("dump_module_to_pipeline", medians["module"] / medians["pipeline"], "ratio", 1.5)
+    place.another()
+    figures.add("dump_unchanged_to_module", seconds(place.another) / medians["module"], "ratio", 1.0)
     figures.add("dump_module_memory", _peak(place, "backup") / MEBIBYTE, "MiB", 150)
     place.empty_sandbox()
     figures.add("restore_module_memory", _peak(place, "restore") / MEBIBYTE, "MiB", 150)

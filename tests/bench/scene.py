@@ -83,9 +83,13 @@ class Scene:
         }
 
     def backup(self) -> str:
-        """One whole set, as the role makes it; its id."""
+        """One whole set, as the role makes it, in a repository of its own; its id."""
         shutil.rmtree(self.repository, ignore_errors=True)
         (self.folder / "mark").unlink(missing_ok=True)
+        return self.another()
+
+    def another(self) -> str:
+        """One more set in the repository that there is; its id."""
         set_id = self.open()
         self.dump(set_id)
         options = {"state": "committed", "set_id": set_id, "create_repository": False, "left_out": {}, "metrics_file": None}

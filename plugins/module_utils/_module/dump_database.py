@@ -181,7 +181,7 @@ def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: e
     ]
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
-        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name))))
+        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))))
     return tasks
 
 

@@ -23,15 +23,20 @@ from .options import Opened
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What the journal knows of the chains, and the newest set's leaf objects that all recipients of today can open."""
+    """What the journal knows of the chains, and the leaf objects of the set `newest` that all recipients of today can open."""
 
     known: Baseline
+    newest: str = ""
     artifacts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
 
     def objects(self, leaf: str) -> dict[str, str]:
         """Content digest → path of the leaf's objects."""
         prefix = keys.leaf_folder(leaf) + "/"
         return {keys.leaf_digest(path): path for path in self.artifacts if path.startswith(prefix)}
+
+    def settled(self, leaf: str) -> bool:
+        """Whether the newest set found the leaf as an earlier one had: then it is likely the same today."""
+        return any(self.artifacts[path]["shared_from"] != self.newest for path in self.objects(leaf).values())
 
     def artifact(self, path: str) -> dict[str, t.Any]:
         return self.artifacts[path]
@@ -53,7 +58,7 @@ def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> Hist
         for one in manifest.artifacts
         if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
     }
-    return History(known, shared)
+    return History(known, record.set_id, shared)
 
 
 def _whole(opened: Opened, artifact: Artifact) -> bool:

@@ -27,6 +27,7 @@ from .._sources.postgres import catalog, dump, tables, tools
 from .._sources.postgres.server import Session
 from .._sources.postgres.snapshot import Place
 from .._sources.postgres.tables import Table
+from .._stream.pipes import Sink
 from .._stream.workers import Task
 
 
@@ -84,42 +85,53 @@ class Leaf:
     gone: bool = False
 
 
-def leaf(place: Place, table: Table, psql: str) -> Leaf:
-    """One pass without storing anything: blocks only."""
+def leaf(place: Place, table: Table, psql: str, sink: Sink | None = None) -> Leaf:
+    """One pass, which shows the rows to `sink` too; nothing is stored."""
     collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
-    dump.copy_leaf(place, psql, table, dump.Lines(collector.take))
-    return _leaf(place, table, collector)
+    dump.copy_leaf(place, psql, table, dump.Lines(collector.take, first=sink))
+    blocks = collector.finish()
+    if collector.deferred:
+        with place.join() as session:
+            blocks = complete(session, audit_chains.AUDIT, table, collector)
+    return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
 
 
-def sealed_leaf(source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str]) -> Leaf:
-    """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again."""
-    collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
+def sealed_leaf(
+    source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str], settled: bool
+) -> Leaf:
+    """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again.
+
+    Nothing of a `settled` leaf is sealed or sent before a pass of its own has shown that it has changed after all.
+    """
+    if settled:
+        seen = _seen(source, table, shared, None)
+        if seen.gone or seen.key:
+            return seen
     with dump.sealed_object(source, directory) as (sealer, publish):
-        try:
-            dump.copy_leaf(source.place, source.psql, table, dump.Lines(collector.take, first=sealer))
-        except BackupError:
-            if exists(source.place, table):
-                raise
-            return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
-        seen = _leaf(source.place, table, collector)
-        if seen.digest in shared and set(table.columns) <= audit_chains.AUDIT.columns:
-            return dataclasses.replace(seen, key=shared[seen.digest])
+        seen = _seen(source, table, shared, sealer)
+        if seen.gone or seen.key:
+            return seen
         key = name(seen.digest)
         return dataclasses.replace(seen, key=key, sealed=publish(key))
+
+
+def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: Sink | None) -> Leaf:
+    """One pass; `key` is that of an object in `shared` with the same rows."""
+    try:
+        seen = leaf(source.place, table, source.psql, sink)
+    except BackupError:
+        if exists(source.place, table):
+            raise
+        return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
+    # The digest covers the columns that it knows; another column may have changed.
+    known = set(table.columns) <= audit_chains.AUDIT.columns
+    return dataclasses.replace(seen, key=shared.get(seen.digest) if known else None)
 
 
 def exists(place: Place, table: Table) -> bool:
     """Retention may drop a leaf that the snapshot still shows; its rows are then nobody's to read."""
     with Session(place.server, place.database) as session:
         return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
-
-
-def _leaf(place: Place, table: Table, collector: audit_blocks.Collector) -> Leaf:
-    blocks = collector.finish()
-    if collector.deferred:
-        with place.join() as session:
-            blocks = complete(session, audit_chains.AUDIT, table, collector)
-    return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
 
 
 def complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:

@@ -66,8 +66,9 @@ class OldRepository(World):
         stored = self.store.read(path)
         return Artifact(path, kind, len(stored), hashlib.sha256(stored).hexdigest(), "zstd", (self.recipient.fingerprint,), **more)
 
-    def add(self, hours: float = 24, *, size: int = 100, share: bool = True, secrets: bool = True, pairing: Pairing = PAIRED) -> str:
-        """A set, so many hours after the last one; it shares the first leaf of the set before it."""
+    def add(self, hours: float = 24, *, size: int = 5000, share: bool = True, secrets: bool = True, pairing: Pairing = PAIRED) -> str:
+        """A set, so many hours after the last one; it shares the first leaf of the set before it. Its dump has `size` bytes: age adds some
+        hundred random ones to each object, which must not tell."""
         self.clock.add(hours=hours)
         set_id = layout.new_set_id(self.clock.now, len(self.made).to_bytes(5, "little"))
         recovery = f"# Set {set_id}\n".encode()
