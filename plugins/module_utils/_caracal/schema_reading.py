@@ -106,11 +106,14 @@ _MUTABLE = f"""
      WHERE r.rolname = ANY(%s) AND NOT r.rolsuper AND (has_table_privilege(r.oid, 'public.{partitions.PARENT}', p)
            OR p = 'UPDATE' AND has_any_column_privilege(r.oid, 'public.{partitions.PARENT}', p)) ORDER BY 1"""
 
-_ROLES = """
+# Roles of the server whose members need no grant: all rows, the server's files, programs as its user.
+_BEYOND_GRANTS = "{pg_read_all_data,pg_write_all_data,pg_read_server_files,pg_write_server_files,pg_execute_server_program}"
+_ROLES = f"""
     SELECT r.rolname, array_remove(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
-           CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
-           (SELECT 'membership of superuser ' || min(s.rolname) FROM pg_roles s
-             WHERE s.rolsuper AND NOT r.rolsuper AND pg_has_role(r.oid, s.oid, 'MEMBER'))], NULL)
+           CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolreplication THEN 'REPLICATION' END], NULL)
+           || ARRAY(SELECT 'membership of ' || CASE WHEN s.rolsuper THEN 'superuser ' ELSE '' END || s.rolname FROM pg_roles s
+                     WHERE (s.rolsuper OR s.rolname = ANY('{_BEYOND_GRANTS}')) AND NOT r.rolsuper AND pg_has_role(r.oid, s.oid, 'MEMBER')
+                     ORDER BY 1)
       FROM pg_roles r WHERE r.rolname = ANY(%s)"""
 
 # Of the server, the database, and those who make partitions: the services, and whoever owns the database.

@@ -461,8 +461,20 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
     "writes everything": (
         ("GRANT pg_write_all_data TO caracalaudit",),
         ("REVOKE pg_write_all_data FROM caracalaudit",),
-        {f"{OWN}.audit_rights": "fail"},
+        {"schema.roles": "fail", f"{OWN}.audit_rights": "fail"},
         "role caracalaudit may DELETE on audit_events",
+    ),
+    "reads everything": (
+        ("GRANT pg_read_all_data TO caracalgateway",),
+        ("REVOKE pg_read_all_data FROM caracalgateway",),
+        {"schema.roles": "fail"},
+        "role caracalgateway has membership of pg_read_all_data, which no service needs",
+    ),
+    "starts programs by way of a group": (
+        ("CREATE ROLE jobs IN ROLE pg_execute_server_program", "GRANT jobs TO caracalapi"),
+        ("DROP ROLE jobs",),
+        {"schema.roles": "fail"},
+        "role caracalapi has membership of pg_execute_server_program, which no service needs",
     ),
     "somebody's own": (
         ("CREATE ROLE reporting", "GRANT SELECT ON zones TO reporting", f"GRANT SELECT ON {LEAF} TO reporting"),
@@ -482,6 +494,7 @@ def test_each_damage_of_a_role_fails_its_own_check(twin_cluster: TwinFactory) ->
         cluster.execute(*repair)
         assert odd(result) == {**OLD, **expected}
         assert [one for one in expected if words in said(result, one)], words
+    cluster.execute("GRANT pg_monitor TO caracalaudit")  # looks at the server, not at rows
     assert odd(verify(cluster)) == OLD
     cluster.execute("DROP OWNED BY caracalgateway", "DROP ROLE caracalgateway")
     result = verify(cluster)
