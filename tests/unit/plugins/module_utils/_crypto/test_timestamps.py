@@ -117,17 +117,21 @@ def _no_certificate(one: Authority) -> None:
     one.certificates = ()
 
 
-def _two_of_a_name(one: Authority) -> None:
-    """A certificate that nobody signed, which claims to be the one that stamped."""
+def _two_of_a_name(one: Authority, own: str = "Somebody Else " + "x" * 50) -> None:
+    """A certificate that nobody signed, which claims to be the one that stamped. In an answer the longer certificate stands behind."""
     real = one.stamper.certificate
     key = Authority().root.key
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Somebody Else")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, own)])
     made = x509.CertificateBuilder(
         real.issuer, name, key.public_key(), real.serial_number, real.not_valid_before_utc, real.not_valid_after_utc
     )
     for extension in real.extensions:
         made = made.add_extension(extension.value, extension.critical)
     one.certificates = (one.stamper, one.between, type(one.root)(made.sign(key, hashes.SHA256()), key))
+
+
+def _another_in_front(one: Authority) -> None:
+    _two_of_a_name(one, "X")
 
 
 def _other_key(one: Authority) -> None:
@@ -145,6 +149,7 @@ def _other_key(one: Authority) -> None:
         (_rejection, Unreachable, "gives no timestamp: rejection (no such customer)"),
         (_no_certificate, TamperedData, "is not signed as a timestamp has to be"),
         (_two_of_a_name, TamperedData, "is no timestamp that can be read"),
+        (_another_in_front, KeyProblem, "is by nobody whom"),
         (_other_key, TamperedData, "is not signed as a timestamp has to be"),
     ],
 )
