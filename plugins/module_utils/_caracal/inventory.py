@@ -188,9 +188,10 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
     hard = [
         f"{name} is {actual[name]}, recorded {expected[name]}"
-        for name in ("encoding", "owner", "connection_limit", "set", "role_sets")
+        for name in ("encoding", "owner", "connection_limit", "set")
         if actual[name] != expected[name]
     ]
+    hard += _role_sets(expected["role_sets"], actual["role_sets"])
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
     names = ("provider", "locale", "collate", "ctype")
@@ -200,6 +201,16 @@ def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any
             check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}
         )
     return Check(check_id, PASS, "encoding, locale, owner and settings equal")
+
+
+def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> list[str]:
+    """Parameters and no values, which may be anybody's; in what order they were set says nothing."""
+    found = []
+    for role in sorted(expected.keys() | actual.keys()):
+        other = {one.partition("=")[0] for one in set(expected.get(role, [])) ^ set(actual.get(role, []))}
+        if other:
+            found.append(f"settings of role {role} here differ from the recorded: {', '.join(sorted(other))}")
+    return found
 
 
 def _large_objects(check_id: str, expected: int, actual: int) -> Check:

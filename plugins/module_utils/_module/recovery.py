@@ -82,7 +82,8 @@ store's time of the manifest, not with a time that stands in it.
 
 ## 2. Roles and empty databases
 
-Roles come back without passwords; Caracal's own migration step sets them again.
+Roles come back without passwords; Caracal's own migration step sets them again. Their memberships come back too, also in the server's
+own roles, as `pg_monitor`.
 
 ```sh
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'

@@ -91,7 +91,7 @@ def create_missing(session: Session, recorded: dict[str, t.Any], host: str | Non
         # A set must not be able to make its roles administrators of a cluster that has some already.
         if member not in strong and (group in strong or group in recorded["roles"]) and (host or not strong.get(group, False)):
             session.rows(f"GRANT {quote(group)} TO {quote(member)}")
-    return differences(session, recorded, host)
+    return differences(session, without(recorded, host))
 
 
 def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) -> str:
@@ -104,16 +104,23 @@ def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) ->
     return "; ".join(statements)
 
 
-def differences(session: Session, recorded: dict[str, t.Any], host: str | None = None) -> list[str]:
+def without(recorded: dict[str, t.Any], host: str | None) -> dict[str, t.Any]:
+    """What can be compared: all but `host`, a sandbox's superuser, who bears the name of an owner and is what it must be."""
+    return {
+        "roles": {name: attributes for name, attributes in recorded["roles"].items() if name != host},
+        "members": [pair for pair in recorded["members"] if pair[0] != host],
+    }
+
+
+def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
     """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
-    that was not recorded. Nothing is said of `host`, a sandbox's superuser: it bears the name of an owner and is what it must be."""
+    that was not recorded."""
     actual = _attributes(session.rows(_ROLES))
     pairs = {
         (row[0], row[1]) for row in session.rows("SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members")
     }
     found = []
-    compared = {name: attributes for name, attributes in recorded["roles"].items() if name != host}
-    for name, attributes in compared.items():
+    for name, attributes in recorded["roles"].items():
         if name not in actual:
             found.append(f"role {name} is missing")
             continue
@@ -123,13 +130,14 @@ def differences(session: Session, recorded: dict[str, t.Any], host: str | None =
             if actual[name][key] != attributes[key]
         )
     wanted = set(map(tuple, recorded["members"]))
-    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs) if member != host)
-    also = [(member, group) for member, group in sorted(pairs - wanted) if member in compared]
+    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
+    also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"]]
     found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
     return found
 
 
 def as_recorded(recorded: dict[str, t.Any], host: str | None) -> str:
-    """What there is to say where nothing differs."""
-    words = f"{len(recorded['roles'].keys() - {host})} role(s) and {len(recorded['members'])} membership(s) as recorded"
+    """What there is to say where nothing differs: how much was compared, and who was not."""
+    compared = without(recorded, host)
+    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) as recorded"
     return f"{words}; {host} is this sandbox's superuser, whatever it was" if host in recorded["roles"] else words

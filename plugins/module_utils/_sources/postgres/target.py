@@ -134,7 +134,10 @@ def _has_locale(session: Session, locale: str) -> bool:
 
 
 def set_for_roles(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
-    """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, which its name may follow; what the server refused, in words."""
+    """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, whatever it is called later; what the server refused, in words.
+
+    They name parameters and no values, which may be anybody's.
+    """
     refused = []
     with Session(server, MAINTENANCE, settings={}) as session:
         for role, settings in recorded["role_sets"].items():
@@ -142,7 +145,7 @@ def set_for_roles(server: Server, name: str, recorded: dict[str, t.Any]) -> list
                 try:
                     session.rows(f"ALTER ROLE {quote(role)} IN DATABASE {quote(name)} SET {setting(one)}")
                 except StageFailed as exc:
-                    refused.append(f"{one} was not set for role {role}: {exc.msg}")
+                    refused.append(f"{one.partition('=')[0]} was not set for role {role}: {exc.msg}")
     return refused
 
 

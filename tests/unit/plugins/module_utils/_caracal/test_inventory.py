@@ -117,7 +117,8 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("settings", put("settings", "owner", "mallory"), "owner is mallory, recorded caracal"),
     ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII, recorded UTF8"),
     ("settings", put("settings", "set", ["work_mem=1GB"]), "set is ['work_mem=1GB'], recorded None"),
-    ("settings", put("settings", "role_sets", {}), "role_sets is {}, recorded {'caracalapi': ['statement_timeout=5s']}"),
+    ("settings", put("settings", "role_sets", {}), "settings of role caracalapi here differ from the recorded: statement_timeout"),
+    ("settings", put("settings", "role_sets", {"caracalapi": ["statement_timeout=5s"], "x": ["a.b=c"]}), "of role x here differ"),
     ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),
     ("schema_dump", lambda one: one.update(schema_digest="?"), "the text of pg_dump --schema-only differs from the source's"),
 ]
