@@ -134,3 +134,21 @@ def test_a_settled_leaf_that_is_dropped_meanwhile_is_gone(own: Leaves, sealers: 
     sealers.begun()
     gone = own.seal({before.digest: t.cast(str, before.key)}, settled=True, meanwhile=f"DROP TABLE {LEAF}")
     assert gone.gone and gone.rows == 0 and sealers.begun() == 0
+
+
+@pytest.mark.mutation
+def test_an_altered_object_is_found_in_the_set_that_shares_it_and_once_moved_away_is_stored_anew(scene: Scene) -> None:
+    path = max((scene.repository / "objects" / "audit").rglob("*.age"), key=lambda one: one.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    scene.backup()
+    result = scene.call("backup_set_verify", require_valid=False)
+    assert result["verdict"] == "fail"
+    assert [check["message"] for check in result["checks"] if check["verdict"] == "fail"] == [
+        f"{path} was altered; use another copy of the set"
+    ]
+    path.rename(scene.root / "evidence")
+    scene.backup()
+    assert scene.call("backup_set_verify")["verdict"] == "pass"
+    assert not path.exists()
