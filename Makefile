@@ -20,7 +20,7 @@ INSIDE := $(TOOL) tools.inside
 
 help:
 	@echo "make quickstart   back up a deployment, restore it elsewhere, prove that it works; REPOSITORY=s3 with a locked bucket"
-	@echo "make test         all tests"
+	@echo "make test         the gate's tests; ARGS=--all for every test, ARGS=\"--all --part 2/4\" for a quarter of them"
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
 	@echo "make mutations    only the tests that break things on purpose"
@@ -37,7 +37,7 @@ quickstart: venv
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(TOOL) tools.bring_server
-	@$(INSIDE) python -m pytest -n 2 $(ARGS)
+	@$(INSIDE) python -m tools.run_tests $(ARGS)
 
 lint: venv
 	@$(TOOL) tools.venv .venv-importer importer

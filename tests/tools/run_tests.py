@@ -1,0 +1,75 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the tests, then each one that failed once more, alone: what passes then is flaky, and a debt that is told.
+
+Up to `LET_THROUGH` flaky tests do not fail the run; `build/flaky.json` keeps their names. Arguments are pytest's, and those
+of `tiers`; `--record` renews the record of durations after a whole run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from tools import tiers
+
+LET_THROUGH = 3
+# With more failures it is no chance, and a second try would only cost time.
+TRIED_AGAIN = 10
+WORKERS = ("-n", "3", "--dist", "worksteal")
+PYTEST = (sys.executable, "-m", "pytest", "-p", "tools.tiers")
+
+
+def run(arguments: t.Sequence[str]) -> tuple[int, dict[str, t.Any]]:
+    """Status of a pytest, and the outcome that `tiers` wrote."""
+    with tempfile.TemporaryDirectory(prefix="caracal-outcome-") as folder:
+        outcome = Path(folder, "outcome.json")
+        status = subprocess.run([*PYTEST, "--outcome", str(outcome), *arguments], check=False).returncode
+        return status, json.loads(outcome.read_text(encoding="utf-8")) if outcome.exists() else {}
+
+
+def again(failed: t.Sequence[str]) -> list[str]:
+    """Those of the failed tests that pass alone, one process each."""
+    print(f"\nonce more, alone: {len(failed)} that failed", flush=True)
+    return [test for test in failed if run(["-n", "0", "-q", test])[0] == 0]
+
+
+def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: float) -> int:
+    """The last lines, and the status of the whole run."""
+    (tiers.build_folder() / "flaky.json").write_text(json.dumps(list(flaky), indent=1) + "\n", encoding="utf-8")
+    for test in failed:
+        print(f"FAILED {test}")
+    for test in flaky:
+        print(f"flaky: {test}")
+    too_many = len(flaky) > LET_THROUGH
+    if too_many:
+        print(f"{len(flaky)} flaky tests, at most {LET_THROUGH} are let through")
+    print(f"=== {len(failed)} failed, {passed + len(flaky)} passed, {len(flaky)} of them flaky, in {seconds:.0f}s ===", flush=True)
+    return 1 if failed or too_many else 0
+
+
+def main(arguments: list[str]) -> int | str:
+    """Run, try again, tell. A run that did not end by failing tests (a wrong option, no test) ends as it is."""
+    started = time.monotonic()
+    record = "--record" in arguments
+    if record and ("--all" not in arguments or "--part" in arguments):
+        return "--record keeps the durations of a whole run: add --all, and leave --part out"
+    status, outcome = run([*WORKERS, *(one for one in arguments if one != "--record")])
+    if record and outcome:
+        tiers.Record.of(outcome["seconds"]).write(tiers.build_folder().parent / "tests" / tiers.RECORD.name)
+    failed = outcome.get("failed", [])
+    if status != 1 or not failed:
+        return status
+    flaky = again(failed) if len(failed) <= TRIED_AGAIN else []
+    return tell(flaky, [test for test in failed if test not in flaky], outcome["passed"], time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

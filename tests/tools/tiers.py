@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
+
+The gate is every test that took at most `QUICK` seconds when durations were last recorded, every test that is newer than
+that record, and the stories (`@pytest.mark.story`): one whole run of each kind. `--all` has everything, `--part 2/4` with
+it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets all that he names.
+
+Tests are known by the last part of their path (`test_kills.py::test_a_killed_restore`), so a move keeps the record.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+RECORD = Path(__file__).parents[1] / "durations.json"
+QUICK = 1.0
+# What a test counts that was too short to be recorded, or is new.
+SHORT = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Seconds of the tests that took more than `QUICK`, and of whole files. Shared fixtures count for who came first."""
+
+    tests: dict[str, float]
+    files: dict[str, float]
+
+    @classmethod
+    def read(cls, path: Path = RECORD) -> Record:
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls({}, {})
+
+    @classmethod
+    def of(cls, seconds: t.Mapping[str, float]) -> Record:
+        """From the seconds of each test, by node id. The longest counts where names meet."""
+        tests: dict[str, float] = {}
+        files: dict[str, float] = collections.defaultdict(float)
+        for node, took in seconds.items():
+            name = name_of(node)
+            files[file_of(name)] += took
+            if took > QUICK:
+                tests[name] = max(took, tests.get(name, 0.0))
+        return cls(_rounded(tests), _rounded(files))
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _rounded(seconds: t.Mapping[str, float]) -> dict[str, float]:
+    return {name: round(took, 1) for name, took in seconds.items()}
+
+
+def name_of(node: str) -> str:
+    """A node id without the folders of its file."""
+    path, mark, test = node.partition("::")
+    return path.rpartition("/")[2] + mark + test
+
+
+def file_of(name: str) -> str:
+    return name.partition("::")[0]
+
+
+def folder_of(node: str) -> str:
+    return node.partition("::")[0].rpartition("/")[0]
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """`2/4` as numbers."""
+    found = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise pytest.UsageError(f"--part {text}: give the number of a part and how many there are, as in --part 2/4")
+    return int(found[1]), int(found[2])
+
+
+def files_of_part(files: t.Mapping[str, float], number: int, parts: int) -> set[str]:
+    """The files of one of `parts` parts of about equal length: the longest first, each to the part that has least."""
+    sums = [0.0] * parts
+    mine = set()
+    for name, seconds in sorted(files.items(), key=lambda one: (-one[1], one[0])):
+        least = sums.index(min(sums))
+        sums[least] += seconds
+        if least == number - 1:
+            mine.add(name)
+    return mine
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tiers")
+    group.addoption("--all", action="store_true", dest="tiers_all", help="every test, not the gate alone")
+    group.addoption("--part", metavar="K/N", help="with --all: the K-th of N parts of about equal length")
+    group.addoption("--outcome", metavar="FILE", help="write what failed, and each test's seconds, to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.part and not config.option.tiers_all:
+        raise pytest.UsageError("--part is a part of all tests: add --all")
+    config.pluginmanager.register(Chooser(config), "caracal_ops_tiers")
+
+
+def named(config: pytest.Config) -> bool:
+    """Whether the command line says itself which tests it wants. A worker always gets paths, so its controller tells it."""
+    told = getattr(config, "workerinput", {}).get("named")
+    by_path = config.args_source == pytest.Config.ArgsSource.ARGS if told is None else told
+    return bool(by_path or config.option.keyword or config.option.markexpr)
+
+
+class Chooser:
+    """The hooks. Workers choose, all alike; the controller is told by them what was left out, and tells it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.worker = hasattr(config, "workerinput")
+        self.left_out: dict[str, int] = {}
+        self.failed: set[str] = set()
+        self.passed = 0
+        self.seconds: dict[str, float] = collections.defaultdict(float)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        wanted = self._wanted(items)
+        out = [item for item in items if not wanted(item)]
+        items[:] = [item for item in items if wanted(item)]
+        self.left_out = dict(collections.Counter(folder_of(item.nodeid) for item in out))
+
+    def _wanted(self, items: list[pytest.Item]) -> t.Callable[[pytest.Item], bool]:
+        record, options = Record.read(), self.config.option
+        if options.part:
+            here = {file_of(name_of(item.nodeid)) for item in items}
+            mine = files_of_part({name: record.files.get(name, SHORT) for name in here}, *part_of(options.part))
+            return lambda item: file_of(name_of(item.nodeid)) in mine
+        if options.tiers_all or named(self.config):
+            return lambda item: True
+        return lambda item: name_of(item.nodeid) not in record.tests or item.get_closest_marker("story") is not None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
+        if report.failed:
+            self.failed.add(report.nodeid)
+        elif report.when == "call" and report.passed:
+            self.passed += 1
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        if self.worker:
+            self.config.workeroutput["left_out"] = self.left_out  # type: ignore[attr-defined]
+        elif self.config.option.outcome:
+            outcome = {"failed": sorted(self.failed), "passed": self.passed, "seconds": self.seconds}
+            Path(self.config.option.outcome).write_text(json.dumps(outcome), encoding="utf-8")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: t.Any) -> None:
+        node.workerinput["named"] = named(self.config)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: t.Any) -> None:
+        self.left_out = getattr(node, "workeroutput", {}).get("left_out") or self.left_out
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.left_out:
+            terminalreporter.section("left out")
+            for folder, number in sorted(self.left_out.items()):
+                terminalreporter.line(f"{number:5} in {folder}")
+            terminalreporter.line(f"{sum(self.left_out.values()):5} in all; they run with: {self._others()}")
+
+    def _others(self) -> str:
+        if not self.config.option.part:
+            return 'make test ARGS="--all"'
+        number, parts = part_of(self.config.option.part)
+        return ", ".join(f'make test ARGS="--all --part {other}/{parts}"' for other in range(1, parts + 1) if other != number)
+
+
+def build_folder() -> Path:
+    """Where results are kept."""
+    return Path(os.environ.get("CARACAL_OPS_BUILD") or "build")

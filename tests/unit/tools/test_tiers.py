@@ -1,0 +1,150 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tools import area, tiers
+
+TESTS = area.CLONE / "tests"
+SLOW = {"test_a.py::test_slow": 9.0, "test_a.py::test_story": 20.0, "test_b.py::test_param[x/y]": 2.0}
+FILES = {"test_a.py": 30.0, "test_b.py": 4.0, "test_c.py": 3.0}
+SOURCES = {
+    "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n@pytest.mark.story\ndef test_story(): pass\n",
+    "two/test_b.py": "import pytest\n@pytest.mark.parametrize('p', ['x/y', 'z'])\ndef test_param(p): pass\n",
+    "two/test_c.py": "def test_new(): pass\n",
+}
+Run = t.Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the tools of a tree of its own, with `SOURCES` for tests and a record of them."""
+    tools = tmp_path / "tests/tools"
+    tools.mkdir(parents=True)
+    for name in ("tiers.py", "run_tests.py"):
+        shutil.copy(TESTS / "tools" / name, tools)
+    tiers.Record(SLOW, FILES).write(tmp_path / "tests/durations.json")
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = t\npythonpath = tests\naddopts = -p no:cacheprovider\nmarkers =\n  story\n")
+    for name, source in SOURCES.items():
+        (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / name).write_text(source)
+    (tmp_path / "build").mkdir()
+
+    def call(*arguments: str, workers: str = "0") -> tuple[int, str]:
+        variables = {"PYTHONPATH": str(tmp_path / "tests"), "PATH": "/usr/bin:/bin", "CARACAL_OPS_BUILD": str(tmp_path / "build")}
+        command = [sys.executable, "-m", "tools.run_tests", "--import-mode=importlib", "-n", workers, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    return call
+
+
+def passed(output: str) -> int:
+    return int(re.findall(r"(\d+) passed", output)[-1])
+
+
+def left_out(output: str) -> dict[str, int]:
+    return {folder: int(number) for number, folder in re.findall(r"^ +(\d+) in (\S+)$", output, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_the_gate_has_what_is_quick_what_is_new_and_the_stories(run: Run, workers: str) -> None:
+    status, output = run(workers=workers)
+    assert (status, passed(output)) == (0, 4)
+    assert left_out(output) == {"t/one": 1, "t/two": 1}
+    assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
+
+
+def test_all_leaves_nothing_out(run: Run) -> None:
+    status, output = run("--all")
+    assert (status, passed(output), left_out(output)) == (0, 6, {})
+
+
+@pytest.mark.parametrize(("named", "workers"), [(("t/one/test_a.py",), "2"), (("-k", "test_a"), "0")])
+def test_who_names_tests_gets_them(run: Run, named: tuple[str, ...], workers: str) -> None:
+    status, output = run(*named, workers=workers)
+    assert (status, passed(output), left_out(output)) == (0, 3, {})
+
+
+def test_the_parts_are_all_tests_and_each_says_what_it_leaves_out(run: Run) -> None:
+    first, second = run("--all", "--part", "1/2"), run("--all", "--part", "2/2")
+    assert (first[0], second[0]) == (0, 0)
+    assert (passed(first[1]), passed(second[1])) == (3, 3)
+    assert (left_out(first[1]), left_out(second[1])) == ({"t/two": 3}, {"t/one": 3})
+    assert "--part 2/2" in first[1] and "--part 1/2" in second[1]
+
+
+def test_parts_are_about_equally_long() -> None:
+    files = {f"test_{number}.py": float(number) for number in range(40)}
+    found = [tiers.files_of_part(files, number, 4) for number in (1, 2, 3, 4)]
+    assert set().union(*found) == set(files) and sum(map(len, found)) == len(files)
+    sums = [sum(files[name] for name in one) for one in found]
+    assert max(sums) - min(sums) <= 39
+
+
+@pytest.mark.parametrize("arguments", [("--part", "1/2"), ("--all", "--part", "3/2"), ("--all", "--part", "x"), ("--record",)])
+def test_a_selection_that_means_nothing_runs_nothing(run: Run, arguments: tuple[str, ...]) -> None:
+    status, output = run(*arguments)
+    assert status != 0 and "passed" not in output
+
+
+@pytest.mark.mutation
+def test_a_failure_is_told_in_the_last_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/two/test_c.py").write_text("def test_new(): assert False\n")
+    status, output = run()
+    assert status == 1
+    assert output.splitlines()[-2] == "FAILED t/two/test_c.py::test_new"
+    assert json.loads((tmp_path / "build/flaky.json").read_text()) == []
+
+
+COIN = """
+import pathlib
+import pytest
+@pytest.mark.parametrize("number", range({number}))
+def test_coin(number):
+    thrown = pathlib.Path({folder!r}, f"thrown{{number}}")
+    known = thrown.exists()
+    thrown.touch()
+    assert known
+"""
+
+
+@pytest.mark.parametrize(("number", "ended"), [(3, 0), (4, 1)])
+def test_a_coin_is_told_as_flaky_and_three_are_let_through(run: Run, tmp_path: Path, number: int, ended: int) -> None:
+    (tmp_path / "t/two/test_c.py").write_text(COIN.format(number=number, folder=str(tmp_path)))
+    status, output = run()
+    names = [f"t/two/test_c.py::test_coin[{one}]" for one in range(number)]
+    assert status == ended
+    assert re.findall(r"^flaky: (.*)$", output, re.MULTILINE) == names
+    assert json.loads((tmp_path / "build/flaky.json").read_text()) == names
+
+
+def test_more_failures_than_chance_makes_are_not_tried_again(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/two/test_c.py").write_text(COIN.format(number=11, folder=str(tmp_path)))
+    status, output = run()
+    assert status == 1 and len(re.findall(r"^FAILED t/two", output, re.MULTILINE)) >= 11
+    assert not re.findall(r"^flaky: ", output, re.MULTILINE)
+
+
+def test_a_whole_run_renews_the_record(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/two/test_c.py").write_text("import time\ndef test_new(): time.sleep(1.2)\n")
+    status, _output = run("--all", "--record")
+    record = tiers.Record.read(tmp_path / "tests/durations.json")
+    assert (status, list(record.tests), sorted(record.files)) == (0, ["test_c.py::test_new"], ["test_a.py", "test_b.py", "test_c.py"])
+
+
+def test_the_record_of_this_tree_is_one() -> None:
+    record = tiers.Record.read()
+    assert record.tests and record.files and min(record.tests.values()) > tiers.QUICK
+    assert {tiers.file_of(name) for name in record.tests} <= set(record.files)
