@@ -2,11 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a virtual environment from pinned requirements; keep it while pins, Python and place stay the same."""
+"""Make a virtual environment from pinned requirements; keep it while pins, Python and place stay the same.
+
+`ANSIBLE_CORE=2.20` in the environment takes the newest ansible-core of that series in the place of the pinned one.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +39,8 @@ def stamp(folder: Path, requirements: list[Path]) -> str:
 def make(folder: Path, name: str, log: Path) -> bool:
     """An environment from `requirements/<name>.txt` and its lock; returns whether it had to be made."""
     requirements = [CLONE / "requirements" / f"{name}.txt", CLONE / "requirements" / f"{name}.lock"]
+    if os.environ.get("ANSIBLE_CORE"):
+        requirements = with_ansible_core(os.environ["ANSIBLE_CORE"], requirements, log.parent / "requirements")
     wanted = stamp(folder, requirements)
     mark = folder / "pins.sha256"
     if mark.is_file() and mark.read_text() == wanted:
@@ -48,6 +55,18 @@ def make(folder: Path, name: str, log: Path) -> bool:
         _run(install, output, log, "a package index that pip can reach")
     mark.write_text(wanted)
     return True
+
+
+def with_ansible_core(series: str, requirements: list[Path], into: Path) -> list[Path]:
+    """Copies of the files that ask for another series, such as `2.20`; what the lock says of its libraries is for the pinned one."""
+    if not re.fullmatch(r"\d+\.\d+", series):
+        raise VenvFailed(f"ANSIBLE_CORE={series}: give a series such as 2.20")
+    into.mkdir(parents=True, exist_ok=True)
+    asked, lock = (path.read_text(encoding="utf-8") for path in requirements)
+    copies = [into / path.name for path in requirements]
+    copies[0].write_text(re.sub(r"^ansible-core==.*$", f"ansible-core=={series}.*", asked, flags=re.MULTILINE), encoding="utf-8")
+    copies[1].write_text(re.sub(r"^(ansible-core|resolvelib)==.*\n", "", lock, flags=re.MULTILINE), encoding="utf-8")
+    return copies
 
 
 def _run(command: list[str], output: object, log: Path, needs: str) -> None:

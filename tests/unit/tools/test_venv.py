@@ -35,6 +35,26 @@ def test_the_stamp_depends_on_the_place(clone: Path) -> None:
     assert venv.stamp(clone / "one", pins) != venv.stamp(clone / "two", pins)
 
 
+@pytest.fixture
+def pinned(clone: Path) -> list[Path]:
+    files = [clone / "requirements/few.txt", clone / "requirements/few.lock"]
+    files[0].write_text("-c few.lock\nansible-core==2.19.14\nother==1\n")
+    files[1].write_text("ansible-core==2.19.14\nansible-compat==3\nresolvelib==1\n")
+    return files
+
+
+def test_another_ansible_core_takes_the_place_of_the_pinned_one_and_of_nothing_else(clone: Path, pinned: list[Path]) -> None:
+    found = venv.with_ansible_core("2.20", pinned, clone / "copies")
+    assert [path.read_text() for path in found] == ["-c few.lock\nansible-core==2.20.*\nother==1\n", "ansible-compat==3\n"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("series", ["2", "2.20.1", "x\nother"])
+def test_what_is_no_series_is_refused(clone: Path, pinned: list[Path], series: str) -> None:
+    with pytest.raises(venv.VenvFailed):
+        venv.with_ansible_core(series, pinned, clone / "copies")
+
+
 @pytest.mark.mutation
 def test_an_environment_that_failed_halfway_is_not_used(clone: Path) -> None:
     (clone / "requirements/few.txt").write_text("--no-index\nno-such-package==1\n")
