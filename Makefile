@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
 INSIDE := $(TOOL) tools.inside
 
-.PHONY: help quickstart test lint bench mutations clean venv
+.PHONY: help quickstart test lint bench mutations faults clean venv
 .NOTPARALLEL:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
 	@echo "make mutations    only the tests that break things on purpose"
+	@echo "make faults       break things for 25 minutes, at random; ARGS=\"--minutes 5 --seed 1\""
 	@echo "make clean        remove everything that these targets made"
 
 venv:
@@ -51,6 +52,10 @@ mutations: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
+
+faults: venv
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
+	@$(INSIDE) python -m faults $(ARGS)
 
 clean:
 	@$(TOOL) tools.area --remove

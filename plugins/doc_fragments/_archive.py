@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where archived exports lie; goes with `_argspec.archive`."""
+    """Where archived exports lie; goes with `_ansible.argspec.archive`."""
 
     DOCUMENTATION = r"""
 options:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How audit chains are verified; goes with `_argspec.audit_chains`."""
+    """How audit chains are verified; goes with `_ansible.argspec.audit_chains`."""
 
     DOCUMENTATION = r"""
 options:

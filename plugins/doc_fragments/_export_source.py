@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where the audit service writes its exports; goes with `_argspec.export_source`."""
+    """Where the audit service writes its exports; goes with `_ansible.argspec.export_source`."""
 
     DOCUMENTATION = r"""
 options:
@@ -30,6 +30,11 @@ options:
   source_s3_path_style:
     description:
       - Put the source's bucket into the path of requests and not into the name of the host.
+    type: bool
+    default: false
+  source_s3_plain_http:
+    description:
+      - Accept an address of the source that begins with C(http://). An address of this host itself needs no such word.
     type: bool
     default: false
   source_s3_ca_bundle:

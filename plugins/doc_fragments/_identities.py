@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Who opens artifacts; goes with `_argspec.identities`."""
+    """Who opens artifacts; goes with `_ansible.argspec.identities`."""
 
     DOCUMENTATION = r"""
 options:

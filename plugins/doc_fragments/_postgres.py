@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A server and a login; goes with `_argspec.postgres`."""
+    """A server and a login; goes with `_ansible.argspec.postgres`."""
 
     DOCUMENTATION = r"""
 options:
@@ -31,6 +31,7 @@ options:
   login_password_file:
     description:
       - File whose only line is the password of O(login_user). Without it libpq's own means apply (C(~/.pgpass), C(peer), certificates).
+      - With libpq 16 or newer a server gets it through C(scram-sha-256) only, and no password ever in clear or as MD5.
     type: path
   login_unix_socket:
     description:

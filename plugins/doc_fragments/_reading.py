@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What is read on both sides of the snapshot; goes with `_argspec.reading`."""
+    """What is read on both sides of the snapshot; goes with `_ansible.argspec.reading`."""
 
     DOCUMENTATION = r"""
 options:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Whom artifacts are sealed to; goes with `_argspec.recipients`."""
+    """Whom artifacts are sealed to; goes with `_ansible.argspec.recipients`."""
 
     DOCUMENTATION = r"""
 options:

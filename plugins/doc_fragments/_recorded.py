@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A restore that is entered into the journal, unless a drill makes it; goes with `_argspec.recorded`."""
+    """A restore that is entered into the journal, unless a drill makes it; goes with `_ansible.argspec.recorded`."""
 
     DOCUMENTATION = r"""
 options:

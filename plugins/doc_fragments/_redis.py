@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A Redis and a login; goes with `_argspec.redis`."""
+    """A Redis and a login; goes with `_ansible.argspec.redis`."""
 
     DOCUMENTATION = r"""
 options:

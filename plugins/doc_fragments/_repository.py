@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where sets live and whom we believe; goes with `_argspec.repository`."""
+    """Where sets live and whom we believe; goes with `_ansible.argspec.repository`."""
 
     DOCUMENTATION = r"""
 options:
@@ -40,6 +40,7 @@ options:
     description:
       - File outside the repository that remembers the newest journal entry this host has seen.
       - A repository whose journal ends before it was rolled back, and is refused. Without a mark, freshness is C(unproven).
+      - Another repository of a deployment that it knows is refused, too. Remove the file when the repository was made anew on purpose.
       - It is made when it does not exist.
     type: path
     required: true
@@ -57,6 +58,13 @@ options:
   s3_path_style:
     description:
       - Put the bucket into the path of requests and not into the name of the host, as many servers other than AWS need it.
+    type: bool
+    default: false
+  s3_plain_http:
+    description:
+      - Accept an address that begins with C(http://). Whoever is on the way then reads and alters requests, so do it only on a network that
+        is sealed by other means.
+      - An address of this host itself, such as C(http://127.0.0.1:8333), needs no such word.
     type: bool
     default: false
   s3_ca_bundle:

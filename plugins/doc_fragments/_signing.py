@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The key that signs; goes with `_argspec.signing`."""
+    """The key that signs; goes with `_ansible.argspec.signing`."""
 
     DOCUMENTATION = r"""
 options:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The committed set that a module reads; goes with `_argspec.stored_set`."""
+    """The committed set that a module reads; goes with `_ansible.argspec.stored_set`."""
 
     DOCUMENTATION = r"""
 options:

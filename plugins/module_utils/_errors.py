@@ -16,12 +16,20 @@ from __future__ import annotations
 import typing as t
 
 
+def printable(text: str) -> str:
+    """The text on one line; control characters, halves of surrogate pairs and the like as escapes."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 class BackupError(Exception):
-    """Anything that stops us. Raise a subclass; `msg` is one line: the thing, what is wrong, the remedy."""
+    """Anything that stops us. Raise a subclass; `msg` is one line: the thing, what is wrong, the remedy.
+
+    Names in it may be anybody's, so what cannot be printed is escaped: no name moves a terminal's cursor or forges a line of a log.
+    """
 
     def __init__(self, msg: str, **details: t.Any) -> None:
-        super().__init__(msg)
-        self.msg = msg
+        self.msg = printable(msg)
+        super().__init__(self.msg)
         self.details = details
 
 
@@ -49,6 +57,10 @@ class KeyProblem(BackupError):
     """A key, recipient, identity or signer does not fit. Remedy: the right key."""
 
 
+class WrongIdentity(KeyProblem):
+    """No identity of this host opens what is sealed, or it cannot be used. Remedy: the identity of a recipient."""
+
+
 class TamperedData(BackupError):
     """Stored bytes are not what was signed, or signed by nobody we trust. Remedy: investigate, use another copy."""
 
@@ -59,6 +71,10 @@ class StorageError(BackupError):
 
 class ObjectMissing(StorageError):
     """A key that must exist does not."""
+
+
+class NoObject(StorageError):
+    """A link, a pipe or the like lies where an object belongs. Remedy: remove it, and find out who made it."""
 
 
 class ObjectExists(StorageError):

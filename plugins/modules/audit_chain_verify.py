@@ -139,9 +139,9 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, audit_chains, postgres, repository, sandbox
-from ..module_utils._module import audit_chain_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, audit_chains, postgres, repository, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._audit.chains import audit_chain_verify
 
 
 def argument_spec() -> ArgumentSpec:

@@ -158,9 +158,9 @@ seconds:
   sample: 0.8
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository, signing
-from ..module_utils._module import audit_checkpoint
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._audit.chains import audit_checkpoint
 
 
 def argument_spec() -> ArgumentSpec:

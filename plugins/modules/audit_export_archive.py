@@ -147,9 +147,9 @@ seconds:
   sample: 3.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, archive, export_source, repository, signing
-from ..module_utils._module import audit_export_archive
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, archive, export_source, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._audit.exports import audit_export_archive
 
 
 def argument_spec() -> ArgumentSpec:

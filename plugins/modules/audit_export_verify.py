@@ -111,9 +111,9 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, archive, audit_chains, postgres, repository, sandbox
-from ..module_utils._module import audit_export_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, archive, audit_chains, postgres, repository, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._audit.exports import audit_export_verify
 
 
 def argument_spec() -> ArgumentSpec:

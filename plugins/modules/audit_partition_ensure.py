@@ -119,9 +119,9 @@ default_rows:
       move: BEGIN; LOCK TABLE public.audit_events; …
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
-from ..module_utils._module import audit_partition_ensure
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill import audit_partition_ensure
 
 
 def argument_spec() -> ArgumentSpec:

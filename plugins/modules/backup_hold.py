@@ -130,9 +130,9 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository, signing
-from ..module_utils._module import backup_hold
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import backup_hold
 
 
 def argument_spec() -> ArgumentSpec:

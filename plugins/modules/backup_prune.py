@@ -259,9 +259,9 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository, signing
-from ..module_utils._module import backup_prune
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import backup_prune
 
 
 def argument_spec() -> ArgumentSpec:

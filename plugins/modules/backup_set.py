@@ -138,9 +138,10 @@ bytes:
   sample: 412345678
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository, signing
-from ..module_utils._module import backup_set, metrics
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._evidence import metrics
+from ..module_utils._sets import backup_set
 
 
 def argument_spec() -> ArgumentSpec:

@@ -155,9 +155,9 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository
-from ..module_utils._module import backup_set_info
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import backup_set_info
 
 
 def argument_spec() -> ArgumentSpec:

@@ -97,9 +97,9 @@ set_facts:
     assets: {secrets: true, redis: true, replay: [gateway-1, sts-1]}
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository, stored_set
-from ..module_utils._module import backup_set_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import backup_set_verify
 
 
 def argument_spec() -> ArgumentSpec:

@@ -201,9 +201,9 @@ seconds:
   sample: 2.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, sandbox
-from ..module_utils._module import canary_exchange
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill import canary_exchange
 
 
 def argument_spec() -> ArgumentSpec:

@@ -294,9 +294,10 @@ summary_lines:
   sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, judged_report, recipients, repository, signing
-from ..module_utils._module import drill_report, metrics
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, judged_report, recipients, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill import drill_report
+from ..module_utils._evidence import metrics
 
 
 def argument_spec() -> ArgumentSpec:

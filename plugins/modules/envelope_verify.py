@@ -124,9 +124,9 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, sandbox
-from ..module_utils._module import envelope_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._checks import envelope_verify
 
 
 def argument_spec() -> ArgumentSpec:

@@ -100,9 +100,9 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository
-from ..module_utils._module import journal_timestamp
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import journal_timestamp
 
 
 def argument_spec() -> ArgumentSpec:

@@ -128,9 +128,9 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, sandbox
-from ..module_utils._module import migration_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._checks import migration_verify
 
 
 def argument_spec() -> ArgumentSpec:

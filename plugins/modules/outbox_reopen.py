@@ -119,9 +119,9 @@ reopened:
       ids: [019c6a2e-7c1b-7d0a-9f3e-5b1f0c2d3e4f]
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres, repository, sandbox
-from ..module_utils._module import outbox_reopen
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, sandbox
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill import outbox_reopen
 
 
 def argument_spec() -> ArgumentSpec:

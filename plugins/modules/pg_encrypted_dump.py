@@ -166,9 +166,9 @@ seconds:
   sample: 14.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, postgres, recipients, repository, signing
-from ..module_utils._module import pg_encrypted_dump
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, open_set, postgres, recipients, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.databases import pg_encrypted_dump
 
 
 def argument_spec() -> ArgumentSpec:

@@ -13,7 +13,9 @@ description:
   - Verifies the journal, the signature and the SHA-256 of every artifact before the first change.
   - Refuses a cluster that the journal knows as a source, and a database that is not empty, unless O(confirm) names that very target.
   - Makes the recorded roles that are missing, without passwords, and never alters one that exists.
-  - A database appears under its name only when it is whole; until then it bears a working name.
+  - A database appears under its name only when it is whole; until then it bears a working name. A database of that name which no restore
+    has made is refused.
+  - The archive is treated as hostile. In a drill C(pg_restore) runs inside the sandbox and sees nothing of the host.
   - A database that is replaced is kept under another name, which RV(replaced) tells. Its sessions are ended; nothing else becomes of it.
     So the server needs room for both. An empty one is dropped.
 author:
@@ -59,6 +61,8 @@ options:
     description:
       - Targets that may be written to and, if they hold something, be replaced, each as C(<database>@<system_identifier>), as the refusal
         prints it.
+      - With C(functions@<system_identifier>), the rows of the databases may also run functions of their owners while they are loaded, with
+        the rights of the login. They are in checks, generated columns, domains and partition keys; Caracal itself has none.
     type: list
     elements: str
     default: []
@@ -67,13 +71,21 @@ options:
       - How many leaves are loaded, and indexes built, side by side.
     type: int
     default: 2
+  accept_vulnerable_clients:
+    description:
+      - Known flaws of C(pg_restore) that are accepted, each as its CVE id, as the refusal prints it. The archive could use them to take
+        over who restores.
+      - In a sandbox with isolation C(pg_restore) is locked in, and the check C(restore.clients) warns instead of a refusal.
+    type: list
+    elements: str
+    default: []
 notes:
   - Without O(sandbox) the restore is entered into the journal, so O(signing_key) is required and must belong to C(operator@<deployment>).
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_restore) of at least the major version that made the set
+  - C(pg_restore) of at least the major version that made the set, without known flaws
 seealso:
   - module: caracal_ops.backup.pg_encrypted_dump
   - module: caracal_ops.backup.postgres_sandbox
@@ -149,9 +161,9 @@ seconds:
   sample: 34.5
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, sandbox, signing, stored_set
-from ..module_utils._module import pg_encrypted_restore
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, postgres, repository, sandbox, signing, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.databases import pg_encrypted_restore
 
 
 def argument_spec() -> ArgumentSpec:
@@ -161,6 +173,7 @@ def argument_spec() -> ArgumentSpec:
             "release": {"type": "str"},
             "confirm": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
+            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
         },
         mutually_exclusive=[("sandbox", "confirm")],
         required_one_of=[("sandbox", "signing_key")],

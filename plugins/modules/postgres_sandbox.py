@@ -68,11 +68,44 @@ options:
     default: 1024
   isolation:
     description:
-      - V(auto) isolates the server with C(bubblewrap) where that works, and warns where it does not.
-      - V(required) fails where it does not.
+      - V(required) fails where the server cannot be isolated with C(bubblewrap).
+      - V(auto) goes on without isolation there, with a warning. Code in a restored database then runs on this host, as the server's
+        user. It needs O(unisolated_reason).
     type: str
     choices: [auto, required]
-    default: auto
+    default: required
+  unisolated_reason:
+    description:
+      - Why a sandbox without isolation is accepted. Required with O(isolation=auto). It is in the warning, and a drill prints it in its
+        report.
+    type: str
+    default: ""
+  production:
+    description:
+      - Addresses of the production database, Redis, export bucket and services, as C(host:port) or as absolute path of a Unix socket.
+        None may be reached from inside.
+    type: list
+    elements: str
+    default: []
+  lease:
+    description:
+      - After how many seconds in which no module works with the sandbox it ends by itself, with all that runs in it and all of its files.
+        A module holds it as long as it runs. One whose controller was killed on this host holds nothing any more.
+      - It also ends when its processes use more than three quarters of this host's memory, when it holds more than O(maximum_mb), and when
+        nearly nothing is free on its file system. The system log says why it ended.
+    type: int
+    default: 600
+  maximum_mb:
+    description:
+      - How many MiB the sandbox may hold. Without it, nine tenths of what is free when it is made.
+    type: int
+  token:
+    description:
+      - Whose sandbox it is, a word that only one drill has. A sandbox with another token is left alone by O(state=absent), and refused by
+        O(state=present) as long as its drill may be at work.
+      - Modules that find C(CARACAL_OPS_DRILL) in their environment work in the sandbox with that token and in no other.
+    type: str
+    default: ""
   locale:
     description:
       - Locale of the cluster. One that this host lacks is replaced by V(C.UTF-8), with a warning.
@@ -97,7 +130,8 @@ EXAMPLES = r"""
   caracal_ops.backup.postgres_sandbox:
     directory: /var/tmp/caracal-drill
     minimum_free_mb: 20480
-    isolation: required
+    production:
+      - db.prod.example:5432
   register: drill
 
 - name: See what came back
@@ -133,6 +167,7 @@ sandbox:
     protection: dm-crypt
     isolation: bubblewrap
     isolation_reason: ""
+    unisolated_reason: ""
     warnings: []
   contains:
     directory:
@@ -198,16 +233,35 @@ sandbox:
       type: str
       returned: always
       sample: ""
+    unisolated_reason:
+      description: Why it was accepted that there is none; empty when there is.
+      type: str
+      returned: always
+      sample: ""
     warnings:
       description: What a reader of a drill's report should know about this sandbox.
       type: list
       elements: str
       returned: always
       sample: []
+checks:
+  description:
+    - The check C(sandbox.isolated). What this host reaches and O(production) is tried from inside and must not be reached; without
+      isolation it is a C(warn). It is made before anything is restored; M(caracal_ops.backup.service_sandbox) makes it again.
+    - Empty in check mode.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  sample:
+    - id: sandbox.isolated
+      verdict: pass
+      message: 6 places that this host reaches (1 of 1 named as production) are out of reach from the sandbox
+      required: true
+      details: {tried: 8}
 """
 
-from ..module_utils._module.boundary import run
-from ..module_utils._module.postgres_sandbox import argument_spec, use_case
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sandbox.modules.postgres_sandbox import argument_spec, use_case
 
 
 def main() -> None:

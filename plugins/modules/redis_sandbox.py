@@ -100,8 +100,8 @@ redis:
       sample: "8.2.3"
 """
 
-from ..module_utils._module.boundary import run
-from ..module_utils._module.redis_sandbox import argument_spec, use_case
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sandbox.modules.redis_sandbox import argument_spec, use_case
 
 
 def main() -> None:

@@ -150,9 +150,9 @@ seconds:
   sample: 4.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, recorded, redis, repository, stored_set
-from ..module_utils._module import redis_stream_restore
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, redis, repository, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.streams import redis_stream_restore
 
 
 def argument_spec() -> ArgumentSpec:

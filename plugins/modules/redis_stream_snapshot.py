@@ -144,9 +144,9 @@ seconds:
   sample: 3.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, reading, recipients, redis, repository, signing
-from ..module_utils._module import redis_stream_snapshot
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, open_set, reading, recipients, redis, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.streams import redis_stream_snapshot
 
 
 def argument_spec() -> ArgumentSpec:

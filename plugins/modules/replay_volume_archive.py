@@ -196,6 +196,12 @@ artifacts:
   type: list
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/replay/sts-1.1.tar.zst.age", "size": 12345, "sha256": "9f86d08..."}]
+staged:
+  description: With O(stage), the files in it that belong to this reading, by their paths below it. None in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ["sets/20261125T020000Z-k3f9/replay/sts-1.1.tar.zst.age", "sets/20261125T020000Z-k3f9/parts/replay.sts-1.1.json"]
 bytes:
   description: Sealed bytes.
   returned: always
@@ -208,9 +214,9 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, reading, recipients, repository, signing
-from ..module_utils._module import replay_volume_archive
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, open_set, reading, recipients, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.replay import replay_volume_archive
 
 SERVICE = {"type": "str", "choices": ["sts", "gateway"], "required": True}
 

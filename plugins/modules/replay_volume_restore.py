@@ -167,9 +167,9 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, recorded, repository, stored_set
-from ..module_utils._module import replay_volume_restore
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, repository, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.replay import replay_volume_restore
 
 
 def argument_spec() -> ArgumentSpec:

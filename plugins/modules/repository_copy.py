@@ -99,9 +99,9 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository
-from ..module_utils._module import repository_copy
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import repository_copy
 
 
 def argument_spec() -> ArgumentSpec:

@@ -165,9 +165,9 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._argspec import ArgumentSpec, repository, signing
-from ..module_utils._module import repository_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import repository_verify
 
 
 def argument_spec() -> ArgumentSpec:

@@ -254,9 +254,10 @@ seconds:
   sample: 1.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, judged_report, postgres, redis, repository
-from ..module_utils._module import metrics, retention_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, judged_report, postgres, redis, repository
+from ..module_utils._ansible.boundary import run
+from ..module_utils._checks import retention_verify
+from ..module_utils._evidence import metrics
 
 
 def argument_spec() -> ArgumentSpec:

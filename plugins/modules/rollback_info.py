@@ -140,9 +140,9 @@ rollback:
       sample: [019c6a2e-7c1b-7d0a-9f3e-5b1f0c2d3e4f]
 """
 
-from ..module_utils._argspec import ArgumentSpec, postgres
-from ..module_utils._module import rollback_info
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, postgres
+from ..module_utils._ansible.boundary import run
+from ..module_utils._checks import rollback_info
 
 
 def argument_spec() -> ArgumentSpec:

@@ -208,9 +208,9 @@ seconds:
   sample: 0.4
 """
 
-from ..module_utils._argspec import ArgumentSpec, open_set, postgres, reading, recipients, repository, signing
-from ..module_utils._module import secrets_bundle
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, open_set, postgres, reading, recipients, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.secrets import secrets_bundle
 
 
 def argument_spec() -> ArgumentSpec:

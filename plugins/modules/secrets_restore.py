@@ -177,9 +177,9 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, recorded, repository, stored_set
-from ..module_utils._module import secrets_restore
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, repository, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._assets.secrets import secrets_restore
 
 
 def argument_spec() -> ArgumentSpec:

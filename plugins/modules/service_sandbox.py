@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Starts the services of Caracal in the sandbox of a drill, in the order audit, STS, API, Coordinator, Gateway and web, and waits until
     each is ready.
-  - Before that it proves that the sandbox is shut. What this host reaches, its own listening ports and sockets and what is recorded as
+  - Before that it proves that the sandbox is isolated. What this host reaches, its own listening ports and sockets and what is recorded as
     production, is tried from inside and must not be reached. If none of it is reached from this host either, that proves nothing.
     Without the proof no service is started.
   - Then it takes from the copy what could act on the world. Notification sinks are switched off, pending deliveries abandoned, the
@@ -183,10 +183,10 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._argspec import ArgumentSpec
-from ..module_utils._module.boundary import run
-from ..module_utils._module.service_sandbox import own_options
-from ..module_utils._module.service_sandbox import run as use_case
+from ..module_utils._ansible.argspec import ArgumentSpec
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill.service_sandbox import own_options
+from ..module_utils._drill.service_sandbox import run as use_case
 
 
 def argument_spec() -> ArgumentSpec:

@@ -90,10 +90,10 @@ seconds:
   sample: 3.1
 """
 
-from ..module_utils._argspec import ArgumentSpec
-from ..module_utils._module.boundary import run
-from ..module_utils._module.service_verify import own_options
-from ..module_utils._module.service_verify import run as use_case
+from ..module_utils._ansible.argspec import ArgumentSpec
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill.service_verify import own_options
+from ..module_utils._drill.service_verify import run as use_case
 
 
 def argument_spec() -> ArgumentSpec:

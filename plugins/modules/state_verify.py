@@ -89,9 +89,9 @@ seconds:
   sample: 8.1
 """
 
-from ..module_utils._argspec import ArgumentSpec, identities, postgres, repository, sandbox, stored_set
-from ..module_utils._module import state_verify
-from ..module_utils._module.boundary import run
+from ..module_utils._ansible.argspec import ArgumentSpec, identities, postgres, repository, sandbox, stored_set
+from ..module_utils._ansible.boundary import run
+from ..module_utils._checks import state_verify
 
 
 def argument_spec() -> ArgumentSpec:

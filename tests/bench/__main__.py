@@ -25,10 +25,10 @@ import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing import Sealed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import reading
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres import dump, snapshot
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.tables import Table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump, snapshot
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from bench import bucket, memory, naive, redis_streams, replay

@@ -17,21 +17,16 @@ import typing as t
 
 import pyrage
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import (
-    audit_chain_verify,
-    backup_set,
-    envelope_verify,
-    migration_verify,
-    pg_encrypted_dump,
-    pg_encrypted_restore,
-    redis_stream_snapshot,
-    replay_volume_archive,
-    state_verify,
-)
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_dump, pg_encrypted_restore
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay import replay_volume_archive
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.streams import redis_stream_snapshot
+from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import audit_chain_verify
+from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify, migration_verify, state_verify
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set
 from twin import keys, load
 from twin.spec import Spec
 

@@ -83,7 +83,7 @@ GATES = (
     Gate("ruff-format", ("ruff", "format", "--check", "."), number(r"(\d+) files? already formatted")),
     Gate(
         "mypy",
-        ("mypy", "-p", "ansible_collections.caracal_ops.backup.plugins", "-p", "twin", "-p", "tools"),
+        ("mypy", "-p", "ansible_collections.caracal_ops.backup.plugins", "-p", "twin", "-p", "tools", "-p", "faults"),
         number(r"no issues found in (\d+) source files?"),
     ),
     Gate("yamllint", ("yamllint", "--strict", "."), lines, lister=("yamllint", "--list-files", ".")),

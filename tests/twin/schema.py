@@ -40,7 +40,7 @@ def roles(release: Release, verifiers: t.Mapping[str, str]) -> t.Iterator[str]:
 
 def create_database(database: Database) -> str:
     """Encoding and locale of the cluster are taken over; only UTF-8 clusters make a true twin."""
-    return f"CREATE DATABASE {quote(database.name)} OWNER {quote(database.owner)} TEMPLATE template0 ENCODING 'UTF8'"
+    return f"CREATE DATABASE {quote(database.name)} OWNER {quote(database.owner)} TEMPLATE template0 ENCODING 'UTF8' STRATEGY file_copy"
 
 
 def before_data(database: Database, months: t.Sequence[dt.date] = ()) -> t.Iterator[str]:

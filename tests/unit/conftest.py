@@ -16,13 +16,13 @@ import uuid
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, watcher
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo, SandboxSpec
 from tools import bring_server
 from twin import load
 from twin.spec import Spec
-from unit import fault_proxy, s3_server
+from unit import fault_proxy, ready_clusters, s3_server
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
@@ -30,9 +30,39 @@ NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
 FreshCluster = t.Callable[..., SandboxInfo]
 
 
+# A cluster has a thousand small files, which a file system in memory makes and forgets in no time.
+MEMORY = "/dev/shm"
+ROOM = 6 << 30
+
+
+def _roomy() -> bool:
+    """Whether every user may use it, run programs there, and a worker's clusters fit."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    open_to_all = os.stat(MEMORY).st_mode & 0o1777 == 0o1777
+    return open_to_all and not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= ROOM
+
+
 def sandbox_path() -> str:
     """A path that is free, short enough for a socket, and whose parents every user may enter."""
-    return f"/var/tmp/caracal-test-{uuid.uuid4().hex[:12]}"
+    return f"{MEMORY if _roomy() else '/var/tmp'}/caracal-test-{uuid.uuid4().hex[:12]}"
+
+
+# What the tests of the sandbox bring back.
+RUN, WATCH = cluster.run, watcher.start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sandboxes_are_made_fast() -> t.Iterator[None]:
+    """One `initdb` a kind and worker, and no watcher: each is a copy of this process. The tests of the sandbox have both."""
+    ready = ready_clusters.ReadyClusters(RUN)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cluster, "run", ready)
+        patched.setattr(watcher, "start", lambda *_given: (0, 0))
+        yield
+    ready.close()
 
 
 @pytest.fixture(scope="session")
@@ -85,10 +115,11 @@ def fresh_cluster(server_install: server_binaries.Install) -> t.Iterator[FreshCl
 
 
 @contextlib.contextmanager
-def make_twin(install: server_binaries.Install, spec: Spec) -> t.Iterator[TwinCluster]:
+def make_twin(install: server_binaries.Install, spec: Spec, **own: t.Any) -> t.Iterator[TwinCluster]:
+    """`own` are further fields of the sandbox's request."""
     directory = sandbox_path()
     try:
-        made = TwinCluster(lifecycle.create(SandboxSpec(directory, install)).info, spec)
+        made = TwinCluster(lifecycle.create(SandboxSpec(directory, install, **own)).info, spec)
         load.create(made.target, spec)
         yield made
     finally:
@@ -123,7 +154,7 @@ def caracal_copy(caracal_database: TwinCluster) -> t.Iterator[Copier]:
 
     def make() -> str:
         names.append(f"copy_{uuid.uuid4().hex[:12]}")
-        caracal_database.execute(f"CREATE DATABASE {names[-1]} TEMPLATE caracal OWNER caracal", database="postgres")
+        caracal_database.execute(f"CREATE DATABASE {names[-1]} TEMPLATE caracal OWNER caracal STRATEGY file_copy", database="postgres")
         return names[-1]
 
     yield make

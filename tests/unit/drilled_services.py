@@ -18,10 +18,10 @@ from pathlib import Path
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 import twin
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import service_sandbox
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module.boundary import Invocation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import programs, redis_server
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from twin import keys
 from twin.facts import SECRET_STORE
 from twin.releases.known import RELEASES

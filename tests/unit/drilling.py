@@ -16,20 +16,20 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import lifecycle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from twin import load, surroundings
 from twin.spec import Spec
 from unit import redis_server
 from unit.conftest import make_twin, sandbox_path
-from unit.plugins.module_utils._module import secrets_scene
-from unit.plugins.module_utils._module.playing import drill_settings
-from unit.plugins.module_utils._module.scene import Scene
-from unit.plugins.module_utils._module.secrets_scene import Deployment
 from unit.redis_server import RedisServer
 from unit.role_player import Hook, RolePlayer, TaskFailed
 from unit.twin_database import TwinCluster
+from unit.use_cases import secrets_scene
+from unit.use_cases.playing import drill_settings
+from unit.use_cases.scene import Scene
+from unit.use_cases.secrets_scene import Deployment
 
 ROLE = Path(_errors.__file__).parents[2] / "roles" / "caracal_drill"
 TESTS = str(Path(load.__file__).resolve().parents[1])
@@ -183,8 +183,8 @@ class Drill:
         path.chmod(about.st_mode)
         os.chown(path, about.st_uid, about.st_gid)
 
-    def run(self, until: str = "settle", without: t.Collection[str] = ()) -> Outcome:
-        """Play it, no further than the step `until` and without some others."""
+    def run(self, until: str = "settle", without: t.Collection[str] = (), stays: bool = False) -> Outcome:
+        """Play it, no further than the step `until` and without some others. `stays`: the sandbox there is not its own."""
         assert {until, *without, *self.before, *self.after} <= {*STEPS, "report"}
         left_out = {*STEPS[STEPS.index(until) + 1 :], *without}
         player = RolePlayer(ROLE, self.settings, {f"caracal_drill_{step}" for step in left_out}, before=self.before, after=self.after)
@@ -193,7 +193,7 @@ class Drill:
             player.play()
         except TaskFailed as failure:
             error = str(failure.result["msg"])
-        assert not self.sandbox.exists(), "the sandbox is still there"
+        assert self.sandbox.exists() is stays, "the sandbox is still there, or another's is gone"
         self.scene.is_clean(error)
         return Outcome(_document(Path(self.settings["caracal_drill_report_dir"])), error, player.said, frozenset(left_out))
 

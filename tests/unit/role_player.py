@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import io
 import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -32,7 +33,7 @@ MODULES = {
 ACTIONS = ("set_fact", "assert", "fail", "debug", "set_stats", "include_tasks", "import_tasks")
 KEYWORDS = {
     *("name", "tags", "vars", "when", "loop", "loop_control", "register", "failed_when", "changed_when", "check_mode"),
-    *("block", "rescue", "always"),
+    *("block", "rescue", "always", "environment"),
 }
 Task = dict[str, t.Any]
 Values = dict[str, t.Any]
@@ -92,12 +93,23 @@ class RolePlayer:
         if "block" in task:
             assert task.keys() <= KEYWORDS
             if self._holds(task, scope):
-                self._block(task, scope)
+                with self._environment(task.get("environment", {}), scope):
+                    self._block(task, scope)
             return
         [action] = task.keys() - KEYWORDS
         results = [self._turn(task, action, {**scope, **named}) for named in self._turns(task, scope)]
         if name := task.get("register"):
             self.variables[name] = {"results": results} if "loop" in task else results[0]
+
+    @contextlib.contextmanager
+    def _environment(self, given: Values, scope: Values) -> t.Iterator[None]:
+        before = dict(os.environ)
+        os.environ.update(self._templar(scope).template(given))
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def _turns(self, task: Task, scope: Values) -> list[Values]:
         """Variables of each turn of a loop; one turn without any where there is no loop."""

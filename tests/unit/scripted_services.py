@@ -15,7 +15,7 @@ import threading
 import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import SERVICES, Services
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.services import http as client
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services import http as client
 
 ADMIN_TOKEN = "admin-token-of-the-script"
 

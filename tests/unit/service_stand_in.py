@@ -14,9 +14,9 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import programs
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.services import http
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services import http
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.modules import service_sandbox
 from unit.drilled_services import SERVICES, Drilled, drill
 from unit.small_programs import python

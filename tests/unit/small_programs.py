@@ -16,13 +16,15 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import cluster, lifecycle, preflight, processes
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import Layout, SandboxSpec
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, preflight, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, Layout, SandboxSpec
 
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/python3"
 KINDS = ("bubblewrap", "bare")
+# How a sandbox is asked for where there is no bubblewrap.
+UNISOLATED: dict[str, t.Any] = {"isolation": AUTO, "unisolated_reason": "a test"}
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -41,7 +43,7 @@ def make(kind: str, directory: str, install: Install) -> Bundle:
             before = preflight.find_bwrap
             stack.callback(setattr, preflight, "find_bwrap", before)
             setattr(preflight, "find_bwrap", lambda: None)  # noqa: B010 - mypy minds an assignment
-        lifecycle.create(SandboxSpec(directory, install))
+        lifecycle.create(SandboxSpec(directory, install, **({} if kind == "bubblewrap" else UNISOLATED)))
     made = Bundle.of(directory)
     assert made.isolated == (kind == "bubblewrap")
     return made

@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Server
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import SandboxInfo
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
 from twin import load
 from twin.spec import Spec
 

@@ -19,12 +19,15 @@ import hashlib
 import struct
 import typing as t
 
+from .._errors import TamperedData
 from .audit_chains import Chain, extractor
 
 BLOCK_ROWS = 1 << 16
 DIGEST = 32
 NULL = b"\\N"
 BATCH = 512
+# Bytes; a row may have 1 GiB.
+BATCH_SIZE = 1 << 20
 
 # Number of the block of rows without a sequence: what `(0 - 1) >> 16` gives. Written as `-`.
 NO_SEQUENCE = -1
@@ -99,21 +102,31 @@ class Collector:
         self._open: dict[_Key, _Open] = {}
         self._done: dict[_Key, Block] = {}
         self._lines: list[bytes] = []
+        self._size = 0
         self.deferred: set[_Key] = set()
         self.rows = 0
 
     def write(self, line: bytes) -> None:
         """One row with its newline."""
         self._lines.append(line[:-1])
-        if len(self._lines) == BATCH:
+        self._size += len(line)
+        if len(self._lines) == BATCH or self._size > BATCH_SIZE:
             self._flush()
 
     def _flush(self) -> None:
         self.take(self._lines)
         self._lines = []
+        self._size = 0
 
     def take(self, lines: t.Sequence[bytes]) -> None:
-        """Many rows without newlines: a tight loop over them costs half of a call for each. Hot: about 2 µs a row."""
+        """Many rows without newlines. Raises TamperedData for what is no text of COPY of the columns."""
+        try:
+            self._take(lines)
+        except (IndexError, ValueError) as exc:
+            raise TamperedData(f"{self._leaf} has a row that is no text of COPY; find out what the server is, or use another copy") from exc
+
+    def _take(self, lines: t.Sequence[bytes]) -> None:
+        """A tight loop over them costs half of a call for each. Hot: about 2 µs a row."""
         sha256, extract, blocks = hashlib.sha256, self._extract, self._open
         for line in lines:
             content, chain, zone, sequence = extract(line)
@@ -162,7 +175,7 @@ class Collector:
         numbers = ("-", "-", "-") if key[1] == NO_SEQUENCE else (str(key[1]), str(block.low), str(block.high))
         self._done[key] = Block(
             self._chain.name,
-            key[0].decode(),
+            key[0].decode("utf-8", "backslashreplace"),
             self._leaf,
             numbers[0],
             rows,

@@ -85,7 +85,7 @@ CAUSES = (
             Found(READY, r"redis_(unavailable|unreachable)"),
             Found("services.api.ready", r"\b500\b.*internal_error"),
             Found("services.coordinator.ready", r"\b500\b.*internal_error"),
-            Found("drill.*", r"\bRedis \S+ (refuses the login|cannot be reached)"),
+            Found("drill.*", r"\bRedis \S+ (refuses the login|cannot be reached)", (FAIL, UNPROVEN)),
             Logged(r"(NOAUTH|WRONGPASS|ECONNREFUSED.*6379)"),
         ),
     ),
@@ -136,7 +136,8 @@ CAUSES = (
         "sandbox.not_isolated",
         "the sandbox is not isolated, or it was not shown that it is: services in it could act on production",
         "install bubblewrap; where the probe could reach nothing from outside either, name something it must reach there",
-        (Found("sandbox.isolated", verdicts=(FAIL, UNPROVEN)), Found("sandbox.isolation", verdicts=(FAIL, UNPROVEN))),
+        (Found("sandbox.isolated", verdicts=(FAIL, UNPROVEN)), Found("drill.sandbox", "isolation is required", (UNPROVEN,))),
+        ("drill.*",),
     ),
     Cause(
         "canary.application",
@@ -155,14 +156,14 @@ CAUSES = (
         "sandbox.room",
         "there is no room for a sandbox",
         "make room, or choose another directory",
-        (Found("drill.*", r"MiB free|No space left|make room"),),
+        (Found("drill.*", r"MiB free|No space left|make room", (FAIL, UNPROVEN)),),
         ("drill.*",),
     ),
     Cause(
         "sandbox.shared",
         "the sandbox lies on production's file system and could fill it",
         "choose a directory on another file system",
-        (Found("drill.sandbox", "allow_shared_filesystem"),),
+        (Found("drill.sandbox", "allow_shared_filesystem", (FAIL, UNPROVEN)),),
         ("drill.*",),
     ),
     Cause(
@@ -192,6 +193,14 @@ CAUSES = (
         "a step of the drill could not be done",
         "the check names it and says why",
         (Found("drill.*"),),
+        general=True,
+    ),
+    Cause(
+        "drill.host",
+        "this drill host could not take a step, which says nothing about the set",
+        "the check names it and says what to change; then drill again",
+        # As the role caracal_drill says it.
+        (Found("drill.*", r"\bthis drill host could not do it: ", (UNPROVEN,)),),
         general=True,
     ),
 )

@@ -26,7 +26,7 @@ CAUSES = (
         "set.identity",
         "no identity of this host opens an object that the drill needs: it is sealed to others",
         "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
-        (Found("drill.*", "none of the identities opens|wrong identity"),),
+        (Found("drill.*", "none of the identities opens|wrong identity", (FAIL, UNPROVEN)),),
         ("drill.*", "audit_key.missing"),
     ),
     Cause(

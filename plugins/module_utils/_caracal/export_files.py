@@ -23,6 +23,13 @@ from .._errors import StorageError
 
 WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 BATCH = 1024
+# Bytes of the rows of a batch, unpacked: a column that repeats one long value is small in the file. A service refuses events of 1 MiB.
+BATCH_LIMIT = 256 << 20
+# Bytes of a column of a row group, unpacked, and of one page of it at most.
+COLUMN_LIMIT = 1 << 30
+# Of what stands in the footer: names, statistics and one entry for each row group and column.
+FOOTER_STRING_LIMIT = 1 << 20
+FOOTER_ITEMS_LIMIT = 1 << 18
 HOUR = dt.timedelta(hours=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _BUFFER = 1 << 18
@@ -100,9 +107,19 @@ class Exports:
         """The file's rows in its order, in batches, so that memory does not grow with the file. Raises UnreadableHour."""
         try:
             with self._open(hour) as stream:
-                file = self._arrow.parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True)
+                file = self._arrow.parquet.ParquetFile(
+                    stream,
+                    buffer_size=_BUFFER,
+                    pre_buffer=False,
+                    page_checksum_verification=True,
+                    thrift_string_size_limit=FOOTER_STRING_LIMIT,
+                    thrift_container_size_limit=FOOTER_ITEMS_LIMIT,
+                )
                 _require_columns(file.schema_arrow, hour)
+                _require_sizes(file.metadata, hour)
                 for batch in file.iter_batches(BATCH, columns=list(Archived._fields), use_threads=False):
+                    if batch.nbytes > BATCH_LIMIT:
+                        raise UnreadableHour(f"export {hour} has rows larger than any event; copy it from the bucket again")
                     columns = [batch.column(field) for field in Archived._fields]
                     rows = [Archived._make(row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
                     if any(column.null_count for column in columns) or any("\0" in row.zone_id or "\0" in row.event_id for row in rows):
@@ -167,3 +184,10 @@ def _require_columns(schema: t.Any, hour: Hour) -> None:
         at = schema.get_all_field_indices(field)
         if len(at) != 1 or str(schema.field(at[0]).type) != kind:
             raise UnreadableHour(f"export {hour} has no column {field} of type {kind}; use a version that knows this release's exports")
+
+
+def _require_sizes(about: t.Any, hour: Hour) -> None:
+    for group in range(about.num_row_groups):
+        row_group = about.row_group(group)
+        if any(row_group.column(at).total_uncompressed_size > COLUMN_LIMIT for at in range(row_group.num_columns)):
+            raise UnreadableHour(f"export {hour} has a column of more than {COLUMN_LIMIT >> 20} MiB; copy it from the bucket again")

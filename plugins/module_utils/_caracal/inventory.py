@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from .._report.text import parameters
 
 
 class Reader(t.Protocol):
@@ -188,9 +189,13 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
     hard = [
         f"{name} is {actual[name]}, recorded {expected[name]}"
-        for name in ("encoding", "owner", "connection_limit", "set")
+        for name in ("encoding", "owner", "connection_limit")
         if actual[name] != expected[name]
     ]
+    if actual["set"] != expected["set"]:
+        # Lists have an order, in which nothing else may be told apart.
+        other = parameters(expected["set"], actual["set"]) or "in another order"
+        hard.append(f"settings of the database here differ from the recorded: {other}")
     hard += _role_sets(expected["role_sets"], actual["role_sets"])
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
@@ -207,9 +212,9 @@ def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> 
     """Parameters and no values, which may be anybody's; in what order they were set says nothing."""
     found = []
     for role in sorted(expected.keys() | actual.keys()):
-        other = {one.partition("=")[0] for one in set(expected.get(role, [])) ^ set(actual.get(role, []))}
+        other = parameters(expected.get(role), actual.get(role))
         if other:
-            found.append(f"settings of role {role} here differ from the recorded: {', '.join(sorted(other))}")
+            found.append(f"settings of role {role} here differ from the recorded: {other}")
     return found
 
 

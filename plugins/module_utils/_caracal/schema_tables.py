@@ -16,7 +16,7 @@ import typing as t
 from .._errors import OptionError
 from . import releases
 from .schema import v0_1_0, v0_2_1, v1_0_0, v2026_06_04, v2026_06_21, v2026_06_25_rc_1
-from .schema_facts import Facts, Key, line, parse
+from .schema_facts import Facts, Key, line, parse, text
 from .schema_reading import Reading
 
 OWNER = Key("owner", "database", "")
@@ -24,6 +24,11 @@ NO_SERVICE = "none of the services"
 # What tells releases apart: the rest may be damaged without the database becoming another release's.
 _TELLING = ("table", "column")
 _BOOKKEEPING = "schema_migrations"
+# Better Auth 1.7 adds it, 1.6 has it not; a release is built with either, so the column tells which.
+_ISSUER = text("""
+column account issuer: text not null
+index account "account_issuer_accountId_uidx": unique btree (issuer, "accountId")
+""")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +71,12 @@ def _known(release: releases.Release) -> ReleaseTable:
     facts = {name: getattr(_MODULES[release.name], name.upper()) for name in release.databases}
     roles = _ZONE_KEK_ROLES if release.family == releases.ZONE_KEK else (*_ZONE_KEK_ROLES, "caracalauth")
     return ReleaseTable(release.name, release.family, release.migrations, roles, facts)
+
+
+def of_build(database: str, expected: Facts, actual: Facts) -> Facts:
+    """What a release leaves in a database, of the build that this is."""
+    newer = database == releases.AUTH_DATABASE and any(key in actual for key in _ISSUER)
+    return {**expected, **_ISSUER} if newer else expected
 
 
 KNOWN = tuple(_known(release) for release in releases.RELEASES)

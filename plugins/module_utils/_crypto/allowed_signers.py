@@ -96,6 +96,25 @@ class Verifier:
             )
         return Authentic(name, self._source, parsed.fingerprint, lines)
 
+    def whose(self, signature: sshsig.Signature, namespace: str) -> str | None:
+        """The principals whose key a signature names, whatever it may cover; None for a key or a namespace that is not theirs."""
+        if signature.namespace != namespace.encode():
+            return None
+        lines = [line for line in self._allowed if line.key == signature.key]
+        known = [line for line in lines if line.namespaces is None or signer_lists.matches(namespace, line.namespaces)]
+        return known[0].principals if known else None
+
+    def stranger(self, data: bytes, signature: bytes, namespace: str) -> str | None:
+        """Whose key signed these bytes, by fingerprint, if the operator neither allows nor revokes it: it may be a new one of ours."""
+        try:
+            parsed = sshsig.parse(signature, "a signature")
+        except (TamperedData, KeyProblem):
+            return None
+        judged = parsed.key in self._revoked or any(line.key == parsed.key for line in self._allowed)
+        if judged or parsed.namespace != namespace.encode() or not parsed.covers(data):
+            return None
+        return parsed.fingerprint
+
     def verify(
         self,
         data: bytes,

@@ -19,10 +19,15 @@ import os
 import typing as t
 
 from .._deps import require_pyrage
-from .._errors import KeyProblem, OptionError
+from .._errors import KeyProblem, OptionError, WrongIdentity
+from . import header_proof
 
 SECRET_MARKS = (b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-")
 PRIVATE_SSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+# Bytes of a file of recipients or identities.
+FILE_LIMIT = 1 << 20
+# Lines of a header that are not a wrapped key: marks, type and a key of the moment.
+_STANZA = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +80,8 @@ def load(texts: t.Sequence[str], files: t.Sequence[str]) -> list[Recipient]:
                 found.setdefault(recipient.fingerprint, recipient)
     if not found:
         raise OptionError("no recipient to seal to; set recipients or recipients_files")
+    if sum(_STANZA + len(one.text) for one in found.values()) > header_proof.LIMIT:
+        raise OptionError(f"{len(found)} recipients are more than an object can name in its header; seal to fewer")
     return list(found.values())
 
 
@@ -108,14 +115,14 @@ def load_identities(files: t.Sequence[str]) -> list[t.Any]:
     for path in files:
         data = _read(path)
         if os.stat(path).st_mode & 0o077:
-            raise KeyProblem(f"identity file {path} can be read by others; chmod 600 {path}")
+            raise WrongIdentity(f"identity file {path} can be read by others; chmod 600 {path}")
         identities.extend(_identities(path, data))
     return identities
 
 
 def _identities(path: str, data: bytes) -> list[t.Any]:
     pyrage = require_pyrage()
-    problem = KeyProblem(f"{path} holds no age identity and no unencrypted SSH private key; give the identity file of a recipient")
+    problem = WrongIdentity(f"{path} holds no age identity and no unencrypted SSH private key; give the identity file of a recipient")
     try:
         if data.startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(data)]
@@ -131,9 +138,12 @@ def _identities(path: str, data: bytes) -> list[t.Any]:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read(1 << 20)
+            data = stream.read(FILE_LIMIT + 1)
     except OSError as exc:
         raise KeyProblem(f"key file {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
+    if len(data) > FILE_LIMIT:
+        raise KeyProblem(f"key file {path} is larger than {FILE_LIMIT >> 10} KiB; it is no list of keys")
+    return data
 
 
 def _is_identity(path: str, publics: t.Sequence[bytes]) -> bool:

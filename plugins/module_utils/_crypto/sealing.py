@@ -20,8 +20,9 @@ import threading
 import typing as t
 
 from .._deps import require_pyrage
-from .._errors import BackupError, KeyProblem, StageFailed, TamperedData
+from .._errors import BackupError, StageFailed, TamperedData, WrongIdentity
 from .._stream import compression, pipes
+from .header_proof import Bounded
 from .recipients import Recipient
 
 
@@ -112,10 +113,13 @@ class Opener:
         self._plain = compression.Decompressor(self._raw, name)
 
     def _open(self, write_end: int, identities: list[t.Any]) -> None:
-        pyrage = require_pyrage()
+        pyrage, source = require_pyrage(), Bounded(self._source, self._name)
         with open(write_end, "wb", pipes.PIECE) as writer:
+            source.read(0)
             try:
-                pyrage.decrypt_io(self._source, writer, identities)
+                pyrage.decrypt_io(source, writer, identities)
+                while self._source.read(pipes.PIECE):  # a source that compares itself does so at its end
+                    pass
             except pyrage.DecryptError as exc:
                 raise _decrypt_problem(self._name, str(exc)) from exc
             except OSError as exc:
@@ -150,6 +154,11 @@ class Opener:
         self._stage.join()
         return data
 
+    def finish(self) -> None:
+        """Read what is left, so that the whole artifact is known to be authentic."""
+        while self.read(pipes.PIECE):
+            pass
+
     def close(self) -> None:
         """Stop reading; the stage ends on its broken pipe. Harmless twice."""
         self._raw.close()
@@ -165,8 +174,8 @@ class Opener:
 
 def _decrypt_problem(name: str, said: str) -> BackupError:
     if "No matching keys" in said:
-        return KeyProblem(f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists")
-    return TamperedData(f"{name}: not an intact age file ({said}); use another copy of the set")
+        return WrongIdentity(f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists")
+    return TamperedData(f"{name}: not an intact age file ({said.splitlines()[0]}); use another copy of the set")
 
 
 class _HashingSink:

@@ -14,7 +14,7 @@ import binascii
 import os
 import stat
 
-from .._errors import KeyProblem, StageFailed
+from .._errors import KeyProblem, StageFailed, TamperedData
 from .._stream import process
 from . import sshsig
 
@@ -45,6 +45,14 @@ class Signer:
     def public_key_line(self) -> str:
         """`ssh-ed25519 AAAA…`, without a comment."""
         return f"{sshsig.KEY_TYPE} {base64.b64encode(self._blob).decode()}"
+
+    def has_signed(self, data: bytes, signature: bytes, namespace: str) -> bool:
+        """Whether just this key made the signature, for just this namespace."""
+        try:
+            found = sshsig.parse(signature, "the signature")
+        except (KeyProblem, TamperedData):
+            return False
+        return (found.key, found.namespace) == (self._blob, namespace.encode()) and found.covers(data)
 
     def sign(self, data: bytes, namespace: str) -> bytes:
         """The armored signature of `data`, verified. Raises KeyProblem when the key cannot be used without asking somebody."""

@@ -47,11 +47,17 @@ def question(data: bytes) -> Question:
     return Question(made.as_bytes(), made.nonce)
 
 
+def _bounded(answer: bytes) -> bytes:
+    if len(answer) > SIZE_LIMIT:
+        raise ValueError(f"more than {SIZE_LIMIT} bytes")
+    return answer
+
+
 def refusal(answer: bytes) -> str | None:
     """Why an answer brings no timestamp, in the authority's own words as far as it has any; None when it brings one."""
     library = require_rfc3161()
     try:
-        parsed = library.decode_timestamp_response(answer)
+        parsed = library.decode_timestamp_response(_bounded(answer))
         status = library.PKIStatus(parsed.status)
         words = one_line(" ".join(parsed.status_string))[:200]
     except ValueError:
@@ -98,7 +104,7 @@ class Anchors:
         library = require_rfc3161()
         verifier = library.VerifierBuilder(roots=list(self.roots), intermediates=list(self.intermediates), nonce=nonce).build()
         try:
-            parsed = library.decode_timestamp_response(answer)
+            parsed = library.decode_timestamp_response(_bounded(answer))
             imprint = parsed.tst_info.message_imprint
             about = imprint.hash_algorithm.dotted_string == _SHA256 and imprint.message == bytes.fromhex(sha256)
             if about:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import typing as t
 
 # What neither XML 1.0 nor a terminal can take, control characters and halves of surrogate pairs; and the marks
 # that turn the direction of writing, with which a message could show another verdict than it has.
@@ -63,6 +64,11 @@ def utc(moment: datetime.datetime) -> str:
 def readable(moment: str | None) -> str:
     """A time of a document to the second, `2026-11-25 02:00:01 UTC`; `unknown` for None."""
     return moment.partition(".")[0].replace("T", " ") + " UTC" if moment else "unknown"
+
+
+def parameters(expected: t.Sequence[str] | None, actual: t.Sequence[str] | None) -> str:
+    """Parameters of `name=value` that differ, never their values, which may be anybody's; in what order they were set says nothing."""
+    return ", ".join(sorted({one.partition("=")[0] for one in set(expected or []) ^ set(actual or [])}))
 
 
 def plural(count: int, word: str) -> str:

@@ -16,7 +16,7 @@ import re
 import types
 import typing as t
 
-from .._errors import TamperedData
+from .._errors import StorageError, TamperedData
 from .archived import NO_LOCK, Held, Locked
 from .overlapped import Item, Result, in_order
 
@@ -117,6 +117,10 @@ class Store(abc.ABC):
         """Remove what writers left that were killed before that time; how many. With `dry`, only count."""
         return 0
 
+    def clock(self) -> datetime.datetime | None:
+        """The present time by the store's own clock; None where it cannot be asked."""
+        return None
+
     def locked_until(self, key: str) -> datetime.datetime | None:
         """Until when the store itself refuses to delete the object; None where it would not refuse."""
         return None
@@ -143,9 +147,14 @@ class Store(abc.ABC):
     def prepare(self) -> None:  # noqa: B027 - most stores have nothing to do
         """Before a set is opened: end what killed runs have left, prove what the options ask to be proved. Raises PermissionMissing."""
 
-    def shadowed(self) -> t.Sequence[str] | None:
-        """Keys that have another version or a delete marker on top of what was written first; None where a store cannot tell."""
+    def layered(self) -> t.Sequence[str] | None:
+        """Keys that have several versions or a delete marker on top, by right or not; None where a store cannot tell."""
         return None
+
+    def versions(self, key: str) -> t.Sequence[Held]:
+        """All that lies under a key, the oldest first, also below a delete marker; nothing where nothing does."""
+        found = self.stat(key)
+        return [Held(key, found.size)] if found else []
 
     def held(self, folder: str) -> t.Sequence[Held]:
         """All in a folder and below, by key, also what a delete marker hides."""
@@ -167,8 +176,16 @@ class Store(abc.ABC):
         """The lock that the options ask for an object of that time. It does not move with the clock, so a second look asks for no more."""
         return NO_LOCK
 
-    def extend(self, key: str) -> None:  # noqa: B027 - most stores lock nothing
-        """Keep an object as long as if it were written now, where objects are locked. Raises ObjectMissing, PermissionMissing."""
+    def extend(self, key: str, one: Held | None = None) -> None:  # noqa: B027 - most stores lock nothing
+        """Keep an object, or just that version of it, as long as if it were written now, where objects are locked. Raises ObjectMissing,
+        PermissionMissing."""
+
+    def put_over(self, key: str, data: bytes) -> None:
+        """Another version of a small object, where older ones stay. Raises StorageError where a store keeps none."""
+        raise StorageError(
+            f"{self.location}/{key} is in the way: no key of allowed_signers signed what lies there; find out who wrote it, and "
+            "move it away"
+        )
 
     def put(self, key: str, data: bytes) -> ObjectStat:
         """A small object, only if the key is new: raises ObjectExists."""

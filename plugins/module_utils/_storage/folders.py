@@ -13,8 +13,10 @@ Whoever can plant a link in a repository could otherwise make us read or write a
 from __future__ import annotations
 
 import contextlib
+import datetime
 import errno
 import os
+import secrets
 import typing as t
 
 from .._errors import BackupError, ObjectMissing, StorageError
@@ -80,6 +82,27 @@ def _make_one(name: str, fd: int) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=fd)
         os.fsync(fd)
+
+
+def clock(folder: str) -> datetime.datetime | None:
+    """The file system's, which is another host's where it is mounted: by the time of a file that is written and never seen. None where
+    nothing can be written."""
+    name = f"{folder}/.{secrets.token_hex(8)}.partial"
+    try:
+        try:
+            fd = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        except OSError:  # such as over NFS
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, b"x")
+            os.fsync(fd)
+            return datetime.datetime.fromtimestamp(os.fstat(fd).st_mtime, datetime.timezone.utc)
+        finally:
+            os.close(fd)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+    except OSError:
+        return None
 
 
 def sync(path: str) -> None:

@@ -18,7 +18,7 @@ import secrets
 import stat as stat_flags
 import typing as t
 
-from .._errors import ObjectExists, StorageError
+from .._errors import NoObject, ObjectExists, StorageError
 from . import folders
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
 from .folders import told
@@ -91,10 +91,8 @@ class LocalStore(Store):
                 key = f"{folder}/{name}" if folder else name
                 if stat_flags.S_ISDIR(about.st_mode):
                     waiting.append(key)
-                elif stat_flags.S_ISREG(about.st_mode):
-                    found.append(ObjectStat(key, about.st_size))
-                else:
-                    raise _no_file(self.path(key))
+                else:  # what is no regular file fails who reads it, and nobody else
+                    found.append(ObjectStat(key, about.st_size if stat_flags.S_ISREG(about.st_mode) else 0))
         return sorted(found, key=lambda one: one.key)
 
     def _entries(self, folder: str, *, every: bool = False) -> t.Sequence[tuple[str, os.stat_result]]:
@@ -148,6 +146,9 @@ class LocalStore(Store):
         """Also a name that no key can have."""
         with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (fd, _name):
             os.unlink(name, dir_fd=fd)
+
+    def clock(self) -> datetime.datetime | None:
+        return folders.clock(self._existing())
 
     def free_bytes(self) -> int | None:
         place = self._existing()
@@ -223,5 +224,5 @@ class _LocalWriter(ObjectWriter):
         os.close(self._folder)
 
 
-def _no_file(path: str) -> StorageError:
-    return StorageError(f"{path} is no regular file, which a repository consists of; remove it and find out who made it")
+def _no_file(path: str) -> NoObject:
+    return NoObject(f"{path} is no regular file, which a repository consists of; remove it and find out who made it")

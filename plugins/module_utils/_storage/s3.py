@@ -30,6 +30,7 @@ class S3Store(Store):
 
     locks = True
     at_once = s3_client.CONNECTIONS
+    clock = s3_prepare.clock
 
     def __init__(self, bucket: str, prefix: str, connection: Connection, lock: Lock, probe: bool = False) -> None:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -142,11 +143,20 @@ class S3Store(Store):
         if self._probe:
             s3_prepare.prove_lock(self)
 
-    def shadowed(self) -> t.Sequence[str]:
-        return [one.key for one in self.walk("") if _is_shadowed(one)]
+    def layered(self) -> t.Sequence[str]:
+        return [one.key for one in self.walk("") if one.marked or one.versions > 1]
+
+    def put_over(self, key: str, data: bytes) -> None:
+        out = S3Writer(self, key)
+        out.write(data)
+        out.publish_over(key)
+        self._kept.pop(key, None)
 
     def held(self, folder: str) -> t.Sequence[Held]:
         return [Held(one.key, one.size, one.version, one.versions, one.marked) for one in self.walk(f"{folder}/")]
+
+    def versions(self, key: str) -> t.Sequence[Held]:
+        return s3_versions.of_key(self.client, self.bucket, self.root, check_key(key), self.path(key))
 
     def open_held(self, one: Held) -> t.BinaryIO:
         return s3_read.opened(self._getter(one.key, one.version), self.path(one.key))
@@ -164,8 +174,8 @@ class S3Store(Store):
         until = self.lock.until(key, moment)
         return Locked(self.lock.mode, until) if until else NO_LOCK
 
-    def extend(self, key: str) -> None:
-        found = self._existing(key)
+    def extend(self, key: str, one: Held | None = None) -> None:
+        found = one or self._existing(key)
         wanted = self.lock.until(key, self.now())
         if wanted is None:
             return
@@ -239,10 +249,3 @@ class S3Store(Store):
     @staticmethod
     def pause(attempt: int) -> None:
         time.sleep((1 << attempt) * (0.1 + secrets.randbelow(100) / 1000))
-
-
-def _is_shadowed(one: Found) -> bool:
-    """What may be deleted by right may also be made again."""
-    if one.marked:
-        return s3_lock.is_kept(one.key)
-    return one.rivals > 1 and s3_lock.class_of(one.key) != s3_lock.NONE

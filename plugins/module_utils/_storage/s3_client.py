@@ -10,10 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import ipaddress
 import typing as t
+import urllib.parse
 
 from .._deps import require_boto3
-from .._errors import BackupError, ObjectExists, ObjectMissing, OptionError, PermissionMissing, StorageError, Unreachable
+from .._errors import (
+    BackupError,
+    ObjectExists,
+    ObjectMissing,
+    OptionError,
+    PermissionMissing,
+    StorageError,
+    Unreachable,
+)
 
 ATTEMPTS = 6
 CONNECTIONS = 16
@@ -31,11 +41,13 @@ _FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "AccountProblem", "403")
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """How to reach the store. `endpoint` None is AWS; without `role_arn`, the credentials are used as they are found."""
+    """How to reach the store. `endpoint` None is AWS, `plain_http` the operator's word for one without TLS; without `role_arn`, the
+    credentials are used as they are found."""
 
     endpoint: str | None = None
     region: str | None = None
     path_style: bool = False
+    plain_http: bool = False
     ca_bundle: str | None = None
     profile: str | None = None
     credentials_file: str | None = None
@@ -64,7 +76,27 @@ def connect(where: str, to: Connection) -> t.Any:
         if to.role_arn:
             _assume(session, to)
         found = boto3.Session(botocore_session=session)
-        return found.client("s3", endpoint_url=to.endpoint, verify=to.ca_bundle, config=config)
+        client = found.client("s3", endpoint_url=to.endpoint, verify=to.ca_bundle, config=config)
+    _check_transport(where, client.meta.endpoint_url, to.plain_http)
+    return client
+
+
+def _check_transport(where: str, address: str, plain_http: bool) -> None:
+    """Of the address that is asked in the end: a profile or the environment may name it, too."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme == "https" or plain_http or _is_loopback(parts.hostname or ""):
+        return
+    raise OptionError(
+        f"{where}: {address} is no https:// address, so whoever is on the way reads and alters requests; give one that is, or set "
+        "s3_plain_http if the network itself is sealed"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _assume(session: t.Any, to: Connection) -> None:

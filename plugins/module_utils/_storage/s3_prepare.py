@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import datetime
+import email.utils
 import secrets
 import typing as t
 
@@ -49,6 +50,16 @@ def has_lock(store: S3Store) -> bool:
             return False
         raise
     return bool(found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
+
+
+def clock(store: S3Store) -> datetime.datetime | None:
+    """The store's own, by the date of an answer; None where it does not say."""
+    with told(store.location):
+        answer = store.client.list_object_versions(Bucket=store.bucket, Prefix=store.root, MaxKeys=1)
+    try:
+        return email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def probe_write(store: S3Store) -> None:

@@ -96,11 +96,7 @@ class S3Writer(ObjectWriter):
         if store.is_taken(key):
             raise ObjectExists(f"{store.path(key)} exists already; a repository never overwrites")
         if not self._upload:
-            data = bytes(self._buffer)
-            checksum = text(hashlib.sha256(data).digest())
-            arguments = {**self._made_of(key), "Body": data, "ChecksumSHA256": checksum}
-            made = self._once(key, lambda: store.client.put_object(**arguments, IfNoneMatch="*"))
-            store.confirm(key, made, size, checksum, self._asked)
+            self._put(key, IfNoneMatch="*")
             return ObjectStat(key, size)
         self._send(bytes(self._buffer))
         self._collect(0)
@@ -109,6 +105,17 @@ class S3Writer(ObjectWriter):
             self._copy(key, size)
         self._close()
         return ObjectStat(key, size)
+
+    def publish_over(self, key: str) -> None:
+        """A small object as another version of what may be there."""
+        self._put(check_key(key))
+
+    def _put(self, key: str, **condition: str) -> None:
+        data = bytes(self._buffer)
+        checksum = text(hashlib.sha256(data).digest())
+        arguments = {**self._made_of(key), "Body": data, "ChecksumSHA256": checksum, **condition}
+        made = self._once(key, lambda: self._store.client.put_object(**arguments))
+        self._store.confirm(key, made, len(data), checksum, self._asked)
 
     def discard(self) -> None:
         """What the store keeps of an upload that could not be ended is ended a day later (`S3Store.prepare`)."""

@@ -13,20 +13,19 @@ import dataclasses
 import typing as t
 
 from . import s3_lock
+from .archived import Held
 from .s3_client import told
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A key's true version: its id and size in bytes. `marked`: a delete marker is on top; `versions`: how many there are, and
-    `rivals` how many of them since the key was deleted by right."""
+    """A key's true version: its id and size in bytes. `marked`: a delete marker is on top; `versions`: how many there are."""
 
     key: str
     version: str
     size: int
     versions: int
     marked: bool
-    rivals: int
 
     @property
     def visible(self) -> bool:
@@ -62,7 +61,21 @@ def _true(key: str, versions: list[t.Any], markers: list[t.Any]) -> t.Iterator[F
         deleted = max(one["LastModified"] for one in markers)
         oldest_first = [one for one in oldest_first if one["LastModified"] > deleted or one["IsLatest"]]
     if oldest_first:
-        yield Found(key, oldest_first[0]["VersionId"], oldest_first[0]["Size"], len(versions), marked, len(oldest_first))
+        yield Found(key, oldest_first[0]["VersionId"], oldest_first[0]["Size"], len(versions), marked)
+
+
+def of_key(client: t.Any, bucket: str, root: str, key: str, where: str) -> list[Held]:
+    """Every version of one key, the oldest first."""
+    versions: list[t.Any] = []
+    marked = False
+    with told(where):
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=root + key):
+            every = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+            versions += [one for one in page.get("Versions", []) if one["Key"] == root + key]
+            marked = marked or any(one["Key"] == root + key and one["IsLatest"] for one in page.get("DeleteMarkers", []))
+            if any(one["Key"] > root + key for one in every):
+                break
+    return [Held(key, one["Size"], one["VersionId"], len(versions), marked) for one in versions[::-1]]
 
 
 def ids(client: t.Any, bucket: str, key: str) -> list[str]:

@@ -14,7 +14,7 @@ from .s3_client import Connection
 # As AWS has them, but for underscores and capitals, which other stores allow.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*(/|\Z))*\Z")
-_CONNECTION = ("endpoint", "region", "path_style", "ca_bundle", "profile", "credentials_file", "role_arn")
+_CONNECTION = ("endpoint", "region", "path_style", "plain_http", "ca_bundle", "profile", "credentials_file", "role_arn")
 
 
 def open_store(location: str, options: t.Mapping[str, t.Any] | None = None) -> Store:
@@ -26,7 +26,7 @@ def open_store(location: str, options: t.Mapping[str, t.Any] | None = None) -> S
     if not separator:
         return _local(location, {})
     if scheme not in _SCHEMES:
-        raise OptionError(f"repository {location!r}: {scheme}:// is no kind of store; give an absolute path or s3://bucket/prefix")
+        raise OptionError(f"repository: {scheme[:20]}:// is no kind of store; give an absolute path or s3://bucket/prefix")
     return _SCHEMES[scheme](rest, options or {})
 
 
@@ -41,8 +41,7 @@ def _s3(rest: str, options: t.Mapping[str, t.Any]) -> Store:
     prefix = prefix.rstrip("/")
     if not _BUCKET.match(bucket) or not _PREFIX.match(prefix):
         raise OptionError(
-            f"repository {'s3://' + rest!r} is no bucket with a prefix of letters, digits, '.', '_' and '-'; give one such as "
-            "s3://caracal-backup/prod"
+            "repository is no bucket with a prefix of letters, digits, '.', '_' and '-'; give one such as s3://caracal-backup/prod"
         )
     given: dict[str, t.Any] = {name: options.get(f"s3_{name}") for name in _CONNECTION}
     connection = Connection(**given)

@@ -61,7 +61,7 @@ class Child:
     ) -> None:
         self.name = os.path.basename(argv[0])
         with _scratch_told():
-            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish()
+            self._stderr = tempfile.TemporaryFile() if stderr is None else open(os.devnull, "rb")  # noqa: SIM115 - closed by finish()
         who: dict[str, t.Any] = {}
         if identity is not None:
             who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}

@@ -7,7 +7,8 @@
 
 """Plain files as a pax tar archive on its way through a pipe, in constant memory.
 
-Only regular files: an archive that holds anything else, or a path that could lead elsewhere, is refused as a whole.
+Only regular files: an archive that holds anything else, or a path that could lead elsewhere, is refused as a whole. Headers are read here
+and not by `tarfile`, which takes as much memory as a pax header or a map of a sparse file asks for.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ from .._errors import StageFailed, TamperedData
 from . import pipes
 
 NAME_LIMIT = 255
+# Bytes of one pax header, which holds a path and four numbers.
+PAX_LIMIT = 1 << 14
+# Each name is kept, to tell one that comes twice; a reading takes 20,000 files at most, and the last line of each apart.
+MEMBERS_LIMIT = 50_000
+# Bytes after the end: tar fills its last record.
+TAIL_LIMIT = 1 << 20
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
+_PAX_FIELDS = {"path", "mtime", "uid", "gid", "size", "hdrcharset"}
+_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([A-Za-z.]{1,40})=")
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 _NAME = re.compile(r"[^/\0]{1,255}(/[^/\0]{1,255})*\Z")
 _MTIME = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\Z")
 
@@ -78,46 +89,114 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
     Raises TamperedData for links, devices, paths that lead out, a name twice, and an archive that is damaged or ends early.
     """
     seen: set[str] = set()
-    try:
-        with tarfile.open(fileobj=t.cast("t.IO[bytes]", _Source(source)), mode="r|", bufsize=tarfile.RECORDSIZE) as archive:
-            for info in archive:
-                member = _member(info, name)
-                if member.name in seen:
-                    raise TamperedData(f"{name} holds {member.name!a} twice; use another copy of the set")
-                seen.add(member.name)
-                archive.members = []  # type: ignore[attr-defined]  # or it remembers every file
-                data = archive.extractfile(info)
-                yield member, t.cast("t.BinaryIO", data)
-    except tarfile.TarError as exc:
-        raise TamperedData(f"{name} is no intact tar archive ({exc}); use another copy of the set") from exc
+    blocks = _Blocks(source, name)
+    while (found := blocks.header()) is not None:
+        member = _member(*found, name)
+        if member.name in seen:
+            raise TamperedData(f"{name} holds {member.name!a} twice; use another copy of the set")
+        if len(seen) == MEMBERS_LIMIT:
+            raise TamperedData(f"{name} holds more than {MEMBERS_LIMIT} files; it was not written by this software")
+        seen.add(member.name)
+        data = _Data(blocks, member.size)
+        yield member, t.cast("t.BinaryIO", data)
+        data.skip()
     # What follows the end is read too: only then has the stage before us proved that its bytes are authentic.
-    while source.read(pipes.CHUNK):
-        pass
+    tail = 0
+    while piece := source.read(pipes.CHUNK):
+        tail += len(piece)
+        if tail > TAIL_LIMIT:
+            raise _fault(name, "much follows its end")
 
 
-def _member(info: tarfile.TarInfo, name: str) -> Member:
-    if not info.isreg():
-        raise TamperedData(f"{name} holds {info.name[:NAME_LIMIT]!a}, which is no plain file; it was not written by this software")
-    if not _NAME.match(info.name) or {".", ".."} & set(info.name.split("/")):
-        raise TamperedData(f"{name} holds the path {info.name[:NAME_LIMIT]!a}, which leads elsewhere; it was not written by this software")
-    time = _MTIME.match(info.pax_headers.get("mtime", str(int(info.mtime))))
+def _member(info: tarfile.TarInfo, pax: t.Mapping[str, str], name: str) -> Member:
+    path = pax.get("path", info.name)
+    if info.type not in _PLAIN:
+        raise TamperedData(f"{name} holds {path[:NAME_LIMIT]!a}, which is no plain file; it was not written by this software")
+    if not _NAME.match(path) or {".", ".."} & set(path.split("/")):
+        raise TamperedData(f"{name} holds the path {path[:NAME_LIMIT]!a}, which leads elsewhere; it was not written by this software")
+    time = _MTIME.match(pax.get("mtime", str(int(info.mtime))))
     if time is None:
-        raise TamperedData(f"{name} holds {info.name!a} with a time that is none; it was not written by this software")
+        raise TamperedData(f"{name} holds {path!a} with a time that is none; it was not written by this software")
     mtime_ns = int(time[1]) * 10**9 + int((time[2] or "").ljust(9, "0"))
-    return Member(info.name, info.size, mtime_ns, info.mode & 0o7777, info.uid, info.gid)
+    size, uid, gid = (_number(pax.get(field, str(getattr(info, field))), name) for field in ("size", "uid", "gid"))
+    return Member(path, size, mtime_ns, info.mode & 0o7777, uid, gid)
 
 
-class _Source:
-    """What tarfile reads from: it takes a short read for the end."""
+def _number(text: str, name: str) -> int:
+    if not _NUMBER.match(text):
+        raise _fault(name, "a number that is none")
+    return int(text)
 
-    def __init__(self, source: pipes.Reader) -> None:
+
+def _fault(name: str, what: t.Any) -> TamperedData:
+    return TamperedData(f"{name} is no intact tar archive ({what}); use another copy of the set")
+
+
+class _Blocks:
+    """Headers and whole pieces of an archive."""
+
+    def __init__(self, source: pipes.Reader, name: str) -> None:
         self._source = source
+        self._name = name
 
-    def read(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
+        """Exactly so many bytes."""
         data = bytearray()
         while len(data) < size:
-            piece = self._source.read(size - len(data))
+            piece = self._source.read(min(size - len(data), pipes.CHUNK))
             if not piece:
-                break
+                raise _fault(self._name, "it ends early")
             data += piece
         return bytes(data)
+
+    def header(self) -> tuple[tarfile.TarInfo, dict[str, str]] | None:
+        """That of the next file, and its pax fields; None at the end."""
+        info, pax = self._info(), {}
+        if info and info.type == tarfile.XHDTYPE:
+            if not 0 <= info.size <= PAX_LIMIT:
+                raise _fault(self._name, f"a pax header of {info.size} bytes")
+            pax = self._fields(self.take(info.size + -info.size % tarfile.BLOCKSIZE)[: info.size])
+            info = self._info()
+            if info is None:
+                raise _fault(self._name, "it ends early")
+        return (info, pax) if info else None
+
+    def _info(self) -> tarfile.TarInfo | None:
+        block = self.take(tarfile.BLOCKSIZE)
+        if not any(block):
+            return None
+        try:
+            return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.TarError as exc:
+            raise _fault(self._name, exc) from exc
+
+    def _fields(self, data: bytes) -> dict[str, str]:
+        found, at = {}, 0
+        while at < len(data):
+            record = _RECORD.match(data, at)
+            end = at + int(record[1]) if record else 0
+            field = record[2].decode("ascii") if record else ""
+            if not record or not record.end() < end <= len(data) or data[end - 1] != ord("\n") or field not in _PAX_FIELDS:
+                raise _fault(self._name, "a pax header of somebody else")
+            found[field] = data[record.end() : end - 1].decode("utf-8", "surrogateescape")
+            at = end
+        return found
+
+
+class _Data:
+    """The bytes of one file."""
+
+    def __init__(self, blocks: _Blocks, size: int) -> None:
+        self._blocks = blocks
+        self._left = size
+        self._padding = -size % tarfile.BLOCKSIZE
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._blocks.take(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def skip(self) -> None:
+        while self._left:
+            self.read(pipes.CHUNK)
+        self._blocks.take(self._padding)

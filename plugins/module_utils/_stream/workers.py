@@ -14,6 +14,7 @@ only the thread that forks.
 from __future__ import annotations
 
 import collections
+import contextlib
 import ctypes
 import gc
 import multiprocessing
@@ -27,6 +28,7 @@ import typing as t
 from .._errors import BackupError, OptionError, StageFailed
 
 PR_SET_PDEATHSIG = 1
+FORK = multiprocessing.get_context("fork")
 
 Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
@@ -37,15 +39,15 @@ def run_all(
     deadline: float | None = None,
     keep: t.Callable[[int, t.Any], t.Any] | None = None,
     then: t.Mapping[int, Task] | None = None,
+    bare: bool = False,
 ) -> list[t.Any]:
     """Results in the order of the tasks; the first error ends the rest and is raised.
 
     So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
-    `then` has by index what follows a task: it comes next, before others that wait, and its result is not given.
+    `then` has by index what follows a task: it comes next, before others that wait, and its result is not given. `bare` tasks are stripped.
     """
     if jobs < 1:
         raise OptionError(f"jobs is {jobs}; give 1 or more")
-    context = multiprocessing.get_context("fork")
     results: list[t.Any] = [None] * len(tasks)
     following = then or {}
     waiting: collections.deque[tuple[int | None, Task]] = collections.deque(enumerate(tasks))
@@ -54,8 +56,8 @@ def run_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 index, task = waiting.popleft()
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(os.getpid(), sender, *task), daemon=True)
+                receiver, sender = FORK.Pipe(duplex=False)
+                process = FORK.Process(target=_work, args=(os.getpid(), bare, sender, *task), daemon=True)
                 process.start()
                 sender.close()
                 running[receiver] = (index, process)
@@ -103,10 +105,59 @@ def become_child() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _work(parent: int, sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def detach(function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
+    """Call it in a process that outlives us, is no child of ours and holds nothing that we have open; its pid."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    between = FORK.Process(target=_between, args=(sender, function, arguments))
+    between.start()
+    sender.close()
+    try:
+        pid: int = receiver.recv()
+    except EOFError:
+        raise StageFailed("a process could not be started in the background; look for limits on the number of processes") from None
+    finally:
+        receiver.close()
+        between.join()
+    return pid
+
+
+def _between(*given: t.Any) -> None:
+    FORK.Process(target=_detached, args=given).start()
+    os._exit(0)
+
+
+def _detached(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+    try:
+        gc.freeze()
+        os.setsid()
+        os.chdir("/")
+        strip(sender.fileno())
+        sender.send(os.getpid())
+        sender.close()
+        function(*arguments)
+    finally:
+        os._exit(0)
+
+
+def strip(kept: int = -1) -> None:
+    """Nothing of ours is left in this process but its memory and the file descriptor `kept`, for what goes near hostile code."""
+    os.environ.clear()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        if number != kept:
+            os.dup2(nothing, number)
+    for number in (int(name) for name in os.listdir("/proc/self/fd")):
+        if number > 2 and number != kept:
+            with contextlib.suppress(OSError):  # the one that was open to list them
+                os.close(number)
+
+
+def _work(parent: int, bare: bool, sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
     become_child()
     if os.getppid() != parent:  # it died before we asked to die with it
         return
+    if bare:
+        strip(sender.fileno())
     try:
         sender.send((True, function(*arguments)))
     except BackupError as exc:

@@ -14,6 +14,10 @@ from pathlib import Path
 from tools.rules import imports, tree
 
 STARTS_PROCESSES = "plugins/module_utils/_stream/process.py"
+OPENS_SESSIONS = "plugins/module_utils/_drivers/postgres/server.py"
+# What libpq takes an address, a login or options from; the tools that are started get theirs from the same file, and the password's.
+LIBPQ_VARIABLE = re.compile(r"PG[A-Z]{3,}")
+STARTS_TOOLS = "plugins/module_utils/_drivers/postgres/tools.py"
 PROCESS_MODULES = {"subprocess", "pty", "popen2", "commands"}
 OS_CALLS = re.compile(r"os\.(system|popen|posix_spawnp?|forkp?t?y?|spawn\w+|exec\w+)")
 
@@ -41,6 +45,9 @@ def _node_faults(module: ast.Module, path: str) -> t.Iterator[tuple[int, str]]:
             yield node.lineno, "assert goes away under -O: raise instead"
         elif isinstance(node, ast.Match):
             yield node.lineno, "match is not understood by every Python that sanity tests compile with"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and LIBPQ_VARIABLE.fullmatch(node.value):
+            if path not in (OPENS_SESSIONS, STARTS_TOOLS):
+                yield node.lineno, f"only {OPENS_SESSIONS} says how a libpq program connects ({node.value})"
         elif isinstance(node, ast.Call):
             yield from ((node.lineno, fault) for fault in _call_faults(node, path))
 
@@ -52,6 +59,8 @@ def _call_faults(call: ast.Call, path: str) -> t.Iterator[str]:
     name = ast.unparse(call.func)
     if path != STARTS_PROCESSES and OS_CALLS.fullmatch(name):
         yield f"only {STARTS_PROCESSES} starts processes ({name})"
+    if path != OPENS_SESSIONS and re.search(r"psycopg2\b.*\.connect$", name):
+        yield f"only {OPENS_SESSIONS} opens sessions ({name}): elsewhere the start-up packet would lack its settings"
     if name == "AnsibleModule" and not _true(call, "supports_check_mode"):
         yield "AnsibleModule without supports_check_mode=True"
 

@@ -14,27 +14,38 @@ from tools.rules import tree
 
 COLLECTION = ("ansible_collections", "caracal_ops", "backup")
 
-# Part of the collection -> parts that it may import, beside itself.
+# Part of the collection -> parts that it may import, beside itself. Lower parts first.
 _BASE = {"_errors", "_report"}
 _STREAM = _BASE | {"_deps", "_stream"}
 _STORES = _STREAM | {"_crypto", "_storage"}
+_DRIVERS = _STORES | {"_repository"}
+_SANDBOX = _DRIVERS | {"_drivers", "_caracal", "_ansible"}
+_EVIDENCE = _SANDBOX | {"_sandbox"}
+_ROOMS = _EVIDENCE | {"_evidence"}
+_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_drill", "_evidence", "_sandbox", "_sets"}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
     "_report": {"_errors"},
     "_deps": {"_errors"},
-    "_argspec": set(),
+    "_ansible": {"_errors"},
+    "_caracal": _BASE,
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,
     "_storage": _STREAM,
-    "_backupset": _STORES,
-    "_sources": _STORES | {"_backupset"},
-    "_caracal": _BASE,
-    "_module": _STORES | {"_backupset", "_sources", "_caracal", "_argspec"},
-    "modules": {"_module", "_argspec"},
-    "action": {"_module", "_argspec"},
+    "_repository": _STORES,
+    "_drivers": _DRIVERS,
+    "_sandbox": _SANDBOX,
+    "_evidence": _EVIDENCE,
+    "_audit": _ROOMS,
+    "_assets": _ROOMS,
+    "_checks": _ROOMS,
+    "_sets": _ROOMS | {"_audit", "_assets"},
+    "_drill": _ROOMS,
+    "modules": _MODULES,
+    "action": _MODULES,
     "doc_fragments": set(),
 }
-MAY_KNOW_ANSIBLE = {"_module", "_argspec", "action"}
+MAY_KNOW_ANSIBLE = {"_ansible", "action"}
 
 
 def part_of(path: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal v0.2.1, family `secret_store`: v1.0.0 before its third migration and before accounts had an issuer."""
+"""Caracal v0.2.1, family `secret_store`: v1.0.0 before its third migration."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ RUNS = changed(
 
 CARACAL = dataclasses.replace(later.CARACAL, tables={**later.CARACAL_TABLES, "operator_message_runs": RUNS})
 
-ACCOUNT = changed(later.AUTH_TABLES["account"], drop=("issuer", "account_issuer_accountId_uidx"))
-
-AUTH = dataclasses.replace(later.AUTH, tables={**later.AUTH_TABLES, "account": ACCOUNT})
+AUTH = later.AUTH
 
 RELEASE = dataclasses.replace(
     later.RELEASE, name="v0.2.1", databases=(CARACAL, AUTH), migrations=("0001_baseline", "0002_approval_hardening")

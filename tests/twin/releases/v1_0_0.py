@@ -1413,7 +1413,6 @@ AUTH_TABLES = {
     "account": Table(
         columns=(
             "id text not null",
-            "issuer text not null",
             '"accountId" text not null',
             '"providerId" text not null',
             '"userId" text not null',
@@ -1432,7 +1431,6 @@ AUTH_TABLES = {
             "account_userId_fkey": 'FOREIGN KEY ("userId") REFERENCES "user"(id) ON DELETE CASCADE',
         },
         indexes={
-            "account_issuer_accountId_uidx": 'UNIQUE btree (issuer, "accountId")',
             "account_userId_idx": 'btree ("userId")',
         },
     ),

@@ -62,7 +62,6 @@ def _account(world: World, user: str, number: int, at: dt.datetime) -> None:
         world,
         "account",
         id=world.dice.hex(16),
-        issuer="https://accounts.example" if oauth else "local:credential",
         accountId=f"sub-{number}",
         providerId="google" if oauth else "credential",
         userId=user,

@@ -8,7 +8,7 @@ import pytest
 
 from tools.rules import constructs, tree
 
-PATH = "plugins/module_utils/_sources/x.py"
+PATH = "plugins/module_utils/_drivers/x.py"
 
 
 def test_the_plugins_hold_nothing_forbidden() -> None:
@@ -29,6 +29,9 @@ def test_the_plugins_hold_nothing_forbidden() -> None:
         ("match 1:\n    case _:\n        pass", "match"),
         ("run('x', shell=True)", "argument list"),
         ("run('x', use_unsafe_shell=flag)", "argument list"),
+        ("import psycopg2\npsycopg2.connect(dbname='x')", "opens sessions"),
+        ("require_psycopg2().connect('dbname=x')", "opens sessions"),
+        ("run(argv, env={'PGDATABASE': 'x'})", "how a libpq program connects"),
         ("AnsibleModule(argument_spec={})", "supports_check_mode"),
         ("AnsibleModule(argument_spec={}, supports_check_mode=False)", "supports_check_mode"),
     ],
@@ -44,6 +47,8 @@ def test_a_forbidden_construct_is_found(plant, source: str, fault: str) -> None:
 def test_allowed_constructs_are_accepted(plant) -> None:
     root = plant(
         {
+            constructs.OPENS_SESSIONS: "psycopg2 = require_psycopg2()\npsycopg2.connect(options='')\n{'PGOPTIONS': ''}",
+            constructs.STARTS_TOOLS: "env['PGPASSFILE'] = '/proc/self/fd/3'",
             constructs.STARTS_PROCESSES: "import subprocess\nsubprocess.run(['true'], shell=False)",
             PATH: "from subprocess import PIPE\nimport os\nos.path.exists('x')\nAnsibleModule(supports_check_mode=True, **spec)",
         }

@@ -23,7 +23,7 @@ def spec_of(module: str) -> documented.Options:
 
 def fragments_of_specs() -> dict[str, documented.Options]:
     """Fragment -> options of the spec function whose docstring names it."""
-    argspec = importlib.import_module(f"{PLUGINS}.module_utils._argspec")
+    argspec = importlib.import_module(f"{PLUGINS}.module_utils._ansible.argspec")
     found = {}
     for _name, function in inspect.getmembers(argspec, inspect.isfunction):
         named = re.match(r"Fragment `(\w+)`", function.__doc__ or "")

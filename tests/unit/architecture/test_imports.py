@@ -24,14 +24,16 @@ def test_the_plugins_import_one_way() -> None:
         (f"{UTILS}/_stream/x.py", "from .._crypto.sealing import Sealer", "_stream may not import _crypto"),
         (f"{UTILS}/_crypto/x.py", "from .._storage.base import Store", "_crypto may not import _storage"),
         (f"{UTILS}/_storage/x.py", "from .. import _crypto", "_storage may not import _crypto"),
-        (f"{UTILS}/_backupset/x.py", "def f():\n    from .._sources.sandbox import Sandbox", "_backupset may not import _sources"),
+        (f"{UTILS}/_repository/x.py", "def f():\n    from .._sandbox import lifecycle", "_repository may not import _sandbox"),
         (f"{UTILS}/_caracal/x.py", "from .._stream.process import run", "_caracal may not import _stream"),
         (f"{UTILS}/_caracal/x.py", "from .._deps import require_psycopg2", "_caracal may not import _deps"),
-        (f"{UTILS}/_sources/a/x.py", "from ..._module.boundary import run", "_sources may not import _module"),
+        (f"{UTILS}/_drivers/a/x.py", "from ..._ansible.boundary import run", "_drivers may not import _ansible"),
+        (f"{UTILS}/_assets/a/x.py", "from ..._sets import backup_set", "_assets may not import _sets"),
+        (f"{UTILS}/_checks/x.py", "from .._drill import drill_report", "_checks may not import _drill"),
         (
-            f"{UTILS}/_sources/x.py",
+            f"{UTILS}/_drivers/x.py",
             "from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import releases",
-            "_sources may not import _caracal",
+            "_drivers may not import _caracal",
         ),
         (f"{UTILS}/_crypto/x.py", "from ansible.module_utils.basic import AnsibleModule", "_crypto may not know Ansible"),
         ("plugins/modules/x.py", "from ..module_utils._errors import BackupError", "modules may not import _errors"),
@@ -51,10 +53,10 @@ def test_an_import_against_the_layers_is_found(plant, path: str, source: str, fa
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        (f"{UTILS}/_module/x.py", "from ansible.module_utils.basic import AnsibleModule\nfrom .._caracal import releases"),
-        (f"{UTILS}/_sources/a/x.py", "from ..client_binaries import find\nfrom ..._backupset.journal import Journal\nimport os.path"),
+        (f"{UTILS}/_ansible/x.py", "from ansible.module_utils.basic import AnsibleModule\nfrom .._errors import BackupError"),
+        (f"{UTILS}/_drivers/a/x.py", "from ..b import find\nfrom ..._repository.journal import Journal\nimport os.path"),
         (f"{UTILS}/_crypto/x.py", "from .sealing import Sealer\nfrom .._deps import require_pyrage"),
-        ("plugins/modules/x.py", "from ..module_utils._argspec import postgres\nfrom ..module_utils._module import boundary"),
+        ("plugins/modules/x.py", "from ..module_utils._ansible.argspec import postgres\nfrom ..module_utils._sets import backup_set"),
     ],
 )
 def test_an_import_along_the_layers_is_accepted(plant, path: str, source: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tools.rules import sizes, tree
 
-UTIL = "plugins/module_utils/_sources/x.py"
+UTIL = "plugins/module_utils/_drivers/x.py"
 MODULE = "plugins/modules/x.py"
 
 
@@ -25,7 +25,7 @@ def test_files_functions_and_modules_are_small() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "fault"),
     [
-        (UTIL, "x = 1\n" * 251, "251 lines, at most 250"),
+        (UTIL, "x = 1\n" * 301, "301 lines, at most 300"),
         (UTIL, function(41), "f has 41 lines, at most 40"),
         (UTIL, "class C:\n    def f(self):\n" + "        x = 1\n" * 40, "f has 41 lines, at most 40"),
         (MODULE, 'DOCUMENTATION = r"""\n' + "text\n" * 300 + '"""\n' + "x = 1\n" * 61, "61 lines of code, at most 60"),

@@ -9,14 +9,24 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import preflight, probe, programs, redis_server
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import NETWORK
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.programs import Program
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
+    isolation,
+    lifecycle,
+    preflight,
+    probe,
+    programs,
+    redis_server,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import NETWORK
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
 from twin import keys, surroundings
 from unit import small_programs
 from unit.drilling import Drill, command, services
@@ -129,7 +139,7 @@ CASES = {
     "no dead row is allowed": case("services.api.ready", "services.outbox_dead", start=no_dead_rows_allowed),
     "the replay directory is not writable": case("services.sts.ready", "services.replay_directory", late=replay_is_not_writable),
     "Redis has another password": case(
-        "drill.services", "services.redis", unproven="drill.canary drill.settle", late=other_redis_password),
+        "", "services.redis", unproven="drill.services drill.canary drill.settle", late=other_redis_password),
     "the audit group at the end of its stream": case("settled.stream_landed", "redis.group_behind", late=group_at_the_end),
     "an event has a wrong signature": case("settled.dead_letters", "audit_key.differs", late=event_with_a_wrong_signature),
     "the Coordinator may not delete": case(
@@ -173,7 +183,52 @@ def test_production_that_is_reached_from_inside(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 def test_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is restored."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.not_isolated"]), outcome.told()
+    assert "isolation is required" in outcome.checks["drill.sandbox"]["message"] and "drill.restore" in outcome.unproven
+
+
+@pytest.mark.no_false_alarm
+def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first page says so, and why."""
+    monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
+    store_drill.settings |= {"caracal_drill_isolation": "auto", "caracal_drill_unisolated_reason": "a laptop"}
+    accepted = store_drill.run(until="state")
+    assert accepted.document and accepted.document["sandbox"]["isolation"] == "none"
+    assert not accepted.failed and "state.outboxes.api_dead" in accepted.checks, accepted.told()
+    warned = [accepted.checks[name] for name in ("sandbox.isolation", "sandbox.isolated")]
+    assert all(one["verdict"] == "warn" and one["message"].endswith("; accepted: a laptop") for one in warned), accepted.told()
+    [page] = Path(store_drill.settings["caracal_drill_report_dir"]).rglob("*.html")
+    assert "accepted: a laptop" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.mutation
+def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof comes first: nothing hostile has run yet, and nothing is restored."""
+    real = isolation._system
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as production:
+        place = os.path.join(folder, "production.sock")
+        monkeypatch.setattr(isolation, "_system", lambda: [*real(), "--bind", folder, folder])
+        production.bind(place)
+        production.listen()
+        store_drill.settings["caracal_drill_production"] = [place]
+        outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"sandbox.isolated"}, ["sandbox.not_isolated"]), outcome.told()
-    assert outcome.document and outcome.document["sandbox"]["isolation"] == "none"
+    assert {"drill.sandbox", "drill.restore", "drill.services"} <= outcome.unproven
+    assert outcome.checks["drill.sandbox"]["message"] == "not done: the sandbox is not proved to be isolated"
+
+
+@pytest.mark.mutation
+def test_a_second_drill_in_the_same_place(store_drill: Drill, server_install: server_binaries.Install) -> None:
+    """It neither destroys nor reads the first one's sandbox, and that says nothing about the set."""
+    lifecycle.create(SandboxSpec(store_drill.directory, server_install, token="the first"))
+    log = store_drill.sandbox / "programs" / "sts.log"
+    log.parent.mkdir()
+    log.write_text("WRONGPASS of the first drill")
+    first = lifecycle.attach(store_drill.directory)
+    outcome = store_drill.run(stays=True)
+    assert lifecycle.attach(store_drill.directory) == first and log.exists()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.told()
+    assert "holds the sandbox of another drill" in outcome.checks["drill.sandbox"]["message"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from unit import drilling, state_damages
 from unit.drilling import Drill, Source
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unit.drilling import Drill, Outcome
-from unit.plugins.module_utils._module.playing import Play
+from unit.use_cases.playing import Play
 
 
 def patient(made: Drill) -> Drill:

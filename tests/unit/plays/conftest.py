@@ -12,9 +12,9 @@ import pytest
 
 from unit.plays import drillable
 from unit.plays.drillable import Drillable
-from unit.plugins.module_utils._module import scene as scenes
-from unit.plugins.module_utils._module.scene import Scene
 from unit.twin_database import TwinCluster
+from unit.use_cases import scene as scenes
+from unit.use_cases.scene import Scene
 
 
 @pytest.fixture(scope="session")

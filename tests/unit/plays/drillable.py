@@ -13,11 +13,11 @@ from pathlib import Path
 
 from twin import surroundings
 from unit import drilled_services, redis_server
-from unit.plugins.module_utils._module import secrets_scene
-from unit.plugins.module_utils._module.playing import Play, backup_settings, drill_settings
-from unit.plugins.module_utils._module.scene import Scene
-from unit.plugins.module_utils._module.secrets_scene import Deployment
 from unit.twin_database import TwinCluster
+from unit.use_cases import secrets_scene
+from unit.use_cases.playing import Play, backup_settings, drill_settings
+from unit.use_cases.scene import Scene
+from unit.use_cases.secrets_scene import Deployment
 
 
 @dataclasses.dataclass(frozen=True)

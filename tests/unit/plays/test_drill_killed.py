@@ -15,23 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox import (
-    lifecycle,
-    marker,
-    probe,
-    processes,
-    programs,
-    redis_server,
-)
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.sandbox.info import PORT, Layout, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, marker, probe, processes, programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import PORT, Layout, SandboxSpec
 from twin import load
 from unit.plays.drillable import Drillable
-from unit.plugins.module_utils._module.playing import Play, wait_until
 from unit.redis_server import program as redis_program
+from unit.use_cases.playing import Play, wait_until
 
 PATIENCE = 300.0  # seconds in which a moment comes, and what a killed controller had started ends
 BRIEF = ("--tags", "caracal_drill_destroy")

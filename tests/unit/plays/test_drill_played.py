@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from twin import keys
 from unit.plays.drillable import Drillable
-from unit.plugins.module_utils._module import scene as scenes
-from unit.plugins.module_utils._module.playing import COLLECTIONS, Play, drill_settings
-from unit.plugins.module_utils._module.scene import Scene, tree
+from unit.use_cases import scene as scenes
+from unit.use_cases.playing import COLLECTIONS, Play, drill_settings
+from unit.use_cases.scene import Scene, tree
 
 LEFT_OUT = "not done: the step was left out"
 VARIABLES = COLLECTIONS / "ansible_collections/caracal_ops/backup/roles/caracal_drill/vars/main.yml"
@@ -169,14 +169,14 @@ def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sa
 
 
 @pytest.mark.mutation
-def test_a_set_that_this_host_cannot_open_fails_in_one_line(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+def test_a_set_that_this_host_cannot_open_is_unproven_in_one_line(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
     scenes.new_identity(tmp_path / "another")
     own = {"identity_files": [str(tmp_path / "another")]}
     play = Play("restore_drill", settings_of(bare, sandbox_directory, **own), tmp_path)
     assert play.ended() != 0
     [report] = drills(bare)
     failed = [one["id"] for one in report["checks"] if one["verdict"] == "fail"]
-    assert report["verdict"] == "fail" and failed == ["drill.restore"]
+    assert report["verdict"] == "unproven" and failed == []
     assert "drill.restore" in said(play) and "\n" not in said(play), play.output()
     assert not Path(sandbox_directory).exists()
 

@@ -26,10 +26,4 @@ constraint operator_message_runs operator_message_runs_usage_by_provider_model_c
 """,
 )
 
-CARACAL_AUTH = changed(
-    later.CARACAL_AUTH,
-    drop="""
-column account issuer
-index account "account_issuer_accountId_uidx"
-""",
-)
+CARACAL_AUTH = later.CARACAL_AUTH

@@ -1121,7 +1121,6 @@ column account "refreshTokenExpiresAt": timestamp with time zone
 column account "updatedAt": timestamp with time zone not null
 column account "userId": text not null
 column account id: text not null
-column account issuer: text not null
 column account password: text
 column account scope: text
 column session "createdAt": timestamp with time zone not null default CURRENT_TIMESTAMP
@@ -1148,7 +1147,6 @@ constraint session "session_userId_fkey": FOREIGN KEY ("userId") REFERENCES publ
 constraint session session_pkey: PRIMARY KEY (id)
 constraint session session_token_key: UNIQUE (token)
 constraint verification verification_pkey: PRIMARY KEY (id)
-index account "account_issuer_accountId_uidx": unique btree (issuer, "accountId")
 index account "account_userId_idx": btree ("userId")
 index session "session_userId_idx": btree ("userId")
 index verification verification_identifier_idx: btree (identifier)

@@ -18,14 +18,14 @@ import pytest
 import zstandard
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset import artifact, commit, journal, layout, manifest, repository
-from ansible_collections.caracal_ops.backup.plugins.module_utils._backupset.catalog import Catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._module import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import artifact, commit, journal, layout, manifest, repository
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.catalog import Catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.modules import drill_report
@@ -363,7 +363,7 @@ def _sign_by_another(world: World) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(_alter, "is not what entry 2 of the journal names"), (_remove, "does not exist"), (_sign_by_another, "find out who wrote this")],
+    [(_alter, "is not what entry 2 of the journal names"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
 )
 def test_a_set_that_cannot_be_believed_is_reported_as_such(world: World, run: Run, damage: t.Callable[[World], None], words: str) -> None:
     damage(world)
@@ -391,7 +391,7 @@ def test_nothing_makes_an_unreadable_set_pass(world: World, run: Run) -> None:
 
 @pytest.mark.mutation
 def test_without_a_journal_there_is_nothing_to_bind_a_report_to(world: World, run: Run) -> None:
-    path = world.root / "repository" / layout.entry_key(2)
+    path = world.root / "repository" / layout.entry_key(1)
     path.write_bytes(path.read_bytes() + b"\n")
     before = world.tree()
     result = run(world.options())

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from twin import keys
-from unit.plugins.module_utils._module.test_boundary import ansible
 from unit.twin_database import TwinCluster
+from unit.use_cases.test_boundary import ansible
 
 RESULT = re.compile(r"^localhost \| (SUCCESS|FAILED!) => (\{.*?^\})", re.MULTILINE | re.DOTALL)
 WRONG = hashlib.sha256(b"another KEK").hexdigest()

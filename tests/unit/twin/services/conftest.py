@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from twin.spec import Spec
 from unit import redis_server
 from unit.conftest import NOW, make_twin
@@ -74,5 +74,5 @@ def deployed(release_cluster: TwinCluster, redis: RedisServer, tmp_path: Path) -
 
 def _copy(cluster: TwinCluster) -> str:
     name = f"services_{uuid.uuid4().hex[:12]}"
-    cluster.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal", database="postgres")
+    cluster.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal STRATEGY file_copy", database="postgres")
     return name

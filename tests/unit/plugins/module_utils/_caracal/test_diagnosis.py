@@ -346,6 +346,14 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["services.not_ready"],
     ),
     "a column that a step misses": ([failed("drill.keys", "column z.x does not exist (SQLSTATE 42703)")], {}, ["schema.differs"]),
+    "a step that this host could not take": (
+        [
+            Check("drill.sandbox", UNPROVEN, "this drill host could not do it: bwrap cannot be run"),
+            Check("drill.restore", UNPROVEN, "not done: it needs the step sandbox"),
+        ],
+        {},
+        ["drill.host"],
+    ),
     "a step that could not be done": ([failed("drill.state", "the server went away")], {}, ["drill.step"]),
     "a canary that nobody understands": ([failed("canary.gateway", status=418)], {}, ["canary.failed"]),
     "two troubles": (

@@ -10,6 +10,8 @@ import os
 import pathlib
 import sys
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
@@ -256,3 +258,42 @@ def test_a_library_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(files.pyarrow, "__version__", "14.0.0")
     with pytest.raises(MissingDependency, match=r"pyarrow 14\.0\.0 is too old"):
         _deps.require_pyarrow()
+
+
+def rewritten(path: str, footer: str = "") -> None:
+    """An hour whose every document is a text of 32 KiB, in few bytes."""
+    table = pyarrow.parquet.read_table(path)
+    wide = pyarrow.array(["x" * (32 << 10)] * 4000)
+    table = pyarrow.table(
+        {name: wide if name == "metadata_json" else pyarrow.array([table[name][0].as_py()] * 4000) for name in table.column_names}
+    )
+    schema = pyarrow.schema([pyarrow.field(name, kind, nullable=False) for name, kind in files.COLUMNS.items()])
+    with pyarrow.parquet.ParquetWriter(path, schema, use_dictionary=True, store_schema=False, compression="NONE") as out:
+        out.write_table(table.cast(schema))
+        out.add_key_value_metadata({"x": footer})
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("limit", "words"), [("BATCH_LIMIT", "rows larger than any event"), ("COLUMN_LIMIT", "has a column of more than"), ("", "")]
+)
+def test_a_file_that_is_much_larger_unpacked_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch, limit: str, words: str) -> None:
+    """With a small limit in place of the large one. Without any of them it is a file as any."""
+    scene.save()
+    rewritten(scene.file(0))
+    assert os.path.getsize(scene.file(0)) < 1 << 20
+    hour = scene.folder().hours[0]
+    if not limit:
+        assert sum(len(rows) for rows in scene.folder().rows(hour)) == 4000
+        return
+    monkeypatch.setattr(export_files, limit, 16 << 10)
+    with pytest.raises(export_files.UnreadableHour, match=words):
+        next(scene.folder().rows(hour))
+
+
+@pytest.mark.mutation
+def test_a_footer_with_a_text_that_nobody_writes_is_refused(scene: Scene) -> None:
+    scene.save()
+    rewritten(scene.file(0), "x" * (2 << 20))
+    with pytest.raises(export_files.UnreadableHour, match="cannot be read"):
+        next(scene.folder().rows(scene.folder().hours[0]))

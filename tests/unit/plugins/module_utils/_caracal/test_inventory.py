@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sources.postgres.server import Session
 from unit.twin_database import TwinCluster
 
 Inventory = dict[str, t.Any]
@@ -116,7 +116,7 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("extensions", drop("extensions", "pgcrypto"), "extension pgcrypto is missing"),
     ("settings", put("settings", "owner", "mallory"), "owner is mallory, recorded caracal"),
     ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII, recorded UTF8"),
-    ("settings", put("settings", "set", ["work_mem=1GB"]), "set is ['work_mem=1GB'], recorded None"),
+    ("settings", put("settings", "set", ["work_mem=1GB"]), "settings of the database here differ from the recorded: work_mem"),
     ("settings", put("settings", "role_sets", {}), "settings of role caracalapi here differ from the recorded: statement_timeout"),
     ("settings", put("settings", "role_sets", {"caracalapi": ["statement_timeout=5s"], "x": ["a.b=c"]}), "of role x here differ"),
     ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),

@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import replay
-from unit.plugins.module_utils._module.replay_folders import event
+from unit.use_cases.replay_folders import event
 
 LINE = event("one").rstrip(b"\n")
 

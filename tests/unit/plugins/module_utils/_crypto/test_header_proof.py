@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import header_proof
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.recipients import load_identities
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing import Opener
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 
 
@@ -60,3 +61,32 @@ def test_an_altered_header_is_refused() -> None:
         header_proof.opens(other, ours, "x.age")
     with pytest.raises(TamperedData):
         header_proof.header(io.BytesIO(head[:-1]), "x.age")
+
+
+@pytest.mark.mutation
+def test_a_header_of_thousands_of_recipients_never_reaches_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose time grows with the square of its size: 8,000 take more than a minute."""
+    ours = pyrage.x25519.Identity.generate()
+    first, _newline, rest = sealed(ours).partition(b"\n")
+    bomb = (
+        first
+        + b"\n"
+        + b"-> X25519 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n" * 8000
+        + rest
+    )
+    monkeypatch.setattr(pyrage, "decrypt_io", lambda source, *_others: source.read(1) and pytest.fail("it was parsed"))
+    with Opener(io.BytesIO(bomb), [ours], "x.age") as source, pytest.raises(TamperedData, match="with a header as ours have"):
+        source.read(1)
+
+
+@pytest.mark.no_false_alarm
+def test_a_source_that_gives_little_at_a_time() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(min(7, size or 0))
+
+    ours = pyrage.x25519.Identity.generate()
+    data = sealed(ours, content=b"x")
+    bounded = header_proof.Bounded(Slow(data), "x.age")
+    assert b"".join(iter(lambda: bounded.read(5), b"")) == data
+    assert header_proof.header(Slow(data), "x.age") == header_proof.header(io.BytesIO(data), "x.age")

@@ -180,3 +180,18 @@ def test_what_is_no_identity_is_named_and_not_repeated(identity: t.Any, tmp_path
 def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
     with pytest.raises(KeyProblem, match="locked holds no age identity and no unencrypted SSH private key"):
         recipients.load_identities([keys.private("locked")])
+
+
+@pytest.mark.mutation
+def test_more_recipients_than_a_header_holds(tmp_path: Path) -> None:
+    """What was sealed to them could never be opened."""
+    many = "\n".join(str(pyrage.x25519.Identity.generate().to_public()) for _turn in range(700))
+    with pytest.raises(OptionError, match="700 recipients are more than"):
+        recipients.load([], [private_file(tmp_path / "x", many)])
+
+
+@pytest.mark.mutation
+def test_a_list_that_is_too_long_is_not_cut(tmp_path: Path, identity: t.Any) -> None:
+    text = f"{identity.to_public()}\n" + "# filler\n" * (1 << 17) + f"{pyrage.x25519.Identity.generate().to_public()}\n"
+    with pytest.raises(KeyProblem, match="larger than 1024 KiB"):
+        recipients.load([], [private_file(tmp_path / "x", text)])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,22 @@ def test_the_same_content_has_the_same_bytes() -> None:
 def test_what_is_no_json_is_not_written() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         strict_json.dumps({"a": float("nan")})
+
+
+@pytest.mark.mutation
+def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+    """To count each of 200,000 names would take hours."""
+    names = "".join(f'"{number}": 0, ' for number in range(200_000))
+    with pytest.raises(TamperedData, match="'199999' stands twice"):
+        strict_json.loads(f'{{{names}"199999": 1}}'.encode())
+
+
+@pytest.mark.mutation
+def test_small_values_that_take_much_memory_are_refused() -> None:
+    data = b'{"a": [' + b"[]," * (4 << 20) + b"[]]}"
+    tracemalloc.start()
+    with pytest.raises(TamperedData, match="more than 2097152 values"):
+        strict_json.loads(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20

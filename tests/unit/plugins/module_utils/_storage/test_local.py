@@ -178,10 +178,10 @@ def test_a_symbolic_link_inside_is_never_followed(store: LocalStore, tmp_path: P
         "delete": lambda: store.delete(KEY),
     }
     said = error_of(acts[act])
-    if where == KEY and act in ("put", "delete"):
-        assert said == "no error"  # the link itself goes, or is not in the way
+    if where == KEY and act in ("put", "delete", "list"):
+        assert said == "no error"  # the link itself goes, or is not in the way, or is named
     else:
-        assert said.startswith("StorageError") and ("symbolic link" in said or "no regular file" in said)
+        assert said.startswith(("StorageError", "NoObject")) and ("symbolic link" in said or "no regular file" in said)
     assert files(outside) == [KEY] and outside.read(KEY) == b"secret"
 
 
@@ -195,7 +195,7 @@ def test_the_repository_itself_may_be_reached_over_a_link(store: LocalStore, tmp
 def test_a_pipe_does_not_make_us_wait(store: LocalStore) -> None:
     store.put("sets/x", b"")
     os.mkfifo(store.path("sets/pipe"))
-    for act in (lambda: store.read("sets/pipe"), lambda: store.stat("sets/pipe"), lambda: store.list("sets")):
+    for act in (lambda: store.read("sets/pipe"), lambda: store.stat("sets/pipe")):
         assert "sets/pipe is no regular file" in error_of(act)
 
 
@@ -295,3 +295,26 @@ def test_clear_takes_what_a_killed_writer_left_and_spares_the_rest(store: LocalS
     writer.discard()
     assert [one.key for one in store.list("")] == ["sets/two/a"]
     assert not (Path(store.location) / "sets" / "one").exists()
+
+
+def test_its_clock_is_that_of_a_file_that_is_written_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a file system without files that have no name."""
+    store = LocalStore(str(tmp_path / "repository"))
+    real = os.open
+    for flags in (0, os.O_TMPFILE):
+
+        def without(path: t.Any, how: int, *more: t.Any, flags: int = flags, **named: t.Any) -> int:
+            if flags and how & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, "no such thing")
+            return real(path, how, *more, **named)
+
+        monkeypatch.setattr(os, "open", without)
+        before = time.time()
+        found = store.clock()
+        assert found is not None and before - 1 <= found.timestamp() <= time.time() + 1
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written_has_no_clock(tmp_path: Path) -> None:
+    assert LocalStore(str(tmp_path / "no" / "where")).clock() is None

@@ -129,7 +129,7 @@ def test_nothing_is_overwritten(store: S3Store, small_parts: int, key: str, size
         put_stream(store, key, size)
     with pytest.raises(ObjectExists, match="exists already; a repository never overwrites"):
         put_stream(store, key, size, known=False)
-    assert store.read(key) == b"first" and store.shadowed() == [] and unfinished(store) == 0
+    assert store.read(key) == b"first" and store.layered() == [] and unfinished(store) == 0
 
 
 @pytest.mark.mutation
@@ -152,7 +152,7 @@ def test_of_many_at_once_one_wins(s3: S3Server, store: S3Store, key: str) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(won) == 1 and store.read(key) == b"%d" % won[0] and store.shadowed() == []
+    assert len(won) == 1 and store.read(key) == b"%d" % won[0] and store.layered() == []
 
 
 def test_a_listing_is_sorted_and_of_a_folder(s3: S3Server, store: S3Store) -> None:
@@ -208,7 +208,7 @@ def test_the_first_version_of_what_nobody_deletes_is_read(s3: S3Server, store: S
         s3.client.put_object(**store.named(key), Body=b"forged")
     seen = again(s3, store)
     assert seen.read(key) == b"true" and seen.stat(key) is not None
-    assert seen.shadowed() == ([key] if marker or other else [])
+    assert seen.layered() == ([key] if marker or other else [])
     with pytest.raises(ObjectExists):
         seen.put(key, b"mine")
     assert again(s3, store).read(key) == b"true"
@@ -227,9 +227,9 @@ def test_what_is_deleted_by_right_is_gone_and_may_be_made_again(store: S3Store, 
     store.delete(key)
     store.delete(key)
     store.delete("never/was")
-    assert store.stat(key) is None and store.list("") == [] and store.shadowed() == []
+    assert store.stat(key) is None and store.list("") == [] and store.layered() == [key]
     store.put(key, b"second")
-    assert store.read(key) == b"second" and store.shadowed() == []
+    assert store.read(key) == b"second" and store.layered() == [key]
 
 
 def test_until_when_the_store_refuses(s3: S3Server, store: S3Store, locked: S3Store) -> None:
@@ -244,7 +244,7 @@ def test_until_when_the_store_refuses(s3: S3Server, store: S3Store, locked: S3St
 def test_an_object_that_was_written_over_is_read_as_it_was(s3: S3Server, store: S3Store) -> None:
     store.put(BIG, b"true")
     s3.client.put_object(**store.named(BIG), Body=b"forged")
-    assert store.read(BIG) == b"true" and store.shadowed() == [BIG]
+    assert store.read(BIG) == b"true" and store.layered() == [BIG]
 
 
 def test_clear_takes_objects_and_what_killed_writers_left(s3: S3Server, store: S3Store, small_parts: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import datetime
 import http.server
+import re
 import ssl
 import subprocess
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, MissingDependency, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, MissingDependency, OptionError, Unreachable
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_client
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import Connection
 
@@ -226,3 +227,23 @@ def test_a_library_that_is_missing_or_old_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(builtins, "__import__", none)
     with pytest.raises(MissingDependency, match="boto3 is missing on this host; install it"):
         s3_client.connect(WHERE, Connection())
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "address", ["http://192.0.2.1:8333", "http://s3.example.org", "http://localhost.example.org", "http://[2001:db8::1]"]
+)
+def test_an_address_without_tls_needs_a_word(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = f"{re.escape(address)} is no https:// address.*s3_plain_http"
+    with pytest.raises(OptionError, match=words):
+        s3_client.connect(WHERE, Connection(endpoint=address, region="x"))
+    assert s3_client.connect(WHERE, Connection(endpoint=address, region="x", plain_http=True)).meta.endpoint_url == address
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
+    with pytest.raises(OptionError, match=words):
+        s3_client.connect(WHERE, Connection(region="x"))
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("address", ["https://s3.example.org", "http://127.0.0.1:8333", "http://localhost:8333", "http://[::1]:8333", None])
+def test_tls_and_this_host_need_none(address: str | None) -> None:
+    assert s3_client.connect(WHERE, Connection(endpoint=address, region="eu-central-1"))

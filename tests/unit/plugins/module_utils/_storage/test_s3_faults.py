@@ -131,7 +131,7 @@ def test_an_answer_that_is_lost_does_not_make_two_of_one(store: S3Store, s3_prox
         assert store.put("journal/0000000001.json", b"mine").size == 4
     else:
         put_big(store)
-    assert fault.hits == 1 and len(store.list("")) == 1 and store.shadowed() == []
+    assert fault.hits == 1 and len(store.list("")) == 1 and store.layered() == []
 
 
 @pytest.mark.mutation

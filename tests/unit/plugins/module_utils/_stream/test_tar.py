@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import tarfile
 import typing as t
@@ -111,3 +112,69 @@ def test_an_archive_that_ends_early_is_refused(cut: int) -> None:
 def test_garbage_is_refused() -> None:
     with pytest.raises(TamperedData, match="no intact tar archive"):
         read(b"garbage" * 1000)
+
+
+class Endless:
+    """A header, and zeros after it for ever: what a few bytes of zstd can say. It counts what was asked for."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self.given = 0
+
+    def read(self, size: int) -> bytes:
+        data, self._head = self._head[:size], self._head[size:]
+        self.given += size
+        if self.given > LIMIT:
+            raise MemoryError(f"{self.given} bytes were read")
+        return data or bytes(min(size, 1 << 20))
+
+
+LIMIT = 8 << 20
+HUGE = 1 << 40
+
+
+def head(kind: bytes, size: int = HUGE, name: str = "one") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def sparse(data: bytes, **fields: str) -> bytes:
+    """A file of GNU's sparse format in pax headers."""
+    return foreign(lambda info: info.pax_headers.update({f"GNU.sparse.{name}": value for name, value in fields.items()})) + data
+
+
+BOMBS = {
+    "pax header": head(tarfile.XHDTYPE),
+    "global pax header": head(tarfile.XGLTYPE),
+    "long name": head(tarfile.GNUTYPE_LONGNAME),
+    "long link": head(tarfile.GNUTYPE_LONGLINK),
+    "sparse map": head(tarfile.GNUTYPE_SPARSE, 0)[:482] + b"\1" + head(tarfile.GNUTYPE_SPARSE, 0)[483:],
+    "sparse pax": sparse(b"", map="0,1,9999999999999,1", size="99999999999999", name="one"),
+    "pax headers that follow one another": head(tarfile.XHDTYPE, 0) * 3,
+    "a negative size": foreign(lambda info: info.pax_headers.update(size="-1")),
+    "nothing but an end": bytes(512),
+    "a size of many digits": foreign(lambda info: info.pax_headers.update(size="9" * 5000)),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_header_that_asks_for_too_much_is_refused_before_it_is_read(bomb: str) -> None:
+    source = Endless(BOMBS[bomb])
+    with pytest.raises(TamperedData):
+        list(tar.members(source, "the archive"))
+    assert source.given < 4 << 20
+
+
+@pytest.mark.mutation
+def test_more_files_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar, "MEMBERS_LIMIT", 2)
+    assert len(FILES) == 3
+    with pytest.raises(TamperedData, match="more than 2 files"):
+        read(archive())
+
+
+def test_a_name_that_is_no_utf_8_comes_back_byte_for_byte() -> None:
+    files = {Member(os.fsdecode(b"\xff\x01" * count + b"x"), 1, 0, 0o600, 0, 0): b"1" for count in (1, 80)}
+    assert read(archive(files)) == files

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one place where Ansible meets the domain: options in, result or one-line error out."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._errors import BackupError, printable
+from .argspec import ArgumentSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Invocation:
+    """What a use case knows of how it was called."""
+
+    options: dict[str, t.Any]
+    check_mode: bool
+    warn: t.Callable[[str], None]
+
+
+UseCase = t.Callable[[Invocation], dict[str, t.Any]]
+
+
+def run(spec: ArgumentSpec, use_case: UseCase) -> None:
+    """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
+    module = AnsibleModule(supports_check_mode=True, **spec.to_module())
+    try:
+        result = use_case(Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
+    except BackupError as exc:
+        module.fail_json(msg=exc.msg, error=type(exc).__name__, **exc.details)
+    module.exit_json(**result)

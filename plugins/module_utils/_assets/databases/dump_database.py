@@ -1,0 +1,197 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One database of a set: dumped under one snapshot, with whoever waits for it in mind."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+import typing as t
+
+from ..._caracal import releases
+from ..._caracal.audit_blocks import Block
+from ..._crypto.recipients import Recipient
+from ..._crypto.sealing import Sealed
+from ..._drivers.postgres import catalog, dump, snapshot
+from ..._drivers.postgres.client_binaries import ClientTools
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Server, Session
+from ..._errors import BackupError, StageFailed, VersionMismatch
+from ..._evidence import earlier, reading, sealed_census
+from ..._evidence.options import Opened
+from ..._report.check import WARN, Check
+from ..._repository import artifact as artifacts
+from ..._repository import layout as keys
+from ..._stream import workers
+
+SNAPSHOTS = 3
+STATISTICS_DELAY = 1.0  # seconds until the server's counters show what a session has just met
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the dump of a set needs. `hold_max` is in seconds; `deadline` is a moment of the monotonic clock."""
+
+    opened: Opened
+    set_id: str
+    server: Server
+    client: ClientTools
+    recipients: tuple[Recipient, ...]
+    jobs: int
+    hold_max: float
+    deadline: float | None
+
+
+@dataclasses.dataclass
+class Dumped:
+    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, and what it is sealed with."""
+
+    inventory: dict[str, t.Any]
+    blocks: list[Block]
+    artifacts: list[dict[str, t.Any]]
+    source: dict[str, t.Any]
+    checks: list[Check]
+    sealed: dict[str, t.Any] | None
+
+
+def layout_of(session: Session, database: str) -> reading.Layout:
+    """The tables of a database; the one named `caracal` must be Caracal's."""
+    read = reading.layout(session)
+    if read.detected is None and database == releases.OWN_DATABASE:
+        raise VersionMismatch(f"database {database} has no schema_migrations, so it is no Caracal database; correct databases")
+    return read
+
+
+def dump_database(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumped:
+    """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
+    started = time.monotonic()
+    database = seen["database"]
+    conflicts = snapshot.recovery_conflicts(plan.server, database) if seen["standby"] else None
+    with Guard(plan.server, database, plan.hold_max) as guard:
+        try:
+            dumped = _dump(plan, guard, database, history)
+        except BackupError as exc:
+            if conflicts is None:
+                raise
+            raise _explained(plan.server, database, conflicts, exc) from exc
+    dumped.source = {**seen, **dumped.source}
+    dumped.source["seconds"] = round(time.monotonic() - started, 3)
+    dumped.source["longest_wait"] = guard.longest_wait
+    return dumped
+
+
+def _explained(server: Server, database: str, conflicts: int, error: BackupError) -> BackupError:
+    """What replay on a standby has ended is not the fault of what was read."""
+    time.sleep(STATISTICS_DELAY)
+    try:
+        if snapshot.recovery_conflicts(server, database) == conflicts:
+            return error
+    except BackupError:
+        return error
+    return StageFailed(
+        f"database {database}: replay on the standby ended our reading (conflict with recovery); set hot_standby_feedback = on or a longer "
+        "max_standby_streaming_delay there, or back up from the primary",
+        reading=error.msg,
+    )
+
+
+def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> Dumped:
+    for last in (False,) * (SNAPSHOTS - 1) + (True,):
+        with snapshot.Snapshot(plan.server, database) as held:
+            read = layout_of(held.session, database)
+            tools = plan.client.paths
+            source = dump.Source(held.place, tools["pg_dump"], tools["psql"], plan.opened.store, plan.recipients)
+            try:
+                schema, facts = _run(plan, guard, _definitions(plan, source, read))
+            except BackupError:
+                if last or not _moved(plan.server, database, read):
+                    raise
+                continue
+            return _rows(plan, guard, held, read, source, history, schema, facts)
+    raise StageFailed(f"database {database}: no snapshot was taken")
+
+
+def _run(plan: Plan, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:
+    return workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], plan.jobs, plan.deadline)
+
+
+def _moved(server: Server, database: str, read: reading.Layout) -> bool:
+    """Whether tables have come or gone since; then the snapshot shows some that nobody can lock any more."""
+    with Session(server, database) as session:
+        return {table.qualified for table in reading.layout(session).tables} != {table.qualified for table in read.tables}
+
+
+def _definitions(plan: Plan, source: dump.Source, read: reading.Layout) -> list[workers.Task]:
+    """What is read of the catalog: first and quickly, since the catalog does not stand still under a snapshot."""
+    names = [table.name for table in read.tables if table.schema == "public"]
+    folder, key = keys.postgres_folder(plan.set_id), keys.schema_key(plan.set_id, source.place.database)
+    return [(dump.schema_archive, (source, folder, key)), (reading.facts, (source.place, names, source.pg_dump))]
+
+
+def _rows(
+    plan: Plan,
+    guard: Guard,
+    held: snapshot.Snapshot,
+    read: reading.Layout,
+    source: dump.Source,
+    history: earlier.History,
+    schema: Sealed,
+    facts: dict[str, t.Any],
+) -> Dumped:
+    """The rows: the archive first, then the leaves by size, largest first."""
+    database = source.place.database
+    try:
+        archive, rest, sealed, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+    except BackupError:
+        held.check_held()
+        raise
+    leaves = [leaf for leaf in passes if not leaf.gone]
+    blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
+    gone = [leaf.table.qualified for leaf in passes if leaf.gone]
+    checks = [
+        Check("leaves.dropped", WARN, f"dropped while the backup ran, so its rows are not in the set: {name}", required=False)
+        for name in gone
+    ]
+    if read.leaves:
+        checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks))
+    inventory = reading.assemble(database, read, facts, rest, passes)
+    with Session(plan.server, database) as session:
+        inventory["sequences"] = catalog.sequences(session)
+    artifacts = [
+        artifact(plan, "dump", database, keys.dump_key(plan.set_id, database), archive),
+        artifact(plan, "schema", database, keys.schema_key(plan.set_id, database), schema),
+        *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
+    ]
+    inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
+    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks, sealed)
+
+
+def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:
+    folder = keys.postgres_folder(plan.set_id)
+    tasks: list[workers.Task] = [
+        (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned)),
+        (reading.rest, (source.place, read.rest)),
+        (sealed_census.read, (source.place, read)),
+    ]
+    for leaf in read.leaves:
+        name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
+        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))))
+    return tasks
+
+
+def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
+    """One artifact as the manifest names it, and what it is in the clear for the inventory (`plain`)."""
+    made = artifacts.sealed(kind, path, sealed, plan.recipients, database=database, leaf=leaf)
+    return {**made.to_dict(), "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256}}
+
+
+def _leaf_artifact(plan: Plan, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
+    if leaf.sealed is None:
+        return {**history.artifact(leaf.key or ""), "plain": None}
+    return artifact(plan, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

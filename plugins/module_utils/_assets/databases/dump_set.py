@@ -1,0 +1,94 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Databases of one set: dumped one after the other, each under its own snapshot, then one inventory for all."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from ..._caracal import audit_blocks
+from ..._caracal.audit_blocks import Block
+from ..._crypto import strict_json
+from ..._crypto.sealing import Sealed
+from ..._drivers.postgres import roles
+from ..._drivers.postgres.server import Session
+from ..._evidence import earlier
+from ..._repository import layout as keys
+from ..._repository import objects
+from ..._stream import compression
+from .dump_database import Plan, artifact, dump_database
+
+PART = "postgres"
+
+
+def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Everything into the store; returns the set's part: artifacts for the manifest, and the module's result."""
+    history = earlier.load(plan.opened, plan.recipients, seen[0]["system_identifier"])
+    before = _roles(plan, seen)
+    dumped = [dump_database(plan, one, history) for one in seen]
+    after = _roles(plan, seen)
+    if after != before:
+        after = _roles(plan, seen)
+    inventory = {"format": keys.FORMAT, "set": plan.set_id, "roles": after, "databases": [one.inventory for one in dumped]}
+    blocks = [block for one in dumped for block in one.blocks]
+    artifacts = [made for one in dumped for made in one.artifacts]
+    artifacts.append(_seal_inventory(plan, inventory))
+    artifacts.append(_put_blocks(plan, blocks))
+    checks = [check.to_result() for one in dumped for check in one.checks]
+    # Whatever the order of the databases, the one with migrations says what was backed up.
+    own = next((one.inventory for one in dumped if one.inventory["family"]), dumped[0].inventory)
+    return {
+        "artifacts": artifacts,
+        "sources": [one.source for one in dumped],
+        "family": own["family"],
+        "release": own["release"],
+        "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},
+        "tools": {"pg_dump": plan.client.version_text},
+        "checks": checks,
+        "result": {
+            "databases": [{name: one.source[name] for name in _PUBLIC} for one in dumped],
+            "artifacts": [
+                {"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts
+            ],
+            "checks": checks,
+            "bytes": sum(a["size"] for a in artifacts if a["shared_from"] is None),
+        },
+    }
+
+
+_PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
+
+
+def _roles(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Roles are in no snapshot, so they are read before and after."""
+    found: dict[str, t.Any] = {"roles": {}, "members": []}
+    for one in seen:
+        with Session(plan.server, one["database"]) as session:
+            found = roles.merge(found, roles.read(session))
+    return found
+
+
+def _seal_inventory(plan: Plan, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
+    path = keys.inventory_key(plan.set_id)
+    with objects.sealed(plan.opened.store, keys.set_folder(plan.set_id), plan.recipients, path) as (sealer, publish):
+        sealer.write(strict_json.dumps(inventory))
+        sealed = publish(path)
+    made = artifact(plan, "inventory", None, path, sealed)
+    del made["plain"]
+    return made
+
+
+def _put_blocks(plan: Plan, blocks: t.Sequence[Block]) -> dict[str, t.Any]:
+    """Public: zones by id and digests, so that anyone can compare them with a later set."""
+    path, data = keys.blocks_key(plan.set_id), compression.compress(audit_blocks.to_tsv(blocks))
+    plan.opened.store.put(path, data)
+    sealed = Sealed(0, "", len(data), hashlib.sha256(data).hexdigest())
+    made = artifact(plan, "blocks", None, path, sealed)
+    del made["plain"]
+    return {**made, "recipients": []}

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: databases into an open set."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import releases
+from ..._drivers.postgres import client_binaries, preflight, snapshot
+from ..._drivers.postgres.server import Server, Session
+from ..._errors import StorageError, VersionMismatch
+from ..._evidence import open_set, options
+from ..._repository import layout as keys
+from ..._storage.base import Store
+from . import dump_set
+from .dump_database import Plan, layout_of
+
+TOOLS = ("pg_dump", "psql")
+APPLICATION = "caracal_ops.backup"
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Preflight, then (not in check mode) the dump of each database in turn."""
+    started = time.monotonic()
+    given = invocation.options
+    target = open_set.load(given, invocation.check_mode)
+    server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
+    deadline = started + given["max_duration"] if given["max_duration"] else None
+    seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
+    client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
+    if client.doubt:
+        invocation.warn(client.doubt)
+    made = target.parts().get(dump_set.PART)
+    if not made:
+        target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
+    _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
+    result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
+    if made:
+        result["changed"] = False
+        result.update(made["result"])
+    elif target.opened and not invocation.check_mode:
+        plan = Plan(target.opened, target.set_id, server, client, target.recipients, given["jobs"], given["lock_hold_max"], deadline)
+        made = dump_set.dump_all(plan, seen)
+        target.add_part(dump_set.PART, made)
+        result.update(made["result"])
+    result.setdefault("databases", [_public(one) for one in seen])
+    listing = "".join(f"{one['database']}\n" for one in result["databases"]) + "".join(f"{one['path']}\n" for one in result["artifacts"])
+    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
+    result["seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def _kept(server: Server) -> list[str]:
+    """The databases that the release found on the server keeps."""
+    with Session(server, releases.OWN_DATABASE) as session:
+        preflight.full_sight(session)
+        read = layout_of(session, releases.OWN_DATABASE)
+        # Others may bear a name that is no text.
+        existing = [
+            row[0] for row in session.rows("SELECT datname FROM pg_catalog.pg_database WHERE datname = %s", (releases.AUTH_DATABASE,))
+        ]
+    return releases.databases(read.detected, existing) if read.detected else [releases.OWN_DATABASE]
+
+
+def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+    """Rights, versions, clocks, lock and family of one database. The lock is free when we could take it just now."""
+    with snapshot.Snapshot(server, database) as held:
+        session = held.session
+        sight = preflight.full_sight(session)
+        read = layout_of(session, database)
+        offset = preflight.clock_offset(session, options.now)
+        if abs(offset) > preflight.CLOCK_TOLERANCE:
+            raise VersionMismatch(
+                f"the clock of {server} is {offset:.0f} s off this host's; set both by NTP, since times in the set would lie"
+            )
+        if read.detected and read.detected.release is None:
+            warn(
+                f"database {database}: release unknown (family {read.detected.family}, "
+                f"{len(read.detected.migrations)} migrations); recorded as such"
+            )
+        return {
+            "database": database,
+            "release": read.detected.release if read.detected else None,
+            "family": read.detected.family if read.detected else None,
+            "sight": sight,
+            "system_identifier": held.facts["system_identifier"],
+            "clock_offset": round(offset, 3),
+            "server_version": int(session.value("SELECT current_setting('server_version_num')")),
+            "size": sum(table.size for table in read.tables),
+            "snapshot_time": held.facts["time"],
+            "standby": held.facts["standby"],
+            "replay_lag": held.facts["replay_lag"],
+            "seconds": 0.0,
+            "longest_wait": 0.0,
+        }
+
+
+def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {
+        name: seen[name]
+        for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
+    }
+
+
+def _room(store: Store, size: int, check_mode: bool) -> None:
+    """Sealed artifacts were never larger than the tables on disk; half of that is asked for."""
+    store.check_writable(probe=not check_mode)
+    free = store.free_bytes()
+    if free is not None and free < size // 2:
+        raise StorageError(
+            f"{store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
+        )

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: a set's databases into a sandbox or a confirmed target."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import block_history, upgrade
+from ..._crypto.signing import Signer
+from ..._drivers.postgres import client_binaries, target
+from ..._drivers.postgres.client_binaries import ClientTools
+from ..._drivers.postgres.server import Server
+from ..._errors import MissingDependency, OptionError, TamperedData
+from ..._evidence import incarnation, options, place, restore_entry, sealed_set
+from ..._evidence.options import Opened
+from ..._report.check import FAIL, WARN, Check
+from ..._repository import records
+from ..._sandbox.info import SandboxInfo
+from ..._sandbox.isolation import NONE
+from . import restoration
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Verify, examine, confirm; then (not in check mode) roles, databases, journal."""
+    started = time.monotonic()
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    server, sandbox = place.server_of(given)
+    signer = None if sandbox else restore_entry.signer(opened, given)
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    _intact(opened, the_set)
+    release = _release(the_set, given["release"])
+    inventory = the_set.inventory()
+    wanted = _wanted(inventory, given["databases"])
+    found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
+    doubts = _doubts(wanted, found)
+    for one in wanted:
+        target.confirm(one["database"], found[one["database"]], opened.journal.system_identifiers(), given["confirm"], str(server))
+    major = max(one["server_version"] for one in wanted) // 10000
+    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_restore",))
+    doubts += _flaws(client, sandbox, given["accept_vulnerable_clients"])
+    result: dict[str, t.Any] = {
+        "changed": True,
+        "set_id": the_set.set_id,
+        "checks": [check.to_result() for check in (release, *doubts)],
+        "target": found[wanted[0]["database"]]["system_identifier"],
+    }
+    heads = _heads(opened, the_set, server, found) if signer else {}
+    if invocation.check_mode:
+        result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
+        result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
+    else:
+        work = restoration.Restoration(the_set, server, client, given["jobs"], tuple(given["identity_files"]), given["confirm"])
+        with restoration.room(server, sandbox):
+            work.run(inventory, wanted, sandbox)
+        result["databases"] = work.databases
+        result["replaced"] = work.replaced
+        result["checks"] += [check.to_result() for check in work.checks]
+        if signer:
+            _record(opened, signer, the_set, result, heads)
+        opened.mark.advance(opened.journal)
+    result["diff"] = _diff(result, found)
+    return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
+    """The target's databases before and after."""
+    before = [name for name, one in found.items() if one["exists"]]
+    after = [*(one["database"] for one in result["databases"]), *(one["kept_as"] for one in result["replaced"])]
+    return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
+
+
+def _intact(opened: Opened, the_set: sealed_set.SealedSet) -> None:
+    """Before the first change: every digest, and whether this host can remember the journal."""
+    opened.mark.advance(opened.journal, dry=True)
+    bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
+    if bad:
+        raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
+
+
+def _flaws(client: ClientTools, sandbox: SandboxInfo | None, accepted: t.Collection[str]) -> list[Check]:
+    """What is known against pg_restore, which reads a hostile archive. Where it is not locked in, that must be accepted."""
+    unaccepted = [flaw.cve for flaw in client.flaws if flaw.cve not in accepted]
+    if unaccepted and (sandbox is None or sandbox.isolation == NONE):
+        raise MissingDependency(f"{client.doubt}, or set accept_vulnerable_clients to {', '.join(unaccepted)}")
+    return [Check("restore.clients", WARN, client.doubt)] if client.flaws else []
+
+
+def _doubts(wanted: list[dict[str, t.Any]], found: dict[str, t.Any]) -> list[Check]:
+    """Refuse targets that cannot take the databases; what speaks against the others."""
+    return [
+        Check(f"restore.{one['database']}.version", WARN, doubt)
+        for one in wanted
+        for doubt in target.version_fits(one["database"], one["server_version"], found[one["database"]]["version"])
+    ]
+
+
+def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    databases = inventory["databases"]
+    unknown = set(names) - {one["database"] for one in databases}
+    if unknown:
+        raise OptionError(f"the set has no database {sorted(unknown)[0]}; it has {', '.join(one['database'] for one in databases)}")
+    return [one for one in databases if not names or one["database"] in names]
+
+
+def _expected(the_set: sealed_set.SealedSet, database: str) -> dict[str, t.Any]:
+    size = sum(one.size for kind in ("dump", "schema", "leaf") for one in the_set.artifacts(kind, database))
+    return {"database": database, "seconds": 0.0, "bytes": size, "leaves": len(the_set.artifacts("leaf", database))}
+
+
+def _release(the_set: sealed_set.SealedSet, wanted: str | None) -> Check:
+    manifest = the_set.open_set.manifest
+    return upgrade.judge(manifest.release, manifest.family, wanted)
+
+
+def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Where the audit chains end before this restore, and where after; nothing of either if it restores none."""
+    chained = {one.database for one in the_set.artifacts("leaf")} & found.keys()
+    if not chained:
+        return records.heads_body({}, {})
+    existing = [database for database in sorted(found) if database in chained and found[database]["exists"]]
+    return records.heads_body(incarnation.heads_before(opened, server, existing), block_history.heads(the_set.blocks()))
+
+
+def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, result: dict[str, t.Any], heads: dict[str, t.Any]) -> None:
+    """A real restore is an event that later verification must know of."""
+    body = {
+        "target": {"system_identifier": result["target"], "databases": [one["database"] for one in result["databases"]]},
+        "blocks_sha256": the_set.one("blocks").sha256,
+        "heads": heads,
+    }
+    restore_entry.enter(opened, signer, the_set, body)

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A restore at work: roles, then every database under a working name, and only then all of them under their own."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from ..._drivers.postgres import restore, roles, row_code, target
+from ..._drivers.postgres.client_binaries import ClientTools
+from ..._drivers.postgres.server import Server, Session
+from ..._errors import BackupError, StorageError, TamperedData
+from ..._evidence import sealed_set
+from ..._report.check import FAIL, PASS, WARN, Check
+from ..._repository.artifact import Artifact
+from ..._sandbox import confined, space
+from ..._sandbox.info import SandboxInfo
+from ..._stream import workers
+
+# A sandbox shares its disk with others; what is left to them when a restore is stopped.
+SANDBOX_FREE = 512 << 20
+
+
+@contextlib.contextmanager
+def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
+    """While a sandbox fills, its disk is watched; before it is full, the sandbox's sessions are ended."""
+    if sandbox is None:
+        yield
+        return
+    watch = space.Watch(sandbox.data_directory, SANDBOX_FREE, lambda _free: target.end_sessions(server))
+    try:
+        with watch:
+            yield
+    except BackupError as exc:
+        if watch.low is None:
+            raise
+        raise StorageError(
+            f"the restore was stopped: the disk of {sandbox.directory} has only {watch.low >> 20} MiB left; "
+            "make room or name another sandbox directory"
+        ) from exc
+
+
+class Restoration:
+    """One run; `checks`, `databases` and `replaced` fill up on the way."""
+
+    def __init__(
+        self,
+        the_set: sealed_set.SealedSet,
+        server: Server,
+        client: ClientTools,
+        jobs: int,
+        identity_files: tuple[str, ...],
+        confirmation: t.Collection[str] = (),
+    ) -> None:
+        self._set = the_set
+        self._server = server
+        self._pg_restore: tuple[str, ...] = (client.paths["pg_restore"],)
+        self._jobs = jobs
+        self._identity_files = identity_files
+        self._confirmation = confirmation
+        self._sandbox: SandboxInfo | None = None
+        self.checks: list[Check] = []
+        self.databases: list[dict[str, t.Any]] = []
+        self.replaced: list[dict[str, str]] = []
+
+    def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], sandbox: SandboxInfo | None) -> None:
+        """Roles first, then every database under a working name, and only then all of them under their own."""
+        self._sandbox = sandbox
+        if sandbox:
+            self._pg_restore = confined.command(sandbox, *self._pg_restore)
+        self._make_roles(inventory["roles"], sandbox.superuser if sandbox else None)
+        made: list[tuple[str, dict[str, t.Any]]] = []
+        try:
+            for one in wanted:
+                name = target.working_name(one["database"], self._set.set_id)
+                warnings = target.create(self._server, name, one["settings"])
+                made.append((name, one))
+                self.checks += [Check(f"restore.{one['database']}.locale", WARN, warning) for warning in warnings]
+                self._load(name, one)
+                for refused in target.set_for_roles(self._server, name, one["settings"]):
+                    self.checks.append(Check(f"restore.{one['database']}.settings", WARN, refused))
+            self.replaced = target.publish(self._server, [(name, one["database"], one["settings"]) for name, one in made])
+        except BaseException:
+            for name, _one in made:
+                target.drop(self._server, name)
+            raise
+
+    def _make_roles(self, recorded: dict[str, t.Any], host: str | None) -> None:
+        with Session(self._server, target.MAINTENANCE, settings={}) as session:
+            wrong = roles.create_missing(session, recorded, host)
+        if wrong:
+            words = f"{wrong[0]}; existing roles are never altered"
+            self.checks.append(Check("restore.roles", FAIL if host else WARN, words, details={"differences": wrong}))
+        else:
+            self.checks.append(Check("restore.roles", PASS, roles.as_recorded(recorded, host)))
+
+    def _load(self, name: str, recorded: dict[str, t.Any]) -> None:
+        started = time.monotonic()
+        database = recorded["database"]
+        to = restore.Destination(self._server, name, self._pg_restore, self._set.signed, self._identity_files)
+        leaves = sorted(self._set.artifacts("leaf", database), key=lambda one: -one.size)
+        names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
+        with restore.definitions(to, self._set.one("schema", database).path) as made:
+            made.before_rows()
+            if self._sandbox is None:
+                row_code.refuse(self._server, name, database, self._confirmation)
+            tables = restore.tables(to, names)
+            tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
+            tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
+            indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(leaves)}
+            _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
+            for one, rows in zip(leaves, loaded, strict=True):
+                if rows != recorded["leaves"][one.leaf]["rows"]:
+                    raise TamperedData(
+                        f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
+                    )
+            made.after_rows(names, self._jobs)
+        restore.analyze(to, names)
+        size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
+        self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
+
+    def _beside(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
+        """How many indexes of a leaf are built at a time: of the last large ones more than one, since nobody else has work by then."""
+        large = [one for one in leaves if 2 * one.size > leaves[0].size]
+        return self._jobs if leaf in large[-self._jobs :] else 1

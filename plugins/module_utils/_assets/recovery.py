@@ -1,0 +1,231 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""`RECOVERY.md`: how to get a set back with common tools when this software is gone. A test runs its commands."""
+
+from __future__ import annotations
+
+from .._drivers.postgres import libpq, row_code
+from .._repository.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Artifact
+from .._repository.fields import timestamp
+from .._repository.manifest import Manifest
+from . import recovery_assets, recovery_download
+from .recovery_text import code, markdown, shell
+
+# The value in `name=value` as SET takes it. A list is recorded as its owner wrote it: each element is quoted anew, lest one be a statement.
+_SETTING = """\
+CASE WHEN s !~ '^(search_path|temp_tablespaces|(session|local)_preload_libraries)='
+                   THEN quote_literal(substr(s, strpos(s, '=') + 1))
+                   ELSE coalesce((SELECT string_agg(quote_literal(replace(coalesce(m[1], btrim(m[2])), '""', '"')), ', ')
+                                    FROM regexp_matches(substr(s, strpos(s, '=') + 1), '"((?:[^"]|"")*)"|([^\\s",][^,]*)', 'g') m),
+                                 quote_literal('')) END"""
+
+
+def _array(value: str) -> str:
+    """SQL for a JSON array that may be null."""
+    return f"CASE jsonb_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
+
+
+_HEAD = """\
+# Recovery of backup set {set_id}
+
+Deployment `{deployment}`, Caracal {release}, family {family}, snapshot {snapshot}.
+
+These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
+They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
+Run them in one shell, from top to bottom. Stop at the first error.
+
+{download}
+```sh
+set -euo pipefail
+cd "$REPOSITORY"                # the folder that holds repository.json
+test -r "$ALLOWED_SIGNERS"      # the operator's list of signers; never take it from the repository
+test -r "$IDENTITY"             # an age identity of one of the recipients below
+unpack() {{                      # the archive $2, sealed to the identity $1, into the folder $3
+  # Plain files only: links and devices are printed, and end it. No owner, no set-user-ID bit.
+  age --decrypt --identity "$1" "$2" | zstd --decompress --stdout | tar --list --verbose | {{ ! grep '^[^-]' >&2; }}
+  age --decrypt --identity "$1" "$2" | zstd --decompress --stdout |
+    tar --extract --no-same-owner --no-same-permissions --directory "$3"
+}}
+```
+
+Sealed to:
+
+{recipients}
+
+## 1. Is it what was signed?
+
+```sh
+{verify}
+sha256sum --check --strict --quiet <<'END'
+{sums}
+END
+```
+
+A signer that has retired since is verified as of the time when the set was stored: add `-O verify-time=YYYYMMDDHHMMSSZ` to each
+`ssh-keygen`, with the store's time of the manifest and not with a time that stands in it.
+
+## 2. Roles and empty databases
+
+Roles come back without passwords; Caracal's own migration step sets them again. Their memberships come back too, also in the server's
+own roles, as `pg_monitor`.
+
+```sh
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
+\\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
+SELECT format('CREATE ROLE %I %s %s %s CONNECTION LIMIT %s', key, CASE WHEN (value->>'login')::bool THEN 'LOGIN' ELSE 'NOLOGIN' END,
+              CASE WHEN (value->>'createdb')::bool THEN 'CREATEDB' ELSE 'NOCREATEDB' END,
+              CASE WHEN (value->>'inherit')::bool THEN 'INHERIT' ELSE 'NOINHERIT' END, value->>'connection_limit')
+       || coalesce(' VALID UNTIL ' || quote_literal(value->>'valid_until'), ''),
+       (SELECT string_agg(format('ALTER ROLE %I SET %I TO %s', key, split_part(s, '=', 1),
+                                 {setting}), '; ')
+          FROM jsonb_array_elements_text({role_settings}) s)
+  FROM jsonb_each(:'inventory'::jsonb #> '{{roles,roles}}')
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = key) \\gexec
+SELECT format('GRANT %I TO %I', value->>1, value->>0)
+  FROM jsonb_array_elements(:'inventory'::jsonb #> '{{roles,members}}')
+ WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = value->>1) \\gexec
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L LOCALE_PROVIDER %s',
+              value->>'database', s->>'owner', s->>'encoding',
+              coalesce((SELECT min(collcollate) FROM pg_collation WHERE collcollate = s->>'collate'), 'C.UTF-8'),
+              coalesce((SELECT min(collctype) FROM pg_collation WHERE collctype = s->>'ctype'), 'C.UTF-8'),
+              coalesce((SELECT format(CASE collprovider WHEN 'i' THEN 'icu ICU_LOCALE %L' ELSE 'builtin BUILTIN_LOCALE %L' END,
+                                      s->>'locale')
+                          FROM pg_collation WHERE (s->>'provider', collprovider) = ('icu', 'i') AND icu_unicode_version() IS NOT NULL
+                            OR (s->>'provider', collprovider, colllocale) = ('builtin', 'b', s->>'locale') LIMIT 1), 'libc'))
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases'), LATERAL (SELECT value->'settings') l(s) \\gexec
+END
+```
+"""
+
+_DATABASE = """
+## {number}. Database {database}
+
+```sh
+{open_schema} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=pre-data --dbname {name}
+# Functions of its owners that loading its rows would run as you are printed, and end it. Look at them before you go on behind this.
+psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --dbname {name} <<'END' | {{ ! grep . >&2; }}
+SET search_path = '';{functions};
+END
+{open_dump} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=data --dbname {name}
+{leaves}{open_schema} |
+  pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=post-data --dbname {name}
+```
+"""
+
+_TAIL = """
+## {number}. Settings of the databases, and statistics
+
+```sh
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
+\\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
+SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', d->>'database', d #>> '{{settings,connection_limit}}')
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d \\gexec
+SELECT format('ALTER DATABASE %I SET %I TO %s', d->>'database', split_part(s, '=', 1),
+              {setting})
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
+       jsonb_array_elements_text({database_settings}) s \\gexec
+SELECT format('ALTER ROLE %I IN DATABASE %I SET %I TO %s', r.key, d->>'database', split_part(s, '=', 1),
+              {setting})
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d, jsonb_each(d #> '{{settings,role_sets}}') r,
+       jsonb_array_elements_text(r.value) s \\gexec
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', d->>'database')
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d WHERE jsonb_typeof(d #> '{{settings,acl}}') = 'array' \\gexec
+SELECT format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, d->>'database',
+              CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+              CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d,
+       jsonb_array_elements_text({database_acl}) i,
+       aclexplode(ARRAY[i::aclitem]) a \\gexec
+END
+{analyze}
+```
+"""
+
+_LAST = """
+## {number}. Before any service starts
+
+Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets
+that belong to this set first, make the audit partitions of this month and the next three, and start with the audit service.
+What is not in this set: {left_out}.
+"""
+
+
+def render(manifest: Manifest) -> bytes:
+    """The text for one set, in UTF-8."""
+    databases = [one.database or "" for one in manifest.artifacts if one.kind == DUMP]
+    parts = [_head(manifest), *(_database(manifest, name, number) for number, name in enumerate(databases, 3)), _tail(manifest, databases)]
+    after = recovery_assets.sections(manifest, len(databases) + 4)
+    return "".join([*parts, *after, _last(manifest, len(databases) + len(after) + 4)]).encode()
+
+
+def _of_kind(manifest: Manifest, kind: str, database: str | None = None) -> list[Artifact]:
+    return [one for one in manifest.artifacts if one.kind == kind and database in (None, one.database)]
+
+
+def _head(manifest: Manifest) -> str:
+    inventory = _of_kind(manifest, INVENTORY)[0]
+    return _HEAD.format(
+        set_id=manifest.set_id,
+        deployment=manifest.deployment,
+        release=markdown(manifest.release or "of unknown release"),
+        family=code(str(manifest.family)),
+        snapshot=", ".join(f"{code(one.database)} at {timestamp(one.snapshot_time)}" for one in manifest.sources),
+        major=max(one.server_version for one in manifest.sources) // 10000,
+        recipients="\n".join(f"- {code(fingerprint)}" for fingerprint in inventory.recipients),
+        download=recovery_download.download(manifest),
+        verify=recovery_download.verify(manifest),
+        sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts if one.kind != RECOVERY),
+        inventory=inventory.path,
+        setting=_SETTING,
+        role_settings=_array("value->'set'"),
+    )
+
+
+def _database(manifest: Manifest, database: str, number: int) -> str:
+    return _DATABASE.format(
+        number=number,
+        database=code(database),
+        name=_dbname(database),
+        functions=row_code.FUNCTIONS,
+        open_dump=_open(_of_kind(manifest, DUMP, database)[0]),
+        open_schema=_open(_of_kind(manifest, SCHEMA, database)[0]),
+        leaves="".join(_leaf(one, database) for one in _of_kind(manifest, LEAF, database)),
+    )
+
+
+def _tail(manifest: Manifest, databases: list[str]) -> str:
+    return _TAIL.format(
+        number=len(databases) + 3,
+        inventory=_of_kind(manifest, INVENTORY)[0].path,
+        setting=_SETTING,
+        database_settings=_array("d #> '{settings,set}'"),
+        database_acl=_array("d #> '{settings,acl}'"),
+        analyze="\n".join(f"psql --no-psqlrc --quiet --dbname {_dbname(name)} --command ANALYZE" for name in databases),
+    )
+
+
+def _last(manifest: Manifest, number: int) -> str:
+    left_out = "; ".join(markdown(f"{asset} ({reason})") for asset, reason in sorted(manifest.left_out.items()))
+    return _LAST.format(number=number, left_out=left_out or "nothing that was asked for")
+
+
+def _dbname(database: str) -> str:
+    return shell(libpq.conninfo(database))
+
+
+def _open(artifact: Artifact) -> str:
+    return f'age --decrypt --identity "$IDENTITY" {artifact.path} | zstd --decompress --stdout'
+
+
+def _leaf(artifact: Artifact, database: str) -> str:
+    schema, _dot, table = (artifact.leaf or "").partition(".")
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
+    copy = shell(f"COPY {quoted} FROM STDIN")
+    return f"{_open(artifact)} |\n  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname {_dbname(database)} --command {copy}\n"

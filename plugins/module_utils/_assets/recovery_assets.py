@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The sections of RECOVERY.md for what is not in a database: secrets, replay files, Redis streams.
+
+They lay everything down in `$RESTORED`, an empty directory; only Redis is filled directly.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._repository.artifact import REDIS, REPLAY, SECRETS, Artifact
+from .._repository.manifest import Manifest
+from .recovery_text import code
+
+_SECRETS = """
+## {number}. Runtime secrets
+
+{both}Put `secrets/` where Caracal looks for it (directory 0700, files 0444) before anything starts: it silently makes a new key
+for every file that is missing. `index.json` says what each file was.
+
+```sh
+test -r "$SECRETS_IDENTITY"     # an age identity of one of: {recipients}
+test -d "$RESTORED"             # an empty directory on a tmpfs or an encrypted disk; what follows is in clear
+mkdir --mode 0700 {folders}
+{commands}
+```
+"""
+
+_REPLAY = """
+## {number}. Replay files of STS and Gateway
+
+Stop the service that owns the directory. Move the files into its `audit-replay` without replacing any (`mv --no-clobber`), owner
+65532, mode 0600. What lies in `incomplete/` ended in the middle of a line; the service would drop it silently, so keep it elsewhere.
+
+```sh
+test -d "$RESTORED"             # an empty directory
+mkdir --parents {folders}
+{commands}
+```
+"""
+
+_REDIS = """
+## {number}. Redis streams
+
+Into an **empty** Redis of release 7.0 or newer, before any service starts.
+
+```sh
+test -n "$REDIS_URL"            # redis://user@host:port/0; a password in REDISCLI_AUTH
+test "$(redis-cli -u "$REDIS_URL" --no-auth-warning DBSIZE)" = 0
+{commands}
+```
+"""
+
+
+def sections(manifest: Manifest, first: int) -> list[str]:
+    """Those that the set has artifacts for, numbered from `first`."""
+    made: list[str] = []
+    for kind, render in ((SECRETS, _secrets), (REPLAY, _replay), (REDIS, _redis)):
+        found = [one for one in manifest.artifacts if one.kind == kind]
+        if found:
+            made.append(render(found, first + len(made)))
+    return made
+
+
+def _unpacked(artifact: Artifact, identity: str, folder: str) -> str:
+    return f'unpack "${identity}" {artifact.path} {folder}'
+
+
+def _secrets(found: t.Sequence[Artifact], number: int) -> str:
+    folders = [f'"$RESTORED"/secrets-{reading}' for reading in range(1, len(found) + 1)]
+    both = "The secrets changed while the backup ran: the later folder is the newer state, rows may need the keys of either. "
+    return _SECRETS.format(
+        number=number,
+        both=both if len(found) > 1 else "",
+        recipients=", ".join(code(one) for one in found[0].recipients),
+        folders=" ".join(folders),
+        commands="\n".join(_unpacked(one, "SECRETS_IDENTITY", folder) for one, folder in zip(found, folders, strict=True)),
+    )
+
+
+def _replay(found: t.Sequence[Artifact], number: int) -> str:
+    """Reading 2 goes over reading 1: files that grew replace their shorter selves."""
+    folders = {one.path: f'"$RESTORED"/replay/{_source(one)}' for one in found}
+    return _REPLAY.format(
+        number=number,
+        folders=" ".join(dict.fromkeys(folders.values())),
+        commands="\n".join(_unpacked(one, "IDENTITY", folders[one.path]) for one in sorted(found, key=lambda one: one.path)),
+    )
+
+
+def _source(artifact: Artifact) -> str:
+    """As the path says it: the field of this name may hold anything, and this becomes a folder."""
+    return artifact.path.rpartition("/")[2].removesuffix(".tar.zst.age").rpartition(".")[0]
+
+
+def _redis(found: t.Sequence[Artifact], number: int) -> str:
+    pipe = 'zstd --decompress --stdout |\n  redis-cli -u "$REDIS_URL" --no-auth-warning --pipe'
+    opened = [f'age --decrypt --identity "$IDENTITY" {one.path} |\n  {pipe}' for one in sorted(found, key=lambda one: one.path)]
+    return _REDIS.format(number=number, commands="\n".join(opened))

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One reading of one replay directory: its files into a tar archive, and what the sealed inventory says of them.
+
+Reading 1 takes everything, reading 2 what is new or longer since. Extracted one over the other, they give every event that was in a
+file at either time, each line whole and once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+import typing as t
+
+from ..._caracal import replay
+from ..._drivers.volume.live import Directory, LiveFile
+from ..._errors import StorageError
+from ..._stream import pipes, tar
+
+INCOMPLETE = "incomplete/"
+FILES_LIMIT = 20_000
+# Names of what is no replay file, in the inventory: who may write to the directory can make millions, and it must stay readable.
+UNKNOWN_LIMIT = 1000
+PAUSE = 0.3  # seconds; a service writes what it has gathered within milliseconds
+Seen = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+@dataclasses.dataclass
+class Found:
+    """`files` are the members; `seen` is what reading 2 must know of reading 1; the lists name files."""
+
+    files: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    seen: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    unchanged: list[str] = dataclasses.field(default_factory=list)
+    drained: list[str] = dataclasses.field(default_factory=list)
+    incomplete: list[str] = dataclasses.field(default_factory=list)
+    unparsable: list[str] = dataclasses.field(default_factory=list)
+    oversized: list[str] = dataclasses.field(default_factory=list)
+    other: list[str] = dataclasses.field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
+    unnamed: int = 0
+
+    LISTS = ("unchanged", "drained", "incomplete", "unparsable", "oversized", "other", "unknown")
+
+    def lists(self) -> dict[str, list[str]]:
+        return {name: getattr(self, name) for name in self.LISTS}
+
+    def counts(self) -> dict[str, int]:
+        """For a result: files, bytes and lines in the archive, and how long each list is."""
+        sums = {"files": len(self.files), "bytes": sum(one["size"] for one in self.files), "lines": sum(one["lines"] for one in self.files)}
+        found = {name: len(found) for name, found in self.lists().items()}
+        return {**sums, **found, "unknown": found["unknown"] + self.unnamed}
+
+    def not_known(self, name: str) -> None:
+        """A name that is no replay file's. Only the first ones are kept."""
+        if len(self.unknown) < UNKNOWN_LIMIT:
+            self.unknown.append(printable(name))
+        else:
+            self.unnamed += 1
+
+
+class Nowhere:
+    """A sink for what is only read."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+class Reading:
+    """`earlier` is what reading 1 has `seen`; None in reading 1 itself. `sink` gets the archive."""
+
+    def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink) -> None:
+        self._directory = directory
+        self._earlier = earlier
+        self._tar = tar.Writer(sink)
+        self.found = Found()
+
+    def run(self) -> Found:
+        """Read everything. Raises PermissionMissing, StageFailed, StorageError."""
+        wanted = []
+        for name, regular in self._directory.names():
+            if regular and replay.is_pending(name):
+                wanted.append(name)
+            elif not replay.is_probe(name):
+                self.found.not_known(name)
+        if len(wanted) > FILES_LIMIT:
+            raise StorageError(f"{self._directory.path} holds {len(wanted)} files; restart the service, which sends and removes them")
+        self._taken = {*wanted, *(self._earlier or {})}
+        for name in wanted:
+            self._file(name)
+        self.found.drained += sorted((self._earlier or {}).keys() - set(wanted))
+        self._tar.finish()
+        return self.found
+
+    def _file(self, name: str) -> None:
+        opened = self._directory.open(name)
+        if opened is None:
+            (self.found.drained if self._directory.size(name) is None else self.found.unknown).append(name)
+            return
+        with opened:
+            end = opened.whole_lines()
+            before = (self._earlier or {}).get(name)
+            if before and end == before["size"] and _digest(opened, end) == before["sha256"]:
+                self.found.unchanged.append(name)
+            elif before and (end < before["size"] or _digest(opened, before["size"]) != before["sha256"]):
+                self._add(opened, self._free_name(name), end)
+                self.found.other.append(name)
+            else:
+                self._add(opened, name, end)
+            if self._earlier is not None and end < opened.about.st_size and _settled(opened, before):
+                self._add(opened, f"{INCOMPLETE}{name}", opened.about.st_size, end)
+                self.found.incomplete.append(name)
+
+    def _free_name(self, name: str) -> str:
+        """The next name that nobody has, for a file that is another one than reading 1 saw under its name."""
+        number = 2
+        while (found := replay.with_tag(name, str(number))) in self._taken:
+            number += 1
+        self._taken.add(found)
+        return found
+
+    def _add(self, opened: LiveFile, name: str, end: int, start: int = 0) -> None:
+        about, lines = opened.about, replay.Lines()
+        member = tar.Member(name, end - start, about.st_mtime_ns, about.st_mode & 0o7777, about.st_uid, about.st_gid)
+        sha256 = self._tar.add(member, opened.part(start, end, lines.feed))
+        opened.check_whole()
+        self.found.files.append({**dataclasses.asdict(member), "sha256": sha256, "lines": lines.count, "noted": lines.noted})
+        if not name.startswith(INCOMPLETE):
+            self.found.seen[name] = {"size": end, "sha256": sha256, "seen": about.st_size, "mtime_ns": about.st_mtime_ns}
+        for kind in ("unparsable", "oversized"):
+            if getattr(lines, kind):
+                getattr(self.found, kind).append(name)
+
+
+def _digest(opened: LiveFile, size: int) -> str:
+    digest, part = hashlib.sha256(), opened.part(0, size)
+    while data := part.read(pipes.CHUNK):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _settled(opened: LiveFile, before: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether nobody is writing the last line: it was so at reading 1, or stays so for a moment."""
+    if before is None or (before["seen"], before["mtime_ns"]) != (opened.about.st_size, opened.about.st_mtime_ns):
+        time.sleep(PAUSE)
+    return opened.same_now()
+
+
+def printable(name: str) -> str:
+    """A name as text that every file and terminal can hold; control characters and bytes that are no UTF-8 as escapes."""
+    return ascii(name)[1:-1]

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: replay directories into an open set, or into a stage."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import replay
+from ..._drivers.volume.live import Directory
+from ..._errors import OptionError, StageFailed, StorageError
+from ..._evidence import open_set
+from ..._evidence.open_set import OpenSet
+from ..._repository import artifact as artifacts
+from ..._repository import layout as keys
+from ..._repository.artifact import Artifact
+from . import replay_sources
+from .replay_reading import Found, Nowhere, Reading, Seen
+
+ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
+_WARNINGS = {
+    "unparsable": "has lines that are no audit event; archived as they are, the service will skip them",
+    "oversized": "has a line of 1 MiB or more; archived as it is, the service can never get past it",
+    "other": "has other content than reading 1 found under this name; both are kept",
+    "incomplete": "ends inside a line that nobody finishes; archived apart, a restore puts it into quarantine",
+    "unknown": "is no replay file; left out",
+}
+
+
+def part_name(source: str, reading: int) -> str:
+    return f"replay.{source}.{reading}"
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
+    started = time.monotonic()
+    sources = replay_sources.collect(invocation.options, invocation.warn)
+    target = open_set.load(invocation.options, invocation.check_mode)
+    work = _Work(invocation, target)
+    work.preflight(sources.volumes)
+    for one in sources.not_durable:
+        work.not_durable(one)
+    for source, volume in sources.volumes.items():
+        work.volume(source, volume)
+    listing = "".join(f"{one['path']}\n" for one in work.artifacts)
+    return {
+        "changed": work.changed,
+        "set_id": target.set_id,
+        "volumes": work.results,
+        "artifacts": work.artifacts,
+        "staged": work.staged if invocation.options["stage"] else [],
+        "bytes": sum(one["size"] for one in work.artifacts),
+        "diff": {"before": "" if work.changed else listing, "after": listing},
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+class _Work:
+    """One run; `results` and `artifacts` fill up on the way."""
+
+    def __init__(self, invocation: Invocation, target: OpenSet) -> None:
+        self._warn = invocation.warn
+        self._dry = invocation.check_mode
+        self._reading: int = invocation.options["reading"]
+        self._target = target
+        self._parts = target.parts()
+        self._directories: dict[tuple[int, int], str] = {}
+        self.changed = False
+        self.results: list[dict[str, t.Any]] = []
+        self.artifacts: list[dict[str, t.Any]] = []
+        self.staged: list[str] = []
+
+    def preflight(self, volumes: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+        """Every directory and the store. Of reading 1 only check mode may know nothing, since it may just have been predicted."""
+        size = 0
+        for source, volume in volumes.items():
+            if self._reading == 2 and not self._dry and part_name(source, 1) not in self._parts:
+                raise OptionError(f"set {self._target.set_id} has no reading 1 of {source}; run reading 1 before the database is dumped")
+            if part_name(source, self._reading) not in self._parts:
+                path = keys.replay_key(self._target.set_id, source, self._reading)
+                self._target.refuse_leftovers([path, keys.details_key(path)])
+            with Directory(volume["path"], replay.FOLDER) as directory:
+                size += sum(directory.size(name) or 0 for name, regular in directory.names() if regular)
+        store = self._target.store
+        store.check_writable(probe=not self._dry)
+        free = store.free_bytes()
+        if free is not None and free < size:
+            raise StorageError(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")
+
+    def not_durable(self, one: t.Mapping[str, t.Any]) -> None:
+        """A service whose events die with its container: not protected, and the manifest says so."""
+        result = {"service": one["service"], "replica": None, "state": NOT_DURABLE, "reason": one["reason"]}
+        self._enter(one["service"], result, [], left_out=one["reason"])
+
+    def volume(self, source: str, volume: t.Mapping[str, t.Any]) -> None:
+        head = {"service": volume["service"], "replica": volume["replica"]}
+        with Directory(volume["path"], replay.FOLDER) as directory:
+            same = self._directories.setdefault(directory.identity, source)
+            if same != source:
+                words = f"the same directory as {same}, in whose archive its files are"
+                self._enter(source, {**head, "state": SAME_AS, "same_as": same}, [], left_out=words)
+            elif part_name(source, self._reading) in self._parts:
+                self._enter(source, {}, [])
+            else:
+                found, made = self._archive(source, directory)
+                self._tell(directory, found)
+                self._enter(source, {**head, "state": ARCHIVED, **found.counts()}, made, files=found.seen)
+
+    def _enter(
+        self, source: str, result: dict[str, t.Any], made: list[Artifact], left_out: str | None = None, files: Seen | None = None
+    ) -> None:
+        """Add the part, or take over what it says when it is there already."""
+        name = part_name(source, self._reading)
+        part = self._parts.get(name)
+        if part is None:
+            part = {"artifacts": [one.to_dict() for one in made], "result": result}
+            part |= {"left_out": {f"replay of {source}": left_out}} if left_out else {}
+            part |= {"files": files} if files is not None else {}
+            self.changed = True
+            if not self._dry:
+                self._target.add_part(name, part)
+        self.results.append(part["result"])
+        self.artifacts += [{name: one[name] for name in ("path", "size", "sha256")} for one in part["artifacts"]]
+        if not self._dry:
+            self.staged += [*(one["path"] for one in part["artifacts"]), keys.part_key(self._target.set_id, name)]
+
+    def _archive(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:
+        try:
+            return self._once(source, directory)
+        except StageFailed:
+            # A file changed otherwise than by growing. If it is another one by now, the second try reads that.
+            return self._once(source, directory)
+
+    def _once(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:
+        earlier = self._parts.get(part_name(source, 1), {}).get("files", {}) if self._reading == 2 else None
+        if self._dry:
+            return Reading(directory, earlier, Nowhere()).run(), []
+        path, made = keys.replay_key(self._target.set_id, source, self._reading), []
+        with self._target.sealed(path) as (sealer, publish):
+            found = Reading(directory, earlier, sealer).run()
+            if found.files or self._reading == 1:
+                made.append(self._target.artifact(artifacts.REPLAY, path, publish(path), source))
+        content = {"source": source, "reading": self._reading, "files": found.files, **found.lists()}
+        return found, [*made, self._target.details_of(path, source, content)]
+
+    def _tell(self, directory: Directory, found: Found) -> None:
+        lists, counts = found.lists(), found.counts()
+        for kind, words in _WARNINGS.items():
+            for name in lists[kind][:10]:
+                self._warn(f"{directory.path}/{name} {words}")
+            if counts[kind] > 10:
+                self._warn(f"{directory.path}: the same of {counts[kind] - 10} more files")

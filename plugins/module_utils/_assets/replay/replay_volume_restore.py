@@ -1,0 +1,176 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: replay files of a set back into directories of stopped services."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import replay
+from ..._drivers.volume import live, target
+from ..._drivers.volume.target import ABSENT, OTHER, Target
+from ..._errors import OptionError, StorageError
+from ..._evidence import options, restore_entry, sealed_set
+from ..._repository import artifact as artifacts
+from ..._repository import records
+from ..._stream import pipes
+from .replay_sources import source_of
+from .replay_union import Kept, ReplayUnion
+
+QUARANTINE = ".quarantine"
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Plan all volumes, write all files under other names, and give them their names only when every byte was verified."""
+    started = time.monotonic()
+    given = invocation.options
+    if not given["volumes"]:
+        raise OptionError("volumes is empty; name the directory of each replica")
+    opened = options.open_repository(given, warn=invocation.warn)
+    opened.mark.advance(opened.journal, dry=True)
+    signer = restore_entry.signer_unless_inside(opened, given, _places(given))
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    with contextlib.ExitStack() as stack:
+        volumes = []
+        for one in given["volumes"]:
+            union = ReplayUnion(the_set, one["from"] or source_of(one), given["identity_files"])
+            volumes.append(stack.enter_context(Volume(one, union, given["owner"], given["group"])))
+        if len({one.identity for one in volumes}) != len(volumes):
+            raise OptionError("two volumes are one directory; restore into it once")
+        for volume in volumes:
+            volume.plan()
+        for volume in volumes:
+            volume.fill(invocation.check_mode)
+        for volume in volumes:
+            volume.publish(invocation.check_mode, invocation.warn)
+    changed = [volume for volume in volumes if volume.changes]
+    if not invocation.check_mode:
+        if signer and changed:
+            paths = [str(volume.result["path"]) for volume in changed]
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REPLAY, paths))
+        opened.mark.advance(opened.journal)
+    return {
+        "changed": bool(changed),
+        "set_id": the_set.set_id,
+        "volumes": [volume.result for volume in volumes],
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": "".join(volume.listing() for volume in volumes)},
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _places(given: t.Mapping[str, t.Any]) -> list[str]:
+    """Every path that may get a file."""
+    volumes = given["volumes"]
+    return [one["path"] for one in volumes] + [_quarantine(one) for one in volumes]
+
+
+def _quarantine(volume: t.Mapping[str, t.Any]) -> str:
+    return str(volume["quarantine"] or f"{volume['path'].rstrip('/')}{QUARANTINE}")
+
+
+class Volume:
+    """One directory, what comes into it under which name, and beside it the quarantine, which is made when it gets something."""
+
+    def __init__(self, given: t.Mapping[str, t.Any], union: ReplayUnion, owner: int, group: int) -> None:
+        self._union = union
+        self._stack = contextlib.ExitStack()
+        self._quarantine_path = _quarantine(given)
+        self._quarantine: Target | None = None
+        self._names: dict[Kept, str] = {}
+        self.leftovers: list[str] = []
+        fd, path = live.open_folder(given["path"], replay.FOLDER)
+        self._target = self._stack.enter_context(Target(fd, path, owner, group, replay.MODE))
+        self.identity = self._target.identity
+        self.result = {"service": given["service"], "replica": given["replica"], "path": path, "files": len(union.files)}
+
+    def __enter__(self) -> Volume:
+        return self
+
+    def __exit__(self, *exc_info: t.Any) -> None:
+        self._stack.__exit__(*exc_info)
+
+    def plan(self) -> None:
+        """Every name, and whether this user may write. Raises OptionError, PermissionMissing, StorageError."""
+        path = self._target.path
+        if os.path.basename(path) != replay.FOLDER:
+            raise OptionError(f"{path} has no folder {replay.FOLDER}, where the service looks; make it as the service's user, mode 0700")
+        if f"{os.path.realpath(self._quarantine_path)}/".startswith(f"{os.path.realpath(path)}/"):
+            raise OptionError(f"quarantine {self._quarantine_path} lies in the replay directory; name another one")
+        self._open_quarantine()
+        for one in self._union.files.values():
+            name = self._free_name(one)
+            if name:
+                self._names[one] = name
+        self.leftovers = self._target.leftovers() + (self._quarantine.leftovers() if self._quarantine else [])
+        if self.changes:
+            self._target.check_may(sum(one.size for one in self._names))
+        renamed = [one for one, name in self._names.items() if name != one.plain_name]
+        self.result.update(
+            restored=sum(not one.incomplete for one in self._names),
+            skipped=len(self._union.files) - len(self._names),
+            renamed=len(renamed),
+            quarantined=sum(one.incomplete for one in self._names),
+            bytes=sum(one.size for one in self._names),
+        )
+
+    @property
+    def changes(self) -> bool:
+        return bool(self._names or self.leftovers)
+
+    def _open_quarantine(self) -> None:
+        fd = target.open_private(self._quarantine_path)
+        if fd is not None:
+            place = Target(fd, self._quarantine_path, os.geteuid(), os.getegid(), replay.MODE)
+            self._quarantine = self._stack.enter_context(place)
+
+    def _free_name(self, one: Kept) -> str | None:
+        """The name under which a file will lie; None when it is there already."""
+        place = self._quarantine if one.incomplete else self._target
+        for name in (one.plain_name, replay.with_tag(one.plain_name, f"restored-{one.sha256[:8]}")):
+            state = place.holds(name, one.size, one.sha256) if place else ABSENT
+            if state != OTHER:
+                return name if state == ABSENT else None
+        raise StorageError(f"{self._target.path}/{name} holds other bytes than its name says; move it elsewhere")
+
+    def fill(self, dry: bool) -> None:
+        """Verify all, and (not in check mode) write what is missing under names that no service looks at."""
+        if not dry and self.changes:
+            self._target.clear()
+            if not self._quarantine and any(one.incomplete for one in self._names):
+                target.make_private(self._quarantine_path)
+                self._open_quarantine()
+            if self._quarantine:
+                self._quarantine.clear()
+        self._union.read(() if dry else self._names, self._writing)
+
+    def _writing(self, one: Kept) -> t.ContextManager[pipes.Sink]:
+        return self._place(one).writing(self._names[one], one.mtime_ns)
+
+    def _place(self, one: Kept) -> Target:
+        return self._quarantine if one.incomplete and self._quarantine else self._target
+
+    def publish(self, dry: bool, warn: t.Callable[[str], None]) -> None:
+        for one, name in self._names.items():
+            if not dry:
+                self._place(one).publish(name)
+            if one.incomplete:
+                warn(f"{one.plain_name} ended inside a line, which the service would drop; its bytes are in {self._quarantine_path}/{name}")
+            elif name != one.plain_name:
+                warn(f"{self._target.path}/{one.plain_name} has other content; the file of the set is {name}")
+
+    def listing(self) -> str:
+        """What is new."""
+        return "".join(
+            f"{self._quarantine_path if one.incomplete else self._target.path}/{name}\n"
+            for one, name in sorted(self._names.items(), key=str)
+        )

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The pairing proof of an open set: its secrets against what the dump says its snapshot is sealed with."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._caracal import pairing, sealed_columns
+from ..._caracal.envelopes import Reading
+from ..._caracal.kek import Keyring
+from ..._caracal.releases import SECRET_STORE
+from ..._caracal.secrets import Keys
+from ..._crypto import envelope_ciphers
+from ..._deps import require_cryptography
+from ..._drivers.postgres.server import Server, Session
+from ..._drivers.postgres.snapshot import BEGIN
+from ..._errors import OptionError
+
+
+def prove(
+    given: t.Mapping[str, t.Any], part: t.Mapping[str, t.Any], keys: Keys, backend: str, earlier_ids: t.Collection[str]
+) -> dict[str, str]:
+    """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
+    set too. Raises KeyProblem for secrets that do not open the snapshot."""
+    sealed = t.cast("dict[str, dict[str, t.Any]]", part["sealed"])
+    if not sealed:
+        raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")
+    database, census = next(iter(sealed.items()))
+    if part["family"] == SECRET_STORE:
+        opened = pairing.envelopes(census["columns"], {*(key.id for key in keys.keks), *earlier_ids})
+    else:
+        opened = pairing.trial(_trial(Server.from_options(given), database, census["columns"], part["family"], keys))
+    verdict, message = pairing.together(part["family"], backend, opened, pairing.audit(census["rows"], keys.audit))
+    return {"verdict": verdict, "message": message}
+
+
+def _trial(server: Server, database: str, columns: t.Container[str], family: str, keys: Keys) -> list[Reading]:
+    """Every value opened and forgotten. Values of this family name no key, and sealed values must not stand in a part, which is not sealed,
+    so they are read again: the family has no rotation of its KEK, and what opens now was sealed with the same key at the snapshot."""
+    require_cryptography()
+    keyring = Keyring(*keys.keks[:2])
+    readings = [Reading(one, keyring, envelope_ciphers.decrypt) for one in sealed_columns.COLUMNS[family] if one.name in columns]
+    with Session(server, database) as session:
+        session.rows(BEGIN)
+        for reading in readings:
+            session.copy_to(reading.column.copy(), reading)
+    return readings

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the secrets of a deployment into an open set, before and after its dump."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import pairing as rules
+from ..._caracal import secrets
+from ..._crypto import recipients as age
+from ..._drivers.secrets import bundle
+from ..._errors import KeyProblem, OptionError, StorageError, TamperedData
+from ..._evidence import open_set
+from ..._evidence.open_set import OpenSet
+from ..._repository import artifact as artifacts
+from ..._repository import layout as keys
+from ..._repository.artifact import Artifact
+from .. import set_parts
+from ..databases import dump_set
+from . import pairing, secrets_sources
+from .secrets_sources import Collected
+
+Parts = dict[str, dict[str, t.Any]]
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Read and check everything; then (not in check mode) seal what no set holds yet, and add the part."""
+    started = time.monotonic()
+    given = invocation.options
+    target = open_set.load(given, invocation.check_mode)
+    content = target.parts()
+    found = secrets_sources.collect(given)
+    for words in found.overrides:
+        invocation.warn(words)
+    name = set_parts.SECRETS[given["reading"] - 1]
+    first = content.get(set_parts.SECRETS[0]) if given["reading"] == 2 else None
+    database = content.get(dump_set.PART)
+    _in_order(invocation, content, name, found)
+    theirs = _database_recipients(given, database)
+    _apart(target, theirs, given["allow_same_recipients"])
+    absent = secrets.absent(found.family, [one.partition("/")[2] for one in found.names])
+    if absent:
+        invocation.warn(f"in no source, so not in the set: {', '.join(absent)}; an installer makes new ones where they are missing")
+    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id}
+    if name in content:
+        result.update(content[name]["result"], changed=False)
+    else:
+        made = _make(invocation, target, found, first, database, theirs)
+        result.update(made["result"])
+        if target.opened and not invocation.check_mode:
+            target.add_part(name, made)
+    if result["changed_names"]:
+        invocation.warn(f"secrets changed while the backup ran, and both states are in the set: {', '.join(result['changed_names'])}")
+    listing = "".join(f"{one}\n" for one in result["names"])
+    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _in_order(invocation: Invocation, content: Parts, name: str, found: Collected) -> None:
+    """First reading, dump, second reading: what is sealed in between is then sealed with a key of one of the two."""
+    one, two = set_parts.SECRETS
+    if name not in content and not (invocation.check_mode and not content):
+        if name == one and dump_set.PART in content:
+            raise OptionError("the set has its database already, and reading 1 belongs before it; open a new set")
+        if name == two and one not in content:
+            raise OptionError("the set has no first reading of the secrets; run secrets_bundle with reading=1 before the dump")
+        if name == two and dump_set.PART not in content and not invocation.check_mode:
+            raise OptionError("the set has no database yet, and reading 2 belongs after it; run pg_encrypted_dump first")
+    family = content.get(dump_set.PART, {}).get("family")
+    if family and family != found.family:
+        raise OptionError(
+            f"the secrets have {secrets.CURRENT_KEK[found.family]}, and the database is of the family that has "
+            f"{secrets.CURRENT_KEK[family]}; name the secrets of this deployment"
+        )
+
+
+def _database_recipients(given: t.Mapping[str, t.Any], database: dict[str, t.Any] | None) -> set[str]:
+    """Fingerprints of those who open the database: as the options say, and as the set's own dump was sealed."""
+    texts, paths = given["database_recipients"], given["database_recipients_files"]
+    named = {one.fingerprint for one in age.load(texts, paths)} if texts or paths else set()
+    return named.union(*(one["recipients"] for one in (database or {}).get("artifacts", ())))
+
+
+def _apart(target: OpenSet, theirs: set[str], allowed: bool) -> None:
+    both = [one.fingerprint for one in target.recipients if one.fingerprint in theirs]
+    if both and not allowed:
+        raise KeyProblem(
+            f"recipient {both[0]} opens the database and its secrets, so one stolen key would be enough; seal the secrets to "
+            "recipients of their own, or set allow_same_recipients"
+        )
+
+
+def _make(
+    invocation: Invocation,
+    target: OpenSet,
+    found: Collected,
+    first: dict[str, t.Any] | None,
+    database: dict[str, t.Any] | None,
+    theirs: set[str],
+) -> dict[str, t.Any]:
+    """The part; what it would be in check mode. Proved before anything is sealed."""
+    given = invocation.options
+    earlier = first["key_ids"] if first else {}
+    proof = None
+    if given["reading"] == 2 and database:
+        proof = pairing.prove(given, database, found.keys, found.backend, _keks(earlier))
+    key_set = bundle.key_set(found.state_key, found.files)
+    path = keys.secrets_key(key_set, target.set_id)
+    old = _kept(target, key_set, theirs, first, given["allow_same_recipients"])
+    artifact = old
+    if old is None:
+        target.refuse_leftovers([path])
+        if target.opened and not invocation.check_mode:
+            artifact = _seal(target, found, path)
+    ids = {**found.keys.ids, **{f"{name}.1": key_id for name, key_id in earlier.items() if found.keys.ids.get(name, key_id) != key_id}}
+    part: dict[str, t.Any] = {
+        "artifacts": [artifact.to_dict()] if artifact and not _named(first, artifact) else [],
+        "key_ids": ids,
+        "left_out": _left_out(found),
+        "states": bundle.states(found.state_key, found.files),
+        "result": {
+            "family": found.family,
+            "names": found.names,
+            "count": len(found.files),
+            "key_ids": ids,
+            "key_set": key_set,
+            "path": artifact.path if artifact else path,
+            "shared": old is not None,
+            "changed_names": _changed(first, found),
+            "pairing": proof,
+        },
+    }
+    return {**part, "pairing": proof} if proof else part
+
+
+def _named(first: dict[str, t.Any] | None, artifact: Artifact) -> bool:
+    """Whether the first reading's part names it already."""
+    return artifact.path in [one["path"] for one in (first or {}).get("artifacts", ())]
+
+
+def _keks(ids: t.Mapping[str, str]) -> list[str]:
+    return [key_id for name, key_id in ids.items() if name in ("kek", "kek_previous")]
+
+
+def _kept(target: OpenSet, key_set: str, theirs: set[str], first: dict[str, t.Any] | None, allowed: bool) -> Artifact | None:
+    """The object of the same state that this set or the newest one has, if all recipients of today open it. A damaged set offers none."""
+    candidates = [artifacts.parse(one, "the first reading", target.set_id) for one in (first or {}).get("artifacts", ())]
+    record = target.opened.catalog.newest() if target.opened else None
+    if target.opened and record:
+        try:
+            older = target.opened.catalog.read(record.set_id).manifest.artifacts
+        except (TamperedData, StorageError):
+            older = ()
+        candidates += [dataclasses.replace(one, shared_from=one.shared_from or record.set_id) for one in older]
+    wanted = {one.fingerprint for one in target.recipients}
+    for one in candidates:
+        if one.kind != artifacts.SECRETS or not one.path.startswith(f"{keys.OBJECTS}/secrets/{key_set}."):
+            continue
+        stored = target.store.stat(one.path)
+        apart = allowed or not theirs & set(one.recipients)
+        if wanted <= set(one.recipients) and apart and stored is not None and stored.size == one.size:
+            return one
+    return None
+
+
+def _seal(target: OpenSet, found: Collected, path: str) -> Artifact:
+    with target.sealed(path) as (sealer, publish):
+        bundle.write(sealer, found.family, found.files)
+        made = publish(path)
+    return target.artifact(artifacts.SECRETS, path, made)
+
+
+def _left_out(found: Collected) -> dict[str, str]:
+    if found.backend == rules.BUILTIN:
+        return {}
+    return {"external secret values": f"{found.backend} keeps provider secrets, tokens and signing keys; back it up by its own means"}
+
+
+def _changed(first: dict[str, t.Any] | None, found: Collected) -> list[str]:
+    """Names of files that the first reading saw otherwise. Its states say so only under the same KEK and audit key."""
+    if first is None:
+        return []
+    before, ids = first["states"], first["key_ids"]
+    bound = {name: found.keys.ids[name] for name in ("kek", "audit_hmac_key")}
+    if any(ids.get(name) != key_id for name, key_id in bound.items()):
+        names = {one.key: one.name for one in secrets.NAMES[found.family] if one.key}
+        other = {f"{bundle.SECRETS}/{names[name]}" for name, key_id in found.keys.ids.items() if name in names and ids.get(name) != key_id}
+        return sorted(other | (before.keys() ^ set(found.names)))
+    now = bundle.states(found.state_key, found.files)
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the secrets of a set back into files, before anything starts."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import secrets
+from ..._crypto.recipients import load_identities
+from ..._crypto.sealing import Opener
+from ..._drivers.secrets import bundle, target
+from ..._drivers.secrets.files import File
+from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Owner, Wanted
+from ..._errors import KeyProblem, OptionError, StorageError, TamperedData, TargetRefused
+from ..._evidence import options, restore_entry
+from ..._evidence.sealed_set import SealedSet
+from ..._repository import artifact as artifacts
+from ..._repository import records
+from ..._repository.artifact import Artifact
+from . import secrets_sources
+
+ENVIRONMENT_MODE = 0o600  # as the product makes it
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Verify everything, look at the target; then (not in check mode) keep what is replaced, and write."""
+    started = time.monotonic()
+    given = {**invocation.options, "directory": os.path.abspath(invocation.options["directory"])}
+    opened = options.open_repository(given, warn=invocation.warn)
+    opened.mark.advance(opened.journal, dry=True)
+    signer = restore_entry.signer_unless_inside(opened, given, _tops(given))
+    the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    artifact = _chosen(the_set, given["key_set"])
+    data = opened.catalog.read_artifact(artifact)
+    with Opener(io.BytesIO(data), load_identities(given["identity_files"]), artifact.path) as source:
+        found = bundle.read(source, artifact.path)
+    ids = _ids(the_set, artifact, found)
+    result = _restore(invocation, given, found)
+    if not invocation.check_mode:
+        if signer and result["changed"]:
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.SECRETS, [given["directory"]]))
+        opened.mark.advance(opened.journal)
+    about = {"set_id": the_set.set_id, "key_set": _key_set(artifact), "family": found.family, "key_ids": ids}
+    return {**about, **result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _tops(given: t.Mapping[str, t.Any]) -> list[str]:
+    """Every place that is named for a file."""
+    return [given[name] for name in ("directory", "environment_file", "extra_directory", "retired_directory") if given[name]]
+
+
+def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle.Bundle) -> dict[str, t.Any]:
+    who = target.owner(given["owner"], given["group"])
+    wanted = _wanted(given, found)
+    states = {one.name: target.examine(one, who) for one in wanted}
+    other = [one.path for one in wanted if states[one.name] == OTHER]
+    if other and not given["replace"]:
+        raise TargetRefused(
+            f"{', '.join(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them"
+        )
+    saved = f"{given['directory']}.replaced-{options.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
+    loose = _loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
+    if not invocation.check_mode:
+        _write(given, wanted, states, saved, who)
+    foreign = target.foreign(given["directory"], wanted)
+    if foreign:
+        invocation.warn(f"{given['directory']} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
+    done = {state: sorted(name for name, one in states.items() if one == state) for state in (NEW, SAME, MODE, OTHER)}
+    return {
+        "changed": loose or len(done[SAME]) < len(wanted),
+        "written": done[NEW],
+        "replaced": done[OTHER],
+        "adjusted": done[MODE],
+        "unchanged": done[SAME],
+        "not_restored": sorted({one.name for one in found.files} - states.keys()),
+        "foreign": foreign,
+        "safety_copy": saved,
+        "diff": {"before": "".join(f"{name}\n" for name in done[SAME]), "after": "".join(f"{name}\n" for name in sorted(states))},
+    }
+
+
+def _key_set(artifact: Artifact) -> str:
+    return artifact.path.rpartition("/")[2].partition(".")[0]
+
+
+def _chosen(the_set: SealedSet, key_set: str | None) -> Artifact:
+    """The last reading's, unless the operator names another."""
+    found = the_set.artifacts(artifacts.SECRETS)
+    if not found:
+        raise OptionError(f"set {the_set.set_id} holds no secrets; give another set, or put them back from where they are kept")
+    chosen = [one for one in found if key_set in (None, _key_set(one))]
+    if not chosen:
+        raise OptionError(f"set {the_set.set_id} has no state {key_set!a} of the secrets; it has {', '.join(map(_key_set, found))}")
+    return chosen[-1]
+
+
+def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[str, str]:
+    """The public ids of the keys, which must be those that the signed manifest names, of one reading or the other."""
+    names = {one.name: one.content for one in found.files}
+    if found.family not in secrets.NAMES:
+        raise TamperedData(f"{artifact.path} is of the unknown family {found.family[:40]!a}; use another copy of the set")
+    for one in secrets.NAMES[found.family]:
+        if one.required and not names.get(f"{bundle.SECRETS}/{one.name}", b"").strip():
+            raise KeyProblem(f"{artifact.path} holds no {one.name}, and the product would silently make a new one; use another set")
+    ids = secrets_sources.keys_of(found.family, found.files).ids
+    signed = the_set.open_set.manifest.key_ids
+    for name, key_id in ids.items():
+        if key_id not in (signed.get(name), signed.get(f"{name}.1")):
+            raise TamperedData(f"{artifact.path} holds another {name} ({key_id}) than the manifest names; use another copy of the set")
+    return ids
+
+
+def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
+    """Where each file goes; those without a target are left out."""
+    file_mode = target.mode(given["file_mode"], "file_mode")
+    placed = ((one, *_place(given, one.name)) for one in found.files)
+    wanted = [Wanted(one.name, os.path.abspath(top), below, _mode(one, file_mode), one.content) for one, top, below in placed if top]
+    for place in sorted({one.top for one in wanted}):
+        parent = os.path.dirname(place)
+        if not os.path.isdir(place) and (os.path.lexists(place) or not os.path.isdir(parent)):
+            raise StorageError(f"{place} cannot be made: it is no directory, or {parent} is none; make {parent} first")
+    return wanted
+
+
+def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:
+    """Directory, and the path below it, of a file of the bundle."""
+    folder, _slash, below = name.partition("/")
+    if name == bundle.PREVIOUS:
+        return given["directory"], secrets.PREVIOUS_KEK
+    if name == bundle.ENVIRONMENT:
+        path = given["environment_file"]
+        return os.path.split(os.path.abspath(path)) if path else (None, below)
+    tops = {bundle.SECRETS: "directory", bundle.EXTRA: "extra_directory", bundle.RETIRED_FOLDER.rstrip("/"): "retired_directory"}
+    return (given[tops[folder]] if folder in tops else None), below
+
+
+def _mode(one: File, file_mode: int) -> int:
+    """The product sets the mode of its own secrets; other files are as they were."""
+    if one.name == bundle.ENVIRONMENT:
+        return ENVIRONMENT_MODE
+    return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else file_mode
+
+
+def _loose(directory: str, mode: int) -> bool:
+    return os.path.isdir(directory) and os.stat(directory).st_mode & 0o777 != mode
+
+
+def _write(given: t.Mapping[str, t.Any], wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
+    """First a copy of everything that will be replaced, then file by file."""
+    top = given["directory"]
+    top_mode = target.mode(given["directory_mode"], "directory_mode")
+    if saved:
+        for one in wanted:
+            if states[one.name] == OTHER:
+                target.keep(saved, one)
+    if _loose(top, top_mode):
+        target.permit(top, top_mode)
+    for one in wanted:
+        if states[one.name] in (NEW, OTHER):
+            target.put(one, top_mode if one.top == top else target.PRIVATE, target.INNER_MODE, who)
+        elif states[one.name] == MODE:
+            target.adjust(one, who)

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The secrets that the options of `secrets_bundle` name, checked as the product will check them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..._caracal import chain_keys, kek, pairing, secrets
+from ..._caracal.releases import ZONE_KEK
+from ..._drivers.secrets import bundle, files
+from ..._drivers.secrets.files import File
+from ..._errors import OptionError
+
+BACKEND = "CARACAL_SECRET_BACKEND"
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """`files` sorted by name; `ids` are the public ids of all keys by name; `backend` is where the product keeps values.
+
+    `overrides` says what is not in use although it is in the set, in words for the operator.
+    """
+
+    files: tuple[File, ...]
+    family: str
+    keys: secrets.Keys
+    backend: str
+    overrides: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self.files]
+
+    @property
+    def state_key(self) -> bytes:
+        return bundle.state_key(self.keys.keks[0].secret, self.keys.audit[0].secret)
+
+
+def collect(given: t.Mapping[str, t.Any]) -> Collected:
+    """Read every file once. Raises OptionError, KeyProblem."""
+    others = [files.named(bundle.ENVIRONMENT, given["environment_file"])] if given["environment_file"] else []
+    settings = files.settings(others[0].content) if others else {}
+    backend = str(given["secret_backend"] or settings.get(BACKEND) or pairing.BUILTIN)
+    others += [files.named(f"{bundle.EXTRA}/{os.path.basename(path)}", path) for path in given["extra_files"]]
+    others += [files.named(bundle.RETIRED.format(number=number), path) for number, path in enumerate(given["retired_audit_keys"], 1)]
+    others += [files.named(bundle.PREVIOUS, given["previous_kek"])] if given["previous_kek"] else []
+    found = files.together([*_secrets(given), *others])
+    family = secrets.family(_named(found))
+    overrides = _overrides(settings, given["environment_file"], _named(found))
+    return Collected(tuple(found), family, keys_of(family, found), backend, tuple(overrides))
+
+
+def _overrides(settings: t.Mapping[str, str], place: str | None, named: t.Mapping[str, File]) -> list[str]:
+    """Where the environment holds a secret that a file holds too. Values are compared and not shown."""
+    found = []
+    for name in sorted(named):
+        value = settings.get(secrets.variable(name))
+        if value:
+            same = named[name].content.decode("utf-8", "replace").rstrip() == value
+            words = "with the same value now" if same else "with another value, so the file's is not in use"
+            found.append(
+                f"{place} sets {secrets.variable(name)}, which the product takes before the file {name}, {words}; keep it in the file only"
+            )
+    return found
+
+
+def keys_of(family: str, found: t.Sequence[File]) -> secrets.Keys:
+    """The keys in use, and those that rows are still sealed or signed with. Raises OptionError for what the product would refuse."""
+    named = _named(found)
+    keys = secrets.keys(family, {name: one.content for name, one in named.items()}, {name: one.place for name, one in named.items()})
+    keks, audit, ids = list(keys.keks), list(keys.audit), dict(keys.ids)
+    for one in found:
+        text = one.content.decode("ascii", "replace")
+        if one.name == bundle.PREVIOUS:
+            if "kek_previous" in ids or family == ZONE_KEK:
+                raise OptionError(
+                    "previous_kek is given, but the secrets name a previous KEK themselves or their release has none; leave it out"
+                )
+            keks.append(kek.parse_file(text, one.place))
+            ids["kek_previous"] = keks[-1].id
+        elif one.name.startswith(bundle.RETIRED_FOLDER):
+            audit.append(chain_keys.parse_file(text, one.place))
+            ids[f"audit_hmac_key_retired.{len(audit) - 1}"] = audit[-1].id
+    return secrets.Keys(tuple(keks), tuple(audit), ids)
+
+
+def _named(found: t.Sequence[File]) -> dict[str, File]:
+    """The secrets by the names that the product knows them by."""
+    prefix = f"{bundle.SECRETS}/"
+    return {one.name.removeprefix(prefix): one for one in found if one.name.startswith(prefix)}
+
+
+def _secrets(given: t.Mapping[str, t.Any]) -> list[File]:
+    if not given["directory"] and not given["files"]:
+        raise OptionError("no source of secrets is named; set directory or files")
+    read = files.directory(given["directory"], bundle.SECRETS) if given["directory"] else []
+    for name, path in given["files"].items():
+        if not isinstance(path, str) or not os.path.isabs(path):
+            raise OptionError(f"files[{name!a}] is no absolute path; write the value to a file in memory (tmpfs) and name that file")
+        read.append(files.named(f"{bundle.SECRETS}/{name}", path))
+    return read

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The manifest and the RECOVERY.md that all parts of an open set make together.
+
+Every part has `artifacts`, and what the module returns when it runs again (`result`). It may have `tools` (versions by name),
+`timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset) and `pairing` (verdict and message).
+The part `postgres` also has `sources`, `family` and `release`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import OptionError
+from .._evidence import metrics
+from .._evidence.options import Opened
+from .._report.check import UNPROVEN, VERDICTS
+from .._repository import artifact as artifacts
+from .._repository import layout as keys
+from .._repository.fields import Fields
+from .._repository.manifest import Manifest, Pairing, PreviousSet, Source
+from . import recovery
+from .databases import dump_set
+
+UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+SECRETS = ("secrets.1", "secrets.2")
+FIRST, SECOND = ".1", ".2"
+Parts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any]) -> tuple[Manifest, bytes]:
+    """Manifest and RECOVERY.md. `left_out` adds to what the parts say; raises OptionError for a set without a database."""
+    name = f"parts of set {set_id}"
+    if dump_set.PART not in content:
+        raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
+    _read_twice(set_id, content)
+    for part_name, part in content.items():
+        _check(Fields(part, f"part {part_name} of set {set_id}"), part)
+    database = content[dump_set.PART]
+    newest = opened.catalog.newest()
+    pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
+    manifest = Manifest(
+        set_id=set_id,
+        repository=opened.repository.id,
+        deployment=opened.repository.deployment,
+        created=keys.id_time(set_id),  # the same bytes again after a kill
+        previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
+        family=database["family"],
+        release=database["release"],
+        sources=tuple(_source(Fields(one, name)) for one in database["sources"]),
+        artifacts=tuple(artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]),
+        pairing=Pairing(**pairing) if pairing else UNPAIRED,
+        key_ids=_merged(content, "key_ids"),
+        tools=_merged(content, "tools"),
+        timings={**_timings(database["sources"]), **_merged(content, "timings")},
+        left_out={**_merged(content, "left_out"), **{str(asset): str(reason) for asset, reason in left_out.items()}},
+    )
+    text = recovery.render(manifest)
+    return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:
+    """Types, so that what is malformed is told in one line. Raises TamperedData."""
+    fields.array("artifacts")
+    for field, take in _OPTIONAL.items():
+        if field in part:
+            take(fields, field)
+    if "sources" in part:
+        fields.optional_text("family")
+        fields.optional_text("release")
+
+
+def _pairing(fields: Fields, field: str) -> None:
+    found = fields.inner(field)
+    found.one_of("verdict", VERDICTS)
+    found.text("message")
+    found.end()
+
+
+def _sources(fields: Fields, field: str) -> None:
+    for one in fields.inners(field):
+        if not all(type(one.take(name)) in (int, float) for name in ("seconds", "longest_wait")):
+            raise one.fault("has wrong seconds")
+        _source(one)
+
+
+_OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
+    "sources": _sources,
+    "pairing": _pairing,
+    "key_ids": Fields.table,
+    "tools": Fields.table,
+    "timings": Fields.numbers,
+    "left_out": Fields.table,
+}
+
+
+def _read_twice(set_id: str, content: Parts) -> None:
+    """What is read on both sides of the snapshot has no end without its second reading: secrets are unproved, streams without groups,
+    and events that were drained meanwhile are in neither."""
+    for name in sorted(content):
+        asset = name.removesuffix(FIRST)
+        if asset != name and asset + SECOND not in content:
+            raise OptionError(f"set {set_id} has no second reading of {asset}; run its module with reading=2, after the dump")
+
+
+def _merged(content: Parts, field: str) -> dict[str, t.Any]:
+    return {name: value for part in content.values() for name, value in part.get(field, {}).items()}
+
+
+def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
+    """How long each database took, and how long somebody waited for us meanwhile."""
+    took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
+    return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}
+
+
+def _source(fields: Fields) -> Source:
+    return Source(
+        database=fields.text("database"),
+        system_identifier=fields.text("system_identifier"),
+        server_version=fields.integer("server_version"),
+        snapshot_time=fields.time("snapshot_time"),
+        lsn=fields.text("lsn"),
+        standby=fields.flag("standby"),
+    )

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a host without a way to the repository has staged, into the open set.
+
+That host is trusted less than this one: what it staged may name sealed replay archives of this set and nothing else, and the very bytes
+that were verified are those that are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+
+from .._crypto import strict_json
+from .._crypto.signing import Signer
+from .._errors import KeyProblem, ObjectExists, OptionError, TamperedData
+from .._report.check import FAIL
+from .._repository import artifact as artifacts
+from .._repository import layout as keys
+from .._repository import objects, parts
+from .._repository.artifact import Artifact
+from .._storage.base import Store
+from .._storage.schemes import open_store
+
+FIELDS = {"artifacts", "result", "left_out", "files"}
+SEEN = {"size", "sha256", "seen", "mtime_ns"}
+TEXT_LIMIT = 1000
+_NAME = re.compile(r"replay\.((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]{0,62})?)\.([12])\Z")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
+_ELSE = "remove the stage and make the set anew"
+
+
+class Stage:
+    """A verified stage; `artifacts` by path and `parts` by name. Raises TamperedData, KeyProblem, OptionError."""
+
+    def __init__(self, path: str, set_id: str, signer: Signer) -> None:
+        self._signer = signer
+        self._store = open_store(path)
+        self._set_id = set_id
+        self.parts = parts.read_unsigned(self._store, set_id)
+        if not self.parts:
+            raise OptionError(f"{path} has nothing of set {set_id}; run replay_volume_archive with this set_id and stage first")
+        self.artifacts: dict[str, Artifact] = {}
+        for name, part in self.parts.items():
+            for one in self._named(name, part):
+                self.artifacts[one.path] = one
+        known = {*self.artifacts, *(keys.part_key(set_id, name) for name in self.parts)}
+        unknown = sorted({one.key for one in self._store.list("")} - known)
+        if unknown:
+            raise TamperedData(f"{path}/{unknown[0]} is named by no part of set {set_id}; {_ELSE}")
+        bad = [one for one in objects.verify(self._store, list(self.artifacts.values())) if one.verdict == FAIL]
+        if bad:
+            raise TamperedData(bad[0].message)
+
+    def _named(self, name: str, part: t.Mapping[str, t.Any]) -> list[Artifact]:
+        where = f"{self._store.location}/{keys.part_key(self._set_id, name)}"
+        named = _NAME.match(name)
+        if not named or not _is_part(part, named[1]):
+            raise TamperedData(f"{where} is no part that replay_volume_archive makes; {_ELSE}")
+        archive = keys.replay_key(self._set_id, named[1], int(named[2]))
+        right = {artifacts.REPLAY: archive, artifacts.DETAILS: keys.details_key(archive)}
+        found = [artifacts.parse(one, where, self._set_id) for one in part["artifacts"]]
+        for one in found:
+            if one.path != right.get(one.kind) or one.source != named[1]:
+                raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive of {named[1]}; {_ELSE}")
+            self._check(one)
+        return found
+
+    def _check(self, one: Artifact) -> None:
+        others = (one.database, one.leaf, one.shared_from)
+        if others != (None, None, None) or not one.recipients or not all(map(_FINGERPRINT.match, one.recipients)):
+            raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive; {_ELSE}")
+        if one.kind == artifacts.DETAILS and one.size > strict_json.SIZE_LIMIT:
+            raise TamperedData(f"{self._store.location}/{one.path} is larger than any inventory; {_ELSE}")
+        if self._signer.fingerprint in one.recipients:
+            raise KeyProblem(f"{one.path} is sealed to the signing key, so this host could open it; seal it to another key pair")
+
+    def missing_in(self, store: Store) -> tuple[list[Artifact], list[str]]:
+        """Artifacts and names of parts that `store` has not yet. Raises ObjectExists where it has others."""
+        new = [one for one in self.artifacts.values() if store.stat(one.path) is None]
+        there = [one for one in self.artifacts.values() if one not in new]
+        bad = [one for one in objects.verify(store, there) if one.verdict == FAIL]
+        if bad:
+            raise ObjectExists(f"{bad[0].message.partition(';')[0]}, compared with the stage; abort set {self._set_id} and make it anew")
+        taken = parts.read(store, self._set_id, self._signer)
+        for name, part in self.parts.items():
+            if taken.get(name, part) != part:
+                raise ObjectExists(f"set {self._set_id} has another part {name} already; abort the set and make it anew")
+        return new, [name for name in self.parts if name not in taken]
+
+    def copy(self, new: t.Sequence[Artifact], names: t.Sequence[str], store: Store) -> None:
+        """Artifacts first: a part makes what it names the set's."""
+        for one in new:
+            digest = hashlib.sha256()
+            with self._store.open(one.path) as source, store.writer(one.path.rpartition("/")[0], one.path) as out:
+                while data := source.read(objects.CHUNK):
+                    digest.update(data)
+                    out.write(data)
+                if digest.hexdigest() != one.sha256:
+                    raise TamperedData(f"{self._store.location}/{one.path} changed while it was taken in; {_ELSE}")
+                out.publish(one.path)
+        for name in names:
+            parts.write(store, self._set_id, name, self.parts[name], self._signer)
+
+
+def _is_part(part: t.Mapping[str, t.Any], source: str) -> bool:
+    """Whether every value is of its kind. Texts reach messages and the set's RECOVERY.md, so they are one printable line."""
+    listed, result, left_out, files = (part.get(name, {}) for name in ("artifacts", "result", "left_out", "files"))
+    return (
+        not part.keys() - FIELDS
+        and isinstance(listed, list)
+        and all(isinstance(one, dict) and all(_is_plain(value) for value in one.values()) for one in (result, left_out))
+        and left_out.keys() <= {f"replay of {source}"}
+        and all(isinstance(one, str) for one in left_out.values())
+        and isinstance(files, dict)
+        and all(isinstance(one, dict) and one.keys() == SEEN and all(map(_is_plain, one.values())) for one in files.values())
+    )
+
+
+def _is_plain(value: t.Any) -> bool:
+    return value is None or isinstance(value, int) or (isinstance(value, str) and len(value) <= TEXT_LIMIT and value.isprintable())

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A restored Redis against what the snapshot recorded of every stream."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._drivers.redis import reading
+from ..._drivers.redis.connection import Session
+from ..._drivers.redis.reading import Group, Stream
+from ..._drivers.redis.replaying import Replay
+from ..._report.check import FAIL, PASS, WARN, Check
+from .redis_snapshot_set import Snapshot
+
+
+def public(stream: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a result says of a stream."""
+    groups = [{key: one[key] for key in ("name", "last_delivered", "lag", "pending", "lost")} for one in stream["groups"]]
+    return {"name": stream["name"], "entries": stream["entries"], "last": stream["last"], "groups": groups}
+
+
+def compare(session: Session, snapshot: Snapshot, replay: Replay) -> list[Check]:
+    """One check a stream, and one that nothing else is there."""
+    checks = [_stream(session, one, replay) for one in snapshot.streams]
+    names = snapshot.values
+    gone = [name for name in names if not session.call("EXISTS", name)]  # before DBSIZE, which counts expired keys that nobody touched
+    expected, found = len(snapshot.names()) + 1, session.call("DBSIZE")  # the marker is still there
+    if found == expected and not gone:
+        checks.append(Check("redis.keys", PASS, f"{len(snapshot.streams)} streams and {len(names)} other keys, and nothing else"))
+    elif found + len(gone) == expected:
+        words = f"{len(gone)} other keys have expired since they were restored (first: {gone[0]})"
+        checks.append(Check("redis.keys", WARN, words))
+    else:
+        checks.append(Check("redis.keys", FAIL, f"the target has {found - 1} keys, the snapshot {expected - 1}"))
+    return checks
+
+
+def _stream(session: Session, recorded: t.Mapping[str, t.Any], replay: Replay) -> Check:
+    name = recorded["name"]
+    found = reading.look(session, name.encode())
+    if found is None:
+        return Check(f"redis.{name}", FAIL, f"stream {name} is not in the target")
+    differences = [
+        f"{what} is {value}, recorded {recorded[key]}"
+        for key, what, value in (
+            ("entries", "length", found.length),
+            ("last", "last id", found.last),
+            ("added", "entries-added", found.added),
+            ("max_deleted", "max-deleted-entry-id", found.max_deleted),
+        )
+        if value != recorded[key]
+    ]
+    differences += _groups(found, recorded["groups"], replay)
+    if differences:
+        return Check(f"redis.{name}", FAIL, f"stream {name}: {differences[0]}", details={"differences": differences})
+    pending = sum(group.pending for group in found.groups)
+    return Check(
+        f"redis.{name}", PASS, f"stream {name}: {found.length} entries, {len(found.groups)} groups, {pending} pending, as recorded"
+    )
+
+
+def _groups(found: Stream, recorded: t.Sequence[t.Mapping[str, t.Any]], replay: Replay) -> list[str]:
+    there = {reading.text(one.name): one for one in found.groups}
+    wanted = {one["name"] for one in recorded}
+    differences = [f"group {name} is not in the snapshot" for name in sorted(there.keys() - wanted)]
+    for one in recorded:
+        group = there.get(one["name"])
+        differences += [f"group {one['name']} is missing"] if group is None else _group(found.name, group, one, replay)
+    return differences
+
+
+def _group(stream: bytes, group: Group, recorded: t.Mapping[str, t.Any], replay: Replay) -> list[str]:
+    """Pending entries whose entry is gone cannot come back; no more of them than the snapshot knew."""
+    refused = replay.refused[(stream, group.name)]
+    pairs = (
+        ("last delivered id", group.last_delivered, recorded["last_delivered"]),
+        ("entries-read", group.entries_read, recorded["entries_read"]),
+        ("consumers", sorted({reading.text(one) for one in group.consumers}), recorded["consumers"]),
+        ("pending", group.pending, recorded["pending"] - refused),
+    )
+    differences = [f"group {recorded['name']}: {what} is {value}, recorded {wanted}" for what, value, wanted in pairs if value != wanted]
+    if refused > recorded["lost"]:
+        differences.append(f"group {recorded['name']}: {refused} pending entries have no entry, the snapshot knew of {recorded['lost']}")
+    return differences

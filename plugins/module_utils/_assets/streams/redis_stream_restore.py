@@ -1,0 +1,131 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the streams of a set, or only their groups, into an empty Redis."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import streams as product
+from ..._drivers.redis import preflight, reading, replaying, resp
+from ..._drivers.redis.connection import Address, Session
+from ..._drivers.redis.preflight import Facts
+from ..._errors import BackupError, TargetRefused, VerificationFailed
+from ..._evidence import options, restore_entry, sealed_set
+from ..._report.check import FAIL, PASS, Check
+from ..._repository import artifact as artifacts
+from ..._repository import objects, records
+from . import redis_compare, redis_snapshot_set
+from .redis_snapshot_set import Snapshot
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Verify, examine, confirm; then (not in check mode) replay and compare."""
+    started = time.monotonic()
+    result = _groups_only(invocation) if invocation.options["groups_only"] else _restore(invocation)
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _restore(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    opened.mark.advance(opened.journal, dry=True)
+    # A Redis with an address may be anybody's; only a socket can lie in a sandbox.
+    signer = restore_entry.signer_unless_inside(opened, given, [given["redis_unix_socket"] or "/"])
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
+    with Session(Address.from_options(given), the_set.set_id) as session:
+        facts = preflight.examine(session)
+        preflight.confirm(session, facts, given["confirm"])
+        replay = replaying.Replay(session, the_set.set_id)
+        if not replay.leftover():
+            preflight.refuse_content(session, facts.keys)
+        checks = [] if invocation.check_mode else _replay(the_set.signed, snapshot, session, replay, given["identity_files"])
+    if not invocation.check_mode:
+        if signer:
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REDIS, [_target(session, facts)]))
+        opened.mark.advance(opened.journal)
+    names = snapshot.names()
+    return {
+        "changed": True,
+        "set_id": the_set.set_id,
+        "target": _target(session, facts),
+        "streams": [redis_compare.public(one) for one in snapshot.streams],
+        "checks": [check.to_result() for check in checks],
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
+    }
+
+
+def _replay(
+    signed: objects.SignedObjects, snapshot: Snapshot, session: Session, replay: replaying.Replay, identity_files: t.Sequence[str]
+) -> list[Check]:
+    """Both readings in turn, then the comparison. Whatever stops it, the target is empty again."""
+    replay.begin(name.encode() for name in snapshot.names())
+    try:
+        for path in snapshot.paths:
+            with objects.open_sealed(signed, path, identity_files) as source:
+                replay.apply(resp.commands(source, path), path)
+                source.finish()
+        checks = redis_compare.compare(session, snapshot, replay)
+        failed = [check for check in checks if check.verdict == FAIL]
+        if failed:
+            raise VerificationFailed(f"set {snapshot.set_id}: {failed[0].message}", checks=[check.to_result() for check in checks])
+        replay.finish()
+        return checks
+    except BackupError as exc:
+        raise replay.undo(exc) from exc
+
+
+def _groups_only(invocation: Invocation) -> dict[str, t.Any]:
+    """The groups that provisioning makes, at 0 so that events from before it are delivered; others stay as they are."""
+    with Session(Address.from_options(invocation.options), "groups") as session:
+        facts = preflight.examine(session)
+        if facts.replica:
+            raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+        there = _groups(session)
+        missing = _missing(there)
+        if not invocation.check_mode:
+            for stream, group in missing:
+                session.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
+            left = _missing(_groups(session))
+    present = sorted(f"{name} {group}\n" for name, groups in there.items() for group in groups)
+    return {
+        "changed": bool(missing),
+        "target": _target(session, facts),
+        "groups": [{"stream": stream, "group": group} for stream, group in missing],
+        "without_redis": list(product.WITHOUT_REDIS) if not facts.keys else [],
+        "checks": [] if invocation.check_mode else [_all_there(len(missing), left).to_result()],
+        "diff": {"before": "".join(present), "after": "".join(sorted([*present, *(f"{one} {group}\n" for one, group in missing)]))},
+    }
+
+
+def _groups(session: Session) -> dict[str, set[str]]:
+    """Names of the groups that there are, by stream."""
+    seen = {known.name: reading.look(session, known.name.encode()) for known in product.STREAMS}
+    return {name: {reading.text(group.name) for group in one.groups} if one else set() for name, one in seen.items()}
+
+
+def _missing(there: t.Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    return [(known.name, group) for known in product.STREAMS for group in known.groups if group not in there[known.name]]
+
+
+def _all_there(made: int, left: t.Sequence[tuple[str, str]]) -> Check:
+    """Looked at again: who else writes here may have removed one."""
+    if left:
+        stream, group = left[0]
+        return Check(
+            "redis.groups", FAIL, f"{len(left)} groups are missing again; first: {group} of {stream}; end what else uses this Redis"
+        )
+    return Check("redis.groups", PASS, f"{made} groups made at 0" if made else "every group is there")
+
+
+def _target(session: Session, facts: Facts) -> str:
+    return f"{session.address}@{facts.run_id}"

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: one of the two readings of the streams into an open set."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import streams as product
+from ..._drivers.redis import preflight, reading
+from ..._drivers.redis.connection import Address, Session
+from ..._errors import OptionError
+from ..._evidence import open_set
+from ..._report.check import WARN
+from ..._repository import layout as keys
+from . import redis_readings
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Preflight, then (not in check mode) the reading."""
+    started = time.monotonic()
+    given = invocation.options
+    target = open_set.load(given, invocation.check_mode)
+    parts = target.parts()
+    name = redis_readings.part(given["reading"])
+    if name not in parts:
+        path = keys.redis_key(target.set_id, given["reading"])
+        target.refuse_leftovers([path, keys.details_key(path)])
+    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id, "reading": given["reading"], "checks": []}
+    with Session(Address.from_options(given), target.set_id) as session:
+        facts = preflight.examine(session)
+        names = reading.find(session, given["pattern"])
+        twice = [one for one in given["dump_keys"] if one.encode() in names]
+        if twice:
+            raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+        preflight.can_read(session, names[0] if names else product.STREAMS[0].name.encode())
+        if name in parts:
+            result.update(changed=False, **parts[name]["result"])
+        elif invocation.check_mode:
+            target.store.check_writable(probe=False)
+            result.update(streams=_expected(session, names), artifacts=[])
+        else:
+            work = redis_readings.Reading(session, facts, _before(parts, given["reading"]))
+            target.store.check_writable(probe=True)
+            made = work.seal(target, given["reading"], names, given["dump_keys"] if given["reading"] == 1 else [])
+            target.add_part(name, made)
+            result.update(made["result"])
+    for check in result["checks"] if result["changed"] else []:
+        if check["verdict"] == WARN:
+            invocation.warn(check["message"])
+    listing = "".join(f"{one['name']}\n" for one in result["streams"])
+    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
+    return {**result, "server_version": facts.version, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _before(parts: t.Mapping[str, t.Mapping[str, t.Any]], number: int) -> t.Mapping[str, t.Any] | None:
+    """Where the first reading ended; None for the first reading itself."""
+    if number == 1:
+        return None
+    if redis_readings.part(1) not in parts:
+        raise OptionError("the set has no first reading of the streams; run with reading 1 before the databases are dumped")
+    return t.cast("t.Mapping[str, t.Any]", parts[redis_readings.part(1)]["streams"])
+
+
+def _expected(session: Session, names: t.Sequence[bytes]) -> list[dict[str, t.Any]]:
+    seen = [one for one in (reading.look(session, name) for name in names) if one]
+    return [
+        {
+            "name": reading.text(one.name),
+            "entries": one.length,
+            "bytes": 0,
+            "groups": len(one.groups),
+            "pending": sum(group.pending for group in one.groups),
+        }
+        for one in seen
+    ]

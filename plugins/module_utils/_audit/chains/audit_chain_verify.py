@@ -1,0 +1,237 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: both audit chains of a database, against themselves, keys, journal and exports."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import block_history, chain_gaps, chain_keys, chain_verdict, inventory
+from ..._caracal.audit_blocks import Block
+from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
+from ..._caracal.block_history import Baseline
+from ..._caracal.chain_examiner import Seen
+from ..._caracal.chain_gaps import Gap
+from ..._caracal.chain_keys import AuditKey
+from ..._drivers.postgres import client_binaries, preflight, snapshot
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Session
+from ..._errors import OptionError, StorageError
+from ..._evidence import baseline, options, place, reading
+from ..._evidence.options import Opened
+from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check
+from ..._repository.fields import parse_timestamp
+from . import chain_reading, export_reading
+
+RETENTION_DAYS = 365
+APPLICATION = "caracal_ops.backup audit_chain_verify"
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What the checks need to know of the database beside its rows."""
+
+    layout: reading.Layout
+    facts: dict[str, t.Any]
+    marker: int | None
+    retention_days: int
+    since: Baseline | None
+
+    def floors(self, chain: Chain) -> dict[str, int]:
+        """Numbers from which on each zone was asked for, where that is not 1."""
+        heads = block_history.heads(self.since.blocks) if self.since else {}
+        return {zone: head for (name, zone), head in heads.items() if name == chain.name}
+
+    @property
+    def release(self) -> str:
+        return (self.layout.detected.release if self.layout.detected else None) or "an unknown release"
+
+    @property
+    def recompute(self) -> bool | None:
+        """Whether content hashes follow from the stored rows; None when the release is not known."""
+        detected = self.layout.detected
+        if detected is None or detected.release is None:
+            return None
+        return detected.release != block_history.HASHES_RECEIVED
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Read every row once, then judge."""
+    started = time.monotonic()
+    given = invocation.options
+    keys = hmac_keys(given)
+    opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
+    server, _sandbox = place.server_of(given)
+    server = server.named(APPLICATION)
+    with Session(server, given["database"]) as session:
+        preflight.full_sight(session)
+        major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
+    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("psql",))
+    if client.doubt:
+        invocation.warn(client.doubt)
+    with (
+        Guard(server, given["database"], given["lock_hold_max"]) as guard,
+        snapshot.Snapshot(server, given["database"], alone=False) as held,
+    ):
+        since = _since(opened, given["since"])
+        context = _context(held, given, since)
+        plan = chain_reading.Plan(
+            client.paths["psql"], keys, context.recompute, given["jobs"], opened is not None, since, bool(given["exports"])
+        )
+        chains = chain_reading.read(held.place, context.layout, plan, guard)
+        known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
+        checks = [*_chain_checks(context, chains, keys, opened, known), *_committed(given, opened, known, held, context, chains)]
+        if given["exports"]:
+            cuts = baseline.cuts(opened) if opened else []
+            ingested, gather = export_reading.hours(chains.events), export_reading.folder(given["exports"])
+            checks += export_reading.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
+    result = options.judged(checks, given["require_valid"])
+    if opened is not None:
+        result["journal_head"] = opened.head
+        if not invocation.check_mode:
+            opened.mark.advance(opened.journal)
+    result["coverage"] = _coverage(context, chains, keys, checks)
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def hmac_keys(given: t.Mapping[str, t.Any]) -> tuple[AuditKey, ...]:
+    """From options `audit_hmac_keys` and `audit_hmac_key_files`. Raises OptionError that names where a key came from."""
+    found = [chain_keys.parse(text, f"audit_hmac_keys[{number}]") for number, text in enumerate(given["audit_hmac_keys"])]
+    for path in given["audit_hmac_key_files"]:
+        try:
+            with open(path, encoding="utf-8") as file:
+                found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT), path))
+        except (OSError, UnicodeDecodeError) as exc:
+            raise OptionError(f"audit_hmac_key_files: {path} cannot be read: {getattr(exc, 'strerror', None) or 'it is no text'}") from exc
+    return chain_keys.distinct(found)
+
+
+def _known(opened: Opened | None, set_id: str | None, source: str) -> Baseline:
+    """What the rows should be: those of a set, or those that the journal knew last of this cluster."""
+    if opened is None:
+        return Baseline()
+    if set_id is None:
+        return baseline.load(opened, source)
+    return baseline.at(opened, opened.catalog.latest().set_id if set_id == "latest" else set_id)
+
+
+def _since(opened: Opened | None, name: str | None) -> Baseline | None:
+    if name is None:
+        return None
+    if opened is None:
+        raise OptionError("since names an entry of the journal, so it needs repository; give that too")
+    known = baseline.at(opened, name)
+    if known.problem or not known.blocks:
+        raise StorageError(f"since {name}: {known.problem or 'no audit blocks were known then'}; give another one")
+    return known
+
+
+def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline | None) -> Context:
+    layout = reading.layout(held.session)
+    names = {table.name for table in layout.tables if table.schema == "public"}
+    if not layout.leaves:
+        raise OptionError(f"database {given['database']} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")
+    marker = held.session.value("SELECT count(*) FROM public.audit_chain_rehash") if "audit_chain_rehash" in names else None
+    days = [given["audit_retention_days"] or RETENTION_DAYS]
+    if "audit_retention" in names:
+        days += [row[0] for row in held.session.rows("SELECT retention_days FROM public.audit_retention")]
+    return Context(layout, held.facts, marker, min(days), since)
+
+
+def _chain_checks(
+    context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], opened: Opened | None, known: Baseline
+) -> list[Check]:
+    existing = {leaf.name for leaf in context.layout.leaves}
+    lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
+    dropped = _dropped(opened, known.blocks, existing, chain_gaps.gaps(chains.events, context.floors(AUDIT)))
+    ever = [*known.blocks, *dropped] if opened else None
+    checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever)
+    horizon = parse_timestamp(context.facts["time"]) - datetime.timedelta(days=context.retention_days)
+    checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, (horizon.year, horizon.month), context.retention_days))
+    marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
+    checks += [marker] if marker else []
+    if chains.admin is None:
+        words = f"{context.release} keeps no admin chain; the table's digest binds its rows"
+        return [*checks, Check("admin.rows", NOT_APPLICABLE, words, required=False)]
+    return [*checks, *_of_chain(ADMIN, chains.admin, keys, context, [], known.blocks if opened else None)]
+
+
+def _of_chain(
+    chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], context: Context, dropped: t.Sequence[Block], ever: t.Sequence[Block] | None
+) -> list[Check]:
+    """`dropped` are blocks of leaves that are gone, `ever` all blocks that the journal is known to have, None without one."""
+    content = chain_verdict.content(chain, seen, context.recompute if chain == AUDIT else True, context.release)
+    links = chain_verdict.links(chain, seen)
+    sound = FAIL not in (content.verdict, links.verdict)
+    missing = chain_gaps.gaps(seen, context.floors(chain))
+    sequence = chain_gaps.sequence(chain, seen, missing, dropped, None if ever is None else chain_gaps.known_from(chain, ever))
+    return [chain_verdict.rows(chain, seen), content, links, *chain_verdict.hmacs(chain, seen, keys, sound), sequence]
+
+
+def _dropped(opened: Opened | None, known: t.Sequence[Block], existing: set[str], missing: t.Sequence[Gap]) -> list[Block]:
+    """What the journal knows of leaves that are gone; it is searched backwards only as far as numbers are missing."""
+    if opened is None:
+        return []
+    since = [block for block in known if block.leaf not in existing]
+    if not missing:
+        return since
+    return [*since, *baseline.dropped(opened, lambda found: not chain_gaps.all_explained(AUDIT, missing, [*since, *found]))]
+
+
+def _committed(
+    given: dict[str, t.Any],
+    opened: Opened | None,
+    known: Baseline,
+    held: snapshot.Snapshot,
+    context: Context,
+    chains: chain_reading.Chains,
+) -> list[Check]:
+    """What was read against what the journal says."""
+    if opened is None:
+        words = "no repository was given, so nothing outside the database says what its chains were; a cut tail would not be seen"
+        return [Check(block_history.CHECK_ID, UNPROVEN, words)]
+    checks = [options.freshness_check(opened)]
+    if given["set_id"]:
+        if known.problem:
+            raise StorageError(f"{known.name or given['set_id']}: {known.problem}; use another set")
+        return [*checks, inventory.compare_blocks(known.blocks, chains.blocks)]
+    compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, chains.unread)
+    return [*checks, dataclasses.replace(compared, required=True), _tail(known, chains)]
+
+
+def _tail(known: Baseline, chains: chain_reading.Chains) -> Check:
+    """Rows above what the journal knows are bound by the product's chain only, which does not know its own end."""
+    heads = block_history.heads(known.blocks)
+    now = block_history.heads(chains.blocks)
+    above = sum(max(0, head - heads.get(zone, 0)) for zone, head in now.items())
+    when = f" of {known.time:%Y-%m-%d %H:%M} UTC" if known.time else ""
+    words = (
+        f"since {known.name or 'ever'}{when}, {above} rows came that nothing outside the database knows; a tail cut since then is not seen"
+    )
+    return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name})
+
+
+def _coverage(context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> dict[str, t.Any]:
+    """What was asked for, what was found, and what was not verified."""
+    found = {AUDIT.name: chains.events, **({ADMIN.name: chains.admin} if chains.admin is not None else {})}
+    return {
+        "release": context.release,
+        "snapshot_time": context.facts["time"],
+        "asked": f"rows after {context.since.name}; rows before it: not verified again" if context.since else "every row",
+        "leaves": {leaf.name: leaf.rows for leaf in chains.leaves},
+        "chains": {
+            name: {"rows": sum(zone.rows for zone in seen.values()), "zones": len(seen), "heads": chain_verdict.heads(seen)}
+            for name, seen in found.items()
+        },
+        "keys": [key.id for key in keys],
+        "not_verified": [f"{check.id}: {check.message}" for check in checks if check.verdict in (UNPROVEN, NOT_APPLICABLE, WARN)],
+    }

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the audit blocks of new rows into the journal, after a look at the old ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import audit_blocks, block_history
+from ..._caracal.audit_blocks import Block
+from ..._caracal.block_history import Baseline
+from ..._caracal.releases import Detected
+from ..._crypto.signing import Signer
+from ..._drivers.postgres import preflight, snapshot
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Server
+from ..._errors import Busy, ObjectExists, VersionMismatch
+from ..._evidence import baseline, newest_rows, options, reading
+from ..._evidence.options import Opened
+from ..._report.check import FAIL, Check
+from ..._repository import entry as entries
+from ..._repository import journal as journals
+from ..._repository import layout as keys
+from ..._repository import records
+from ..._repository.entry import Draft
+from ..._repository.fields import parse_timestamp
+from ..._stream import compression, workers
+
+ATTEMPTS = 5
+HOLD_MAX = 10.0  # seconds that anybody may wait for a lock of ours
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What one look at the database gave. `new` are the lines that the journal does not have yet."""
+
+    known: Baseline
+    detected: Detected | None
+    facts: dict[str, t.Any]
+    check: Check
+    current: list[Block]
+    new: list[Block]
+    whole: bool
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Look, compare; then (not in check mode) the blocks, then the journal entry that names them."""
+    started = time.monotonic()
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    # Nothing is read that could not be entered afterwards.
+    signer = options.signer(opened, given, keys.BACKUP)
+    opened.mark.check_writable()
+    opened.store.check_writable(probe=False)
+    for _attempt in range(ATTEMPTS):
+        checkpoint_id = keys.new_set_id(options.now(), os.urandom(5))
+        taken = _take(opened, Server.from_options(given).named(f"caracal_ops.backup {checkpoint_id}"), given)
+        result = _result(taken, checkpoint_id, given["require_unchanged"])
+        if result["changed"] and not invocation.check_mode and not _enter(opened, signer, taken, given["database"], checkpoint_id):
+            journals.refresh(opened.repository, opened.journal)
+            continue
+        if taken.detected and taken.detected.release is None:
+            invocation.warn(f"database {given['database']}: release unknown (family {taken.detected.family}); recorded as such")
+        opened.mark.advance(opened.journal, dry=invocation.check_mode)
+        return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+    raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
+
+
+def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
+    database = given["database"]
+    # The journal was read before: the other way round, a checkpoint of others could know rows that this snapshot does not show.
+    with Guard(server, database, HOLD_MAX) as guard, snapshot.Snapshot(server, database, alone=False) as held:
+        preflight.full_sight(held.session)
+        read = reading.layout(held.session)
+        if not read.leaves:
+            raise VersionMismatch(f"database {database} has no partitions of audit_events, so it is no Caracal database; correct database")
+        known = baseline.load(opened, held.facts["system_identifier"])
+        whole = not known.blocks or bool(known.problem) or block_history.is_reanchored(known, read.detected)
+        tasks = newest_rows.tasks(held.place, read, None if whole else known.blocks)
+        found = workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], given["jobs"])
+        current = [block for one in found for block in one.blocks]
+        unread = sum(one.unread for one in found)
+        left = read.without([one.table.qualified for one in found if one.gone])
+        check = guard.patiently(reading.compare_with_earlier, held.place, left, known, current, unread)
+    old = set() if whole else set(known.blocks)
+    new = [] if whole and set(current) == set(known.blocks) and not known.problem else [block for block in current if block not in old]
+    return Taken(known, read.detected, held.facts, check, current, new, whole)
+
+
+def _result(taken: Taken, checkpoint_id: str, require_unchanged: bool) -> dict[str, t.Any]:
+    doubt = taken.check.verdict == FAIL or (taken.known.problem and require_unchanged)
+    enters = bool(taken.new) and not doubt
+    had, has = ({block.key: block for block in blocks} for blocks in (taken.known.blocks, taken.current))
+    result = {
+        "changed": enters,
+        "checkpoint": checkpoint_id if enters else None,
+        "base": 0 if taken.whole else taken.known.sequence,
+        "since": taken.known.name,
+        "release": taken.detected.release if taken.detected else None,
+        "snapshot_time": taken.facts["time"],
+        "standby": taken.facts["standby"],
+        "verdict": taken.check.verdict,
+        "checks": [taken.check.to_result()],
+        "zones": len({key[:2] for key in has}),
+        "rows": sum(block.rows - (had[key].rows if key in had else 0) for key, block in has.items()),
+        "blocks": len(taken.new),
+        "blocks_not_read": taken.check.details.get("unread", 0),
+        "diff": {"before": _listing(taken.known.blocks), "after": _listing(taken.current if enters else taken.known.blocks)},
+    }
+    if doubt and require_unchanged:
+        result["failed"] = True
+        result["msg"] = (
+            f"{taken.check.message}; nothing was entered into the journal. Find out why; then make a backup, which keeps the tables "
+            "as they are now, and with which later checkpoints compare"
+        )
+    return result
+
+
+def _listing(blocks: t.Iterable[Block]) -> str:
+    """The head of each zone."""
+    return "".join(f"{chain} {zone} {head}\n" for (chain, zone), head in sorted(block_history.heads(blocks).items()))
+
+
+def _enter(opened: Opened, signer: Signer, taken: Taken, database: str, checkpoint_id: str) -> bool:
+    """The blocks, and the entry that makes them count; False when somebody else has appended to the journal first.
+
+    Then what was compared is no longer the newest, and the blocks that were stored are nobody's.
+    """
+    body = records.Checkpoint(
+        checkpoint_id=checkpoint_id,
+        base=0 if taken.whole else taken.known.sequence,
+        database=database,
+        system_identifier=taken.facts["system_identifier"],
+        family=taken.detected.family if taken.detected else None,
+        release=taken.detected.release if taken.detected else None,
+        snapshot_time=parse_timestamp(taken.facts["time"]),
+        lsn=taken.facts["lsn"],
+        standby=taken.facts["standby"],
+    )
+    data = compression.compress(audit_blocks.to_tsv(taken.new))
+    opened.store.put(body.key, data)
+    times = {**options.times(), "database": taken.facts["time"]}
+    subjects = [entries.subject(body.key, entries.sha256(data))]
+    draft = Draft(entries.CHECKPOINT, subjects, body.to_body(), times, options.machine())
+    try:
+        journals.append_once(opened.repository, opened.journal, signer, draft)
+    except ObjectExists:
+        return False
+    return True

@@ -1,0 +1,217 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Both audit chains of a database, each row read once: by worker processes, over leaves or over ranges of pages of large ones."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import typing as t
+
+from ..._caracal import audit_blocks, block_history, chain_examiner
+from ..._caracal.audit_blocks import Block, Parts
+from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
+from ..._caracal.block_history import Baseline
+from ..._caracal.chain_examiner import Seen, Terms
+from ..._caracal.chain_gaps import LeafFacts, month_of
+from ..._caracal.chain_keys import AuditKey
+from ..._drivers.postgres import dump
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Session
+from ..._drivers.postgres.snapshot import Place
+from ..._drivers.postgres.tables import Table, literal
+from ..._errors import BackupError, StageFailed
+from ..._evidence import newest_rows, reading
+from ..._evidence.newest_rows import Read
+from ..._stream import workers
+
+PAGE = 8192
+LEAST_PAGES = 4096
+PIECES = 4
+
+Pages = tuple[int, "int | None"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How to read. `recompute` is None for an unknown release; `commit` is whether audit blocks are wanted too.
+
+    With `since`, of each zone only the rows from the head on that it had then, and of the blocks only those still open then.
+    """
+
+    psql: str
+    keys: tuple[AuditKey, ...]
+    recompute: bool | None
+    jobs: int
+    commit: bool
+    since: Baseline | None = None
+    hours: bool = False
+
+
+@dataclasses.dataclass
+class Chains:
+    """What was read. `admin` is None where the release keeps no admin chain; `unread` blocks were taken as they were."""
+
+    events: Seen
+    admin: Seen | None
+    leaves: list[LeafFacts]
+    blocks: list[Block]
+    unread: int
+
+
+Unit = tuple[Table, Terms, "Pages | None"]
+
+
+def read(place: Place, layout: reading.Layout, plan: Plan, guard: Guard) -> Chains:
+    """Everything. Raises StageFailed when a leaf is dropped while it is read."""
+    admin = next((table for table in layout.rest if table.qualified == f"public.{ADMIN.table}"), None)
+    if admin is not None and not ADMIN.columns <= set(admin.columns):
+        admin = None
+    with place.join() as session:
+        bounds = _bounds(session, layout.leaves)
+    units: list[Unit] = []
+    for leaf in layout.leaves:
+        terms = Terms(AUDIT, leaf.columns, plan.keys, plan.recompute is not False, bounds.get(leaf.name), plan.hours)
+        whole = 0 if plan.since else leaf.size
+        units += [(leaf, terms, pages) for pages in pieces(whole, sum(one.size for one in layout.leaves), plan.jobs)]
+    if admin is not None:
+        units.append((admin, Terms(ADMIN, admin.columns, plan.keys, True), None))
+    gathered = _Gathered(place, units)
+    tasks = [(guard.patiently, (_read, place, plan, *unit)) for unit in units]
+    try:
+        workers.run_all(tasks, plan.jobs, keep=gathered.take)
+    except BackupError as exc:
+        raise _explained(place, layout, exc) from exc
+    facts = [LeafFacts(leaf.name, month_of(leaf.name), _rows(gathered.seen[leaf.name])) for leaf in layout.leaves]
+    events = chain_examiner.merge(part for leaf in layout.leaves for part in gathered.seen[leaf.name])
+    merged = chain_examiner.merge(gathered.seen[admin.name]) if admin else None
+    return Chains(events, merged, facts, gathered.blocks, gathered.unread)
+
+
+def _rows(parts: t.Sequence[Seen]) -> int:
+    return sum(zone.rows for part in parts for zone in part.values())
+
+
+def pieces(size: int, whole: int, jobs: int) -> list[Pages | None]:
+    """Ranges of pages of one leaf, such that no worker is left with far more than its share of the whole (both in bytes)."""
+    pages = -(-size // PAGE)
+    share = max(LEAST_PAGES, -(-whole // PAGE) // (jobs * PIECES))
+    if jobs == 1 or pages <= 2 * share:
+        return [None]
+    starts = list(range(0, pages, share))
+    return list(zip(starts, [*starts[1:], None], strict=True))
+
+
+def _read(place: Place, plan: Plan, table: Table, terms: Terms, pages: Pages | None) -> tuple[Seen, Parts | Read | list[Block]]:
+    """One unit: what was seen, and its blocks; of some pages of a leaf, parts of blocks."""
+    examiner = chain_examiner.Examiner(terms)
+    if plan.since is not None:
+        return _read_since(place, plan.since, table, terms, examiner)
+    if not plan.commit:
+        dump.copy_leaf(place, plan.psql, table, dump.Lines(examiner.take), pages)
+        return examiner.finish(), []
+    collector = audit_blocks.Collector(terms.chain, table.name, table.columns)
+
+    def take(lines: list[bytes]) -> None:
+        examiner.take(lines)
+        collector.take(lines)
+
+    dump.copy_leaf(place, plan.psql, table, dump.Lines(take), pages)
+    return examiner.finish(), collector.parts() if pages else _complete(place, terms.chain, table, collector)
+
+
+def _read_since(
+    place: Place, since: Baseline, table: Table, terms: Terms, examiner: chain_examiner.Examiner
+) -> tuple[Seen, Parts | Read | list[Block]]:
+    """Through the index. The head of then is read again, so that the row after it is seen to hold on to it."""
+    heads = {zone: head for (chain, zone), head in block_history.heads(since.blocks).items() if chain == terms.chain.name}
+    with place.join() as session:
+        for span in newest_rows.spans(session, table):
+            head = heads.get(span.zone, 0)
+            if span.high >= head:
+                where = f"{reading.zone_is(span.zone.encode())} AND chain_seq >= {head}"
+                session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", _Batches(examiner))
+    known = [block for block in since.blocks if (block.chain, block.leaf) == (terms.chain.name, table.name)]
+    return examiner.finish(), newest_rows.new_rows(place, terms.chain, table, known, heads)
+
+
+class _Batches:
+    """Lines one by one, as a session gives them."""
+
+    def __init__(self, examiner: chain_examiner.Examiner) -> None:
+        self._examiner = examiner
+
+    def write(self, line: bytes) -> None:
+        self._examiner.take([line[:-1]])
+
+
+def _complete(place: Place, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
+    with place.join() as session:
+        return reading.complete(session, chain, table, collector)
+
+
+class _Gathered:
+    """Results as they come, so that of the parts of blocks no more is held than of the leaves that are being read."""
+
+    def __init__(self, place: Place, units: t.Sequence[Unit]) -> None:
+        self._place = place
+        self._units = units
+        self._missing = collections.Counter(table.name for table, _terms, _pages in units)
+        self._collectors: dict[str, audit_blocks.Collector] = {}
+        self.seen: dict[str, list[Seen]] = {table.name: [] for table, _terms, _pages in units}
+        self.blocks: list[Block] = []
+        self.unread = 0
+
+    def take(self, index: int, result: tuple[Seen, Parts | Read | list[Block]]) -> None:
+        table, terms, _pages = self._units[index]
+        seen, found = result
+        self.seen[table.name].append(seen)
+        self._missing[table.name] -= 1
+        if isinstance(found, Parts):
+            collector = self._collectors.setdefault(table.name, audit_blocks.Collector(terms.chain, table.name, table.columns))
+            collector.absorb(found)
+            if not self._missing[table.name]:
+                found = _complete(self._place, terms.chain, table, self._collectors.pop(table.name))
+        if isinstance(found, Read):
+            self.unread += found.unread
+            found = list(found.blocks)
+        if not isinstance(found, Parts):
+            self.blocks += found
+
+
+def _explained(place: Place, layout: reading.Layout, error: BackupError) -> BackupError:
+    """Retention may drop a leaf while we read it; what is left would look like a hole."""
+    with Session(place.server, place.database) as session:
+        for leaf in layout.leaves:
+            if session.value("SELECT pg_catalog.to_regclass(%s) IS NULL", (leaf.sql,)):
+                return StageFailed(f"leaf {leaf.qualified} was dropped while it was read; run again", reading=error.msg)
+    return error
+
+
+_BOUND = re.compile(r"FOR VALUES FROM \('([^']+)'\) TO \('([^']+)'\)\Z")
+
+
+def _bounds(session: Session, leaves: t.Sequence[Table]) -> dict[str, tuple[bytes, bytes]]:
+    """Leaf → its bounds as the session writes times, which in UTC and ISO style compare as texts do."""
+    if not leaves:
+        return {}
+    names = ", ".join(literal(leaf.sql) for leaf in leaves)
+    rows = session.rows(
+        f"SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c WHERE c.oid IN ({_regclasses(names)})"
+    )
+    found = {}
+    for name, expression in rows:
+        bound = _BOUND.match(expression or "")
+        if bound:
+            found[name] = bound[1].encode(), bound[2].encode()
+    return found
+
+
+def _regclasses(names: str) -> str:
+    return f"SELECT pg_catalog.to_regclass(name) FROM unnest(ARRAY[{names}]) AS name"

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The hourly exports against the rows of the database that was just read, by the index and leaf by leaf."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ... import _deps
+from ..._caracal import export_files, exports
+from ..._caracal.chain_examiner import Seen
+from ..._caracal.chain_gaps import month_of
+from ..._caracal.chain_keys import AuditKey
+from ..._caracal.export_compare import SELECT, Database
+from ..._caracal.export_cuts import Cut
+from ..._caracal.export_files import Exports
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Session
+from ..._drivers.postgres.snapshot import Place
+from ..._evidence import reading
+from ..._report.check import Check
+from ..._stream import workers
+
+REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
+
+
+Gather = t.Callable[[], Exports]
+
+
+def folder(path: str) -> Gather:
+    """The exports of a folder, read by whoever calls it."""
+    return lambda: export_files.Folder(path, _deps.require_pyarrow())
+
+
+def compare(
+    place: Place,
+    layout: reading.Layout,
+    gather: Gather,
+    keys: t.Sequence[AuditKey],
+    cuts: t.Sequence[Cut],
+    ingested: t.Mapping[int, int],
+    guard: Guard,
+    due: int | None = None,
+) -> list[Check]:
+    """All checks of the exports that `gather` gives. `ingested` counts events by hour of ingestion, counted from 1970.
+
+    An hour after `due` may still be on its way, whatever the database's watermark says.
+    """
+    task = (guard.patiently, (_compare, place, layout, gather, tuple(keys), tuple(cuts), ingested, due))
+    return t.cast("list[Check]", workers.run_all([task], 1)[0])
+
+
+def hours(seen: Seen) -> dict[int, int]:
+    """Hour since 1970 → events that were ingested in it."""
+    found: collections.Counter[int] = collections.Counter()
+    for zone in seen.values():
+        for text, rows in zone.hours.items():
+            found[export_files.hour_of(dt.datetime.strptime(text.decode() + "+0000", "%Y-%m-%d %H%z"))] += rows
+    return dict(found)
+
+
+def _compare(
+    place: Place,
+    layout: reading.Layout,
+    gather: Gather,
+    keys: t.Sequence[AuditKey],
+    cuts: t.Sequence[Cut],
+    ingested: t.Mapping[int, int],
+    due: int | None,
+) -> list[Check]:
+    with place.join() as session:
+        database = _database(session, layout, ingested)
+        if due is not None and database.watermark is not None:
+            database = dataclasses.replace(database, watermark=min(database.watermark, export_files.start(due)))
+        return exports.examine(gather(), keys, database, cuts)
+
+
+def _database(session: Session, layout: reading.Layout, ingested: t.Mapping[int, int]) -> Database:
+    names = {table.name for table in layout.tables if table.schema == "public"}
+    oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.name))), default=(0, 0))
+
+    def rows(where: str, *parameters: t.Any) -> list[tuple[t.Any, ...]]:
+        """Never through the parent: a lock on it would keep partition changes waiting, and INSERTs behind them."""
+        each = " UNION ALL ".join(f"SELECT {SELECT} FROM {leaf.sql} WHERE {where}" for leaf in layout.leaves)
+        return session.rows(each, parameters * len(layout.leaves))
+
+    def has_leaf(milliseconds: int) -> bool:
+        """Retention drops the oldest months first; what lies after them should be there, if only in the default partition."""
+        moment = export_files.start(0) + dt.timedelta(milliseconds=milliseconds)
+        return (moment.year, moment.month) >= oldest
+
+    watermark = session.rows(export_files.WATERMARK) if "audit_export_watermark" in names else []
+    rehashed = session.rows(REHASHED) if "audit_chain_rehash" in names else []
+    return Database(
+        lookup=lambda zone, low, high: rows("zone_id = %s AND chain_seq BETWEEN %s AND %s", zone, low, high),
+        by_id=lambda ids: rows("id = ANY (%s)", list(ids)),
+        hours=lambda: ingested,
+        has_leaf=has_leaf,
+        watermark=watermark[0][0] if watermark else None,
+        rehashed=rehashed[0][0] if rehashed else None,
+    )

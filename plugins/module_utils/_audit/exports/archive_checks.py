@@ -1,0 +1,180 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The archive against the journal: what is there, what was there, under which lock, and whether anybody laid something over it.
+
+Four checks: `archive.objects`, `.journal`, `.shadowed`, `.lock`; and `.begins` where a database has older events.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import datetime
+import typing as t
+
+from ..._caracal import export_files, findings
+from ..._caracal.audit_chains import AUDIT
+from ..._caracal.findings import Finding
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from ..._repository import archive_days
+from ..._repository.archive_days import Entered
+from ..._storage import archived
+from ..._storage.archived import Held, Locked
+from ..._storage.base import Store
+from . import archive_hours
+from .archive_hours import Listing
+
+# A store answers several requests at once.
+WORKERS = 4
+DAY = datetime.timedelta(days=1)
+_VERDICTS = {"expired": WARN, "not_entered": UNPROVEN, "strange": WARN}
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """What was read of it. Digests and locks are those of the true versions, by key."""
+
+    store: Store
+    there: Listing
+    entered: t.Mapping[str, Entered]
+    now: datetime.datetime
+    digests: t.Mapping[str, str]
+    locks: t.Mapping[str, Locked]
+
+    @property
+    def held(self) -> dict[str, Held]:
+        return {one.key: one for one in self.there.hours.values()}
+
+
+def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime) -> Archive:
+    """Every byte, once. Raises what the store raises."""
+
+    def look(one: Held) -> tuple[str, Locked]:
+        return archive_hours.digest(store, one), store.lock_of(one)
+
+    objects = list(there.hours.values())
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        seen = dict(zip((one.key for one in objects), pool.map(look, objects), strict=True))
+    digests = {key: digest for key, (digest, _lock) in seen.items()}
+    return Archive(store, there, entered, now, digests, {key: lock for key, (_digest, lock) in seen.items()})
+
+
+def examine(found: Archive) -> list[Check]:
+    return [_objects(found), _journal(found), _shadowed(found), _lock(found)]
+
+
+def nothing(store: Store, entered: t.Mapping[str, Entered]) -> Check:
+    """For an archive without any export."""
+    if entered:
+        words = f"the journal names {len(entered)} archived exports, and {store.location} has none; they are gone, or this is another place"
+        return Check("archive.objects", FAIL, words)
+    words = f"{store.location} has no archived export, so nothing was verified; run audit_export_archive, or correct archive"
+    return Check("archive.objects", UNPROVEN, words)
+
+
+def first_hour(entered: t.Mapping[str, Entered]) -> int | None:
+    """The first hour that the journal names; None where it names none."""
+    hours = [export_files.hour_at(key.removeprefix(f"{archive_days.FOLDER}/")) for key in entered]
+    return min((hour for hour in hours if hour is not None), default=None)
+
+
+def begins(first: int, ingested: t.Mapping[int, int]) -> Check:
+    """What the database has of before the archive: that was never archived, so nobody took it away."""
+    before = sum(rows for hour, rows in ingested.items() if hour < first)
+    name, words = "archive.begins", f"the archive begins with {export_files.name(first)}, as the journal has it"
+    if before:
+        words = f"{words}; the database has {before} events of before, which the archive cannot vouch for"
+        return Check(name, WARN, words, details={"events_before": before})
+    return Check(name, PASS, f"{words}, and with the database's first event", details={"events_before": 0})
+
+
+def _finding(kind: str, key: str, words: str) -> Finding:
+    return Finding(kind, AUDIT.name, "", 0, 0, f"{key} {words}", _VERDICTS.get(kind, FAIL))
+
+
+def _objects(found: Archive) -> Check:
+    strange = [_finding("strange", key, "is no hourly export, and nobody needs it there") for key in found.there.strange]
+    hours = list(found.there.hours)
+    details: dict[str, t.Any] = {"files": len(hours), "first_hour": export_files.name(hours[0]), "last_hour": export_files.name(hours[-1])}
+    passed = f"{len(hours)} hourly exports from {details['first_hour']} to {details['last_hour']}"
+    return findings.check("archive.objects", strange, passed, **details)
+
+
+def _journal(found: Archive) -> Check:
+    if not found.entered:
+        words = "the journal names no archived export, so nothing says what these were; run audit_export_archive"
+        return Check("archive.journal", UNPROVEN, words, details={"files": len(found.digests)})
+    wrong = [_against_journal(found, key, known) for key, known in found.entered.items()]
+    wrong += [_finding("entered_twice", key, _twice(known)) for key, known in found.entered.items() if known.other]
+    days = {one.key: archive_hours.day_of(number) for number, one in found.there.hours.items()}
+    new = [key for key in found.digests if key not in found.entered]
+    late = [key for key in new if archive_hours.is_over(days[key], found.now)]
+    unknown = "is in the archive and in no entry of the journal, so nothing says what it was; run audit_export_archive"
+    wrong += [_finding("not_entered", key, unknown) for key in late]
+    details: dict[str, t.Any] = {"entered": len(found.entered), "not_yet": len(new) - len(late)}
+    passed = f"all {len(found.entered)} archived exports have the bytes that the journal names"
+    return findings.check("archive.journal", [one for one in wrong if one], passed, **details)
+
+
+def _twice(known: Entered) -> str:
+    return f"has one SHA-256 in entry {known.sequence} of the journal and another in entry {known.other}"
+
+
+def _against_journal(found: Archive, key: str, known: Entered) -> Finding | None:
+    if key not in found.digests:
+        if known.until is not None and known.until < found.now:
+            return _finding("expired", key, f"of entry {known.sequence} is gone; its lock ended {known.until:%Y-%m-%d}")
+        return _finding("gone", key, f"of entry {known.sequence} of the journal is gone from the archive")
+    if found.digests[key] != known.sha256:
+        return _finding("altered", key, f"has other bytes than entry {known.sequence} of the journal says; it was changed or exchanged")
+    return None
+
+
+def _shadowed(found: Archive) -> Check:
+    if not found.store.locks:
+        words = "a directory keeps no versions, so the SHA-256 of the journal alone tells what was changed"
+        return Check("archive.shadowed", NOT_APPLICABLE, words, required=False)
+    wrong = []
+    for key, one in found.held.items():
+        if one.marked:
+            wrong.append(_finding("hidden", key, "is hidden by a delete marker; its bytes are below, so remove the marker"))
+        if one.versions > 1:
+            wrong.append(_finding("overwritten", key, f"has {one.versions} versions; the oldest was read, find out who wrote over it"))
+    return findings.check("archive.shadowed", wrong, "no export was written over or hidden by a delete marker", versions=len(found.held))
+
+
+def _lock(found: Archive) -> Check:
+    name = "archive.lock"
+    if not found.store.locks:
+        words = "a directory locks nothing: whoever may write there can remove evidence, which would be seen and not undone"
+        return Check(name, WARN, words)
+    wrong = [one for key, lock in found.locks.items() if (one := _lock_finding(found, key, lock))]
+    ends = {key: lock.until for key, lock in found.locks.items() if lock.until is not None}
+    left = {key: (until - found.now) // DAY for key, until in ends.items() if until > found.now}
+    details: dict[str, t.Any] = {
+        "locked": len(left),
+        "not_locked": len(found.locks) - len(left),
+        "days_left": min(left.values(), default=0),
+    }
+    if not left and not wrong:
+        return Check(name, WARN, "no export is locked, so whoever may write could remove evidence; set lock_mode", details=details)
+    passed = f"{len(left)} exports are locked, the first for {details['days_left']} days more"
+    passed += f"; {details['not_locked']} are older than that" if details["not_locked"] else ""
+    return findings.check(name, wrong, passed, **details)
+
+
+def _lock_finding(found: Archive, key: str, lock: Locked) -> Finding | None:
+    known = found.entered.get(key)
+    was = known.until if known else None
+    if was is not None and was > found.now and (lock.until is None or lock.until + archived.TOLERANCE < was):
+        return _finding("shortened", key, f"has {archive_hours.words(lock)}; it was locked until {was:%Y-%m-%d} when it was entered")
+    hour = export_files.hour_at(key.removeprefix(f"{archive_days.FOLDER}/")) or 0
+    asked = found.store.lock_wanted(key, export_files.start(hour))
+    if not archived.suffices(lock, asked, found.now):
+        return _finding("short_lock", key, f"has {archive_hours.words(lock)}, not {archive_hours.words(asked)}; run audit_export_archive")
+    return None

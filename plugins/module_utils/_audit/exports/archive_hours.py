@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Hourly exports in a store: at their source, or in the archive, where they lie below `archive/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ..._caracal.export_files import hour_at, hour_of, start
+from ..._errors import OptionError
+from ..._evidence import options
+from ..._evidence.options import Opened
+from ..._repository import archive_days, objects
+from ..._repository.fields import timestamp
+from ..._storage.archived import Held, Locked
+from ..._storage.base import Store
+from ..._storage.schemes import open_store
+
+EXPORTS = "audit"
+# The service exports an hour when it is over, and tries again each hour.
+GRACE = datetime.timedelta(hours=2)
+MAGIC = b"PAR1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """Hour since 1970 → its object; keys of what is no export."""
+
+    hours: dict[int, Held]
+    strange: tuple[str, ...]
+
+
+def archive(opened: Opened, given: t.Mapping[str, t.Any]) -> Store:
+    """The archive: the repository itself unless the options name another place, which is reached in the same way."""
+    if not given["archive"]:
+        return opened.store
+    store = open_store(given["archive"], given)
+    options.check_outside(store, given)
+    return store
+
+
+def source(given: t.Mapping[str, t.Any], to: Store) -> Store:
+    """Where the service writes. Raises OptionError when that is the archive itself."""
+    own = {name.removeprefix("source_"): value for name, value in given.items() if name.startswith("source_")}
+    store = open_store(given["source"], own)
+    if store.location in (to.location, f"{to.location}/{archive_days.FOLDER}"):
+        raise OptionError(f"source {store.location} is the archive itself; give the bucket or folder that the audit service writes to")
+    return store
+
+
+def exports(store: Store) -> Listing:
+    """What the service has written."""
+    return _listing(store.held(EXPORTS), "")
+
+
+def archived_exports(store: Store) -> Listing:
+    return _listing(store.held(archive_days.EXPORTS), f"{archive_days.FOLDER}/")
+
+
+def _listing(found: t.Iterable[Held], prefix: str) -> Listing:
+    hours: dict[int, Held] = {}
+    strange: list[str] = []
+    for one in found:
+        number = hour_at(one.key.removeprefix(prefix))
+        if number is None:
+            strange.append(one.key if one.key.isprintable() else ascii(one.key))
+        else:
+            hours[number] = one
+    return Listing(dict(sorted(hours.items())), tuple(strange))
+
+
+def hour_before(now: datetime.datetime, hours: int) -> int:
+    """The hour that was over so many hours ago."""
+    return hour_of(now) - 1 - hours
+
+
+def day_of(hour: int) -> datetime.date:
+    return start(hour).date()
+
+
+def is_over(day: datetime.date, now: datetime.datetime) -> bool:
+    """Whether all exports of a day should be there."""
+    return datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc) + datetime.timedelta(days=1) + GRACE <= now
+
+
+def digest(store: Store, one: Held) -> str:
+    """SHA-256 of the very version. Raises what the store raises."""
+    with store.open_held(one) as stream:
+        return objects.digest(stream)
+
+
+def is_whole(store: Store, one: Held) -> bool:
+    """Whether it begins and ends as a Parquet file does, which one that is still being copied does not."""
+    if one.size < 3 * len(MAGIC):
+        return False
+    with store.open_seekable(one) as stream:
+        head = stream.read(len(MAGIC))
+        stream.seek(one.size - len(MAGIC))
+        return head == stream.read(len(MAGIC)) == MAGIC
+
+
+def words(found: Locked) -> str:
+    """A lock in words."""
+    return f"{found.mode} until {timestamp(found.until)[:19]}Z" if found.mode and found.until else "no lock"

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which exports the archive lacks, which lie there under too short a lock, and which are not what the source has. It changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ..._caracal import export_files
+from ..._repository import archive_days
+from ..._repository.archive_days import Entered
+from ..._storage import archived
+from ..._storage.archived import NO_LOCK, Held, Locked
+from ..._storage.base import Store
+from . import archive_hours
+from .archive_hours import Listing
+
+
+@dataclasses.dataclass(frozen=True)
+class Hour:
+    """One hour at its source. `sha256` is known where the archive has it and its bytes were read; `lock` is that of the archive."""
+
+    number: int
+    source: Held
+    archived: Held | None = None
+    sha256: str = ""
+    lock: Locked = NO_LOCK
+
+    @property
+    def key(self) -> str:
+        """Where it lies in the archive."""
+        return f"{archive_days.FOLDER}/{self.source.key}"
+
+
+@dataclasses.dataclass
+class Plan:
+    """`fine` hours need nothing, but perhaps an entry. `faults` say what is wrong with a key, in words."""
+
+    copy: list[Hour] = dataclasses.field(default_factory=list)
+    extend: list[Hour] = dataclasses.field(default_factory=list)
+    fine: list[Hour] = dataclasses.field(default_factory=list)
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
+    again: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What is compared: two stores, what they hold, what the journal says. Hours before `recent` are believed by size and journal."""
+
+    source: Store
+    archive: Store
+    there: Listing
+    entered: t.Mapping[str, Entered]
+    recent: int
+    now: datetime.datetime
+
+    def plan(self, found: Listing) -> Plan:
+        """Of each hour that the source has."""
+        plan = Plan()
+        for number, one in found.hours.items():
+            hour = Hour(number, one, self.there.hours.get(number))
+            if hour.archived is None:
+                self._missing(plan, hour)
+            else:
+                self._present(plan, hour, hour.archived)
+        return plan
+
+    def _missing(self, plan: Plan, hour: Hour) -> None:
+        known = self.entered.get(hour.key)
+        if not archive_hours.is_whole(self.source, hour.source):
+            plan.faults[hour.key] = "is no whole Parquet file at its source, and was not copied; copy it into the source again"
+        elif known and archive_hours.digest(self.source, hour.source) != known.sha256:
+            plan.faults[hour.key] = (
+                f"is gone from the archive, and its source has other bytes than entry {known.sequence} of the journal says; "
+                "bring it back from a copy of the archive"
+            )
+        else:
+            plan.copy.append(hour)
+            plan.again += [hour.key] if known else []
+
+    def _present(self, plan: Plan, hour: Hour, there: Held) -> None:
+        known = self.entered.get(hour.key)
+        if there.shadowed:
+            on_top = "a delete marker" if there.marked else "another version"
+            plan.faults[hour.key] = f"is shadowed: {on_top} lies over what was archived; find out who put it there, then remove it"
+            return
+        wanted = self.archive.lock_wanted(hour.key, export_files.start(hour.number))
+        if known and self._is_believed(hour, there, Locked(wanted.mode, known.until), wanted):
+            plan.fine.append(hour)
+            return
+        ours, theirs = archive_hours.digest(self.archive, there), archive_hours.digest(self.source, hour.source)
+        if ours != theirs or (known and known.sha256 != ours):
+            whose = "its source has" if ours != theirs else f"entry {known.sequence if known else 0} of the journal says"
+            plan.faults[hour.key] = f"is shadowed: {whose} other bytes than the archive; find out which of them somebody changed"
+            return
+        hour = dataclasses.replace(hour, sha256=ours, lock=self.archive.lock_of(there))
+        (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)
+
+    def _is_believed(self, hour: Hour, there: Held, journal: Locked, wanted: Locked) -> bool:
+        """Whether nothing of an old hour is read again: its size is right, and so was its lock when it was entered."""
+        return hour.number < self.recent and there.size == hour.source.size and archived.suffices(journal, wanted, self.now)
+
+
+def listing(plan: Plan, store: Store, now: datetime.datetime, *, after: bool) -> str:
+    """The hours that change, as they are or as they will be, for a diff."""
+    lines = []
+    for hour in sorted((*plan.copy, *plan.extend), key=lambda one: one.number):
+        lock = store.lock_wanted(hour.key, now) if after else hour.lock
+        state = f"archived, {archive_hours.words(lock)}" if after or hour.archived else "absent"
+        lines.append(f"{export_files.name(hour.number)} {state}\n")
+    return "".join(lines)

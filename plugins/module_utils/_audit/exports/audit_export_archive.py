@@ -1,0 +1,144 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the audit service's hourly exports into a place where nobody changes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import time
+import typing as t
+
+from ..._ansible.boundary import Invocation
+from ..._caracal import export_files
+from ..._crypto.signing import Signer
+from ..._errors import OptionError, StorageError
+from ..._evidence import options
+from ..._evidence.options import Opened
+from ..._repository import archive_days, objects
+from ..._repository import entry as entries
+from ..._repository import journal as journals
+from ..._repository import layout as keys
+from ..._repository.archive_days import ArchiveDay, Entered
+from ..._storage.archived import Held
+from ..._storage.base import Store
+from . import archive_hours, archive_plan
+from .archive_plan import Hour, Look, Plan
+
+NAMED = 20
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Compare all, copy what is missing, extend locks, then (one entry a day that is over) tell the journal."""
+    started, now = time.monotonic(), options.now()
+    given = invocation.options
+    if given["compare_days"] < 0:
+        raise OptionError("compare_days is below zero; give a number of days")
+    opened = options.open_repository(given, warn=invocation.warn)
+    to = archive_hours.archive(opened, given)
+    signer = _ready(opened, given, to)
+    source = archive_hours.source(given, to)
+    found = archive_hours.exports(source)
+    if not found.hours:
+        raise StorageError(f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check source, and that exports are on")
+    known = archive_days.entered(opened.journal.entries)
+    recent = max(found.hours) - 24 * given["compare_days"]
+    plan = Look(source, to, archive_hours.archived_exports(to), known, recent, now).plan(found)
+    for key in plan.again[:NAMED]:
+        invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
+    for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
+        invocation.warn(f"{source.location}/{one.key} has {one.versions} versions; the oldest one counts, find out who wrote over it")
+    result = _result(plan, to, now)
+    days = _days(plan, known, now)
+    if not invocation.check_mode:
+        days = _days(_act(plan, source, to), known, now)
+        for day, hours in sorted(days.items()):
+            _enter(opened, signer, day, hours)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    result["changed"] = bool(plan.copy or plan.extend or days)
+    result["days"] = [day.isoformat() for day in sorted(days)]
+    result.update(strange=list(found.strange[:NAMED]), first_hour=_name(min(found.hours)), last_hour=_name(max(found.hours)))
+    return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _ready(opened: Opened, given: t.Mapping[str, t.Any], to: Store) -> Signer:
+    """Nothing is copied that could not be entered afterwards."""
+    signer = options.signer(opened, given, keys.BACKUP)
+    opened.mark.check_writable()
+    for store in {store.location: store for store in (opened.store, to)}.values():
+        store.check_writable(probe=False)
+    return signer
+
+
+def _name(hour: int) -> str:
+    return export_files.name(hour)
+
+
+def _result(plan: Plan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {
+        "archived": [_name(hour.number) for hour in plan.copy],
+        "extended": [_name(hour.number) for hour in plan.extend],
+        "unchanged": len(plan.fine),
+        "faults": [f"{key} {words}" for key, words in sorted(plan.faults.items())[:NAMED]],
+        "diff": {side: archive_plan.listing(plan, to, now, after=side == "after") for side in ("before", "after")},
+    }
+    if plan.faults:
+        more = f" ({len(plan.faults) - 1} more)" if len(plan.faults) > 1 else ""
+        result["failed"] = True
+        result["msg"] = f"{to.location}/{result['faults'][0]}{more}; no other hour is held up by it"
+    return result
+
+
+def _act(plan: Plan, source: Store, to: Store) -> Plan:
+    """The plan as it was done: every hour in it is in the archive now, with its digest and lock."""
+    done = Plan(fine=plan.fine)
+    for hour in plan.copy:
+        done.copy.append(_copy(hour, source, to))
+    for hour in plan.extend:
+        to.extend(hour.key)
+        done.extend.append(dataclasses.replace(hour, lock=to.lock_of(Held(hour.key, hour.source.size))))
+    return done
+
+
+def _copy(hour: Hour, source: Store, to: Store) -> Hour:
+    made, size = hashlib.sha256(), 0
+    with source.open_held(hour.source) as stream, to.writer(hour.key.rpartition("/")[0], hour.key) as out:
+        while data := stream.read(objects.CHUNK):
+            made.update(data)
+            size += out.write(data)
+        if size != hour.source.size:
+            raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; try again")
+        out.publish(hour.key)
+    there = Held(hour.key, size)
+    return dataclasses.replace(hour, archived=there, sha256=made.hexdigest(), lock=to.lock_of(there))
+
+
+def _days(plan: Plan, known: t.Mapping[str, Entered], now: datetime.datetime) -> dict[datetime.date, list[Hour]]:
+    """Days that are over, with the hours of which the journal does not know yet, or not how long they are locked now."""
+    extended = {hour.key for hour in plan.extend}
+    found: dict[datetime.date, list[Hour]] = {}
+    for hour in (*plan.copy, *plan.extend, *plan.fine):
+        before = known.get(hour.key)
+        day = archive_hours.day_of(hour.number)
+        if (before is None or hour.key in extended) and archive_hours.is_over(day, now):
+            found.setdefault(day, []).append(hour)
+    return found
+
+
+def _enter(opened: Opened, signer: Signer, day: datetime.date, hours: t.Sequence[Hour]) -> None:
+    ends = [hour.lock.until for hour in hours]
+    modes = {hour.lock.mode for hour in hours}
+    until = None if None in ends else min(end for end in ends if end is not None)
+    # GOVERNANCE is the weaker one; COMPLIANCE is said only where all have it.
+    mode = None if until is None else max(mode for mode in modes if mode is not None)
+    subjects = [entries.subject(hour.key, hour.sha256) for hour in sorted(hours, key=lambda one: one.number)]
+    body = ArchiveDay(day, mode, until).to_body()
+    journals.append(
+        opened.repository, opened.journal, signer, entries.ARCHIVE_DAY, subjects, body, time=options.times(), machine=options.machine()
+    )

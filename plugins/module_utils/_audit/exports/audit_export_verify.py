@@ -1,0 +1,129 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: archived exports against journal, lock, themselves, keys and the database."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ... import _deps
+from ..._ansible.boundary import Invocation
+from ..._caracal import export_files, exports
+from ..._caracal.chain_keys import AuditKey
+from ..._caracal.export_files import Exports, Hour
+from ..._drivers.postgres import preflight, snapshot
+from ..._drivers.postgres.guard import Guard
+from ..._drivers.postgres.server import Session
+from ..._errors import OptionError
+from ..._evidence import baseline, options, place, reading
+from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check
+from ..._repository import archive_days
+from ..._storage.base import Store
+from ..chains import audit_chain_verify, export_reading
+from . import archive_checks, archive_hours
+from .archive_checks import Archive
+from .archive_hours import Listing
+
+APPLICATION = "caracal_ops.backup audit_export_verify"
+INGESTED = "SELECT floor(extract(epoch FROM ingested_at) / 3600)::bigint, count(*) FROM {} WHERE isfinite(ingested_at) GROUP BY 1"
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Read every object once for its digest and once for its rows; then judge."""
+    started, now = time.monotonic(), options.now()
+    given = invocation.options
+    if given["lag"] < 0:
+        raise OptionError("lag is below zero; give a number of hours")
+    keys = audit_chain_verify.hmac_keys(given)
+    arrow = _deps.require_pyarrow()
+    opened = options.open_repository(given, warn=invocation.warn)
+    store = archive_hours.archive(opened, given)
+    entered = archive_days.entered(opened.journal.entries)
+    there = archive_hours.archived_exports(store)
+    checks = [options.freshness_check(opened)]
+    if there.hours:
+        found = archive_checks.read(store, there, entered, now)
+        checks += archive_checks.examine(found)
+
+        def gather() -> Exports:
+            return _exports(arrow, store, there)
+
+        cuts = baseline.cuts(opened)
+        if given["database"]:
+            begin = archive_checks.first_hour(entered)
+            checks += _with_database(given, gather, keys, cuts, (begin, archive_hours.hour_before(now, given["lag"])))
+        else:
+            checks += exports.examine(gather(), keys, None, cuts)
+        coverage = _coverage(found, keys, checks)
+    else:
+        checks.append(archive_checks.nothing(store, entered))
+        coverage = {"files": 0, "entered": len(entered), "keys": [key.id for key in keys], "not_verified": ["everything"]}
+    if not invocation.check_mode:
+        opened.mark.advance(opened.journal)
+    result = options.judged(checks, given["require_valid"])
+    return {**result, "coverage": coverage, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _exports(arrow: t.Any, store: Store, there: Listing) -> Exports:
+    def opener(hour: Hour) -> t.BinaryIO:
+        return store.open_seekable(there.hours[hour.number])
+
+    return Exports(arrow, [Hour(number, one.key) for number, one in there.hours.items()], there.strange, opener)
+
+
+def _with_database(
+    given: t.Mapping[str, t.Any],
+    gather: export_reading.Gather,
+    keys: t.Sequence[AuditKey],
+    cuts: t.Sequence[baseline.Cut],
+    asked: tuple[int | None, int],
+) -> list[Check]:
+    """`asked` are the hour with which the archive began, if the journal knows, and the last one that should be there."""
+    begin, due = asked
+    server, _sandbox = place.server_of(given)
+    server = server.named(APPLICATION)
+    with Session(server, given["database"]) as session:
+        preflight.full_sight(session)
+    with (
+        Guard(server, given["database"], given["lock_hold_max"]) as guard,
+        snapshot.Snapshot(server, given["database"], alone=False) as held,
+    ):
+        layout = reading.layout(held.session)
+        if not layout.leaves:
+            raise OptionError(
+                f"database {given['database']} has no leaf of audit_events, so nothing was exported from it; correct database"
+            )
+        ingested = guard.patiently(_ingested, held.place, layout)
+        checks = [] if begin is None else [archive_checks.begins(begin, ingested)]
+        ours = {hour: rows for hour, rows in ingested.items() if begin is None or hour >= begin}
+        return [*checks, *export_reading.compare(held.place, layout, gather, keys, cuts, ours, guard, due)]
+
+
+def _ingested(where: snapshot.Place, layout: reading.Layout) -> dict[int, int]:
+    """Hour since 1970 → events that were ingested in it. Leaf by leaf: a lock on the parent would keep partition changes waiting."""
+    found: dict[int, int] = {}
+    for leaf in layout.leaves:
+        with where.join() as session:
+            for hour, rows in session.rows(INGESTED.format(leaf.sql)):
+                found[hour] = found.get(hour, 0) + rows
+    return found
+
+
+def _coverage(found: Archive, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> dict[str, t.Any]:
+    """What was looked at, and what was not verified."""
+    hours = list(found.there.hours)
+    return {
+        "files": len(hours),
+        "first_hour": export_files.name(hours[0]),
+        "last_hour": export_files.name(hours[-1]),
+        "hours_without_file": hours[-1] - hours[0] + 1 - len(hours),
+        "entered": len(found.entered),
+        "keys": [key.id for key in keys],
+        "not_verified": [f"{check.id}: {check.message}" for check in checks if check.verdict in (UNPROVEN, NOT_APPLICABLE, WARN)],
+    }

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What holds in every healthy Caracal, looked up in a copy under its snapshot, and judged beside the signed inventory."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._caracal import inventory
+from .._caracal.audit_blocks import Block
+from .._caracal.invariants import audit_query, foreign_keys, revocations, rule, table
+from .._caracal.invariants.audit_query import Search
+from .._caracal.invariants.rule import Rule, Seen
+from .._caracal.releases import AUTH_DATABASE, SECRET_STORE
+from .._drivers.postgres.server import Server, Session
+from .._drivers.postgres.snapshot import BEGIN, Place
+from .._errors import Unreachable
+from .._report.check import PASS, Check
+
+Observed = list[tuple[Rule, Seen]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to look up in one database. `family`, `release` and `schema` are the signed inventory's, not what the copy says."""
+
+    database: str
+    family: str | None
+    release: str | None
+    schema: tuple[str, ...]
+    searches: tuple[Search, ...] = ()
+
+    @classmethod
+    def of(cls, expected: t.Mapping[str, t.Any], blocks: t.Sequence[Block]) -> Wanted:
+        searches = audit_query.searches(blocks) if expected["family"] else []
+        return cls(expected["database"], expected["family"], expected["release"], tuple(expected["schema"]), tuple(searches))
+
+
+def observe(place: Place, wanted: Wanted, existing: t.Collection[str]) -> Observed:
+    """A task for a worker. `existing` are the tables of schema public."""
+    with place.join() as session:
+        return look(session, wanted, existing)
+
+
+def look(session: inventory.Reader, wanted: Wanted, existing: t.Collection[str]) -> Observed:
+    """Every rule of one database, in the transaction that the reader is in."""
+    found: Observed = [(foreign_keys.rule(wanted.database), foreign_keys.look(session, wanted.schema))]
+    if wanted.family:
+        found += [(one, rule.look(session, one, existing)) for one in table.invariants(wanted.family, wanted.release)]
+        # The parent of the audit leaves last, so that its lock is not held for the rest.
+        found += audit_query.look(session, wanted.searches)
+    return found
+
+
+def judge(found: Observed, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> list[Check]:
+    """The checks in the order of their groups; `actual` is the copy's inventory, of the same snapshot."""
+    family, checks = expected["family"], list[Check]()
+    if family:
+        found = [*found, *revocations.look(family, expected["state"], actual["state"])]
+        checks = table.not_applicable(family, expected["release"])
+    believed = not family or inventory.believable(dict(expected))
+    checks += [rule.judge(one, seen, believed and (seen.confirmed or _same(one, expected, actual))) for one, seen in found]
+    return sorted(checks, key=lambda check: table.GROUPS.index(check.id.split(".")[1]))
+
+
+def _same(one: Rule, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:
+    """Whether the copy has the very rows that the set records in every table of a rule; of the audit log, none."""
+    recorded, tables = expected["tables"], one.tables - {"audit_events"}
+    equal = all(f"public.{name}" in recorded and recorded[f"public.{name}"] == actual["tables"].get(f"public.{name}") for name in tables)
+    no_events = not sum(leaf["rows"] for leaf in expected["leaves"].values())
+    return bool(one.tables) and equal and ("audit_events" not in one.tables or no_events)
+
+
+def owners(server: Server, expected: t.Sequence[t.Mapping[str, t.Any]], made: t.Sequence[Check]) -> list[Check]:
+    """Whether every zone's owner is in the other database, which no snapshot shares with this one. `made` are the checks until now."""
+    own = next((one["database"] for one in expected if one["family"] == SECRET_STORE), None)
+    if own is None:
+        return []
+    confirmed = any(check.id == f"inventory.{own}.tables" and check.verdict == PASS for check in made)
+    try:
+        with Session(server, own) as zones, Session(server, AUTH_DATABASE) as accounts:
+            for session in (zones, accounts):
+                session.rows(BEGIN)
+            seen = foreign_keys.owners(zones, accounts, confirmed)
+    except Unreachable as exc:
+        seen = Seen(problem=exc.msg)
+    return [rule.judge(foreign_keys.OWNERS, seen, seen.confirmed)]

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: databases against the table of their release."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._caracal import releases, schema_checks, schema_reading, schema_rules, schema_tables
+from .._caracal.schema_reading import Reading
+from .._caracal.schema_tables import OWNER, Nearest, ReleaseTable
+from .._drivers.postgres import catalog
+from .._drivers.postgres.server import Server, Session
+from .._drivers.postgres.snapshot import BEGIN
+from .._errors import OptionError, VersionMismatch
+from .._evidence import options, place
+from .._report.check import FAIL, UNPROVEN, Check
+
+# Of the named ones only: others may bear a name that is no text.
+_DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname = ANY (%s::text[])"
+# More than any release's; what is longer is no table of a release.
+_FILE_LIMIT = 8 << 20
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Read each database in one transaction of its own, find the release, compare."""
+    started = time.monotonic()
+    given = invocation.options
+    tables = [*schema_tables.KNOWN, *([_user_table(given["release_table"])] if given["release_table"] else [])]
+    names = {releases.OWN_DATABASE: given["database"], releases.AUTH_DATABASE: given["auth_database"]}
+    server, _sandbox = place.server_of(given)
+    with _reading(server, names[releases.OWN_DATABASE]) as session:
+        own = schema_reading.read(session)
+        nearest = schema_tables.nearest(own, tables)
+        _refuse_stranger(own, nearest.table, names[releases.OWN_DATABASE])
+        existing = {str(row[0]) for row in session.rows(_DATABASES, (list(names.values()),))}
+        roles = schema_reading.roles(session, nearest.table.roles)
+        checks = [
+            schema_checks.release(nearest),
+            schema_checks.migrations(nearest, own.migrations),
+            schema_rules.roles(nearest.table.roles, roles),
+            *_of_database(releases.OWN_DATABASE, own, nearest, roles),
+            *_of_own(session, own, roles),
+        ]
+    readings = {releases.OWN_DATABASE: own}
+    auth = names[releases.AUTH_DATABASE]
+    if auth in existing and (releases.AUTH_DATABASE in nearest.table.databases or not nearest.known):
+        with _reading(server, auth) as session:
+            readings[releases.AUTH_DATABASE] = schema_reading.read(session)
+    if releases.AUTH_DATABASE in nearest.table.databases:
+        checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles)
+    return {
+        **options.judged(checks, given["require_valid"]),
+        "release": nearest.table.release if nearest.known else None,
+        "nearest": nearest.table.release,
+        "family": nearest.table.family,
+        "table": _describe(given["describe"], readings, nearest, roles) if given["describe"] else None,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _reading(server: Server, database: str) -> Session:
+    session = Session(server, database)
+    session.rows(BEGIN)
+    return session
+
+
+def _user_table(path: str) -> ReleaseTable:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return schema_tables.from_json(stream.read(_FILE_LIMIT), f"release_table {path}")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise OptionError(
+            f"release_table {path} cannot be read: {getattr(exc, 'strerror', None) or 'no UTF-8 text'}; check the path"
+        ) from exc
+
+
+def _refuse_stranger(own: Reading, nearest: ReleaseTable, database: str) -> None:
+    """A damaged Caracal is worth a list of what is missing, some other database is not."""
+    wanted = {key.of for key in nearest.own if key.kind == "table"}
+    if len(own.tables & wanted) * 2 < len(wanted):
+        raise VersionMismatch(
+            f"database {database} has {len(own.tables & wanted)} of the {len(wanted)} tables of {nearest.release}, the nearest release, "
+            "so it is not Caracal's own; correct the database name"
+        )
+
+
+def _of_database(name: str, reading: Reading, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
+    expected = schema_tables.of_build(name, nearest.table.databases[name], reading.facts)
+    services = nearest.table.roles
+    return [
+        *schema_checks.compare(name, expected, reading.facts, nearest, roles),
+        schema_checks.other_grants(name, reading.facts, services),
+        schema_rules.owner(name, reading, expected.get(OWNER, schema_tables.NO_SERVICE), services),
+        schema_rules.encoding(name, reading),
+    ]
+
+
+def _of_own(session: Session, own: Reading, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
+    """What only Caracal's own database has."""
+    there = schema_rules.has_audit_log(own) and bool(roles)
+    mutable = schema_reading.mutable(session, roles) if there else None
+    highest = {name: value for name, value in catalog.sequence_floors(session).items() if name.startswith("public.")}
+    return [
+        schema_rules.time_zone(schema_reading.time_zones(session, roles)),
+        *schema_rules.audit_log(own, roles, mutable),
+        schema_rules.sequences(catalog.sequences(session), highest),
+    ]
+
+
+def _auth(name: str, reading: Reading | None, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
+    if reading is None:
+        words = (
+            f"database {name} does not exist; {nearest.table.release} keeps its console's users there; restore it or correct auth_database"
+        )
+        return [Check(f"schema.{releases.AUTH_DATABASE}.tables", FAIL if nearest.known else UNPROVEN, words)]
+    return _of_database(releases.AUTH_DATABASE, reading, nearest, roles)
+
+
+def _describe(
+    release: str, readings: t.Mapping[str, Reading], nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]
+) -> dict[str, t.Any]:
+    """Services of a newer release are those that the nearest one has, and whoever was granted something."""
+    granted = {
+        key.name for reading in readings.values() for key in reading.facts if key.kind == "grant" and key.name != schema_checks.PUBLIC
+    }
+    return schema_tables.describe(release, readings, sorted({*roles, *granted})).to_json()

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What `retention_verify` reads: a database, a Redis, a repository. A source that cannot be read leaves its checks unproven."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._caracal import releases, streams
+from .._caracal.retention import audit, audit_checks, coordinator
+from .._caracal.retention import streams as redis_checks
+from .._caracal.retention.settings import Effective
+from .._caracal.retention.streams import Stream, Waiting
+from .._crypto import recipients as age
+from .._drivers.postgres.server import Server
+from .._drivers.postgres.server import Session as Database
+from .._drivers.redis import preflight, reading
+from .._drivers.redis.connection import Address
+from .._drivers.redis.connection import Session as Redis
+from .._errors import BackupError, OptionError
+from .._evidence import moment
+from .._evidence import reading as databases
+from .._evidence.options import Opened
+from .._report.check import Check
+from .._repository import catalog, holdings, selection
+from .._repository.holdings import Newest
+
+
+def of_audit(given: t.Mapping[str, t.Any], effective: Effective) -> list[Check]:
+    """Checks of the audit log. Raises what reading raises."""
+    budget, legal = _hours(given["export_budget"]), given["legal"] or {}
+    with Database(Server.from_options(given), given["database"]) as session:
+        tables, _family = _tables(session)
+        found = audit.look(session, tables, effective, budget)
+    return audit_checks.judge(found, effective, budget, legal.get("audit_at_least"), legal.get("audit_at_most"))
+
+
+def of_coordinator(given: t.Mapping[str, t.Any], effective: Effective) -> list[Check]:
+    """Checks of the coordinator's rows and of both outboxes. Raises what reading raises."""
+    with Database(Server.from_options(given), given["database"]) as session:
+        _names, family = _tables(session)
+        return coordinator.judge(coordinator.look(session, family, effective), effective)
+
+
+def _tables(session: Database) -> tuple[frozenset[str], str]:
+    """Tables of schema public, and the family. Raises VersionMismatch for a database that is no Caracal's."""
+    layout = databases.layout(session)
+    return layout.public, (layout.detected or releases.detect(layout.public, ())).family
+
+
+def of_streams(given: t.Mapping[str, t.Any]) -> list[Check]:
+    """Checks of the streams. Raises what reading raises."""
+    with Redis(Address.from_options(given), "retention_verify") as session:
+        preflight.examine(session)
+        found = [one for name in reading.find(session, streams.PATTERN) if (one := _stream(session, name))]
+        now = reading.now(session)
+    return redis_checks.judge(found, now, given["pending_budget"] * 3600)
+
+
+def _stream(session: Redis, name: bytes) -> Stream | None:
+    seen = reading.look(session, name)
+    if seen is None:
+        return None
+    waiting = []
+    for group in seen.groups:
+        count, lowest, *_rest = session.call("XPENDING", name, group.name)
+        if count:
+            idle = [dict(zip(one[::2], one[1::2], strict=True))[b"idle"] for one in session.call("XINFO", "CONSUMERS", name, group.name)]
+            oldest = reading.number(lowest.decode())[0]
+            waiting.append(Waiting(reading.text(group.name), count, oldest, min(idle, default=None)))
+    first = reading.number(seen.first)[0] if seen.length else None
+    groups = tuple(reading.text(group.name) for group in seen.groups)
+    return Stream(reading.text(name), seen.length, first, groups, tuple(waiting))
+
+
+def of_backups(given: t.Mapping[str, t.Any], opened: Opened, now: datetime.datetime) -> list[Check]:
+    """Checks of the sets, by the verified journal and the newest manifest."""
+    journal, kept, legal = opened.journal.entries, opened.catalog.sets(), given["legal"] or {}
+    last = _newest(opened)
+    checks = [
+        holdings.newest(last, now, _hours(given["set_budget"])),
+        holdings.drilled(selection.drills(journal), now, _hours(given["drill_budget"])),
+        holdings.proved(_break_glass(given), last, journal, now),
+        holdings.copies(_copies(given), now, given["copies_at_least"], _hours(given["copy_budget"])),
+    ]
+    if legal.get("backups_at_least"):
+        checks.append(holdings.kept_long_enough(opened.catalog.committed(), journal, now, legal["backups_at_least"]))
+    if legal.get("backups_at_most"):
+        checks.append(holdings.not_kept_too_long(kept, journal, now, legal["backups_at_most"]))
+    if given["archive_budget"]:
+        checks.append(holdings.archive(journal, now, _hours(given["archive_budget"])))
+    return checks
+
+
+def _hours(number: float) -> datetime.timedelta:
+    return datetime.timedelta(hours=number)
+
+
+def _newest(opened: Opened) -> Newest | None:
+    record = opened.catalog.newest()
+    if record is None:
+        return None
+    try:
+        manifest = opened.catalog.open(record.set_id).manifest
+    except BackupError as exc:
+        return Newest(record.set_id, None, problem=exc.msg)
+    sealed = frozenset(frozenset(one.recipients) for one in manifest.artifacts if one.recipients)
+    return Newest(record.set_id, catalog.recovery_point(manifest, record.entry), sealed)
+
+
+def _break_glass(given: t.Mapping[str, t.Any]) -> set[str]:
+    files = given["break_glass_files"]
+    return {one.fingerprint for one in age.load([], files)} if files else set()
+
+
+def _copies(given: t.Mapping[str, t.Any]) -> list[holdings.Copy]:
+    found = [holdings.Copy(one["name"], moment.of("copies[].verified", one["verified"])) for one in given["copies"]]
+    if len({one.name for one in found}) != len(found):
+        raise OptionError("copies names a place twice, and it counts once; leave the older entry out")
+    return found

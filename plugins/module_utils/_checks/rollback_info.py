@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what a restore took back, by the database that it replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._caracal import rollback, rollback_compare
+from .._drivers.postgres.server import Server, Session
+from .._drivers.postgres.snapshot import BEGIN
+from .._errors import BackupError, VersionMismatch
+from .._evidence import moment, reading
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """A session in a reading transaction, the family of its database and the names of its tables."""
+
+    session: Session
+    family: str
+    tables: frozenset[str]
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Compare category by category; without the former database say what may be lost, and since when."""
+    given = invocation.options
+    since = moment.of("since", given["since"]) if given["since"] else None
+    server = Server.from_options(given)
+    with contextlib.ExitStack() as opened:
+        restored = opened.enter_context(_side(server, given["database"]))
+        former, problems = None, []
+        if given["former_database"]:
+            try:
+                former = opened.enter_context(_side(_former(server, given), given["former_database"]))
+                _same_family(former, restored)
+            except BackupError as exc:
+                former, problems = None, [f"former database: {exc.msg}"]
+        else:
+            problems = ["no former database was given, so nothing was compared"]
+        found = []
+        for category in rollback.CATEGORIES[restored.family]:
+            one, missing = _category(category, former, restored, since)
+            found.append(one)
+            problems += missing
+    # Who names no former database knows that nothing is compared.
+    for problem in problems if given["former_database"] else []:
+        invocation.warn(problem)
+    return {"changed": False, "complete": not problems, "problems": problems, "rollback": found}
+
+
+def _former(server: Server, given: dict[str, t.Any]) -> Server:
+    """The same server unless another is named; TLS is as there."""
+    host = given["former_login_unix_socket"] or given["former_login_host"]
+    if not host:
+        return server
+    port, user, password = (given[f"former_login_{name}"] for name in ("port", "user", "password_file"))
+    return dataclasses.replace(server, host=host, port=port, user=user, password_file=password)
+
+
+@contextlib.contextmanager
+def _side(server: Server, database: str) -> t.Iterator[Side]:
+    with Session(server, database) as session:
+        session.rows(BEGIN)
+        read = reading.layout(session)
+        if read.detected is None:
+            raise VersionMismatch(f"database {database} is not Caracal's own; correct the database name")
+        yield Side(session, read.detected.family, _names(session))
+
+
+def _names(session: Session) -> frozenset[str]:
+    rows = session.rows("SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')")
+    return frozenset(row[0] for row in rows)
+
+
+def _same_family(former: Side, restored: Side) -> None:
+    if former.family != restored.family:
+        raise VersionMismatch(
+            f"{former.session.database} is of family {former.family}, {restored.session.database} of {restored.family}; "
+            "name the database that the restore replaced"
+        )
+
+
+def _category(
+    category: rollback.Category, former: Side | None, restored: Side, since: datetime.datetime | None
+) -> tuple[dict[str, t.Any], list[str]]:
+    """One entry of the result, and what could not be compared."""
+    result: dict[str, t.Any] = {"id": category.id, "words": category.words, "remedy": category.remedy, "count": None, "examples": []}
+    if former is None:
+        bound = since.astimezone(datetime.timezone.utc).strftime(" since %Y-%m-%dT%H:%M:%SZ") if since else ""
+        return {**result, "words": f"unknown{bound}: {category.words}"}, []
+    missing = [
+        f"{side.session.database} has no table {table}"
+        for side in (former, restored)
+        for table in category.tables
+        if table not in side.tables
+    ]
+    if missing:
+        return {**result, "words": f"unknown: {category.words}"}, [f"{category.id}: {one}" for one in missing]
+    lost = rollback_compare.lost(category, former.session, restored.session)
+    return {**result, "count": lost.count, "examples": lost.examples}, []

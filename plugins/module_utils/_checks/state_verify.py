@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the copy against the signed inventory, and against what holds in every healthy Caracal."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._caracal import inventory, outbox
+from .._caracal.audit_blocks import Block
+from .._drivers.postgres import catalog, client_binaries, roles, snapshot
+from .._drivers.postgres.client_binaries import ClientTools
+from .._drivers.postgres.server import Server, Session
+from .._errors import Unreachable
+from .._evidence import options, place, reading, sealed_set
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._stream import workers
+from . import invariant_reading
+from .invariant_reading import Wanted
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Verify the set, read its inventory and blocks, read the copy, compare."""
+    started = time.monotonic()
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    server, sandbox = place.server_of(given)
+    expected = the_set.inventory()
+    client = client_binaries.find(given["pg_bin"], minimum_major=_major(server, expected), tools=("pg_dump", "psql"))
+    if client.doubt:
+        invocation.warn(client.doubt)
+    checks = [options.freshness_check(opened)]
+    recorded, blocks = the_set.blocks(), list[Block]()
+    for one in expected["databases"]:
+        wanted = invariant_reading.Wanted.of(one, recorded)
+        found, of_copy = _database(server, one, wanted, client, given["jobs"], given["audit_rows"])
+        checks += found
+        blocks += of_copy
+    checks += invariant_reading.owners(server, expected["databases"], checks)
+    if given["audit_rows"]:
+        checks.append(inventory.compare_blocks(recorded, blocks))
+    checks.append(_roles(server, expected["roles"], sandbox.superuser if sandbox else None))
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        **options.judged(checks, given["require_valid"]),
+        "set_id": the_set.set_id,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _major(server: Server, expected: dict[str, t.Any]) -> int:
+    """The major that client programs need: pg_dump refuses a server that is newer than itself."""
+    with Session(server, "postgres", settings={}) as session:
+        versions = [catalog.server_version(session), *(one["server_version"] for one in expected["databases"])]
+    return max(versions) // 10000
+
+
+def _database(
+    server: Server, expected: dict[str, t.Any], wanted: Wanted, client: ClientTools, jobs: int, audit_rows: bool
+) -> tuple[list[Check], list[Block]]:
+    """All checks of one database, and the audit blocks of the copy."""
+    name = expected["database"]
+    try:
+        held = snapshot.Snapshot(server, name)
+    except Unreachable as exc:
+        return [Check(f"inventory.{name}", FAIL, exc.msg)], []
+    with held:
+        read = reading.layout(held.session)
+        rules = (invariant_reading.observe, (held.place, wanted, read.public))
+        if not audit_rows:
+            read = read.without({leaf.qualified for leaf in read.leaves})
+        seen, facts, rest, *leaves = workers.run_all([rules, *reading.read_tasks(held.place, read, client)], jobs)
+        actual = reading.assemble(name, read, facts, rest, leaves)
+        actual["sequences"] = catalog.sequences(held.session)
+        frames = [outbox.landed(held.session, read.detected.family)] if read.detected else []
+    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *invariant_reading.judge(seen, expected, actual), *frames]
+    if expected["family"] is not None and not inventory.believable(expected):
+        checks.append(Check(f"inventory.{name}.believable", UNPROVEN, "the set records no migrations or no zones; its zeros prove nothing"))
+    return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
+
+
+def _roles(server: Server, recorded: dict[str, t.Any], host: str | None) -> Check:
+    """A cluster that was there before has roles of its own, which a restore never alters; a sandbox has none but its superuser `host`."""
+    compared = roles.without(recorded, host)
+    with Session(server, "postgres", settings={}) as session:
+        wrong = roles.differences(session, compared)
+    if wrong:
+        words = f"{len(wrong)} difference(s); first: {wrong[0]}"
+        return Check("inventory.roles", FAIL if host else WARN, words, details={"differences": wrong[:50]})
+    if not compared["roles"]:
+        return Check("inventory.roles", UNPROVEN, "the set records no roles that can be compared")
+    return Check("inventory.roles", PASS, roles.as_recorded(recorded, host))

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the audit log has its partitions before the first new event comes."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._caracal import partitions
+from .._caracal.partitions import Month
+from .._drivers.postgres.server import Server, Session
+from .._drivers.postgres.tables import quote
+from .._errors import (
+    Busy,
+    OptionError,
+    PermissionMissing,
+    StageFailed,
+    VerificationFailed,
+    VersionMismatch,
+)
+from .._evidence import options, place
+
+MOST_MONTHS = 120
+# Whoever writes events waits behind us while we wait for the lock.
+LOCK_TIMEOUT = "5s"
+# Lock not to be had, deadlock.
+_IN_USE = ("55P03", "40P01")
+
+_FUNCTION = "public.audit_partition_ensure(date)"
+# A function that does not run as its owner would run as our login, whatever is in it; ours are made without it.
+_PARENT = f"""
+    SELECT pg_get_userbyid(c.relowner), current_user,
+           pg_has_role(c.relowner, 'USAGE')
+             AND coalesce(has_function_privilege(to_regprocedure('{_FUNCTION}'), 'EXECUTE'), has_schema_privilege('public', 'CREATE')),
+           EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.oid = to_regprocedure('{_FUNCTION}') AND f.prosecdef),
+           date_trunc('month', now() AT TIME ZONE 'UTC')::date
+      FROM pg_catalog.pg_class c
+     WHERE c.oid = to_regclass('public.{partitions.PARENT}') AND c.relkind = 'p'
+       AND pg_get_partkeydef(c.oid) = '{partitions.KEY}'"""
+# What bears a partition's name and is none counts too: the function of Caracal looks at nothing but the name.
+_LEAVES = f"""
+    SELECT c.relname, n.nspname, CASE WHEN i.inhrelid IS NULL THEN 'no partition of {partitions.PARENT}'
+                                      ELSE pg_get_expr(c.relpartbound, c.oid) END
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = to_regclass('public.{partitions.PARENT}')
+     WHERE i.inhrelid IS NOT NULL OR (n.nspname = 'public' AND c.relname = ANY(%s))"""
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
+    given = invocation.options
+    if not 0 <= given["months"] <= MOST_MONTHS:
+        raise OptionError(f"months is {given['months']}; set it to how many months after this one are wanted, 0 to {MOST_MONTHS}")
+    opened = options.open_repository(given, warn=invocation.warn)
+    server, system_identifier = place.confirmed(opened, given)
+    months, missing = _ensure(server, given, invocation.check_mode)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        "changed": bool(missing),
+        "target": system_identifier,
+        "made": [month.name for month in missing],
+        "present": [month.name for month in months if month not in missing],
+        "diff": {
+            "before": "".join(f"{month.name}: missing\n" for month in missing),
+            "after": "".join(f"{month.name}: {month.low} to {month.high}\n" for month in missing),
+        },
+    }
+
+
+def _ensure(server: Server, given: dict[str, t.Any], dry: bool) -> tuple[list[Month], list[Month]]:
+    """The wanted months, and those of them that are or would be made."""
+    with Session(server, given["database"]) as session:
+        session.rows("BEGIN")
+        session.rows("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
+        parent = _parent(session)
+        months = partitions.wanted(parent.this_month, given["months"])
+        missing = _missing(session, months)
+        _nothing_in_default(session, parent, missing)
+        if missing and not dry:
+            _make(session, parent, missing)
+            # The function is the database's own, and may have made something else.
+            if left := _missing(session, months):
+                raise VerificationFailed(f"database {session.database}: {left[0].name} was not made; {parent.by_hand(left[0].create())}")
+        session.rows("ROLLBACK" if dry else "COMMIT")
+    return months, missing
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parent:
+    owner: str
+    function: bool
+    this_month: t.Any
+
+    def by_hand(self, statements: str) -> str:
+        return f"nothing was changed; run as role {self.owner}: {statements}"
+
+
+def _parent(session: Session) -> _Parent:
+    rows = session.rows(_PARENT)
+    if not rows:
+        raise VersionMismatch(
+            f"database {session.database} has no table public.{partitions.PARENT} that is partitioned by {partitions.KEY}; "
+            "correct the database name"
+        )
+    owner, user, may, function, this_month = rows[0]
+    if not may:
+        raise PermissionMissing(
+            f"role {user} may not make partitions of {partitions.PARENT} in database {session.database}; log in as its owner {owner} "
+            f"or as a superuser, and see that it may call {_FUNCTION} or, without that function, create tables in schema public"
+        )
+    return _Parent(owner, function, this_month)
+
+
+def _missing(session: Session, months: t.Sequence[Month]) -> list[Month]:
+    """The months without a partition. Raises VerificationFailed for one whose place is taken."""
+    leaves = {name if schema == "public" else f"{schema}.{name}": bounds for name, schema, bounds in _leaves(session, months)}
+    for month in months:
+        if taken := partitions.conflict(month, leaves):
+            raise VerificationFailed(
+                f"database {session.database}: {taken[0]} is {taken[1]}, but {month.name} must be {month.bounds}; nothing was changed; "
+                f"detach or rename {taken[0]}, and move its events to where they belong"
+            )
+    return [month for month in months if month.name not in leaves]
+
+
+def _leaves(session: Session, months: t.Sequence[Month]) -> list[tuple[t.Any, ...]]:
+    return session.rows(_LEAVES, ([month.name for month in months],))
+
+
+def _nothing_in_default(session: Session, parent: _Parent, missing: t.Sequence[Month]) -> None:
+    """Raise VerificationFailed if events of a missing month lie in the default partition: PostgreSQL would not make the month's."""
+    found = []
+    for name, schema, bounds in _leaves(session, missing):
+        default = f"{quote(schema)}.{quote(name)}"
+        for month in missing if bounds == partitions.DEFAULT else ():
+            count = session.value(f"SELECT count(*) FROM {default} WHERE occurred_at >= %s AND occurred_at < %s", (month.low, month.high))
+            if count:
+                found.append({"month": f"{month.low:%Y-%m}", "default": name, "count": count, "move": month.move(default)})
+    if found:
+        first = found[0]
+        more = f" (and of {len(found) - 1} more months)" if found[1:] else ""
+        raise VerificationFailed(
+            f"database {session.database}: {first['count']} event(s) of {first['month']}{more} lie in {first['default']}, so the month's "
+            f"partition cannot be made; {parent.by_hand(str(first['move']))}",
+            default_rows=found,
+        )
+
+
+def _make(session: Session, parent: _Parent, missing: t.Sequence[Month]) -> None:
+    try:
+        for month in missing:
+            if parent.function:
+                session.rows("SELECT public.audit_partition_ensure(%s)", (month.low,))
+            else:
+                session.rows(month.create())
+                session.rows(f"ALTER TABLE public.{month.name} OWNER TO {quote(parent.owner)}")
+    except StageFailed as exc:
+        if exc.details["sqlstate"] not in _IN_USE:
+            raise
+        raise Busy(f"{exc.msg}: somebody works with {partitions.PARENT}; nothing was changed; stop the services and run again") from exc

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where the canaries ask: inside the network of a drill's sandbox, or at the addresses of a real restore."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import os
+import socket
+import threading
+import typing as t
+import urllib.parse
+
+from .._caracal import services
+from .._caracal.canary import asking
+from .._caracal.canary.asking import SERVICES
+from .._caracal.canary.gateway import Upstream
+from .._drivers.services import http as client
+from .._errors import Busy, OptionError
+from .._sandbox.bundle import NETWORK, Bundle
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """`bundle` is None after a real restore, where nothing but reading and the operator's own application is asked."""
+
+    urls: dict[str, str]
+    bundle: Bundle | None
+
+    def ask(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
+        return self._run(client.ask, client.Request(method, url, headers, body))
+
+    def upstream(self, port: int) -> Upstream:
+        """Our own, on the loopback address that the Gateway of the sandbox sees."""
+        nonce = os.urandom(16).hex()
+
+        def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
+            return self._run(_ask_beside, port, nonce, client.Request(method, url, headers, body))
+
+        return Upstream(t.cast(asking.Ask, ask), nonce)
+
+    def free_port(self) -> int:
+        return int(self._run(_free_port))
+
+    def _run(self, function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        return self.bundle.run(function, *arguments, namespaces=NETWORK) if self.bundle else function(*arguments)
+
+
+def of(options: t.Mapping[str, t.Any], family: str) -> Place:
+    """From `sandbox` and `urls`. Raises OptionError for what is no address of a service."""
+    given = {service: url for service, url in (options["urls"] or {}).items() if url}
+    for service, url in given.items():
+        if not _is_address(url):
+            raise OptionError(f"urls.{service} is no address of a service; give one such as http://127.0.0.1:8080")
+    if not options["sandbox"]:
+        return Place(given, None)
+    local = {one.name: one.url for one in services.services(family) if one.name in SERVICES}
+    return Place({**local, **given}, Bundle.of(options["sandbox"]))
+
+
+def _is_address(url: str) -> bool:
+    """Without user, password, query and fragment, any of which may be a secret."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return fits and not (parts.query or parts.fragment or "@" in parts.netloc)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Answers every GET with the nonce, and keeps nothing of what it was asked."""
+
+    nonce = ""
+
+    def do_GET(self) -> None:
+        body = self.nonce.encode("ascii")
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def _ask_beside(port: int, nonce: str, request: client.Request) -> client.Answer:
+    """Ask while an upstream is served on `port`."""
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"nonce": nonce}))
+    except OSError as exc:
+        raise Busy(f"port {port} of the sandbox cannot be served for the canary: {exc.strerror}; end what listens there") from exc
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            return client.ask(request)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

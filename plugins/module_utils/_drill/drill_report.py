@@ -1,0 +1,220 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what the other modules found becomes signed evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import io
+import json
+import os
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto import recipients as age
+from .._crypto import strict_json
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed, Sealer
+from .._crypto.signing import Signer
+from .._errors import OptionError
+from .._evidence import drill_set, metrics, options
+from .._evidence.drill_set import DrilledSet
+from .._evidence.options import Opened
+from .._report import document, html, junit, prometheus, summary
+from .._report.check import PASS
+from .._report.drill import Drill
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository import layout
+from .._storage.local import LocalStore
+from . import drill_facts
+
+# What the result says as the report says it.
+_SHOWN = ("verdict", "counts", "diagnosis", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "budgets")
+PROBE = b"preflight of drill_report: this signature means nothing\n"
+
+
+def own_options() -> ArgumentSpec:
+    step = {
+        "name": {"type": "str", "required": True},
+        "seconds": {"type": "float", "required": True},
+        "bytes": {"type": "int"},
+        "started": {"type": "str"},
+    }
+    return ArgumentSpec(
+        {
+            "set_id": {"type": "str", "required": True},
+            "started": {"type": "str", "required": True},
+            "checks": {"type": "list", "elements": "dict", "required": True},
+            "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
+            "sandbox": {"type": "dict", "default": {}},
+            "rto_budget": {"type": "float"},
+            "rpo_budget": {"type": "float"},
+            "rollback": {"type": "list", "elements": "dict"},
+            "metrics": {"type": "dict", "default": {}},
+            "log_files": {"type": "dict", "default": {}},
+        }
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A drill, and what it takes to make its report stand."""
+
+    opened: Opened
+    drilled: DrilledSet
+    signer: Signer
+    recipients: t.Sequence[Recipient]
+    drill: Drill
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """`files` by key in the repository, in the order in which they are written; the signature is not among them."""
+
+    document: dict[str, t.Any]
+    files: dict[str, bytes]
+
+    @property
+    def main(self) -> bytes:
+        return self.files[layout.drill_report_key(self.document["drill_id"])]
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Preflight; then (not in check mode) report files, signatures, journal entry, local copy."""
+    given = invocation.options
+    case = _prepare(given, options.now())
+    case.opened.store.check_writable(probe=not invocation.check_mode)
+    case.opened.mark.check_writable()
+    local = LocalStore(os.path.abspath(given["report_dir"])) if given["report_dir"] else None
+    if local:
+        local.check_writable(probe=False)
+    if given["metrics_file"]:
+        prometheus.check_place(given["metrics_file"])
+    report = _report(case)
+    if not invocation.check_mode:
+        signature = _publish(case, report)
+        if local:
+            _copy(local, report, signature)
+        if given["metrics_file"]:
+            samples = metrics.of_drill(report.document, case.opened.head, case.drill.finished)
+            metrics.write(given["metrics_file"], samples, invocation.warn)
+    return _result(case, report, local, given["require_valid"])
+
+
+def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
+    """Everything that can be wrong with options, keys and the set shows here, before the first write."""
+    opened = options.open_repository(given)
+    if not given["signing_key"]:
+        raise OptionError("signing_key is missing; name the key of drill@<deployment>")
+    signer = Signer(given["signing_key"], layout.principal(layout.DRILL, given["deployment"]))
+    recipients = age.load(given["recipients"], given["recipients_files"])
+    age.refuse_signing_key(recipients, signer.fingerprint)
+    drilled = drill_set.read(opened, given["set_id"])
+    drill = drill_facts.gather(given, opened, drilled, signer, now)
+    _try_key(opened, signer, drill)
+    return Case(opened, drilled, signer, recipients, drill)
+
+
+def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
+    """Sign something without meaning for each purpose, and see whether readers would believe it."""
+    purposes = [layout.NAMESPACE_DRILL, layout.NAMESPACE_JOURNAL]
+    for namespace in purposes + ([layout.NAMESPACE_SET] if drill.verdict == PASS else []):
+        opened.verifier.verify(PROBE, signer.sign(PROBE, namespace), namespace, signer.principal, name="a first try of signing_key")
+
+
+def _report(case: Case) -> Report:
+    drill = case.drill
+    details, sealed = _seal(document.details(drill), case.recipients)
+    key = layout.drill_details_key(drill.id)
+    found = document.build(drill, {"path": key, "size": sealed.size, "sha256": sealed.sha256})
+    files = {
+        key: details,
+        layout.drill_report_key(drill.id): strict_json.dumps(found),
+        layout.drill_html_key(drill.id): html.render(found).encode(),
+        layout.drill_junit_key(drill.id): junit.render(found).encode(),
+    }
+    return Report(found, files)
+
+
+def _seal(content: dict[str, t.Any], recipients: t.Sequence[Recipient]) -> tuple[bytes, Sealed]:
+    sink = io.BytesIO()
+    sealer = Sealer(sink, recipients)
+    try:
+        sealer.write(json.dumps(content, sort_keys=True, indent=1).encode("ascii") + b"\n")
+        sealed = sealer.finish()
+    finally:
+        sealer.close()
+    return sink.getvalue(), sealed
+
+
+def _publish(case: Case, report: Report) -> bytes:
+    """Write everything; the journal entry, which comes last, makes it true. The signature of the report."""
+    store, drill, drilled = case.opened.store, case.drill, case.drilled
+    for key, data in report.files.items():
+        store.put(key, data)
+    signature = case.signer.sign(report.main, layout.NAMESPACE_DRILL)
+    store.put(layout.drill_report_signature_key(drill.id), signature)
+    if drill.verdict == PASS and drilled.open_set:
+        countersignature = case.signer.sign(drilled.open_set.manifest_bytes, layout.NAMESPACE_SET)
+        store.put(layout.countersignature_key(drilled.record.set_id, drill.id), countersignature)
+    _record(case, report)
+    return signature
+
+
+def _record(case: Case, report: Report) -> None:
+    """The journal entry. It names every file, so that the page cannot be exchanged either."""
+    drill, record, found = case.drill, case.drilled.record, report.document
+    subjects = [entries.subject(key, entries.sha256(data)) for key, data in report.files.items()]
+    subjects.append(entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256))
+    body = {
+        "drill": drill.id,
+        "set": record.set_id,
+        "verdict": found["verdict"],
+        "counts": found["counts"],
+        "waived": [waiver.check for waiver in drill.waivers],
+        "seconds": found["seconds"],
+        "separation": found["separation"]["verdict"],
+    }
+    opened, when = case.opened, options.times()
+    journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=options.machine())
+    opened.mark.advance(opened.journal)
+
+
+def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
+    """The same files, in a folder of the drill."""
+    signed = {layout.drill_report_signature_key(report.document["drill_id"]): signature}
+    for key, data in {**report.files, **signed}.items():
+        local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
+
+
+def _result(case: Case, report: Report, local: LocalStore | None, require_valid: bool) -> dict[str, t.Any]:
+    found, drill_id = report.document, case.drill.id
+    page = layout.drill_html_key(drill_id)
+    where = f"{local.location}/{page.removeprefix(layout.DRILLS + '/')}" if local else f"{case.opened.store.location}/{page}"
+    result = {
+        "changed": True,
+        "drill_id": drill_id,
+        "set_id": case.drill.restored.id,
+        **{name: found[name] for name in _SHOWN},
+        "report": {
+            "files": [*report.files, layout.drill_report_signature_key(drill_id)],
+            "html": where,
+            "sha256": entries.sha256(report.main),
+        },
+        "countersigned": found["verdict"] == PASS,
+        "journal_head": case.opened.head,
+        "summary_lines": summary.render(found, where),
+    }
+    if require_valid and found["verdict"] != PASS:
+        check = document.deciding_check(found)
+        why = f"{check['id']}: {check['message']}" if check else "no required check was made"
+        result.update(failed=True, msg=f"verdict {found['verdict']}: {why}")
+    return result

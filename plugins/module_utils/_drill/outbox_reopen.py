@@ -1,0 +1,57 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what was sent and got lost with Redis is sent again by the services."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._caracal import outbox
+from .._drivers.postgres.server import Server, Session
+from .._errors import OptionError, VersionMismatch
+from .._evidence import moment, options, place, reading
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Confirm the target, find the rows, and (not in check mode) mark all of them unsent in one transaction."""
+    given = invocation.options
+    since = moment.of("since", given["since"]) if given["since"] else None
+    if since is None and set(given["streams"]) - {outbox.AUDIT_EVENTS}:
+        raise OptionError(f"stream {outbox.REVOCATIONS} is sent again from a time on; set since to when Redis was last whole, or earlier")
+    opened = options.open_repository(given, warn=invocation.warn)
+    server, system_identifier = place.confirmed(opened, given)
+    rows = _reopen(server, given, since, invocation.check_mode)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    lines = [f"{table} {one_id} of {stream}" for stream, table, ids in rows for one_id in ids]
+    return {
+        "changed": bool(lines),
+        "target": system_identifier,
+        "reopened": [{"stream": stream, "table": table, "count": len(ids), "ids": ids[: outbox.SHOWN]} for stream, table, ids in rows],
+        "diff": {"before": "".join(f"{line}: sent\n" for line in lines), "after": "".join(f"{line}: to be sent\n" for line in lines)},
+    }
+
+
+def _reopen(server: Server, given: dict[str, t.Any], since: datetime.datetime | None, dry: bool) -> list[tuple[str, str, list[str]]]:
+    """Stream, table and ids of what is or would be sent again."""
+    with Session(server, given["database"]) as session:
+        session.rows("BEGIN")
+        detected = reading.layout(session).detected
+        if detected is None:
+            raise VersionMismatch(f"database {given['database']} is not Caracal's own; correct the database name")
+        rows = [
+            (stream, table, ids)
+            for stream in dict.fromkeys(given["streams"])
+            for table, ids in outbox.to_reopen(session, detected.family, stream, since).items()
+        ]
+        for _stream, table, ids in rows:
+            if ids and not dry:
+                session.rows(outbox.REOPEN[table], (ids,))
+        session.rows("ROLLBACK" if dry else "COMMIT")
+    return rows

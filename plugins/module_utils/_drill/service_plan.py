@@ -1,0 +1,163 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What each service of a drill is given: secrets and addresses in files, directories, and an environment that holds no secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets as random
+import typing as t
+import urllib.parse
+
+from .._caracal import replay
+from .._caracal import services as table
+from .._caracal.releases import ZONE_KEK
+from .._caracal.services import Service
+from .._errors import OptionError, StorageError
+from .._sandbox import programs, redis_server
+from .._sandbox.bundle import Bundle
+from .._sandbox.info import Layout
+from .._sandbox.programs import Program
+
+REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
+GIVEN = "given"
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """What the operator says of one service: its command, and environment and paths beside ours."""
+
+    command: t.Sequence[str]
+    environment: t.Mapping[str, str]
+    readable: t.Sequence[str]
+
+
+def given_secret(bundle: Bundle, directory: str, name: str) -> str:
+    """A secret that services were given: a restored one, or one that was made for the drill. Raises OptionError."""
+    places = [os.path.join(directory, name), os.path.join(Layout.of(bundle.info.directory).programs, GIVEN, name)]
+    for path in places:
+        if os.path.exists(path):
+            return _read(path)
+    raise OptionError(f"secret {places[0]} is missing; restore the secrets of the set there first")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as text:
+            value = text.read().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise OptionError(f"secret {path} cannot be read: {exc}; restore the secrets of the set there first") from exc
+    if not value:
+        raise OptionError(f"secret {path} is empty; restore the secrets of the set there first")
+    return value
+
+
+class Plan:
+    """The programs of a drill. `passwords` maps the roles that log in to their passwords, as far as `program` was called."""
+
+    def __init__(self, bundle: Bundle, family: str, given: t.Mapping[str, t.Any]) -> None:
+        self.family = family
+        self._bundle = bundle
+        self._secrets = given["secrets_directory"]
+        self._replay = given["replay_directory"]
+        self._folder = os.path.join(Layout.of(bundle.info.directory).programs, GIVEN)
+        self.services = table.services(family)
+        self.own = {one["name"]: Own(one["command"], one["environment"], one["readable"]) for one in given["services"]}
+        unknown = self.own.keys() - {service.name for service in self.services}
+        if unknown:
+            raise OptionError(f"family {family} has no service {min(unknown)}; leave it out of services")
+        self._values: set[str] = set()
+        self.passwords: dict[str, str] = {}
+        self._owner_only = family == ZONE_KEK
+
+    def program(self, service: Service, dead_rows: int) -> Program:
+        """Write what it is given, and say how to start it. The API takes `dead_rows` as normal. Raises OptionError for a secret that is
+        missing."""
+        own = self.own[service.name]
+        files = {variable: self._secret(name) for variable, name in service.secrets.items() if self._wanted(name)}
+        files[service.database_variable] = self._file(f"{service.name}.databaseUrl", self._database_url(service))
+        files["REDIS_URL"] = self._file("redisUrl", self._redis_url())
+        folder = os.path.join(self._replay, service.name, replay.FOLDER) if self._replay and service.replays else None
+        environment = {
+            **table.COMMON,
+            "PORT": str(service.port),
+            **service.environment,
+            **{f"{variable}_FILE": path for variable, path in files.items()},
+            **({REPLAY_VARIABLE: folder} if folder else {}),
+            **({"API_READY_OUTBOX_DEAD_MAX": str(dead_rows)} if service.name == "api" else {}),
+            **own.environment,
+        }
+        return Program(service.name, own.command, environment, [*files.values(), *own.readable], [folder] if folder else [])
+
+    def redact(self, text: str) -> str:
+        """The text without any secret that a service was given."""
+        for value in sorted(self._values, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+    def _wanted(self, name: str) -> bool:
+        return name not in table.OPTIONAL or os.path.exists(os.path.join(self._secrets, name))
+
+    def _secret(self, name: str) -> str:
+        """Path of a restored secret; one that the product does not have is made."""
+        path = os.path.join(self._secrets, name)
+        if name in table.MADE and not os.path.exists(path):
+            return self._made(name)
+        self.restored(name)
+        return path
+
+    def _made(self, name: str) -> str:
+        """Path of a secret of the drill. It is made once, since a service that runs has read it."""
+        path = os.path.join(self._folder, name)
+        if not os.path.exists(path):
+            return self._file(name, random.token_urlsafe(32))
+        self._values.add(_read(path))
+        return path
+
+    def restored(self, name: str) -> str:
+        """Value of a secret, which from now on is kept out of everything that is reported."""
+        value = _read(os.path.join(self._secrets, name))
+        self._values.add(value)
+        return value
+
+    def _database_url(self, service: Service) -> str:
+        info = self._bundle.info
+        role, secret = (info.superuser, "postgresPassword") if self._owner_only else (service.role, service.password)
+        if role not in self.passwords:
+            known = os.path.exists(os.path.join(self._secrets, secret))
+            self.passwords[role] = self.restored(secret) if known else _read(self._made(secret))
+        quoted = urllib.parse.quote(self.passwords[role], safe="")
+        self._values.add(quoted)
+        login = f"{urllib.parse.quote(role, safe='')}:{quoted}"
+        if self._bundle.isolated:
+            return f"postgres://{login}@{table.LOOPBACK}:{info.port}/{service.database}?sslmode=disable"
+        return f"postgres://{login}@/{service.database}?host={urllib.parse.quote(info.socket_dir, safe='')}&sslmode=disable"
+
+    def _redis_url(self) -> str:
+        found = redis_server.attach(self._bundle)
+        with open(found.password_file, encoding="utf-8") as text:
+            password = text.read()
+        self._values.add(password)
+        return f"redis://:{urllib.parse.quote(password, safe='')}@{table.LOOPBACK}:{found.port}/0"
+
+    def _file(self, name: str, content: str) -> str:
+        """A file that the services' user can read, and nobody else."""
+        path = os.path.join(self._folder, name)
+        self._values.add(content)
+        try:
+            for folder in (os.path.dirname(self._folder), self._folder):
+                programs.make_above(folder)
+            fresh = f"{path}.new"
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o400), "w", encoding="utf-8") as out:
+                os.fchown(out.fileno(), self._bundle.info.uid, -1)
+                out.write(content)
+            os.replace(fresh, path)
+        except OSError as exc:
+            raise StorageError(f"{path}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
+        return path

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the services of Caracal beside a restored copy, once it is proved that they are shut in."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._caracal import chain_keys, disarm, outbox, readiness, releases, stream_signatures
+from .._caracal.services import Service
+from .._drivers.postgres.server import Server, Session
+from .._drivers.services import http
+from .._errors import StageFailed, VersionMismatch
+from .._evidence import options, place, reading
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.text import clean, one_line
+from .._sandbox import probe, programs
+from .._sandbox.bundle import NETWORK, Bundle
+from .._sandbox.modules import before
+from .service_plan import Plan
+
+# A service under SIGTERM writes its unsent events to disk first; the longest of them takes 35 s.
+PATIENCE = 40.0
+# The slowest answer that a service gives when Redis is down takes 20 s.
+ANSWER_SECONDS = 25.0
+PAUSE = 0.25
+OUTBOX_DEAD = "outbox_dead"
+STREAMS_KEY = "streamsHmacKey"
+_ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
+_TABLE = "SELECT pg_catalog.to_regclass(%s)"
+NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
+
+
+def own_options() -> ArgumentSpec:
+    service = {
+        "name": {"type": "str", "required": True, "choices": list(NAMES)},
+        "command": {"type": "list", "elements": "str", "required": True},
+        "environment": {"type": "dict", "default": {}},
+        "readable": {"type": "list", "elements": "path", "default": []},
+    }
+    return ArgumentSpec(
+        {
+            "sandbox": {"type": "path", "required": True},
+            "state": {"type": "str", "default": "started", "choices": ["started", "stopped"]},
+            "services": {"type": "list", "elements": "dict", "default": [], "options": service},
+            "secrets_directory": {"type": "path"},
+            "replay_directory": {"type": "path"},
+            "production": {"type": "list", "elements": "str", "default": []},
+            "ready_timeout": {"type": "int", "default": 90},
+            "unisolated_reason": {"type": "str", "default": ""},
+            "require_valid": {"type": "bool", "default": True},
+        },
+        required_if=[("state", "started", ("secrets_directory",))],
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Stop them; or prove that the sandbox is isolated, disarm the copy, start them one after the other and wait until each is ready."""
+    given = invocation.options
+    bundle = Bundle.of(given["sandbox"])
+    if given["state"] == "stopped":
+        return _stopped(invocation, bundle)
+    return _started(invocation, bundle)
+
+
+def _stopped(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
+    """In the order in which nobody loses who it writes to."""
+    names = [name for name in reversed(NAMES) if programs.alive(bundle, name)]
+    if not invocation.check_mode:
+        for name in names:
+            programs.stop(bundle, name, PATIENCE)
+    return {"changed": bool(names), "stopped": names}
+
+
+def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
+    given = invocation.options
+    started = time.monotonic()
+    server, _info = place.server_of(given)
+    plan = Plan(bundle, _family(server), given)
+    checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
+    already = {service.name for service in plan.services if programs.alive(bundle, service.name)}
+    if checks[0].verdict in (FAIL, UNPROVEN):
+        checks += [_not_started(service, "the sandbox is not proved to be isolated") for service in plan.services if service.required]
+    elif not invocation.check_mode:
+        checks += _run(bundle, plan, server, given["replay_directory"], given["ready_timeout"])
+    return {
+        **options.judged(checks, given["require_valid"]),
+        "changed": any(name not in already for name in plan.own) and checks[0].verdict not in (FAIL, UNPROVEN),
+        "running": [service.name for service in plan.services if programs.alive(bundle, service.name)],
+        "urls": {service.name: service.url for service in plan.services if service.name in plan.own},
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _family(server: Server) -> str:
+    with Session(server, releases.OWN_DATABASE) as session:
+        detected = reading.layout(session).detected
+    if detected is None:
+        raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
+    return detected.family
+
+
+def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | None, timeout: int) -> list[Check]:
+    checks = []
+    if not any(programs.alive(bundle, service.name) for service in plan.services):
+        with Session(server, releases.OWN_DATABASE) as session:
+            before.save(bundle, before.look(bundle, session, replay_directory))
+    dead = before.load(bundle).dead_rows
+    checks.append(_streams_key(bundle, plan))
+    commands = {service.name: plan.program(service, dead[outbox.EVENTS]) for service in plan.services if service.name in plan.own}
+    disarmed = _prepare(server, plan)
+    checks.append(disarmed)
+    for service in plan.services:
+        if service.name not in commands:
+            checks += [_not_started(service, "no command is given for it")] if service.required else []
+        elif disarmed.verdict != PASS:
+            checks.append(_not_started(service, "the copy is not disarmed"))
+        elif _is_taken(bundle, service):
+            checks.append(_not_started(service, f"another program has its port {service.port}, and would answer in its place; end that"))
+        else:
+            programs.start(bundle, commands[service.name])
+            checks.append(_as_before(_ready(bundle, service, plan, timeout, dead), dead))
+    return checks
+
+
+def _streams_key(bundle: Bundle, plan: Plan) -> Check:
+    """Before a service reads them, and acknowledges what it drops."""
+    key = chain_keys.parse_file(plan.restored(STREAMS_KEY), STREAMS_KEY, "STREAMS_HMAC_KEY")
+    with before.redis(bundle) as connected:
+        return stream_signatures.judge(before.signed(connected), key.secret)
+
+
+def _is_taken(bundle: Bundle, service: Service) -> bool:
+    """Without isolation, a service of this host may listen there."""
+    listening = {port for _address, port in bundle.run(probe.listening, namespaces=NETWORK)}
+    return service.port in listening and not programs.alive(bundle, service.name)
+
+
+def _prepare(server: Server, plan: Plan) -> Check:
+    """Logins for the services, and nothing left in the copy that acts on the world."""
+    with Session(server, releases.OWN_DATABASE) as session:
+        session.rows("BEGIN")
+        for role, password in plan.passwords.items():
+            _login(session, role, password)
+        there = [arm for arm in disarm.arms(plan.family) if session.value(_TABLE, (f"public.{arm.table}",)) is not None]
+        done = [f"{len(session.rows(arm.statement))} {arm.words}" for arm in there]
+        session.rows("COMMIT")
+        left = [f"{count} rows of {arm.table}" for arm in there if (count := session.value(arm.left))]
+    if left:
+        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} can still act on the world; look for triggers on those tables")
+    return Check("sandbox.disarmed", PASS, f"in the copy, {', '.join(done)}")
+
+
+def _login(session: Session, role: str, password: str) -> None:
+    """Only the verifier goes into the statement, which a server may log. Raises StageFailed for a role that is missing."""
+    found = session.value(_ALTER_ROLE, (session.verifier(role, password), role))
+    if found is None:
+        raise StageFailed(f"role {role} is missing in the copy, so its service cannot log in; see the check inventory.roles")
+    session.rows(found)
+
+
+def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.Mapping[str, int]) -> Check:
+    """Ask `/ready` until it says so, the process is gone, the time is over, or it says what waiting does not change."""
+    started = time.monotonic()
+    while True:
+        answer = bundle.run(http.ask, http.Request("GET", f"{service.url}/ready", timeout=ANSWER_SECONDS))
+        took = round(time.monotonic() - started, 3)
+        gone = not programs.alive(bundle, service.name)
+        if answer.status == 200 and not gone:
+            return Check(_id(service), PASS, f"ready after {took:.1f} s", service.required, {"service": service.name, "seconds": took})
+        named = one_line(plan.redact(readiness.reason(answer.body)))
+        if gone or took > timeout or (named == OUTBOX_DEAD and dead[outbox.COORDINATOR]):
+            break
+        time.sleep(PAUSE)
+    state = "it ended by itself" if gone else f"not ready within {timeout} s"
+    why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
+    last = _last_words(bundle, service, plan)
+    details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
+    return Check(_id(service), FAIL, f"{state}: {last[-1] if gone and last else why}", service.required, details)
+
+
+def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
+    """A Coordinator with a dead row in its outbox is not ready, and was not when the backup was made; an API's limit was raised."""
+    accepted = dead[outbox.EVENTS] if check.details["service"] == "api" else 0
+    if check.verdict == PASS and accepted:
+        return dataclasses.replace(
+            check, message=f"{check.message}, with a limit of {accepted} dead rows in {outbox.EVENTS}, as the set has them"
+        )
+    rows = dead[outbox.COORDINATOR]
+    if check.verdict != FAIL or check.details["reason"] != OUTBOX_DEAD or not rows:
+        return check
+    words = f"not ready, as it was when the backup was made: {rows} dead rows in {outbox.COORDINATOR}; send them again or remove them"
+    return dataclasses.replace(check, verdict=WARN, message=words)
+
+
+def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
+    """The end of its log, without the secrets that it was given."""
+    lines = [line for line in programs.log_lines(bundle, service.name, 40) if line.strip()][-20:]
+    return [clean(plan.redact(line))[:300] for line in lines]
+
+
+def _not_started(service: Service, why: str) -> Check:
+    return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name})
+
+
+def _id(service: Service) -> str:
+    return f"services.{service.name}.ready"

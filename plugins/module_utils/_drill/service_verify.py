@@ -1,0 +1,152 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what the restored services did since they started."""
+
+from __future__ import annotations
+
+import collections
+import os
+import time
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._caracal import audit_chains, block_history, chain_keys, releases, services, settling, streams
+from .._caracal.chain_examiner import Examiner, Seen, Terms
+from .._caracal.settling import Group, Judged, Replayed
+from .._drivers.postgres.server import Session
+from .._drivers.redis import reading as redis_reading
+from .._drivers.redis.connection import Session as RedisSession
+from .._drivers.services import http
+from .._errors import VersionMismatch
+from .._evidence import options, place, reading
+from .._sandbox.bundle import Bundle
+from .._sandbox.modules import before
+from .._sandbox.modules.before import Before
+from .service_plan import given_secret
+
+PAUSE = 0.5
+NEWEST = 50
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "sandbox": {"type": "path", "required": True},
+            "secrets_directory": {"type": "path", "required": True},
+            "replay_directory": {"type": "path"},
+            "timeout": {"type": "int", "default": 90},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Ask again and again, until nothing gets better by waiting or the time is over."""
+    given = invocation.options
+    started = time.monotonic()
+    watch = _Watch(given)
+    while True:
+        judged = watch.look()
+        if all(one.settled for one in judged) or time.monotonic() - started > given["timeout"]:
+            break
+        time.sleep(PAUSE)
+    return {**options.judged([one.check for one in judged], given["require_valid"]), "seconds": round(time.monotonic() - started, 3)}
+
+
+class _Watch:
+    """One sandbox, looked at more than once."""
+
+    def __init__(self, given: t.Mapping[str, t.Any]) -> None:
+        self._bundle = Bundle.of(given["sandbox"])
+        self._before: Before = before.load(self._bundle)
+        self._replay = given["replay_directory"]
+        self._server, _info = place.server_of(given)
+        self._bearer = given_secret(self._bundle, given["secrets_directory"], services.METRICS_BEARER)
+        key = given_secret(self._bundle, given["secrets_directory"], "auditHmacKey")
+        self._key = chain_keys.parse_file(key, os.path.join(given["secrets_directory"], "auditHmacKey"))
+
+    def look(self) -> list[Judged]:
+        with Session(self._server, releases.OWN_DATABASE) as session, before.redis(self._bundle) as redis:
+            detected = reading.layout(session).detected
+            if detected is None:
+                raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
+            recompute = detected.release != block_history.HASHES_RECEIVED
+            return [
+                self._sweep(detected),
+                settling.consumers(list(_groups(redis)), int((time.time() - self._before.started) * 1000)),
+                settling.dead_letters(self._before.dead_letters, before.dead_letters(redis), _reasons(redis)),
+                settling.replay(self._replayed(session)),
+                settling.streamed(len(self._before.streamed), _landed(session, self._before.streamed)),
+                settling.continued(self._new_rows(session, recompute), self._before.heads, recompute),
+            ]
+
+    def _sweep(self, detected: releases.Detected) -> Judged:
+        audit = next(service for service in services.services(detected.family) if service.name == "audit")
+        asked = http.Request("GET", f"{audit.url}/metrics", {"Authorization": f"Bearer {self._bearer}"})
+        answer = self._bundle.run(http.ask, asked)
+        found = settling.metrics(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
+        return settling.sweep(found, answer.error or f"HTTP {answer.status}", self._before.started, detected.release)
+
+    def _replayed(self, session: Session) -> Replayed:
+        ids = [one for events in self._before.replayed.values() for one in events]
+        left = set(before.replay_files(self._replay)) & self._before.replayed.keys()
+        return Replayed(len(self._before.replayed), len(left), len(set(ids)), _landed(session, ids))
+
+    def _new_rows(self, session: Session, recompute: bool) -> Seen:
+        """The rows after each chain's restored head; of a zone that had no chain, all."""
+        columns = [str(name) for (name,) in session.rows(_COLUMNS)]
+        examiner = Examiner(Terms(audit_chains.AUDIT, tuple(columns), (self._key,), recompute))
+        for (zone,) in session.rows("SELECT id FROM public.zones ORDER BY 1"):
+            head = self._before.heads.get(str(zone), (0, ""))[0]
+            query = session.value(_NEW_ROWS, (", ".join(f'"{name}"' for name in columns), str(zone), head))
+            session.copy_to(query, _Lines(examiner))
+        return examiner.finish()
+
+
+_COLUMNS = """
+    SELECT attname FROM pg_catalog.pg_attribute
+     WHERE attrelid = 'public.audit_events'::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
+_NEW_ROWS = """
+    SELECT pg_catalog.format('COPY (SELECT %%s FROM public.audit_events WHERE zone_id = %%L AND chain_seq > %%L ORDER BY chain_seq)'
+                             ' TO STDOUT', %s, %s, %s)"""
+
+
+def _landed(session: Session, ids: t.Sequence[str]) -> int:
+    """How many of these events are in the audit log; each is found by the primary key."""
+    found = session.value("SELECT count(DISTINCT id) FROM public.audit_events WHERE id = ANY (%s)", (list(ids),)) if ids else 0
+    return int(found)
+
+
+class _Lines:
+    """Rows of COPY, with their newline, into an examiner."""
+
+    def __init__(self, examiner: Examiner) -> None:
+        self._examiner = examiner
+
+    def write(self, line: bytes) -> None:
+        self._examiner.take([line[:-1]])
+
+
+def _groups(redis: RedisSession) -> t.Iterator[Group]:
+    """The groups that a service reads, with how long ago it asked."""
+    for name in redis_reading.find(redis, streams.PATTERN):
+        found = redis_reading.look(redis, name)
+        for group in found.groups if found else ():
+            stream, label = redis_reading.text(name), redis_reading.text(group.name)
+            if not streams.is_consumed(stream, label):
+                continue
+            seen = [dict(zip(one[::2], one[1::2], strict=True))[b"idle"] for one in redis.call("XINFO", "CONSUMERS", name, group.name)]
+            lag = 0 if found and group.last_delivered == found.last else group.lag
+            yield Group(stream, label, lag, group.pending, min(seen, default=None))
+
+
+def _reasons(redis: RedisSession) -> dict[str, int]:
+    """Why the newest audit events were put aside."""
+    entries = before.last_entries(redis, before.AUDIT_DEAD, NEWEST)
+    return collections.Counter(fields[b"reason"].decode("utf-8", "replace")[:60] for _stream, fields in entries if b"reason" in fields)

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The schema archive of a set, held in memory and put back piece by piece: tables before rows, indexes after them.
+
+`pg_restore` takes parallel jobs and lists only with a file that it can seek in; a memory file is one, and no plaintext
+reaches a disk. The indexes of an audit leaf are built next after its rows, while they are in memory, and beside other leaves.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import typing as t
+
+from ..._stream import pipes
+from . import libpq, tools
+from .server import Server
+
+# Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
+COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
+
+# For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
+ALONE = "-c max_parallel_maintenance_workers=0"
+
+# What `pg_restore --list --verbose` says: `264; 1259 16868 TABLE public audit_events_default caracal`, and for each entry
+# that needs others `;\tdepends on: 226`. Attachments of indexes have no catalog number, so they are not among these.
+_TABLE = re.compile(r"(\d+); 1259 \d+ TABLE (\S+) (\S+) \S+")
+_INDEX = re.compile(r"(\d+); (?:1259 \d+ INDEX|2606 \d+ CONSTRAINT) ")
+_DEPENDS = re.compile(r";\s+depends on: ([\d ]+)")
+
+
+class Definitions:
+    """One database's definitions and where they go; a context manager that forked workers may use too. `pg_restore` are the words
+    that start it."""
+
+    def __init__(self, pg_restore: t.Sequence[str], server: Server, database: str, data: bytes) -> None:
+        self._pg_restore = pg_restore
+        self._server = server
+        self._database = database
+        self._archive = _memory_file("schema", data)
+        try:
+            self._listing = self._list()
+        except BaseException:
+            self.close()
+            raise
+        self._indexes = _indexes(self._listing)
+
+    def __enter__(self) -> Definitions:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._archive)
+
+    def before_rows(self) -> None:
+        """Types, tables, functions, grants."""
+        self._restore("pre-data", 1, self._listing)
+
+    def indexes(self, schema: str, name: str, jobs: int = 1) -> None:
+        """Indexes and keys of one table, which has its rows, `jobs` at a time."""
+        numbers = self._indexes.get((schema, name))
+        if numbers:
+            self._restore("post-data", jobs, [f"{number};" for number in numbers], ALONE)
+
+    def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int) -> None:
+        """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes."""
+        skipped = {number for table in made for number in self._indexes.get(table, [])}
+        self._restore("post-data", jobs, [line for line in self._listing if line.split(";")[0] not in skipped])
+
+    def _list(self) -> list[str]:
+        listing = io.BytesIO()
+        argv = [*self._pg_restore, "--list", "--verbose", _path(self._archive)]
+        tools.stream_out(argv, self._server, self._database, listing, pass_fds=[self._archive])
+        # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
+        return listing.getvalue().decode("utf-8", "replace").split("\n")
+
+    def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "") -> None:
+        wanted = _memory_file("list", "".join(f"{line}\n" for line in listing).encode())
+        try:
+            argv = [*self._pg_restore, *COMMON, f"--dbname={libpq.conninfo(self._database)}", f"--section={section}", f"--jobs={jobs}"]
+            argv += [f"--use-list={_path(wanted)}", _path(self._archive)]
+            tools.start(argv, self._server, self._database, settings, pass_fds=[wanted, self._archive]).finish()
+        finally:
+            os.close(wanted)
+
+
+def _memory_file(name: str, data: bytes) -> int:
+    fd = os.memfd_create(name, 0)
+    try:
+        pipes.write_all(fd, data)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _path(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
+
+
+def _indexes(listing: t.Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """(schema, table) → numbers of the entries that make its indexes and keys, in their order."""
+    tables: dict[str, tuple[str, str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
+    index = ""
+    for line in listing:
+        if table := _TABLE.match(line):
+            tables[table[1]] = table[2], table[3]
+        if depends := _DEPENDS.match(line):
+            owners = {tables[number] for number in depends[1].split() if number in tables} if index else set()
+            if len(owners) == 1:
+                found.setdefault(owners.pop(), []).append(index)
+            continue
+        entry = _INDEX.match(line)
+        index = entry[1] if entry else ""
+    return found

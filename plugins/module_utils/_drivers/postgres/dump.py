@@ -1,0 +1,107 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One database into sealed artifacts, all under one snapshot: an archive without the audit leaves' rows, a
+schema-only archive for the parallel post-data phase, and one COPY stream per audit leaf."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._crypto.recipients import Recipient
+from ..._crypto.sealing import Sealed, Sealer
+from ..._repository import objects
+from ..._storage.base import Store
+from ..._stream import pipes
+from . import tools
+from .opening import SETTINGS, opening
+from .snapshot import BEGIN, Place
+from .tables import Table, literal, quote
+
+LOCK_WAIT = "30s"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What every task of a dump needs; it travels to the worker processes."""
+
+    place: Place
+    pg_dump: str
+    psql: str
+    store: Store
+    recipients: tuple[Recipient, ...]
+
+
+def sealed_object(source: Source, directory: str, key: str | None = None) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A new object of the store that travels with the task; `key` where it is known before the bytes."""
+    return objects.sealed(source.store, directory, source.recipients, key)
+
+
+def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Sealed:
+    """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves.
+
+    It holds a lock on whatever it dumps until it ends, and a partition change that waits for such a lock stalls every INSERT
+    behind it. So the long dump does not know the partitioned audit table at all; its definition is in the schema archive.
+    """
+    argv = [*_pg_dump(source), "--format=custom", "--compress=0"]
+    argv.extend(f"--exclude-table-and-children={table}" for table in partitioned)
+    return _stream(source, directory, key, argv)
+
+
+def schema_archive(source: Source, directory: str, key: str) -> Sealed:
+    """The whole schema and no rows: made in a moment, and small enough to be opened into memory, where it is seekable."""
+    return _stream(source, directory, key, [*_pg_dump(source), "--format=custom", "--compress=0", "--schema-only"])
+
+
+def _pg_dump(source: Source) -> list[str]:
+    return [source.pg_dump, f"--snapshot={source.place.snapshot}", f"--lock-wait-timeout={LOCK_WAIT}", "--no-password"]
+
+
+def _stream(source: Source, directory: str, key: str, argv: list[str]) -> Sealed:
+    with sealed_object(source, directory, key) as (sealer, publish):
+        tools.stream_out(argv, source.place.server, source.place.database, sealer)
+        return publish(key)
+
+
+class Lines:
+    """A sink for COPY text in pieces of any size: shows whole lines, without newlines, to `take`; `first` sees the pieces."""
+
+    def __init__(self, take: t.Callable[[list[bytes]], None], first: pipes.Sink | None = None) -> None:
+        self._take = take
+        self._first = first
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        if self._first is not None:
+            self._first.write(data)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        self._take(lines)
+
+
+def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink, pages: tuple[int, int | None] | None = None) -> None:
+    """The rows of a leaf, or of some of its pages, in the order of its heap. Raises StageFailed unless all rows came.
+
+    Through psql: it runs beside us, where libpq in our own process would take turns with hashing and sealing.
+    """
+    settings = [f"SET {quote_setting(name)} = {literal(value)}" for name, value in SETTINGS.items()]
+    statements = [
+        opening(),
+        *settings,
+        BEGIN,
+        f"SET TRANSACTION SNAPSHOT {literal(place.snapshot)}",
+        leaf.copy_heap_order(pages),
+    ]
+    argv = [psql, "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+    argv.extend(f"--command={statement}" for statement in statements)
+    tools.stream_out(argv, place.server, place.database, sink)
+
+
+def quote_setting(name: str) -> str:
+    """A parameter's name, part by part."""
+    return ".".join(quote(part) for part in name.split("."))

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""PostgreSQL's errors as ours: one line, and nothing of a row in it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import BackupError, PermissionMissing, StageFailed, StorageError, Unreachable
+
+
+def translate(exc: t.Any, database: str) -> BackupError:
+    """Our error for psycopg2's, with the primary message only: details may hold rows."""
+    diagnosis = getattr(exc, "diag", None)
+    message = (getattr(diagnosis, "message_primary", None) or str(exc)).strip().splitlines()
+    said = message[0] if message else type(exc).__name__
+    code = getattr(exc, "pgcode", None) or ""
+    if code == "42501":
+        return PermissionMissing(f"database {database}: {said}; grant what the preflight names or log in as the owner")
+    if code == "22021":
+        return no_text(database)
+    if code in ("53100", "58030"):
+        return StorageError(f"database {database}: {said}; make room on the server's disk")
+    if code.startswith(("08", "57P")) or not code:
+        return Unreachable(f"database {database}: the connection was lost ({said}); check the server's log and run again")
+    return StageFailed(f"database {database}: {said} (SQLSTATE {code})", sqlstate=code)
+
+
+def no_text(database: str) -> StageFailed:
+    return StageFailed(
+        f"database {database}: a name or a text there is no UTF-8, as a database of encoding SQL_ASCII can hold it; correct it there",
+        sqlstate="22021",
+    )
+
+
+def connect(server: object, database: str, said: str) -> BackupError:
+    line = " ".join(said.split())
+    if f'database "{database}" does not exist' in line:
+        return Unreachable(f"database {database} does not exist on {server}; correct the database name")
+    return Unreachable(f"cannot connect to database {database} as {server}: {line}; check the login_* options and the server")

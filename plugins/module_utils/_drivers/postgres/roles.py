@@ -1,0 +1,164 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Roles: read into the structured inventory, and made again by our own statements.
+
+A globals file is never replayed: it carries password verifiers and would alter roles that exist. Roles are
+cluster-wide and outside any snapshot, so the reader compares before and after.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._report.text import parameters
+from .server import Session
+from .tables import literal, quote, setting
+
+# Attributes that a restore may set, and those that only a sandbox gives, since nobody but the drill is in there.
+ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
+SANDBOX_ATTRIBUTES = {"superuser": "SUPERUSER", "replication": "REPLICATION", "createrole": "CREATEROLE", "bypassrls": "BYPASSRLS"}
+
+_ATTRIBUTES = (
+    "login",
+    "createdb",
+    "inherit",
+    "superuser",
+    "replication",
+    "createrole",
+    "bypassrls",
+    "connection_limit",
+    "valid_until",
+    "set",
+)
+_ROLES = """
+    SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit,
+           to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+           (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
+      FROM pg_catalog.pg_roles r"""
+
+# Of the named ones only: others are not ours to judge, and may bear a name that is no text.
+_STRONG = "SELECT rolname, rolsuper OR rolcreaterole OR rolname ~ '^pg_' FROM pg_catalog.pg_roles WHERE rolname = ANY (%s::text[])"
+_PAIRS = """
+    SELECT m.rolname, g.rolname FROM pg_catalog.pg_auth_members a
+      JOIN pg_catalog.pg_roles m ON m.oid = a.member JOIN pg_catalog.pg_roles g ON g.oid = a.roleid WHERE m.rolname = ANY (%s::text[])"""
+
+_REFERENCED = """
+    WITH RECURSIVE here AS (
+        SELECT oid, datdba, datacl FROM pg_catalog.pg_database WHERE datname = current_database()
+    ), referenced(oid) AS (
+        SELECT refobjid FROM pg_catalog.pg_shdepend
+         WHERE refclassid = 'pg_catalog.pg_authid'::regclass
+           AND (dbid = (SELECT oid FROM here) OR (classid = 'pg_catalog.pg_database'::regclass AND objid = (SELECT oid FROM here)))
+        UNION SELECT datdba FROM here
+        UNION SELECT relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        UNION SELECT (aclexplode(datacl)).grantee FROM here
+        UNION SELECT setrole FROM pg_catalog.pg_db_role_setting JOIN here ON setdatabase = here.oid
+    ), closure(oid) AS (
+        SELECT oid FROM referenced
+        UNION SELECT CASE WHEN m.member = c.oid THEN m.roleid ELSE m.member END
+                FROM closure c JOIN pg_catalog.pg_auth_members m ON c.oid IN (m.member, m.roleid)
+                JOIN pg_catalog.pg_roles p ON p.oid = c.oid AND p.rolname !~ '^pg_'
+    )
+    SELECT r.oid FROM closure JOIN pg_catalog.pg_roles r USING (oid) WHERE r.rolname !~ '^pg_'"""
+
+
+def read(session: Session) -> dict[str, t.Any]:
+    """`{"roles": {name: attributes}, "members": [[member, group], …]}` of the roles that this database refers to.
+
+    Roles of the server (`pg_*`) are recorded only as groups: who is in one has rights that no grant shows.
+    """
+    rows = session.rows(f"{_ROLES} WHERE oid IN ({_REFERENCED}) ORDER BY 1")
+    members = session.rows(
+        f"""SELECT pg_get_userbyid(member), pg_get_userbyid(roleid) FROM pg_catalog.pg_auth_members
+             WHERE member IN ({_REFERENCED}) AND (roleid IN ({_REFERENCED}) OR pg_get_userbyid(roleid) ~ '^pg_') ORDER BY 1, 2"""
+    )
+    return {"roles": _attributes(rows), "members": [list(pair) for pair in members]}
+
+
+def _names(recorded: dict[str, t.Any]) -> list[str]:
+    return sorted({*recorded["roles"], *(name for pair in recorded["members"] for name in pair)})
+
+
+def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, dict[str, t.Any]]:
+    return {row[0]: dict(zip(_ATTRIBUTES, row[1:], strict=True)) for row in rows}
+
+
+def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The roles of two databases of one cluster together."""
+    pairs = {tuple(pair) for pair in first["members"] + second["members"]}
+    return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
+
+
+def create_missing(session: Session, recorded: dict[str, t.Any], host: str | None = None) -> list[str]:
+    """Make the roles that do not exist, without passwords; an existing role is never altered.
+
+    In a sandbox, whose superuser is `host`, they get every recorded attribute. Returns one line for each difference between what exists
+    and what was recorded.
+    """
+    strong = dict(session.rows(_STRONG, (_names(recorded),)))
+    # Who is no superuser, as on managed servers, must be able to give things to the roles that it makes.
+    session.rows("SET createrole_self_grant = 'set, inherit'")
+    for name, attributes in recorded["roles"].items():
+        if name not in strong:
+            session.conceal(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if host else {})), f"role {name} or a setting of it")
+    for member, group in recorded["members"]:
+        # A set must not be able to make its roles administrators of a cluster that has some already.
+        if member not in strong and (group in strong or group in recorded["roles"]) and (host or not strong.get(group, False)):
+            session.rows(f"GRANT {quote(group)} TO {quote(member)}")
+    return differences(session, without(recorded, host))
+
+
+def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) -> str:
+    words = [word if attributes[key] else f"NO{word}" for key, word in allowed.items()]
+    words.append(f"CONNECTION LIMIT {int(attributes['connection_limit'])}")
+    if attributes["valid_until"]:
+        words.append(f"VALID UNTIL {literal(attributes['valid_until'])}")
+    statements = [f"CREATE ROLE {quote(name)} {' '.join(words)}"]
+    statements += [f"ALTER ROLE {quote(name)} SET {setting(one)}" for one in attributes["set"] or []]
+    return "; ".join(statements)
+
+
+def without(recorded: dict[str, t.Any], host: str | None) -> dict[str, t.Any]:
+    """What can be compared: all but `host`, a sandbox's superuser, who bears the name of an owner and is what it must be."""
+    return {
+        "roles": {name: attributes for name, attributes in recorded["roles"].items() if name != host},
+        "members": [pair for pair in recorded["members"] if pair[0] != host],
+    }
+
+
+def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+    """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
+    that was not recorded."""
+    names = _names(recorded)
+    actual = _attributes(session.rows(f"{_ROLES} WHERE rolname = ANY (%s::text[])", (names,)))
+    pairs = set(session.rows(_PAIRS, (names,)))
+    found = []
+    for name, attributes in recorded["roles"].items():
+        if name not in actual:
+            found.append(f"role {name} is missing")
+            continue
+        found.extend(
+            f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}"
+            for key in _ATTRIBUTES
+            if key != "set" and actual[name][key] != attributes[key]
+        )
+        if other := parameters(attributes["set"], actual[name]["set"]):
+            found.append(f"role {name}: settings differ from the recorded: {other}")
+    wanted = set(map(tuple, recorded["members"]))
+    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
+    also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"]]
+    found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
+    return found
+
+
+def as_recorded(recorded: dict[str, t.Any], host: str | None) -> str:
+    """What there is to say where nothing differs: how much was compared, and who was not."""
+    compared = without(recorded, host)
+    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) as recorded"
+    return f"{words}; {host} is this sandbox's superuser, whatever it was" if host in recorded["roles"] else words

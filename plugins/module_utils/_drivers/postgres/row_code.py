@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a restored database would run while its rows are loaded: as whoever loads them, which is a superuser mostly.
+
+Indexes, keys, views and statistics are computed as the owner of their table; checks, generated columns and the expressions of a
+partition key are not.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._errors import TargetRefused
+from .server import Server, Session
+
+# Of the server's own functions, those that run a query which is given as text.
+FUNCTIONS = r"""
+    WITH evaluated(classid, objid, tree) AS (
+        SELECT 'pg_catalog.pg_constraint'::regclass::oid, oid, conbin::text FROM pg_catalog.pg_constraint WHERE contype = 'c'
+        UNION ALL
+        SELECT 'pg_catalog.pg_attrdef'::regclass, d.oid, d.adbin::text FROM pg_catalog.pg_attrdef d
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE a.attgenerated <> ''
+        UNION ALL
+        SELECT 'pg_catalog.pg_class'::regclass, partrelid, partexprs::text FROM pg_catalog.pg_partitioned_table WHERE partexprs IS NOT NULL
+    ), called(id) AS (
+        SELECT coalesce(o.oprcode::oid, d.refobjid) FROM evaluated e JOIN pg_catalog.pg_depend d USING (classid, objid)
+          LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND o.oid = d.refobjid
+         WHERE d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+    )
+    SELECT f.oid::regprocedure::text FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_roles r ON r.oid = f.proowner
+     WHERE NOT r.rolsuper AND r.rolname <> CURRENT_USER AND f.oid IN (SELECT id FROM called)
+    UNION
+    SELECT f.oid::regprocedure::text FROM pg_catalog.pg_proc f
+     WHERE f.proname ~ '_to_xml|^ts_(stat|rewrite)$' AND f.pronamespace = 'pg_catalog'::regnamespace
+       AND EXISTS (SELECT FROM evaluated WHERE tree ~ (':funcid ' || f.oid || '\M'))
+     ORDER BY 1"""
+
+
+def refuse(server: Server, database: str, known_as: str, confirmation: t.Collection[str]) -> None:
+    """Raises TargetRefused, before any row is there, for a database that would run functions of its owners, unless that is confirmed."""
+    with Session(server, database) as session:
+        found = [row[0] for row in session.rows(FUNCTIONS)]
+        word = f"functions@{session.value('SELECT system_identifier FROM pg_control_system()')}"
+    if found and word not in confirmation:
+        raise TargetRefused(
+            f"database {known_as}: loading its rows would run {len(found)} function(s) of its owners with the rights of {server.user} "
+            f"(first: {found[0]}); look at them in a drill, and to run them all the same add {word} to confirm"
+        )

@@ -1,0 +1,242 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""How to reach a PostgreSQL server, for psycopg2 and for its own tools, without a password in argv or on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..._deps import require_psycopg2
+from ..._errors import BackupError, KeyProblem, OptionError, PermissionMissing, StageFailed, VersionMismatch
+from ..._stream.pipes import Sink
+from . import libpq, problems
+from .opening import (
+    CLIENT_CHECK,
+    CLIENT_CHECK_EVERY,
+    RESTRICTED,
+    RESTRICTION,
+    SETTINGS,
+    STARTUP,
+    STRANGE_CAST,
+    opening,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server and a login; the password stays in its file until a connection needs it."""
+
+    host: str = ""
+    port: int = 5432
+    user: str = "caracal"
+    password_file: str | None = None
+    ssl_mode: str = "prefer"
+    ca_cert: str | None = None
+    ssl_cert: str | None = None
+    ssl_key: str | None = None
+    application: str = "caracal_ops.backup"
+
+    def named(self, application: str) -> Server:
+        """The same under another application name, by which the server tells our runs apart."""
+        return dataclasses.replace(self, application=application)
+
+    @classmethod
+    def from_options(cls, options: t.Mapping[str, t.Any]) -> Server:
+        """From the options of fragment `_postgres`."""
+        return cls(
+            options["login_unix_socket"] or options["login_host"],
+            options["login_port"],
+            options["login_user"],
+            options["login_password_file"],
+            options["ssl_mode"],
+            options["ca_cert"],
+            options["ssl_cert"],
+            options["ssl_key"],
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host or 'local socket'}:{self.port}"
+
+    def parameters(self, database: str) -> dict[str, t.Any]:
+        """Keyword arguments of `psycopg2.connect`."""
+        wanted = {
+            "dbname": database,
+            "host": self.host or None,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password(),
+            "sslmode": self.ssl_mode,
+            "sslrootcert": self.ca_cert,
+            "sslcert": self.ssl_cert,
+            "sslkey": self.ssl_key,
+            "connect_timeout": 15,
+            "application_name": self.application,
+            "client_encoding": "UTF8",
+            "options": STARTUP,
+            "require_auth": self.methods() if _knows_require_auth() else None,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def methods(self) -> str:
+        return libpq.methods(self.host, self.password_file is not None)
+
+    def password(self) -> str | None:
+        if self.password_file is None:
+            return None
+        try:
+            with open(self.password_file, encoding="utf-8") as stream:
+                return stream.read().rstrip("\r\n")
+        except OSError as exc:
+            raise KeyProblem(f"login_password_file {self.password_file} cannot be read: {exc.strerror}; check path and owner") from exc
+        except UnicodeDecodeError:
+            raise KeyProblem(f"login_password_file {self.password_file} is not UTF-8 text; write the password into it again") from None
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Environment of libpq for `pg_dump` and friends, without the password (see `tools.passfile`)."""
+        wanted = {
+            "PGDATABASE": database,
+            "PGHOST": self.host or None,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGSSLMODE": self.ssl_mode,
+            "PGSSLROOTCERT": self.ca_cert,
+            "PGSSLCERT": self.ssl_cert,
+            "PGSSLKEY": self.ssl_key,
+            "PGCONNECT_TIMEOUT": "15",
+            "PGAPPNAME": self.application,
+            "PGTZ": "UTC",
+            "PGOPTIONS": f"{STARTUP} -c bytea_output=hex -c {CLIENT_CHECK}={CLIENT_CHECK_EVERY}",
+            "LC_ALL": "C.UTF-8",
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+class Session:
+    """One connection with the settings above, outside or inside one transaction. Errors become ours."""
+
+    def __init__(self, server: Server, database: str, *, autocommit: bool = True, settings: t.Mapping[str, str] | None = None) -> None:
+        psycopg2 = require_psycopg2()
+        self._error = psycopg2.Error
+        self.database = database
+        try:
+            self._connection = psycopg2.connect(**server.parameters(database))
+            self._connection.autocommit = True
+            with self._connection.cursor() as cursor:
+                cursor.execute(opening())
+                cursor.execute("SELECT pg_catalog.current_setting(%s, true), pg_catalog.current_setting('server_version')", (RESTRICTION,))
+                restricted, version = cursor.fetchone()
+                cursor.execute(STRANGE_CAST)
+                casts = cursor.fetchall()
+                for name, value in (SETTINGS if settings is None else settings).items():
+                    cursor.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+            self._connection.autocommit = autocommit
+        except psycopg2.Error as exc:
+            raise problems.connect(server, database, str(exc)) from exc
+        except UnicodeError:
+            # Of a name that was given, or of what the server said before it knew our encoding.
+            raise problems.connect(server, database, "what was said of it is no UTF-8") from None
+        if restricted != RESTRICTED or casts:
+            self.close()
+        for cast, role in casts:
+            raise PermissionMissing(
+                f"database {database}: the cast ({cast}) calls a function of role {role}, which a query of ours would run with the rights "
+                f"of {server.user}; drop the cast, or give its function to a superuser"
+            )
+        if restricted != RESTRICTED:
+            raise VersionMismatch(
+                f"database {database}: its server, PostgreSQL {version}, would run a view that takes the place of a table with our rights "
+                "(CVE-2024-7348); update it to PostgreSQL 17 or newer, or to 16.4, 15.8 or 14.13"
+            )
+
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
+        """Run a query, all rows; of a statement without rows, the empty list."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else []
+        except self._error as exc:
+            raise problems.translate(exc, self.database) from exc
+        except UnicodeError:
+            raise problems.no_text(self.database) from None
+
+    def value(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Any:
+        """The first column of the first row, or None."""
+        return next((row[0] for row in self.rows(sql, parameters)), None)
+
+    def conceal(self, sql: str, what: str) -> None:
+        """Run a statement with values in it that nobody may read: where the server refuses it, its own words could repeat them."""
+        try:
+            self.rows(sql)
+        except StageFailed as exc:
+            state = exc.details.get("sqlstate")
+            raise StageFailed(
+                f"database {self.database}: the server refused {what} (SQLSTATE {state}); its log says why", sqlstate=state
+            ) from None
+
+    def verifier(self, role: str, password: str) -> str:
+        """What the server keeps of a password, made here, so that the password itself is in no statement."""
+        return str(require_psycopg2().extensions.encrypt_password(password, role, self._connection, "scram-sha-256"))
+
+    def copy_to(self, sql: str, sink: Sink) -> None:
+        """`COPY … TO STDOUT`: one call of `sink.write` per row, with the newline."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.copy_expert(sql, sink)
+        except self._error as exc:
+            raise problems.translate(exc, self.database) from exc
+
+    def copy_from(self, sql: str, source: t.Any) -> int:
+        """`COPY … FROM STDIN` from an object with `read(size)`; rows. An error of ours in it comes out as it went in."""
+        reader = _Reader(source)
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.copy_expert(sql, reader, 1 << 18)
+                return int(cursor.rowcount)
+        except (self._error, SystemError) as exc:
+            # psycopg2 that is told of its session's end while it reads our object raises a SystemError because of it.
+            lost = exc if isinstance(exc, self._error) else exc.__cause__ or exc
+            raise reader.error or problems.translate(lost, self.database) from exc
+
+    def refuse_pooler(self) -> None:
+        """A pooler such as PgBouncer answers with a process id of its own; behind it, sessions and snapshots are not ours to hold."""
+        if self._connection.info.backend_pid != self.value("SELECT pg_catalog.pg_backend_pid()"):
+            raise OptionError(
+                f"database {self.database}: a connection pooler (PgBouncer or the like) answers there, and a snapshot does not survive it; "
+                "set login_host and login_port to the PostgreSQL server itself"
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class _Reader:
+    """Keeps the source's error, of which psycopg2 passes on only the text, through the server."""
+
+    def __init__(self, source: t.Any) -> None:
+        self._source = source
+        self.error: BackupError | None = None
+
+    def read(self, size: int) -> t.Any:
+        try:
+            return self._source.read(size)
+        except BackupError as exc:
+            self.error = exc
+            raise
+
+
+def _knows_require_auth() -> bool:
+    return int(require_psycopg2().extensions.libpq_version()) >= libpq.REQUIRE_AUTH_SINCE

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Tables, their rows as COPY text, and `copy-sha256-v1`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import typing as t
+
+from .server import Session
+
+SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """An ordinary table or a leaf of a partitioned one. Columns in attribute order; `parent` is `schema.name` or None."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    order_by: tuple[str, ...]
+    parent: str | None
+    size: int
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def column_list(self) -> str:
+        return ", ".join(quote(column) for column in self.columns)
+
+    def copy_heap_order(self, pages: tuple[int, int | None] | None = None) -> str:
+        """COPY in the order of the heap: the fastest way through a leaf, or through its pages from one to before another."""
+        if pages is None:
+            return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
+        bounds = [f"ctid >= '({pages[0]},0)'::tid"] + ([] if pages[1] is None else [f"ctid < '({pages[1]},0)'::tid"])
+        return f"COPY (SELECT {self.column_list} FROM {self.sql} WHERE {' AND '.join(bounds)}) TO STDOUT"
+
+    def copy_ordered(self) -> str:
+        """COPY in the order that `copy-sha256-v1` asks for."""
+        return f"COPY (SELECT {self.column_list} FROM {self.sql} ORDER BY {', '.join(self.order_by)}) TO STDOUT"
+
+    def copy_in(self) -> str:
+        return f"COPY {self.sql} ({self.column_list}) FROM STDIN (FREEZE)"
+
+
+def quote(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A quoted string, whatever standard_conforming_strings says."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'"
+
+
+# Lists whose elements are names: a whole list in one pair of quotes would become one name.
+_LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
+_ELEMENT = re.compile(r'"((?:[^"]|"")*)"|([^\s",][^,]*)')
+
+
+def setting(recorded: str) -> str:
+    """`"name" TO value` for SET, from `name=value` as the catalog keeps it."""
+    name, _equals, value = recorded.partition("=")
+    values = [value]
+    if name.lower() in _LISTS:
+        values = [(quoted or bare.strip()).replace('""', '"') for quoted, bare in _ELEMENT.findall(value)] or [""]
+    return f"{quote(name)} TO {', '.join(literal(one) for one in values)}"
+
+
+# The type behind an attribute's, through any domains: whether it is none of the server's, so that its owner may have made casts of it.
+_MADE = """
+    (WITH RECURSIVE base AS (
+        SELECT z.typtype, z.typbasetype, z.typnamespace FROM pg_catalog.pg_type z WHERE z.oid = a.atttypid
+        UNION ALL SELECT z.typtype, z.typbasetype, z.typnamespace FROM base JOIN pg_catalog.pg_type z ON z.oid = base.typbasetype
+                   WHERE base.typtype = 'd'
+    ) SELECT typnamespace <> 'pg_catalog'::regnamespace FROM base WHERE typtype <> 'd')"""
+
+
+def read_tables(session: Session) -> list[Table]:
+    """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers."""
+    rows = session.rows(
+        f"""
+        SELECT n.nspname, c.relname, pn.nspname || '.' || p.relname, pg_catalog.pg_relation_size(c.oid),
+               (SELECT array_agg(a.attname ORDER BY a.attnum)::text[] FROM pg_catalog.pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+               (SELECT array_agg(a.attname ORDER BY k.ord)::text[] FROM pg_catalog.pg_index i
+                  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
+                  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+                 WHERE i.indrelid = c.oid AND i.indisprimary),
+               (SELECT array_agg(a.attname)::text[] FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND y.typcollation <> 0),
+               (SELECT array_agg(a.attname)::text[] FROM pg_catalog.pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND {_MADE})
+          FROM pg_catalog.pg_class c
+          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid AND c.relispartition
+          LEFT JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
+          LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {SYSTEM}
+         ORDER BY 1, 2"""
+    )
+    return [_table(*row) for row in rows]
+
+
+def _table(
+    schema: str,
+    name: str,
+    parent: str | None,
+    size: int,
+    columns: list[str] | None,
+    key: list[str] | None,
+    collated: list[str] | None,
+    made: list[str] | None,
+) -> Table:
+    columns = columns or []
+    if key:
+        order = [f'{quote(column)} COLLATE "C"' if column in (collated or []) else quote(column) for column in key]
+    else:
+        order = [_as_text(quote(column), column in (made or [])) for column in columns]
+    return Table(schema, name, tuple(columns), tuple(order), parent, size)
+
+
+def _as_text(column: str, made: bool) -> str:
+    """Sorts by a column's text. A cast of a type that somebody has made can be a function of his, which would run as our login; what
+    the server itself prints cannot, and is the same text."""
+    return f'pg_catalog.num_nulls({column}), pg_catalog.concat({column}) COLLATE "C"' if made else f'({column})::text COLLATE "C"'
+
+
+class LineHash:
+    """A sink for COPY lines: `copy-sha256-v1` is their SHA-256 and their number."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._lines: list[bytes] = []
+        self._size = 0
+        self.rows = 0
+
+    def write(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+        self.rows += 1
+        # A row may have 1 GiB.
+        if len(self._lines) >= 512 or self._size > 1 << 20:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._hash.update(b"".join(self._lines))
+        self._lines.clear()
+        self._size = 0
+
+    def hexdigest(self) -> str:
+        self._flush()
+        return self._hash.hexdigest()
+
+
+def digest(session: Session, table: Table, also: t.Callable[[bytes], None] | None = None) -> dict[str, t.Any]:
+    """`{"rows": n, "digest": hex}` of one table; `also` sees every line as well."""
+    lines = LineHash()
+    session.copy_to(table.copy_ordered(), lines if also is None else _Both(lines.write, also))
+    return {"rows": lines.rows, "digest": lines.hexdigest()}
+
+
+class _Both:
+    def __init__(self, first: t.Callable[[bytes], None], second: t.Callable[[bytes], None]) -> None:
+        self._first = first
+        self._second = second
+
+    def write(self, line: bytes) -> None:
+        self._first(line)
+        self._second(line)

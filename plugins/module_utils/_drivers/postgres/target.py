@@ -1,0 +1,239 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where a restore goes: whether it may, and how the database appears there only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import typing as t
+
+from ..._errors import Busy, StageFailed, TargetRefused, Unreachable, VersionMismatch
+from . import locales
+from .server import Server, Session
+from .tables import SYSTEM, literal, quote, setting
+
+MAINTENANCE = "postgres"
+OLDEST_MAJOR = 17
+# Of an identifier of PostgreSQL.
+NAME_BYTES = 63
+ATTEMPTS = 5
+_IN_USE = "55006"
+# What we make says so until it is whole, as its comment; whatever else bears such a name is somebody's.
+MARK = "caracal_ops.backup: a restore that has not ended"
+
+_OBJECTS = f"""
+    SELECT 'relation ' || n.nspname || '.' || x.relname FROM pg_class x JOIN pg_namespace n ON n.oid = x.relnamespace
+     WHERE {SYSTEM} AND x.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'function ' || n.nspname || '.' || x.proname FROM pg_proc x JOIN pg_namespace n ON n.oid = x.pronamespace
+     WHERE {SYSTEM} AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'type ' || n.nspname || '.' || x.typname FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace
+     WHERE {SYSTEM} AND x.typtype IN ('d', 'e', 'r') AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = x.oid AND d.deptype = 'e')
+    UNION ALL SELECT 'large object ' || oid FROM pg_largeobject_metadata
+     ORDER BY 1"""
+
+
+def working_name(database: str, set_id: str) -> str:
+    """The name that a database bears until it is whole."""
+    return _derived(database, f"_restoring_{set_id[-4:]}")
+
+
+def _derived(database: str, ending: str) -> str:
+    """PostgreSQL would cut a name that is too long, and it would be another database's. Ours is cut here, and has a digest of the whole."""
+    whole = database + ending
+    if len(whole.encode()) <= NAME_BYTES:
+        return whole
+    ending = f"_{hashlib.sha256(database.encode()).hexdigest()[:12]}{ending}"
+    return database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
+
+
+def examine(server: Server, database: str) -> dict[str, t.Any]:
+    """`{"system_identifier", "version", "exists", "objects"}` of the place that `database` would be restored to."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        found = {
+            "system_identifier": str(session.value("SELECT system_identifier::text FROM pg_control_system()")),
+            "version": int(session.value("SELECT current_setting('server_version_num')")),
+            "exists": bool(session.value("SELECT 1 FROM pg_database WHERE datname = %s", (database,))),
+        }
+    objects: list[str] = []
+    if found["exists"]:
+        with Session(server, database, settings={}) as session:
+            objects = [row[0] for row in session.rows(_OBJECTS)]
+    return {**found, "objects": objects}
+
+
+def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
+    """Refuse a cluster that the journal knows and a database that is not empty, unless a confirmation names it."""
+    name = f"{database}@{found['system_identifier']}"
+    if name in confirmation:
+        return
+    if found["system_identifier"] in known:
+        raise TargetRefused(
+            f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); "
+            f"to change it all the same, set confirm to {name}"
+        )
+    if found["objects"]:
+        raise TargetRefused(
+            f"database {database} at {where} is not empty ({len(found['objects'])} objects, first: {found['objects'][0]}); "
+            f"to replace it, set confirm to {name}"
+        )
+
+
+def version_fits(database: str, recorded: int, found: int) -> list[str]:
+    """Doubts about another major than the recorded one. Into an older one a restore mostly works, and all of it is compared
+    afterwards; only what Caracal itself does not run on is refused."""
+    majors = f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}"
+    if found // 10000 < OLDEST_MAJOR:
+        raise VersionMismatch(f"{majors}; restore into {OLDEST_MAJOR} or newer")
+    if found // 10000 < recorded // 10000:
+        return [f"{majors}; PostgreSQL does not promise that way, so believe the copy only after state_verify"]
+    return []
+
+
+def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    """Make an empty database under its working name, with the recorded owner, encoding and, if the server has it, locale.
+
+    Returns warnings. What a killed restore left under the same working name is dropped, and nothing else. Raises TargetRefused, Busy.
+    """
+    _remove_leftover(server, name)
+    with Session(server, MAINTENANCE, settings={}) as session:
+        statement = (
+            f"CREATE DATABASE {quote(name)} OWNER {quote(recorded['owner'])} TEMPLATE template0 ENCODING {literal(recorded['encoding'])}"
+        )
+        locale, missing = locales.of(session, recorded)
+        session.rows(f"{statement} {locale}")
+        session.rows(f"COMMENT ON DATABASE {quote(name)} IS {literal(MARK)}")
+    return [f"the server has no {one}; database {name} uses {locales.FALLBACK}, so text sorts differently" for one in missing]
+
+
+def _remove_leftover(server: Server, name: str) -> None:
+    drop(server, name)
+    # A restore that was killed between its first two statements left one that is empty and has no mark.
+    if found := examine(server, name)["objects"]:
+        raise TargetRefused(
+            f"database {name} at {server} is none that a restore made ({len(found)} objects, first: {found[0]}), "
+            "and has the name that this one works under; drop or rename it"
+        )
+    if not _drop_unused(server, name):
+        raise Busy(f"database {name} at {server} is in use, and this restore works under that name; drop or rename it")
+
+
+def _is_marked(session: Session, name: str) -> bool:
+    query = "SELECT pg_catalog.shobj_description(oid, 'pg_database') = %s FROM pg_catalog.pg_database WHERE datname = %s"
+    return bool(session.value(query, (MARK, name)))
+
+
+def _drop_unused(server: Server, name: str) -> bool:
+    """False, and it stays, if somebody is connected."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        try:
+            session.rows(f"DROP DATABASE IF EXISTS {quote(name)}")
+        except StageFailed as exc:
+            if exc.details["sqlstate"] != _IN_USE:
+                raise
+            return False
+    return True
+
+
+def set_for_roles(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, whatever it is called later; what the server refused, in words.
+
+    They name parameters and no values, which may be anybody's.
+    """
+    refused = []
+    with Session(server, MAINTENANCE, settings={}) as session:
+        for role, settings in recorded["role_sets"].items():
+            for one in settings:
+                try:
+                    session.conceal(f"ALTER ROLE {quote(role)} IN DATABASE {quote(name)} SET {setting(one)}", one.partition("=")[0])
+                except StageFailed as exc:
+                    refused.append(f"{one.partition('=')[0]} was not set for role {role}: {exc.msg}")
+    return refused
+
+
+def kept_name(database: str) -> str:
+    """The name under which a database is kept that a restore replaces now."""
+    ending = datetime.datetime.now(datetime.timezone.utc).strftime("_replaced_%Y%m%d%H%M%S")
+    return _derived(database, ending)
+
+
+def publish(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]]) -> list[dict[str, str]]:
+    """Give databases, `(working name, final name, recorded settings)`, their access lists, settings and final names: all or none.
+
+    What bore a final name keeps its rows under another, `[{"database", "kept_as"}]`; it is dropped if it is empty.
+    """
+    found = {database: examine(server, database) for _name, database, _recorded in made}
+    kept = {database: kept_name(database) for database, one in found.items() if one["exists"]}
+    for attempt in range(ATTEMPTS):
+        try:
+            _rename_all(server, made, kept)
+            break
+        except StageFailed as exc:
+            if exc.details["sqlstate"] != _IN_USE:
+                raise
+            # Somebody came back between the end of his session and the lock.
+            if attempt == ATTEMPTS - 1:
+                raise Busy(f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again") from exc
+    for database in [one for one in kept if not found[one]["objects"] and not examine(server, kept[one])["objects"]]:
+        if _drop_unused(server, kept[database]):
+            del kept[database]
+    return [{"database": database, "kept_as": name} for database, name in sorted(kept.items())]
+
+
+def _rename_all(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]], kept: t.Mapping[str, str]) -> None:
+    with Session(server, MAINTENANCE, settings={}) as session:
+        session.rows("BEGIN")
+        for name, _database, recorded in made:
+            for one in recorded["set"] or []:
+                session.conceal(f"ALTER DATABASE {quote(name)} SET {setting(one)}", f"its setting of {one.partition('=')[0]}")
+            for statement in [*_settings(session, name, recorded), f"COMMENT ON DATABASE {quote(name)} IS NULL"]:
+                session.rows(statement)
+        session.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()",
+            ([*kept, *(name for name, _database, _recorded in made)],),
+        )
+        for name, database, _recorded in made:
+            if database in kept:
+                session.rows(f"ALTER DATABASE {quote(database)} RENAME TO {quote(kept[database])}")
+            session.rows(f"ALTER DATABASE {quote(name)} RENAME TO {quote(database)}")
+        session.rows("COMMIT")
+
+
+def end_sessions(server: Server) -> None:
+    """End whatever works in the cluster but ourselves; what they were at is rolled back."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        session.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+
+def drop(server: Server, name: str) -> None:
+    """What `create` made and nobody published. Where the server is gone, that was told already; the next restore of this set drops it."""
+    with contextlib.suppress(Unreachable), Session(server, MAINTENANCE, settings={}) as session:
+        if _is_marked(session, name):
+            session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+
+
+def _settings(session: Session, name: str, recorded: dict[str, t.Any]) -> list[str]:
+    statements = []
+    if recorded["connection_limit"] >= 0:
+        statements.append(f"ALTER DATABASE {quote(name)} CONNECTION LIMIT {int(recorded['connection_limit'])}")
+    if recorded["acl"] is None:
+        return statements
+    statements.append(f"REVOKE ALL ON DATABASE {quote(name)} FROM PUBLIC")
+    granted = session.rows(
+        """SELECT CASE WHEN grantee = 0 THEN NULL ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable
+             FROM aclexplode(%s::aclitem[]) ORDER BY 1, 2""",
+        (recorded["acl"],),
+    )
+    for grantee, privilege, grantable in granted:
+        to = "PUBLIC" if grantee is None else quote(grantee)
+        statements.append(f"GRANT {privilege} ON DATABASE {quote(name)} TO {to}{' WITH GRANT OPTION' if grantable else ''}")
+    return statements

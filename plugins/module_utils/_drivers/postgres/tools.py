@@ -1,0 +1,147 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""PostgreSQL's own dump and restore tools, as streams."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+
+from ..._errors import StageFailed
+from ..._stream import pipes
+from ..._stream.process import PIPE, Child
+from . import libpq
+from .server import Server
+from .snapshot import Place
+
+PROGRAMS = ("pg_dump", "pg_restore", "psql")
+RESTRICT_KEY = "caracal"
+# None of the operator's own files is found there: no `.psqlrc`, no `.pg_service.conf`.
+HOME = "/nonexistent"
+# What libpq would find by itself in the operator's home; shown to a tool by name.
+_OWN_FILES = {
+    "PGSSLROOTCERT": "~/.postgresql/root.crt",
+    "PGSSLCRL": "~/.postgresql/root.crl",
+    "PGSSLCERT": "~/.postgresql/postgresql.crt",
+    "PGSSLKEY": "~/.postgresql/postgresql.key",
+}
+
+
+class _Tool(Child):
+    """Its failure names the database: what it says itself is often the server's last word, as when that was restarted."""
+
+    def __init__(self, database: str, argv: t.Sequence[str], **streams: t.Any) -> None:
+        super().__init__(argv, **streams)
+        # Not what stands around it in a sandbox.
+        self.name = next((name for name in map(os.path.basename, argv) if name in PROGRAMS), self.name)
+        self._database = database
+
+    def finish(self, timeout: float | None = None) -> str:
+        try:
+            return super().finish(timeout)
+        except StageFailed as exc:
+            raise StageFailed(f"database {self._database}: {exc.msg}; see the server's log, then run again", **exc.details) from exc
+
+
+def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:
+    """Start a libpq tool; its password, if any, is a memory file that only the child can read. `settings` as in PGOPTIONS."""
+    env = _environment(server, database)
+    env["PGOPTIONS"] = f"{env['PGOPTIONS']} {settings}".rstrip()
+    passwords = passfile(server, database)
+    pass_fds = list(streams.pop("pass_fds", ()))
+    try:
+        if passwords is not None:
+            env["PGPASSFILE"] = f"/proc/self/fd/{passwords}"
+            pass_fds.append(passwords)
+        return _Tool(database, argv, env=env, pass_fds=pass_fds, **streams)
+    finally:
+        if passwords is not None:
+            os.close(passwords)
+
+
+def _environment(server: Server, database: str) -> dict[str, str]:
+    """All that a tool knows of us; a file of libpq's only where no option names another."""
+    env = {**server.environment(database), "PGREQUIREAUTH": server.methods(), "HOME": HOME}
+    env["PGPASSFILE"] = os.environ.get("PGPASSFILE") or os.path.expanduser("~/.pgpass")
+    own = {name: os.path.expanduser(path) for name, path in _OWN_FILES.items()}
+    return {**{name: path for name, path in own.items() if os.path.exists(path)}, **env}
+
+
+def passfile(server: Server, database: str) -> int | None:
+    """A libpq password file in memory (a file descriptor to pass on), or None without a password."""
+    password = server.password()
+    if password is None:
+        return None
+    fd = os.memfd_create("passfile", 0)
+    os.fchmod(fd, 0o600)
+    os.write(fd, libpq.passfile(server.host, server.port, database, server.user, password).encode())
+    return fd
+
+
+def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink, pass_fds: t.Sequence[int] = ()) -> int:
+    """Run a tool and copy its stdout into `sink`; bytes. Raises StageFailed unless the tool exits 0."""
+    child = start(argv, server, database, stdout=PIPE, pass_fds=pass_fds)
+    try:
+        stdout = t.cast(t.BinaryIO, child.process.stdout)
+        pipes.enlarge(stdout.fileno())
+        with stdout:
+            size = pipes.copy(stdout, sink)
+    except BaseException:
+        child.kill()
+        raise
+    child.finish()
+    return size
+
+
+def stream_in(argv: t.Sequence[str], server: Server, database: str, source: pipes.Reader) -> None:
+    """Run a tool and feed `source` to its stdin. Raises StageFailed unless the tool exits 0."""
+    child = start(argv, server, database, stdin=PIPE)
+    try:
+        stdin = t.cast(t.BinaryIO, child.process.stdin)
+        pipes.enlarge(stdin.fileno())
+        _feed(stdin.fileno(), source)
+        stdin.close()
+    except BaseException:
+        child.kill()
+        raise
+    child.finish()
+
+
+def _feed(fd: int, source: pipes.Reader) -> None:
+    try:
+        while chunk := source.read(pipes.CHUNK):
+            pipes.write_all(fd, chunk)
+    except BrokenPipeError:
+        # The tool has all that it needs, or died; its exit status says which. The rest must still be authentic.
+        while source.read(pipes.CHUNK):
+            continue
+
+
+def schema_digest(pg_dump: str, place: Place) -> str:
+    """SHA-256 of the plain schema dump without its "Dumped" lines: equal within one major for equal schemas."""
+    argv = [pg_dump, "--schema-only", f"--restrict-key={RESTRICT_KEY}", f"--snapshot={place.snapshot}", "--no-password"]
+    lines = _SchemaLines()
+    stream_out(argv, place.server, place.database, lines)
+    return lines.finish()
+
+
+class _SchemaLines:
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"-- Dumped "):
+                self._hash.update(line + b"\n")
+
+    def finish(self) -> str:
+        self._hash.update(self._rest)
+        return self._hash.hexdigest()

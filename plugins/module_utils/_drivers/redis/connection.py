@@ -1,0 +1,181 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One connection to one Redis: commands out, raw replies in, and the server's refusals in words of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..._deps import require_redis
+from ..._errors import (
+    BackupError,
+    Busy,
+    KeyProblem,
+    PermissionMissing,
+    StageFailed,
+    StorageError,
+    Unreachable,
+    VersionMismatch,
+)
+
+CLIENT = "caracal_ops.backup"
+CONNECT_SECONDS = 10
+REPLY_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """A server and a login; the password stays in its file until the connection needs it."""
+
+    host: str
+    port: int
+    unix_socket: str | None
+    username: str | None
+    password_file: str | None
+    db: int
+    tls: bool
+    ca_cert: str | None
+    client_cert: str | None
+    client_key: str | None
+
+    @classmethod
+    def from_options(cls, options: t.Mapping[str, t.Any]) -> Address:
+        return cls(**{field.name: options[f"redis_{field.name}"] for field in dataclasses.fields(cls)})
+
+    def __str__(self) -> str:
+        return f"{self.unix_socket or f'{self.host}:{self.port}'}/{self.db}"
+
+    def password(self) -> str | None:
+        if self.password_file is None:
+            return None
+        try:
+            with open(self.password_file, encoding="utf-8") as stream:
+                return stream.readline().rstrip("\r\n")
+        except OSError as exc:
+            raise KeyProblem(f"redis_password_file {self.password_file} cannot be read: {exc.strerror}; check path and owner") from exc
+        except UnicodeError:
+            raise KeyProblem(f"redis_password_file {self.password_file} is not UTF-8 text; write the password into it again") from None
+
+    def connection(self) -> t.Any:
+        """Not connected yet."""
+        redis = require_redis()
+        given: dict[str, t.Any] = {
+            "db": self.db,
+            "username": self.username,
+            "password": self.password(),
+            "protocol": 2,
+            "socket_timeout": REPLY_SECONDS,
+            "retry": redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+        }
+        if self.unix_socket:
+            return redis.UnixDomainSocketConnection(path=self.unix_socket, **given)
+        given.update(host=self.host, port=self.port, socket_connect_timeout=CONNECT_SECONDS)
+        if not self.tls:
+            return redis.Connection(**given)
+        for name in ("ca_cert", "client_cert", "client_key"):
+            path = getattr(self, name)
+            if path and not os.access(path, os.R_OK):
+                raise KeyProblem(f"redis_{name} {path} cannot be read; check path and owner")
+        # Said, since redis-py before 6 would not look at the name.
+        given["ssl_check_hostname"] = True
+        return redis.SSLConnection(ssl_ca_certs=self.ca_cert, ssl_certfile=self.client_cert, ssl_keyfile=self.client_key, **given)
+
+
+class Session:
+    """A connection that bears our name. `lost` says whether the server went away."""
+
+    def __init__(self, address: Address, set_id: str) -> None:
+        self.address = address
+        self.lost = False
+        self._redis = require_redis().exceptions
+        self._connection = address.connection()
+        try:
+            self._connection.connect()
+        except (self._redis.RedisError, OSError) as exc:
+            raise self._connect_problem(exc) from exc
+        self.attempt("CLIENT", "SETNAME", f"{CLIENT}.{set_id}")
+
+    def call(self, *command: t.Any) -> t.Any:
+        """The reply to one command: bytes, integers, None and lists of them. Raises a BackupError for a refusal."""
+        try:
+            self._connection.send_command(*command)
+            return self._connection.read_response()
+        except (self._redis.RedisError, OSError) as exc:
+            raise self._problem(exc, str(command[0])) from exc
+
+    def attempt(self, *command: t.Any) -> t.Any:
+        """The reply, or None where the server refuses. Missing rights are a refusal too."""
+        try:
+            return self.call(*command)
+        except (PermissionMissing, StageFailed):
+            if self.lost:
+                raise
+            return None
+
+    def pipeline(self, packed: bytes, names: t.Sequence[str]) -> list[t.Any]:
+        """The replies to commands that are encoded already; raises for the first that is refused."""
+        name, replies = names[0], []
+        try:
+            self._connection.send_packed_command([packed])
+            for name in names:  # noqa: B007 - the error names the command that was refused
+                replies.append(self._connection.read_response())
+            return replies
+        except (self._redis.RedisError, OSError) as exc:
+            self._connection.disconnect()  # replies to the rest may still be on their way
+            raise self._problem(exc, name) from exc
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _connect_problem(self, exc: Exception) -> BackupError:
+        text = _first_line(exc)
+        if isinstance(exc, self._redis.BusyLoadingError):
+            return Busy(f"Redis {self.address} is still loading its data; wait until it has started")
+        if isinstance(exc, self._redis.AuthenticationError):
+            return Unreachable(f"Redis {self.address} refuses the login ({text}); check redis_username and redis_password_file")
+        if self.address.tls and ("SSL" in text or "certificate" in text):
+            return Unreachable(f"Redis {self.address}: no trusted TLS connection ({text}); check redis_ca_cert, the host name and the port")
+        return Unreachable(f"Redis {self.address} cannot be reached ({text}); check redis_host, redis_port, redis_tls and the network")
+
+    def _problem(self, exc: Exception, command: str) -> BackupError:
+        """What the server said of keys and commands is told; it never repeats a field."""
+        redis, text, where = self._redis, _first_line(exc), f"Redis {self.address}"
+        if isinstance(exc, redis.NoPermissionError):
+            rule = f"+{command.lower()} and the streams' keys"
+            return PermissionMissing(
+                f"{where}: user {self.address.username or 'default'} may not {command} ({text}); grant {rule} (ACL SETUSER)"
+            )
+        if isinstance(exc, redis.OutOfMemoryError):
+            return StorageError(f"{where} is out of memory at {command}; raise its maxmemory")
+        if isinstance(exc, redis.ReadOnlyError):
+            return StageFailed(f"{where} is a read-only replica and refuses {command}; name its primary")
+        if isinstance(exc, redis.AuthenticationError):
+            return Unreachable(f"{where} asks for a login ({text}); set redis_username and redis_password_file")
+        if isinstance(exc, redis.BusyLoadingError):
+            return Busy(f"{where} is still loading its data; wait until it has started")
+        if isinstance(exc, (redis.MovedError, redis.AskError, redis.ClusterDownError)):
+            return VersionMismatch(
+                f"{where} is a node of a Redis Cluster, whose keys lie elsewhere ({text}); name a Redis without cluster mode"
+            )
+        if isinstance(exc, redis.ResponseError):
+            return StageFailed(f"{where} refuses {command}: {text}; see its log")
+        self.lost = True
+        return Unreachable(f"the connection to {where} was lost at {command} ({text}); look whether it still runs, then run again")
+
+
+def _first_line(exc: Exception) -> str:
+    lines = str(exc).splitlines()
+    return (lines[0] if lines else type(exc).__name__).partition(", with args")[0].rstrip(".")[:200]

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One question to a service, one answer. No redirect is followed and no proxy asked: the answer must be the service's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import ssl
+import time
+import typing as t
+import urllib.parse
+
+from ..._report.text import one_line
+
+BODY_LIMIT = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """`timeout` in seconds counts for each wait, connecting and reading."""
+
+    method: str
+    url: str
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: bytes | None = None
+    timeout: float = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """`status` is None when nobody answered, and then `error` says why. Names of `headers` are in lower case, `body` has at most
+    1 MiB, `seconds` is how long it took."""
+
+    status: int | None
+    headers: t.Mapping[str, str]
+    body: bytes
+    error: str
+    seconds: float
+
+
+def ask(request: Request) -> Answer:
+    """The answer, or why there was none; trouble on the way is an answer too and raises nothing."""
+    started = time.monotonic()
+    try:
+        status, headers, body = _exchange(request)
+        error = ""
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        status, headers, body = None, {}, b""
+        error = f"{_place(request.url)} does not answer: {_reason(exc, request.timeout)}"
+    return Answer(status, headers, body, error, time.monotonic() - started)
+
+
+def _exchange(request: Request) -> tuple[int, dict[str, str], bytes]:
+    parts = urllib.parse.urlsplit(request.url)
+    if parts.scheme not in ("http", "https") or parts.hostname is None:
+        raise ValueError("it is no http or https address")
+    if parts.scheme == "https":
+        line: http.client.HTTPConnection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=request.timeout, context=ssl.create_default_context()
+        )
+    else:
+        line = http.client.HTTPConnection(parts.hostname, parts.port, timeout=request.timeout)
+    try:
+        line.request(
+            request.method, urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), request.body, dict(request.headers)
+        )
+        reply = line.getresponse()
+        body = reply.read(BODY_LIMIT)
+        if len(body) < BODY_LIMIT and reply.length:
+            raise http.client.IncompleteRead(body, reply.length)
+        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, body
+    finally:
+        line.close()
+
+
+def _place(url: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    except ValueError:  # no address at all, and it could hold a password
+        return "the service"
+
+
+def _reason(exc: Exception, timeout: float) -> str:
+    if isinstance(exc, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return one_line(str(exc))[:200] or type(exc).__name__

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the journal says the audit chains were last, what it knows of leaves that are gone, and where restores cut the chains.
+
+A set has the blocks of all rows, a checkpoint those that are new or different since; after a restore the chains are those
+of the set that was brought back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import typing as t
+
+from .._caracal import audit_blocks, block_history, releases
+from .._caracal.audit_blocks import Block
+from .._caracal.block_history import Baseline
+from .._errors import ObjectMissing, StorageError, TamperedData
+from .._repository import entry as entries
+from .._repository import records
+from .._repository.artifact import BLOCKS, LEAF
+from .._repository.entry import Entry
+from .._stream import compression
+from .options import Opened
+
+BLOCKS_LIMIT = 256 << 20
+SEALED_LIMIT = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """Entry `sequence` brought set `set_id` back into a cluster: the heads of its chains before and after."""
+
+    sequence: int
+    set_id: str
+    time: datetime.datetime
+    system_identifier: str
+    before: records.Heads
+    after: records.Heads
+
+
+def load(opened: Opened, source: str | None = None) -> Baseline:
+    """The newest blocks that can be read; none where there are none yet.
+
+    With `source`, the system identifier of the cluster that is read, a restore into another cluster is passed over: what it
+    brought back is not in this one. Damaged files are no error but `problem`; then the blocks are older, or there are none.
+    """
+    return _last(opened, opened.journal.entries, source)
+
+
+def at(opened: Opened, name: str) -> Baseline:
+    """What was known at an entry: the id of a set or checkpoint, or the entry's number. Raises ObjectMissing."""
+    for position, entry in enumerate(opened.journal.entries):
+        if name in (str(entry.sequence), entry.body.get("set" if entry.kind == entries.SET else "checkpoint")):
+            return _last(opened, opened.journal.entries[: position + 1], None)
+    raise ObjectMissing(f"the journal of {opened.store.location} names no set, checkpoint or entry {name[:60]!a}; give another one")
+
+
+def cuts(opened: Opened) -> list[Cut]:
+    """All restores of audit chains, in the order of the journal. Entries that record no heads get them from what was before."""
+    known = opened.journal.entries
+    found = []
+    for position, entry in enumerate(known):
+        if entry.kind != entries.RESTORE or not _cuts(entry):
+            continue
+        said = records.restore(entry)
+        before = block_history.heads(_last(opened, known[:position], None).blocks) if said.before is None else said.before
+        after = block_history.heads(_last(opened, [entry], None).blocks) if said.after is None else said.after
+        found.append(Cut(entry.sequence, said.set_id, entry.judged, said.system_identifier, before, after))
+    return found
+
+
+def dropped(opened: Opened, wanted: t.Callable[[t.Sequence[Block]], bool]) -> list[Block]:
+    """The last known blocks of leaves that the newest ones no longer have, from the newest such leaf to older ones.
+
+    `wanted` is asked, after each older set or checkpoint, whether what was found so far leaves something to look for. What
+    cannot be read is passed over.
+    """
+    leaves = {block.leaf for block in load(opened).blocks}
+    found: dict[tuple[str, str, str, str], Block] = {}
+    for entry in reversed(opened.journal.entries):
+        if entry.kind not in (entries.SET, entries.CHECKPOINT):
+            continue
+        if not wanted(tuple(found.values())):
+            break
+        try:
+            for block in _blocks(opened, entry):
+                if block.leaf not in leaves:
+                    found.setdefault(block.key, block)
+        except (TamperedData, StorageError):
+            continue
+    return list(found.values())
+
+
+def _last(opened: Opened, known: t.Sequence[Entry], source: str | None) -> Baseline:
+    line = [one for one in known if one.kind in (entries.SET, entries.CHECKPOINT) or _cuts(one, source)]
+    problem = ""
+    for index in range(len(line) - 1, -1, -1):
+        if not _is_whole(line[index]):
+            continue
+        try:
+            return _extended(opened, line, index, problem)
+        except (TamperedData, StorageError) as exc:
+            problem = problem or exc.msg
+        if line[index].kind == entries.RESTORE:
+            break
+    return Baseline(problem=problem)
+
+
+def _cuts(entry: Entry, source: str | None = None) -> bool:
+    """Whether an entry says that the chains were replaced. Those without heads name only the databases that were restored."""
+    if entry.kind != entries.RESTORE or not records.is_of_databases(entry):
+        return False
+    said = records.restore(entry)
+    if source not in (None, said.system_identifier):
+        return False
+    return bool(said.before or said.after) if said.before is not None else releases.OWN_DATABASE in said.databases
+
+
+def _is_whole(entry: Entry) -> bool:
+    return entry.kind != entries.CHECKPOINT or records.checkpoint(entry).base == 0
+
+
+def _extended(opened: Opened, line: t.Sequence[Entry], index: int, problem: str) -> Baseline:
+    """The blocks of a whole entry and of the checkpoints that extend it, as far as these can be read one after the other."""
+    found = _whole(opened, line[index])
+    blocks = {block.key: block for block in found.blocks}
+    later = itertools.takewhile(lambda one: not _is_whole(one), line[index + 1 :])
+    for entry in (*_overtaken(line[:index], found), *later):
+        try:
+            blocks.update({block.key: block for block in _blocks(opened, entry)})
+        except (TamperedData, StorageError) as exc:
+            problem = problem or exc.msg
+            break
+        if entry.sequence > found.sequence:
+            found = _of_checkpoint(entry)
+    return dataclasses.replace(found, blocks=tuple(sorted(blocks.values(), key=Block.line)), problem=problem)
+
+
+def _overtaken(before: t.Sequence[Entry], whole: Baseline) -> list[Entry]:
+    """Checkpoints that were entered before a set and yet show a later moment: the set was still being written."""
+    since = itertools.takewhile(lambda one: one.kind != entries.RESTORE, reversed(before))
+    checkpoints = [one for one in since if one.kind == entries.CHECKPOINT]
+    return [one for one in reversed(checkpoints) if whole.time and records.checkpoint(one).snapshot_time > whole.time]
+
+
+def _whole(opened: Opened, entry: Entry) -> Baseline:
+    if entry.kind == entries.CHECKPOINT:
+        return dataclasses.replace(_of_checkpoint(entry), blocks=tuple(_blocks(opened, entry)))
+    set_id = str(entry.body.get("set"))
+    manifest = opened.catalog.read(set_id).manifest
+    with_leaves = {one.database for one in manifest.artifacts if one.kind == LEAF}
+    # A leaf that another set stored bears the name that the database had then.
+    times = [one.snapshot_time for one in manifest.sources if one.database in with_leaves or len(manifest.sources) == 1]
+    name = f"set {set_id}" + (f", which entry {entry.sequence} restored" if entry.kind == entries.RESTORE else "")
+    # What was written before a restore is older than it, however its snapshot compares.
+    time = None if entry.kind == entries.RESTORE else max(times, default=None)
+    return Baseline(tuple(_blocks(opened, entry)), name, entry.sequence, manifest.family, manifest.release, time)
+
+
+def _of_checkpoint(entry: Entry) -> Baseline:
+    said = records.checkpoint(entry)
+    return Baseline((), f"checkpoint {said.checkpoint_id}", entry.sequence, said.family, said.release, said.snapshot_time)
+
+
+def _blocks(opened: Opened, entry: Entry) -> list[Block]:
+    """The blocks of a set (also of one that a restore names) or of a checkpoint. Raises TamperedData, StorageError."""
+    if entry.kind == entries.CHECKPOINT:
+        path = records.checkpoint(entry).key
+        data = opened.catalog.read_named(entry, path, SEALED_LIMIT)
+    else:
+        manifest = opened.catalog.read(str(entry.body.get("set"))).manifest
+        listed = next((one for one in manifest.artifacts if one.kind == BLOCKS), None)
+        if listed is None:
+            return []
+        path, data = listed.path, opened.catalog.read_artifact(listed)
+    try:
+        return audit_blocks.from_tsv(compression.decompress(data, path, BLOCKS_LIMIT))
+    except ValueError as exc:
+        raise TamperedData(f"{path} is no file of audit blocks ({exc}); use another copy of the repository") from exc

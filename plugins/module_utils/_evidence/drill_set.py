@@ -1,0 +1,148 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The set that a drill is about, as far as it can be believed, and who can open it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._crypto import header_proof
+from .._crypto import recipients as age
+from .._errors import BackupError, KeyProblem, ObjectMissing, TamperedData
+from .._report.check import FAIL, UNPROVEN, Check
+from .._report.drill import RestoredSet, Who
+from .._repository import artifact as artifacts
+from .._repository import catalog, layout, objects
+from .._repository import entry as entries
+from .._repository.artifact import Artifact
+from .._repository.catalog import OpenSet, SetRecord
+from .options import Opened
+
+SIGNATURE_CHECK = "set.signature"
+DATABASES, SECRETS, REPLAY, REDIS = "databases", "secrets", "replay", "redis"
+# The kind, or for a sealed inventory of a replay or Redis artifact the folder that both lie in.
+_CLASSES = {
+    artifacts.DUMP: DATABASES,
+    artifacts.SCHEMA: DATABASES,
+    artifacts.LEAF: DATABASES,
+    artifacts.INVENTORY: DATABASES,
+    artifacts.SECRETS: SECRETS,
+    artifacts.REPLAY: REPLAY,
+    artifacts.REDIS: REDIS,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DrilledSet:
+    """The journal names it. `problem` says why its manifest cannot be believed or read; `open_set` is None then."""
+
+    record: SetRecord
+    open_set: OpenSet | None
+    problem: Check | None
+
+    @property
+    def databases(self) -> list[str]:
+        if self.open_set:
+            return [source.database for source in self.open_set.manifest.sources]
+        entry = self.record.entry
+        return [one.text("database") for one in entries.body(entry).inners("source")]
+
+    @property
+    def release(self) -> tuple[str | None, str | None]:
+        """Family and release, None where unknown."""
+        return (self.open_set.manifest.family, self.open_set.manifest.release) if self.open_set else (None, None)
+
+    @property
+    def key_ids(self) -> dict[str, str]:
+        return self.open_set.manifest.key_ids if self.open_set else {}
+
+
+def read(opened: Opened, set_id: str) -> DrilledSet:
+    """A set that is broken is drilled too, and that is its verdict. Raises ObjectMissing when the journal does not name it."""
+    record = opened.catalog.get(set_id)
+    try:
+        return DrilledSet(record, opened.catalog.read(set_id), None)
+    except BackupError as exc:
+        verdict = FAIL if isinstance(exc, TamperedData | KeyProblem | ObjectMissing) else UNPROVEN
+        return DrilledSet(record, None, Check(SIGNATURE_CHECK, verdict, exc.msg))
+
+
+def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) -> RestoredSet:
+    """The recovery point is that of the database whose snapshot is oldest."""
+    entry, open_set = drilled.record.entry, drilled.open_set
+    if open_set is None:
+        release, size = entry.body.get("release"), entry.body.get("bytes")
+        return RestoredSet(
+            id=drilled.record.set_id,
+            sequence=entry.sequence,
+            release=release if isinstance(release, str) else None,
+            family=None,
+            snapshot_time=None,
+            artifacts=None,
+            bytes=size if isinstance(size, int) else None,
+            maker=Who(entry.principal, "", entry.machine),
+        )
+    manifest = open_set.manifest
+    signature = opened.store.read(layout.backup_signature_key(manifest.set_id))
+    made_by = opened.verifier.verify(open_set.manifest_bytes, signature, layout.NAMESPACE_SET, entry.principal, entry.judged)
+    return RestoredSet(
+        id=manifest.set_id,
+        sequence=entry.sequence,
+        release=manifest.release,
+        family=manifest.family,
+        snapshot_time=catalog.recovery_point(manifest, entry),
+        artifacts=len(manifest.artifacts),
+        bytes=manifest.size,
+        maker=Who(entry.principal, made_by.fingerprint, entry.machine),
+        assets=list(by_class(manifest.artifacts)),
+        left_out=manifest.left_out,
+        recipients=_recipients(opened, manifest.artifacts, identity_files),
+    )
+
+
+def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
+    """Sealed artifacts by what they are of: databases, secrets, replay, redis."""
+    classes: dict[str, list[Artifact]] = {}
+    for one in found:
+        if one.recipients:
+            beside = REDIS if "/redis/" in one.path else REPLAY
+            classes.setdefault(_CLASSES.get(one.kind, beside), []).append(one)
+    return classes
+
+
+def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    """Of each class: `sealed_to`, who can open all of it, and `opened_by`, which of our identities does; null without an identity."""
+    identities = age.load_identities(identity_files) if identity_files else []
+    result = []
+    for name, members in sorted(by_class(found).items()):
+        sealed_to = sorted(set.intersection(*(set(one.recipients) for one in members)))
+        opened_by = _opened_by(opened, members, identities) if identities else None
+        result.append({"assets": name, "sealed_to": sealed_to, "opened_by": opened_by})
+    return result
+
+
+def _opened_by(opened: Opened, members: t.Sequence[Artifact], identities: t.Sequence[t.Any]) -> list[str] | None:
+    """Fingerprints of the identities that open every artifact, by one of each list of recipients; None when one cannot be read."""
+    samples = {one.recipients: one for one in members}.values()
+    try:
+        heads = [(_head(opened, one), one.path) for one in samples]
+        return [_name(identity) for identity in identities if all(header_proof.opens(head, identity, name) for head, name in heads)]
+    except BackupError:
+        return None
+
+
+def _head(opened: Opened, artifact: Artifact) -> bytes:
+    with opened.store.open_held(objects.find(opened.store, artifact.path, artifact.sha256, artifact.size)) as source:
+        return header_proof.header(source, artifact.path)
+
+
+def _name(identity: t.Any) -> str:
+    """The fingerprint of the public half, as the manifest has it; an SSH identity does not tell its own."""
+    public = getattr(identity, "to_public", None)
+    return age.fingerprint(str(public())) if public else "an SSH key"

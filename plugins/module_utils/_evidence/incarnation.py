@@ -1,0 +1,42 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A restore cuts the audit chains: where they ended before and after is entered into the journal."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import block_history
+from .._drivers.postgres.server import Server, Session
+from .._errors import BackupError
+from .._repository import records
+from . import baseline, newest_rows, reading
+from .options import Opened
+
+
+def heads_before(opened: Opened, server: Server, existing: t.Collection[str]) -> records.Heads:
+    """Of the chains that a restore replaces: as the journal knows them, or higher where one of the `existing` databases shows it."""
+    heads = block_history.heads(baseline.load(opened).blocks)
+    for database in existing:
+        for zone, head in _heads_of(server, database).items():
+            heads[zone] = max(heads.get(zone, 0), head)
+    return heads
+
+
+def _heads_of(server: Server, database: str) -> records.Heads:
+    """Of a database that is about to be replaced, and may be anything: what cannot be read says nothing."""
+    found: records.Heads = {}
+    try:
+        with Session(server, database) as session:
+            for chain, table in newest_rows.chains(reading.layout(session)):
+                for span in newest_rows.spans(session, table):
+                    zone = chain.name, span.zone
+                    found[zone] = max(found.get(zone, 0), span.high)
+    except BackupError:
+        return {}
+    return {zone: head for zone, head in found.items() if head}

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An open set as a module sees that adds artifacts to it: to whom they are sealed, where they go, what is there already."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._crypto import recipients as age
+from .._crypto import strict_json
+from .._crypto.recipients import Recipient
+from .._crypto.sealing import Sealed, Sealer
+from .._crypto.signing import Signer
+from .._errors import KeyProblem, ObjectExists, OptionError
+from .._repository import artifact as artifacts
+from .._repository import layout as keys
+from .._repository import objects, parts
+from .._repository.artifact import Artifact
+from .._repository.journal import GENESIS_SEQUENCE
+from .._storage.base import Store
+from .._storage.schemes import open_store
+from . import options
+from .options import Opened
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenSet:
+    """`opened` is None for a stage, and in check mode for a repository that is still to be made; `signer` is None for a stage."""
+
+    set_id: str
+    store: Store
+    recipients: tuple[Recipient, ...]
+    opened: Opened | None
+    signer: Signer | None
+
+    def parts(self) -> dict[str, dict[str, t.Any]]:
+        """What modules have made for this set so far."""
+        return parts.read(self.store, self.set_id, self.signer) if self.signer else parts.read_unsigned(self.store, self.set_id)
+
+    def add_part(self, name: str, content: t.Mapping[str, t.Any]) -> None:
+        """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
+        parts.write(self.store, self.set_id, name, content, self.signer)
+
+    def refuse_leftovers(self, keys_of_part: t.Iterable[str]) -> None:
+        """Before the work: whether the objects of a part that is still to be made are there already. Raises ObjectExists.
+
+        They are a killed run's, or those of a run that is at work now. Nobody can tell, and the part of a run that lives would name
+        bytes that another one had replaced; so nothing is overwritten.
+        """
+        for key in keys_of_part:
+            if self.store.stat(key) is not None:
+                stage = "" if self.opened else f" on the backup host, remove {self.store.location}"
+                raise ObjectExists(
+                    f"{self.store.location}/{key} is there and no part of set {self.set_id} names it: an earlier run failed or was killed, "
+                    f"or is still at work; end it, then backup_set state=aborted set_id={self.set_id}{stage}, and begin the set anew"
+                )
+
+    def sealed(self, path: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
+        """A sealer into a new object that will lie at `path`, and the function that publishes it there."""
+        return objects.sealed(self.store, path.rpartition("/")[0], self.recipients, path)
+
+    def artifact(self, kind: str, path: str, made: Sealed, source: str | None = None) -> Artifact:
+        return artifacts.sealed(kind, path, made, self.recipients, source=source)
+
+    def details(self, of: Artifact, content: t.Mapping[str, t.Any]) -> Artifact:
+        """The sealed inventory of an artifact, published beside it."""
+        return self.details_of(of.path, of.source, content)
+
+    def details_of(self, of: str, source: str | None, content: t.Mapping[str, t.Any]) -> Artifact:
+        """The same by path, also where there was nothing to put into an artifact."""
+        path = keys.details_key(of)
+        with self.sealed(path) as (sealer, publish):
+            sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of, **content}))
+            made = publish(path)
+        return self.artifact(artifacts.DETAILS, path, made, source)
+
+
+def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
+    """From the options of fragments `_repository`, `_signing`, `_recipients` and `_open_set`; a committed set is refused.
+
+    With the option `stage`, artifacts go there instead, and whoever takes them into the repository does what needs its journal.
+    """
+    set_id = keys.check_id(given["set_id"])
+    if given.get("stage"):
+        found = _off_host(age.load(given["recipients"], given["recipients_files"]), given)
+        return OpenSet(set_id, open_store(given["stage"]), tuple(found), None, None)
+    store, opened = open_store(given["repository"], given), None
+    if not (check_mode and given["create_repository"] and store.stat(keys.entry_key(GENESIS_SEQUENCE)) is None):
+        opened = options.open_repository(given)
+        if set_id in [one.set_id for one in opened.catalog.committed()]:
+            raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    signer = _signer(given)
+    return OpenSet(set_id, store, tuple(_recipients(given, signer)), opened, signer)
+
+
+def _signer(given: t.Mapping[str, t.Any]) -> Signer:
+    if not given["signing_key"]:
+        raise OptionError("signing_key is missing; name the key that will sign the set, which signs its parts too")
+    return Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+
+
+def _recipients(given: t.Mapping[str, t.Any], signer: Signer) -> list[Recipient]:
+    """Parsed, none of them the signing key, and no identity of theirs on this host."""
+    found = age.load(given["recipients"], given["recipients_files"])
+    age.refuse_signing_key(found, signer.fingerprint)
+    return _off_host(found, given)
+
+
+def _off_host(found: list[Recipient], given: t.Mapping[str, t.Any]) -> list[Recipient]:
+    """The same recipients, none of whose private keys lies on this host. Raises KeyProblem."""
+    here = age.identities_on_host(found, options.key_folders(given))
+    if here:
+        raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
+    return found

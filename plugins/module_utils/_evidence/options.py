@@ -1,0 +1,193 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What several use cases make of the same options."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import socket
+import typing as t
+
+from .._crypto.allowed_signers import Verifier
+from .._crypto.signing import Signer
+from .._errors import BackupError, OptionError
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, overall
+from .._repository import journal as journals
+from .._repository import layout, objects
+from .._repository import repository as repositories
+from .._repository.catalog import Catalog, OpenSet
+from .._repository.decisions import TIME
+from .._repository.fields import timestamp
+from .._repository.journal import Journal
+from .._repository.manifest import Manifest
+from .._repository.mark import FRESH, HighWaterMark
+from .._repository.repository import Repository
+from .._storage import s3_lock
+from .._storage.base import Store
+from .._storage.schemes import open_store
+from . import clocks
+
+SHADOWED_LISTED = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A repository whose whole journal has been verified. `freshness` is `fresh` or `unproven` (no mark yet)."""
+
+    store: Store
+    verifier: Verifier
+    repository: Repository
+    journal: Journal
+    catalog: Catalog
+    mark: HighWaterMark
+    freshness: str
+
+    @property
+    def head(self) -> str:
+        return str(self.journal.head)
+
+
+def open_repository(
+    options: t.Mapping[str, t.Any],
+    assumed: t.Mapping[int, str] | None = None,
+    what: str = TIME,
+    *,
+    warn: t.Callable[[str], None] = lambda _text: None,
+) -> Opened:
+    """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed.
+
+    `warn` is told what lies behind its end and is no entry. `assumed` are entries that are read as if an operator had corrected them; for
+    who is about to do that.
+    """
+    store = open_store(options["repository"], options)
+    check_outside(store, options)
+    verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
+    repository = repositories.load(store, verifier, options["deployment"])
+    journal = journals.read(repository, verifier, assumed, what)
+    mark = HighWaterMark(options["high_water_mark"])
+    freshness = mark.check(journal)
+    if journal.unsigned:
+        warn(unsigned_words(store, journal))
+    return Opened(store, verifier, repository, journal, Catalog(repository, journal, verifier), mark, freshness)
+
+
+def unsigned_words(store: Store, journal: Journal) -> str:
+    """Of what lies behind the journal's end and is no entry."""
+    more = f" and {len(journal.unsigned) - 1} more" if len(journal.unsigned) > 1 else ""
+    return (
+        f"{store.location}/{journal.unsigned[0]}{more} is no entry of the journal, which ends at {journal.head}: no key of allowed_signers "
+        "signed it; add the key if it is a new one of yours, else find out who wrote that, and move it away"
+    )
+
+
+def signer(opened: Opened, options: t.Mapping[str, t.Any], role: str) -> Signer:
+    """Who enters something into the journal, whom readers would believe: tried, since it is too late afterwards. Raises KeyProblem, and
+    VerificationFailed where the store's clock says another time."""
+    clocks.check_store(opened.store, now())
+    found = Signer(options["signing_key"], layout.principal(role, options["deployment"]))
+    trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
+    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {options['signing_key']}")
+    return found
+
+
+def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:
+    """What we believe the repository by must not come from it."""
+    inside = os.path.realpath(store.location) + os.sep  # of a bucket, a path that no file has
+    for name in ("allowed_signers", "revoked_keys", "high_water_mark", "timestamp_roots"):
+        path = options.get(name)
+        if path and os.path.realpath(path).startswith(inside):
+            raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
+
+
+def freshness_check(opened: Opened) -> Check:
+    """Whether this host has seen the journal before, and nothing was rolled back since."""
+    if opened.freshness == FRESH:
+        return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than what this host remembers")
+    return Check(
+        "journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False
+    )
+
+
+def shadowed_checks(opened: Opened) -> list[Check]:
+    """Whether something lies over what was signed, where a store can tell. The signed versions were read nevertheless."""
+    layered = opened.store.layered()
+    if layered is None:
+        return []
+    found = [f"{opened.store.location}/{key}" for key in sorted(_shadowed(opened, layered))]
+    if not found:
+        return [Check("repository.shadowed", PASS, "nothing was written over or hidden by a delete marker")]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    words = (
+        "has another version or a delete marker on top, which nobody puts there by right; the signed version was read, find out who did it"
+    )
+    return [Check("repository.shadowed", WARN, f"{found[0]}{more} {words}", details={"paths": found[:SHADOWED_LISTED]})]
+
+
+def _shadowed(opened: Opened, layered: t.Sequence[str]) -> t.Iterator[str]:
+    """What nobody deletes by right, and what is signed and not on top. All else may be deleted and written again."""
+    folders = tuple({f"{one.rpartition('/')[0]}/" for entry in opened.journal.entries for one in entry.subjects if "/" in one})
+    yield from (key for key in layered if s3_lock.is_kept(key) and key.startswith((layout.REPOSITORY, f"{layout.JOURNAL}/", *folders)))
+    others = {key for key in layered if not s3_lock.is_kept(key)}
+    if not others:
+        return
+    manifests = [one for one in opened.catalog.manifests(opened.catalog.sets()).values() if isinstance(one, Manifest)]
+    named = {(one.path, one.sha256, one.size) for manifest in manifests for one in manifest.artifacts}
+    subjects = {(key, digest, None) for entry in opened.journal.entries for key, digest in entry.subjects.items()}
+    for key, digest, size in {*named, *subjects}:
+        with contextlib.suppress(BackupError):  # other checks tell what is not there
+            if key in others and objects.is_shadowed(opened.store, key, digest, size):
+                yield key
+
+
+def countersignature_checks(opened: Opened, sets: t.Iterable[OpenSet]) -> list[Check]:
+    """Countersignatures that do not hold: they prove nothing, and somebody put them there."""
+    wrong: list[str] = []
+    for one in sets:
+        opened.catalog.countersignatures(one, wrong)
+    if not wrong:
+        return []
+    more = f" ({len(wrong)} of them)" if len(wrong) > 1 else ""
+    return [Check("set.countersignatures", WARN, f"a countersignature does not count{more}: {wrong[0]}", required=False)]
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def times(manifest: Manifest | None = None) -> dict[str, str | None]:
+    """Times of a journal entry: this host's, and the database's where a snapshot was taken. A directory has no clock."""
+    database = max(one.snapshot_time for one in manifest.sources) if manifest and manifest.sources else None
+    return {"host": timestamp(now()), "database": timestamp(database) if database else None, "store": None}
+
+
+def machine() -> str:
+    """The name under which this host signs."""
+    return socket.gethostname()
+
+
+def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
+    """Where an age identity would lie if it lay on this host: beside our own keys, and in age's usual places."""
+    named = [options["signing_key"], *options.get("recipients_files", ())]
+    home = os.path.expanduser("~")
+    usual = [os.path.join(home, *parts) for parts in ((".config", "age"), (".config", "sops", "age"), (".age",), (".ssh",))]
+    return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | {*usual, "/etc/age"})
+
+
+def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
+    """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
+    verdict = overall(checks)
+    result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
+    if verdict != PASS:
+        first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
+        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
+        if require_valid:
+            result["failed"] = True
+    return result

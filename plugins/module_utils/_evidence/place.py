@@ -1,0 +1,35 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where a copy lives: in a sandbox of ours, or on a server that the operator named."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._drivers.postgres import target
+from .._drivers.postgres.server import Server
+from .._sandbox import lifecycle
+from .._sandbox.info import SandboxInfo
+from .options import Opened
+
+
+def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
+    """The server of the copy; the sandbox too if it is one."""
+    if not options["sandbox"]:
+        return Server.from_options(options), None
+    info = lifecycle.attach(options["sandbox"])
+    return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info
+
+
+def confirmed(opened: Opened, options: t.Mapping[str, t.Any]) -> tuple[Server, str]:
+    """The server of a restored database that is about to be changed, and its system identifier. Raises TargetRefused for a cluster
+    that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
+    server, _sandbox = server_of(options)
+    found = target.examine(server, options["database"])
+    target.confirm(options["database"], {**found, "objects": []}, opened.journal.system_identifiers(), options["confirm"], str(server))
+    return server, found["system_identifier"]

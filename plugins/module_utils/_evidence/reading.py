@@ -1,0 +1,248 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Everything that is read of one database under one snapshot, in tasks for worker processes.
+
+A backup reads the source this way and a verification reads the copy, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._caracal import audit_blocks, audit_chains, block_history, inventory, releases
+from .._caracal.audit_blocks import Block
+from .._caracal.audit_chains import Chain
+from .._caracal.block_history import Baseline
+from .._crypto.sealing import Sealed
+from .._drivers.postgres import catalog, dump, tables, tools
+from .._drivers.postgres.client_binaries import ClientTools
+from .._drivers.postgres.server import Session
+from .._drivers.postgres.snapshot import Place
+from .._drivers.postgres.tables import Table
+from .._errors import BackupError
+from .._report.check import Check
+from .._stream.pipes import Sink
+from .._stream.workers import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The tables of a database, and which of them are audit leaves."""
+
+    tables: tuple[Table, ...]
+    leaves: tuple[Table, ...]
+    detected: releases.Detected | None
+
+    def without(self, gone: t.Collection[str]) -> Layout:
+        """The same, as if the tables named in `gone` had never been."""
+        kept = tuple(table for table in self.tables if table.qualified not in gone)
+        return Layout(kept, tuple(leaf for leaf in self.leaves if leaf in kept), self.detected)
+
+    @property
+    def public(self) -> frozenset[str]:
+        """Names of the tables in schema public, and of those there that have leaves."""
+        parents = {leaf.parent.partition(".")[2] for leaf in self.tables if leaf.parent and leaf.parent.startswith("public.")}
+        return frozenset({table.name for table in self.tables if table.schema == "public"} | parents)
+
+    @property
+    def partitioned(self) -> tuple[str, ...]:
+        """The parents of the leaves, quoted."""
+        return tuple(sorted({".".join(map(tables.quote, (leaf.parent or "").split("."))) for leaf in self.leaves}))
+
+    @property
+    def rest(self) -> tuple[Table, ...]:
+        return tuple(table for table in self.tables if table not in self.leaves)
+
+
+def layout(session: Session) -> Layout:
+    """Read once, at the start; `detected` is None for the auth database, which has no migrations table."""
+    found = tables.read_tables(session)
+    names = {table.name for table in found if table.schema == "public"}
+    leaves = [table for table in found if table.parent == f"public.{audit_chains.AUDIT.table}"]
+    detected = None
+    if "schema_migrations" in names:
+        migrations = [row[0] for row in session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
+        detected = releases.detect(names, migrations)
+    return Layout(tuple(found), tuple(sorted(leaves, key=lambda leaf: -leaf.size)), detected)
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """What one pass over a leaf yields. `sealed` is None where nothing was stored, `key` where the object lies."""
+
+    table: Table
+    rows: int
+    digest: str
+    blocks: tuple[Block, ...]
+    sealed: Sealed | None = None
+    key: str | None = None
+    gone: bool = False
+
+
+def leaf(place: Place, table: Table, psql: str, sink: Sink | None = None) -> Leaf:
+    """One pass, which shows the rows to `sink` too; nothing is stored."""
+    collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
+    dump.copy_leaf(place, psql, table, dump.Lines(collector.take, first=sink))
+    blocks = collector.finish()
+    if collector.deferred:
+        with place.join() as session:
+            blocks = complete(session, audit_chains.AUDIT, table, collector)
+    return Leaf(table, collector.rows, audit_blocks.leaf_digest(blocks), tuple(blocks))
+
+
+def sealed_leaf(
+    source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str], settled: bool
+) -> Leaf:
+    """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again.
+
+    Nothing of a `settled` leaf is sealed or sent before a pass of its own has shown that it has changed after all.
+    """
+    if settled:
+        seen = _seen(source, table, shared, None)
+        if seen.gone or seen.key:
+            return seen
+    with dump.sealed_object(source, directory) as (sealer, publish):
+        seen = _seen(source, table, shared, sealer)
+        if seen.gone or seen.key:
+            return seen
+        key = name(seen.digest)
+        return dataclasses.replace(seen, key=key, sealed=publish(key))
+
+
+def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: Sink | None) -> Leaf:
+    """One pass; `key` is that of an object in `shared` with the same rows."""
+    try:
+        seen = leaf(source.place, table, source.psql, sink)
+    except BackupError:
+        if exists(source.place, table):
+            raise
+        return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
+    # The digest covers the columns that it knows; another column may have changed.
+    known = set(table.columns) <= audit_chains.AUDIT.columns
+    return dataclasses.replace(seen, key=shared.get(seen.digest) if known else None)
+
+
+def exists(place: Place, table: Table) -> bool:
+    """Retention may drop a leaf that the snapshot still shows; its rows are then nobody's to read."""
+    with Session(place.server, place.database) as session:
+        return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
+
+
+def complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
+    """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
+    blocks = collector.finish()
+    for zone, number in sorted(collector.deferred):
+        blocks.extend(_one_block(session, chain, table, (zone, number), (number + 1) * audit_blocks.BLOCK_ROWS))
+    return blocks
+
+
+def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, int], head: int) -> list[Block]:
+    """One block by the chain's index, only rows up to sequence number `head`; no rows, no block."""
+    zone, number = key
+    where = f"{zone_is(zone)} AND chain_seq BETWEEN {number * audit_blocks.BLOCK_ROWS + 1} AND {head}"
+    collector = audit_blocks.Collector(chain, table.name, table.columns, only={key})
+    session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", collector)
+    return collector.finish()
+
+
+def compare_with_earlier(place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], unread: int = 0) -> Check:
+    """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there."""
+    chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
+    by_name = {table.name: table for table in read.tables if table.schema == "public"}
+    with place.join() as session:
+
+        def reread(block: Block, head: int) -> Block | None:
+            high = min(head, (int(block.block) + 1) * audit_blocks.BLOCK_ROWS)
+            found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), int(block.block)), high)
+            return found[0] if found else None
+
+        return block_history.compare(known, current, by_name.keys(), reread, read.detected, unread)
+
+
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def zone_is(zone: bytes) -> str:
+    if zone == audit_blocks.NULL:
+        return "zone_id IS NULL"
+    head, *parts = zone.decode().split("\\")
+    text = [head]
+    escaped = iter(parts)
+    for part in escaped:
+        # A doubled backslash splits into an empty part and what follows it.
+        text.append(_ESCAPES.get(part[0], part[0]) + part[1:] if part else "\\" + next(escaped, ""))
+    return f"zone_id = {tables.literal(''.join(text))}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rest:
+    """Digests of ordinary tables, and the blocks of the admin chain where it is among them."""
+
+    digests: dict[str, dict[str, t.Any]]
+    blocks: tuple[Block, ...]
+
+
+def rest(place: Place, wanted: t.Sequence[Table]) -> Rest:
+    """`copy-sha256-v1` of each table, in one transaction."""
+    digests: dict[str, dict[str, t.Any]] = {}
+    blocks: list[Block] = []
+    with place.join() as session:
+        for table in wanted:
+            collector = _admin_collector(table)
+            digests[table.qualified] = tables.digest(session, table, collector.write if collector else None)
+            if collector:
+                blocks.extend(complete(session, audit_chains.ADMIN, table, collector))
+    return Rest(digests, tuple(blocks))
+
+
+def _admin_collector(table: Table) -> audit_blocks.Collector | None:
+    admin = audit_chains.ADMIN
+    if table.qualified != f"public.{admin.table}" or not set(admin.chain) <= set(table.columns):
+        return None
+    return audit_blocks.Collector(admin, table.name, table.columns)
+
+
+def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any]:
+    """The parts of the inventory that are no rows. A transaction of its own, so that no lock outlives it."""
+    with place.join() as session:
+        read = {
+            "server_version": catalog.server_version(session),
+            "schema": catalog.schema(session),
+            "grants": catalog.grants(session),
+            "owners": catalog.owners(session),
+            "extensions": catalog.extensions(session),
+            "settings": catalog.settings(session),
+            "large_objects": catalog.large_objects(session),
+            "sequence_floor": catalog.sequence_floors(session),
+            "state": inventory.state(session, names),
+        }
+    return {**read, "schema_digest": tools.schema_digest(pg_dump, place)}
+
+
+def assemble(
+    database: str, layout_read: Layout, facts_read: dict[str, t.Any], rest_read: Rest, leaves: t.Sequence[Leaf]
+) -> dict[str, t.Any]:
+    """The inventory of one database; the caller adds `sequences`, which no snapshot covers."""
+    detected = layout_read.detected
+    return {
+        "database": database,
+        "family": detected.family if detected else None,
+        "release": detected.release if detected else None,
+        "migrations": list(detected.migrations) if detected else [],
+        "tables": rest_read.digests,
+        "leaves": {leaf.table.qualified: {"rows": leaf.rows, "digest": leaf.digest} for leaf in leaves},
+        **facts_read,
+    }
+
+
+def read_tasks(place: Place, read: Layout, client: ClientTools) -> list[Task]:
+    """Tasks that read everything and store nothing: facts, the rest, then each leaf."""
+    names = [table.name for table in read.tables if table.schema == "public"]
+    tasks: list[Task] = [(facts, (place, names, client.paths["pg_dump"])), (rest, (place, read.rest))]
+    return tasks + [(leaf, (place, table, client.paths["psql"])) for table in read.leaves]

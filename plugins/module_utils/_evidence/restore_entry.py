@@ -1,0 +1,56 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A restore into a real environment is an event that the journal keeps; one into a drill's sandbox is none."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._crypto.signing import Signer
+from .._errors import BackupError, ObjectMissing, TargetRefused
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository import layout as keys
+from .._sandbox import marker
+from .._sandbox.info import Layout
+from . import options
+from .options import Opened
+from .sealed_set import SealedSet
+
+
+def signer(opened: Opened, given: t.Mapping[str, t.Any]) -> Signer:
+    """Who enters the restore. Before the first change: whether readers would believe it, and this host can remember the journal."""
+    found = options.signer(opened, given, keys.OPERATOR)
+    opened.mark.check_writable()
+    return found
+
+
+def signer_unless_inside(opened: Opened, given: t.Mapping[str, t.Any], targets: t.Sequence[str]) -> Signer | None:
+    """The same, or None for a restore into a sandbox, in which all paths of `targets` must lie. Raises TargetRefused, ObjectMissing."""
+    if not given["sandbox"]:
+        return signer(opened, given)
+    layout = Layout.of(given["sandbox"])
+    if marker.read(layout) is None:
+        raise ObjectMissing(f"{layout.root} holds no sandbox; make one with postgres_sandbox")
+    outside = [one for one in targets if not os.path.realpath(one).startswith(layout.root + os.sep)]
+    if outside:
+        raise TargetRefused(f"{outside[0]} does not lie in the sandbox {layout.root}; restore into it, or leave sandbox out and sign")
+    return None
+
+
+def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, t.Any]) -> None:
+    """Append the entry, with the set's id in its body. What was restored stays, whether this can be done or not."""
+    subjects = [entries.subject(keys.manifest_key(the_set.set_id), the_set.open_set.record.manifest_sha256)]
+    content = {"set": the_set.set_id, **body}
+    try:
+        journals.append(
+            opened.repository, opened.journal, by, entries.RESTORE, subjects, content, time=options.times(), machine=options.machine()
+        )
+    except BackupError as exc:
+        raise type(exc)(f"set {the_set.set_id} is restored, but the journal has no entry of it: {exc.msg}", **exc.details) from exc

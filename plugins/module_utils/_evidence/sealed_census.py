@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the snapshot of a dump is sealed with, for the pairing proof: ids of KEKs, and a few signed audit rows as their hashes.
+
+It stands in the unsigned part of an open set, so it holds no sealed value, no id of a row and no number of rows.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import sealed_columns
+from .._caracal.audit_chains import Chain
+from .._caracal.sealed_columns import CSS1, Column
+from .._drivers.postgres.server import Session
+from .._drivers.postgres.snapshot import Place
+from .._drivers.postgres.tables import Table
+from .._errors import BackupError
+from . import newest_rows, reading
+from .reading import Layout
+
+ZONES = 50  # of each leaf; a key that signs one zone signs all
+_ENVELOPES = """
+    SELECT DISTINCT CASE WHEN substring({column} FOR 4) = 'CSS1'::bytea THEN encode(substring({column} FROM 5 FOR 8), 'hex') ELSE '' END
+      FROM public.{table} WHERE {column} IS NOT NULL AND NOT ({spared}) AND {where} ORDER BY 1"""
+_NEWEST = """
+    WITH RECURSIVE zone(id) AS (
+        (SELECT x.zone_id FROM {table} x WHERE x.zone_id IS NOT NULL ORDER BY 1 LIMIT 1)
+        UNION ALL
+        SELECT (SELECT x.zone_id FROM {table} x WHERE x.zone_id > zone.id ORDER BY 1 LIMIT 1) FROM zone WHERE zone.id IS NOT NULL),
+    newest AS (
+        (SELECT row.* FROM (SELECT id FROM zone WHERE id IS NOT NULL LIMIT {zones}) z CROSS JOIN LATERAL (
+            SELECT content_sha256, prev_content_sha256, chain_hmac FROM {table} x
+             WHERE x.zone_id = z.id AND x.chain_seq > 0 AND x.chain_hmac <> '' ORDER BY x.chain_seq DESC LIMIT 1) row)
+        UNION ALL
+        (SELECT content_sha256, prev_content_sha256, chain_hmac FROM {table} x
+          WHERE x.zone_id IS NULL AND x.chain_seq > 0 AND x.chain_hmac <> '' ORDER BY x.chain_seq DESC LIMIT 1))
+    SELECT content_sha256, coalesce(prev_content_sha256, ''), chain_hmac FROM newest ORDER BY 1"""
+
+
+def read(place: Place, layout: Layout) -> dict[str, t.Any] | None:
+    """`columns` (ids of the KEKs, `""` for no envelope, by column; of the other family only whether there are values) and `rows`
+    ([chain, content hash, previous hash, chain_hmac]). None for a database that is not Caracal's own."""
+    if layout.detected is None:
+        return None
+    present = {f"{table.name}.{column}" for table in layout.tables if table.schema == "public" for column in table.columns}
+    with place.join() as session:
+        columns = {one.name: _key_ids(session, one) for one in sealed_columns.COLUMNS[layout.detected.family] if one.needs <= present}
+    rows = [row for chain, table in newest_rows.chains(layout) for row in _newest(place, chain, table)]
+    return {"columns": columns, "rows": rows}
+
+
+def _key_ids(session: Session, column: Column) -> list[str]:
+    where = column.where or "true"
+    if column.layout == CSS1:
+        query = _ENVELOPES.format(table=column.table, column=column.column, spared=column.spared, where=where)
+        return [str(key_id) for (key_id,) in session.rows(query)]
+    held = session.value(f"SELECT EXISTS (SELECT FROM public.{column.table} WHERE {column.column} IS NOT NULL AND {where})")
+    return [""] if held else []
+
+
+def _newest(place: Place, chain: Chain, table: Table) -> list[list[str]]:
+    """In a transaction that has touched this leaf alone. Retention may drop a leaf that the snapshot still shows."""
+    if not set(chain.chain) <= set(table.columns):
+        return []
+    try:
+        with place.join() as session:
+            return [[chain.name, *row] for row in session.rows(_NEWEST.format(table=table.sql, zones=ZONES))]
+    except BackupError:
+        if reading.exists(place, table):
+            raise
+        return []

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A committed set as its reader sees it: verified first, then opened with an identity."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import audit_blocks
+from .._caracal.audit_blocks import Block
+from .._crypto import strict_json
+from .._errors import TamperedData, VersionMismatch
+from .._repository import objects
+from .._repository.artifact import Artifact
+from .._stream import compression
+from . import baseline
+from .options import Opened
+
+INVENTORY_FORMAT = 1
+INVENTORY_LIMIT = 64 << 20
+
+
+class SealedSet:
+    """The set `set_id` (or `latest`) of an opened repository."""
+
+    def __init__(self, opened: Opened, set_id: str, identity_files: t.Sequence[str], max_age: int | None = None) -> None:
+        self._opened = opened
+        self._identities = identity_files
+        record = opened.catalog.latest(max_age) if set_id == "latest" else opened.catalog.get(set_id)
+        self.open_set = opened.catalog.open(record.set_id)
+        self.signed = opened.catalog.signed(self.open_set)
+        self.set_id = record.set_id
+
+    def artifacts(self, kind: str, database: str | None = None) -> list[Artifact]:
+        return [one for one in self.open_set.manifest.artifacts if one.kind == kind and database in (None, one.database)]
+
+    def one(self, kind: str, database: str | None = None) -> Artifact:
+        """The only artifact of its kind; a set without it cannot be restored by us."""
+        found = self.artifacts(kind, database)
+        if len(found) != 1:
+            raise TamperedData(
+                f"set {self.set_id} has {len(found)} artifacts of kind {kind} for {database or 'the set'}, expected 1; use another set"
+            )
+        return found[0]
+
+    def inventory(self) -> dict[str, t.Any]:
+        """The sealed inventory, as the backup wrote it."""
+        artifact = self.one("inventory")
+        with objects.open_sealed(self.signed, artifact.path, self._identities) as source:
+            found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
+        if found.get("format") != INVENTORY_FORMAT:
+            raise VersionMismatch(
+                f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version"
+            )
+        if found.get("set") != self.set_id:
+            raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {self.set_id}; use another set")
+        return found
+
+    def blocks(self) -> list[Block]:
+        artifact = self.one("blocks")
+        data = self._opened.catalog.read_artifact(artifact)
+        return audit_blocks.from_tsv(compression.decompress(data, artifact.path, baseline.BLOCKS_LIMIT))

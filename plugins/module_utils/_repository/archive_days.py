@@ -1,0 +1,87 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the journal says of archived exports: an entry a day, whose subjects are the day's objects. Later ones add to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .entry import ARCHIVE_DAY, Entry, body
+from .fields import timestamp
+
+FOLDER = "archive"
+EXPORTS = f"{FOLDER}/audit"
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveDay:
+    """`mode` and `until` are the weakest lock that an object of it was seen with, None where none was."""
+
+    day: datetime.date
+    mode: str | None
+    until: datetime.datetime | None
+
+    def to_body(self) -> dict[str, t.Any]:
+        return {"day": self.day.isoformat(), "mode": self.mode, "until": None if self.until is None else timestamp(self.until)}
+
+
+def archive_day(entry: Entry) -> ArchiveDay:
+    """From a verified entry. Raises TamperedData."""
+    fields = body(entry)
+    try:
+        day = datetime.date.fromisoformat(fields.text("day"))
+    except ValueError as exc:
+        raise fields.fault("has a wrong day") from exc
+    found = ArchiveDay(day, fields.optional_text("mode"), fields.optional_time("until"))
+    fields.end()
+    if not all(one.startswith(f"{folder(day)}/") for one in entry.subjects):
+        raise fields.fault("names an object that is not of its day")
+    return found
+
+
+def folder(day: datetime.date) -> str:
+    """Where the exports of a day lie."""
+    return f"{EXPORTS}/{day:%Y/%m/%d}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entered:
+    """What is known of one object: its SHA-256, the entry that named it first, the latest lock that was seen.
+
+    `other` is a later entry that gives it another SHA-256, 0 without one.
+    """
+
+    sha256: str
+    sequence: int
+    until: datetime.datetime | None
+    other: int = 0
+
+
+def entered(journal: t.Iterable[Entry]) -> dict[str, Entered]:
+    """All objects that the journal names, by key; the first word counts. Raises TamperedData."""
+    found: dict[str, Entered] = {}
+    for one in journal:
+        if one.kind != ARCHIVE_DAY:
+            continue
+        until = archive_day(one).until
+        for key, digest in one.subjects.items():
+            before = found.get(key)
+            if before is None:
+                found[key] = Entered(digest, one.sequence, until)
+            elif before.sha256 == digest:
+                found[key] = dataclasses.replace(before, until=_later(before.until, until))
+            elif not before.other:
+                found[key] = dataclasses.replace(before, other=one.sequence)
+    return found
+
+
+def _later(one: datetime.datetime | None, other: datetime.datetime | None) -> datetime.datetime | None:
+    known = [moment for moment in (one, other) if moment is not None]
+    return max(known) if known else None

@@ -1,0 +1,238 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The sets of a repository: those that its journal names, and no others."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from .._crypto.allowed_signers import Verifier
+from .._errors import BackupError, ObjectMissing, TamperedData, VerificationFailed
+from .._report.check import Check
+from .._storage.base import READ_LIMIT
+from . import decisions, layout, manifest, objects
+from . import entry as entries
+from .artifact import Artifact
+from .entry import Entry
+from .journal import Journal
+from .manifest import Manifest
+from .repository import Repository
+
+SEALED = ".age"
+
+
+@dataclasses.dataclass(frozen=True)
+class SetRecord:
+    """A set as the journal names it."""
+
+    entry: Entry
+    set_id: str
+    manifest_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenSet:
+    """A set whose signed files were verified."""
+
+    manifest: Manifest
+    manifest_bytes: bytes
+    record: SetRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class Countersignature:
+    """A drill that passed signed the same manifest; `sequence` is the number of its journal entry."""
+
+    drill_id: str
+    sequence: int
+    fingerprint: str
+
+
+class Catalog:
+    """What a verified journal says about sets, and the way to a set's verified content. It sees what the journal gets later."""
+
+    def __init__(self, repository: Repository, journal: Journal, verifier: Verifier) -> None:
+        self._repository = repository
+        self._store = repository.store
+        self._journal = journal
+        self._verifier = verifier
+        self._ended: tuple[dict[str, Entry], dict[str, Entry]] = ({}, {})
+
+    def committed(self) -> list[SetRecord]:
+        """All that ever were, oldest first. Raises TamperedData when two entries name different manifests of one set."""
+        found: dict[str, SetRecord] = {}
+        for one in self._journal.of_kind(entries.SET):
+            made = record(one)
+            if found.setdefault(made.set_id, made).manifest_sha256 != made.manifest_sha256:
+                raise TamperedData(f"the journal names two manifests of set {made.set_id}; use another copy of the repository")
+        return list(found.values())
+
+    def condemned(self) -> dict[str, Entry]:
+        """Sets that an entry ends, with that entry, whether their bytes are gone or not. Raises TamperedData.
+
+        No entry ends a set that is held: whoever has stolen the prune key cannot talk its readers out of it.
+        """
+        known = self._journal.entries
+        return {
+            set_id: one
+            for one in self._journal.of_kind(entries.PRUNE)
+            for set_id in decisions.prune(one).sets.keys() - decisions.holds(known[: one.sequence]).keys()
+        }
+
+    def pruned(self) -> dict[str, Entry]:
+        """Those of which an object is gone, with the entry that ended each: an entry alone ends no set. Raises TamperedData."""
+        condemned = self.condemned()
+        if condemned != self._ended[0]:
+            sizes = {one.key: one.size for one in self._store.held(layout.SETS)} if condemned else {}
+            self._ended = (condemned, {set_id: one for set_id, one in condemned.items() if not self._is_whole(set_id, sizes)})
+        return self._ended[1]
+
+    def _is_whole(self, set_id: str, sizes: t.Mapping[str, int]) -> bool:
+        """Whether all that is the set's own and sealed is there. A set whose manifest cannot be believed is not over for that."""
+        folder = f"{layout.set_folder(set_id)}/"
+        if not any(key.startswith(folder) and key.endswith(SEALED) for key in sizes):
+            return False
+        try:
+            artifacts = self.read(set_id).manifest.artifacts
+        except BackupError:
+            return True
+        return all(objects.is_there(self._store, one, sizes) for one in artifacts if one.path.startswith(folder) and one.recipients)
+
+    def sets(self) -> list[SetRecord]:
+        """Those that were not pruned, in the order of the journal, oldest first. Raises TamperedData."""
+        pruned = self.pruned()
+        return [one for one in self.committed() if one.set_id not in pruned]
+
+    def newest(self) -> SetRecord | None:
+        """The set of the highest entry; None when there is no set."""
+        return max(self.sets(), key=lambda one: one.entry.sequence, default=None)
+
+    def latest(self, max_age: float | None = None) -> SetRecord:
+        """The same, and not older than `max_age` hours. Raises ObjectMissing, VerificationFailed."""
+        found = self.newest()
+        if found is None:
+            raise ObjectMissing(f"{self._store.location} has no backup set; make one first")
+        age = self._verifier.now() - found.entry.judged
+        if max_age is not None and age > datetime.timedelta(hours=max_age):
+            hours = age.total_seconds() / 3600
+            raise VerificationFailed(f"the newest set {found.set_id} is {hours:.1f} hours old, more than {max_age:g}; make a backup first")
+        return found
+
+    def get(self, set_id: str) -> SetRecord:
+        """Raises ObjectMissing for a set that was not committed, and for one that was pruned."""
+        found = self.find(set_id)
+        ended = self.pruned().get(set_id)
+        if ended:
+            raise ObjectMissing(f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; give the id of another set")
+        return found
+
+    def find(self, set_id: str) -> SetRecord:
+        """Also one that was pruned. Raises ObjectMissing for a set that was not committed."""
+        for one in self.committed():
+            if one.set_id == set_id:
+                return one
+        raise ObjectMissing(f"the journal of {self._store.location} names no set {set_id[:60]!a}; it was not committed, give another id")
+
+    def read(self, set_id: str) -> OpenSet:
+        """The manifest with its signature, ids and RECOVERY.md verified; of a pruned set too, for its audit blocks.
+
+        Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
+        """
+        record = self.find(set_id)
+        name = f"{self._store.location}/{layout.manifest_key(set_id)}"
+        data = objects.read(self._store, layout.manifest_key(set_id), record.manifest_sha256, READ_LIMIT)
+        if data is None:
+            raise TamperedData(f"{name} is not what entry {record.entry.sequence} of the journal names; use another copy of the set")
+        signature = self._store.read(layout.backup_signature_key(set_id))
+        self._verify(data, signature, layout.BACKUP, record.entry.judged, name)
+        found = manifest.parse(data, name)
+        expected = (set_id, self._repository.id, self._repository.deployment)
+        if (found.set_id, found.repository, found.deployment) != expected:
+            raise TamperedData(f"{name} is the manifest of another set, repository or deployment; use another copy of the set")
+        self.read_artifact(found.recovery)
+        return OpenSet(found, data, record)
+
+    def manifests(self, records: t.Iterable[SetRecord]) -> dict[str, Manifest | BackupError]:
+        """Of many sets, by id and in their order, many read at a time where that helps; for one that cannot be believed, why."""
+
+        def read(record: SetRecord) -> tuple[str, Manifest | BackupError]:
+            try:
+                return record.set_id, self.read(record.set_id).manifest
+            except BackupError as exc:
+                return record.set_id, exc
+
+        return dict(self._store.overlapped(read, records))
+
+    def open(self, set_id: str) -> OpenSet:
+        """As `read`, and every artifact is there in its size. Raises ObjectMissing, TamperedData."""
+        self.get(set_id)
+        found = self.read(set_id)
+        for one in found.manifest.artifacts:
+            objects.check_size(self._store, one)
+        return found
+
+    def read_artifact(self, artifact: Artifact) -> bytes:
+        """The stored bytes of a small artifact, equal to its SHA-256. Raises ObjectMissing, TamperedData."""
+        data = objects.read(self._store, artifact.path, artifact.sha256, artifact.size, artifact.size)
+        if data is None:
+            raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set")
+        return data
+
+    def read_named(self, entry: Entry, key: str, limit: int) -> bytes:
+        """The stored bytes of an object that `entry` names. Raises ObjectMissing, TamperedData, StorageError (larger than `limit`)."""
+        data = objects.read(self._store, key, entry.subjects[key], limit)
+        if data is None:
+            raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
+        return data
+
+    def verify_objects(self, open_set: OpenSet) -> list[Check]:
+        """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
+        return objects.verify(self._store, open_set.manifest.artifacts)
+
+    def signed(self, open_set: OpenSet) -> objects.SignedObjects:
+        """The artifacts as they were signed, to be read for use."""
+        return objects.SignedObjects(self._store, open_set.manifest.artifacts)
+
+    def countersignatures(self, open_set: OpenSet, faults: list[str] | None = None) -> list[Countersignature]:
+        """Drills that the journal names and that signed this manifest, verified. A countersignature that does not hold proves nothing and
+        ends nothing; `faults` gets why."""
+        found = []
+        set_id = open_set.record.set_id
+        for one in self._journal.of_kind(entries.DRILL):
+            for name in one.subjects:
+                drill_id = layout.drill_of(name)
+                if drill_id is None or open_set.record.manifest_sha256 not in one.subjects.values():
+                    continue
+                key = layout.countersignature_key(set_id, drill_id)
+                try:
+                    if self._store.stat(key):
+                        signer = self._verify(open_set.manifest_bytes, self._store.read(key), layout.DRILL, one.judged, key)
+                        found.append(Countersignature(drill_id, one.sequence, signer))
+                except BackupError as exc:
+                    if faults is not None:
+                        faults.append(exc.msg)
+        return found
+
+    def _verify(self, data: bytes, signature: bytes, role: str, at: datetime.datetime, name: str) -> str:
+        principal = layout.principal(role, self._repository.deployment)
+        return self._verifier.verify(data, signature, layout.NAMESPACE_SET, principal, at, name).fingerprint
+
+
+def recovery_point(made: Manifest, entered: Entry) -> datetime.datetime:
+    """Its oldest snapshot, and never later than its entry: what a retired key dated back to its time is as old as it says."""
+    return min(made.recovery_point, entered.judged)
+
+
+def record(entry: Entry) -> SetRecord:
+    """From a verified entry. Raises TamperedData."""
+    set_id: t.Any = entry.body.get("set")
+    if not isinstance(set_id, str) or not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:
+        raise TamperedData(f"entry {entry.sequence} of the journal does not name the manifest of a set; {entries.taken_back(entry)}")
+    return SetRecord(entry, set_id, entry.subjects[layout.manifest_key(set_id)])

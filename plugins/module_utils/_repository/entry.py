@@ -1,0 +1,192 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One entry of the journal as bytes: an in-toto Statement whose predicate says what happened, to what, by whom.
+
+Nothing here trusts a byte before the caller has verified the signature over all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import typing as t
+
+from .._crypto import strict_json
+from .._errors import KeyProblem, TamperedData
+from . import layout
+from .fields import Fields, parse_timestamp, timestamp
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://caracal-ops.github.io/backup/journal/v1"
+
+GENESIS = "genesis"
+SET = "set"
+DRILL = "drill"
+RESTORE = "restore"
+CHECKPOINT = "checkpoint"
+PRUNE = "prune"
+HOLD = "hold"
+ESCROW = "escrow"
+VERIFICATION = "verification"
+ARCHIVE_DAY = "archive-day"
+CORRECTION = "correction"
+# What no entry is written as: one that an operator took back.
+TAKEN_BACK = "taken-back"
+
+# Who may say what: a stolen drill key must not be able to commit a set.
+MAY_SIGN: dict[str, tuple[str, ...]] = {
+    GENESIS: (layout.BACKUP, layout.OPERATOR),
+    SET: (layout.BACKUP,),
+    CHECKPOINT: (layout.BACKUP,),
+    DRILL: (layout.DRILL,),
+    RESTORE: (layout.OPERATOR,),
+    PRUNE: (layout.PRUNE,),
+    HOLD: (layout.OPERATOR,),
+    "rekey": (layout.OPERATOR,),
+    ESCROW: (layout.OPERATOR,),
+    VERIFICATION: (layout.DRILL,),
+    ARCHIVE_DAY: (layout.BACKUP,),
+    "erasure": (layout.OPERATOR,),
+    CORRECTION: (layout.OPERATOR,),
+}
+
+Subject = dict[str, t.Any]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def subject(name: str, digest: str) -> Subject:
+    """What an entry is about: the key of an object and its digest."""
+    return {"name": name, "digest": {"sha256": digest}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """What the caller knows of a new entry. `time` has `host`, `database` and `store`, the last two None where unknown."""
+
+    kind: str
+    subjects: t.Sequence[Subject]
+    body: t.Mapping[str, t.Any]
+    time: t.Mapping[str, str | None]
+    machine: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A verified entry. `subjects` maps names to SHA-256. `judged` is when its signer had to be valid."""
+
+    sequence: int
+    sha256: str
+    previous: str | None
+    kind: str
+    subjects: dict[str, str]
+    time: dict[str, str | None]
+    principal: str
+    machine: str
+    body: dict[str, t.Any]
+    judged: datetime.datetime
+
+    @property
+    def latest(self) -> datetime.datetime:
+        """The latest time that its writer claims; a database's clock is not its own."""
+        return max(parse_timestamp(when) for name, when in self.time.items() if when and name != "database")
+
+
+def to_bytes(draft: Draft, repository: str, deployment: str, sequence: int, previous: str | None, principal: str) -> bytes:
+    return strict_json.dumps(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": list(draft.subjects),
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "kind": draft.kind,
+                "format": layout.FORMAT,
+                "repository": repository,
+                "deployment": deployment,
+                "sequence": sequence,
+                "previous": previous,
+                "time": dict(draft.time),
+                "writer": {"principal": principal, "machine": draft.machine},
+                "body": dict(draft.body),
+            },
+        }
+    )
+
+
+def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
+    """The entry in signed bytes, which must belong to this repository. `judged` is the time that the entry claims."""
+    statement = Fields(strict_json.loads(data, name), name)
+    if (statement.text("_type"), statement.text("predicateType")) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise statement.fault("is no entry of a journal")
+    predicate = statement.inner("predicate")
+    predicate.format()
+    subjects = _subjects(statement)
+    statement.end()
+    for field, wanted in (("repository", repository), ("deployment", deployment)):
+        found = predicate.text(field)
+        if found != wanted:
+            raise TamperedData(f"{name} belongs to {field} {found[:80]!a}, not to {wanted}; somebody copied it here, use another copy")
+    time, judged = _time(predicate.inner("time"))
+    writer = predicate.inner("writer")
+    entry = Entry(
+        sequence=predicate.integer("sequence"),
+        sha256=sha256(data),
+        previous=predicate.optional_text("previous"),
+        kind=predicate.one_of("kind", MAY_SIGN),
+        subjects=subjects,
+        time=time,
+        principal=writer.text("principal"),
+        machine=writer.text("machine"),
+        body=predicate.dictionary("body"),
+        judged=judged,
+    )
+    writer.end()
+    predicate.end()
+    return entry
+
+
+def body(entry: Entry) -> Fields:
+    """What a verified entry says, to be taken apart. A stolen key may have signed nonsense, which an operator takes back."""
+    name = f"the body of entry {entry.sequence} of the journal"
+    return Fields(entry.body, name) if entry.kind == CORRECTION else Fields(entry.body, name, f"so {taken_back(entry)}")
+
+
+def taken_back(entry: Entry) -> str:
+    return f"let the operator take it back: journal_correct names {entry.sequence}-{entry.sha256[:16]}, with what: everything"
+
+
+def check_role(kind: str, principal: str, deployment: str, name: str) -> None:
+    """Raises KeyProblem when `principal` may not sign entries of this kind."""
+    allowed = [layout.principal(role, deployment) for role in MAY_SIGN[kind]]
+    if principal not in allowed:
+        raise KeyProblem(f"{name} is a {kind} entry signed as {principal[:80]!a}; only {' or '.join(allowed)} may write one")
+
+
+def _subjects(statement: Fields) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in statement.inners("subject"):
+        name, digest = one.text("name"), one.inner("digest")
+        if name in found:
+            raise one.fault("names a subject twice")
+        found[name] = digest.sha256("sha256")
+        digest.end()
+        one.end()
+    if not found:
+        raise statement.fault("has no subject")
+    return found
+
+
+def _time(fields: Fields) -> tuple[dict[str, str | None], datetime.datetime]:
+    """The times as they stand, and the one that counts: the store's where there is one, since the signer does not set that clock."""
+    host, database, store = fields.time("host"), fields.optional_time("database"), fields.optional_time("store")
+    fields.end()
+    shown = {"host": host, "database": database, "store": store}
+    return {name: None if when is None else timestamp(when) for name, when in shown.items()}, store or host

@@ -1,0 +1,160 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Reads the fields of a parsed signed document: every one must be there, have its type, and be known."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+
+from .._errors import TamperedData, VersionMismatch
+from .layout import FORMAT
+
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+TEXT_LIMIT = 1 << 16
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z\Z")
+
+
+def timestamp(when: datetime.datetime) -> str:
+    """A time with a zone as all documents write it: `2026-11-25T02:00:01.000000Z`."""
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_timestamp(text: str) -> datetime.datetime:
+    """Raises ValueError."""
+    if not _TIME.match(text):
+        raise ValueError(f"{text[:40]!a} is no time in UTC with microseconds")
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+
+
+class Fields:
+    """One object of a document. Take its fields one by one, then `end`. Every fault is a TamperedData that names it."""
+
+    def __init__(self, data: t.Any, name: str, remedy: str = "use another copy") -> None:
+        self.name = name
+        self._remedy = remedy
+        if not isinstance(data, dict):
+            raise self.fault("is no object")
+        self._left = dict(data)
+
+    def fault(self, words: str) -> TamperedData:
+        return TamperedData(f"{self.name} {words}; it was not written by this software, {self._remedy}")
+
+    def take(self, field: str) -> t.Any:
+        """The raw value; a field that may be null must still be there."""
+        if field not in self._left:
+            raise self.fault(f"has no {field}")
+        return self._left.pop(field)
+
+    def _typed(self, field: str, kind: type) -> t.Any:
+        value = self.take(field)
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise self.fault(f"has a wrong {field}")
+        return value
+
+    def head(self, kind: str) -> None:
+        """`type` and `format`, which come first: another kind of document is refused, a newer format told apart."""
+        found = self._typed("type", str)
+        if found != kind:
+            raise self.fault(f"is a {found[:40]!a} and no {kind}")
+        self.format()
+
+    def format(self) -> None:
+        number = self.integer("format")
+        if number > FORMAT:
+            raise VersionMismatch(
+                f"{self.name} has format {number}, this version reads up to {FORMAT}; install a newer release of the collection"
+            )
+        if number != FORMAT:
+            raise self.fault(f"has the unknown format {number}")
+
+    def text(self, field: str, pattern: re.Pattern[str] | None = None) -> str:
+        value: str = self._typed(field, str)
+        if len(value) > TEXT_LIMIT or (pattern and not pattern.match(value)):
+            raise self.fault(f"has a wrong {field}")
+        return value
+
+    def optional_text(self, field: str) -> str | None:
+        if field in self._left and self._left[field] is None:
+            return t.cast(None, self.take(field))
+        return self.text(field)
+
+    def sha256(self, field: str) -> str:
+        return self.text(field, SHA256)
+
+    def one_of(self, field: str, allowed: t.Container[str]) -> str:
+        value = self.text(field)
+        if value not in allowed:
+            raise self.fault(f"has the unknown {field} {value[:40]!a}")
+        return value
+
+    def time(self, field: str) -> datetime.datetime:
+        value = self.text(field)
+        try:
+            return parse_timestamp(value)
+        except ValueError as exc:
+            raise self.fault(f"has a wrong {field}") from exc
+
+    def optional_time(self, field: str) -> datetime.datetime | None:
+        if field in self._left and self._left[field] is None:
+            return t.cast(None, self.take(field))
+        return self.time(field)
+
+    def dictionary(self, field: str) -> dict[str, t.Any]:
+        """An object whose fields are the business of its reader."""
+        return t.cast("dict[str, t.Any]", self._typed(field, dict))
+
+    def integer(self, field: str) -> int:
+        """Not negative."""
+        value: int = self._typed(field, int)
+        if value < 0:
+            raise self.fault(f"has a negative {field}")
+        return value
+
+    def flag(self, field: str) -> bool:
+        return bool(self._typed(field, bool))
+
+    def inner(self, field: str) -> Fields:
+        return Fields(self.take(field), f"{field} of {self.name}", self._remedy)
+
+    def optional_inner(self, field: str) -> Fields | None:
+        if field in self._left and self._left[field] is None:
+            return t.cast(None, self.take(field))
+        return self.inner(field)
+
+    def array(self, field: str) -> list[t.Any]:
+        return t.cast("list[t.Any]", self._typed(field, list))
+
+    def inners(self, field: str) -> list[Fields]:
+        return [Fields(item, f"{field}[{number}] of {self.name}", self._remedy) for number, item in enumerate(self.array(field))]
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        values = self.array(field)
+        if not all(isinstance(value, str) for value in values):
+            raise self.fault(f"has a wrong {field}")
+        return tuple(values)
+
+    def table(self, field: str) -> dict[str, str]:
+        """An object whose values are all strings."""
+        values = self._typed(field, dict)
+        if not all(isinstance(value, str) for value in values.values()):
+            raise self.fault(f"has a wrong {field}")
+        return dict(values)
+
+    def numbers(self, field: str) -> dict[str, float]:
+        """An object whose values are all numbers."""
+        values = self._typed(field, dict)
+        if not all(type(value) in (int, float) for value in values.values()):
+            raise self.fault(f"has a wrong {field}")
+        return dict(values)
+
+    def end(self) -> None:
+        """What is left is unknown, and a document with unknown fields is not what this format says."""
+        if self._left:
+            raise self.fault(f"has the unknown field {min(self._left)[:40]!a}")

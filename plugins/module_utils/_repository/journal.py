@@ -1,0 +1,213 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The repository's one signed, hash-chained record: what happened, in an order that nobody can change unseen."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._crypto.allowed_signers import Verifier
+from .._crypto.signing import Signer
+from .._errors import Busy, ObjectExists, StorageError, TamperedData
+from . import decisions, judging, layout, records, slots
+from . import entry as entries
+from .entry import Draft, Entry, Subject
+from .judging import Signed
+from .slots import Whose
+
+if t.TYPE_CHECKING:
+    from .repository import Repository
+
+GENESIS_SEQUENCE = 1
+ATTEMPTS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The newest entry. As text it goes into reports and mailboxes, which so become witnesses."""
+
+    sequence: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}-{self.sha256[:16]}"
+
+
+class Journal:
+    """Verified entries in order. `append` and `refresh` add to it; nothing is ever taken away."""
+
+    def __init__(
+        self,
+        repository_id: str,
+        deployment: str,
+        verifier: Verifier,
+        assumed: t.Mapping[int, str] | None = None,
+        what: str = decisions.TIME,
+    ) -> None:
+        """`unsigned` are keys behind the head at which no signed entry lies. `assumed` are numbers and (the first digits of) digests of
+        entries that are read as if an operator had corrected them."""
+        self.repository_id = repository_id
+        self.deployment = deployment
+        self.verifier = verifier
+        self._assumed = (assumed or {}, what)
+        self.unsigned: tuple[str, ...] = ()
+        self._signed: list[Signed] = []
+        self._entries: list[Entry] = []
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self._entries)
+
+    @property
+    def head(self) -> Head:
+        """Number 0 and no digest before genesis."""
+        return Head(self._entries[-1].sequence, self._entries[-1].sha256) if self._entries else Head(0, "")
+
+    @property
+    def whose(self) -> Whose:
+        return Whose(self.verifier, self.repository_id, self._assumed[0])
+
+    def of_kind(self, kind: str) -> list[Entry]:
+        return [one for one in self._entries if one.kind == kind]
+
+    def system_identifiers(self) -> set[str]:
+        """Of every cluster that a set or a checkpoint was made from, so that no restore meets one by accident."""
+        found = {records.checkpoint(one).system_identifier for one in self.of_kind(entries.CHECKPOINT)}
+        for one in self.of_kind(entries.SET):
+            for source in entries.body(one).inners("source"):
+                found.add(source.text("system_identifier"))
+        return found
+
+    def check(self, data: bytes, signature: bytes, name: str, pending: t.Sequence[Signed] = ()) -> Signed:
+        """What is in `data` but for its time: the entry that follows the last of `pending`, or else the head.
+
+        Raises TamperedData, KeyProblem, VersionMismatch.
+        """
+        authentic = self.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL, name)
+        found = entries.parse(data, name, self.repository_id, self.deployment)
+        head = Head(pending[-1].entry.sequence, pending[-1].entry.sha256) if pending else self.head
+        if found.sequence != head.sequence + 1:
+            raise TamperedData(
+                f"{name} says that it is number {found.sequence}; entries were exchanged, use another copy of the repository"
+            )
+        if found.previous != (head.sha256 or None):
+            raise TamperedData(f"{name} does not follow entry {head}; the journal was altered, use another copy of the repository")
+        if (found.kind == entries.GENESIS) != (found.sequence == GENESIS_SEQUENCE):
+            raise TamperedData(f"{name} is of kind {found.kind}; a journal has one genesis entry, its first, use another copy")
+        entries.check_role(found.kind, found.principal, self.deployment, name)
+        return Signed(authentic, found)
+
+    def as_written(self, before: int | None = None) -> list[Entry]:
+        """All entries, or those before a number, as their writers signed them, whatever an operator has corrected."""
+        return [one.entry for one in self._signed[: before - 1 if before else None]]
+
+    def is_correctable(self, sequence: int) -> bool:
+        return self._signed[sequence - 1].entry.kind not in (entries.GENESIS, entries.CORRECTION)
+
+    def judge(self, found: t.Sequence[Signed]) -> list[Entry]:
+        """All entries with `found` behind them, judged anew: a correction changes what stands before it. Raises as `judging.judge`."""
+        return judging.judge([*self._signed, *found], *self._assumed, now=self.verifier.now())
+
+    def add(self, found: t.Sequence[Signed]) -> None:
+        self._entries = self.judge(found)
+        self._signed += found
+
+
+def read(repository: Repository, verifier: Verifier, assumed: t.Mapping[int, str] | None = None, what: str = decisions.TIME) -> Journal:
+    """The whole journal, every signature, number, digest and id verified. Raises TamperedData, KeyProblem, VersionMismatch."""
+    journal = Journal(repository.id, repository.deployment, verifier, assumed, what)
+    refresh(repository, journal)
+    if not journal.entries:
+        raise TamperedData(f"the journal of {repository.store.location} has no entry; use another copy of the repository")
+    if journal.entries[0].subjects != {layout.REPOSITORY: repository.sha256}:
+        raise TamperedData(f"the journal of {repository.store.location} began for another {layout.REPOSITORY}; use another copy")
+    return journal
+
+
+def refresh(repository: Repository, journal: Journal) -> None:
+    """Read and verify what was appended since."""
+    signed: list[Signed] = []
+
+    def take(data: bytes, signature: bytes, name: str) -> None:
+        signed.append(journal.check(data, signature, name, signed))
+
+    journal.unsigned = slots.read(repository.store, journal.head.sequence, journal.whose, take)
+    journal.add(signed)
+
+
+def append(
+    repository: Repository,
+    journal: Journal,
+    signer: Signer,
+    kind: str,
+    subjects: t.Sequence[Subject],
+    body: t.Mapping[str, t.Any],
+    *,
+    time: t.Mapping[str, str | None],
+    machine: str,
+) -> Entry:
+    """Add an entry to the repository and to `journal`; when somebody else was faster, read theirs and try again.
+
+    Raises KeyProblem when readers would not believe the signer, Busy when others are always faster.
+    """
+    draft = Draft(kind, subjects, body, time, machine)
+    for _attempt in range(ATTEMPTS):
+        head = journal.head
+        try:
+            return append_once(repository, journal, signer, draft)
+        except ObjectExists:
+            refresh(repository, journal)
+        taken = journal.head == head and layout.entry_key(head.sequence + 1) in journal.unsigned
+        if taken and (made := _append_over(repository, journal, signer, draft)):
+            return made
+    raise Busy(f"the journal of {repository.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
+
+
+def append_once(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> Entry:
+    """The same without a second try. Raises ObjectExists when the number is taken."""
+    data, checked = _sign(repository, journal, signer, draft)
+    repository.store.put(layout.entry_key(checked.entry.sequence), data)
+    journal.add([checked])
+    return journal.entries[-1]
+
+
+def _sign(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> tuple[bytes, Signed]:
+    """The next entry; only its signature is in the repository."""
+    store, head = repository.store, journal.head
+    sequence = head.sequence + 1
+    name = f"{store.location}/{layout.entry_key(sequence)}"
+    data = entries.to_bytes(draft, journal.repository_id, journal.deployment, sequence, head.sha256 or None, signer.principal)
+    signature = signer.sign(data, layout.NAMESPACE_JOURNAL)
+    # What we could not read back must not be written: it would end the journal for everybody.
+    checked = journal.check(data, signature, name)
+    journal.judge([checked])
+    _put_signature(repository, layout.entry_signature_key(sequence, checked.entry.sha256), signature)
+    return data, checked
+
+
+def _append_over(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> Entry | None:
+    """At the next number lies what no trusted key signed. Where a store keeps versions, ours goes on top; whoever reads or writes finds the
+    oldest that is signed. None when that is another one's. Raises KeyProblem, and StorageError where a store has no versions."""
+    store = repository.store
+    slots.check_strangers(store, journal.head.sequence + 1, journal.whose, journal.head.sha256)
+    data, checked = _sign(repository, journal, signer, draft)
+    store.put_over(layout.entry_key(checked.entry.sequence), data)
+    if slots.first_signed(store, checked.entry.sequence, journal.whose) != data:
+        refresh(repository, journal)
+        return None
+    journal.add([checked])
+    return journal.entries[-1]
+
+
+def _put_signature(repository: Repository, key: str, signature: bytes) -> None:
+    try:
+        repository.store.put(key, signature)
+    except ObjectExists as exc:
+        if repository.store.read(key) != signature:
+            raise StorageError(f"{repository.store.location}/{key} exists with other content; remove it and find out who made it") from exc

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where everything of a repository lies, and the names and ids in it. Keys are relative to the repository."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import re
+
+from .._errors import OptionError
+
+FORMAT = 1
+
+NAMESPACE_SET = "set@caracal-ops"
+NAMESPACE_JOURNAL = "journal@caracal-ops"
+NAMESPACE_DRILL = "drill@caracal-ops"
+NAMESPACE_REPOSITORY = "repository@caracal-ops"
+NAMESPACE_PART = "part@caracal-ops"
+
+BACKUP, DRILL, PRUNE, OPERATOR = "backup", "drill", "prune", "operator"
+
+REPOSITORY = "repository.json"
+REPOSITORY_SIGNATURE = "repository.json.sig"
+JOURNAL = "journal"
+SETS = "sets"
+OBJECTS = "objects"
+DRILLS = "drills"
+CHECKPOINTS = "checkpoints"
+
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}\Z")
+DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_ENTRY = re.compile(r"journal/([0-9]{10})\.json\Z")
+_TIMESTAMP = ".tsr"
+_UNSAFE = re.compile(rb"[^A-Za-z0-9._-]")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def new_set_id(now: datetime.datetime, entropy: bytes) -> str:
+    """`YYYYMMDDTHHMMSSZ-xxxx` from a time with a zone and at least 3 random bytes. Drills and checkpoints have ids of the same shape."""
+    tail = base64.b32encode(entropy[:5]).decode().lower()[:4]
+    return check_id(f"{now.astimezone(datetime.timezone.utc).strftime(_TIME)}-{tail}")
+
+
+def is_id(text: str) -> bool:
+    if not _ID.match(text):
+        return False
+    try:
+        datetime.datetime.strptime(text[:16], _TIME)  # noqa: DTZ007 - only whether there is such a time
+    except ValueError:
+        return False
+    return True
+
+
+def id_time(text: str) -> datetime.datetime:
+    """When the set or drill of this id was begun. The same at every try, unlike the present time. Raises OptionError."""
+    return datetime.datetime.strptime(check_id(text)[:16], _TIME).replace(tzinfo=datetime.timezone.utc)
+
+
+def check_id(text: str) -> str:
+    """The id of a set or drill itself. Raises OptionError."""
+    if not is_id(text):
+        raise OptionError(f"{text[:60]!a} is no id of a set; give one as 20261125T020000Z-k3f9")
+    return text
+
+
+def check_deployment(text: str) -> str:
+    """The name itself. Raises OptionError for what a principal or a path could misread."""
+    if not DEPLOYMENT.match(text):
+        raise OptionError(f"deployment {text[:80]!a} has other characters than letters, digits, '.', '_' and '-', or more than 63")
+    return text
+
+
+def principal(role: str, deployment: str) -> str:
+    """Who signs, as `allowed_signers` names them."""
+    return f"{role}@{check_deployment(deployment)}"
+
+
+def safe(name: str) -> str:
+    """A name of the source (database, table) as part of a key: other bytes than letters, digits, `.`, `_`, `-` as `~XX`."""
+    quoted = _UNSAFE.sub(lambda found: b"~%02X" % found[0][0], name.encode("utf-8")).decode("ascii")
+    return f"~{ord('.'):02X}{quoted[1:]}" if quoted.startswith(".") else quoted
+
+
+def entry_key(sequence: int) -> str:
+    return f"{JOURNAL}/{sequence:010d}.json"
+
+
+def entry_signature_key(sequence: int, sha256: str) -> str:
+    return f"{JOURNAL}/{sequence:010d}-{sha256[:16]}.sig"
+
+
+def entry_timestamp_key(sequence: int, sha256: str) -> str:
+    """A timestamp of RFC 3161 of the entry, where somebody has asked for one."""
+    return f"{JOURNAL}/{sequence:010d}-{sha256[:16]}{_TIMESTAMP}"
+
+
+def is_timestamp(key: str) -> bool:
+    """Whether the key says that a timestamp lies there, of whatever."""
+    return key.startswith(f"{JOURNAL}/") and key.endswith(_TIMESTAMP)
+
+
+def entry_sequence(key: str) -> int | None:
+    """The number of the entry that lies at `key`; None when it is no entry's."""
+    found = _ENTRY.match(key)
+    return int(found[1]) if found else None
+
+
+def set_folder(set_id: str) -> str:
+    return f"{SETS}/{check_id(set_id)}"
+
+
+def manifest_key(set_id: str) -> str:
+    return f"{set_folder(set_id)}/manifest.json"
+
+
+def recovery_key(set_id: str) -> str:
+    return f"{set_folder(set_id)}/RECOVERY.md"
+
+
+def signatures_folder(set_id: str) -> str:
+    return f"{set_folder(set_id)}/signatures"
+
+
+def backup_signature_key(set_id: str) -> str:
+    return f"{signatures_folder(set_id)}/backup.sig"
+
+
+def countersignature_key(set_id: str, drill_id: str) -> str:
+    return f"{signatures_folder(set_id)}/drill-{check_id(drill_id)}.sig"
+
+
+def inventory_key(set_id: str) -> str:
+    return f"{set_folder(set_id)}/inventory.json.zst.age"
+
+
+def blocks_key(set_id: str) -> str:
+    return f"{set_folder(set_id)}/audit-blocks.tsv.zst"
+
+
+def parts_folder(set_id: str) -> str:
+    return f"{set_folder(set_id)}/parts"
+
+
+def part_key(set_id: str, name: str) -> str:
+    return f"{parts_folder(set_id)}/{name}.json"
+
+
+def postgres_folder(set_id: str) -> str:
+    return f"{set_folder(set_id)}/postgres"
+
+
+def dump_key(set_id: str, database: str) -> str:
+    return f"{postgres_folder(set_id)}/{safe(database)}.dump.zst.age"
+
+
+def schema_key(set_id: str, database: str) -> str:
+    return f"{postgres_folder(set_id)}/{safe(database)}.schema.zst.age"
+
+
+def leaf_folder(leaf: str) -> str:
+    return f"{OBJECTS}/audit/{safe(leaf)}"
+
+
+def leaf_key(leaf: str, digest: str, set_id: str) -> str:
+    """The rows of one audit leaf. Several sets may refer to the object; `set_id` is the one that made it."""
+    return f"{leaf_folder(leaf)}/{digest}.{check_id(set_id)}.copy.zst.age"
+
+
+def leaf_digest(key: str) -> str:
+    """The content digest in a key that `leaf_key` made."""
+    return key.rpartition("/")[2].partition(".")[0]
+
+
+def replay_key(set_id: str, source: str, reading: int) -> str:
+    """What reading 1 or 2 of the replay directory `source` (`sts-1`) found."""
+    return f"{set_folder(set_id)}/replay/{safe(source)}.{reading}.tar.zst.age"
+
+
+def redis_key(set_id: str, reading: int) -> str:
+    """What reading 1 or 2 of the streams found, as the commands that rebuild them."""
+    return f"{set_folder(set_id)}/redis/streams.{reading}.resp.zst.age"
+
+
+def details_key(key: str) -> str:
+    """The sealed inventory of the artifact at `key`, beside it."""
+    folder, _slash, name = key.rpartition("/")
+    return f"{folder}/{name.removesuffix('.zst.age').rpartition('.')[0]}.json.zst.age"
+
+
+def maker_of(key: str) -> str | None:
+    """The set that made an object which several sets may refer to; None for any other key."""
+    parts = key.rpartition("/")[2].split(".")
+    return parts[1] if key.startswith(f"{OBJECTS}/") and len(parts) > 1 and is_id(parts[1]) else None
+
+
+def secrets_key(key_set: str, set_id: str) -> str:
+    """One state of the secrets. Several sets may refer to the object; `set_id` is the one that made it."""
+    return f"{OBJECTS}/secrets/{key_set}.{check_id(set_id)}.tar.zst.age"
+
+
+def checkpoint_key(checkpoint_id: str) -> str:
+    """The audit blocks of a checkpoint; its id has the shape of a set's."""
+    return f"{CHECKPOINTS}/{check_id(checkpoint_id)}/audit-blocks.tsv.zst"
+
+
+def drill_folder(drill_id: str) -> str:
+    return f"{DRILLS}/{check_id(drill_id)}"
+
+
+def drill_report_key(drill_id: str) -> str:
+    return f"{drill_folder(drill_id)}/report.json"
+
+
+def drill_report_signature_key(drill_id: str) -> str:
+    return f"{drill_report_key(drill_id)}.sig"
+
+
+def drill_html_key(drill_id: str) -> str:
+    return f"{drill_folder(drill_id)}/report.html"
+
+
+def drill_junit_key(drill_id: str) -> str:
+    return f"{drill_folder(drill_id)}/junit.xml"
+
+
+def drill_details_key(drill_id: str) -> str:
+    return f"{drill_folder(drill_id)}/details.json.zst.age"
+
+
+def drill_of(report_key: str) -> str | None:
+    """The id of the drill whose report lies at `report_key`; None when it is no report's key."""
+    folder, _slash, name = report_key.rpartition("/")
+    drill_id = folder.removeprefix(f"{DRILLS}/")
+    return drill_id if name == "report.json" and folder.startswith(f"{DRILLS}/") and is_id(drill_id) else None

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What this host has seen of each journal, kept outside the repository: whoever rolls one back cannot roll this back too."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import typing as t
+
+from .._crypto import strict_json
+from .._errors import BackupError, StorageError, TamperedData
+from . import layout
+from .fields import Fields
+from .journal import Head, Journal
+
+TYPE = "high-water-mark"
+FRESH = "fresh"
+UNPROVEN = "unproven"
+_SIZE_LIMIT = 1 << 20
+
+
+class HighWaterMark:
+    """A small file with the newest entry seen of each repository. It need not exist; its folder must."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def repositories_of(self, deployment: str) -> list[str]:
+        """Ids of the repositories that this host has seen of a deployment."""
+        return sorted(one for one, (whose, _head) in self._read().items() if whose == deployment)
+
+    def check(self, journal: Journal) -> str:
+        """FRESH, or UNPROVEN when this host sees a repository of the deployment for the first time.
+
+        Raises TamperedData when the journal was rolled back or forked since, or when the host knows another repository instead.
+        """
+        marks = self._read()
+        known = marks.get(journal.repository_id)
+        others = sorted(one for one, (whose, _head) in marks.items() if whose == journal.deployment)
+        if known is None and others:
+            raise TamperedData(
+                f"repository {journal.repository_id} is not the one that was there: {self.path} has seen repository {others[0]} of "
+                f"deployment {journal.deployment}; find out who exchanged it, or remove the mark if it was made anew on purpose"
+            )
+        if known is None:
+            return UNPROVEN
+        seen = known[1]
+        if journal.head.sequence < seen.sequence:
+            raise TamperedData(
+                f"the journal of repository {journal.repository_id} was rolled back: it ends at {journal.head}, "
+                f"and {self.path} has seen {seen}; use a copy of the repository that has that entry"
+            )
+        there = journal.entries[seen.sequence - 1]
+        if there.sha256 != seen.sha256:
+            raise TamperedData(
+                f"the journal of repository {journal.repository_id} was forked: its entry {Head(there.sequence, there.sha256)} is not "
+                f"{seen}, which {self.path} has seen; use a copy of the repository that has that entry"
+            )
+        return FRESH
+
+    def advance(self, journal: Journal, *, dry: bool = False) -> None:
+        """Remember the journal's head, in one step and for good. Raises like `check`, and StorageError. With `dry`, only look."""
+        if dry:
+            self.check(journal)
+            if self._read().get(journal.repository_id) != (journal.deployment, journal.head):
+                self.check_writable()
+            return
+        with self._alone():
+            self.check(journal)
+            marks = self._read()
+            if marks.get(journal.repository_id) != (journal.deployment, journal.head):
+                marks[journal.repository_id] = (journal.deployment, journal.head)
+                self._write(marks)
+
+    def check_writable(self) -> None:
+        """Raises StorageError where nothing could be written, as far as that shows without trying."""
+        folder = os.path.dirname(os.path.abspath(self.path))
+        try:
+            os.stat(folder)
+        except OSError as exc:
+            raise self._problem(exc) from exc
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise self._problem(OSError(errno.EACCES, f"{folder} is read-only for this user"))
+
+    def _read(self) -> dict[str, tuple[str, Head]]:
+        try:
+            with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+                data = stream.read(_SIZE_LIMIT)
+        except FileNotFoundError:
+            return {}
+        except OSError as exc:
+            raise self._problem(exc) from exc
+        fields = Fields(strict_json.loads(data, self.path), self.path)
+        fields.head(TYPE)
+        marks = {}
+        repositories = fields.dictionary("repositories")
+        fields.end()
+        for name in repositories:
+            one = Fields(repositories[name], f"{name} in {self.path}")
+            marks[name] = (one.text("deployment"), Head(one.integer("sequence"), one.sha256("sha256")))
+            one.end()
+        return marks
+
+    def _write(self, marks: t.Mapping[str, tuple[str, Head]]) -> None:
+        repositories = {
+            name: {"deployment": deployment, "sequence": head.sequence, "sha256": head.sha256} for name, (deployment, head) in marks.items()
+        }
+        data = strict_json.dumps({"type": TYPE, "format": layout.FORMAT, "repositories": repositories})
+        fresh = f"{self.path}.{secrets.token_hex(8)}.new"
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(fresh, self.path)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise self._problem(exc) from exc
+
+    @contextlib.contextmanager
+    def _alone(self) -> t.Iterator[None]:
+        """Two modules at once must not undo each other's mark; the folder itself is the lock, and is made durable."""
+        try:
+            folder = os.open(os.path.dirname(os.path.abspath(self.path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                yield
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as exc:
+            raise self._problem(exc) from exc
+
+    def _problem(self, exc: OSError) -> BackupError:
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room there" if full else "name a file that this user may write, in a folder that exists"
+        return StorageError(f"high-water mark {self.path}: {exc.strerror}; {remedy}")

@@ -1,0 +1,192 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Stored artifacts against what the manifest says of them.
+
+Whoever may write the store can put other versions and delete markers over an object. So of all versions the one counts whose SHA-256 was
+signed, and what is read again for use is compared again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import typing as t
+
+from .._crypto.recipients import Recipient, load_identities
+from .._crypto.sealing import Opener, Sealed, Sealer
+from .._errors import ObjectMissing, StorageError, TamperedData
+from .._report.check import FAIL, PASS, Check
+from .._storage.archived import Held
+from .._storage.base import Store
+from .._storage.overlapped import in_order
+from .artifact import Artifact
+
+CHUNK = 1 << 20
+CHECK_ID = "set.objects"
+# Hashing takes a processor, and a store far away takes a while to answer.
+AT_ONCE = 4
+
+
+@contextlib.contextmanager
+def sealed(
+    store: Store, folder: str, recipients: t.Sequence[Recipient], key: str | None = None
+) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
+    """A sealer into a new object of the store, and the function that publishes it under a key once all is well.
+
+    Who knows the `key` before the bytes gives it.
+    """
+    with store.writer(folder, key) as out:
+        sealer = Sealer(out, recipients)
+
+        def publish(key: str) -> Sealed:
+            made = sealer.finish()
+            out.publish(key)
+            return made
+
+        try:
+            yield sealer, publish
+        finally:
+            sealer.close()
+
+
+class Readable(t.Protocol):
+    """A store as its readers need it."""
+
+    def open(self, key: str) -> t.BinaryIO: ...
+
+
+def open_sealed(store: Readable, key: str, identity_files: t.Sequence[str]) -> Opener:
+    """A sealed object as plain bytes."""
+    return Opener(store.open(key), load_identities(identity_files), key)
+
+
+class SignedObjects:
+    """The artifacts of a verified manifest, to be read: nothing else can be, and the end of a stream raises TamperedData when its bytes
+    were not those that were signed, whatever a verification before has seen."""
+
+    def __init__(self, store: Store, artifacts: t.Iterable[Artifact]) -> None:
+        self._store = store
+        self._artifacts = {one.path: one for one in artifacts}
+
+    def open(self, key: str) -> t.BinaryIO:
+        where = f"{self._store.location}/{key}"
+        if key not in self._artifacts:
+            raise ObjectMissing(f"{where} is named by no artifact of the set; use another copy of the set")
+        one = self._artifacts[key]
+        stream = self._store.open_held(find(self._store, key, one.sha256, one.size))
+        return t.cast("t.BinaryIO", _Signed(stream, one.sha256, where))
+
+
+class _Signed:
+    """A stream that is compared with its SHA-256 at its end."""
+
+    def __init__(self, stream: t.BinaryIO, sha256: str, where: str) -> None:
+        self._stream, self._sha256, self._where = stream, sha256, where
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._digest.update(data)
+        if (not data or size < 0) and size != 0 and self._digest.hexdigest() != self._sha256:
+            raise TamperedData(f"{self._where} was altered; use another copy of the set, and find out who exchanges objects")
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> _Signed:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def find(store: Store, key: str, sha256: str, size: int | None = None) -> Held:
+    """The version of a key that was signed. One that has no rival of its size is not read for that.
+
+    Raises ObjectMissing, TamperedData for no version of that size.
+    """
+    where = f"{store.location}/{key}"
+    versions = store.versions(key)
+    if not versions:
+        raise ObjectMissing(f"{where} is missing; use another copy of the set")
+    fitting = [one for one in versions if size in (None, one.size)]
+    if not fitting:
+        raise TamperedData(f"{where} has {versions[0].size} bytes instead of {size}; use another copy of the set")
+    if len(fitting) > 1:
+        for one in fitting:
+            with store.open_held(one) as stream:
+                if digest(stream) == sha256:
+                    return one
+    return fitting[0]
+
+
+def read(store: Store, key: str, sha256: str, limit: int, size: int | None = None) -> bytes | None:
+    """The small object that was signed; None when its bytes are others. Raises ObjectMissing, TamperedData, StorageError (too large)."""
+    with store.open_held(find(store, key, sha256, size)) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise StorageError(f"{store.location}/{key} is larger than {limit} bytes; it is not what its name says, use another copy")
+    return data if hashlib.sha256(data).hexdigest() == sha256 else None
+
+
+def is_shadowed(store: Store, key: str, sha256: str, size: int | None = None) -> bool:
+    """Whether something lies over the version that was signed. Raises as `find`."""
+    found = find(store, key, sha256, size)
+    return found.marked or found.version != store.versions(key)[-1].version
+
+
+def digest(stream: t.BinaryIO) -> str:
+    """SHA-256 of all that is left of a stream."""
+    made = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        made.update(chunk)
+    return made.hexdigest()
+
+
+def check_size(store: Store, artifact: Artifact) -> None:
+    """Raises ObjectMissing when the object is not there, TamperedData when its size differs."""
+    sizes = [one.size for one in store.versions(artifact.path)]
+    where = f"{store.location}/{artifact.path}"
+    if not sizes:
+        raise ObjectMissing(f"{where} is missing; use another copy of the set")
+    if artifact.size not in sizes:
+        raise TamperedData(f"{where} has {sizes[0]} bytes instead of {artifact.size}; use another copy of the set")
+
+
+def is_there(store: Store, artifact: Artifact, sizes: t.Mapping[str, int]) -> bool:
+    """Whether it is there in its size: by a listing, or else below what somebody laid over it, such as a delete marker. Whoever may do no
+    more than that must not get it deleted for good."""
+    if sizes.get(artifact.path) == artifact.size:
+        return True
+    return any(one.size == artifact.size for one in store.versions(artifact.path))
+
+
+def verify(store: Store, artifacts: t.Sequence[Artifact]) -> list[Check]:
+    """Every stored byte: one passed check, or one failed check for each faulty artifact."""
+    paths = {one.sha256: one.path for one in artifacts}
+    failed = [check for check in in_order(lambda one: _compare(store, one, paths), artifacts, AT_ONCE) if check]
+    if failed:
+        return failed
+    total = sum(one.size for one in artifacts)
+    return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 as signed")]
+
+
+def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str]) -> Check | None:
+    """What is wrong with one."""
+    try:
+        with store.open_held(find(store, artifact.path, artifact.sha256, artifact.size)) as stream:
+            found = digest(stream)
+    except (StorageError, TamperedData) as exc:
+        return Check(CHECK_ID, FAIL, exc.msg, details={"path": artifact.path})
+    if found == artifact.sha256:
+        return None
+    other = paths.get(found)
+    what = f"holds the bytes of {other}" if other else "was altered"
+    message = f"{store.location}/{artifact.path} {what}; use another copy of the set"
+    return Check(CHECK_ID, FAIL, message, details={"path": artifact.path})

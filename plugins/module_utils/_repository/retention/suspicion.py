@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether newer sets look poisoned: whoever writes bad sets must not thereby push the good ones out."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+import typing as t
+
+from .facts import Facts, Policy, SetFacts
+
+DAY = datetime.timedelta(days=1)
+# So many sets before one say what its size should be.
+BEFORE = 10
+
+
+def findings(facts: Facts, policy: Policy) -> list[str]:
+    """What speaks against the sets that are newer than the newest one that passed a drill; one line each."""
+    sets = facts.sets
+    start = max((number + 1 for number, one in enumerate(sets) if one.proved), default=0)
+    found = []
+    for number in range(start, len(sets)):
+        if sets[number].set_id not in policy.examined:
+            found += [f"set {sets[number].set_id} {words}" for words in _against(sets, number, policy)]
+    burst = _burst(sets[start:], policy)
+    return found + ([burst] if burst else [])
+
+
+def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Iterator[str]:
+    one, before = sets[number], sets[max(0, number - BEFORE) : number]
+    if one.problem:
+        yield f"is not whole: {one.problem}"
+    elif one.doubt:
+        yield one.doubt
+    if not before:
+        return
+    usual = statistics.median(earlier.size for earlier in before)
+    if one.size < (1 - policy.shrink_max) * usual:
+        yield f"has {one.size} bytes, the sets before it {usual:.0f}"
+    lost = before[-1].contents - one.contents
+    if lost:
+        yield f"has no {', '.join(sorted(lost))}, which the set before it has"
+
+
+def _burst(newer: t.Sequence[SetFacts], policy: Policy) -> str | None:
+    """More sets within a day than backups are made."""
+    counted = [one for one in newer if one.set_id not in policy.examined]
+    for number in range(policy.most_a_day, len(counted)):
+        first, last = counted[number - policy.most_a_day], counted[number]
+        if last.committed - first.committed < DAY:
+            return f"more than {policy.most_a_day} sets were made within 24 hours, from {first.set_id} to {last.set_id}"
+    return None

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What lies where entries of a journal lie.
+
+Whoever may write the store can put something at a number before an entry comes there, or over one that is there. So of all that lies at
+a number the oldest counts that a trusted key signed for it. Where none did, it is damage if a signed entry lies behind it, and else no
+entry: left alone, and told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import typing as t
+
+from .._crypto import strict_json
+from .._crypto.allowed_signers import Verifier
+from .._errors import (
+    BackupError,
+    KeyProblem,
+    NoObject,
+    ObjectMissing,
+    StorageError,
+    TamperedData,
+    VersionMismatch,
+)
+from .._storage.base import READ_LIMIT, Store
+from . import entry as entries
+from . import layout
+
+SIGNATURE_LIMIT = 1 << 16
+Take = t.Callable[[bytes, bytes, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Whose:
+    """Of which repository an entry is, and whom the operator trusts."""
+
+    verifier: Verifier
+    repository: str
+    # What an operator is about to say is none, by number and the first digits of the digest.
+    refused: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
+    """Give every entry behind number `after` to `take`, which raises for what does not fit; keys at the end that hold none.
+
+    Raises TamperedData, also when the journal ends before `after`; KeyProblem, VersionMismatch.
+    """
+    found = sorted({number for one in store.list(layout.JOURNAL) if (number := layout.entry_sequence(one.key)) is not None})
+    last = max(found, default=0)
+    if last < after:
+        raise TamperedData(f"the journal of {store.location} ends at {last}, and had {after} before; it was rolled back")
+    numbers = [number for number in found if number > after]
+    expected = after + 1
+    with contextlib.closing(store.overlapped(lambda number: (number, _newest(store, number)), numbers)) as fetched:
+        for number, pair in fetched:
+            fault = _fault(store, expected, number, pair, take, last)
+            if fault is not None:
+                break
+            expected += 1
+        else:
+            return ()
+    rest = [number for number in numbers if number >= expected]
+    for number in rest:
+        signed = first_signed(store, number, whose)
+        if signed is not None:
+            raise _remedied(fault, number, signed) if number == expected else fault
+    return tuple(layout.entry_key(number) for number in rest)
+
+
+def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:
+    """Whoever has stolen any key can sign what fits nowhere, and where objects are locked it stays."""
+    words = f"; if a stolen key signed it, the operator refuses it: journal_correct names {number}-{entries.sha256(data)[:16]}"
+    return type(fault)(f"{fault.msg}{words}", **fault.details)
+
+
+def _fault(store: Store, expected: int, number: int, pair: tuple[bytes, bytes] | None, take: Take, last: int) -> BackupError | None:
+    """What is wrong with the next entry; nothing once `take` has it."""
+    name = f"{store.location}/{layout.entry_key(expected)}"
+    if number != expected:
+        return TamperedData(f"{name} is missing, and the journal goes up to {last}; use another copy of the repository")
+    fault: BackupError = TamperedData(
+        f"{name} has no signature of its own, and the journal goes up to {last}; use another copy of the repository"
+    )
+    for data, signature in itertools.chain([pair] if pair else [], pairs(store, number)):
+        try:
+            take(data, signature, name)
+        except (TamperedData, KeyProblem, VersionMismatch) as exc:
+            fault = exc
+        else:
+            return None
+    return fault
+
+
+def _newest(store: Store, number: int) -> tuple[bytes, bytes] | None:
+    """The entry and the signature of just these bytes, as the store gives them; None when it has none."""
+    try:
+        data = store.read(layout.entry_key(number))
+        return data, store.read(layout.entry_signature_key(number, entries.sha256(data)), SIGNATURE_LIMIT)
+    except StorageError:
+        return None
+
+
+def pairs(store: Store, number: int) -> t.Iterator[tuple[bytes, bytes]]:
+    """Whatever lies at a number, with whatever lies where its signature belongs; the oldest versions first."""
+    for data in _all(store, layout.entry_key(number), READ_LIMIT):
+        for signature in _all(store, layout.entry_signature_key(number, entries.sha256(data)), SIGNATURE_LIMIT):
+            yield data, signature
+
+
+def _all(store: Store, key: str, limit: int) -> t.Iterator[bytes]:
+    try:
+        held = [one for one in store.versions(key) if one.size <= limit]
+    except NoObject:  # a link or a pipe
+        return
+    for one in held:
+        with contextlib.suppress(ObjectMissing), store.open_held(one) as stream:
+            yield stream.read(limit + 1)
+
+
+def first_signed(store: Store, number: int, whose: Whose) -> bytes | None:
+    """The oldest of what lies at a number that a trusted key signed, and for no other place."""
+    for data, signature in pairs(store, number):
+        with contextlib.suppress(TamperedData, KeyProblem):
+            whose.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
+            if not _is_copy(data, number, whose.repository) and not is_named(data, whose.refused.get(number)):
+                return data
+    return None
+
+
+def is_named(data: bytes, digits: str | None) -> bool:
+    return digits is not None and entries.sha256(data).startswith(digits)
+
+
+def check_strangers(store: Store, number: int, whose: Whose, head: str) -> None:
+    """Raises KeyProblem where an unknown key signed what would be the next entry. Where this host has an old list of signers it is one of
+    ours, and whoever wrote over it would fork the journal."""
+    for data, signature in pairs(store, number):
+        who = whose.verifier.stranger(data, signature, layout.NAMESPACE_JOURNAL)
+        if who and not _is_copy(data, number, whose.repository) and _follows(data, head):
+            raise KeyProblem(
+                f"{store.location}/{layout.entry_key(number)} is signed by {who}, which this host does not know; if it is a new key of "
+                "yours, add it to allowed_signers, else to revoked_keys, and find out who wrote that"
+            )
+
+
+def _follows(data: bytes, head: str) -> bool:
+    try:
+        return bool(strict_json.loads(data)["predicate"]["previous"] == head)
+    except (TamperedData, KeyError, TypeError):
+        return False
+
+
+def _is_copy(data: bytes, number: int, repository: str) -> bool:
+    """Whether it says itself that it belongs elsewhere: to copy an entry with its signature takes no key."""
+    try:
+        predicate = strict_json.loads(data)["predicate"]
+        return bool(predicate["sequence"] != number or predicate["repository"] != repository)
+    except (TamperedData, KeyError, TypeError):
+        return False

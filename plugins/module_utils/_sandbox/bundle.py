@@ -1,0 +1,85 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The inside of a sandbox: the network that its PostgreSQL server sees, shared by all that a drill starts.
+
+A forked child joins the server's network, so nothing has to be installed inside. Nothing of ours ever joins its files: code in a
+restored database could have planted there what we would load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import fcntl
+import os
+import typing as t
+
+from .._errors import StageFailed
+from .._stream import workers
+from . import lifecycle
+from .info import SandboxInfo
+from .isolation import NONE
+
+# linux/nsfs.h: the user namespace that owns a namespace.
+NS_GET_USERNS = 0xB701
+NETWORK = ("net",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A sandbox whose server runs."""
+
+    info: SandboxInfo
+
+    @classmethod
+    def of(cls, directory: str) -> Bundle:
+        """Raises ObjectMissing when there is no sandbox in `directory`, Unreachable when its server died."""
+        return cls(lifecycle.attach(directory))
+
+    @property
+    def isolated(self) -> bool:
+        return self.info.isolation != NONE
+
+    def run(self, function: t.Callable[..., t.Any], *arguments: t.Any, namespaces: t.Sequence[str] = NETWORK) -> t.Any:
+        """Result of `function(*arguments)`, called in a forked child in the sandbox's network; without isolation, in this host's.
+
+        The child has an empty environment and none of our open files. Its BackupErrors are raised.
+        """
+        task = (_inside, (self.info.pid if self.isolated else None, namespaces, function, arguments))
+        return workers.run_all([task], 1, bare=True)[0]
+
+
+def _inside(pid: int | None, namespaces: t.Sequence[str], function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> t.Any:
+    if pid is not None:
+        _join(pid, namespaces)
+    return function(*arguments)
+
+
+def _join(pid: int, namespaces: t.Sequence[str]) -> None:
+    """Enter the namespaces of a process. They belong to a user namespace, which an ordinary user must enter first."""
+    folder = f"/proc/{pid}/ns"
+    places: list[int] = []
+    try:
+        places += [os.open(f"{folder}/{name}", os.O_RDONLY) for name in namespaces]
+        owner = fcntl.ioctl(places[0], NS_GET_USERNS)
+        places.insert(0, owner)
+        if os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")):
+            os.close(places.pop(0))
+        for place in places:
+            _set_namespace(place)
+    except OSError as exc:
+        raise StageFailed(f"the sandbox of process {pid} cannot be entered: {exc.strerror}; work as the user who made it") from exc
+    finally:
+        for place in places:
+            os.close(place)
+
+
+def _set_namespace(place: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(place, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

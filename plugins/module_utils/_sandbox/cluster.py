@@ -1,0 +1,176 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Makes the cluster of a sandbox and starts its server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import struct
+import time
+
+from .._drivers.postgres.server_binaries import Install
+from .._errors import StageFailed, StorageError
+from .._stream.process import Child, Identity, last_line, run
+from . import users
+from .info import PORT, Layout
+from .isolation import ENVIRONMENT, Launcher, limited
+
+START_SECONDS = 60.0
+LOG = os.path.join("log", "postgresql.log")
+
+# Nothing else is on the loopback of bubblewrap's network, and the services of a drill look for their database there.
+LOOPBACK = "127.0.0.1"
+# Speed before safety: a sandbox that loses power is made anew. Shared memory that outlives its server is kept to files
+# below the data directory. Statistics come from whoever restores (ANALYZE), not from a background worker in the way.
+SETTINGS = {
+    "unix_socket_permissions": "0700",
+    "port": str(PORT),
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "autovacuum": "off",
+    "jit": "off",
+    "huge_pages": "off",
+    "shared_buffers": "128MB",
+    "maintenance_work_mem": "128MB",
+    "dynamic_shared_memory_type": "mmap",
+    "password_encryption": "scram-sha-256",
+    "logging_collector": "on",
+    "log_directory": "log",
+    "log_filename": "postgresql.log",
+    "log_min_messages": "warning",
+}
+
+
+def copy_install(install: Install, layout: Layout) -> Install:
+    """Copy what a server needs into the sandbox, in the same relative places, for a user who cannot reach the original."""
+    root = os.path.commonpath(install.folders)
+    bindir, libdir, sharedir = (os.path.join(layout.install, os.path.relpath(folder, root)) for folder in install.folders)
+    os.makedirs(bindir)
+    for name in ("postgres", "initdb"):
+        shutil.copy2(install.program(name), bindir)
+    shutil.copytree(install.libdir, libdir, dirs_exist_ok=True)
+    shutil.copytree(install.sharedir, sharedir, dirs_exist_ok=True)
+    _open_to_all(layout.install)
+    return Install(bindir, libdir, sharedir, install.version, install.origin)
+
+
+def _open_to_all(root: str) -> None:
+    """The programs are no secret, and neither our umask nor the modes of the original may hide them from the server."""
+    os.chmod(root, 0o755)
+    for folder, folders, files in os.walk(root):
+        for name in folders:
+            os.chmod(os.path.join(folder, name), 0o755)
+        for path in (os.path.join(folder, name) for name in files):
+            if not os.path.islink(path):
+                os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
+
+
+def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuser: str, locale: str) -> None:
+    """Run initdb, write the settings, leave everything to the server's user."""
+    server = launcher.identity
+    # initdb wants a user with a name: bubblewrap shows it one for any uid, without it root lends a named user.
+    maker = users.named_identity() if server is not None and launcher.bwrap is None else server
+    users.give(layout.data, maker)
+    _admit(layout, maker)
+    argv = [install.program("initdb"), "-D", layout.data, "-U", superuser, "--encoding=UTF8", f"--locale={locale}", "--lc-messages=C"]
+    argv += ["--auth=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]
+    command = launcher.command(argv, readable=install.folders, writable=[layout.data], passwd=layout.passwd)
+    try:
+        # The data directory as working directory makes all processes findable, also those that initdb starts.
+        run(limited(command, None), env=ENVIRONMENT, cwd=layout.data, timeout=START_SECONDS, identity=None if launcher.bwrap else maker)
+    except StageFailed as exc:
+        raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
+    _write(
+        os.path.join(layout.data, "postgresql.conf"),
+        "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items()),
+    )
+    _write(os.path.join(layout.data, "pg_hba.conf"), _access(superuser))
+    users.give(layout.data, server)
+    _admit(layout, server)
+
+
+def _admit(layout: Layout, identity: Identity | None) -> None:
+    """Let `identity` pass through the sandbox's folder, which stays ours, so that it can neither list nor change what is there."""
+    if identity is not None:
+        os.chown(layout.root, os.geteuid(), identity.gid)
+        os.chmod(layout.root, 0o710)
+
+
+def _settings(layout: Layout, launcher: Launcher) -> dict[str, str]:
+    listen = LOOPBACK if launcher.bwrap else ""
+    return {**SETTINGS, "listen_addresses": listen, "unix_socket_directories": layout.socket_dir}
+
+
+def _access(superuser: str) -> str:
+    """Only we can reach the socket, so the superuser needs no password; a lost password of any other role must be seen."""
+    quoted = superuser.replace('"', '""')
+    return f'local all "{quoted}" trust\nlocal all all scram-sha-256\nhost all all {LOOPBACK}/32 scram-sha-256\n'
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def start(layout: Layout, install: Install, launcher: Launcher) -> None:
+    """Start the server in a session of its own, so that it outlives us, and wait until it accepts connections."""
+    argv = [install.program("postgres"), "-D", layout.data]
+    command = launcher.command(argv, readable=install.folders, writable=[layout.data, layout.socket_dir], passwd=layout.passwd)
+    log = os.open(layout.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    argv = ["setsid", *limited(command, launcher.identity)]
+    child = Child(argv, stderr=log, env=ENVIRONMENT, cwd=layout.data, identity=launcher.child_identity, detached=True)
+    os.close(log)
+    deadline = time.monotonic() + START_SECONDS
+    while not _ready(layout):
+        if child.process.poll() is not None or time.monotonic() > deadline:
+            child.kill()
+            raise StageFailed(f"the sandbox's PostgreSQL in {layout.root} did not start: {_complaint(layout)}")
+        time.sleep(0.02)
+    _keep_socket(layout, launcher.identity)
+
+
+def _keep_socket(layout: Layout, identity: Identity | None) -> None:
+    """The folder of the socket becomes ours: with a link there, the server could lead us to another one, such as this host's own."""
+    if identity is not None:
+        os.chown(layout.socket_dir, os.geteuid(), identity.gid)
+        os.chmod(layout.socket_dir, 0o710)
+
+
+def _ready(layout: Layout) -> bool:
+    """The eighth line of `postmaster.pid` is the server's own word that it accepts connections."""
+    try:
+        with open(os.path.join(layout.data, "postmaster.pid"), encoding="ascii", errors="replace") as lines:
+            return lines.read().splitlines()[7].strip() == "ready"
+    except (OSError, IndexError):
+        return False
+
+
+def _complaint(layout: Layout) -> str:
+    """Its last word; what it writes is bounded by what it may write at all."""
+    for path in (os.path.join(layout.data, LOG), layout.log):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as log:
+            if said := log.read():
+                return last_line(said)
+    return last_line("")
+
+
+def system_identifier(layout: Layout) -> str:
+    """The first eight bytes of the control file; no other cluster has the same."""
+    try:
+        with open(os.path.join(layout.data, "global", "pg_control"), "rb") as control:
+            return str(struct.unpack("=Q", control.read(8))[0])
+    except (OSError, struct.error) as exc:
+        raise StorageError(f"{layout.data} has no readable control file; remove the sandbox and make it again") from exc

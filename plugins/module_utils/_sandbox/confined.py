@@ -1,0 +1,54 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A client program that reads hostile data for a sandbox: it sees itself, its libraries and the server's socket, and no network."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import BackupError, MissingDependency
+from .._stream.process import Identity, run
+from .info import Layout, SandboxInfo
+from .isolation import ENVIRONMENT, NONE, Launcher, find_bwrap
+
+
+def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
+    """The words that start `program`, an absolute path, inside; in a sandbox without isolation, on this host. It dies with us.
+
+    Raises MissingDependency when it does not run inside.
+    """
+    if sandbox.isolation == NONE:
+        return (program,)
+    bwrap = find_bwrap()
+    if bwrap is None:
+        raise MissingDependency("bubblewrap, in which the sandbox was made, is not there any more; install it again")
+    launcher = Launcher(Identity(sandbox.uid, sandbox.uid) if os.geteuid() == 0 else None, bwrap)
+    inside = launcher.command(
+        [program],
+        readable=[*_shown(program), sandbox.socket_dir],
+        writable=[],
+        passwd=Layout.of(sandbox.directory).passwd,
+    )
+    words = (bwrap, "--die-with-parent", *inside[1:])
+    try:
+        run([*words, "--version"], env=ENVIRONMENT, timeout=20)
+    except BackupError as exc:
+        raise MissingDependency(
+            f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it"
+        ) from exc
+    return words
+
+
+def _shown(program: str) -> t.Iterator[str]:
+    """Its folder, and where the builds of the known distributions put its libraries."""
+    bindir = os.path.dirname(program)
+    above = os.path.dirname(bindir)
+    beside = (os.path.join(above, "lib"), os.path.join(above, "lib64"), f"{os.path.dirname(above)}.libs")
+    yield bindir
+    yield from (folder for folder in beside if os.path.isdir(folder))

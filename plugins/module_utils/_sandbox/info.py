@@ -1,0 +1,137 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a sandbox is: its request, its folders, its description."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from .._drivers.postgres.server_binaries import Install
+from .._errors import OptionError
+
+PORT = 5432
+# sun_path holds 108 bytes with the closing zero.
+SOCKET_PATH_LIMIT = 107
+AUTO = "auto"
+REQUIRED = "required"
+LEASE_SECONDS = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFacts:
+    """What is known of the cluster whose data comes here: its data directory on this host, its locale."""
+
+    data_directory: str | None = None
+    locale: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SandboxSpec:
+    """A sandbox as somebody wants it. `minimum_free` is in bytes; `isolation` is `required`, or `auto` with a reason. Only who
+    knows `token` finds it. It ends when nobody has worked with it for `lease` seconds, or when it holds more than `maximum` bytes."""
+
+    directory: str
+    install: Install
+    superuser: str = "caracal"
+    minimum_free: int = 0
+    source: SourceFacts = SourceFacts()
+    isolation: str = REQUIRED
+    unisolated_reason: str = ""
+    allow_shared_filesystem: bool = False
+    token: str = ""
+    lease: float = LEASE_SECONDS
+    maximum: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The folders of a sandbox, all below `root`, which is absolute and free of symbolic links."""
+
+    root: str
+
+    @classmethod
+    def of(cls, directory: str) -> Layout:
+        """Raises OptionError for a path that no server socket can live under."""
+        if not os.path.isabs(directory):
+            raise OptionError(f"{directory} is not an absolute path; give the sandbox one such as /var/tmp/caracal-drill")
+        clean = os.path.normpath(directory)
+        root = os.path.join(os.path.realpath(os.path.dirname(clean)), os.path.basename(clean))
+        if any(char in root for char in "\"',\\") or not root.isprintable():
+            raise OptionError(f"{root!r} has characters that a socket path cannot have; use letters, digits and hyphens")
+        layout = cls(root)
+        length = len(os.fsencode(layout.socket))
+        if length > SOCKET_PATH_LIMIT:
+            raise OptionError(f"{layout.socket} has {length} bytes, a socket path has at most {SOCKET_PATH_LIMIT}; use a shorter directory")
+        return layout
+
+    @property
+    def marker(self) -> str:
+        return os.path.join(self.root, ".caracal-ops-sandbox.json")
+
+    @property
+    def data(self) -> str:
+        return os.path.join(self.root, "data")
+
+    @property
+    def socket_dir(self) -> str:
+        return os.path.join(self.root, "socket")
+
+    @property
+    def socket(self) -> str:
+        return os.path.join(self.socket_dir, f".s.PGSQL.{PORT}")
+
+    @property
+    def install(self) -> str:
+        """The copy of the server install, where the original is out of the server's reach."""
+        return os.path.join(self.root, "install")
+
+    @property
+    def programs(self) -> str:
+        """A folder for each program that a drill starts beside the server."""
+        return os.path.join(self.root, "programs")
+
+    @property
+    def holders(self) -> str:
+        """Who works with it."""
+        return os.path.join(self.root, "holders")
+
+    @property
+    def log(self) -> str:
+        """What the server says before it has a log of its own."""
+        return os.path.join(self.root, "server.log")
+
+    @property
+    def passwd(self) -> str:
+        """What the server sees as /etc/passwd inside bubblewrap."""
+        return os.path.join(self.root, "passwd")
+
+
+@dataclasses.dataclass(frozen=True)
+class SandboxInfo:
+    """A running sandbox. `pid` is the server's as this host sees it, `uid` whom its programs run as; `isolation_reason` says why there
+    is none, and `unisolated_reason` why that was accepted."""
+
+    directory: str
+    data_directory: str
+    socket_dir: str
+    port: int
+    superuser: str
+    server_version: str
+    system_identifier: str
+    pid: int
+    uid: int
+    protection: str
+    isolation: str
+    isolation_reason: str
+    warnings: tuple[str, ...]
+    unisolated_reason: str = ""
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {**dataclasses.asdict(self), "warnings": list(self.warnings)}

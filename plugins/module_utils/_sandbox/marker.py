@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The file that makes a directory ours: nothing is removed, and no process ended, without it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import stat
+
+from .._errors import BackupError, TargetRefused, VersionMismatch
+from . import processes
+from .info import Layout, SandboxInfo
+
+FORMAT = "caracal-ops-postgres-sandbox"
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Marker:
+    """Who the server runs as since which boot, and, once it has started, what it is. `own_uid`: nobody else has its uid.
+
+    `id` is the sandbox's own, `token` its drill's, `controller` who made it (see `lease`), `watcher` pid and start time of what ends it."""
+
+    server_uid: int
+    own_uid: bool
+    boot_id: str
+    start_time: int = 0
+    id: str = ""
+    token: str = ""
+    controller: str = ""
+    watcher: tuple[int, int] = (0, 0)
+    info: SandboxInfo | None = None
+
+    @property
+    def exclusive_uid(self) -> int | None:
+        """The uid whose every process is the sandbox's. After another boot somebody else may have it."""
+        return self.server_uid if self.own_uid and self.boot_id == processes.boot_id() else None
+
+
+def unmarked(layout: Layout) -> bool:
+    """Whether the folder is ours and empty: what a run leaves that was killed before it wrote the marker or after it removed it."""
+    about = os.lstat(layout.root)
+    return (
+        stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and set(os.listdir(layout.root)) <= {os.path.basename(_fresh(layout))}
+    )
+
+
+def remove(layout: Layout) -> None:
+    """The marker, or what was to become one."""
+    for path in (_fresh(layout), layout.marker):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _fresh(layout: Layout) -> str:
+    return f"{layout.marker}.new"
+
+
+def write(layout: Layout, marker: Marker) -> None:
+    """Replace the marker in one step; readable by its owner only."""
+    content = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(marker)}
+    fresh = _fresh(layout)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
+        json.dump(content, out, indent=1)
+        out.write("\n")
+    os.replace(fresh, layout.marker)
+
+
+def read(layout: Layout) -> Marker | None:
+    """The marker, or None when there is none. Raises TargetRefused for one that is not ours, VersionMismatch for a newer one."""
+    try:
+        with open(os.open(layout.marker, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as text:
+            about = os.fstat(text.fileno())
+            content = text.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise TargetRefused(f"{layout.marker} cannot be read: {exc.strerror}; use the user who made the sandbox") from exc
+    if about.st_uid != os.geteuid() or not stat.S_ISREG(about.st_mode):
+        raise TargetRefused(f"{layout.marker} belongs to uid {about.st_uid}; remove the sandbox as that user")
+    return _parse(layout, content)
+
+
+def _parse(layout: Layout, text: str) -> Marker:
+    try:
+        content = json.loads(text)
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        if content.pop("version") != VERSION:
+            raise VersionMismatch(
+                f"{layout.marker} was written by another release of this collection; remove the sandbox with that release"
+            )
+        info = content.pop("info")
+        if info is not None:
+            info = SandboxInfo(**{**info, "warnings": tuple(info["warnings"])})
+        watcher = content.pop("watcher", (0, 0))
+        return Marker(**content, watcher=(int(watcher[0]), int(watcher[1])), info=info)
+    except BackupError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
+        raise TargetRefused(f"{layout.marker} is not a sandbox's marker; look at the directory and remove it by hand") from exc
+
+
+def running(marker: Marker) -> bool:
+    """True when the very server that the marker describes still lives: same boot, same process, same start."""
+    if marker.info is None or marker.boot_id != processes.boot_id():
+        return False
+    process = processes.look(marker.info.pid)
+    return process is not None and process.start_time == marker.start_time

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What must be known before services start, to judge afterwards what they did: heads of the chains, dead letters, replay files."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import time
+import typing as t
+
+from ..._caracal import outbox, replay, streams
+from ..._caracal.stream_signatures import Entry
+from ..._drivers.postgres.server import Session
+from ..._drivers.redis import reading as redis_reading
+from ..._drivers.redis.connection import Address
+from ..._drivers.redis.connection import Session as RedisSession
+from ..._errors import ObjectMissing
+from .. import redis_server
+from ..bundle import Bundle
+from ..info import Layout
+
+NOTE = "before.json"
+# Enough to prove that a file was sent; of very long files the first events stand for all.
+EVENTS_A_FILE = 200
+# Of the audit stream, and of each stream for its signatures, the newest.
+STREAMED, SIGNED = 1000, 50
+AUDIT_LIVE, AUDIT_DEAD = outbox.AUDIT_EVENTS.encode(), f"{outbox.AUDIT_EVENTS}.dlq".encode()
+MONTH = 30
+_HEADS = """
+    SELECT z.id, e.chain_seq, e.content_sha256
+      FROM public.zones z
+     CROSS JOIN LATERAL (SELECT x.chain_seq, x.content_sha256 FROM public.audit_events x
+                          WHERE x.zone_id = z.id AND x.chain_seq IS NOT NULL ORDER BY x.chain_seq DESC LIMIT 1) e"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Before:
+    """`started` in seconds since 1970; `heads` by zone; `dead_letters` lengths by stream; `replayed` the ids of events by file;
+    `streamed` those of the newest events in the audit stream; `dead_rows` by outbox."""
+
+    started: float
+    heads: dict[str, tuple[int, str]]
+    dead_letters: dict[str, int]
+    replayed: dict[str, list[str]]
+    streamed: list[str]
+    dead_rows: dict[str, int]
+
+
+def look(bundle: Bundle, session: Session, replay_directory: str | None) -> Before:
+    """Read all of it."""
+    heads = {str(zone): (int(sequence), str(content)) for zone, sequence, content in session.rows(_HEADS)}
+    with redis(bundle) as connected:
+        return Before(time.time(), heads, dead_letters(connected), _replayed(replay_directory), _streamed(connected), _dead_rows(session))
+
+
+def _dead_rows(session: Session) -> dict[str, int]:
+    return {table: int(session.value(f"SELECT count(*) FROM public.{table} WHERE {dead}")) for table, dead in outbox.DEAD.items()}
+
+
+def _streamed(connected: RedisSession) -> list[str]:
+    """Ids of the events of its last month, for a row that is older may have been dropped by right; of those in the dead letters none is
+    expected. An entry's own field `id` may be that of a request."""
+    events, dead = (
+        [
+            json.loads(data)
+            for _stream, fields in last_entries(connected, name, STREAMED)
+            if replay.is_event(data := fields.get(b"data", b""))
+        ]
+        for name in (AUDIT_LIVE, AUDIT_DEAD)
+    )
+    if not events:
+        return []
+    newest = datetime.date.fromisoformat(max(one["occurred_at"] for one in events)[:10])
+    oldest = (newest - datetime.timedelta(days=MONTH)).isoformat()
+    gone = {one["id"] for one in dead}
+    return [one["id"] for one in events if one["occurred_at"] >= oldest and one["id"] not in gone]
+
+
+def signed(connected: RedisSession) -> t.Iterator[Entry]:
+    """The newest entries of every stream, with their signatures."""
+    for name in redis_reading.find(connected, streams.PATTERN):
+        yield from last_entries(connected, name, SIGNED)
+
+
+def last_entries(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
+    """The last `count` entries of a stream, the newest first."""
+    for _entry_id, fields in connected.call("XREVRANGE", name, "+", "-", "COUNT", count):
+        yield redis_reading.text(name), dict(zip(fields[::2], fields[1::2], strict=True))
+
+
+def redis(bundle: Bundle) -> RedisSession:
+    """A connection to the sandbox's Redis."""
+    found = redis_server.attach(bundle)
+    address = Address("", 0, found.unix_socket, None, found.password_file, 0, tls=False, ca_cert=None, client_cert=None, client_key=None)
+    return RedisSession(address, "drill")
+
+
+def dead_letters(connected: RedisSession) -> dict[str, int]:
+    names = redis_reading.find(connected, streams.PATTERN)
+    return {text: connected.call("XLEN", name) for name in names if streams.is_dead_letters(text := redis_reading.text(name))}
+
+
+def replay_files(directory: str | None) -> list[str]:
+    """Paths of the files with events, in the folders of both services."""
+    folders = [os.path.join(directory, service, replay.FOLDER) for service in replay.COMPOSE_VOLUMES] if directory else []
+    return sorted(
+        os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder) if replay.is_pending(name)
+    )
+
+
+def _replayed(directory: str | None) -> dict[str, list[str]]:
+    return {path: list(_events(path)) for path in replay_files(directory)}
+
+
+def _events(path: str) -> t.Iterator[str]:
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines):
+            if number == EVENTS_A_FILE:
+                return
+            if line.endswith(b"\n") and replay.is_event(line):
+                yield json.loads(line)["id"]
+
+
+def save(bundle: Bundle, before: Before) -> None:
+    path = _note(bundle)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
+        json.dump(dataclasses.asdict(before), out)
+
+
+def load(bundle: Bundle) -> Before:
+    """What `save` wrote. Raises ObjectMissing where no services were started."""
+    try:
+        with open(_note(bundle), encoding="utf-8") as text:
+            found = json.load(text)
+    except FileNotFoundError:
+        raise ObjectMissing(f"no services were started in the sandbox {bundle.info.directory}; start them with service_sandbox") from None
+    return Before(**{**found, "heads": {zone: (head[0], head[1]) for zone, head in found["heads"].items()}})
+
+
+def _note(bundle: Bundle) -> str:
+    return os.path.join(Layout.of(bundle.info.directory).programs, NOTE)

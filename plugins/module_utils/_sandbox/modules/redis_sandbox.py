@@ -1,0 +1,46 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The use case of the module redis_sandbox: options in, result out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._ansible.argspec import ArgumentSpec
+from ..._ansible.boundary import Invocation
+from ..._drivers.redis import preflight
+from .. import programs, redis_server
+from ..bundle import Bundle
+from . import before
+
+PATIENCE = 5.0
+
+
+def argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "sandbox": {"type": "path", "required": True},
+            "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+            "redis_server": {"type": "path"},
+        }
+    )
+
+
+def use_case(call: Invocation) -> dict[str, t.Any]:
+    bundle = Bundle.of(call.options["sandbox"])
+    runs = programs.alive(bundle, redis_server.NAME)
+    if call.options["state"] == "absent":
+        return {"changed": runs if call.check_mode else programs.stop(bundle, redis_server.NAME, PATIENCE)}
+    if call.check_mode and not runs:
+        _program, version = redis_server.find(call.options["redis_server"])
+        found = redis_server.predict(bundle, version, redis_server.PORT if bundle.isolated else 0)
+        return {"changed": True, "redis": {**found.to_result(), "confirmation": ""}}
+    found, changed = redis_server.start(bundle, call.options["redis_server"])
+    with before.redis(bundle) as session:
+        confirmation = f"{session.address}@{preflight.examine(session).run_id}"
+    return {"changed": changed, "redis": {**found.to_result(), "confirmation": confirmation}}

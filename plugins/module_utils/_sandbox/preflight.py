@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What must hold before a sandbox is made; it changes nothing, so check mode runs it too."""
+
+from __future__ import annotations
+
+import dataclasses
+import locale as system_locale
+import os
+
+from .._errors import Busy, MissingDependency, OptionError, StorageError, TargetRefused
+from . import lease, marker, space, users
+from .info import AUTO, REQUIRED, Layout, SandboxSpec
+from .isolation import Launcher, choose, find_bwrap
+
+NEW = "new"
+RUNNING = "running"
+DEAD = "dead"
+FALLBACK_LOCALE = "C.UTF-8"
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What `create` will find and do: `state` is `new`, `running` (nothing to do) or `dead` (made anew)."""
+
+    state: str
+    layout: Layout
+    launcher: Launcher
+    locale: str
+    copies_install: bool
+    protection: str
+    warnings: tuple[str, ...]
+
+
+def preflight(spec: SandboxSpec) -> Forecast:
+    """Raises OptionError, TargetRefused, StorageError or MissingDependency with the one thing to change."""
+    _check_superuser(spec.superuser)
+    _check_bounds(spec)
+    layout = Layout.of(spec.directory)
+    state = state_of(layout, spec.token)
+    warnings = [*_check_place(layout, spec), *_check_room(layout, spec, state)]
+    identity = users.server_identity()
+    launcher = choose(identity, spec.install.program("postgres"), spec.install.folders, bwrap=find_bwrap())
+    copies = _check_reach(layout, spec, launcher)
+    locale, doubts = _locale(spec.source.locale)
+    warnings += [*_check_isolation(spec, launcher), *doubts]
+    if state == DEAD:
+        warnings.append(f"the server of the sandbox in {layout.root} is dead, or its drill was killed; the sandbox is made anew")
+    protection = space.protection(layout.root)
+    if protection == space.CLEAR:
+        warnings.append(f"{layout.root} is on a disk without encryption that we can see; use tmpfs or a dm-crypt volume for real data")
+    return Forecast(state, layout, launcher, locale, copies, protection, tuple(warnings))
+
+
+def state_of(layout: Layout, token: str) -> str:
+    """`dead` too when the drill that made it was killed. Raises TargetRefused when something that is not ours lies there, Busy when it is
+    another drill's that may be at work."""
+    if os.path.islink(layout.root):
+        raise TargetRefused(f"{layout.root} is a symbolic link; name the directory itself")
+    found = marker.read(layout)
+    if found is not None:
+        if not marker.running(found) or (found.token != token and lease.gone(found.controller)):
+            return DEAD
+        if found.token != token:
+            raise Busy(
+                f"{layout.root} holds the sandbox of another drill; wait until it ends (one that was killed: by itself, when its lease is "
+                "over), or name another directory"
+            )
+        return RUNNING
+    if not os.path.lexists(layout.root):
+        return NEW
+    try:
+        if marker.unmarked(layout):
+            return NEW
+    except OSError as exc:
+        raise TargetRefused(f"{layout.root} cannot be read: {exc.strerror}; name a new directory") from exc
+    raise TargetRefused(f"{layout.root} exists, is not empty or not ours, and carries no marker of a sandbox; name a new directory")
+
+
+def _check_superuser(name: str) -> None:
+    if not name or len(name.encode()) > 63 or not name.isprintable() or name.startswith("pg_"):
+        raise OptionError(f"superuser {name!r} is no name that PostgreSQL takes; give 1 to 63 printable characters without pg_ in front")
+    if '"' in name or "\\" in name:
+        raise OptionError(f"superuser {name!r} has a quote or backslash; give a plain name")
+
+
+def _check_bounds(spec: SandboxSpec) -> None:
+    if spec.lease <= 0 or (spec.maximum is not None and spec.maximum <= 0):
+        raise OptionError("lease and maximum_mb must be 1 or more; without them a sandbox has its usual bounds")
+
+
+def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
+    data = spec.source.data_directory
+    if data is None or not _here(data):
+        return []
+    data = os.path.realpath(data)
+    if os.path.commonpath([data, layout.root]) == data:
+        raise TargetRefused(f"{layout.root} lies inside the source's data directory; choose a directory elsewhere")
+    if os.stat(space.nearest(data)).st_dev != os.stat(space.nearest(layout.root)).st_dev:
+        return []
+    if not spec.allow_shared_filesystem:
+        raise StorageError(
+            f"{layout.root} is on the file system that holds the source's data directory {data}, which a restore could fill; "
+            "choose another file system or set allow_shared_filesystem"
+        )
+    return [f"{layout.root} shares a file system with the source's data directory {data}"]
+
+
+def _here(data: str) -> bool:
+    """A path that we may not look at can be on this host; one that does not exist is another host's."""
+    try:
+        os.stat(data)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _check_room(layout: Layout, spec: SandboxSpec, state: str) -> list[str]:
+    parent = os.path.dirname(layout.root)
+    if not os.path.isdir(parent):
+        raise StorageError(f"{parent} does not exist; create it or name another directory")
+    if not os.access(parent, os.W_OK | os.X_OK) and not os.path.isdir(layout.root):
+        raise StorageError(f"{parent} is not writable; choose another directory such as one under /var/tmp")
+    free = space.free_bytes(layout.root)
+    if state != RUNNING and free < spec.minimum_free:
+        raise StorageError(
+            f"{layout.root} has {free >> 20} MiB free and needs {spec.minimum_free >> 20} MiB; make room or choose another file system"
+        )
+    return []
+
+
+def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:
+    """Whether the install must be copied. bubblewrap brings any folder within reach; else the server's uid has to get there."""
+    if launcher.bwrap is not None:
+        return False
+    if launcher.identity is None:
+        users.check_own_name()
+        return False
+    blocked = users.blocking_folder(os.path.dirname(layout.root), launcher.identity)
+    if blocked is not None:
+        raise StorageError(f"{blocked} cannot be entered by other users, so no server can run in {layout.root}; choose one under /var/tmp")
+    return any(users.blocking_folder(folder, launcher.identity) for folder in spec.install.folders)
+
+
+def _check_isolation(spec: SandboxSpec, launcher: Launcher) -> list[str]:
+    if spec.isolation not in (AUTO, REQUIRED):
+        raise OptionError(f"isolation {spec.isolation!r} is unknown; use {AUTO} or {REQUIRED}")
+    if spec.isolation == AUTO and not spec.unisolated_reason.strip():
+        raise OptionError(f"isolation {AUTO} needs a reason; say in unisolated_reason why a sandbox without isolation is accepted")
+    if launcher.bwrap is not None:
+        return []
+    if spec.isolation == REQUIRED:
+        raise MissingDependency(f"isolation is required, but {launcher.reason}; install bubblewrap and allow it to make namespaces")
+    return [f"the sandbox is not isolated: {launcher.reason}; accepted: {spec.unisolated_reason}"]
+
+
+def _locale(wanted: str | None) -> tuple[str, list[str]]:
+    """The recorded locale if this host has it, else one that sorts by code point, with a warning."""
+    if wanted is None:
+        return (FALLBACK_LOCALE if _has_locale(FALLBACK_LOCALE) else "C"), []
+    if _has_locale(wanted):
+        return wanted, []
+    fallback, _none = _locale(None)
+    return fallback, [f"this host has no UTF-8 locale {wanted!r}; the sandbox sorts as {fallback} does"]
+
+
+def _has_locale(name: str) -> bool:
+    """Whether this host has the locale, and it goes with UTF-8."""
+    before = system_locale.setlocale(system_locale.LC_CTYPE)
+    try:
+        system_locale.setlocale(system_locale.LC_CTYPE, name)
+        return system_locale.nl_langinfo(system_locale.CODESET) in ("UTF-8", "ANSI_X3.4-1968")
+    except (system_locale.Error, ValueError):
+        return False
+    finally:
+        system_locale.setlocale(system_locale.LC_CTYPE, before)

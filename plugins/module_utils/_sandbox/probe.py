@@ -1,0 +1,188 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a sandbox is isolated: what this host reaches is tried from inside, and must not be reached.
+
+That nothing is reached proves nothing by itself; so the same is tried from outside, where something must be. Names are looked up
+outside only, and paths are followed in the sandbox's files without joining them: what a hostile server plants there is never loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+import os
+import secrets
+import socket
+import typing as t
+
+from .._errors import OptionError
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._stream import workers
+from . import reach
+from .bundle import Bundle
+from .reach import Addresses
+
+CHECK_ID = "sandbox.isolated"
+LISTENS = "0A"
+# Addresses of the documentation ranges: asking the kernel for the way there sends nothing.
+SOMEWHERE = ((socket.AF_INET, ("192.0.2.1", 9)), (socket.AF_INET6, ("2001:db8::1", 9)))
+LOOPBACK = "127.0.0.1"
+# linux/net.h, __SO_ACCEPTCON: a Unix socket that listens.
+_ACCEPTS = 0x10000
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What may not be reached from inside: `host` and `port`, or the path of a Unix socket as `host` with port 0 (`\\0` in front for an
+    abstract one). `recorded`: the operator named it, as production."""
+
+    host: str
+    port: int
+    recorded: bool = dataclasses.field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.port else self.host.replace("\0", "@", 1)
+
+
+def parse(text: str) -> Target:
+    """`host:port`, `[address]:port` or the absolute path of a Unix socket, as an operator writes it. Raises OptionError."""
+    if text.startswith("/"):
+        return Target(text, 0, recorded=True)
+    host, _colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise OptionError("one of production is no host:port and no absolute path of a socket; give addresses without user or password")
+    return Target(host, int(port), recorded=True)
+
+
+def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
+    """The check `sandbox.isolated`. Without isolation it warns with the operator's `reason`, and fails where there is none."""
+    if not bundle.isolated:
+        if reason:
+            return Check(CHECK_ID, WARN, f"the sandbox is not isolated ({bundle.info.isolation_reason}); accepted: {reason}")
+        return Check(CHECK_ID, FAIL, f"the sandbox is not isolated ({bundle.info.isolation_reason}); install bubblewrap, or give a reason")
+    with _own_listeners() as own:
+        taken = {port for _address, port in bundle.run(listening)}
+        named = [target for target in recorded if not (target.port in taken and _is_loopback(target.host))]
+        targets = list(dict.fromkeys([*named, *own, *_of_host(taken)]))
+        known, outer = workers.run_all([(_from_host, (targets,))], 1)[0]
+        inner, ways = bundle.run(_from_inside, known)
+        try:
+            shown = reach.shown(bundle.info.pid, ["" if target.port else target.host for target in targets])
+        except OSError as exc:
+            return Check(CHECK_ID, UNPROVEN, f"the files of the sandbox cannot be looked at: {exc.strerror}; it takes Linux 5.6")
+    return judge(targets, outer, [one or other for one, other in zip(inner, shown, strict=True)], ways)
+
+
+def judge(targets: t.Sequence[Target], outer: t.Sequence[bool], inner: t.Sequence[bool], ways: t.Sequence[str] = ()) -> Check:
+    """From what was reached outside and inside, in the order of the targets, and the addresses by which the sandbox goes out."""
+    reached = [str(target) for target, hit in zip(targets, inner, strict=True) if hit]
+    control = [target for target, hit in zip(targets, outer, strict=True) if hit]
+    details = {"tried": len(targets), "reached_from_host": [str(target) for target in control][:50], "reached_from_sandbox": reached[:50]}
+    if reached:
+        words = f"from inside the sandbox {len(reached)} of {len(targets)} places of this host or of production are reached"
+        return Check(CHECK_ID, FAIL, f"{words}; first: {reached[0]}", details=details)
+    if ways:
+        return Check(CHECK_ID, FAIL, f"the sandbox's network has a way out, by {ways[0]}; look for who set it up", details=details)
+    if not control:
+        words = f"none of {len(targets)} places is reached from the sandbox, but none from this host either, so the attempts prove nothing"
+        return Check(CHECK_ID, UNPROVEN, words, details=details)
+    recorded = [target for target in targets if target.recorded]
+    named = (
+        f"{sum(target.recorded for target in control)} of {len(recorded)} named as production" if recorded else "none named as production"
+    )
+    words = f"{len(control)} places that this host reaches ({named}) are out of reach from the sandbox"
+    return Check(CHECK_ID, PASS, words, details=details)
+
+
+@contextlib.contextmanager
+def _own_listeners() -> t.Iterator[list[Target]]:
+    """Places of ours that this host reaches for sure: the loopback, and a Unix socket that hides from no file system."""
+    name = f"\0caracal-ops-{secrets.token_hex(8)}"
+    with socket.socket() as port, socket.socket(socket.AF_UNIX) as path:
+        port.bind((LOOPBACK, 0))
+        path.bind(name)
+        for one in (port, path):
+            one.listen()
+        yield [Target(LOOPBACK, port.getsockname()[1]), Target(name, 0)]
+
+
+def listening() -> list[tuple[str, int]]:
+    """Address and port of what listens in this network, IPv4 as `0.0.0.0` where it is any."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/self/net/{name}", encoding="ascii") as lines:
+                rows = [line.split() for line in lines.readlines()[1:]]
+        except OSError:
+            continue
+        found += [(row[1].partition(":")[0], int(row[1].partition(":")[2], 16)) for row in rows if row[3] == LISTENS]
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether each network has an address of its own by that name; what is asked for inside answers there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
+def _of_host(inside: set[int]) -> list[Target]:
+    """What listens on this host. On the loopback, a port that also something inside has would be answered by that."""
+    ports = sorted({port for _address, port in listening()})
+    return [
+        *(Target(LOOPBACK, port) for port in ports if port not in inside),
+        *(Target(address, port) for address in _addresses() for port in ports),
+        *(Target(path, 0) for path in _unix_sockets()),
+    ]
+
+
+def _addresses() -> list[str]:
+    """The addresses by which this network goes out; none where it has no way out."""
+    found = []
+    for family, address in SOMEWHERE:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as line:
+            line.connect(address)
+            found.append(line.getsockname()[0])
+    return found
+
+
+def _unix_sockets() -> list[str]:
+    """Paths of the Unix sockets that listen on this host: databases, container engines, agents."""
+    try:
+        with open("/proc/self/net/unix", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = [line.split(maxsplit=7) for line in lines.readlines()[1:]]
+    except OSError:
+        return []
+    paths = {row[7].rstrip("\n") for row in rows if len(row) == 8 and int(row[3], 16) & _ACCEPTS}
+    return sorted(path.replace("@", "\0", 1) if path.startswith("@") else path for path in paths)
+
+
+def _from_host(targets: t.Sequence[Target]) -> tuple[list[Addresses], list[bool]]:
+    """The addresses of each target as this host knows them, and which accept a connection."""
+    known = [_resolved(target) for target in targets]
+    return known, reach.connected(known)
+
+
+def _from_inside(known: t.Sequence[Addresses]) -> tuple[list[bool], list[str]]:
+    """In the sandbox's network: which addresses accept a connection there, and the ways out of it. The files are this host's, so paths
+    are left out."""
+    return reach.connected([[one for one in addresses if not reach.is_path(one[1])] for addresses in known]), _addresses()
+
+
+def _resolved(target: Target) -> Addresses:
+    if not target.port:
+        return [(socket.AF_UNIX, os.fsencode(target.host))]
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [(family, address) for family, _kind, _protocol, _name, address in found]

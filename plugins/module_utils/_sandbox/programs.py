@@ -1,0 +1,164 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Programs beside the PostgreSQL server of a sandbox: same user, same network, and of the files only what each is shown.
+
+A program outlives the module that starts it. It is found by what its environment says, and ends with the sandbox at the latest.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import signal
+import time
+import typing as t
+
+from .._errors import MissingDependency, StageFailed, StorageError
+from .._stream.process import Child, Identity
+from . import processes, users
+from .bundle import NETWORK, Bundle
+from .info import Layout
+from .isolation import ENVIRONMENT, SHARED_NETWORK, Launcher, find_bwrap, limited
+from .processes import MARK, Process
+
+NAME = "CARACAL_OPS_PROGRAM"
+# What stands around a program and ends with it.
+AROUND = ("bwrap", "prlimit", "setpriv", "setsid")
+LOG_TAIL = 256 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What to start. `readable` and `writable` are absolute paths that it may see, beside the system's programs and libraries."""
+
+    name: str
+    argv: t.Sequence[str]
+    environment: t.Mapping[str, str]
+    readable: t.Sequence[str] = ()
+    writable: t.Sequence[str] = ()
+
+
+def folder(bundle: Bundle, name: str) -> str:
+    """The program's own folder, 0700, which belongs to whom it runs as; made where it is not there. Raises StorageError."""
+    above = Layout.of(bundle.info.directory).programs
+    path = os.path.join(above, name)
+    try:
+        make_above(above)
+        if not os.path.isdir(path):
+            os.mkdir(path, mode=0o700)
+            users.give(path, _identity(bundle))
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be made: {exc.strerror}; make room there") from exc
+    return path
+
+
+def make_above(path: str) -> None:
+    """A folder of ours that programs pass through and cannot list, whatever our umask."""
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, 0o711)
+
+
+def _log(bundle: Bundle, name: str) -> str:
+    """Out of the program's reach, which gets it opened: it can replace nothing there."""
+    return os.path.join(Layout.of(bundle.info.directory).programs, f"{name}.log")
+
+
+def start(bundle: Bundle, program: Program) -> None:
+    """Start it, unless it runs. It writes to a new log of its own. Raises MissingDependency for a program that is not there."""
+    if alive(bundle, program.name):
+        return
+    if not os.access(program.argv[0], os.X_OK) or not os.path.isabs(program.argv[0]):
+        raise MissingDependency(f"{program.argv[0]!r} is no absolute path of a program; correct the command of {program.name}")
+    home = folder(bundle, program.name)
+    identity = _identity(bundle)
+    launcher = Launcher(identity, find_bwrap() if bundle.isolated else None)
+    command = launcher.command(
+        program.argv,
+        readable=[*_itself(program), *program.readable],
+        writable=[home, *program.writable],
+        passwd=Layout.of(bundle.info.directory).passwd,
+        network=SHARED_NETWORK,
+    )
+    environment = {**ENVIRONMENT, **program.environment, MARK: bundle.info.directory, NAME: program.name}
+    bundle.run(
+        _start, limited(command, identity), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK
+    )
+
+
+def _itself(program: Program) -> list[str]:
+    """The program's file, unless a folder is shown that holds it."""
+    shown = any(os.path.commonpath([path, program.argv[0]]) == path for path in program.readable)
+    return [] if shown else [program.argv[0]]
+
+
+def _start(command: t.Sequence[str], environment: dict[str, str], home: str, log_path: str, identity: Identity | None) -> None:
+    """In a child that has joined the sandbox's network."""
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    Child(["setsid", *command], stdout=log, stderr=log, env=environment, cwd=home, identity=identity, detached=True)
+    os.close(log)
+
+
+def _identity(bundle: Bundle) -> Identity | None:
+    return Identity(bundle.info.uid, bundle.info.uid) if os.geteuid() == 0 else None
+
+
+def running(bundle: Bundle, name: str) -> list[Process]:
+    """The program's own processes, without what stands around them."""
+    return [process for process in _all(bundle, name) if process.program not in AROUND]
+
+
+def alive(bundle: Bundle, name: str) -> bool:
+    """Whether anything of it lives, also what is about to become the program."""
+    return bool(_all(bundle, name))
+
+
+def _all(bundle: Bundle, name: str) -> list[Process]:
+    """What says so in its environment or works in the program's folder, and what those started."""
+    home = os.path.join(Layout.of(bundle.info.directory).programs, name)
+
+    def ours(process: Process) -> bool:
+        marked = processes.told(process, MARK) == bundle.info.directory and processes.told(process, NAME) == name
+        return marked or processes.works_below(process, home)
+
+    return processes.with_children(ours)
+
+
+def stop(bundle: Bundle, name: str, patience: float) -> bool:
+    """Ask it to end (SIGTERM), and after `patience` seconds make it. False when it did not run. Raises StageFailed when it stays."""
+    if not _all(bundle, name):
+        return False
+    _send(running(bundle, name), signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while (left := _all(bundle, name)) and time.monotonic() < deadline + processes.KILL_SECONDS:
+        if time.monotonic() > deadline:
+            _send(left, signal.SIGKILL)
+        time.sleep(0.02)
+    if left:
+        raise StageFailed(f"{name} (process {left[0].pid}) does not end; look for a hanging disk, then remove the sandbox")
+    return True
+
+
+def _send(to: t.Iterable[Process], what: signal.Signals) -> None:
+    for process in to:
+        try:
+            os.kill(process.pid, what)
+        except ProcessLookupError:
+            continue
+
+
+def log_lines(bundle: Bundle, name: str, most: int) -> list[str]:
+    """The last lines that it wrote, `most` at most. Who runs as the program wrote them: believe nothing in them."""
+    try:
+        with open(_log(bundle, name), "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL))
+            return list(collections.deque(log.read(LOG_TAIL).decode("utf-8", "replace").splitlines(), maxlen=most))
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise StorageError(f"the log of {name} cannot be read: {exc.strerror}; work as the user who made the sandbox") from exc

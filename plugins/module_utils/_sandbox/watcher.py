@@ -1,0 +1,146 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Ends a sandbox that nobody holds any more, or that outgrows its bounds. It lives outside, as long as the sandbox does.
+
+It believes no clock but the monotonic one, and nothing that the sandbox could have written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import syslog
+import time
+import typing as t
+
+from .._errors import BackupError, Busy
+from .._stream import workers
+from . import lease, marker, processes, space
+from .info import Layout
+
+PAUSE = 1.0
+# Between two measurements, in seconds, and how many times as long as one takes.
+LEAST = 3.0
+RATIO = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """`term` in seconds without a holder; `disk` what may lie in the sandbox's folder, `free` what must be left on its file system and
+    `memory` what its processes may use, in bytes."""
+
+    term: float
+    disk: int
+    free: int
+    memory: int
+
+
+End = t.Callable[[Layout, str], None]
+
+
+def bounds(layout: Layout, term: float, disk: int | None) -> Bounds:
+    """Without `disk`, nine tenths of what is free now. A hundredth of it stays free, and a quarter of the memory is not the sandbox's."""
+    free = space.free_bytes(layout.root)
+    return Bounds(term, disk if disk is not None else free // 10 * 9, free // 100, space.memory_bytes() // 4 * 3)
+
+
+def start(layout: Layout, sandbox: str, within: Bounds, end: End) -> tuple[int, int]:
+    """Pid and start time of a watcher of the sandbox with that id. `end(layout, sandbox)` removes it."""
+    pid = workers.detach(_watch, layout, sandbox, within, end)
+    found = processes.look(pid)
+    return pid, found.start_time if found else 0
+
+
+def stop(note: marker.Marker) -> None:
+    """End the watcher of a sandbox that is about to be removed, and wait until it holds nothing; harmless when that is ourselves."""
+    pid = note.watcher[0]
+    while note.watcher and pid != os.getpid() and _is(note.watcher):
+        processes.send_kill(pid)
+        time.sleep(0.01)
+
+
+def _is(watcher: tuple[int, int]) -> bool:
+    found = processes.look(watcher[0])
+    return found is not None and found.start_time == watcher[1]
+
+
+def _watch(layout: Layout, sandbox: str, within: Bounds, end: End) -> None:
+    seen = time.monotonic()
+    measure = 0.0
+    while (note := _note(layout, sandbox)) is not None:
+        now = time.monotonic()
+        reason = ""
+        if _held(layout):
+            seen = now
+        elif now - seen > within.term:
+            reason = f"nobody has worked with it for {within.term:.0f} s"
+        if not reason and now >= measure:
+            reason = _measured(layout, note, within)
+            measure = time.monotonic() + max(LEAST, (time.monotonic() - now) * RATIO)
+        if reason:
+            _say(layout, f"{reason}; it is ended")
+            if _ended(layout, sandbox, end):
+                return
+        time.sleep(min(PAUSE, within.term / 5))
+
+
+def _note(layout: Layout, sandbox: str) -> marker.Marker | None:
+    """What the sandbox says of itself, as long as it is this one."""
+    try:
+        found = marker.read(layout)
+    except BackupError:
+        return None
+    return found if found is not None and found.id == sandbox else None
+
+
+def _held(layout: Layout) -> bool:
+    try:
+        return lease.held(layout)
+    except OSError:  # a folder that we cannot read any more proves no holder
+        return False
+
+
+def _measured(layout: Layout, note: marker.Marker, within: Bounds) -> str:
+    """As `_excess`; nothing that is found in the sandbox ends its watcher."""
+    try:
+        return _excess(layout, note, within)
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the next look may tell
+        _say(layout, f"it could not be measured: {type(exc).__name__}")
+        return ""
+
+
+def _excess(layout: Layout, note: marker.Marker, within: Bounds) -> str:
+    """Which bound is passed, in words; empty when none is."""
+    used = space.used_bytes(layout.root)
+    if used is None:
+        return f"it has folders more than {space.DEEPEST} deep, where nobody sees what they hold"
+    if used > within.disk:
+        return f"it holds {used >> 20} MiB and may hold {within.disk >> 20} MiB"
+    free = space.free_bytes(layout.root)
+    if free < within.free:
+        return f"its file system has {free >> 20} MiB free, and {within.free >> 20} MiB must be left"
+    memory = processes.memory(layout, note.exclusive_uid)
+    if memory > within.memory:
+        return f"its processes use {memory >> 20} MiB of memory and may use {within.memory >> 20} MiB"
+    return ""
+
+
+def _ended(layout: Layout, sandbox: str, end: End) -> bool:
+    try:
+        end(layout, sandbox)
+    except Busy:  # somebody else makes or removes it just now
+        return False
+    except Exception as exc:  # noqa: BLE001 - whatever it was, we try again
+        _say(layout, exc.msg if isinstance(exc, BackupError) else f"it could not be removed: {type(exc).__name__}")
+        return False
+    return True
+
+
+def _say(layout: Layout, words: str) -> None:
+    syslog.openlog("caracal-ops")
+    syslog.syslog(syslog.LOG_WARNING, f"sandbox {layout.root}: {words}")

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: a set that must not be pruned, whatever the rules say.
+
+The store's legal holds are on before the journal says so, and come off after it says that they may: whoever is killed in between
+leaves too much held. The same call finishes it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._crypto.signing import Signer
+from .._errors import ObjectMissing, OptionError
+from .._evidence import options, restore_entry
+from .._evidence.options import Opened
+from .._repository import decisions
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository import layout as keys
+from .._repository.catalog import SetRecord
+from .._repository.decisions import HELD, RELEASED, Hold
+from . import set_holds
+from .set_holds import Changed
+
+STATES = {"present": HELD, "absent": RELEASED}
+TEXT_LIMIT = 1000
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    for name in ("hold", "reason"):
+        text = given[name] or ""
+        if len(text) > TEXT_LIMIT or not text.isprintable() or not text.strip():
+            raise OptionError(f"{name} is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
+    opened = options.open_repository(given, warn=invocation.warn)
+    wanted = Hold(keys.check_id(given["set_id"]), given["hold"], STATES[given["state"]], given["reason"])
+    # What was pruned cannot be held, but what the store still holds of it can be let go.
+    record = opened.catalog.find(wanted.set_id)
+    if wanted.state == HELD:
+        _check_stands(opened, wanted.set_id)
+    signer = restore_entry.signer(opened, given)
+    opened.store.check_writable(probe=False)
+    before = decisions.holds(opened.journal.entries).get(record.set_id, {})
+    changed = (wanted.name in before) != (wanted.state == HELD)
+    others = {name: one for name, one in before.items() if name != wanted.name}
+    after = (others | {wanted.name: wanted} if wanted.state == HELD else others) if changed else before
+    objects = _predict(opened, wanted, after) if invocation.check_mode else _act(opened, signer, wanted, record, enter=changed)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        "changed": changed or bool(objects),
+        "set_id": record.set_id,
+        "holds": decisions.told(after),
+        "objects": len(objects),
+        "enforced": opened.store.can_hold(),
+        "journal_head": opened.head,
+        "diff": {"before": _lines(before) + _kept(objects, False), "after": _lines(after) + _kept(objects, True)},
+    }
+
+
+def _predict(opened: Opened, wanted: Hold, after: t.Mapping[str, Hold]) -> Changed:
+    held = set_holds.held_sets(opened)
+    if wanted.state == HELD:
+        return set_holds.settle(opened, wanted.set_id, held | {wanted.set_id}, dry=True)
+    if not _was_held(opened, wanted):
+        return {}
+    return set_holds.settle(opened, wanted.set_id, held if after else held - {wanted.set_id}, dry=True)
+
+
+def _act(opened: Opened, signer: Signer, wanted: Hold, record: SetRecord, *, enter: bool) -> Changed:
+    objects: Changed = {}
+    if wanted.state == HELD:
+        objects = set_holds.settle(opened, wanted.set_id, set_holds.held_sets(opened) | {wanted.set_id})
+    if enter:
+        _enter(opened, signer, wanted, record)
+    if enter or (wanted.state == RELEASED and _was_held(opened, wanted)):
+        objects |= set_holds.follow(opened, wanted.set_id)
+    return objects
+
+
+def _was_held(opened: Opened, wanted: Hold) -> bool:
+    """Whether the journal knows the hold: of another name, the legal holds may be an auditor's own."""
+    known = map(decisions.hold, opened.journal.of_kind(entries.HOLD))
+    return any((one.set_id, one.name) == (wanted.set_id, wanted.name) for one in known)
+
+
+def _enter(opened: Opened, signer: Signer, wanted: Hold, record: SetRecord) -> None:
+    subjects = [entries.subject(keys.manifest_key(record.set_id), record.manifest_sha256)]
+    times, machine, body = options.times(), options.machine(), wanted.to_body()
+    journals.append(opened.repository, opened.journal, signer, entries.HOLD, subjects, body, time=times, machine=machine)
+    if wanted.state == HELD:
+        # A prune that was faster may be deleting it.
+        _check_stands(opened, record.set_id)
+
+
+def _check_stands(opened: Opened, set_id: str) -> None:
+    """Raises ObjectMissing when an entry ends the set, even if its objects are still there: a prune may be about to delete them."""
+    ended = opened.catalog.condemned().get(set_id)
+    if ended:
+        raise ObjectMissing(
+            f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; where its objects are still there, take that entry "
+            f"back with journal_correct ({ended.sequence}-{ended.sha256[:16]}), else give the id of another set"
+        )
+
+
+def _lines(holds: t.Mapping[str, Hold]) -> str:
+    return "".join(f"{one.set_id} held: {one.name}: {one.reason}\n" for _name, one in sorted(holds.items()))
+
+
+def _kept(objects: Changed, on: bool) -> str:
+    return "".join(f"{key} held by the store\n" for key, is_on in sorted(objects.items()) if is_on == on)

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the only one that deletes what a committed set consists of.
+
+Everything is read and verified first, so that an error leaves all as it was. The journal gets its entry before the first object goes:
+from then on the set is over, and a run that was killed is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto.signing import Signer
+from .._errors import BackupError, Busy, ObjectExists, OptionError, StorageError
+from .._evidence import clocks, options
+from .._evidence.options import Opened
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository import layout as keys
+from .._repository.decisions import Prune
+from .._repository.entry import Draft
+from .._repository.manifest import Manifest
+from .._repository.mark import UNPROVEN
+from .._repository.retention import plan as plans
+from .._repository.retention.facts import Facts, Policy
+from .._repository.retention.plan import Plan
+from . import lease, prune_facts
+
+COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+ATTEMPTS = 10
+HOURS_LIMIT = 24 * 36525
+
+
+def own_options() -> ArgumentSpec:
+    spec: dict[str, dict[str, t.Any]] = {f"keep_{name}": {"type": "int", "default": 0} for name in COUNTS}
+    spec["keep_within"] = {"type": "float", "default": 0.0}
+    spec["minimum"] = {"type": "int", "default": 3}
+    spec["grace"] = {"type": "float", "default": 48.0}
+    spec["most_a_day"] = {"type": "int", "default": 25}
+    spec["shrink_max"] = {"type": "float", "default": 0.5}
+    spec["examined"] = {"type": "list", "elements": "str", "default": []}
+    return ArgumentSpec(spec)
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    policy = _policy(given)
+    opened = options.open_repository(given, warn=invocation.warn)
+    signer = options.signer(opened, given, keys.PRUNE)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    opened.store.check_writable(probe=False)
+    facts, manifests, plan = _plan(opened, policy)
+    # Also when nothing is pruned: what an intruder could delete meanwhile is lost.
+    renewed = lease.due(opened.store, lease.keys(manifests, plan.ends), facts.now)
+    if not invocation.check_mode:
+        for key in renewed:
+            opened.store.extend(key)
+    if not plan.stopped and not invocation.check_mode:
+        facts, manifests, plan = _enter(opened, signer, policy, (facts, manifests, plan))
+        _delete(opened, plan)
+    before = facts.now - policy.grace
+    partials = 0 if plan.stopped else opened.store.sweep(before, dry=invocation.check_mode)
+    return {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
+
+
+def _policy(given: t.Mapping[str, t.Any]) -> Policy:
+    """Raises OptionError."""
+    counts = {name: given[f"keep_{name}"] for name in COUNTS}
+    wrong = [name for name in (*(f"keep_{name}" for name in COUNTS), "keep_within") if given[name] < 0]
+    if wrong:
+        raise OptionError(f"{wrong[0]} is {given[wrong[0]]}; give 0 or more")
+    if not any(counts.values()) and not given["keep_within"]:
+        raise OptionError("no rule says what is kept; set keep_last, keep_daily or another of the keep_ options")
+    for name in ("minimum", "most_a_day"):
+        if given[name] < 1:
+            raise OptionError(f"{name} is {given[name]}; give 1 or more")
+    if not (1 <= given["grace"] <= HOURS_LIMIT and math.isfinite(given["keep_within"]) and given["keep_within"] <= HOURS_LIMIT):
+        raise OptionError("grace and keep_within are hours; give a grace of 1 or more, and neither above a century")
+    if not 0 < given["shrink_max"] < 1:
+        raise OptionError(f"shrink_max is {given['shrink_max']}; give a share between 0 and 1, such as 0.5")
+    return Policy(
+        **counts,
+        within=datetime.timedelta(hours=given["keep_within"]),
+        minimum=given["minimum"],
+        grace=datetime.timedelta(hours=given["grace"]),
+        most_a_day=given["most_a_day"],
+        shrink_max=given["shrink_max"],
+        examined=frozenset(keys.check_id(one) for one in given["examined"]),
+    )
+
+
+Planned = tuple[Facts, dict[str, Manifest], Plan]
+
+
+def _plan(opened: Opened, policy: Policy) -> Planned:
+    """Raises what keeps a manifest or an entry from being believed: then nobody knows what is needed."""
+    try:
+        facts, manifests = prune_facts.read(opened)
+    except BackupError as exc:
+        raise type(exc)(f"nothing is pruned: {exc.msg}", **exc.details) from exc
+    plan = plans.make(facts, policy)
+    quiet = clocks.silence(opened.journal, facts.now)
+    if quiet:
+        plan = plans.stop(plan.decisions, (quiet, *plan.stopped))
+    if opened.freshness == UNPROVEN:
+        # A journal without its newest entries would make the newest sets look like what a killed run has left.
+        words = f"this host sees the repository for the first time; compare the head {opened.head} with the one that the last backup told"
+        plan = plans.stop(plan.decisions, (words, *plan.stopped))
+    return facts, manifests, plan
+
+
+def _enter(opened: Opened, signer: Signer, policy: Policy, planned: Planned) -> Planned:
+    """The plan whose entry follows the very entries that it was made from. What only finishes an earlier prune needs none."""
+    for _attempt in range(ATTEMPTS):
+        _facts, _manifests, plan = planned
+        if plan.stopped or not (set(plan.ends) - opened.catalog.condemned().keys() or plan.garbage):
+            return planned
+        try:
+            journals.append_once(opened.repository, opened.journal, signer, _draft(opened, plan))
+        except ObjectExists:
+            journals.refresh(opened.repository, opened.journal)
+            planned = _plan(opened, policy)
+            continue
+        opened.mark.advance(opened.journal)
+        return planned
+    raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; nothing is pruned, try again")
+
+
+def _draft(opened: Opened, plan: Plan) -> Draft:
+    records = {one.set_id: one for one in opened.catalog.sets()}
+    subjects = [entries.subject(keys.manifest_key(one), records[one].manifest_sha256) for one in plan.ends]
+    reasons = {one.set_id: "; ".join(one.reasons) for one in plan.decisions if one.set_id in plan.ends}
+    about = subjects or [entries.subject(keys.REPOSITORY, opened.repository.sha256)]
+    return Draft(entries.PRUNE, about, Prune(reasons, plan.keys, plan.bytes).to_body(), options.times(), options.machine())
+
+
+def _delete(opened: Opened, plan: Plan) -> None:
+    for key in plan.keys:
+        try:
+            opened.store.purge(key)
+        except BackupError as exc:
+            raise type(exc)(f"{exc.msg}; what is pruned stands in the journal, run this again to delete the rest", **exc.details) from exc
+    left = sorted(set(plan.keys) & {one.key for folder in prune_facts.FOLDERS for one in opened.store.list(folder)})
+    if left:
+        raise StorageError(
+            f"{opened.store.location}/{left[0]} is still there after it was deleted; find out what keeps it, and run this again"
+        )
+    # Of a set, drill or checkpoint; other folders are the business of sets that run.
+    places = [key.split("/") for key in plan.keys if not key.startswith(f"{keys.OBJECTS}/")]
+    for folder in sorted({"/".join(place[:depth]) for place in places for depth in range(2, len(place))}, reverse=True):
+        if not opened.store.list(folder):
+            opened.store.clear(folder)
+
+
+def _result(plan: Plan, renewed: t.Sequence[str], partials: int) -> dict[str, t.Any]:
+    ends = set(plan.ends)
+    lines = [(one.set_id in ends, f"set {one.set_id}: {'; '.join(one.reasons)}\n") for one in plan.decisions]
+    garbage = "".join(f"left by a killed run: {one.key}\n" for one in plan.garbage)
+    locks = "".join(f"lock renewed: {key}\n" for key in renewed)
+    result: dict[str, t.Any] = {
+        "changed": bool(plan.keys or plan.ends or renewed or partials),
+        "sets": [{"set_id": one.set_id, "decision": one.what, "reasons": list(one.reasons)} for one in plan.decisions],
+        "pruned": list(plan.ends),
+        "objects": len(plan.objects),
+        "garbage": [one.key for one in plan.garbage],
+        "renewed": list(renewed),
+        "partials": partials,
+        "bytes": plan.bytes,
+        "retained": [
+            {"key": key, "until": options.timestamp(why.until) if why.until else None, "reason": why.reason} for key, why in plan.retained
+        ],
+        "stopped": list(plan.stopped),
+        "diff": {
+            "before": "".join(line for _gone, line in lines) + garbage,
+            "after": "".join(line for gone, line in lines if not gone) + locks,
+        },
+    }
+    if plan.stopped:
+        result.update(failed=True, msg=f"nothing is pruned: {'; '.join(plan.stopped)}")
+        result["diff"] = {"before": "", "after": locks}
+    return result
+
+
+def _about(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], plan: Plan) -> dict[str, t.Any]:
+    return {
+        "recipients": prune_facts.recipients(opened, facts, manifests, plan.ends),
+        "journal_head": opened.head,
+        "freshness": opened.freshness,
+    }

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: open, extend, commit, abort."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._assets import set_parts, staging
+from .._crypto.allowed_signers import Verifier
+from .._crypto.signing import Signer
+from .._errors import OptionError, StorageError, TamperedData
+from .._evidence import metrics, options
+from .._evidence.options import Opened
+from .._report import prometheus
+from .._repository import commit as commits
+from .._repository import layout as keys
+from .._repository import parts
+from .._repository import repository as repositories
+from .._repository.manifest import Manifest, Source
+from .._repository.mark import HighWaterMark
+from .._storage.schemes import open_store
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    return {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}[invocation.options["state"]](invocation)
+
+
+def _signer(given: dict[str, t.Any]) -> Signer:
+    return Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+
+
+def _open(invocation: Invocation) -> dict[str, t.Any]:
+    """A set id, and the repository to go with it. Nothing is written for the set itself until a module adds a part."""
+    given = invocation.options
+    signer = _signer(given)
+    set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
+    said = f"set {set_id} (open)\n"
+    result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
+    if given["metrics_file"]:
+        prometheus.check_place(given["metrics_file"])
+    if given["create_repository"] and open_store(given["repository"], given).stat(keys.entry_key(1)) is None:
+        _create(given, signer, invocation.check_mode)
+        if invocation.check_mode:
+            return result
+    opened = options.open_repository(given, warn=invocation.warn)
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
+        raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
+    _try(given, signer, opened.verifier, keys.NAMESPACE_SET)
+    begun = parts.read(opened.store, set_id, signer)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    opened.store.check_writable(probe=not invocation.check_mode)
+    if not invocation.check_mode:
+        opened.store.prepare()
+    if begun:
+        result.update(changed=False, diff={"before": said, "after": said})
+    return {**result, "journal_head": opened.head}
+
+
+def _try(given: dict[str, t.Any], signer: Signer, verifier: Verifier, *namespaces: str) -> None:
+    """Whether readers would believe this signer."""
+    for namespace in namespaces:
+        trial = signer.sign(b"preflight", namespace)
+        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"a trial with {given['signing_key']}")
+
+
+def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
+    """A new repository, unless this host remembers one: then it has vanished, and a new one would hide that."""
+    known = HighWaterMark(given["high_water_mark"]).repositories_of(given["deployment"])
+    if known:
+        raise TamperedData(
+            f"{given['repository']} holds no repository, but {given['high_water_mark']} remembers {known[0]} of deployment "
+            f"{given['deployment']}; find out where it went, and remove the mark only if it is gone on purpose"
+        )
+    store = open_store(given["repository"], given)
+    options.check_outside(store, given)
+    store.check_writable(probe=False)
+    HighWaterMark(given["high_water_mark"]).check_writable()
+    verifier = Verifier.load(given["allowed_signers"], given["revoked_keys"])
+    _try(given, signer, verifier, keys.NAMESPACE_REPOSITORY, keys.NAMESPACE_JOURNAL, keys.NAMESPACE_SET)
+    if store.stat(keys.REPOSITORY):
+        repositories.begun(store, given["deployment"], signer)
+    if not check_mode:
+        repositories.create(store, given["deployment"], signer, options.machine(), options.now, verifier=verifier)
+
+
+def _commit(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given, warn=invocation.warn)
+    known = {one.set_id: one for one in opened.catalog.committed()}
+    if set_id in known:
+        found = opened.catalog.open(set_id).manifest
+        if not invocation.check_mode:
+            parts.delete(opened.store, set_id)
+        opened.mark.advance(opened.journal, dry=invocation.check_mode)
+        return _committed(invocation, opened, found, changed=False)
+    signer = _signer(given)
+    _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
+    content = parts.read(opened.store, set_id, signer)
+    if not content:
+        if invocation.check_mode:
+            unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
+            return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
+        raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
+    manifest, text = set_parts.assemble(opened, set_id, content, given["left_out"])
+    if invocation.check_mode:
+        opened.mark.check_writable()
+        opened.store.check_writable(probe=False)
+    else:
+        _enter(opened, signer, manifest, text)
+    return _committed(invocation, opened, manifest, changed=True)
+
+
+def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> None:
+    body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
+    times, machine = options.times(manifest), options.machine()
+    commits.commit(opened.repository, opened.journal, signer, manifest, text, body=body, time=times, machine=machine)
+    try:
+        opened.mark.advance(opened.journal)
+    except StorageError as exc:
+        raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
+
+
+def _body(source: Source) -> dict[str, t.Any]:
+    """What the journal must know of a source without reading the manifest."""
+    return {"database": source.database, "system_identifier": source.system_identifier}
+
+
+def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+    _measure(invocation, opened, manifest)
+    listing = "".join(f"{one.path} {one.size}\n" for one in manifest.artifacts)
+    return {
+        "changed": changed,
+        "set_id": manifest.set_id,
+        "journal_head": opened.head,
+        "artifacts": len(manifest.artifacts),
+        "bytes": manifest.size,
+        "diff": {"before": "" if changed else listing, "after": listing},
+    }
+
+
+def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None:
+    """An older set that is committed again leaves the metrics of the newest alone."""
+    path, newest = invocation.options["metrics_file"], opened.catalog.newest()
+    if path and invocation.check_mode:
+        metrics.look(path, invocation.warn)
+    elif path and newest and newest.set_id == manifest.set_id:
+        metrics.write(path, metrics.of_set(manifest, newest.entry, opened.journal.head), invocation.warn)
+
+
+def _extend(invocation: Invocation) -> dict[str, t.Any]:
+    """Take in what another host has staged."""
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given, warn=invocation.warn)
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
+        raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    stage = staging.Stage(given["staged"], set_id, _signer(given))
+    new, names = stage.missing_in(opened.store)
+    opened.store.check_writable(probe=not invocation.check_mode)
+    if not invocation.check_mode:
+        stage.copy(new, names, opened.store)
+    listing = "".join(f"{one.path} {one.size}\n" for one in stage.artifacts.values())
+    return {
+        "changed": bool(new or names),
+        "set_id": set_id,
+        "journal_head": opened.head,
+        "artifacts": len(stage.artifacts),
+        "bytes": sum(one.size for one in stage.artifacts.values()),
+        "diff": {"before": "" if new or names else listing, "after": listing},
+    }
+
+
+def _abort(invocation: Invocation) -> dict[str, t.Any]:
+    """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
+    given = invocation.options
+    set_id = keys.check_id(given["set_id"])
+    opened = options.open_repository(given, warn=invocation.warn)
+    if set_id in [one.set_id for one in opened.catalog.committed()]:
+        raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
+    folder = keys.set_folder(set_id)
+    shared = [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]
+    own = [one.key for one in opened.store.list(folder)] + shared
+    left = opened.store.clear(folder, dry=True) + len(shared)
+    if not invocation.check_mode:
+        for key in shared:
+            opened.store.delete(key)
+        opened.store.clear(folder)
+    diff = {"before": "".join(f"{key}\n" for key in own), "after": ""}
+    return {"changed": left > 0, "set_id": set_id, "journal_head": opened.head, "diff": diff}

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the sets of a repository, what became of them in drills, and which to drill next."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._errors import BackupError, OptionError
+from .._evidence import drill_set, options
+from .._repository import catalog, decisions, selection
+from .._repository.catalog import SetRecord
+from .._repository.decisions import Hold
+from .._repository.fields import timestamp
+from .._repository.manifest import Manifest
+from .._repository.selection import Drilled
+
+SEED = 16
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}, "seed": {"type": "str", "no_log": False}})
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """The journal decides which sets there are; a manifest that cannot be believed is told, and keeps nobody from the others."""
+    given = invocation.options
+    within = _within(given)
+    opened = options.open_repository(given, warn=invocation.warn)
+    records, drilled = opened.catalog.sets(), selection.drills(opened.journal.entries)
+    last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.entries)
+    manifests = opened.catalog.manifests(records)
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "sets": [_set(one, manifests[one.set_id], last.get(one.set_id), held.get(one.set_id, {})) for one in records],
+        "selected": None,
+        "reason": None,
+        "journal_head": opened.head,
+        "freshness": opened.freshness,
+    }
+    if given["select"]:
+        seed = given["seed"].encode() if given["seed"] else os.urandom(SEED)
+        chosen = selection.choose(records, drilled, given["select"], now=options.now(), within=within, seed=seed)
+        result.update(selected=chosen.record.set_id, reason=chosen.reason)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return result
+
+
+def _within(given: t.Mapping[str, t.Any]) -> datetime.timedelta | None:
+    hours = given["within"]
+    if hours is None:
+        return None
+    if not (math.isfinite(hours) and 0 < hours <= 24 * 36525):
+        raise OptionError(f"within is {hours} hours; give a time above zero, at most a century")
+    if given["select"] not in selection.WAYS:
+        raise OptionError(f"within bounds select {', '.join(selection.WAYS)}, not {given['select'] or 'nothing'}; leave it out")
+    return datetime.timedelta(hours=hours)
+
+
+def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> dict[str, t.Any]:
+    """What the manifest says where it can be believed; the rest is null, and `problem` says why."""
+    entry = record.entry
+    about: dict[str, t.Any] = {
+        "set_id": record.set_id,
+        "sequence": entry.sequence,
+        "committed": timestamp(entry.judged),
+        "last_drill": None if drill is None else _drill(drill),
+        "holds": decisions.told(holds),
+        **dict.fromkeys(("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "left_out", "problem")),
+    }
+    if isinstance(manifest, BackupError):
+        return {**about, "problem": manifest.msg}
+    return {
+        **about,
+        "snapshot_time": timestamp(catalog.recovery_point(manifest, entry)),
+        "release": manifest.release,
+        "family": manifest.family,
+        "bytes": manifest.size,
+        "artifacts": len(manifest.artifacts),
+        "databases": [one.database for one in manifest.sources],
+        "assets": sorted(drill_set.by_class(manifest.artifacts)),
+        "left_out": manifest.left_out,
+    }
+
+
+def _drill(drill: Drilled) -> dict[str, t.Any]:
+    return {
+        "drill_id": drill.drill_id,
+        "verdict": drill.verdict,
+        "sequence": drill.entry.sequence,
+        "time": timestamp(drill.entry.judged),
+    }

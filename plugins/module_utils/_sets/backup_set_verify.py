@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what can be proved without opening anything."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._evidence import options
+from .._evidence.options import Opened
+from .._report.check import PASS, UNPROVEN, Check
+from .._repository import artifact as artifacts
+from .._repository.catalog import OpenSet
+from . import signature_checks
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
+    found = opened.catalog.read(record.set_id)
+    checks = [
+        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
+        options.freshness_check(opened),
+        Check("set.signature", PASS, f"manifest and RECOVERY.md as signed, entry {record.entry.sequence} of the journal"),
+        *opened.catalog.verify_objects(found),
+        *signature_checks.unsigned(opened),
+        *options.shadowed_checks(opened),
+        *options.countersignature_checks(opened, [found]),
+        _countersigned(opened, found),
+    ]
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        **options.judged(checks, given["require_valid"]),
+        "set_id": record.set_id,
+        "journal_head": opened.head,
+        "set_facts": _facts(found),
+    }
+
+
+def _countersigned(opened: Opened, found: OpenSet) -> Check:
+    drills = opened.catalog.countersignatures(found)
+    if not drills:
+        return Check("set.drilled", UNPROVEN, "no drill has proved yet that this set restores", required=False)
+    return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed and countersigned", required=False)
+
+
+def _facts(found: OpenSet) -> dict[str, t.Any]:
+    manifest = found.manifest
+    return {
+        "release": manifest.release,
+        "family": manifest.family,
+        "snapshot_time": options.timestamp(max(one.snapshot_time for one in manifest.sources)),
+        "bytes": manifest.size,
+        "artifacts": len(manifest.artifacts),
+        "databases": [one.database for one in manifest.sources],
+        "left_out": manifest.left_out,
+        "assets": {
+            "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),
+            "redis": any(one.kind == artifacts.REDIS for one in manifest.artifacts),
+            "replay": sorted({one.source for one in manifest.artifacts if one.kind == artifacts.REPLAY and one.source}),
+        },
+        "sequence": found.record.entry.sequence,
+    }

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: whether identities open a whole set, from the headers of its objects alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible.boundary import Invocation
+from .._crypto import header_proof
+from .._crypto import recipients as age
+from .._errors import BackupError, KeyProblem, StageFailed
+from .._evidence import drill_set, options, restore_entry
+from .._evidence.options import Opened
+from .._report.check import FAIL, PASS, Check
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository import layout as keys
+from .._repository import objects
+from .._repository.artifact import Artifact
+from .._repository.catalog import OpenSet
+from .._repository.decisions import Escrow
+from .._stream import process
+
+TIMEOUT = 30.0
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Together the identities must open every sealed object of the set. Each that opens all that is sealed to it is entered."""
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
+    identities = {_recipient(path, one): one for path in given["identity_files"] for one in age.load_identities([path])}
+    signer = restore_entry.signer(opened, given) if given["signing_key"] else None
+    found = opened.catalog.open(record.set_id)
+    checks, proved = _prove(opened, found, identities)
+    sealed = sum(bool(one.recipients) for one in found.manifest.artifacts)
+    if proved and signer and not invocation.check_mode:
+        subjects = [entries.subject(keys.manifest_key(record.set_id), record.manifest_sha256)]
+        body = Escrow(record.set_id, tuple(proved), sealed).to_body()
+        times, machine = options.times(), options.machine()
+        journals.append(opened.repository, opened.journal, signer, entries.ESCROW, subjects, body, time=times, machine=machine)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        **options.judged([*checks, options.freshness_check(opened)], given["require_valid"]),
+        "changed": bool(proved and signer),
+        "set_id": record.set_id,
+        "proved": proved,
+        "objects": sealed,
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": "".join(f"{one} opens {record.set_id}\n" for one in proved) if signer else ""},
+    }
+
+
+def _prove(opened: Opened, found: OpenSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
+    """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
+    wanting: set[str] = set()
+    opening: set[str] = set()
+    checks = []
+    for name, members in sorted(drill_set.by_class(found.manifest.artifacts).items()):
+        faults = []
+        for one in members:
+            opens, fault = _try(opened, one, identities)
+            opening |= opens
+            wanting |= set(one.recipients) & identities.keys() - opens
+            faults += [fault] if fault else []
+        words = f"{faults[0]} ({len(faults)} of {len(members)} objects)" if faults else f"the identities open all {len(members)} objects"
+        checks.append(Check(f"escrow.{name}", FAIL if faults else PASS, words))
+    idle = sorted(identities.keys() - opening - wanting)
+    words = f"{len(identities)} tried, each opens something"
+    if idle:
+        words = f"{idle[0]} opens nothing: no object of {found.manifest.set_id} is sealed to it; give the identity of a recipient"
+    checks.append(Check("escrow.identities", FAIL if idle else PASS, words))
+    return checks, sorted(opening - wanting)
+
+
+def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, t.Any]) -> tuple[set[str], str]:
+    """Who opens an object, and what is wrong with it: nobody does, or not everybody whom the manifest names."""
+    try:
+        with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:
+            head = header_proof.header(source, one.path)
+        opens = {recipient for recipient, identity in identities.items() if header_proof.opens(head, identity, one.path)}
+    except BackupError as exc:
+        return set(), exc.msg
+    lacking = sorted(set(one.recipients) & identities.keys() - opens)
+    if lacking:
+        return opens, f"{lacking[0]} does not open {one.path} though it is sealed to it; the object is not what was signed"
+    if not opens:
+        return opens, f"no identity opens {one.path}; give that of {' or '.join(sorted(one.recipients))}"
+    return opens, ""
+
+
+def _recipient(path: str, identity: t.Any) -> str:
+    """The fingerprint of the public half, as manifests have it."""
+    public = getattr(identity, "to_public", None)
+    if public:
+        return age.fingerprint(str(public()))
+    try:
+        line = process.run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=TIMEOUT).decode("utf-8", "replace")
+    except StageFailed as exc:
+        raise KeyProblem(f"{path}: ssh-keygen cannot tell its public half ({exc.msg}); give an unencrypted key") from exc
+    return age.fingerprint(" ".join(line.split()[:2]))

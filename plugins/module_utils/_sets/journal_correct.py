@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: an operator says what is not believed of earlier entries of the journal."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto.signing import Signer
+from .._errors import ObjectMissing, OptionError
+from .._evidence import options, restore_entry
+from .._evidence.options import Opened
+from .._repository import decisions, layout, slots
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository.decisions import EVERYTHING, TIME, Correction
+
+TEXT_LIMIT = 1000
+_NAMED = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{16,64})\Z")
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "entries": {"type": "list", "elements": "str", "required": True},
+            "what": {"type": "str", "choices": [TIME, EVERYTHING], "default": TIME},
+            "reason": {"type": "str", "required": True},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    if len(given["reason"]) > TEXT_LIMIT or not given["reason"].isprintable() or not given["reason"].strip():
+        raise OptionError(f"reason is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
+    named = _named(given["entries"])
+    opened = options.open_repository(given, named, given["what"])
+    wanted = Correction(_found(opened, named), given["what"], given["reason"])
+    signer = restore_entry.signer(opened, given)
+    opened.store.check_writable(probe=False)
+    fresh = {number for number in wanted.entries if not _stands(opened, number, wanted.what)}
+    if fresh and not invocation.check_mode:
+        _enter(opened, signer, wanted)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        "changed": bool(fresh),
+        "entries": [f"{number}-{digest[:16]}" for number, digest in sorted(wanted.entries.items())],
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": "".join(f"entry {one}: {wanted.what} is not believed\n" for one in sorted(fresh))},
+    }
+
+
+def _named(texts: t.Sequence[str]) -> dict[int, str]:
+    """Number → the first digits of the digest. Raises OptionError."""
+    found = [_NAMED.match(one) for one in texts]
+    if not texts or not all(found):
+        raise OptionError("entries must name one entry or more, by number and digest; copy them from the message, as 5-55d48375753aa8f2")
+    return {int(one[1]): one[2] for one in found if one}
+
+
+def _found(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
+    """Raises ObjectMissing for an entry that is not there, OptionError for one that stands whatever an operator says."""
+    there = {one.sequence: one.sha256 for one in opened.journal.entries}
+    for number, digits in named.items():
+        if there.get(number, "").startswith(digits) and not opened.journal.is_correctable(number):
+            raise OptionError("entries names the first entry or a correction, and these stand; correct the entry itself")
+    found = {number: digest for one in (there, _refused(opened), _next(opened, named)) for number, digest in one.items() if number in named}
+    for number, digits in named.items():
+        if not found.get(number, "").startswith(digits):
+            raise ObjectMissing(f"the journal of {opened.store.location} has no entry {number}-{digits[:16]}; copy it from the message")
+    return found
+
+
+def _refused(opened: Opened) -> dict[int, str]:
+    """What corrections have taken the place of."""
+    corrections = opened.journal.of_kind(entries.CORRECTION)
+    return {one.sequence: digest for one in corrections if (digest := one.subjects.get(layout.entry_key(one.sequence)))}
+
+
+def _next(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
+    """What a trusted key signed at the journal's next number, and what fits nowhere: the correction takes its place."""
+    number = opened.journal.head.sequence + 1
+    if layout.entry_key(number) not in opened.journal.unsigned:
+        return {}
+    found = (data for data, _signature in slots.pairs(opened.store, number) if slots.is_named(data, named.get(number)))
+    first = next(found, None)
+    return {} if first is None else {number: entries.sha256(first)}
+
+
+def _stands(opened: Opened, number: int, what: str) -> bool:
+    """Whether an entry of the journal says so already."""
+    if number in _refused(opened):
+        return True
+    known = opened.journal.entries
+    said = [decisions.correction(one, opened.journal.as_written(one.sequence)) for one in known if one.kind == entries.CORRECTION]
+    return any(number in one.entries and one.what in (what, EVERYTHING) for one in said)
+
+
+def _enter(opened: Opened, signer: Signer, wanted: Correction) -> None:
+    times, machine = options.times(), options.machine()
+    subjects, body = wanted.to_subjects(), wanted.to_body()
+    journals.append(opened.repository, opened.journal, signer, entries.CORRECTION, subjects, body, time=times, machine=machine)

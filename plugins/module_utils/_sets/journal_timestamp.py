@@ -1,0 +1,72 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: an authority outside says when the journal had come to its head."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto import timestamp_authority as authority
+from .._crypto.timestamps import Anchors, Stamp
+from .._errors import ObjectExists, StorageError, TamperedData
+from .._evidence import options
+from .._evidence.options import Opened
+from .._repository import layout, stamps
+from .._repository.entry import Entry, sha256
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec({"timestamp_url": {"type": "str", "required": True}, "timestamp_roots": {"type": "path", "required": True}})
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    url = authority.check_url(given["timestamp_url"])
+    anchors = Anchors.load(given["timestamp_roots"])
+    opened = options.open_repository(given, warn=invocation.warn)
+    entry = opened.journal.entries[-1]
+    key = layout.entry_timestamp_key(entry.sequence, entry.sha256)
+    found = stamps.read(opened.store, entry, anchors)
+    changed = found is None
+    if changed:
+        opened.store.check_writable(probe=False)
+        if not invocation.check_mode:
+            found, changed = _stamp(opened, entry, url, anchors)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        "changed": changed,
+        "sequence": entry.sequence,
+        "sha256": entry.sha256,
+        "time": options.timestamp(found.time) if found else None,
+        "authority": found.authority if found else None,
+        "key": key,
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": f"{key}\n" if changed else ""},
+    }
+
+
+def _stamp(opened: Opened, entry: Entry, url: str, anchors: Anchors) -> tuple[Stamp, bool]:
+    """Ask, store, read back; and whether it was us who stored it."""
+    store, name = opened.store, f"{opened.store.location}/{layout.entry_key(entry.sequence)}"
+    data = store.read(layout.entry_key(entry.sequence))
+    if sha256(data) != entry.sha256:
+        raise TamperedData(f"{name} was altered since it was read; find out by whom")
+    answer, stamp = authority.ask(url, data, entry.sha256, anchors)
+    # A stamp that convicts this host's clock would stay for good; after the clock was set right, the next one covers this entry too.
+    stamps.check_age(entry, stamp, name)
+    try:
+        store.put(layout.entry_timestamp_key(entry.sequence, entry.sha256), answer)
+        changed = True
+    except ObjectExists:  # another host was faster
+        changed = False
+    back = stamps.read(store, entry, anchors)
+    if back is None or (changed and back != stamp):
+        raise StorageError(f"the timestamp of {name} does not read back as it was written; check the disk or the store")
+    return back, changed

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the store still refuses to delete what it was asked to keep: the lock of each object against what its time asks for."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .._audit.exports import archive_hours
+from .._errors import BackupError
+from .._evidence import options
+from .._evidence.options import Opened
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from .._report.text import plural
+from .._repository import layout, objects
+from .._repository.manifest import Manifest
+from .._storage import archived
+from .._storage.archived import Locked
+from . import lease, set_holds
+
+CHECK_ID = "repository.locks"
+FOLDERS = (layout.JOURNAL, layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
+LISTED = 50
+# Between the time that an entry tells and the moment in which the store got the object.
+SLACK = datetime.timedelta(minutes=5)
+
+
+def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
+    """One check. What is missing altogether is for others to say; the archive's locks are looked at by `audit_export_verify`."""
+    if not opened.store.locks:
+        words = "a directory locks nothing: whoever may write there can remove sets, which would be seen and not undone"
+        return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
+    now = options.now()
+    asked = _asked(opened, manifests, now)
+    if not asked:
+        words = "no lock was asked for, so nobody said which locks there should be; give lock_mode and lock_days as the backup has them"
+        return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
+    there = {one.key: one for folder in FOLDERS for one in opened.store.held(folder)}
+    stored = sorted(key for key in asked if key in there)
+    if not stored:
+        return Check(CHECK_ID, UNPROVEN, f"none of {plural(len(asked), 'object')} that should be locked is there")
+
+    signed = _signed(opened, manifests)
+
+    def fault(key: str) -> str:
+        one = there[key]
+        try:
+            if one.shadowed and key in signed:
+                one = objects.find(opened.store, key, *signed[key])
+            found = opened.store.lock_of(one)
+        except BackupError as exc:
+            return exc.msg
+        fits = archived.suffices(found, asked[key], now)
+        return "" if fits else f"has {archive_hours.words(found)}, not {archive_hours.words(asked[key])}"
+
+    faults = zip(stored, opened.store.overlapped(fault, stored), strict=True)
+    wrong = [{"path": key, "fault": words} for key, words in faults if words]
+    if wrong:
+        words = (
+            f"{plural(len(wrong), 'object')} of {len(stored)} locked less than asked; first: {wrong[0]['path']} {wrong[0]['fault']}; "
+            "find out who shortened it; a prune renews those of secrets; after you raised lock_days, give the former ones for older sets"
+        )
+        return Check(CHECK_ID, FAIL, words, details={"objects": wrong[:LISTED], "count": len(wrong)})
+    return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as asked", details={"locked": len(stored)})
+
+
+def _signed(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, tuple[str, int | None]]:
+    """SHA-256 and size of objects, since the version that was signed is the one that must be locked."""
+    found: dict[str, tuple[str, int | None]] = {layout.entry_key(one.sequence): (one.sha256, None) for one in opened.journal.entries}
+    return found | {one.path: (one.sha256, one.size) for manifest in manifests.values() for one in manifest.artifacts}
+
+
+def _asked(opened: Opened, manifests: t.Mapping[str, Manifest], now: datetime.datetime) -> dict[str, Locked]:
+    """The lock that each object should still have; of those that are older than theirs would last, none."""
+    asked = {key: opened.store.lock_wanted(key, moment) for key, moment in _moments(opened, manifests).items()}
+    asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
+    return {key: lock for key, lock in asked.items() if lock.until is not None and lock.until > now}
+
+
+def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
+    """When each object was written at the earliest: sets, drills and checkpoints are written from the time in their id on.
+
+    A shared object was locked anew with the newest set that refers to it. Of sets that were pruned, nothing is asked.
+    """
+    found: dict[str, datetime.datetime] = {}
+    for one in opened.journal.entries:
+        mine = (layout.entry_key(one.sequence), layout.entry_signature_key(one.sequence, one.sha256))
+        for key in (*mine, *(key for key in one.subjects if key.startswith(_NAMED))):
+            found.setdefault(key, (_id_time(key) or one.judged) - SLACK)
+    for set_id in sorted(manifests):
+        found |= dict.fromkeys(set_holds.objects_of(manifests[set_id]), layout.id_time(set_id) - SLACK)
+    return found
+
+
+_NAMED = (f"{layout.CHECKPOINTS}/", f"{layout.DRILLS}/")
+
+
+def _id_time(key: str) -> datetime.datetime | None:
+    return next((layout.id_time(part) for part in key.split("/") if layout.is_id(part)), None)

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what is sealed, to a second place, with every digest looked at on the way and after it.
+
+Objects go before the entries that name them, so that the copy is a whole, older repository whenever it is interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._errors import ObjectMissing, OptionError, TamperedData
+from .._evidence import options
+from .._evidence.options import Opened
+from .._repository import layout, objects
+from .._storage.archived import Held
+from .._storage.base import Store
+from .._storage.schemes import open_store
+from . import named_objects
+from .named_objects import Named, digest
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec({"destination": {"type": "str", "required": True}, "read_all": {"type": "bool", "default": False}})
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    target = open_store(given["destination"], given)
+    _check_target(opened, target)
+    target.check_writable(probe=not invocation.check_mode)
+    done = _Copier(opened, target, given["read_all"], invocation.check_mode)
+    done.run()
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    result: dict[str, t.Any] = {
+        "changed": bool(done.copied),
+        "copied": len(done.copied),
+        "kept": done.kept,
+        "bytes": done.bytes,
+        "faults": done.faults,
+        "destination": target.location,
+        "journal_head": opened.head,
+        "freshness": opened.freshness,
+        "diff": {"before": "", "after": "".join(f"{key}\n" for key in done.copied)},
+    }
+    if done.faults:
+        result.update(failed=True, msg=f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}")
+    return result
+
+
+def _check_target(opened: Opened, target: Store) -> None:
+    """Raises OptionError for another repository than this one, TamperedData for one whose journal is not a beginning of this one's."""
+    if target.location == opened.store.location or target.location.startswith(f"{opened.store.location}/"):
+        raise OptionError(f"destination {target.location} is the repository itself or lies in it; give another place")
+    if target.stat(layout.REPOSITORY) is None:
+        if target.list(layout.JOURNAL):
+            raise OptionError(f"{target.location} has a journal and no {layout.REPOSITORY}; give an empty place, or the copy itself")
+        return
+    if target.read(layout.REPOSITORY) != opened.store.read(layout.REPOSITORY):
+        raise OptionError(f"{target.location} holds another repository; give an empty place, or a copy of this one")
+    known = {entry.sequence: entry.sha256 for entry in opened.journal.entries}
+    for one in target.list(layout.JOURNAL):
+        number = layout.entry_sequence(one.key)
+        if number is None:
+            continue
+        if known.get(number) != hashlib.sha256(target.read(one.key)).hexdigest():
+            what = "is ahead of" if number not in known else "has another entry than"
+            raise TamperedData(
+                f"{target.location}/{one.key} {what} {opened.store.location}; one of them was rolled back or forked, find out"
+            )
+
+
+class _Copier:
+    """One broken object must not keep the others from being saved: `faults` says which stay behind."""
+
+    def __init__(self, opened: Opened, target: Store, read_all: bool, dry: bool) -> None:
+        self._opened, self._target, self._read_all, self._dry = opened, target, read_all, dry
+        self.copied: list[str] = []
+        self.kept = self.bytes = 0
+        self.faults: list[str] = []
+
+    def run(self) -> None:
+        for one in named_objects.all_of(self._opened, self.faults):
+            found = self._opened.store.stat(one.key) if one.sha256 is None else self._signed(one)
+            if found is None:
+                self.faults.append(f"{self._opened.store.location}/{one.key} is missing; use another copy of the repository")
+            elif self._has(one, found.size):
+                self.kept += 1
+            elif self._dry or self._copy(one):
+                self.copied.append(one.key)
+                self.bytes += found.size
+
+    def _has(self, one: Named, size: int) -> bool:
+        """Whether it is there already; by its size, with `read_all` by its bytes. Raises TamperedData when it is another one."""
+        found = self._target.stat(one.key)
+        if found is None:
+            return False
+        same = found.size == size
+        if same and self._read_all:
+            same = digest(self._target, one.key) == (one.sha256 or digest(self._opened.store, one.key))
+        if not same:
+            where = f"{self._target.location}/{one.key}"
+            raise TamperedData(f"{where} is not what the repository has; remove it and copy again, and find out who altered it")
+        return True
+
+    def _signed(self, one: Named) -> Held | None:
+        """The version that was signed, whatever lies over or under it."""
+        try:
+            return objects.find(self._opened.store, one.key, one.sha256 or "")
+        except ObjectMissing:
+            return None
+
+    def _source(self, one: Named) -> t.BinaryIO:
+        held = self._signed(one) if one.sha256 else None
+        return self._opened.store.open_held(held) if held else self._opened.store.open(one.key)
+
+    def _copy(self, one: Named) -> bool:
+        """Whether the source had what was signed. Raises TamperedData when the destination gives back something else."""
+        made = hashlib.sha256()
+        with self._source(one) as source, self._target.writer(one.key.rpartition("/")[0], one.key) as out:
+            while chunk := source.read(objects.CHUNK):
+                made.update(chunk)
+                out.write(chunk)
+            if one.sha256 not in (None, made.hexdigest()):
+                self.faults.append(f"{self._opened.store.location}/{one.key} is not what was signed; use another copy of the repository")
+                return False
+            out.publish(one.key)
+        if digest(self._target, one.key) != made.hexdigest():
+            where = f"{self._target.location}/{one.key}"
+            raise TamperedData(f"{where} reads back as other bytes than were written; check the disk or the store")
+        return True

@@ -1,0 +1,212 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: everything that the journal names, against what is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto import header_proof
+from .._crypto import recipients as age
+from .._crypto.signing import Signer
+from .._crypto.timestamps import Anchors
+from .._errors import BackupError, OptionError
+from .._evidence import options
+from .._evidence.options import Opened
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._repository import decisions, layout, objects
+from .._repository import entry as entries
+from .._repository import journal as journals
+from .._repository.artifact import Artifact
+from .._repository.catalog import OpenSet
+from .._repository.decisions import Verification
+from .._repository.manifest import Manifest
+from . import lock_check, named_objects, set_holds, signature_checks, timestamp_check
+
+MANIFESTS, DECRYPTABLE, ORPHANS, COVERAGE = "repository.manifests", "repository.decryptable", "repository.orphans", "repository.coverage"
+LISTED = 50
+
+
+def own_options() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "parts": {"type": "int", "default": 1},
+            "part": {"type": "int"},
+            "identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "timestamp_roots": {"type": "path"},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
+    identities = age.load_identities(given["identity_files"]) if given["identity_files"] else []
+    anchors = Anchors.load(given["timestamp_roots"]) if given["timestamp_roots"] else None
+    part = _part(opened, given)
+    manifests, checks = _manifests(opened)
+    stored = _unique(manifests.values())
+    chosen = [one for one in stored if _turn(one.path, given["parts"]) == part]
+    seen = [*_bytes(opened, stored, chosen), *_evidence(opened), *_decryptable(opened, stored, identities)]
+    failed = _failed(manifests, [*checks, *seen])
+    done = Verification(given["parts"], part, len(chosen), failed)
+    checks = [
+        *_journal(opened, anchors),
+        *options.countersignature_checks(opened, _drilled(opened, manifests)),
+        *checks,
+        *seen,
+        lock_check.check(opened, manifests),
+        set_holds.check(opened, manifests),
+        signature_checks.reports(opened),
+        _orphans(opened),
+        _coverage(opened, done, recorded=signer is not None),
+    ]
+    if signer and not invocation.check_mode:
+        _enter(opened, signer, done)
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    about = {"part": part, "parts": given["parts"], "objects": len(chosen), "bytes": sum(one.size for one in chosen)}
+    return {
+        **options.judged(checks, given["require_valid"]),
+        **about,
+        "changed": signer is not None,
+        "sets": len(manifests),
+        "failed_sets": list(failed),
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": f"part {part} of {given['parts']} verified\n" if signer else ""},
+    }
+
+
+def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:
+    return [
+        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
+        options.freshness_check(opened),
+        timestamp_check.check(opened, anchors),
+        signature_checks.journal(opened),
+        *signature_checks.unsigned(opened),
+        *options.shadowed_checks(opened),
+    ]
+
+
+def _part(opened: Opened, given: t.Mapping[str, t.Any]) -> int:
+    """The one that is named, else the one after the last that the journal knows of as many. Raises OptionError."""
+    parts, part = given["parts"], given["part"]
+    if parts < 1 or (part is not None and not 1 <= part <= parts):
+        raise OptionError(f"part {part} of {parts} there is not; give parts of 1 or more, and a part from 1 up to that")
+    if part is None and parts > 1 and not given["signing_key"]:
+        raise OptionError("nobody would remember which part was verified; set signing_key, or name the part")
+    last = next((one.part for one in reversed(decisions.verifications(opened.journal.entries)) if one.parts == parts), 0)
+    return part or last % parts + 1
+
+
+def _turn(path: str, parts: int) -> int:
+    """The same part for a path at all times, so that as many runs as there are parts read everything that stays."""
+    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") % parts + 1
+
+
+def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
+    """Of the sets that were not pruned, those that can be believed, and a check that says so of all."""
+    read = opened.catalog.manifests(opened.catalog.sets())
+    found = {set_id: one for set_id, one in read.items() if isinstance(one, Manifest)}
+    failed = [Check(MANIFESTS, FAIL, one.msg, details={"set": set_id}) for set_id, one in read.items() if isinstance(one, BackupError)]
+    if failed:
+        return found, failed
+    if not found:
+        return found, [Check(MANIFESTS, UNPROVEN, "the repository has no set")]
+    return found, [Check(MANIFESTS, PASS, f"{len(found)} sets, manifest and RECOVERY.md as signed")]
+
+
+def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[OpenSet]:
+    """Sets whose manifest the entry of a drill names."""
+    named = {key for one in opened.journal.of_kind(entries.DRILL) for key in one.subjects}
+    return [opened.catalog.read(set_id) for set_id in manifests if layout.manifest_key(set_id) in named]
+
+
+def _unique(manifests: t.Iterable[Manifest]) -> list[Artifact]:
+    """What the sets consist of, shared objects once for each digest that they are said to have."""
+    found = {(one.path, one.sha256, one.size): one for manifest in manifests for one in manifest.artifacts}
+    return [found[key] for key in sorted(found)]
+
+
+def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact]) -> list[Check]:
+    """The chosen ones are read whole, of the others the size is looked at."""
+    others = []
+    for one in set(stored).difference(chosen):
+        try:
+            objects.check_size(opened.store, one)
+        except BackupError as exc:
+            others.append(Check(objects.CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
+    read = objects.verify(opened.store, chosen) if chosen else [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
+    return [*read, *sorted(others, key=lambda one: one.message)]
+
+
+def _evidence(opened: Opened) -> list[Check]:
+    """What pruned sets, checkpoints and drills have left, against the digests in manifests and journal."""
+    wrong = named_objects.evidence_faults(opened)
+    if wrong:
+        return [Check("repository.evidence", FAIL, f"{wrong[0]} ({len(wrong)} faults)", details={"faults": wrong[:LISTED]})]
+    return [Check("repository.evidence", PASS, "audit blocks and reports that the journal names are as they were entered", required=False)]
+
+
+def _decryptable(opened: Opened, stored: t.Sequence[Artifact], identities: t.Sequence[t.Any]) -> list[Check]:
+    sealed = [one for one in stored if one.recipients]
+    if not identities:
+        return [Check(DECRYPTABLE, UNPROVEN, "no identity was given, so nothing was tried", required=False)]
+    if not sealed:
+        return [Check(DECRYPTABLE, UNPROVEN, "there was no sealed object to try the identities on")]
+    failed = []
+    for one in sealed:
+        try:
+            with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:
+                head = header_proof.header(source, one.path)
+            if not any(header_proof.opens(head, identity, one.path) for identity in identities):
+                failed.append(Check(DECRYPTABLE, FAIL, f"none of the identities opens {one.path}", details={"path": one.path}))
+        except BackupError as exc:
+            failed.append(Check(DECRYPTABLE, FAIL, exc.msg, details={"path": one.path}))
+    return failed or [Check(DECRYPTABLE, PASS, f"the identities open all {len(sealed)} sealed objects, by their headers")]
+
+
+def _failed(manifests: t.Mapping[str, Manifest], checks: t.Sequence[Check]) -> tuple[str, ...]:
+    """Sets in which something is wrong. What an identity does not open is wrong with the identity."""
+    wrong = [one for one in checks if one.verdict == FAIL and one.id != DECRYPTABLE]
+    paths = {one.details.get("path") for one in wrong}
+    by_object = {set_id for set_id, manifest in manifests.items() if paths & {one.path for one in manifest.artifacts}}
+    return tuple(sorted(by_object | {one.details["set"] for one in wrong if "set" in one.details}))
+
+
+def _orphans(opened: Opened) -> Check:
+    found = named_objects.orphans(opened)
+    if not found:
+        return Check(ORPHANS, PASS, "every stored object is named by the journal, a manifest or an open set", required=False)
+    words = (
+        f"{len(found)} objects that nothing names, the first {found[0]}; what killed runs have left, a prune removes after its grace time"
+    )
+    return Check(ORPHANS, WARN, words, required=False, details={"paths": found[:LISTED]})
+
+
+def _coverage(opened: Opened, done: Verification, *, recorded: bool) -> Check:
+    """Whether the parts that were read since, this one included, make the whole."""
+    if done.parts == 1:
+        return Check(COVERAGE, PASS, "every byte was read", required=False)
+    known = [one.part for one in decisions.verifications(opened.journal.entries) if one.parts == done.parts][-(done.parts - 1) :]
+    missing = sorted(set(range(1, done.parts + 1)) - {done.part} - (set(known) if recorded else set()))
+    if missing:
+        words = f"part {done.part} of {done.parts} was read; not yet {', '.join(map(str, missing))}"
+        return Check(COVERAGE, UNPROVEN, words, required=False)
+    return Check(COVERAGE, PASS, f"part {done.part} of {done.parts} was read, and the others in the runs before", required=False)
+
+
+def _enter(opened: Opened, signer: Signer, done: Verification) -> None:
+    subjects = [entries.subject(layout.REPOSITORY, opened.repository.sha256)]
+    times, machine, body = options.times(), options.machine(), done.to_body()
+    journals.append(opened.repository, opened.journal, signer, entries.VERIFICATION, subjects, body, time=times, machine=machine)

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Legal holds of the store on the objects of held sets, where the store has such a thing: the journal says what they should be."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BackupError
+from .._evidence.options import Opened
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from .._repository import decisions, layout
+from .._repository import journal as journals
+from .._repository.manifest import Manifest
+
+HOLDS = "repository.holds"
+LISTED = 50
+# Key → whether a legal hold is on it now.
+Changed = dict[str, bool]
+
+
+def objects_of(manifest: Manifest) -> frozenset[str]:
+    """Keys of what a set consists of, with what it shares. Countersignatures of drills come later, and it restores without them."""
+    own = (layout.manifest_key(manifest.set_id), layout.backup_signature_key(manifest.set_id))
+    return frozenset((*own, *(one.path for one in manifest.artifacts)))
+
+
+def held_sets(opened: Opened) -> frozenset[str]:
+    """The sets under a hold of the journal that are still there. Raises TamperedData."""
+    return frozenset(decisions.holds(opened.journal.entries).keys() - opened.catalog.pruned().keys())
+
+
+def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = False) -> Changed:
+    """Put a legal hold on each object of a set that one of the sets `held` names, and take it off the others.
+
+    What is missing cannot be held, and keeps nobody from holding the rest. Raises TamperedData, KeyProblem, ObjectMissing for a
+    manifest that cannot be believed, before anything changes; PermissionMissing, StorageError.
+    """
+    store = opened.store
+    if not store.can_hold():
+        return {}
+    objects = _objects(opened, set_id)
+    wanted = objects if set_id in held else frozenset().union(*(_objects(opened, one) for one in held))
+    found = _states(opened, objects).items()
+    changes = {key: key in wanted for key, is_held in found if is_held is not None and is_held != (key in wanted)}
+    for number, (key, on) in enumerate(() if dry else changes.items()):
+        try:
+            store.hold(key, on)
+        except BackupError as exc:
+            words = f"{number} of {len(changes)} legal holds are changed, run this again to complete it"
+            raise type(exc)(f"{exc.msg}; {words}", **exc.details) from exc
+    return changes
+
+
+def follow(opened: Opened, set_id: str) -> Changed:
+    """The same by what the journal says, until it says the same afterwards: somebody may hold or release a set meanwhile that shares
+    objects with this one, and does as much."""
+    changed: Changed = {}
+    while True:
+        held = held_sets(opened)
+        changed |= settle(opened, set_id, held)
+        journals.refresh(opened.repository, opened.journal)
+        if held_sets(opened) == held:
+            return changed
+
+
+def _states(opened: Opened, objects: t.Iterable[str]) -> dict[str, bool | None]:
+    keys = sorted(objects)
+    return dict(zip(keys, opened.store.overlapped(opened.store.is_held, keys), strict=True))
+
+
+def _objects(opened: Opened, set_id: str) -> frozenset[str]:
+    return objects_of(opened.catalog.read(set_id).manifest)
+
+
+def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
+    """Whether the store holds what the journal says is held; `manifests` are those that can be believed."""
+    held = sorted(held_sets(opened))
+    if not held:
+        return Check(HOLDS, NOT_APPLICABLE, "no set is held", required=False)
+    try:
+        if not opened.store.can_hold():
+            return Check(HOLDS, NOT_APPLICABLE, "the store has no legal holds; the journal alone keeps what is held", required=False)
+        named = {one: objects_of(manifests[one]) for one in held if one in manifests}
+        # What is missing is for the check of the objects to tell.
+        states = _states(opened, frozenset().union(*named.values()))
+    except BackupError as exc:
+        return Check(HOLDS, UNPROVEN, exc.msg)
+    free = [key for key, is_held in states.items() if is_held is False]
+    if free:
+        sets = [one for one, keys in named.items() if not keys.isdisjoint(free)]
+        words = f"{len(free)} of {len(states)} objects of held sets have no legal hold, the first {opened.store.location}/{free[0]}"
+        remedy = f"find out who took it off, and run backup_hold again for set {sets[0]}"
+        return Check(HOLDS, FAIL, f"{words}; {remedy}", details={"sets": sets, "paths": free[:LISTED]})
+    unknown = [one for one in held if one not in manifests]
+    if unknown:
+        return Check(HOLDS, UNPROVEN, f"the manifest of set {unknown[0]} cannot be believed, so nobody knows which objects must be held")
+    count = sum(is_held is True for is_held in states.values())
+    return Check(HOLDS, PASS, f"the store holds {count} objects of {len(held)} held sets")

@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: journal_correct
+short_description: Say what is not believed of entries of the journal
+version_added: 0.1.0
+description:
+  - The journal is never rewritten. With this module the operator adds an entry of kind C(correction), signed by C(operator@<deployment>),
+    that names earlier entries by number and digest, and says what readers do not believe of them.
+  - An entry that is dated more than ten minutes after the present, by a wrong clock or a stolen key, stops every reader of the repository
+    until its time has come or it was corrected.
+  - So does what a stolen key signed at the journal's next number and what fits nowhere. In a bucket, where it may be locked, the correction
+    that names it takes its place; in a directory, move it away.
+  - Releases of the collection that do not know the kind refuse a journal with a correction. Bring all hosts up to date first.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details:
+      - Shows the numbers of the entries, and what of them is not believed.
+  idempotent:
+    support: full
+    details:
+      - What was corrected already is left as it is.
+options:
+  entries:
+    description:
+      - The entries, each as its number and the first 16 hex digits or more of its SHA-256, such as V(5-55d48375753aa8f2).
+      - The message of whoever could not read the journal names them. When several entries are wrong, name all.
+    type: list
+    elements: str
+    required: true
+  what:
+    description:
+      - With V(time), what the entries say stands, and their time counts as that of the entry before.
+      - With V(everything), they say nothing any more. What a taken-back C(set) entry committed is no set, what a taken-back C(prune) entry
+        ended is a set again as far as its objects are there, and a taken-back C(hold) or C(drill) entry counts for nothing.
+      - The first entry and corrections cannot be corrected.
+    type: str
+    choices: [time, everything]
+    default: time
+  reason:
+    description:
+      - Why. It goes into the journal, which everybody who reads the repository can read.
+    type: str
+    required: true
+  signing_key:
+    required: true
+notes:
+  - What was signed with a stolen key in the meantime is believed until it is corrected, too. First end the key in O(allowed_signers) with
+    C(valid-before).
+seealso:
+  - module: caracal_ops.backup.backup_hold
+  - module: caracal_ops.backup.backup_prune
+  - module: caracal_ops.backup.repository_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: The backup host had a wrong clock
+  caracal_ops.backup.journal_correct:
+    entries: [5-55d48375753aa8f2]
+    reason: The clock of backup-host was wrong from 1 to 3 May
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: ~/operator_signing_key.pub
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: ~/high-water-mark.json
+
+- name: Somebody had stolen the prune key, and ended sets whose objects are locked
+  caracal_ops.backup.journal_correct:
+    entries: [42-9f86d081884c7d65]
+    what: everything
+    reason: Signed with the stolen key of the prune host
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: ~/operator_signing_key.pub
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: ~/high-water-mark.json
+"""
+
+RETURN = r"""
+entries:
+  description: The entries that are corrected.
+  returned: always
+  type: list
+  elements: str
+  sample: [5-55d48375753aa8f2]
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry.
+  returned: always
+  type: str
+  sample: 43-2c26b46b68ffc68f
+"""
+
+from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets import journal_correct
+
+
+def argument_spec() -> ArgumentSpec:
+    return repository().merge(signing(required=True), journal_correct.own_options())
+
+
+def main() -> None:
+    run(argument_spec(), journal_correct.run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python -m faults [--minutes N] [--seed N] [--kinds …]`: break things on purpose, and count what survived.
+
+Ends with `faults: N tried, N survived, 0 lost, 0 half-visible, 0 leaked, 0 left running`, and not with 0 unless all survived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from faults import flips, interruptions, operations, parties
+from faults.tally import Tally
+from faults.world import World, make
+
+# Kinds, and the share of the time that each may take; what one leaves goes to those after it.
+SHARES = {"flips": 0.2, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "objects": 0.3}
+
+
+def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float, kinds: t.Sequence[str], most: int | None = None) -> None:
+    """`most` bounds the number of each kind."""
+    left = sum(SHARES[kind] for kind in kinds)
+    with contextlib.closing(interruptions.Operations(world, folder)) as ended:
+        end = time.monotonic() + minutes * 60
+        runs: dict[str, t.Callable[[random.Random, float], None]] = {
+            "flips": lambda dice, until: flips.run(world, tally, dice, until, most),
+            "parties": lambda dice, until: parties.run(world, tally, dice, until, most),
+            "objects": lambda dice, until: operations.run(world, tally, dice, until, most),
+            "kills": lambda dice, until: interruptions.kills(ended, tally, dice, until, most),
+            "full": lambda dice, until: interruptions.full(ended, tally, dice, until, most),
+            "cut": lambda dice, until: interruptions.cut(ended, tally, dice, until, most),
+        }
+        for kind in kinds:
+            now = time.monotonic()
+            runs[kind](random.Random(f"{seed} {kind}"), now + (end - now) * SHARES[kind] / left)
+            left -= SHARES[kind]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="faults")
+    parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--kinds", nargs="+", choices=SHARES, default=list(SHARES))
+    given = parser.parse_args()
+    print(f"seed {given.seed}, kinds {', '.join(given.kinds)}", flush=True)
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="caracal-faults-") as name, make(Path(name)) as world:
+        play(world, tally, Path(name), seed=given.seed, minutes=given.minutes, kinds=given.kinds)
+    print("\n".join(tally.lines()))
+    return 0 if tally.clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was tried, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+SURVIVED, LOST, HALF_VISIBLE, LEAKED, LEFT_RUNNING = "survived", "lost", "half-visible", "leaked", "left running"
+COLUMNS = (SURVIVED, LOST, HALF_VISIBLE, LEAKED, LEFT_RUNNING)
+SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Of one fault. `said` is what to read when it did not survive.
+
+    `lost`: what was signed is no longer what a restore reads, and no verifier says so; or a fault ended in a traceback.
+    `half-visible`: a set or a restored thing is there in part. `leaked`: a secret in a message, a result or a file.
+    """
+
+    column: str = SURVIVED
+    said: str = ""
+
+
+class Tally:
+    """Counts by kind of fault."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, int]] = {}
+        self.failed: list[str] = []
+
+    def add(self, kind: str, label: str, outcome: Outcome) -> None:
+        counts = self.counts.setdefault(kind, dict.fromkeys(COLUMNS, 0))
+        counts[outcome.column] += 1
+        if outcome.column != SURVIVED:
+            self.failed.append(f"{kind}: {label}: {outcome.column}: {outcome.said}")
+
+    def total(self, column: str) -> int:
+        return sum(counts[column] for counts in self.counts.values())
+
+    @property
+    def tried(self) -> int:
+        return sum(map(self.total, COLUMNS))
+
+    @property
+    def clean(self) -> bool:
+        """Whether anything was tried at all, and all of it survived."""
+        return bool(self.tried) and self.total(SURVIVED) == self.tried
+
+    def lines(self) -> t.Iterator[str]:
+        """A table, what failed, and the sum."""
+        yield f"{'kind':<12}{'tried':>9}" + "".join(f"{column:>14}" for column in COLUMNS)
+        for kind, counts in self.counts.items():
+            yield f"{kind:<12}{sum(counts.values()):>9}" + "".join(f"{counts[column]:>14}" for column in COLUMNS)
+        yield from self.failed[:SHOWN]
+        if len(self.failed) > SHOWN:
+            yield f"and {len(self.failed) - SHOWN} more"
+        sums = ", ".join(f"{self.total(column)} {column}" for column in COLUMNS)
+        yield f"faults: {self.tried} tried, {sums}"

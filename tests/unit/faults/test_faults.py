@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A short part of `make faults`, and what shows that its columns can be other than zero."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS, Check
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import objects
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify
+from faults import flips, interruptions, operations, parties, victim
+from faults.__main__ import SHARES, play
+from faults.interruptions import Operations, Victim, Work
+from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, Outcome, Tally
+from faults.world import World, make
+
+LONG = 600.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> t.Iterator[World]:
+    with make(folder) as world:
+        yield world
+
+
+@pytest.fixture
+def world(made: World) -> t.Iterator[World]:
+    yield made
+    made.mend()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("kind", "most"), [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40)])
+def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
+    tally = Tally()
+    assert kind in SHARES
+    play(world, tally, folder, seed=20261129, minutes=LONG, kinds=[kind], most=most)
+    assert tally.clean and tally.tried == most, "\n".join(tally.lines())
+
+
+@pytest.mark.no_false_alarm
+def test_nothing_happened(world: World) -> None:
+    assert world.judge() == Outcome()
+    assert world.scene.call("repository_verify", identity_files=world.identities)["verdict"] == "pass"
+
+
+def _silent(_store: t.Any, _artifacts: t.Any) -> list[Check]:
+    return [Check(objects.CHECK_ID, PASS, "nobody looked")]
+
+
+@pytest.mark.mutation
+def test_a_verifier_that_does_not_look_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "verify", _silent)
+    tally = Tally()
+    flips.run(world, tally, random.Random(1), time.monotonic() + LONG, 20)
+    key = next(key for one in world.truth.values() for key in one)
+    operations.change(world, random.Random(1), key, "noise at its end")
+    tally.add("objects", key, world.judge())
+    assert tally.counts["flips"][LOST] > 10 and tally.counts["objects"][LOST] == 1 and not tally.clean
+    assert list(tally.lines())[-1].startswith("faults: 21 tried, ")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", ["traceback", "leak"])
+def test_a_verifier_that_breaks_or_tells_is_seen(world: World, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def run(_invocation: t.Any) -> t.Any:
+        if kind == "traceback":
+            raise RuntimeError("not one of ours")
+        raise StorageError(f"cannot read {world.secrets[0]}")
+
+    monkeypatch.setattr(repository_verify, "run", run)
+    assert world.judge().column == (LOST if kind == "traceback" else LEAKED)
+
+
+@pytest.mark.mutation
+def test_an_entry_that_is_believed_is_seen(world: World) -> None:
+    outcome = parties.attempt(world, "operator", "restore", parties.TWISTS["nothing else"])
+    assert outcome.column == LOST and "believe" in outcome.said
+
+
+@pytest.fixture
+def ended(world: World, folder: Path) -> t.Iterator[Operations]:
+    with contextlib.closing(Operations(world, folder)) as made:
+        yield made
+
+
+def _nothing(world: World) -> tuple[Work, Victim]:
+    work = Work([("backup_set_info", {})], world.scene.socket, lambda: None)
+    return work, Victim(world, work, world.kept)
+
+
+@pytest.mark.mutation
+def test_what_an_ended_run_leaves_is_seen(ended: Operations, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruptions, "PATIENCE", 0.2)
+    work, run = _nothing(world)
+    assert interruptions.after(ended, work, run, (victim.BROKEN, "a traceback")).column == LOST
+    assert interruptions.after(ended, work, run, (victim.REFUSED, world.secrets[0])).column == LEAKED
+    assert interruptions.after(ended, work, run, (victim.DONE, "")).column == LEFT_RUNNING
+    assert run.end()[0] == victim.DONE
+    assert interruptions.after(ended, work, run, (victim.DONE, "")) == Outcome()
+    plain = world.repository / "objects" / "plain"
+    plain.write_text(ended.marks[0])
+    assert interruptions.after(ended, work, run, (victim.DONE, "")).column == LEAKED
+    plain.unlink()
+    operations.change(world, random.Random(1), next(iter(world.truth[world.scene.sets()[-1]])), "deleted")
+    assert interruptions.after(ended, work, run, (victim.DONE, "")).column == HALF_VISIBLE
+
+
+def test_the_command_ends_with_its_sum() -> None:
+    command = [sys.executable, "-m", "faults", "--minutes", "0.1", "--seed", "1", "--kinds", "flips"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    last = done.stdout.splitlines()[-1]
+    assert done.returncode == 0 and last.startswith("faults: ") and last.endswith("0 lost, 0 half-visible, 0 leaked, 0 left running"), done

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whoever may make a database of encoding SQL_ASCII may give names of any bytes; those of databases and roles are seen from everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, dump, roles, snapshot, target, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, Unreachable, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from twin import load
+from unit.conftest import FreshCluster
+from unit.use_cases import scene as scenes
+
+ONE_LINE = "a name or a text there is no UTF-8"
+
+
+@pytest.fixture
+def server(fresh_cluster: FreshCluster) -> Server:
+    """With databases `ascii`, `b\\xff` and `caracal`, a role of no text in `pg_monitor`, and `caracal` knows nothing of these."""
+    info = fresh_cluster()
+    made = Server(info.socket_dir, info.port, info.superuser)
+    execute(made, "postgres", "CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0", "CREATE DATABASE caracal")
+    execute(
+        made,
+        "ascii",
+        'CREATE DATABASE "b\xff" TEMPLATE template0',
+        'CREATE ROLE "r\xff"',
+        'GRANT pg_monitor TO "r\xff"',
+        "CREATE ROLE plain",
+        'GRANT plain TO "r\xff"',
+        'CREATE TABLE "t\xff" (a text)',
+        "CREATE TABLE plain (a text PRIMARY KEY)",
+        "INSERT INTO plain VALUES ('\xff')",
+    )
+    return made
+
+
+def execute(server: Server, database: str, *statements: str) -> None:
+    """In bytes: `\\xff` of a statement is this byte."""
+    target_of = {"host": server.host, "port": server.port, "user": server.user, "password": None}
+    with contextlib.closing(load.open_database(target_of, database)) as connection:
+        connection.set_client_encoding("LATIN1")
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+
+@pytest.mark.mutation
+def test_a_table_whose_name_is_no_text_is_one_line(server: Server) -> None:
+    with snapshot.Snapshot(server, "ascii") as held:
+        for read in (reading.layout, catalog.schema, catalog.owners):
+            with held.place.join() as session, pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}") as caught:
+                read(session)
+            assert "\n" not in caught.value.msg
+    with pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}"):
+        target.examine(server, "ascii")
+
+
+@pytest.mark.mutation
+def test_rows_that_are_no_text_are_one_line(server: Server, client: ClientTools) -> None:
+    execute(server, "ascii", 'DROP TABLE "t\xff"')
+    with snapshot.Snapshot(server, "ascii") as held:
+        read = reading.layout(held.session)
+        with pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}"):
+            reading.rest(held.place, read.rest)
+        with pytest.raises(StageFailed, match=r"^database ascii: .*invalid byte sequence") as caught:
+            dump.copy_leaf(held.place, client.paths["psql"], read.rest[0], io.BytesIO())
+        assert "\n" not in caught.value.msg
+        sink = io.BytesIO()
+        tools.stream_out([client.paths["pg_dump"]], server, "ascii", sink)
+        assert b"\xff" in sink.getvalue()
+
+
+@pytest.mark.no_false_alarm
+def test_text_in_a_database_without_an_encoding_is_read(server: Server) -> None:
+    execute(server, "ascii", 'DROP TABLE "t\xff"', "UPDATE plain SET a = '\xc3\xb6'")
+    with Session(server, "ascii") as session:
+        assert session.value("SELECT a FROM public.plain") == "\u00f6"
+
+
+@pytest.mark.no_false_alarm
+def test_roles_and_databases_of_others_are_in_nobodys_way(server: Server) -> None:
+    with Session(server, "caracal") as session:
+        found = roles.read(session)
+        assert roles.differences(session, {"roles": found["roles"], "members": found["members"]}) == []
+        wanted = {**found["roles"], "fresh": {**found["roles"]["caracal"], "superuser": False}}
+        assert not [one for one in roles.create_missing(session, {"roles": wanted, "members": [["fresh", "plain"]]}) if "missing" in one]
+    assert target.examine(server, "caracal")["objects"] == []
+
+
+@pytest.mark.mutation
+def test_a_role_that_is_no_text_in_a_group_of_ours_is_one_line(server: Server) -> None:
+    execute(server, "caracal", "CREATE TABLE public.theirs (a int)", "ALTER TABLE public.theirs OWNER TO plain")
+    with Session(server, "caracal") as session, pytest.raises(StageFailed, match=f"^database caracal: {ONE_LINE}") as caught:
+        roles.read(session)
+    assert "\n" not in caught.value.msg
+
+
+@pytest.mark.mutation
+def test_a_name_that_cannot_be_sent_is_one_line(server: Server) -> None:
+    with pytest.raises(Unreachable) as caught:
+        Session(server, "caracal\udcff")
+    assert "\n" not in caught.value.msg
+    with Session(server, "caracal") as session, pytest.raises(StageFailed, match=ONE_LINE):
+        session.value("SELECT %s", ("\udcff",))
+
+
+@pytest.mark.mutation
+def test_a_preflight_with_such_neighbours(server: Server, tmp_path: Path) -> None:
+    """It goes on until it finds no Caracal, whoever else is on the server."""
+    scene = scenes.make(tmp_path / "scene", server.host)
+    set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
+    scene.refused("pg_encrypted_dump", VersionMismatch, "is no Caracal database", set_id=set_id, login_port=server.port)

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    MissingDependency,
+    StageFailed,
+    StorageError,
+    TamperedData,
+)
+from unit.plugins.module_utils._drivers.postgres.conftest import wait_until
+from unit.twin_database import Copier, TwinCluster
+
+NOWHERE = Server("/nowhere")
+
+
+class Failing(io.BytesIO):
+    """A sink or source that fails after `good` calls."""
+
+    def __init__(self, error: BaseException, good: int = 1) -> None:
+        super().__init__()
+        self._error = error
+        self._good = good
+
+    def _count(self) -> None:
+        if not self._good:
+            raise self._error
+        self._good -= 1
+
+    def write(self, data: object, /) -> int:
+        self._count()
+        return 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._count()
+        return b"x" * 1000
+
+
+def script(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "pg_tool"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def running(marker: str) -> bool:
+    """Whether a process with this argument lives."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if marker.encode() in path.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_everything_that_a_tool_says_arrives(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    assert tools.stream_out([script(tmp_path, "head -c 5000000 /dev/zero")], NOWHERE, "x", sink) == 5_000_000
+    assert sink.getvalue() == bytes(5_000_000)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("echo 'pg_dump: error: broken' >&2; exit 1", r"\(exit status 1\): pg_dump: error: broken"),
+        ("kill -9 $$", r"\(signal 9\)"),
+        ("kill -TERM $$", r"\(signal 15\)"),
+    ],
+)
+def test_a_tool_that_dies_after_it_said_all_is_an_error(tmp_path: Path, how: str, words: str) -> None:
+    with pytest.raises(StageFailed, match=f"^database x: pg_tool failed {words}.*; see the server's log"):
+        tools.stream_out([script(tmp_path, f"echo whole; {how}")], NOWHERE, "x", io.BytesIO())
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("error", [StorageError("full"), OSError(28, "No space left"), KeyboardInterrupt()])
+def test_a_sink_that_fails_ends_the_tool(tmp_path: Path, error: BaseException) -> None:
+    marker = f"marker-{tmp_path.name}"
+    argv = [script(tmp_path, "while :; do head -c 100000 /dev/zero; done"), marker]
+    with pytest.raises(type(error)) as caught:
+        tools.stream_out(argv, NOWHERE, "x", Failing(error))
+    assert caught.value is error
+    wait_until(lambda: not running(marker))
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("error", [TamperedData("x: not authentic"), OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_a_source_that_fails_ends_the_tool_before_it_can_succeed(tmp_path: Path, error: BaseException) -> None:
+    marker = f"marker-{tmp_path.name}"
+    done = tmp_path / "done"
+    with pytest.raises(type(error)) as caught:
+        tools.stream_in([script(tmp_path, f"cat > /dev/null; touch {done}"), marker], NOWHERE, "x", Failing(error))
+    assert caught.value is error
+    wait_until(lambda: not running(marker))
+    time.sleep(0.1)
+    assert not done.exists()
+
+
+@pytest.mark.mutation
+def test_a_tool_that_dies_while_it_is_fed_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StageFailed, match=r"^database x: pg_tool failed \(exit status 3\): pg_restore: error: no"):
+        tools.stream_in(
+            [script(tmp_path, "head -c 10 >/dev/null; echo 'pg_restore: error: no' >&2; exit 3")], NOWHERE, "x", io.BytesIO(bytes(9 << 20))
+        )
+
+
+def test_a_tool_may_leave_the_rest_but_all_of_it_is_read(tmp_path: Path) -> None:
+    source = io.BytesIO(bytes(9 << 20))
+    tools.stream_in([script(tmp_path, "head -c 10 >/dev/null; exit 0")], NOWHERE, "x", source)
+    assert source.read(1) == b""
+
+
+@pytest.mark.mutation
+def test_what_a_tool_did_not_want_must_be_authentic_too(tmp_path: Path) -> None:
+    error = TamperedData("x: not authentic")
+    with pytest.raises(TamperedData) as caught:
+        tools.stream_in([script(tmp_path, "exit 0")], NOWHERE, "x", Failing(error, good=100_000))
+    assert caught.value is error
+
+
+@pytest.mark.mutation
+def test_a_tool_that_is_missing_is_named() -> None:
+    with pytest.raises(MissingDependency, match=r"^/nowhere/pg_dump cannot be run"):
+        tools.stream_out(["/nowhere/pg_dump"], NOWHERE, "x", io.BytesIO())
+
+
+def digest(client: ClientTools, cluster: TwinCluster, database: str) -> str:
+    with Snapshot(cluster.server, database) as held:
+        return tools.schema_digest(client.paths["pg_dump"], held.place)
+
+
+def test_the_digest_of_a_schema_is_that_of_its_text(client: ClientTools, caracal_database: TwinCluster) -> None:
+    argv = [
+        client.paths["pg_dump"],
+        "--schema-only",
+        "--restrict-key=caracal",
+        "-h",
+        caracal_database.info.socket_dir,
+        "-U",
+        "caracal",
+        "caracal",
+    ]
+    text = subprocess.run(argv, capture_output=True, check=True).stdout
+    kept = b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"-- Dumped "))
+    assert text.count(b"-- Dumped ") == 2
+    assert digest(client, caracal_database, "caracal") == hashlib.sha256(kept).hexdigest()
+
+
+@pytest.mark.mutation
+def test_a_changed_schema_has_another_digest(client: ClientTools, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+    first, second = caracal_copy(), caracal_copy()
+    assert digest(client, caracal_database, first) == digest(client, caracal_database, second)
+    for change in ("COMMENT ON TABLE zones IS 'x'", "CREATE DOMAIN d AS int CHECK (value > 0)"):
+        before = digest(client, caracal_database, second)
+        caracal_database.execute(change, database=second)
+        assert digest(client, caracal_database, second) != before
+
+
+@pytest.mark.mutation
+def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal_database: TwinCluster) -> None:
+    with Snapshot(caracal_database.server, "caracal") as held:
+        place = held.place
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
+    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
+    with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed \(exit status 1\): .*snapshot"):
+        tools.schema_digest(client.paths["pg_dump"], place)
+    with pytest.raises(BackupError, match="snapshot"):
+        place.join()
+    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)

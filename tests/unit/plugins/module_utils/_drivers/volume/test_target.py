@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writing into a service's directory: added, whole, and under no name that was taken."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume import target
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.target import ABSENT, OTHER, SAME, Target
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, StorageError
+
+ONE = hashlib.sha256(b"one").hexdigest()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> t.Iterator[Target]:
+    with Target(os.open(tmp_path, os.O_RDONLY), str(tmp_path), os.geteuid(), os.getegid(), 0o640) as made:
+        yield made
+
+
+def test_a_file_appears_when_it_is_published(place: Target, tmp_path: Path) -> None:
+    with place.writing("a", 1_700_000_000_123_456_789) as sink:
+        sink.write(b"on")
+        sink.write(b"e")
+    assert os.listdir(tmp_path) == [".restoring-a"]
+    place.publish("a")
+    about = (tmp_path / "a").stat()
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"one"
+    assert (about.st_mtime_ns, about.st_mode & 0o7777, about.st_nlink) == (1_700_000_000_123_456_789, 0o640, 1)
+
+
+@pytest.mark.mutation
+def test_a_taken_name_stays_what_it_is(place: Target, tmp_path: Path) -> None:
+    with place.writing("a", 0) as sink:
+        sink.write(b"one")
+    (tmp_path / "a").write_bytes(b"live")
+    with pytest.raises(StorageError, match=r"/a appeared meanwhile"):
+        place.publish("a")
+    assert (tmp_path / "a").read_bytes() == b"live"
+
+
+@pytest.mark.mutation
+def test_what_was_not_published_is_removed(tmp_path: Path) -> None:
+    with (
+        pytest.raises(KeyError),
+        Target(os.open(tmp_path, os.O_RDONLY), str(tmp_path), os.geteuid(), os.getegid(), 0o600) as place,
+        place.writing("a", 0) as sink,
+    ):
+        sink.write(b"one")
+        raise KeyError
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.mutation
+def test_what_a_name_holds(place: Target, tmp_path: Path) -> None:
+    assert place.holds("a", 3, ONE) == ABSENT
+    for content, state in ((b"one", SAME), (b"one\ntwo", SAME), (b"on", OTHER), (b"two", OTHER)):
+        (tmp_path / "a").write_bytes(content)
+        assert place.holds("a", 3, ONE) == state
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "fifo")
+    assert {place.holds(name, 3, ONE) for name in ("link", "dangling", "fifo")} == {OTHER}
+
+
+def test_leftovers_are_found_and_removed(place: Target, tmp_path: Path) -> None:
+    for name in (".restoring-a", ".restoring-b", "pending-1-1.ndjson", ".ready-1"):
+        (tmp_path / name).touch()
+    assert place.leftovers() == [".restoring-a", ".restoring-b"]
+    place.clear()
+    assert sorted(os.listdir(tmp_path)) == [".ready-1", "pending-1-1.ndjson"]
+
+
+@pytest.mark.mutation
+def test_who_cannot_give_files_away_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target.os, "geteuid", lambda: 1234)
+    words = r"must belong to 65532:65532, which uid 1234 cannot give them; run as root"
+    fd = os.open(tmp_path, os.O_RDONLY)
+    with Target(fd, str(tmp_path), 65532, 65532, 0o600) as place, pytest.raises(PermissionMissing, match=words):
+        place.check_may(0)
+
+
+@pytest.mark.mutation
+def test_more_than_there_is_room_for(place: Target) -> None:
+    place.check_may(1)
+    with pytest.raises(StorageError, match="make room"):
+        place.check_may(1 << 60)
+
+
+@pytest.mark.mutation
+def test_a_private_directory_is_no_link(tmp_path: Path) -> None:
+    assert target.open_private(str(tmp_path / "q")) is None
+    target.make_private(str(tmp_path / "q"))
+    target.make_private(str(tmp_path / "q"))
+    fd = target.open_private(str(tmp_path / "q"))
+    assert fd is not None and os.fstat(fd).st_mode & 0o7777 == 0o700
+    os.close(fd)
+    (tmp_path / "link").symlink_to(tmp_path / "q")
+    with pytest.raises(StorageError, match="symbolic link"):
+        target.open_private(str(tmp_path / "link"))

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sets, drills, prunes and proofs of several ages, in a real journal with a clock that the test sets."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import archive_days, holdings, layout, selection
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.archive_days import ArchiveDay
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.decisions import Escrow, Hold, Prune
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.holdings import Copy, Newest
+from unit.plugins.module_utils._repository.conftest import NOW, World
+
+DAY = dt.timedelta(days=1)
+KEY = "SHA256:abc"
+
+
+def said(check: Check) -> str:
+    return f"{check.verdict}: {check.message}"
+
+
+def manifest(world: World, number: int) -> entries.Subject:
+    record = next(one for one in world.catalog().committed() if one.set_id == world.set_id(number))
+    return entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256)
+
+
+def prune(world: World, number: int) -> None:
+    body = Prune(sets={world.set_id(number): "no rule keeps it"}, keys=(), bytes=0).to_body()
+    world.append(entries.PRUNE, "prune", subjects=[manifest(world, number)], body=body)
+    world.store.delete(layout.dump_key(world.set_id(number), "caracal"))
+
+
+def drill(world: World, number: int, verdict: str) -> None:
+    body = {"drill": f"20261125T0300{number:02d}Z-dddd", "set": world.set_id(number), "verdict": verdict}
+    world.append(entries.DRILL, "drill", subjects=[manifest(world, number)], body=body)
+
+
+@pytest.fixture
+def aged(world: World) -> World:
+    """Three sets, ten days apart; the clock stands ten days after the last."""
+    for number in (1, 2, 3):
+        world.commit(number)
+        world.clock.add(days=10)
+    return world
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "fail: the journal names no set"),
+        (Newest("x", None, problem="forged"), "fail: the newest set x cannot be believed: forged"),
+        (Newest("x", NOW - 2 * DAY), "fail: the snapshot of the newest set x is 2 d old, over its budget of 1 d"),
+        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is of a time that has not come yet on this host"),
+        (Newest("x", NOW + dt.timedelta(minutes=1)), "pass: the snapshot of the newest set x is 0.0 s old"),
+        (Newest("x", NOW - DAY), "pass: "),
+    ],
+)
+def test_the_newest_set(found: Newest | None, words: str) -> None:
+    assert said(holdings.newest(found, NOW, DAY)).startswith(words)
+
+
+@pytest.mark.mutation
+def test_the_last_drill(aged: World) -> None:
+    def now(days: float = 1.0) -> str:
+        return said(holdings.drilled(selection.drills(aged.journal().entries), aged.clock.now, days * DAY))
+
+    assert now().startswith("fail: no drill has passed or failed yet")
+    drill(aged, 1, "unproven")
+    assert now().startswith("fail: no drill has passed or failed yet"), "it told nothing"
+    drill(aged, 2, "pass")
+    assert now().startswith("pass: the last drill that passed, 20261125T030002Z-dddd,")
+    aged.clock.add(days=3)
+    assert now().startswith("fail: the last drill that passed") and now(4).startswith("pass: ")
+    drill(aged, 3, "fail")
+    assert now(4).startswith("fail: the last drill 20261125T030003Z-dddd of set ")
+
+
+@pytest.mark.mutation
+def test_sets_that_ended_too_early(aged: World) -> None:
+    def now(least: int) -> str:
+        journal = aged.journal()
+        return said(holdings.kept_long_enough(aged.catalog().committed(), journal.entries, aged.clock.now, least))
+
+    assert now(90) == "pass: no set ended before 90 days; the oldest of 3 is 30 d old"
+    prune(aged, 1)
+    assert now(30).startswith("pass: no set ended before 30 days; the oldest of 2 is 20 d old")
+    assert now(31).startswith(f"fail: 1 set ended before 31 days; first: {aged.set_id(1)} after 30 d")
+    aged.clock.add(days=100)
+    assert now(31).startswith("fail: "), "what was ended does not come back"
+    prune(aged, 2)
+    prune(aged, 3)
+    assert now(20).startswith("fail: every set that was made is ended")
+
+
+@pytest.mark.mutation
+def test_sets_that_are_kept_too_long(aged: World) -> None:
+    def now(most: int) -> str:
+        return said(holdings.not_kept_too_long(aged.catalog().sets(), aged.journal().entries, aged.clock.now, most))
+
+    assert now(30) == "pass: none of 3 sets is older than 30 days"
+    assert now(29).startswith(f"fail: 1 set older than the 29 days that are allowed; first: {aged.set_id(1)}")
+    hold = Hold(aged.set_id(1), "case 7", "held", "a court asks").to_body()
+    aged.append(entries.HOLD, "operator", subjects=[manifest(aged, 1)], body=hold)
+    assert now(29) == "pass: none of 3 sets is older than 29 days, but for 1 on hold"
+    assert now(19).startswith("fail: 1 set older")
+    for number in (1, 2):
+        prune(aged, number)
+    # No prune ends a set that is held, whatever its entry says.
+    assert now(19) == "pass: none of 2 sets is older than 19 days, but for 1 on hold"
+
+
+@pytest.mark.mutation
+def test_a_journal_without_sets_proves_nothing(world: World) -> None:
+    journal, now = world.journal().entries, world.clock.now
+    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal names no set"
+    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal names no set"
+    assert said(holdings.archive(journal, now, DAY)).startswith("fail: the journal names no archived export")
+
+
+@pytest.mark.mutation
+def test_the_age_of_the_archive(world: World) -> None:
+    def now() -> str:
+        return said(holdings.archive(world.journal().entries, world.clock.now, DAY))
+
+    for hours in ((9, 22), (3, 23)):
+        day = (world.clock.now - DAY).date()
+        subjects = [entries.subject(f"{archive_days.folder(day)}/{day}T{hour:02d}.parquet", "0" * 64) for hour in hours]
+        world.append(entries.ARCHIVE_DAY, subjects=subjects, body=ArchiveDay(day, None, None).to_body())
+    assert now() == f"pass: the last archived hour {day}T23 is 2 h old, within its budget of 1 d"
+    world.clock.add(hours=22, minutes=1)
+    assert now().startswith(f"fail: the last archived hour {day}T23 is 1 d old, over its budget of 1 d")
+
+
+@pytest.mark.mutation
+def test_identities_for_emergencies(aged: World) -> None:
+    last = Newest(aged.set_id(3), aged.clock.now, frozenset({frozenset({KEY, "SHA256:daily"})}))
+
+    def now(*wanted: str, newest: Newest | None = last) -> str:
+        return said(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
+
+    assert now().startswith("unproven: nobody said which recipients are for emergencies")
+    assert now("SHA256:other").startswith(f"fail: nothing of the newest set {aged.set_id(3)} is sealed to SHA256:other")
+    assert now(KEY, newest=None).startswith("fail: nothing of any set is sealed to")
+    by_class = dataclasses.replace(last, sealed=frozenset({frozenset({KEY}), frozenset({"SHA256:secrets", "SHA256:daily"})}))
+    assert now(KEY, newest=by_class).startswith(f"fail: a part of the newest set {aged.set_id(3)} is sealed to SHA256:daily")
+    assert now(KEY, "SHA256:secrets", newest=by_class).startswith("unproven: 2 of 2 identities")
+    assert now(KEY).startswith(f"unproven: 1 of 1 identities for emergencies are not proved; first: {KEY}, never")
+    body = Escrow(aged.set_id(3), (KEY,), 6).to_body()
+    aged.append(entries.ESCROW, "operator", subjects=[manifest(aged, 3)], body=body)
+    assert now(KEY).startswith("pass: 1 recipient for emergencies proved within 400 days")
+    assert now(KEY, "SHA256:daily").startswith("unproven: 1 of 2 identities")
+    proved = aged.clock.now
+    aged.clock.add(days=400)
+    assert now(KEY).startswith("pass: ")
+    aged.clock.add(seconds=1)
+    assert now(KEY).startswith(f"unproven: 1 of 1 identities for emergencies are not proved; first: {KEY}, last on {proved:%Y-%m-%d}")
+
+
+@pytest.mark.mutation
+def test_copies_elsewhere() -> None:
+    copies = [Copy("a", NOW - DAY), Copy("b", NOW - 9 * DAY), Copy("c", NOW + DAY)]
+    assert said(holdings.copies(copies, NOW, 0, 7 * DAY)).startswith("not_applicable: ")
+    assert said(holdings.copies(copies, NOW, 1, 7 * DAY)).startswith("pass: 1 copy verified within 7 d")
+    assert said(holdings.copies(copies, NOW, 2, 7 * DAY)).startswith("fail: 1 of 2 independent copies")
+    assert said(holdings.copies(copies, NOW, 2, 10 * DAY)).startswith("pass: 2 copies verified")

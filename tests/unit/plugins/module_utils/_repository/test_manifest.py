@@ -1,0 +1,134 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, TamperedData, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import manifest as manifests
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.manifest import Manifest, PreviousSet
+
+OTHER = "20251125T020000Z-bbbb"
+
+
+@pytest.fixture
+def manifest(world) -> Manifest:
+    made: Manifest = world.manifest()[0]
+    return made
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_written_is_read_again(manifest: Manifest) -> None:
+    assert manifests.parse(manifest.to_bytes()) == manifest
+    assert manifest.recovery.path.endswith("/RECOVERY.md") and manifest.size == sum(one.size for one in manifest.artifacts)
+    later = dataclasses.replace(manifest, previous=PreviousSet(OTHER, 7, "0" * 64), family=None, release=None, key_ids={"kek": "0" * 16})
+    assert manifests.parse(later.to_bytes()) == later
+
+
+def altered(manifest: Manifest, change: t.Callable[[dict[str, t.Any]], object]) -> bytes:
+    content = json.loads(manifest.to_bytes())
+    change(content)
+    return json.dumps(content).encode()
+
+
+def refused(data: bytes, kind: type[BackupError], words: str) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        manifests.parse(data, "x/manifest.json")
+    assert "x/manifest.json" in caught.value.msg and "\n" not in caught.value.msg
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("field", "value", "kind", "words"),
+    [
+        ("type", "drill-report", TamperedData, "is a 'drill-report' and no backup-set"),
+        ("format", 2, VersionMismatch, "has format 2, this version reads up to 1"),
+        ("format", "1", TamperedData, "wrong format"),
+        ("set_id", "latest", TamperedData, "wrong set_id"),
+        ("set_id", "20251125T020000Z-bbbb", TamperedData, "does not belong to set 20251125T020000Z-bbbb"),
+        ("deployment", "a b", TamperedData, "wrong deployment"),
+        ("created", "yesterday", TamperedData, "wrong created"),
+        ("previous", {}, TamperedData, "previous of x/manifest.json has no set_id"),
+        ("sources", [{}], TamperedData, r"sources\[0\] of x/manifest.json has no database"),
+        ("artifacts", [], TamperedData, "does not name one RECOVERY.md"),
+        ("artifacts", {}, TamperedData, "wrong artifacts"),
+        ("pairing", {"verdict": "perhaps", "message": ""}, TamperedData, "unknown verdict 'perhaps'"),
+        ("timings", {"dump": "long"}, TamperedData, "wrong timings"),
+        ("left_out", {"redis": None}, TamperedData, "wrong left_out"),
+        ("more", 1, TamperedData, "unknown field 'more'"),
+    ],
+)
+def test_content_that_does_not_fit_is_refused(manifest: Manifest, field: str, value: t.Any, kind: type[BackupError], words: str) -> None:
+    refused(altered(manifest, lambda content: content.update({field: value})), kind, words)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest)] + ["type", "format"])
+def test_a_missing_field_is_named(manifest: Manifest, field: str) -> None:
+    refused(altered(manifest, lambda content: content.pop(field)), TamperedData, f"has no {field}")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Artifact)])
+def test_a_missing_field_of_an_artifact_is_named(manifest: Manifest, field: str) -> None:
+    refused(altered(manifest, lambda content: content["artifacts"][0].pop(field)), TamperedData, rf"artifacts\[0\] of .* has no {field}")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("number", "changes", "words"),
+    [
+        (0, {"path": "../../etc/passwd"}, "is no key of a repository"),
+        (0, {"path": "/etc/passwd.age"}, "is no key of a repository"),
+        (0, {"path": f"sets/{OTHER}/postgres/caracal.dump.zst.age"}, "does not belong to set"),
+        (0, {"path": "repository.json.age"}, "does not belong to set"),
+        (0, {"shared_from": OTHER}, "does not belong to set"),
+        (0, {"kind": "party"}, "unknown kind 'party'"),
+        (0, {"compression": "lzma"}, "unknown compression"),
+        (0, {"recipients": []}, "sealed to 0 recipients"),
+        (0, {"recipients": [1]}, "wrong recipients"),
+        (0, {"sha256": "0"}, "wrong sha256"),
+        (0, {"size": -1}, "negative size"),
+        (0, {"size": True}, "wrong size"),
+        (2, {"path": f"objects/audit/x/{'1' * 64}.{OTHER}.copy.zst.age"}, "does not belong to set"),
+        (2, {"shared_from": OTHER}, "does not belong to set"),
+        (2, {"shared_from": "x"}, "does not belong to set"),
+        (3, {"path": "sets/20261125T020001Z-aaaa/other.json.zst.age"}, "does not belong to set"),
+        (4, {"recipients": ["SHA256:abc"]}, "sealed to 1 recipients"),
+        (5, {"kind": "dump"}, "does not name one RECOVERY.md"),
+    ],
+)
+def test_an_artifact_that_does_not_fit_is_refused(manifest: Manifest, number: int, changes: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(TamperedData, match=words):
+        manifests.parse(altered(manifest, lambda content: content["artifacts"][number].update(changes)))
+
+
+@pytest.mark.no_false_alarm
+def test_an_object_of_an_earlier_set_may_be_shared(manifest: Manifest) -> None:
+    path = f"objects/audit/x/{'1' * 64}.{OTHER}.copy.zst.age"
+    data = altered(manifest, lambda content: content["artifacts"][2].update(path=path, shared_from=OTHER))
+    assert manifests.parse(data).artifacts[2].shared_from == OTHER
+
+
+@pytest.mark.mutation
+def test_an_artifact_that_stands_twice_is_refused(manifest: Manifest) -> None:
+    refused(altered(manifest, lambda content: content["artifacts"].append(content["artifacts"][0])), TamperedData, "an artifact twice")
+
+
+@pytest.mark.mutation
+def test_duplicate_keys_are_refused(manifest: Manifest) -> None:
+    data = manifest.to_bytes().replace(b'"deployment": "prod"', b'"deployment": "prod", "deployment": "prod"')
+    refused(data, TamperedData, "'deployment' stands twice")
+
+
+@pytest.mark.mutation
+def test_what_could_not_be_read_is_not_written(manifest: Manifest) -> None:
+    with pytest.raises(TamperedData, match=r"RECOVERY.md"):
+        dataclasses.replace(manifest, artifacts=()).to_bytes()

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A restored database that runs code as its server's user, against whoever joins its sandbox from outside."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import os
+import sys
+import typing as t
+
+import psycopg2
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, probe
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.probe import Target
+from unit import small_programs
+from unit.conftest import FreshCluster
+from unit.small_programs import as_nobody, reachable_install
+
+# Loaded before, since an ordinary user may not be able to read this Python's files.
+for encoding in ("ascii", "idna"):
+    codecs.lookup(encoding)
+# Where nothing of this host lies, as a folder of Python modules that the drill host has and the sandbox is not shown.
+FOLDER = "/caracal-nowhere"
+NAME = "caracal_planted"
+HOST = "planted.invalid"
+PLANT = (
+    f"mkdir {FOLDER}; echo RAN=True > {FOLDER}/{NAME}.py; rm -rf /etc/hosts /etc/nsswitch.conf; "
+    f"echo 127.0.0.9 {HOST} > /etc/hosts; echo hosts: files > /etc/nsswitch.conf; chmod -R a+rX {FOLDER} /etc; true"
+)
+
+
+def run_in_server(info: SandboxInfo, script: str) -> None:
+    """What any superuser of the copy can do; a restored function does it as well."""
+    connection = psycopg2.connect(host=info.socket_dir, port=info.port, user=info.superuser, dbname="postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"COPY (SELECT 1) TO PROGRAM $x$ ({script}) >/dev/null 2>&1 $x$")
+    connection.close()
+
+
+def imports() -> bool:
+    sys.path.insert(0, FOLDER)
+    sys.path_importer_cache.clear()
+    try:
+        return bool(importlib.import_module(NAME).RAN)
+    except ModuleNotFoundError:
+        return False
+
+
+def resolves() -> list[t.Any]:
+    return probe._resolved(Target(HOST, 1))
+
+
+def there(path: str) -> bool:
+    return os.path.exists(path)
+
+
+def _attack(spec: SandboxSpec) -> dict[str, t.Any]:
+    lifecycle.create(spec)
+    try:
+        made = Bundle.of(spec.directory)
+        run_in_server(made.info, PLANT)
+        return {
+            "isolated": made.isolated,
+            "planted": there(f"/proc/{made.info.pid}/root{FOLDER}"),
+            "imported": made.run(imports),
+            "resolved": made.run(resolves),
+            "check": probe.verify(made, [Target(HOST, 1, recorded=True)], "").verdict,
+        }
+    finally:
+        lifecycle.destroy(spec.directory)
+
+
+@pytest.mark.mutation
+def test_what_the_server_plants_is_neither_imported_nor_asked_for_names(server_install: Install, sandbox_directory: str) -> None:
+    """As an ordinary user, for whom the sandbox's root belongs to the server's own user."""
+    with reachable_install(sandbox_directory, server_install) as install:
+        found = as_nobody(_attack, SandboxSpec(sandbox_directory, install))
+    assert found == {"isolated": True, "planted": False, "imported": False, "resolved": [], "check": "pass"}
+
+
+def _lead_away(spec: SandboxSpec, other: str) -> str:
+    """Where a module of ours comes to that works with the sandbox, after its server has put a link to `other` in its socket's place."""
+    made = lifecycle.create(spec).info
+    socket = f"{made.socket_dir}/.s.PGSQL.{made.port}"
+    run_in_server(made, f"ln -sf {other} {socket}.new && mv {socket}.new {socket}; true")
+    try:
+        info = lifecycle.attach(spec.directory)
+    except TargetRefused as exc:
+        return exc.msg
+    connection = psycopg2.connect(host=info.socket_dir, port=info.port, user=info.superuser, dbname="postgres")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
+        (found,) = cursor.fetchone()
+    connection.close()
+    return "its own" if found == made.system_identifier else "another server"
+
+
+@pytest.mark.mutation
+def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str, fresh_cluster: FreshCluster) -> None:
+    """Such as to the PostgreSQL of the drill host, that knows its administrator by his user."""
+    other = fresh_cluster()
+    spec = SandboxSpec(sandbox_directory, server_install)
+    assert _lead_away(spec, f"{other.socket_dir}/.s.PGSQL.{other.port}") == "its own"
+
+
+@pytest.mark.mutation
+def test_where_the_server_is_of_our_own_user_it_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str) -> None:
+    """As an ordinary user, to whom the folder of the socket belongs inside and outside."""
+    with reachable_install(sandbox_directory, server_install) as install:
+        found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, install))
+    assert found.endswith("is no socket any more, so something in the sandbox has replaced it; remove the sandbox and do not use its set")
+
+
+def _lead_away_and_remove(spec: SandboxSpec) -> str:
+    try:
+        return _lead_away(spec, "/nowhere")
+    finally:
+        lifecycle.destroy(spec.directory)
+
+
+@pytest.fixture
+def shut(server_install: Install, sandbox_directory: str) -> Bundle:
+    return small_programs.make("bubblewrap", sandbox_directory, server_install)
+
+
+def namespaces() -> dict[str, str]:
+    return {name: os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "net", "pid", "ipc", "uts")}
+
+
+def test_only_the_network_is_joined(shut: Bundle) -> None:
+    outside, inside = namespaces(), shut.run(namespaces)
+    assert {name for name in outside if outside[name] != inside[name]} == {"net"}
+
+
+def belongings() -> tuple[list[str], list[str]]:
+    return sorted(os.environ), [
+        os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if there(f"/proc/self/fd/{name}")
+    ]
+
+
+@pytest.mark.mutation
+def test_who_joins_has_neither_our_environment_nor_our_files(shut: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    monkeypatch.setenv("CARACAL_TEST_SECRET", "of the operator")
+    secret = tmp_path / "identity"
+    secret.write_text("AGE-SECRET-KEY")
+    with open(secret, encoding="ascii"):
+        environment, files = shut.run(belongings)
+    assert environment == [] and str(secret) not in files
+    assert not [path for path in files if not path.startswith(("/dev/null", "pipe:", "/proc/"))]
