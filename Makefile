@@ -15,12 +15,13 @@ export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
 INSIDE := $(TOOL) tools.inside
 
-.PHONY: help quickstart test lint bench mutations faults clean venv
+.PHONY: help quickstart test snapshots lint bench mutations faults clean venv
 .NOTPARALLEL:
 
 help:
 	@echo "make quickstart   back up a deployment, restore it elsewhere, prove that it works; REPOSITORY=s3 with a locked bucket"
 	@echo "make test         the gate's tests; ARGS=--all for every test, ARGS=\"--all --part 2/4\" for a quarter of them"
+	@echo "make snapshots    rewrite tests/snapshots, the texts that users read most, after a change of words"
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
 	@echo "make mutations    only the tests that break things on purpose"
@@ -39,6 +40,9 @@ test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m tools.run_tests $(ARGS)
+
+snapshots: venv
+	@$(INSIDE) python -m pytest --rewrite-snapshots tests/unit/snapshots $(ARGS)
 
 lint: venv
 	@$(TOOL) tools.venv .venv-importer importer

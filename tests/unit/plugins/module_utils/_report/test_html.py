@@ -57,34 +57,6 @@ def _read(drill: Drill) -> Reader:
     return Reader(page.render(document.build(drill)))
 
 
-def test_the_page_says_what_a_reader_looks_for(make_drill: MakeDrill) -> None:
-    text = _read(make_drill()).text
-    for words in (
-        "\u2713 pass: This set restores",
-        "2 required checks held, none waived.",
-        "20261125T020000Z-k3f9",
-        "journal entry 41, v1.0.0, 21 objects, 412.3 MB sealed",
-        "2026-11-25 02:00:00 UTC",
-        "30 min",
-        "fresh: no older than what this host saw before",
-        "set made on pg-1 by backup@prod",
-        "42-9f86d081884c7d65",
-        "isolation bubblewrap",
-        "drill@prod",
-        "20.0 s, 2.4 GB, 120.0 MB/s",
-        "from 0 to 1 min 3 s, 20.5 s of it between the steps",
-        "recovery time 59.0 s",
-        "Recovery time 59.0 s no budget was set",
-        "Set age 31 min 3 s snapshot 2026-11-25 02:00:00 UTC",
-        "Recipients proved ? unproven no identity was tried",
-        "SOC 2 A1.3 supports: recovery is tested",
-        "! warn inventory.caracal.extensions (not required) pgcrypto 1.3 became 1.4",
-        "inventory 1 of 2 pass",
-        "-n drill@caracal-ops -s report.json.sig",
-    ):
-        assert words in text, words
-
-
 def test_the_page_fetches_and_runs_nothing(make_drill: MakeDrill) -> None:
     source = page.render(document.build(make_drill()))
     reader = Reader(source)
@@ -179,9 +151,9 @@ def test_a_budget_is_a_line_in_the_picture_and_a_bar_among_the_facts(make_drill:
 
 @pytest.mark.mutation
 def test_the_cause_and_the_remedy_stand_right_below_the_verdict(make_drill: MakeDrill, broken_check: Check) -> None:
-    cause = Diagnosis("kek.wrong", "restored STS cannot decrypt keys", "restore the secrets bundle", ("envelopes.kek", "log of sts"))
+    cause = Diagnosis("kek.wrong", "CAUSE", "REMEDY", ("envelopes.kek", "log of sts"))
     text = _read(make_drill(checks=[broken_check], diagnosis=[cause])).text
-    said = "Why restored STS cannot decrypt keys What to do: restore the secrets bundle. kek.wrong , shown by envelopes.kek , log of sts"
+    said = "Why CAUSE What to do: REMEDY. kek.wrong , shown by envelopes.kek , log of sts"
     assert said in text and text.index(broken_check.message) < text.index(said) < text.index("Set restored")
     assert "Why" not in _read(make_drill()).text
 

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tasks of a role say, with Ansible's own templates. Modules are not run: what they would have answered is given."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from tools.rules import tree
+
+Values = dict[str, t.Any]
+
+
+def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
+    """What the file of tasks shows, in lines; `answers` are variables that earlier tasks and modules have left."""
+    folder, loader = tree.ROOT / "roles" / role, DataLoader()
+    variables: Values = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers, "ansible_check_mode": check_mode}
+    lines: list[str] = []
+    for task in loader.load_from_file(str(folder / "tasks" / f"{tasks}.yml"), trusted_as_template=True):
+        templar = Templar(loader=loader, variables={**variables, **task.get("vars", {})})
+        if not all(templar.evaluate_conditional(one) for one in _list(task.get("when", True))):
+            continue
+        if "ansible.builtin.set_fact" in task:
+            variables.update(templar.template(task["ansible.builtin.set_fact"]))
+        lines += _lines(task, templar)
+    return lines
+
+
+def _of(loader: DataLoader, folder: Path) -> Values:
+    path = folder / "main.yml"
+    found: Values = loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
+    return found
+
+
+def _lines(task: Values, templar: Templar) -> list[str]:
+    if "ansible.builtin.debug" in task:
+        return [str(one) for one in _list(templar.template(task["ansible.builtin.debug"]["msg"]))]
+    if "ansible.builtin.fail" in task:
+        return [f"failed: {templar.template(task['ansible.builtin.fail']['msg'])}"]
+    given = task.get("ansible.builtin.assert")
+    if given is None or all(templar.evaluate_conditional(one) for one in _list(given["that"])):
+        return []
+    return [f"failed: {templar.template(given['fail_msg'])}"]
+
+
+def _list(given: t.Any) -> list[t.Any]:
+    return given if isinstance(given, list) else [given]
+
+
+def settings_refused(role: str) -> list[str]:
+    """What the role says of settings that cannot be, before it does anything."""
+    tasks = DataLoader().load_from_file(str(tree.ROOT / "roles" / role / "tasks" / "preflight.yml"))
+    return [one["otherwise"] for task in tasks if "ansible.builtin.assert" in task for one in _list(task.get("loop", [])) if "holds" in one]

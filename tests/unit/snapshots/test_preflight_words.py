@@ -1,0 +1,127 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is said before anything is done: of settings of the roles, of a login, of the place and the server of a sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import preflight as login
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation, lease, marker, preflight, space, users
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, SandboxSpec, SourceFacts
+from tools.snapshots import Snapshot
+from unit.snapshots import role_words
+
+INSTALL = Install("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/17/lib", "/usr/share/postgresql/17", (17, 10), "pg_bin")
+ROLES = ("caracal_backup", "caracal_drill", "caracal_restore")
+SANDBOX, ALLOWED = "sandbox", {"isolation": AUTO, "unisolated_reason": "a laptop"}
+# Fields of a request, relative to the folder that stands for /srv.
+REQUESTS: dict[str, dict[str, t.Any]] = {
+    "a relative path": {"directory": "relative"},
+    "a path that no setting can hold": {"directory": "a,b"},
+    "a path that is too long for a socket": {"directory": "/srv/" + "x" * 100},
+    "a superuser that PostgreSQL does not take": {"superuser": "pg_x"},
+    "a superuser with a quote": {"superuser": 'a"b'},
+    "no bounds": {"lease": 0},
+    "inside the source": {"directory": "data/sandbox", "source": SourceFacts(data_directory="data")},
+    "beside the source": {"source": SourceFacts(data_directory="data")},
+    "beside the source, allowed": {"source": SourceFacts(data_directory="data"), "allow_shared_filesystem": True, **ALLOWED},
+    "a parent that is not there": {"directory": "none/sandbox"},
+    "no room": {"minimum_free": 8 << 30},
+    "a directory of somebody else": {"directory": "theirs"},
+    "a symbolic link": {"directory": "link"},
+    "isolation of another kind": {"isolation": "perhaps"},
+    "isolation waived without a reason": {"isolation": AUTO},
+    "isolation required": {},
+    "isolation waived": ALLOWED,
+    "a locale that is not here": {"source": SourceFacts(locale="xx_YY.UTF-8"), **ALLOWED},
+}
+
+
+@pytest.fixture
+def srv(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
+    """A folder with a short path, on a host without bubblewrap, with 1 GiB free and no encryption."""
+    monkeypatch.setattr(preflight, "choose", lambda *_given, **_more: isolation.Launcher(None, None, "bubblewrap is not installed"))
+    monkeypatch.setattr(space, "free_bytes", lambda _path: 1 << 30)
+    monkeypatch.setattr(space, "protection", lambda _path: space.CLEAR)
+    monkeypatch.setattr(users, "check_own_name", lambda: None)
+    monkeypatch.setattr(preflight, "_has_locale", preflight.FALLBACK_LOCALE.__eq__)
+    with tempfile.TemporaryDirectory(prefix="caracal-test-", dir="/var/tmp") as folder:
+        root = Path(folder).resolve()
+        (root / "data").mkdir()
+        (root / "theirs").mkdir()
+        (root / "theirs" / "file").touch()
+        (root / "link").symlink_to("theirs")
+        yield root
+
+
+def asked(srv: Path, changes: dict[str, t.Any]) -> list[str]:
+    """What the sandbox's preflight answers."""
+    given = {"directory": SANDBOX, **changes}
+    if given["directory"] != "relative":
+        given["directory"] = str(srv / given["directory"])
+    source = given.get("source")
+    if source is not None and source.data_directory:
+        given["source"] = SourceFacts(data_directory=str(srv / source.data_directory))
+    return [one.replace(str(srv), "/srv") for one in answer(lambda: preflight.preflight(SandboxSpec(install=INSTALL, **given)).warnings)]
+
+
+def answer(ask: t.Callable[[], t.Iterable[str]]) -> list[str]:
+    """Warnings, or the error."""
+    try:
+        return [f"warning: {one}" for one in ask()]
+    except BackupError as error:
+        return [f"{type(error).__name__}: {error.msg}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """A session of a login that may log in, and nothing else."""
+
+    database: str = "caracal"
+
+    def rows(self, _query: str) -> list[tuple[t.Any, ...]]:
+        return [("reader", False, False, False, False, 3)]
+
+
+def held(srv: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Of a directory that a sandbox is in: another drill's, and one whose server is dead."""
+    (srv / SANDBOX).mkdir()
+    monkeypatch.setattr(marker, "read", lambda _layout: marker.Marker(os.geteuid(), False, "", token="another"))
+    monkeypatch.setattr(lease, "gone", lambda _controller: False)
+    monkeypatch.setattr(marker, "running", lambda _marker: True)
+    other = asked(srv, ALLOWED)
+    monkeypatch.setattr(marker, "running", lambda _marker: False)
+    return {"the sandbox of another drill": other, "a sandbox whose server is dead": asked(srv, ALLOWED)}
+
+
+def test_preflights(snapshot: Snapshot, srv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = []
+    for role in ROLES:
+        text += [f"# Settings of the role {role}", "", *(f"- {one}" for one in role_words.settings_refused(role)), ""]
+    text += [
+        "# A login",
+        "",
+        "it may log in and nothing else",
+        *_indented(answer(lambda: [login.full_sight(t.cast(t.Any, Answers()))])),
+        "",
+    ]
+    text += ["# A sandbox", ""]
+    found = {title: asked(srv, changes) for title, changes in REQUESTS.items()}
+    for title, said in {**found, **held(srv, monkeypatch)}.items():
+        text += [title, *_indented(said)]
+    snapshot("preflights.txt", "\n".join([*text, ""]))
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The last lines of each role on the console: what was done, and why a play ends with a failure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tools.snapshots import Snapshot
+from unit.snapshots.role_words import Values, said
+
+SET_ID, HEAD = "20261125T020000Z-k3f9", "42-9f86d081884c7d65"
+FAILED = {"id": "blocks.history", "verdict": "fail", "message": "audit_events_2026_03, block 4: content differs"}
+PASSED = {"id": "set.objects", "verdict": "pass", "message": "21 objects, every SHA-256 as signed"}
+WARNED = {"id": "roles.caracal", "verdict": "warn", "message": "role auditors is not there"}
+
+BACKUP: Values = {
+    "caracal_backup_deployment": "prod",
+    "__caracal_backup_looked": {"set_id": SET_ID, "journal_head": "41-0123456789abcdef"},
+    "__caracal_backup_has": {"secrets": True, "replay": True, "redis": True},
+    "__caracal_backup_dumped": {
+        "databases": [{"database": "caracal"}, {"database": "caracal_auth"}],
+        "bytes": 400_000_000,
+        "seconds": 20.0,
+        "checks": [PASSED],
+    },
+    "__caracal_backup_committed": {"artifacts": 21, "bytes": 412_345_678, "journal_head": HEAD},
+    "__caracal_backup_verified": {"checks": [PASSED]},
+    "__caracal_backup_surveyed": {"databases": [{"database": "caracal"}]},
+    "__caracal_backup_secrets": {"key_ids": {"kek": "1f2e3d4c5b6a7988"}, "pairing": {"verdict": "pass", "message": "they open the set"}},
+    "__caracal_backup_replay": [],
+    "__caracal_backup_replay_count": 2,
+    "__caracal_backup_redis": {"streams": ["audit", "outbox"]},
+    "__caracal_backup_left_out": {},
+    "__caracal_backup_timestamp": {},
+}
+PLAIN_BACKUP: Values = {
+    **BACKUP,
+    "__caracal_backup_has": {"secrets": False, "replay": False, "redis": False},
+    "__caracal_backup_secrets": {},
+    "__caracal_backup_left_out": {"secrets": "not configured", "redis": "not configured"},
+}
+STAMPED: Values = {
+    **BACKUP,
+    "caracal_backup_timestamp_url": "https://tsa.example",
+    "__caracal_backup_timestamp": {"time": "2026-11-25T02:01:00Z", "authority": "Example TSA", "sequence": 42},
+}
+ABORTED: Values = {
+    "ansible_failed_task": {"name": "Dump the databases"},
+    "ansible_failed_result": {"msg": "cannot connect to database caracal"},
+    "__caracal_backup_opened": {"set_id": SET_ID},
+    "__caracal_backup_committed": {},
+    "__caracal_backup_aborted": {"msg": "the repository cannot be reached"},
+    "__caracal_backup_replay_hosts": [],
+}
+CHECKPOINT: Values = {"checkpoint": SET_ID, "rows": 4711, "blocks": 3, "seconds": 1.25, "journal_head": HEAD, "checks": [PASSED]}
+NOTHING_NEW: Values = {**CHECKPOINT, "checkpoint": None, "rows": 0, "blocks": 0}
+CHAINS: Values = {
+    "verdict": "fail",
+    "coverage": {"asked": "all that is there", "chains": {"audit": {"rows": 4711, "zones": 2}}},
+    "seconds": 2.5,
+    "journal_head": HEAD,
+    "checks": [PASSED, FAILED],
+    "msg": "verdict fail: blocks.history: content differs",
+}
+RESTORE: Values = {
+    "caracal_restore_deployment": "prod",
+    "__caracal_restore_verified": {"set_id": SET_ID, "set_facts": {"snapshot_time": "2026-11-25T02:00:00Z"}, "checks": [PASSED]},
+    "__caracal_restore_databases": {"databases": [{"database": "caracal"}, {"database": "caracal_auth"}]},
+    "__caracal_restore_secrets": {},
+    "__caracal_restore_replay": {},
+    "__caracal_restore_proofs": [],
+    "__caracal_restore_rollback": {},
+}
+TAKEN_BACK: Values = {
+    **RESTORE,
+    "__caracal_restore_proofs": [WARNED, FAILED],
+    "__caracal_restore_rollback": {
+        "complete": True,
+        "rollback": [
+            {"count": 2, "words": "grants that were revoked are active again", "remedy": "delete them"},
+            {"count": None, "words": "unknown: tokens", "remedy": "rotate the keys"},
+            {"count": 0, "words": "epochs", "remedy": "raise them"},
+        ],
+    },
+}
+ARCHIVE: Values = {
+    "__caracal_archive_filled": {
+        "archived": ["a", "b"],
+        "extended": [],
+        "unchanged": 22,
+        "days": ["2026-11-24"],
+        "last_hour": "2026-11-25T01:00:00Z",
+        "journal_head": HEAD,
+    },
+    "__caracal_archive_verified": {"verdict": "fail", "checks": [PASSED, FAILED], "msg": "verdict fail: blocks.history"},
+    "caracal_archive_verify": True,
+}
+REPOSITORY: Values = {
+    "__caracal_repository_verified": {
+        "verdict": "fail",
+        "sets": 30,
+        "part": 1,
+        "parts": 7,
+        "objects": 90,
+        "journal_head": HEAD,
+        "checks": [PASSED, FAILED],
+        "msg": "verdict fail: blocks.history: content differs",
+    },
+    "__caracal_repository_copied": {"copied": 21, "bytes": 412_345_678, "destination": "/srv/copy", "kept": 600, "journal_head": HEAD},
+    "__caracal_repository_pruned": {
+        "pruned": ["a", "b"],
+        "objects": 40,
+        "garbage": ["c"],
+        "bytes": 824_691_356,
+        "retained": ["d"],
+        "sets": ["a", "b", "e", "f"],
+        "journal_head": HEAD,
+    },
+}
+DRILL: Values = {"caracal_drill_result": {"verdict": "pass"}, "__caracal_drill_reported": {"msg": "verdict fail: blocks.history"}}
+DRILL_FAILED: Values = {**DRILL, "caracal_drill_result": {"verdict": "fail"}}
+
+# Title, role, file of tasks, what was answered, check mode.
+CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
+    ("A backup of everything", "caracal_backup", "report", BACKUP, False),
+    ("Of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),
+    ("With a timestamp", "caracal_backup", "report", STAMPED, False),
+    ("In check mode", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": {}, "__caracal_backup_dumped": {}}, True),
+    ("With a block that changed", "caracal_backup", "report", {**BACKUP, "__caracal_backup_verified": {"checks": [FAILED]}}, False),
+    ("A backup that failed, and could not be aborted", "caracal_backup", "abort", ABORTED, False),
+    ("A checkpoint", "caracal_backup", "checkpoint", {"__caracal_backup_checkpoint": CHECKPOINT}, False),
+    (
+        "A checkpoint without new rows",
+        "caracal_backup",
+        "checkpoint",
+        {"__caracal_backup_checkpoint": NOTHING_NEW},
+        False,
+    ),
+    ("Chains that are broken", "caracal_backup", "verify_audit", {"__caracal_backup_audit": CHAINS}, False),
+    ("A drill", "caracal_drill", "verdict", DRILL, False),
+    ("In check mode", "caracal_drill", "verdict", DRILL, True),
+    ("One that failed", "caracal_drill", "verdict", DRILL_FAILED, False),
+    ("A restore", "caracal_restore", "report", RESTORE, False),
+    ("In check mode", "caracal_restore", "report", RESTORE, True),
+    ("One that takes something back, and does not hold", "caracal_restore", "report", TAKEN_BACK, False),
+    ("An archive that does not hold", "caracal_archive", "report", ARCHIVE, False),
+    ("In check mode", "caracal_archive", "report", {**ARCHIVE, "__caracal_archive_verified": {}}, True),
+    ("A repository that does not hold", "caracal_repository", "verify", REPOSITORY, False),
+    ("A copy", "caracal_repository", "copy", REPOSITORY, False),
+    ("In check mode", "caracal_repository", "copy", REPOSITORY, True),
+    ("A prune", "caracal_repository", "prune", REPOSITORY, False),
+    ("In check mode", "caracal_repository", "prune", REPOSITORY, True),
+)
+
+
+def closing() -> t.Iterator[str]:
+    shown = ""
+    for title, role, tasks, answers, check_mode in CASES:
+        if role != shown:
+            yield f"# {role}\n"
+        shown = role
+        yield "\n".join([title, *(f"    {line}" for line in said(role, tasks, answers, check_mode)), ""])
+
+
+def test_the_last_lines_of_the_roles(snapshot: Snapshot) -> None:
+    snapshot("roles.txt", "\n".join(closing()))
