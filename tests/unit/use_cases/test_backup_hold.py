@@ -64,7 +64,7 @@ def test_each_hold_ends_by_itself(old: OldRepository) -> None:
     ("own", "kind", "words"),
     [
         ({"set_id": "20200101T000000Z-aaaa"}, ObjectMissing, "names no set"),
-        ({"set_id": "x"}, OptionError, "is no id of a set"),
+        ({"set_id": "x"}, OptionError, "'x'"),
         ({"hold": " "}, OptionError, "hold is empty"),
         ({"reason": "two\nlines"}, OptionError, "reason is empty, longer"),
         ({"reason": "x" * 1001}, OptionError, "reason is empty, longer"),

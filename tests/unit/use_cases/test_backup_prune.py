@@ -290,7 +290,7 @@ def test_only_the_prune_key_prunes_and_only_the_operator_holds(old: OldRepositor
         ({"grace": float("nan")}, "grace"),
         ({"keep_within": float("inf")}, "keep_within"),
         ({"shrink_max": 1.0}, "shrink_max is 1.0"),
-        ({"examined": ["x"]}, "is no id of a set"),
+        ({"examined": ["x"]}, "'x'"),
         ({"most_a_day": 0}, "most_a_day is 0"),
     ],
 )

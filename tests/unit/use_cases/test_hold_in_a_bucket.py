@@ -20,6 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import decisions, layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.retention.facts import Refusal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import set_holds
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from unit import s3_policies
@@ -241,9 +242,9 @@ def test_a_prune_retains_what_the_store_holds_and_says_why(s3: S3Server, role_ke
     done = old.prune(keep_last=1, grace=1.0)
     assert {**done, "journal_head": ""} == {**predicted, "journal_head": ""}
     what = {one["set_id"]: one for one in done["sets"]}
-    assert what[first]["decision"] == "retained" and what[first]["reasons"] == ["under a legal hold of the store"]
+    assert what[first]["decision"] == "retained" and what[first]["reasons"] == [Refusal().reason]
     assert what[second]["decision"] == "pruned"
-    assert done["retained"] == [{"key": by_hand[1], "until": None, "reason": "under a legal hold of the store"}]
+    assert done["retained"] == [{"key": by_hand[1], "until": None, "reason": Refusal().reason}]
     assert "failed" not in done and all(old.store.stat(key) for key in by_hand)
     again = old.prune(keep_last=1, grace=1.0)
     assert not again["changed"] and again["retained"] == done["retained"]

@@ -157,7 +157,7 @@ def test_identities_that_do_not_fit_are_refused(scene: Scene, empty: Target, tmp
     where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     other, loose, blank, secret = (tmp_path / name for name in ("other", "loose", "empty", "secret"))
     new_identity(other)
-    scene.refused(RESTORE, WrongIdentity, "none of the identities opens it", "inventory.json", **where, identity_files=[str(other)])
+    scene.refused(RESTORE, WrongIdentity, "inventory.json", **where, identity_files=[str(other)])
     shutil.copy(scene.identity, loose)
     loose.chmod(0o644)
     message = scene.refused(RESTORE, WrongIdentity, str(loose), "chmod 600", **where, identity_files=[str(loose)])

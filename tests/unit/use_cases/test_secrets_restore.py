@@ -135,7 +135,7 @@ def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
     refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "a" / "b"))
     refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "ca.pem"))
     refused(made, OptionError, "has no state 'abc'", key_set="abc")
-    refused(made, WrongIdentity, "none of the identities opens it", identity_files=[str(made.scene.identity)])
+    refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
 
 
 def test_owner_and_mode_are_as_asked(made: Deployment) -> None:

@@ -133,25 +133,24 @@ def test_every_rule_that_a_drill_requires_is_looked_up(committed: Committed, res
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("database", "statement", "check_id", "words"),
+    ("database", "statement", "check_id"),
     [
         (
             "caracal",
             "UPDATE authority_records SET status = 'active' WHERE status = 'revoked'",
             "state.revocations.subject_sessions",
-            "3 of 3 revoked subject sessions have lost that state in the copy; first: 0 instead of 3; what was revoked is valid again",
         ),
         (
             "caracal_auth",
             """UPDATE "user" SET id = 'x' || id""",
             "state.foreign_keys.zone_owners",
-            "3 of 3 owners of zones have no account in caracal_auth; first: ",
         ),
     ],
     ids=["revocation", "owner"],
 )
-def test_what_a_restore_must_not_lose_is_named(broken: Verify, database: str, statement: str, check_id: str, words: str) -> None:
-    assert broken(FREELY, statement, database=database)[check_id]["message"].startswith(words)
+def test_what_a_restore_must_not_lose_is_named(broken: Verify, database: str, statement: str, check_id: str) -> None:
+    found = broken(FREELY, statement, database=database)[check_id]["details"]
+    assert (found["rows"], found["broken"]) == (3, 3) and found["first"]
 
 
 @pytest.mark.mutation
@@ -396,7 +395,7 @@ def test_bad_options_are_refused(scene: Scene, restored: Copy, tmp_path: t.Any) 
     new_identity(tmp_path / "other")
     sandbox = restored.info.directory
     other = str(tmp_path / "other")
-    scene.refused("state_verify", WrongIdentity, "none of the identities opens it", sandbox=sandbox, identity_files=[other])
+    scene.refused("state_verify", WrongIdentity, "inventory.json", sandbox=sandbox, identity_files=[other])
     scene.refused("state_verify", ObjectMissing, "20200101T000000Z-aaaa", sandbox=sandbox, set_id="20200101T000000Z-aaaa")
     scene.refused("state_verify", ObjectMissing, "/var/tmp/no-such-sandbox", "postgres_sandbox", sandbox="/var/tmp/no-such-sandbox")
     scene.refused("state_verify", MissingDependency, str(tmp_path), sandbox=sandbox, pg_bin=str(tmp_path))

@@ -100,7 +100,7 @@ def test_a_foreign_identity_is_refused(streams: Streams, source: RedisServer, st
     streams.backup(source)
     other = streams.scene.root / scenes.DRILL_HOST / "identity_other"
     scenes.new_identity(other)
-    refused(streams, start(), WrongIdentity, "none of the identities opens it", identity_files=[str(other)])
+    refused(streams, start(), WrongIdentity, "streams.1.json.zst.age: ", identity_files=[str(other)])
 
 
 def test_a_set_with_one_reading_and_a_set_with_none(streams: Streams, source: RedisServer, start: Start) -> None:

@@ -89,7 +89,7 @@ def test_then_what_was_tested_longest_ago() -> None:
         (SETS, "latest", 0.5, VerificationFailed, f"{NEW.set_id} is 24.0 hours old, more than 12"),
         (SETS, "random", 0.5, VerificationFailed, "choose a longer time"),
         (SETS, "20261101T000000Z-zzzz", None, ObjectMissing, "names no set 20261101T000000Z-zzzz"),
-        (SETS, "newest", None, OptionError, "is no id of a set"),
+        (SETS, "newest", None, OptionError, "'newest'"),
     ],
 )
 def test_nothing_to_choose_is_told(sets: list[SetRecord], way: str, days: float | None, kind: type[BackupError], words: str) -> None:

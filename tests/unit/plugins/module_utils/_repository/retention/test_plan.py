@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.retention import plan as plans
-from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.retention.facts import Policy, SetFacts
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.retention.facts import Policy, Refusal, SetFacts
 from unit.plugins.module_utils._repository.retention.histories import (
     CONTENTS,
     DAY,
@@ -125,7 +125,7 @@ def test_what_the_store_holds_is_retained_without_an_end_and_told() -> None:
     assert locked.decisions[1].reasons == ("locked until 2026-11-26T03:00:00Z",)
     held = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None), ONE)
     assert [one.what for one in held.decisions] == ["retained", "pruned", "pruned", "kept"] and shared not in held.keys
-    assert [(key, why.until, why.reason) for key, why in held.retained] == [(shared, None, "under a legal hold of the store")]
+    assert list(held.retained) == [(shared, Refusal())]
     assert dump not in held.keys and held.ends == tuple(one.set_id for one in sets[1:3])
 
 
