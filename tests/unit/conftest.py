@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throw-away PostgreSQL servers, empty or with a twin, for every test that wants one."""
+"""Throw-away PostgreSQL servers, empty or with a twin, for every test that wants one; and what every test finds as it should be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from tools import bring_server
 from twin import load
 from twin.spec import Spec
-from unit import fault_proxy, ready_clusters, s3_server
+from unit import fault_proxy, process_state, ready_clusters, s3_server
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
@@ -52,6 +52,13 @@ def sandbox_path() -> str:
 
 # What the tests of the sandbox bring back.
 RUN, WATCH = cluster.run, watcher.start
+
+
+@pytest.fixture(autouse=True)
+def the_process_is_as_before() -> t.Iterator[None]:
+    """Set up after all wider fixtures and before those of the test, so ended when these have ended."""
+    with process_state.put_back():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run of pytest inside a test, with the fixtures and the hooks that all tests have."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import typing as t
+from pathlib import Path
+
+# No settings of this tree: its test paths are not the inner run's.
+COMMAND = (sys.executable, "-m", "pytest", "-p", "unit.conftest", "-p", "no:cacheprovider", "-c", os.devnull, "-q", "-rA", "--tb=short")
+
+# For what takes seconds, on a machine that has much else to do.
+DEADLINE = 180
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerRun:
+    """It says what it has to say in a file: what is left of one that was killed would keep a pipe open."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def outcomes(self) -> dict[str, str]:
+        """By test, `PASSED` or another word of pytest's, when the run has ended; the whole output under the empty name."""
+        self.process.wait()
+        said = self.log.read_text(encoding="utf-8", errors="replace")
+        lines = (line.split(" ", 1) for line in said.splitlines() if "::" in line and line.split(" ")[0].isupper())
+        return {"": said, **{rest.partition("::")[2].partition(" - ")[0]: word for word, rest in lines}}
+
+
+def start(folder: Path, source: str, *arguments: str, before: t.Sequence[str] = ()) -> InnerRun:
+    """Run these tests, in a folder that is theirs. `before` stands before the command."""
+    folder.mkdir(exist_ok=True)
+    tests, log = folder / "test_inner.py", folder / "log"
+    tests.write_text(textwrap.dedent(source), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [*before, *COMMAND, f"--rootdir={folder}", f"--basetemp={folder / 'inner'}", *arguments, str(tests)]
+    with open(log, "wb") as out:
+        return InnerRun(subprocess.Popen(argv, stdout=out, stderr=out, env=environment, cwd=folder), log)
+
+
+def eventually(look: t.Callable[[], object]) -> None:
+    """Wait until it is so; AssertionError when it never is."""
+    until = time.monotonic() + DEADLINE
+    while not look():
+        assert time.monotonic() < until, f"never: {look}"
+        time.sleep(0.05)
