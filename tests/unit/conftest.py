@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from tools import bring_server
 from twin import load
 from twin.spec import Spec
-from unit import fault_proxy, process_state, ready_clusters, s3_server
+from unit import fault_proxy, leftovers, process_state, ready_clusters, runs, s3_server
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
@@ -31,27 +31,40 @@ FreshCluster = t.Callable[..., SandboxInfo]
 
 
 # A cluster has a thousand small files, which a file system in memory makes and forgets in no time.
-MEMORY = "/dev/shm"
 ROOM = 6 << 30
 
 
 def _roomy() -> bool:
     """Whether every user may use it, run programs there, and a worker's clusters fit."""
     try:
-        found = os.statvfs(MEMORY)
+        found = os.statvfs(runs.MEMORY)
     except OSError:
         return False
-    open_to_all = os.stat(MEMORY).st_mode & 0o1777 == 0o1777
+    open_to_all = os.stat(runs.MEMORY).st_mode & 0o1777 == 0o1777
     return open_to_all and not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= ROOM
 
 
 def sandbox_path() -> str:
     """A path that is free, short enough for a socket, and whose parents every user may enter."""
-    return f"{MEMORY if _roomy() else '/var/tmp'}/caracal-test-{uuid.uuid4().hex[:12]}"
+    return runs.path("test", runs.MEMORY if _roomy() else runs.DISK)
 
 
 # What the tests of the sandbox bring back.
 RUN, WATCH = cluster.run, watcher.start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    leftovers.begin(with_companion=not _is_worker(config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        leftovers.clear(ended=runs.own())
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """Of xdist: the process that starts the workers sees to what they leave."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.fixture(autouse=True)

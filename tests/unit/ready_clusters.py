@@ -14,8 +14,9 @@ import os
 import secrets
 import shutil
 import struct
-import tempfile
 import typing as t
+
+from unit import runs
 
 Run = t.Callable[..., t.Any]
 Key = tuple[str, ...]
@@ -70,7 +71,7 @@ class ReadyClusters:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._kept: dict[Key, str] = {}
-        self._folder = tempfile.mkdtemp(prefix="caracal-ready-")
+        self._folder = runs.folder("ready")
 
     def __call__(self, command: list[str], **options: t.Any) -> t.Any:
         programs = [place for place, word in enumerate(command) if os.path.basename(word) == "initdb"]

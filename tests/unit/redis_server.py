@@ -13,12 +13,13 @@ import os
 import shutil
 import subprocess
 import sysconfig
-import tempfile
 import time
 import typing as t
 from pathlib import Path
 
 import redis
+
+from unit import runs
 
 ENTRIES = Path(__file__).parent / "fixtures" / "stream_entries.ndjson"
 DEADLINE = 20
@@ -59,11 +60,11 @@ class RedisServer:
 @contextlib.contextmanager
 def start(major: int = 8, *arguments: str, password: str | None = None) -> t.Iterator[RedisServer]:
     """A server on a private socket; everything is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="caracal-redis-", dir="/var/tmp"))
+    folder = Path(runs.folder("redis"))
     own = ["--unixsocket", str(folder / "redis.sock"), "--dir", str(folder), "--save", "", "--daemonize", "no"]
     port = [] if "--port" in arguments else ["--port", "0"]
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([program(major), *port, *own, *arguments], stdout=log, stderr=log)
+        process = subprocess.Popen([program(major), *port, *own, *arguments], stdout=log, stderr=log, start_new_session=True)
     client = redis.Redis(unix_socket_path=str(folder / "redis.sock"), protocol=2, password=password)
     try:
         until = time.monotonic() + DEADLINE

@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sysconfig
-import tempfile
 import time
 import typing as t
 import uuid
@@ -26,6 +25,8 @@ from pathlib import Path
 import boto3
 import botocore.config
 import botocore.exceptions
+
+from unit import runs
 
 DEADLINE = 60
 PR_SET_PDEATHSIG = 1
@@ -114,7 +115,7 @@ def _free_ports(count: int) -> list[int]:
 @contextlib.contextmanager
 def start() -> t.Iterator[S3Server]:
     """A server that answers; everything is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="caracal-s3-", dir="/var/tmp"))
+    folder = Path(runs.folder("s3"))
     identities = [
         {
             "name": user,

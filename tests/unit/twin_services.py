@@ -24,6 +24,7 @@ from pathlib import Path
 from twin import keys
 from twin.facts import SECRET_STORE
 from twin.releases.known import RELEASES
+from unit import runs
 from unit.redis_server import RedisServer
 from unit.twin_database import TwinCluster
 
@@ -166,7 +167,7 @@ class Deployment:
     def _spawn(self, name: str, changes: dict[str, str]) -> Service:
         environment = {**self.variables(name), **changes}
         log_file = self.folder / f"{name}.log"
-        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
+        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1", runs.VARIABLE: str(runs.own())}
         with open(log_file, "wb") as log:
             command = [sys.executable, "-m", f"twin.services.{name}"]
             process = subprocess.Popen(command, env={**path, **environment}, stdout=log, stderr=log, cwd=self.folder)

