@@ -44,7 +44,7 @@ class Box:
 
     def has(self, *names: str) -> bool:
         """Whether these lie in it, each a pattern; a file must have something in it."""
-        return all(any(path.is_dir() or path.stat().st_size for path in self.path.glob(name)) for name in names)
+        return all(any(path.is_dir() or size_of(path) for path in self.path.glob(name)) for name in names)
 
     def has_canary(self) -> bool:
         """Whether the zone is there that a drill makes in the copy to have its canaries in."""
@@ -60,7 +60,7 @@ class Box:
         if own is not None:
             self._uids.add(own)
         running = processes.of_sandbox(Layout.of(str(self.path)), own)
-        self._networks |= {network for one in running if (network := network_of(one.pid)) != network_of(os.getpid())}
+        self._networks |= networks_of(running) - {network_of(os.getpid())}
         with contextlib.suppress(OSError, IndexError):
             self._segments.append((self.path / "data" / "postmaster.pid").read_text().splitlines()[6].split())
         return running
@@ -90,6 +90,19 @@ def network_of(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/net")
     except OSError:
         return ""
+
+
+def networks_of(running: t.Iterable[processes.Process]) -> set[str]:
+    """Theirs, without those who have ended since they were seen: whoever may not be looked at, such as init, has none to show either."""
+    return {network_of(one.pid) for one in running} - {""}
+
+
+def size_of(path: Path) -> int:
+    """Nothing where it went away meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def owner_of(path: Path) -> int:
@@ -160,13 +173,20 @@ def entered(whole: Drillable) -> set[str]:
     return {str(one.body["drill"]) for one in opened.journal.of_kind("drill")}
 
 
+def devices_of(acting: t.Iterable[processes.Process]) -> list[str]:
+    """The network devices that the first of them sees who still lives."""
+    for one in acting:
+        with contextlib.suppress(OSError):
+            return [line.split(":")[0].strip() for line in Path(f"/proc/{one.pid}/net/dev").read_text().splitlines()[2:]]
+    return []
+
+
 def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) -> None:
     """Everything that could do something is in a network with nothing in it but loopback."""
     acting = [one for one in running if one.program not in programs.AROUND]
-    networks = {network_of(one.pid) for one in acting}
+    networks = networks_of(acting)
     assert len(networks) == 1 and network_of(os.getpid()) not in networks
-    devices = Path(f"/proc/{acting[0].pid}/net/dev").read_text().splitlines()[2:]
-    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+    assert devices_of(acting) == ["lo"]
     check = probe.verify(Bundle.of(str(box.path)), [probe.parse(one) for one in whole.production], "")
     assert check.verdict == PASS, check
 
