@@ -37,7 +37,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
     )
     words = (bwrap, "--die-with-parent", *inside[1:])
     try:
-        run([*words, "--version"], env=ENVIRONMENT, timeout=20)
+        run([*words, "--version"], env=ENVIRONMENT, timeout=60)
     except BackupError as exc:
         raise MissingDependency(
             f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it"

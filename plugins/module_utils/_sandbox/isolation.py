@@ -137,7 +137,7 @@ def choose(identity: Identity | None, program: str, readable: t.Sequence[str], *
         return Launcher(identity, None, "bubblewrap is not installed")
     isolated = Launcher(identity, bwrap)
     try:
-        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), env=ENVIRONMENT, timeout=20)
+        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), env=ENVIRONMENT, timeout=60)
     except BackupError as exc:
         return Launcher(identity, None, f"bubblewrap does not work here: {exc.msg}")
     return isolated

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import secrets
@@ -42,9 +43,7 @@ def create(spec: SandboxSpec) -> Outcome:
     if forecast.state == preflight.RUNNING:
         return Outcome(_same(attach(spec.directory), spec), changed=False)
     layout = forecast.layout
-    with removal.storage(layout):
-        os.makedirs(layout.root, mode=0o700, exist_ok=True)
-    with removal.alone(layout):
+    with removal.alone(layout, removal.PATIENCE, make=True):
         if preflight.state_of(layout, spec.token) == preflight.RUNNING:  # made by another run a moment ago
             return Outcome(_same(attach(spec.directory), spec), changed=False)
         try:
@@ -209,7 +208,7 @@ def destroy(directory: str) -> bool:
     if not exists(directory):
         return False
     layout = Layout.of(directory)
-    with removal.alone(layout, removal.PATIENCE):
+    with contextlib.suppress(ObjectMissing), removal.alone(layout, removal.PATIENCE):  # missing: another run was faster
         removal.clear(layout)
         removal.remove_root(layout)
     return True

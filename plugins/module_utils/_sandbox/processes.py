@@ -22,7 +22,8 @@ from .info import Layout
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SHARED_MEMORY = "/proc/sysvipc/shm"
-KILL_SECONDS = 15.0
+# On a busy host a killed process, bubblewrap above all, needs its time to be gone.
+KILL_SECONDS = 60.0
 IPC_RMID = 0
 # More than any server writes into its postmaster.pid, and than it may make us read.
 _PID_FILE = 64 * 1024

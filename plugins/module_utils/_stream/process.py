@@ -132,7 +132,7 @@ def _leash() -> tuple[str, ...]:
     """Empty where there is no `setpriv`, or one that cannot (before util-linux 2.33, busybox): then pipes and timeouts must do."""
     leash = (shutil.which("setpriv") or "", "--pdeathsig", "KILL", "--")
     try:
-        able = subprocess.run([*leash, "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).returncode == 0
+        able = subprocess.run([*leash, "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False).returncode == 0
     except (OSError, subprocess.SubprocessError):
         able = False
     return leash if able else ()

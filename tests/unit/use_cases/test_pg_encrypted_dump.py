@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -37,6 +36,7 @@ from unit.twin_database import Copier, TwinCluster
 from unit.use_cases import scene as scenes
 from unit.use_cases.conftest import Committed
 from unit.use_cases.scene import Scene, new_identity, new_ssh_key, tree
+from unit.waiting import PATIENCE, came, eventually
 
 ID = "20260102T030405Z-abcd"
 PASSWORD = "correct: horse\\battery 'staple'"
@@ -246,7 +246,8 @@ def test_a_store_without_room_is_refused(scene: Scene, monkeypatch: pytest.Monke
     assert not scene.files(f"**/*{ID}*") and not scene.files(f"sets/{ID}/**/*")
 
 
-def test_two_dumps_at_once_are_refused(scene: Scene, caracal_database: TwinCluster) -> None:
+def test_two_dumps_at_once_are_refused(scene: Scene, caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "PATIENCE", 0.5)
     for name in DATABASES:
         with snapshot.Snapshot(caracal_database.server, name):
             scene.refused("pg_encrypted_dump", Busy, f"database {name}", "wait", set_id=ID)
@@ -272,14 +273,13 @@ def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
     said = ""
     with contextlib.suppress(EOFError):
         said = receiver.recv()
-    child.join(60)
+    child.join(PATIENCE)
     assert child.exitcode is not None and child.pid is not None
-    for _attempt in range(200):  # workers and tools die with it
-        if not alive(child.pid):
-            return child.exitcode, said
-        time.sleep(0.02)
-    os.killpg(child.pid, signal.SIGKILL)
-    raise AssertionError("processes of a killed run live on")
+    group = child.pid
+    if not came(lambda: not alive(group)):  # workers and tools die with it
+        os.killpg(group, signal.SIGKILL)
+        raise AssertionError("processes of a killed run live on")
+    return child.exitcode, said
 
 
 def alive(group: int) -> list[str]:
@@ -389,11 +389,7 @@ def _dump_and_die(scene: Scene, now: t.Callable[[str, int], bool]) -> None:
 def _wait_until_nobody_is_alone(source: TwinCluster) -> None:
     """The server notices a moment later that a client died."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '% alone'"
-    for _attempt in range(250):
-        if source.execute(query, database="postgres") == [(0,)]:
-            return
-        time.sleep(0.02)
-    raise AssertionError("a session outlives its run")
+    eventually(lambda: source.execute(query, database="postgres") == [(0,)])
 
 
 @pytest.mark.mutation

@@ -65,7 +65,7 @@ def _on_path() -> t.Iterator[str]:
     pg_config = shutil.which("pg_config")
     if pg_config:
         try:
-            yield run([pg_config, "--bindir"], timeout=20).decode().strip()
+            yield run([pg_config, "--bindir"], timeout=60).decode().strip()
         except BackupError:
             return
 
@@ -73,7 +73,7 @@ def _on_path() -> t.Iterator[str]:
 def version_of(program: str) -> Version:
     """(major, minor) that the program prints; a beta counts as minor 0. Raises MissingDependency when it prints none."""
     try:
-        said = run([program, "--version"], timeout=20).decode("utf-8", "replace")
+        said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
         raise MissingDependency(f"{program} does not run: {exc.msg}; install PostgreSQL's programs anew") from exc
     match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)

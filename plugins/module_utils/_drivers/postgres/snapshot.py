@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 import typing as t
 
 from ..._errors import BackupError, Busy
@@ -19,6 +20,9 @@ from .server import Server, Session
 # Two dumps of one database at once: a session says by its name that it wants to be alone, and dies with its run, so a killed one
 # never blocks the next. An advisory lock would do, but any login may take one, and keep us out for ever.
 ALONE = " alone"
+# How long a run waits for an earlier one, in seconds: of one that was killed, the server may not have noticed yet.
+PATIENCE = 60.0
+PAUSE = 0.2
 
 # Whoever was there before us, of our login or of one that reads everything too; when others began, only pg_read_all_stats shows.
 _EARLIER = """
@@ -76,12 +80,16 @@ def recovery_conflicts(server: Server, database: str) -> int:
 
 
 def _enter(session: Session, server: Server) -> None:
-    """Raises Busy if another backup of this database runs."""
-    for pid, role, application, since in session.rows(_EARLIER, (ALONE, ALONE)):
-        raise Busy(
-            f"another backup of database {session.database} is running on {server}: session {pid} of role {role} ({application})"
-            f"{f', since {since}' if since else ''}; wait for it, or end it with pg_terminate_backend({pid})"
-        )
+    """Wait for an earlier backup of this database to end. Raises Busy if it goes on."""
+    until = time.monotonic() + PATIENCE
+    while earlier := session.rows(_EARLIER, (ALONE, ALONE)):
+        if time.monotonic() > until:
+            pid, role, application, since = earlier[0]
+            raise Busy(
+                f"another backup of database {session.database} is running on {server}: session {pid} of role {role} ({application})"
+                f"{f', since {since}' if since else ''}; wait for it, or end it with pg_terminate_backend({pid})"
+            )
+        time.sleep(PAUSE)
 
 
 def _leave(session: Session) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import time
 import typing as t
 
 from ..._errors import Busy, StageFailed, TargetRefused, Unreachable, VersionMismatch
@@ -24,6 +25,8 @@ OLDEST_MAJOR = 17
 # Of an identifier of PostgreSQL.
 NAME_BYTES = 63
 ATTEMPTS = 5
+# How long a restore waits for sessions that were ended, in seconds: the server itself waits 5, which a busy host may exceed.
+PATIENCE = 60.0
 _IN_USE = "55006"
 # What we make says so until it is whole, as its comment; whatever else bears such a name is somebody's.
 MARK = "caracal_ops.backup: a restore that has not ended"
@@ -164,13 +167,21 @@ def kept_name(database: str) -> str:
     return _derived(database, ending)
 
 
+def _free_name(server: Server, database: str) -> str:
+    """Of two restores within one second, the later one keeps its database under the name of the next second."""
+    with Session(server, MAINTENANCE, settings={}) as session:
+        while session.value("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", (name := kept_name(database),)):
+            time.sleep(0.1)
+        return name
+
+
 def publish(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]]) -> list[dict[str, str]]:
     """Give databases, `(working name, final name, recorded settings)`, their access lists, settings and final names: all or none.
 
     What bore a final name keeps its rows under another, `[{"database", "kept_as"}]`; it is dropped if it is empty.
     """
     found = {database: examine(server, database) for _name, database, _recorded in made}
-    kept = {database: kept_name(database) for database, one in found.items() if one["exists"]}
+    kept = {database: _free_name(server, database) for database, one in found.items() if one["exists"]}
     for attempt in range(ATTEMPTS):
         try:
             _rename_all(server, made, kept)
@@ -218,7 +229,19 @@ def drop(server: Server, name: str) -> None:
     """What `create` made and nobody published. Where the server is gone, that was told already; the next restore of this set drops it."""
     with contextlib.suppress(Unreachable), Session(server, MAINTENANCE, settings={}) as session:
         if _is_marked(session, name):
+            _drop_by_force(session, name)
+
+
+def _drop_by_force(session: Session, name: str) -> None:
+    """With the sessions in it, which are those of a restore that failed or was killed."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
             session.rows(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+            return
+        except StageFailed as exc:
+            if exc.details["sqlstate"] != _IN_USE or time.monotonic() > until:
+                raise
 
 
 def _settings(session: Session, name: str, recorded: dict[str, t.Any]) -> list[str]:

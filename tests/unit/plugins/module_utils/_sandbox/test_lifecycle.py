@@ -15,7 +15,6 @@ import pwd
 import resource
 import shutil
 import signal
-import time
 import typing as t
 
 import psycopg2
@@ -23,10 +22,11 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, ObjectMissing, OptionError, StageFailed, Unreachable
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, marker, preflight, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, marker, preflight, processes, removal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.isolation import BUBBLEWRAP, NONE
 from unit.small_programs import UNISOLATED
+from unit.waiting import eventually
 
 FORK = multiprocessing.get_context("fork")
 
@@ -52,13 +52,6 @@ def ask(info: SandboxInfo, query: str) -> t.Any:
         answer = cursor.fetchone()[0] if cursor.description else None
     connection.close()
     return answer
-
-
-def wait_for(condition: t.Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        time.sleep(0.01)
 
 
 def segment(info: SandboxInfo) -> list[str]:
@@ -153,7 +146,7 @@ def test_a_killed_server_leaves_nothing_after_destroy(spec: SandboxSpec) -> None
     memory = segment(info)
     busy = connect(info)
     os.kill(info.pid, signal.SIGKILL)
-    wait_for(lambda: processes.look(info.pid) is None)
+    eventually(lambda: processes.look(info.pid) is None)
     assert (memory in segments()) == (info.isolation == NONE), "the control: without us, this would stay"
     with pytest.raises(Unreachable, match="dead"):
         lifecycle.attach(spec.directory)
@@ -167,7 +160,7 @@ def test_a_killed_server_leaves_nothing_after_destroy(spec: SandboxSpec) -> None
 def test_a_dead_sandbox_is_made_anew(spec: SandboxSpec) -> None:
     first = lifecycle.create(spec).info
     os.kill(first.pid, signal.SIGKILL)
-    wait_for(lambda: processes.look(first.pid) is None)
+    eventually(lambda: processes.look(first.pid) is None)
     assert lifecycle.predict(spec).changed
     second = lifecycle.create(spec)
     assert second.changed and second.info.system_identifier != first.system_identifier
@@ -180,7 +173,7 @@ def test_a_dead_sandbox_is_made_anew(spec: SandboxSpec) -> None:
 def test_a_maker_that_is_killed_on_the_way_leaves_nothing_after_destroy(spec: SandboxSpec, sight: str) -> None:
     maker = FORK.Process(target=lifecycle.create, args=(spec,))
     maker.start()
-    wait_for(pathlib.Path(spec.directory, sight).exists)
+    eventually(pathlib.Path(spec.directory, sight).exists)
     os.kill(maker.pid or 0, signal.SIGKILL)
     maker.join()
     assert leftovers(spec.directory), "the control: something was begun"
@@ -194,7 +187,7 @@ def test_a_persons_shell_in_the_data_directory_survives(spec: SandboxSpec) -> No
     if person == 0:
         os.chdir(info.data_directory)
         os.execvp("sleep", ["sleep", "60"])
-    wait_for(lambda: (found := processes.look(person)) is not None and found.program == "sleep")
+    eventually(lambda: (found := processes.look(person)) is not None and found.program == "sleep")
     assert lifecycle.destroy(spec.directory)
     survived = processes.look(person) is not None
     os.kill(person, signal.SIGKILL)
@@ -223,7 +216,8 @@ def test_after_another_boot_neither_pid_nor_uid_mean_anything(spec: SandboxSpec)
     assert not marker.running(dataclasses.replace(note, start_time=note.start_time + 1))
 
 
-def test_two_runs_do_not_meet_in_one_directory(spec: SandboxSpec) -> None:
+def test_two_runs_do_not_meet_in_one_directory(spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "PATIENCE", 0.2)
     os.mkdir(spec.directory, mode=0o700)
     other = os.open(spec.directory, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
@@ -231,6 +225,29 @@ def test_two_runs_do_not_meet_in_one_directory(spec: SandboxSpec) -> None:
         lifecycle.create(spec)
     os.close(other)
     assert lifecycle.create(spec).changed
+
+
+@pytest.mark.parametrize("act", [lifecycle.create, lambda spec: lifecycle.destroy(spec.directory)], ids=["create", "destroy"])
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_run_waits_for_the_one_before_it(
+    spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch, act: t.Callable[[SandboxSpec], object], removed: bool
+) -> None:
+    """Which may take the folder away, and the lock with it."""
+    os.mkdir(spec.directory, mode=0o700)
+    other, locked = [os.open(spec.directory, os.O_RDONLY)], removal._locked
+    fcntl.flock(other[0], fcntl.LOCK_EX)
+
+    def until_it_ends(layout: Layout, make: bool) -> int | None:
+        found = locked(layout, make)
+        while found is None and other:
+            if removed:
+                os.rmdir(spec.directory)
+            os.close(other.pop())
+        return found
+
+    monkeypatch.setattr(removal, "_locked", until_it_ends)
+    assert act(spec) and not other
+    assert os.path.exists(spec.directory) == (act is lifecycle.create)
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing(spec: SandboxSpec) -> None:

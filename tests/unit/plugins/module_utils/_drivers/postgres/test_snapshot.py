@@ -13,16 +13,23 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot, _enter
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
 from twin import activity
-from unit.plugins.module_utils._drivers.postgres.conftest import wait_until
 from unit.twin_database import Copier, TwinCluster, TwinFactory
+from unit.waiting import PATIENCE, eventually
 
 Login = t.Callable[..., Server]
 
 FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never ends is waited for, too, but not for long."""
+    monkeypatch.setattr(snapshot, "PATIENCE", 0.3)
 
 
 def sessions(cluster: TwinCluster, database: str) -> int:
@@ -37,7 +44,7 @@ def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
         assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", held.facts["lsn"])
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", held.facts["time"])
         assert (held.place.server, held.place.database) == (caracal_database.server, "caracal")
-    wait_until(lambda: sessions(caracal_database, "caracal") == 0)
+    eventually(lambda: sessions(caracal_database, "caracal") == 0)
 
 
 def test_all_who_join_see_the_same_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
@@ -61,6 +68,7 @@ def test_nothing_can_be_written_in_a_snapshot(caracal_database: TwinCluster) -> 
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("impatient")
 def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster) -> None:
     server = caracal_database.server
     with Snapshot(server, "caracal"):
@@ -75,32 +83,34 @@ def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster)
         )
         with Snapshot(server, "caracal_auth") as other:
             assert other.place.database == "caracal_auth"
-        wait_until(lambda: sessions(caracal_database, "caracal") == 2)
+        eventually(lambda: sessions(caracal_database, "caracal") == 2)
     with Snapshot(server, "caracal") as held:
         assert held.place.database == "caracal"
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("impatient")
 def test_the_lock_dies_with_whoever_held_it(caracal_database: TwinCluster) -> None:
     server = caracal_database.server
 
     def hold() -> None:
         with Snapshot(server, "caracal"):
-            time.sleep(60)
+            time.sleep(600)
 
     process = FORK.Process(target=hold)
     process.start()
-    wait_until(lambda: sessions(caracal_database, "caracal") == 2)
+    eventually(lambda: sessions(caracal_database, "caracal") == 2)
     with pytest.raises(Busy):
         Snapshot(server, "caracal")
     os.kill(process.pid or 0, 9)
     process.join()
-    wait_until(lambda: sessions(caracal_database, "caracal") == 0)
+    eventually(lambda: sessions(caracal_database, "caracal") == 0)
     with Snapshot(server, "caracal") as held:
         assert held.session.value("SELECT 1") == 1
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("impatient")
 def test_limits_for_services_end_neither_snapshot_nor_lock(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     limits = ("statement_timeout", "transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
@@ -120,15 +130,33 @@ def test_writes_go_on_and_are_not_seen(twin_cluster: TwinFactory) -> None:
     try:
         writer.start()
         with Session(cluster.server, "caracal") as outside:
-            wait_until(lambda: outside.rows(counts)[0][0] > 60)
+            eventually(lambda: outside.rows(counts)[0][0] > 60)
             with Snapshot(cluster.server, "caracal") as held:
                 first = held.session.rows(counts)
-                wait_until(lambda: outside.rows(counts)[0][0] > first[0][0] + 20)
+                eventually(lambda: outside.rows(counts)[0][0] > first[0][0] + 20)
                 with held.place.join() as session:
                     assert session.rows(counts) == first == held.session.rows(counts)
     finally:
         stop.set()
         writer.join()
+
+
+def test_a_dump_waits_for_an_earlier_one_that_ends(caracal_database: TwinCluster) -> None:
+    """As a killed one does, of which the server has yet to notice."""
+    both = "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name LIKE '% alone'"
+    met: list[str] = []
+
+    def come() -> None:
+        with Snapshot(caracal_database.server, "caracal") as held:
+            met.append(held.place.database)
+
+    second = threading.Thread(target=come)
+    with Snapshot(caracal_database.server, "caracal"):
+        second.start()
+        eventually(lambda: caracal_database.execute(both, database="postgres") == [(True,)])
+        assert met == []
+    second.join(PATIENCE)
+    assert met == ["caracal"]
 
 
 def test_one_dump_can_follow_the_other_at_once(caracal_database: TwinCluster) -> None:
@@ -157,6 +185,7 @@ def test_a_login_that_may_read_nothing_cannot_keep_a_backup_out(caracal_database
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("impatient")
 def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinCluster, login: Login) -> None:
     """Who has not pg_read_all_stats is not shown since when."""
     servers = [login("BYPASSRLS"), login("BYPASSRLS")]
@@ -170,6 +199,7 @@ def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinClu
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("impatient")
 def test_of_two_that_begin_at_once_one_goes_on(caracal_database: TwinCluster) -> None:
     """Who came later sees who came earlier, and is not seen as one."""
     with Snapshot(caracal_database.server, "caracal") as held, Session(caracal_database.server.named("x alone"), "caracal") as later:

@@ -247,6 +247,31 @@ def test_publishing_keeps_what_bore_the_name_and_ends_whoever_is_in_it(server: S
     assert not exists(server, working)
 
 
+def test_two_databases_that_are_replaced_within_a_second_do_not_meet(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(server, f"CREATE DATABASE {name}", f"CREATE DATABASE {name}_now")
+    run(server, "CREATE TABLE old (a int)", database=name)
+    names = iter([f"{name}_now", f"{name}_now", f"{name}_later"])
+    monkeypatch.setattr(target, "kept_name", lambda _database: next(names))
+    (kept,) = target.publish(server, [(prepared(server, name, "new"), name, SETTINGS)])
+    assert kept["kept_as"] == f"{name}_later" and tables(server, kept["kept_as"]) == ["relation public.old"]
+    assert exists(server, f"{name}_now")
+
+
+def test_sessions_that_take_their_time_to_end_are_waited_for(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 5 s the server gives up; here its own words stand for it."""
+    target.create(server, name, SETTINGS)
+    rows, refused = Session.rows, [True]
+
+    def busy(self: Session, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
+        if sql.startswith("DROP DATABASE") and refused and refused.pop():
+            raise StageFailed(f'database "{name}" is being accessed by other users', sqlstate="55006")
+        return rows(self, sql, parameters)
+
+    monkeypatch.setattr(Session, "rows", busy)
+    target.drop(server, name)
+    assert not refused and not exists(server, name)
+
+
 def test_publishing_drops_an_empty_database(server: Server, name: str) -> None:
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE EXTENSION pgcrypto", database=name)
