@@ -30,7 +30,7 @@ from faults.world import Step, World, truth_of
 from twin import exports, load
 from unit.conftest import sandbox_path
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 LONGEST = 120.0
 OURS = "SELECT pid, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
 MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions UNION SELECT id FROM audit_events LIMIT 100"

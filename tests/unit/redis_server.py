@@ -20,9 +20,9 @@ from pathlib import Path
 import redis
 
 from unit import runs
+from unit.waiting import PATIENCE
 
 ENTRIES = Path(__file__).parent / "fixtures" / "stream_entries.ndjson"
-DEADLINE = 20
 
 
 def program(major: int) -> str:
@@ -67,7 +67,7 @@ def start(major: int = 8, *arguments: str, password: str | None = None) -> t.Ite
         process = subprocess.Popen([program(major), *port, *own, *arguments], stdout=log, stderr=log, start_new_session=True)
     client = redis.Redis(unix_socket_path=str(folder / "redis.sock"), protocol=2, password=password)
     try:
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 client.ping()

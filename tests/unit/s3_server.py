@@ -27,8 +27,9 @@ import botocore.config
 import botocore.exceptions
 
 from unit import runs
+from unit.waiting import PATIENCE
 
-DEADLINE = 60
+ATTEMPTS = 5
 PR_SET_PDEATHSIG = 1
 ADMIN, BACKUP, DRILL, PRUNE, OPERATOR = "admin", "backup", "drill", "prune", "operator"
 USERS = (ADMIN, BACKUP, DRILL, PRUNE, OPERATOR)
@@ -127,9 +128,33 @@ def start() -> t.Iterator[S3Server]:
     (folder / "identities.json").write_text(json.dumps({"identities": identities}))
     with open(os.open(folder / "credentials", os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
         out.writelines(f"[{user}]\naws_access_key_id = {user}\naws_secret_access_key = {secret(user)}\n" for user in USERS)
-    (folder / "data").mkdir()
+    try:
+        with _answering(folder) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _answering(folder: Path) -> t.Iterator[S3Server]:
+    """A port that was free may be somebody else's when the server takes it, which then ends; others are tried."""
+    for attempt in range(ATTEMPTS):
+        made = _begun(folder, folder / f"data{attempt}")
+        try:
+            if _answers(made):
+                yield made
+                return
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(made.process.pid, signal.SIGKILL)
+            made.process.wait()
+    raise AssertionError(f"no server started\n{_log(folder)}")
+
+
+def _begun(folder: Path, data: Path) -> S3Server:
+    data.mkdir()
     master, volume, filer, port = _free_ports(4)
-    argv = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    argv = [os.path.join(sysconfig.get_path("scripts"), "weed"), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     argv += [f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={filer}"]
     argv += [
         "-s3",
@@ -144,15 +169,11 @@ def start() -> t.Iterator[S3Server]:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent
         )
-    made = S3Server(folder, process, port)
-    try:
-        _wait(made)
-        yield made
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        shutil.rmtree(folder)
+    return S3Server(folder, process, port)
+
+
+def _log(folder: Path) -> str:
+    return (folder / "log").read_text(errors="replace")[-2000:]
 
 
 def _die_with_parent() -> None:
@@ -160,14 +181,15 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _wait(server: S3Server) -> None:
-    """Until a bucket can be made and written."""
-    until = time.monotonic() + DEADLINE
-    while True:
+def _answers(server: S3Server) -> bool:
+    """Wait until a bucket can be made and written; whether the server lives to see it."""
+    until = time.monotonic() + PATIENCE
+    while server.process.poll() is None:
         try:
             name = server.bucket()
             server.client.put_object(Bucket=name, Key="up", Body=b"")
-            return
+            return True
         except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
-            assert server.process.poll() is None and time.monotonic() < until, (server.folder / "log").read_text(errors="replace")[-2000:]
+            assert time.monotonic() < until, _log(server.folder)
             time.sleep(0.2)
+    return False

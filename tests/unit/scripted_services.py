@@ -72,7 +72,7 @@ class Script:
 
 def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
     """As a module asks outside a sandbox."""
-    return client.ask(client.Request(method, url, headers, body, timeout=5))
+    return client.ask(client.Request(method, url, headers, body, timeout=60))
 
 
 @contextlib.contextmanager

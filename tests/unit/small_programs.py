@@ -13,13 +13,13 @@ import pty
 import pwd
 import shutil
 import signal
-import time
 import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, preflight, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, Layout, SandboxSpec
+from unit.waiting import eventually
 
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/python3"
 KINDS = ("bubblewrap", "bare")
@@ -47,13 +47,6 @@ def make(kind: str, directory: str, install: Install) -> Bundle:
     made = Bundle.of(directory)
     assert made.isolated == (kind == "bubblewrap")
     return made
-
-
-def wait_for(condition: t.Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        time.sleep(0.01)
 
 
 def bearing(word: str) -> list[processes.Process]:
@@ -101,8 +94,8 @@ def person_in(folder: str) -> t.Iterator[int]:
     person, terminal = pty.fork()
     if person == 0:
         os.chdir(folder)
-        os.execvp("sleep", ["sleep", "60"])
-    wait_for(lambda: (found := processes.look(person)) is not None and found.program == "sleep")
+        os.execvp("sleep", ["sleep", "600"])
+    eventually(lambda: (found := processes.look(person)) is not None and found.program == "sleep")
     try:
         yield person
     finally:

@@ -13,7 +13,8 @@ import threading
 import typing as t
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from unit.twin_services import Answer, Deployment, eventually, secret_store
+from unit.twin_services import Answer, Deployment, secret_store
+from unit.waiting import eventually
 
 RESOURCE = "resource://canary"
 SCOPE = "canary:read"
@@ -106,7 +107,7 @@ class Canary:
         self.activated = self.add(f"{base}/policy-sets/{self.policy_set}/activate", version_id=self.version)
         eventually(lambda: self.propagation() == "loaded")
         # Its bindings are looked at every half minute, and whenever somebody asks whether it is ready.
-        assert self.deployed["gateway"].call("GET", "/ready")[0] == 200
+        eventually(lambda: self.deployed["gateway"].call("GET", "/ready")[0] == 200)
 
     def propagation(self) -> str:
         return str(self.api("GET", self.activated["status_url"].removeprefix("/v1"))[1]["propagation_status"])

@@ -27,11 +27,11 @@ from twin.releases.known import RELEASES
 from unit import runs
 from unit.redis_server import RedisServer
 from unit.twin_database import TwinCluster
+from unit.waiting import PATIENCE
 
 TESTS = Path(__file__).resolve().parents[1]
 # As they have to be started: audit first, so that its group is there before anybody adds an event.
 SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
-DEADLINE = 60
 ISSUER = "https://sts.twin.example"
 SECRETS = {
     "SECRET_STORE_KEK": "secretStoreKek",
@@ -66,7 +66,7 @@ class Service:
         """Ask it to end as an orchestrator does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=DEADLINE)
+        return self.process.wait(timeout=PATIENCE)
 
     def call(self, method: str, path: str, body: t.Any = None, **headers: str) -> Answer:
         """Status, body (JSON where it is some, else text) and headers in lower case. A `form` goes as such, the rest as JSON."""
@@ -78,7 +78,7 @@ class Service:
             given.setdefault("Content-Type", "application/x-www-form-urlencoded" if form else "application/json")
         request = urllib.request.Request(self.url + path, data=data, headers=given, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=DEADLINE) as reply:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
                 return reply.status, _value(reply.read()), _headers(reply)
         except urllib.error.HTTPError as error:
             with error:
@@ -176,7 +176,7 @@ class Deployment:
 
     def wait_ready(self, service: Service) -> None:
         last: t.Any = None
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             assert service.process.poll() is None, f"{service.name} ended: {service.log}"
             with contextlib.suppress(OSError):
@@ -216,16 +216,6 @@ def deployment(
         made.stop()
     finally:
         made.kill()
-
-
-def eventually(look: t.Callable[[], t.Any]) -> t.Any:
-    """The first true answer; AssertionError when there is none for a long time."""
-    until = time.monotonic() + DEADLINE
-    while time.monotonic() < until:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"never: {look}")
 
 
 def secret_store(deployed: Deployment) -> bool:

@@ -30,6 +30,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.progra
 from twin import keys, surroundings
 from unit import small_programs
 from unit.drilling import Drill, command, services
+from unit.waiting import eventually
 
 # Without a Coordinator there is no delegating session, and so no request that a one-shot token could make twice.
 NOBODY_DELEGATES = "canary.refused.replayed_token"
@@ -89,7 +90,7 @@ def no_dead_rows_allowed(made: Drill, _folder: Path) -> None:
 def port_is_taken(made: Drill, _folder: Path) -> None:
     code = "import socket, time; s = socket.create_server(('127.0.0.1', 4000)); time.sleep(600)"
     programs.start(made.bundle, Program("squatter", small_programs.python(code), {}))
-    small_programs.wait_for(lambda: 4000 in [port for _address, port in made.bundle.run(probe.listening, namespaces=NETWORK)])
+    eventually(lambda: 4000 in [port for _address, port in made.bundle.run(probe.listening, namespaces=NETWORK)])
 
 
 def replay_is_not_writable(made: Drill, _folder: Path) -> None:

@@ -16,7 +16,7 @@ from unit.use_cases.playing import Play
 
 def patient(made: Drill) -> Drill:
     """On a host that has much else to do, services take their time."""
-    made.settings.update(caracal_drill_ready_timeout=60, caracal_drill_settle_timeout=60)
+    made.settings.update(caracal_drill_ready_timeout=300, caracal_drill_settle_timeout=300)
     return made
 
 

@@ -24,9 +24,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from twin import load
 from unit.plays.drillable import Drillable
 from unit.redis_server import program as redis_program
-from unit.use_cases.playing import Play, wait_until
+from unit.use_cases.playing import LONGEST, Play
+from unit.waiting import came
 
-PATIENCE = 300.0  # seconds in which a moment comes, and what a killed controller had started ends
 BRIEF = ("--tags", "caracal_drill_destroy")
 # What only reads, and keeps a later moment waiting.
 SOONER = ("--skip-tags", "caracal_drill_migrations,caracal_drill_state,caracal_drill_evidence,caracal_drill_keys")
@@ -157,10 +157,16 @@ def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return Box(sandbox_directory)
 
 
-def kill(play: Play, box: Box, whole: Drillable, moment: str) -> None:
+def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str) -> Play:
+    """A drill that was killed at that moment; one that was over before anybody saw it is followed by another."""
     now, group = MOMENTS[moment]
-    assert wait_until(lambda: now(play, box, whole) or play.process.poll() is not None, PATIENCE, 0.05), play.output()
-    assert play.kill(group), play.output()
+    for _attempt in range(3):
+        play = begin()
+        assert came(lambda: now(play, box, whole) or play.process.poll() is not None, LONGEST, 0.05), play.output()  # noqa: B023
+        if play.kill(group):
+            return play
+        assert play.process.returncode == 0, play.output()
+    raise AssertionError(f"the moment never came\n{play.output()}")
 
 
 def orphans(play: Play) -> list[str]:
@@ -195,9 +201,8 @@ def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) 
 @pytest.mark.parametrize("moment", [pytest.param(one, marks=[pytest.mark.story] if one == STORY else []) for one in MOMENTS])
 def test_a_drill_that_is_killed(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
     settings = drilled.settings(str(box.path))
-    play = Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER)
-    kill(play, box, drilled, moment)
-    assert wait_until(lambda: not orphans(play), PATIENCE, 0.05), orphans(play)
+    play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
+    assert came(lambda: not orphans(play), LONGEST, 0.05), orphans(play)
     assert entered(drilled) <= {path.split("/")[1] for path in drilled.scene.files("drills/*/report.json.sig")}
     running, secrets = box.note(), [*drilled.secrets(), *box.secrets()]
     if moment not in EDGES:
@@ -220,15 +225,14 @@ def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
     settings = drilled.settings(str(box.path))
     # What works on may have come to its end in the moment between a look and the kill.
     for _attempt in range(5):
-        play = Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER)
-        kill(play, box, drilled, moment)
+        play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
         if orphans(play):
             break
     assert orphans(play)
     box.note()
     again = Play("restore_drill", settings, tmp_path, BRIEF)
     assert again.ended() == 0, again.output()
-    assert wait_until(lambda: not orphans(play), PATIENCE, 0.05), orphans(play)
+    assert came(lambda: not orphans(play), LONGEST, 0.05), orphans(play)
     assert box.left() == []
 
 

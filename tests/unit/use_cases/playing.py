@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -24,6 +23,8 @@ from unit.use_cases.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene
 COLLECTIONS = Path(_errors.__file__).parents[5]
 # Whatever a play starts inherits it, in whatever session and group it is.
 MARK = "CARACAL_TEST_PLAY"
+# Of a play, in seconds; on a busy machine a drill takes minutes.
+LONGEST = 900
 
 
 def backup_settings(scene: Scene) -> dict[str, t.Any]:
@@ -89,7 +90,7 @@ class Play:
 
     def ended(self) -> int:
         """Wait; the exit status."""
-        return self.process.wait(300)
+        return self.process.wait(LONGEST)
 
     def kill(self, group: bool) -> bool:
         """Now, by SIGKILL: the controller alone or its whole group. Whether that was before its end."""
@@ -111,13 +112,3 @@ def _environ(pid: int) -> str:
         return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def wait_until(look: t.Callable[[], object], patience: float = 60.0, pause: float = 0.005) -> bool:
-    """Whether `look` became true in time. What looks at all processes should pause longer."""
-    deadline = time.monotonic() + patience
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(pause)
-    return True

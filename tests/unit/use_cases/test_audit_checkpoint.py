@@ -11,7 +11,6 @@ import dataclasses
 import datetime as dt
 import multiprocessing
 import os
-import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -36,6 +35,7 @@ from unit.twin_database import TwinCluster, TwinFactory
 from unit.use_cases import scene as scenes
 from unit.use_cases.playing import Play, backup_settings
 from unit.use_cases.scene import DEPLOYMENT, DRILL_HOST, Result, Scene, tree
+from unit.waiting import PATIENCE, eventually
 
 MODULE = "audit_checkpoint"
 FREELY = "SET session_replication_role = replica"
@@ -353,14 +353,11 @@ def test_of_two_at_once_the_slower_looks_again(source: Source) -> None:
         cursor.execute(f"LOCK TABLE {LEAF} IN ACCESS EXCLUSIVE MODE")
         for child in children:
             child.start()
-        deadline = time.monotonic() + 30
-        while source.cluster.execute(waiting, database="postgres") != [(2,)]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: source.cluster.execute(waiting, database="postgres") == [(2,)])
         cursor.execute("ROLLBACK")
-    made = [results.get(timeout=60) for _child in children]
+    made = [results.get(timeout=PATIENCE) for _child in children]
     for child in children:
-        child.join(30)
+        child.join(PATIENCE)
     assert sorted(one["changed"] for one in made) == [False, True]
     assert {one["verdict"] for one in made} == {"pass"} and len({one["journal_head"] for one in made}) == 1
     assert len(opened(source.scene).journal.of_kind("checkpoint")) == 1

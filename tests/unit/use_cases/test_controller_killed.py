@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from unit.twin_database import TwinCluster
-from unit.use_cases.playing import Play, backup_settings, wait_until
+from unit.use_cases.playing import LONGEST, Play, backup_settings
 from unit.use_cases.scene import Scene
+from unit.waiting import came, remains
 
 OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
 READING = f"{OURS} AND query LIKE 'COPY %'"
-PATIENCE = 60.0  # seconds in which an orphan ends
 
 # When to kill a backup, by what is there; and whether the whole group.
 BACKUP: dict[str, tuple[t.Callable[[Scene, TwinCluster], object], bool]] = {
@@ -33,9 +33,14 @@ BACKUP: dict[str, tuple[t.Callable[[Scene, TwinCluster], object], bool]] = {
 STORY = "a leaf is read"
 
 
-def kill(play: Play, moment: t.Callable[[], object], group: bool) -> None:
-    assert wait_until(lambda: moment() or play.process.poll() is not None)
-    assert play.kill(group), play.output()
+def killed(begin: t.Callable[[], Play], moment: t.Callable[[], object], group: bool) -> Play:
+    """A play that was killed at that moment; one that was over before anybody saw it is followed by another."""
+    for _attempt in range(10):
+        play = begin()
+        assert came(lambda: moment() or play.process.poll() is not None, LONGEST), play.output()  # noqa: B023 - called in this turn
+        if play.kill(group):
+            return play
+    raise AssertionError(f"the moment never came\n{play.output()}")
 
 
 def check_sets(scene: Scene) -> list[str]:
@@ -49,10 +54,9 @@ def check_sets(scene: Scene) -> list[str]:
 @pytest.mark.parametrize("moment", [pytest.param(one, marks=[pytest.mark.story] if one == STORY else []) for one in BACKUP])
 def test_a_backup_whose_controller_is_killed(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path, moment: str) -> None:
     scene, (now, group) = empty_scene, BACKUP[moment]
-    play = Play("backup", backup_settings(scene), tmp_path)
-    kill(play, lambda: now(scene, caracal_database), group)
-    assert wait_until(lambda: not play.left(), PATIENCE), play.left()
-    assert wait_until(lambda: not caracal_database.execute(OURS), 5)
+    play = killed(lambda: Play("backup", backup_settings(scene), tmp_path), lambda: now(scene, caracal_database), group)
+    assert remains(play.left) == []
+    assert remains(lambda: caracal_database.execute(OURS)) == []
     begun = (scene.repository / "journal" / "0000000001.json").exists()
     before = check_sets(scene) if begun else []
 

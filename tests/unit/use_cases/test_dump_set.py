@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
-import time
 import typing as t
 
 import pytest
@@ -21,6 +20,7 @@ from unit.conftest import FreshCluster
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 from unit.use_cases import scene as scenes
 from unit.use_cases.scene import Result, Scene
+from unit.waiting import PATIENCE, eventually
 
 LEAF = "audit_events_y2026m02"
 FREELY = "SET session_replication_role = replica"
@@ -219,12 +219,10 @@ def writers(source: TwinCluster) -> t.Iterator[None]:
     for child in children:
         child.start()
     try:
-        deadline, least = time.monotonic() + 30, source.spec.events + 4
-        while events(source) < least and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: events(source) >= source.spec.events + 4)
         yield
     finally:
         stop.set()
         for child in children:
-            child.join(30)
+            child.join(PATIENCE)
     assert [child.exitcode for child in children] == [0, 0]

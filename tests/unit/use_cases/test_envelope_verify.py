@@ -38,8 +38,8 @@ from twin.facts import SECRET_STORE, ZONE_KEK
 from twin.releases.known import RELEASES
 from twin.spec import Spec
 from unit.conftest import NOW, make_twin
-from unit.plugins.module_utils._drivers.postgres.conftest import wait_until
 from unit.twin_database import Copier, TwinCluster, TwinFactory
+from unit.waiting import eventually
 
 OTHER = hashlib.sha256(b"another KEK")
 FREELY = "SET session_replication_role = replica"
@@ -602,7 +602,7 @@ def test_a_connection_lost_half_way_is_an_error(caracal_database: TwinCluster, c
         cursor.execute("LOCK TABLE notification_sinks IN ACCESS EXCLUSIVE MODE")
         reader = threading.Thread(target=read)
         reader.start()
-        wait_until(lambda: caracal_database.execute(waiting, database="postgres"))
+        eventually(lambda: caracal_database.execute(waiting, database="postgres"))
         caracal_database.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) w", database="postgres")
         reader.join(20)
     assert len(found) == 1 and isinstance(found[0], Unreachable) and "connection was lost" in found[0].msg

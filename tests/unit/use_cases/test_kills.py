@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -32,9 +33,9 @@ from unit.twin_database import Copier, TwinCluster
 from unit.use_cases import kill_runner
 from unit.use_cases.conftest import Committed
 from unit.use_cases.scene import Scene
+from unit.waiting import came, remains
 
 SEED = 20261125
-PATIENCE = 2.0  # seconds within which what a killed run started ends on its own
 AGE = b"age-encryption.org/v1\n"
 
 OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
@@ -75,17 +76,19 @@ class Runner:
         self.close()
         return seconds
 
-    def kill(self, after: float, group: bool) -> bool:
-        """Let it work for `after` seconds; whether that was too short to finish."""
+    def kill(self, after: float, group: bool) -> float | None:
+        """Let it work for `after` seconds. None where that was too short to finish, else what it took."""
+        started = time.monotonic()
         self.go()
-        time.sleep(after)
+        select.select([self.process.stdout], [], [], after)
+        seconds = time.monotonic() - started
         if group:
             os.killpg(self.process.pid, signal.SIGKILL)
         else:
             self.process.kill()
         killed = self._line() != b"done\n"
         self.close()
-        return killed
+        return None if killed else min(seconds, after)
 
     def close(self) -> None:
         self.process.wait()
@@ -105,16 +108,10 @@ def session_of(pid: int) -> int:
         return 0
 
 
-def soon(look: t.Callable[[], list[t.Any]]) -> list[t.Any]:
-    """What `look` still sees when patience has run out."""
-    deadline = time.monotonic() + PATIENCE
-    while (seen := look()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return seen
-
-
 class Moments:
-    """`count` of them, every second one for the whole group; each kill is told apart by `label` in a failure."""
+    """`number` of them, every second one for the whole group; each kill is told apart by `label` in a failure.
+
+    A run that ended before it was killed counts for nothing: the next moments lie within the time that it took, and are more."""
 
     def __init__(self, case: str, number: int, seconds: float) -> None:
         self._random = random.Random(f"{SEED} {case}")
@@ -122,17 +119,18 @@ class Moments:
         self.killed = 0
 
     def __iter__(self) -> t.Iterator[tuple[str, float, bool]]:
-        for number in range(self._number):
+        for number in range(3 * self._number):
+            if self.killed == self._number:
+                return
             after = self._random.uniform(0, self._seconds)
             yield f"seed {SEED}, {self._case} {number}: {after:.3f} s of {self._seconds:.3f} s", after, number % 2 == 1
 
     def kill(self, runner: Runner, after: float, group: bool) -> None:
-        if runner.kill(after, group):
+        if (took := runner.kill(after, group)) is None:
             self.killed += 1
         else:
-            # It takes less time than that one run that was measured, perhaps beside others; later moments lie within it.
-            self._seconds = min(self._seconds, after)
-        assert soon(runner.left) == []
+            self._seconds = took
+        assert remains(runner.left) == []
 
     def enough(self) -> None:
         """A kill after the end shows nothing."""
@@ -173,7 +171,7 @@ def of_set(scene: Scene, set_id: str) -> list[str]:
 
 
 def check_source(source: TwinCluster) -> None:
-    assert soon(lambda: source.execute(OURS)) == []
+    assert remains(lambda: source.execute(OURS)) == []
 
 
 def check_sets(scene: Scene) -> list[str]:
@@ -232,13 +230,11 @@ def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
         cursor.execute("BEGIN")
         cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         runner.go()
-        deadline = time.monotonic() + 20
-        while not (waits := any(who in query for (query,) in caracal_database.execute(WAITING))) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        waits = came(lambda: any(who in query for (query,) in caracal_database.execute(WAITING)))
         runner.process.kill()
         runner.close()
         assert waits
-        assert soon(runner.left) == []
+        assert remains(runner.left) == []
         check_source(caracal_database)
 
 
@@ -311,17 +307,15 @@ def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> N
 
     initdb runs one server after another, so a kill may fall between two, when nothing is there to stay.
     """
-    for _attempt in range(5):
+    for _attempt in range(20):
         runner = Runner("bare_sandbox", committed.scene, box.directory)
         runner.go()
-        deadline = time.monotonic() + 20
-        while not box.note() and time.monotonic() < deadline:
-            time.sleep(0.002)
+        came(box.note, pause=0.002)
         os.killpg(runner.process.pid, signal.SIGKILL)
         runner.close()
         stayed = any("initdb" in line or len(line.split()) == 16 for line in box.left())
         box.remove()
-        assert soon(box.left) == []
+        assert remains(box.left) == []
         if stayed:
             break
     assert stayed, "the control: something stays"
@@ -358,7 +352,7 @@ def test_a_killed_restore(committed: Committed, box: Box, tmp_path: Path) -> Non
         box.make()
         moments.kill(Runner("restore", scene, box.directory), after, group)
         box.remove()
-        assert soon(box.left) == []
+        assert remains(box.left) == []
         box.make()
         scene.call("pg_encrypted_restore", sandbox=box.directory)
         check_sets(scene)
@@ -374,8 +368,8 @@ def test_a_killed_sandbox(committed: Committed, box: Box, case: str) -> None:
         moments.kill(Runner(case, committed.scene, box.directory), after, group)
         if number % 3:
             box.remove()
-            assert soon(box.left) == []
+            assert remains(box.left) == []
         box.make()
         box.remove()
-        assert soon(box.left) == []
+        assert remains(box.left) == []
     moments.enough()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import time
 import typing as t
 
 import pytest
@@ -31,6 +30,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import 
 from twin import activity
 from unit.plugins.module_utils._caracal import oracle
 from unit.twin_database import Copier, TwinCluster, TwinFactory
+from unit.waiting import eventually
 
 ZONES = ["plain", "tab\there", "line\nend\r", "back\\slash", "\\N", "\\n", "q'uo\"te", "\b\f\v\\", "ä\u2028\u0085", "%s {}", ""]
 
@@ -232,9 +232,7 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
     writer = context.Process(target=activity.write_some, args=(cluster.target, cluster.spec, 100_000, stop))
     writer.start()
     try:
-        deadline = time.monotonic() + 20
-        while cluster.execute("SELECT count(*) FROM audit_events")[0][0] <= cluster.spec.events:
-            assert time.monotonic() < deadline
+        eventually(lambda: cluster.execute("SELECT count(*) FROM audit_events")[0][0] > cluster.spec.events)
         with Snapshot(cluster.server, "caracal") as held:
             first, blocks = read_all(held, client)
             second, again = read_all(held, client)

@@ -11,7 +11,6 @@ import io
 import subprocess
 import sys
 import tarfile
-import time
 import typing as t
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from unit.use_cases import replay_folders
 from unit.use_cases.replay_folders import ReplayFolder, events, folder
 from unit.use_cases.scene import Scene
 from unit.use_cases.test_replay_volumes import archive, commit, restore
+from unit.waiting import eventually
 
 PAIRS = 50
 WHOLE_SETS = 5
@@ -53,10 +53,8 @@ class Service:
 
     def wait_for(self, count: int) -> None:
         """Until so many events are durable."""
-        deadline = time.monotonic() + 30
-        while len(self.said("f")) < count:
-            assert self._process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: len(self.said("f")) >= count or self._process.poll() is not None, pause=0.01)
+        assert self._process.poll() is None
 
     def stop(self) -> None:
         self._process.kill()

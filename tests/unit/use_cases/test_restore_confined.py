@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
-import time
 import typing as t
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from unit.conftest import FreshCluster
 from unit.password_listener import Listener
 from unit.twin_database import TwinCluster
 from unit.use_cases.scene import Scene
+from unit.waiting import eventually
 
 RESTORE = "pg_encrypted_restore"
 
@@ -77,22 +78,21 @@ def test_an_archive_that_takes_pg_restore_over_in_a_drill_reaches_nothing_outsid
 @pytest.mark.mutation
 def test_a_pg_restore_that_hangs_in_the_sandbox_dies_with_us(fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path) -> None:
     target = fresh_cluster()
-    bindir = taken_over(tmp_path / "bin", server_install.bindir, "exec sleep 9876")
+    seconds = f"9876.{os.getpid()}"  # so that it is no other worker's
+    bindir = taken_over(tmp_path / "bin", server_install.bindir, f"exec sleep {seconds}")
     words = confined.command(target, os.path.join(bindir, "pg_restore"))
     child = subprocess.Popen([*words, "--list"])
-    waiting = ["pgrep", "--full", "^sleep 9876$"]
+    waiting = ["pgrep", "--full", f"^sleep {re.escape(seconds)}$"]
+
+    def said() -> int:
+        return subprocess.run(waiting, capture_output=True, check=False).returncode
+
     try:
-        deadline = time.monotonic() + 20
-        while subprocess.run(waiting, capture_output=True, check=False).returncode and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert subprocess.run(waiting, capture_output=True, check=False).returncode == 0
+        eventually(lambda: said() == 0)
     finally:
         child.kill()
         child.wait()
-    deadline = time.monotonic() + 20
-    while not subprocess.run(waiting, capture_output=True, check=False).returncode and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert subprocess.run(waiting, capture_output=True, check=False).returncode == 1
+    eventually(lambda: said() == 1)
 
 
 @pytest.mark.mutation

@@ -33,8 +33,8 @@ from unit.conftest import NOW, make_twin, sandbox_path
 from unit.small_programs import UNISOLATED
 from unit.twin_database import TwinCluster
 from unit.use_cases import scene as scenes
-from unit.use_cases.playing import wait_until
 from unit.use_cases.scene import Scene
+from unit.waiting import PATIENCE, came
 
 ID = "20260102T030405Z-abcd"
 OURS = "application_name LIKE 'caracal_ops.backup%' AND pid <> pg_backend_pid()"
@@ -53,8 +53,9 @@ class Restartable(TwinCluster):
         program = os.path.join(os.path.dirname(os.readlink(f"/proc/{running}/exe")), "pg_ctl")
         who = ["setpriv", f"--reuid={note.server_uid}", f"--regid={note.server_uid}", "--clear-groups"] if note.own_uid else []
         command = [*who, program, "restart", "--wait", "--silent", "--pgdata", data, "--mode", mode, "--log", os.devnull]
+        command += ["--timeout", str(int(PATIENCE))]
         with self._socket_to_make(note.server_uid if note.own_uid else os.geteuid()):
-            subprocess.run(command, cwd=data, check=True, stdin=subprocess.DEVNULL, timeout=60)
+            subprocess.run(command, cwd=data, check=True, stdin=subprocess.DEVNULL, timeout=2 * PATIENCE)
         assert int(Path(data, "postmaster.pid").read_text().split()[0]) != running
 
     @contextlib.contextmanager
@@ -130,7 +131,7 @@ class Meanwhile:
 
     def _work(self) -> None:
         try:
-            if wait_until(self._ready, 30):
+            if came(self._ready):
                 self._act()
                 self.problem = None
         except Exception as exc:  # noqa: BLE001 - shown by `over`
@@ -148,10 +149,8 @@ class Meanwhile:
 
 
 def holding(go_on: Path) -> None:
-    for _attempt in range(1200):
-        if go_on.exists():
-            return
-        time.sleep(0.05)
+    """Longer than `Meanwhile` waits for anything, so that what it waits for does not pass."""
+    came(go_on.exists, 5 * PATIENCE)
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +198,7 @@ ACTS: dict[str, t.Callable[[Restartable], object]] = {
 def after_a_failed_dump(scene: Scene, source: Restartable) -> None:
     """No set, no part, nobody left on the server; and the next run finds nothing in its way."""
     assert scene.sets() == [] and not scene.files("sets/*/parts/*")
-    assert wait_until(lambda: not source.sees("true"), 5)
+    assert came(lambda: not source.sees("true"))
     scene.call("backup_set", state="aborted", set_id=ID)
     assert scene.files("sets/**/*") == scene.files("objects/**/*") == []
     assert scene.backup()["bytes"] > 0
@@ -244,7 +243,7 @@ def test_while_pg_dump_waits_for_a_lock(
             cursor.execute("BEGIN")
             cursor.execute("LOCK TABLE zones IN ACCESS EXCLUSIVE MODE")
             go_on.touch()
-            assert wait_until(lambda: source.sees(waiting), 20)
+            assert came(lambda: source.sees(waiting))
             if act == "ended":
                 source.end(waiting)
             else:
@@ -275,7 +274,8 @@ def test_the_watcher_comes_back(scene: Scene, source: Restartable, leaves_held: 
 
     with Meanwhile(lambda: source.sees(COPYING) and source.sees(guard), wait_for_us, leaves_held):
         made = scene.call("pg_encrypted_dump", set_id=ID, jobs=1, lock_hold_max=1)
-    assert 0.5 < seconds[0] < 6 and made["databases"][0]["longest_wait"] > 0.5
+    # The reading holds still until the other has its lock, or for as long as `holding` says.
+    assert 0.5 < seconds[0] < PATIENCE and made["databases"][0]["longest_wait"] > 0.5
 
 
 # ---- restore
@@ -318,7 +318,7 @@ def test_in_the_middle_of_a_restore(
 
     def interfere() -> None:
         if act == "ended":
-            assert wait_until(lambda: target.end(READING), 10)
+            assert came(lambda: target.end(READING))
         else:
             target.restart(act)
 

@@ -14,7 +14,8 @@ import pytest
 from twin import chain, envelopes
 from twin.services.common import streams
 from unit.twin_canary import DOCUMENT, REGO, RESOURCE, Canary
-from unit.twin_services import Deployment, eventually, secret_store
+from unit.twin_services import Deployment, secret_store
+from unit.waiting import eventually
 
 
 def listed(answer: tuple[int, t.Any, dict[str, str]]) -> list[dict[str, t.Any]]:

@@ -13,7 +13,8 @@ import pytest
 from twin import chain
 from twin.services.common import tokens
 from unit.twin_canary import RESOURCE, SCOPE, Canary
-from unit.twin_services import AUDITOR, BEARER, Deployment, eventually, secret_store
+from unit.twin_services import AUDITOR, BEARER, Deployment, secret_store
+from unit.waiting import eventually
 
 
 def keys_of(shared: Deployment, zone: str) -> list[dict[str, str]]:

@@ -14,7 +14,8 @@ import pytest
 from twin import passwords
 from twin.services.common import streams
 from unit.twin_canary import Canary, made
-from unit.twin_services import BEARER, Deployment, eventually, secret_store
+from unit.twin_services import BEARER, Deployment, secret_store
+from unit.waiting import PATIENCE, eventually
 
 WRONG = "e8992fb5630bbeecb2ac2adc90ea156669f7e3eedeb9632968f4dc0ab70fb5a6"
 
@@ -77,12 +78,12 @@ def test_a_kek_that_is_missing_or_malformed_stops_the_sts(deployed: Deployment) 
     for text, why in (("00" * 32, "must not be all zeros"), ("abc", "invalid byte"), ("ab" * 16, "must be 32 bytes, got 16")):
         deployed.write_secret(name, text)
         deployed.start("sts", wait=False)
-        assert deployed["sts"].process.wait(timeout=30) == 1
+        assert deployed["sts"].process.wait(timeout=PATIENCE) == 1
         assert "init failed" in deployed["sts"].log
         assert why in deployed["sts"].log
     (deployed.secrets / name).unlink()
     deployed.start("sts", wait=False)
-    assert deployed["sts"].process.wait(timeout=30) == 1
+    assert deployed["sts"].process.wait(timeout=PATIENCE) == 1
     assert f"kek: {variable} is required" in deployed["sts"].log
 
 
@@ -92,7 +93,7 @@ def test_the_api_without_a_kek_dies_late_or_lives(deployed: Deployment) -> None:
     deployed.write_secret("caracalAdminToken", "another-token")
     deployed.start("api", wait=not secret_store(deployed))
     if secret_store(deployed):
-        assert deployed["api"].process.wait(timeout=30) == 1
+        assert deployed["api"].process.wait(timeout=PATIENCE) == 1
         assert "SECRET_STORE_KEK is required" in deployed["api"].log
     # The tokens have been changed all the same.
     digest = hashlib.sha256(b"another-token").hexdigest()

@@ -20,8 +20,9 @@ from twin.services.common.environment import Environment
 from twin.services.common.evidence import Evidence, event
 from unit import redis_server
 from unit.twin_canary import RESOURCE, Canary, made
-from unit.twin_services import Deployment, eventually, secret_store
+from unit.twin_services import Deployment, secret_store
 from unit.twin_services import deployment as deploy
+from unit.waiting import PATIENCE, eventually
 
 
 @contextlib.contextmanager
@@ -149,7 +150,7 @@ def test_a_binding_or_a_revision_that_is_missing(deployed: Deployment, target: s
     assert ready(deployed, "gateway") == (503, {"ok": False, "ready": False, "reason": "postgres_unreachable"})
     deployed.stop("gateway")
     deployed.start("gateway", wait=False)
-    assert deployed["gateway"].process.wait(timeout=30) == 1
+    assert deployed["gateway"].process.wait(timeout=PATIENCE) == 1
     assert "gateway binding revision row missing" in deployed["gateway"].log
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from twin.services.common import streams
 from unit.twin_canary import made
-from unit.twin_services import Deployment, eventually, secret_store
+from unit.twin_services import Deployment, secret_store
+from unit.waiting import eventually
 
 
 def agents(deployed: Deployment) -> str:

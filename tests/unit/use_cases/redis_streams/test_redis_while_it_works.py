@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import typing as t
 
 import pytest
@@ -15,6 +14,7 @@ import redis
 
 from unit.redis_server import RedisServer
 from unit.use_cases.redis_streams.conftest import Start, Streams
+from unit.waiting import eventually
 
 STREAM, GROUP = "caracal.audit.events", "audit-ingestor"
 
@@ -58,10 +58,8 @@ class Work:
     def more(self) -> None:
         """Wait until another 500 entries were written, and another 100 acknowledged."""
         written, acknowledged = len(self.written), len(self.acknowledged)
-        until = time.monotonic() + 60
-        while len(self.written) < written + 500 or len(self.acknowledged) < acknowledged + 100:
-            assert not self._errors and time.monotonic() < until
-            time.sleep(0.01)
+        eventually(lambda: self._errors or (len(self.written) >= written + 500 and len(self.acknowledged) >= acknowledged + 100))
+        assert not self._errors
 
     def stop(self) -> None:
         self._done.set()

@@ -16,7 +16,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import NETWORK, Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
-from unit.small_programs import as_nobody, reachable_install, wait_for
+from unit.small_programs import as_nobody, reachable_install
+from unit.waiting import eventually
 
 
 def interfaces() -> list[str]:
@@ -96,7 +97,7 @@ def test_a_function_that_dies_is_an_error_and_leaves_nothing(bundle: Bundle) -> 
 @pytest.mark.mutation
 def test_a_sandbox_whose_server_died_is_not_entered(own_bundle: Bundle) -> None:
     os.kill(own_bundle.info.pid, signal.SIGKILL)
-    wait_for(lambda: processes.look(own_bundle.info.pid) is None)
+    eventually(lambda: processes.look(own_bundle.info.pid) is None)
     with pytest.raises(Unreachable, match="dead"):
         Bundle.of(own_bundle.info.directory)
     if own_bundle.isolated:

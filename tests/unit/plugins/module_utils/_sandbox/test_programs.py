@@ -19,7 +19,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
-from unit.small_programs import UNISOLATED, as_nobody, bearing, person_in, python, reachable_install, wait_for
+from unit.small_programs import UNISOLATED, as_nobody, bearing, person_in, python, reachable_install
+from unit.waiting import eventually
 
 # Writes `ended` into the folder it is told when it is asked to end; says when it is ready for that.
 POLITE = """
@@ -76,7 +77,7 @@ def name() -> str:
 def begin(bundle: Bundle, name: str, command: list[str], **environment: str) -> None:
     """Start it and wait until it says that it is up."""
     programs.start(bundle, Program(name, command, environment))
-    wait_for(lambda: "up" in programs.log_lines(bundle, name, 5))
+    eventually(lambda: "up" in programs.log_lines(bundle, name, 5))
 
 
 def home(bundle: Bundle, name: str) -> pathlib.Path:
@@ -117,7 +118,7 @@ def test_one_that_writes_over_its_environment_is_found(bundle: Bundle, name: str
 def test_its_children_are_its_own(bundle: Bundle, name: str) -> None:
     child = uuid.uuid4().hex
     begin(bundle, name, python(PARENT, child))
-    wait_for(lambda: len(programs.running(bundle, name)) == 2)
+    eventually(lambda: len(programs.running(bundle, name)) == 2)
     [forgetful] = [process for process in programs.running(bundle, name) if processes.told(process, processes.MARK) is None]
     assert child in forgetful.argv
     assert programs.stop(bundle, name, 5) and bearing(child) == []
@@ -140,7 +141,7 @@ def test_what_is_no_program_is_refused(bundle: Bundle, name: str, command: list[
 
 def test_one_that_fails_says_so_in_its_log(bundle: Bundle, name: str) -> None:
     programs.start(bundle, Program(name, python("import sys; sys.exit('no configuration')"), {}))
-    wait_for(lambda: not programs.alive(bundle, name))
+    eventually(lambda: not programs.alive(bundle, name))
     assert programs.log_lines(bundle, name, 5) == ["no configuration"]
 
 
@@ -179,7 +180,7 @@ def test_it_sees_what_it_is_shown(bundle: Bundle, name: str, sandbox_directory: 
         log = f"{home(bundle, name)}.log"
         command = python(LOOK, str(shown), str(mine), str(hidden), log)
         programs.start(bundle, Program(name, command, {}, readable=[str(shown)], writable=[str(mine)]))
-        wait_for(lambda: not programs.alive(bundle, name))
+        eventually(lambda: not programs.alive(bundle, name))
         [seen] = programs.log_lines(bundle, name, 5)
         others = "n" if bundle.isolated else "y"
         assert seen == f"y n y {others} n" and (mine / "new").exists()
@@ -200,7 +201,7 @@ sys.stdout.buffer.write(b"\xff end")
 
 def test_a_long_log_is_read_from_its_end(bundle: Bundle, name: str) -> None:
     programs.start(bundle, Program(name, python(WORDY), {}))
-    wait_for(lambda: not programs.alive(bundle, name))
+    eventually(lambda: not programs.alive(bundle, name))
     assert os.stat(f"{home(bundle, name)}.log").st_size > 2 * programs.LOG_TAIL
     assert programs.log_lines(bundle, name, 2) == ["59999 xxxxxxxxxx", "\ufffd end"]
     assert 1000 < len(programs.log_lines(bundle, name, 10**6)) < 60000
@@ -233,7 +234,7 @@ def test_the_end_of_the_sandbox_ends_what_a_killed_run_started(own_bundle: Bundl
     command = python(STUBBORN, own_bundle.info.directory)
     starter = multiprocessing.get_context("fork").Process(target=_start_and_hang, args=(own_bundle, name, command))
     starter.start()
-    wait_for(lambda: "up" in programs.log_lines(own_bundle, name, 5))
+    eventually(lambda: "up" in programs.log_lines(own_bundle, name, 5))
     os.kill(starter.pid or 0, signal.SIGKILL)
     starter.join()
     assert programs.alive(own_bundle, name), "the control: it outlives who started it"

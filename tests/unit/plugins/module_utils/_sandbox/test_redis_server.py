@@ -22,7 +22,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.redis_server import RedisInfo
 from unit import redis_server as servers
 from unit.plugins.module_utils._sandbox.test_bundle import reaches
-from unit.small_programs import as_nobody, bearing, reachable_install, wait_for
+from unit.small_programs import as_nobody, bearing, reachable_install
+from unit.waiting import eventually
 
 
 def client(info: RedisInfo, password: str | None = None) -> redis.Redis:
@@ -119,7 +120,7 @@ def test_one_that_was_killed_is_started_anew(own_bundle: Bundle) -> None:
     before = pathlib.Path(first.password_file).read_text(encoding="utf-8")
     for process in programs.running(own_bundle, redis_server.NAME):
         os.kill(process.pid, signal.SIGKILL)
-    wait_for(lambda: not programs.alive(own_bundle, redis_server.NAME))
+    eventually(lambda: not programs.alive(own_bundle, redis_server.NAME))
     assert os.path.exists(first.unix_socket), "the control: its socket is still there"
     second, changed = redis_server.start(own_bundle, None)
     assert changed and client(second).ping()

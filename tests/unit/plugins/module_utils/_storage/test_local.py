@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, ObjectExists, ObjectMissing, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import folders
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+from unit.waiting import eventually
 
 NOBODY = 65534
 KEY = "sets/a/manifest.json"
@@ -242,13 +243,11 @@ def test_a_kill_leaves_no_object(store: LocalStore) -> None:
     def write() -> None:
         with store.writer("sets/a") as out:
             out.write(b"x" * 100_000)
-            time.sleep(60)
+            time.sleep(600)
 
     child = multiprocessing.get_context("fork").Process(target=write)
     child.start()
-    until = time.monotonic() + 20
-    while time.monotonic() < until and os.path.getsize(store.path(files(store)[-1])) == 0:
-        time.sleep(0.01)
+    eventually(lambda: os.path.getsize(store.path(files(store)[-1])))
     assert len(files(store)) == 2
     os.kill(child.pid or 0, signal.SIGKILL)
     child.join()

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectMissing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.overlapped import in_order
+from unit.waiting import PATIENCE
 
 THREADS = 4
 AHEAD = 2 * THREADS
@@ -37,7 +38,7 @@ def test_results_come_in_the_order_of_the_items(threads: int, count: int) -> Non
 
     def work(item: int) -> int:
         if item == 0 and threads > 1 and count > 1:
-            assert done.wait(10)
+            assert done.wait(PATIENCE)
         done.set()
         return item * item
 
@@ -46,7 +47,7 @@ def test_results_come_in_the_order_of_the_items(threads: int, count: int) -> Non
 
 def test_several_are_under_way_together() -> None:
     """Each waits for the others, so one after the other would never end."""
-    together = threading.Barrier(THREADS, timeout=10)
+    together = threading.Barrier(THREADS, timeout=PATIENCE)
     assert sorted(in_order(lambda _item: together.wait(), range(THREADS), THREADS)) == list(range(THREADS))
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
+from unit.waiting import PATIENCE, eventually, remains
 
 FORK = multiprocessing.get_context("fork")
 
@@ -65,6 +66,8 @@ def test_results_come_in_the_order_of_the_tasks(jobs: int) -> None:
 def test_no_more_than_asked_for_run_at_once(tmp_path: Path) -> None:
     def watch(name: str) -> int:
         (tmp_path / name).touch()
+        if name in ("0", "1"):  # the first two wait for each other
+            eventually(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
         time.sleep(0.05)
         most = len(list(tmp_path.iterdir()))
         (tmp_path / name).unlink()
@@ -80,11 +83,11 @@ def test_a_large_result_comes_whole() -> None:
 @pytest.mark.mutation
 def test_the_first_error_ends_the_rest(tmp_path: Path) -> None:
     slow, waiting = tmp_path / "slow", tmp_path / "waiting"
-    tasks: list[workers.Task] = [(touch, (slow, 30)), (fail, (_errors.StorageError, "the disk is full")), (touch, (waiting,))]
+    tasks: list[workers.Task] = [(touch, (slow, 600)), (fail, (_errors.StorageError, "the disk is full")), (touch, (waiting,))]
     started = time.monotonic()
     with pytest.raises(_errors.StorageError, match=r"^the disk is full$"):
         workers.run_all(tasks, 2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < PATIENCE
     assert not slow.exists()
     assert not waiting.exists()
     assert multiprocessing.active_children() == []
@@ -140,27 +143,31 @@ def test_a_deadline_ends_what_still_runs(tmp_path: Path) -> None:
     slow = tmp_path / "slow"
     started = time.monotonic()
     with pytest.raises(_errors.StageFailed, match=r"^the run did not end within max_duration and was stopped"):
-        workers.run_all([(touch, (slow, 30)), (later, (0, 1))], 2, time.monotonic() + 0.3)
-    assert time.monotonic() - started < 10
+        workers.run_all([(touch, (slow, 600)), (later, (0, 1))], 2, time.monotonic() + 0.3)
+    assert time.monotonic() - started < PATIENCE
     assert multiprocessing.active_children() == []
     assert not slow.exists()
 
 
 def test_a_deadline_that_was_met_changes_nothing() -> None:
-    assert workers.run_all([(later, (0, n)) for n in range(4)], 2, time.monotonic() + 30) == [0, 1, 2, 3]
+    assert workers.run_all([(later, (0, n)) for n in range(4)], 2, time.monotonic() + PATIENCE) == [0, 1, 2, 3]
 
 
-def test_what_keep_gives_of_each_result_is_kept() -> None:
+def test_what_keep_gives_of_each_result_is_kept(tmp_path: Path) -> None:
     came: list[tuple[int, str]] = []
 
     def keep(index: int, result: str) -> str:
         came.append((index, result))
+        (tmp_path / result).touch()
         return result.upper()
 
-    tasks: list[workers.Task] = [(later, (0.4, "a")), (later, (0, "b")), (later, (0, "c"))]
+    def last(result: str) -> str:
+        eventually((tmp_path / "c").exists)
+        return result
+
+    tasks: list[workers.Task] = [(last, ("a",)), (later, (0, "b")), (later, (0, "c"))]
     assert workers.run_all(tasks, 2, keep=keep) == ["A", "B", "C"]
-    assert sorted(came) == [(0, "a"), (1, "b"), (2, "c")]
-    assert came[-1] == (0, "a")  # as they come, not in the order of the tasks
+    assert came == [(1, "b"), (2, "c"), (0, "a")]  # as they come, not in the order of the tasks
 
 
 def test_results_of_which_nothing_is_kept() -> None:
@@ -172,11 +179,11 @@ def test_results_of_which_nothing_is_kept() -> None:
 @pytest.mark.mutation
 def test_an_error_while_keeping_ends_the_rest(tmp_path: Path) -> None:
     slow, waiting = tmp_path / "slow", tmp_path / "waiting"
-    tasks: list[workers.Task] = [(touch, (slow, 30)), (later, (0, 1)), (touch, (waiting,))]
+    tasks: list[workers.Task] = [(touch, (slow, 600)), (later, (0, 1)), (touch, (waiting,))]
     started = time.monotonic()
     with pytest.raises(_errors.StorageError, match=r"^no room$"):
         workers.run_all(tasks, 2, keep=lambda _index, _result: fail(_errors.StorageError, "no room"))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < PATIENCE
     assert not slow.exists()
     assert not waiting.exists()
     assert multiprocessing.active_children() == []
@@ -211,7 +218,7 @@ def test_nothing_follows_before_its_task_has_ended(tmp_path: Path) -> None:
 @pytest.mark.mutation
 def test_an_error_in_what_follows_is_raised(tmp_path: Path) -> None:
     slow = tmp_path / "slow"
-    tasks: list[workers.Task] = [(later, (0, 1)), (touch, (slow, 30))]
+    tasks: list[workers.Task] = [(later, (0, 1)), (touch, (slow, 600))]
     with pytest.raises(_errors.StorageError, match=r"^no room for an index$"):
         workers.run_all(tasks, 2, then={0: (fail, (_errors.StorageError, "no room for an index"))})
     assert not slow.exists()
@@ -231,7 +238,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import 
 
 def work():
     os.write(1, b"%d\\n" % os.getpid())
-    time.sleep(60)
+    time.sleep(600)
 
 workers.run_all([(work, ()), (work, ())], 2)
 """
@@ -245,10 +252,7 @@ def test_workers_die_with_their_parent() -> None:
         children = [int(parent.stdout.readline()) for _turn in range(2)]
         parent.kill()
         parent.wait()
-        deadline = time.monotonic() + 10
-        while any(alive(pid) for pid in children) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert [pid for pid in children if alive(pid)] == []
+        assert remains(lambda: [pid for pid in children if alive(pid)]) == []
 
 
 class Slow:
@@ -260,7 +264,7 @@ class Slow:
 
     def __del__(self) -> None:
         if os.getpid() != self.pid:
-            time.sleep(20)
+            time.sleep(2 * PATIENCE)
 
 
 def _collect() -> int:
@@ -274,6 +278,6 @@ def test_a_worker_does_not_free_what_its_parent_made() -> None:
         Slow()
         started = time.monotonic()
         assert workers.run_all([(_collect, ())], 1) == [7]
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < PATIENCE
     finally:
         gc.enable()

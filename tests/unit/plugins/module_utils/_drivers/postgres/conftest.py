@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -20,13 +19,6 @@ from unit.twin_database import TwinCluster
 
 # Everything that a password file, a shell or a connection string gives a meaning to.
 PASSWORD = "p\\w:d 'x\" $HOME %s {ö} #\t`id`"
-
-
-def wait_until(condition: t.Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

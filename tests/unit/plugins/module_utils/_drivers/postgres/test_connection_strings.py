@@ -22,8 +22,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import quote
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from unit.password_listener import ASK, Listener
-from unit.plugins.module_utils._drivers.postgres.conftest import PASSWORD, wait_until
+from unit.plugins.module_utils._drivers.postgres.conftest import PASSWORD
 from unit.twin_database import TwinCluster
+from unit.waiting import eventually
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_server_that_asks_for_the_password_in_clear_or_as_md5_does_not_get_it(
                 Session(server, "caracal")
             else:
                 tools.stream_out([client.paths["psql"], "--no-password", "--command=SELECT 1"], server, "caracal", io.BytesIO())
-        wait_until(lambda: listener.heard)
+        eventually(lambda: listener.heard)
         assert listener.heard == [b""] * len(listener.heard)
     finally:
         listener.close()
@@ -136,7 +137,7 @@ def test_a_password_of_the_operators_own_file_is_not_given_away_in_clear(
             Session(server, "caracal")
         with pytest.raises(BackupError):
             tools.stream_out([client.paths["psql"], "--no-password", "--command=SELECT 1"], server, "caracal", io.BytesIO())
-        wait_until(lambda: len(listener.heard) == 2)
+        eventually(lambda: len(listener.heard) == 2)
         assert listener.heard == [b"", b""]
     finally:
         listener.close()

@@ -23,8 +23,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TamperedData,
 )
-from unit.plugins.module_utils._drivers.postgres.conftest import wait_until
 from unit.twin_database import Copier, TwinCluster
+from unit.waiting import eventually
 
 NOWHERE = Server("/nowhere")
 
@@ -97,7 +97,7 @@ def test_a_sink_that_fails_ends_the_tool(tmp_path: Path, error: BaseException) -
     with pytest.raises(type(error)) as caught:
         tools.stream_out(argv, NOWHERE, "x", Failing(error))
     assert caught.value is error
-    wait_until(lambda: not running(marker))
+    eventually(lambda: not running(marker))
 
 
 @pytest.mark.mutation
@@ -108,7 +108,7 @@ def test_a_source_that_fails_ends_the_tool_before_it_can_succeed(tmp_path: Path,
     with pytest.raises(type(error)) as caught:
         tools.stream_in([script(tmp_path, f"cat > /dev/null; touch {done}"), marker], NOWHERE, "x", Failing(error))
     assert caught.value is error
-    wait_until(lambda: not running(marker))
+    eventually(lambda: not running(marker))
     time.sleep(0.1)
     assert not done.exists()
 
@@ -178,9 +178,9 @@ def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal
     with Snapshot(caracal_database.server, "caracal") as held:
         place = held.place
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
-    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
+    eventually(lambda: caracal_database.execute(ours)[0][0] == 0)
     with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed \(exit status 1\): .*snapshot"):
         tools.schema_digest(client.paths["pg_dump"], place)
     with pytest.raises(BackupError, match="snapshot"):
         place.join()
-    wait_until(lambda: caracal_database.execute(ours)[0][0] == 0)
+    eventually(lambda: caracal_database.execute(ours)[0][0] == 0)
