@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import multiprocessing
 import os
@@ -54,8 +55,15 @@ def bearing(word: str) -> list[processes.Process]:
     return [process for process in processes.everyone() if any(word in part for part in process.argv)]
 
 
+def load_codecs() -> None:
+    """A child that becomes somebody else may be unable to load them: the interpreter can lie in a home that is not his."""
+    for name in ("ascii", "idna", "latin-1", "utf-8", "utf-8-sig", "utf-16"):
+        codecs.lookup(name)
+
+
 def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     """Its result, called by a user with a name and no rights where we are root; the child may have children."""
+    load_codecs()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_call_as_nobody, args=(sender, function, arguments))

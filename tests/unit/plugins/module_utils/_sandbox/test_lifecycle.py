@@ -25,7 +25,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, marker, preflight, processes, removal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.isolation import BUBBLEWRAP, NONE
-from unit.small_programs import UNISOLATED
+from unit.small_programs import UNISOLATED, load_codecs
 from unit.waiting import eventually
 
 FORK = multiprocessing.get_context("fork")
@@ -305,6 +305,7 @@ def _live_as_ordinary(spec: SandboxSpec) -> tuple[int, str, list[str]]:
 
 def call_as_child(function: t.Callable[..., t.Any], *args: t.Any, limit: int | None = None, user: str | None = None) -> t.Any:
     """Call it in a child process that may write files of `limit` bytes, or that is `user` where we are root."""
+    load_codecs()
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=FORK, initializer=_restrict, initargs=(limit, user)) as pool:
         return pool.submit(function, *args).result()
 
