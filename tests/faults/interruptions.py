@@ -243,14 +243,15 @@ def cut(operations: Operations, tally: Tally, dice: random.Random, deadline: flo
         label = f"{which} after {budget} bytes"
         name = f".s.PGSQL.{world.deployment.cluster.info.port}" if which == "postgres" else "redis.sock"
         target = os.path.join(world.scene.socket, name) if which == "postgres" else world.redis.socket
-        way = scratch.parent / "way"
-        way.mkdir(exist_ok=True)
+        way = Path(sandbox_path())  # short, as its sockets need it
+        way.mkdir()
         steps = work.steps
         if which == "redis":
             work = dataclasses.replace(work, steps=[_through(step, target, str(way / name)) for step in steps])
         with cut_after(budget, str(way / name), target):
             run = Victim(world, work, scratch, socket=str(way) if which == "postgres" else None)
             ended = run.end()
+        shutil.rmtree(way)
         tally.add("cut", label, after(operations, dataclasses.replace(work, steps=steps), run, ended))
         world.mend()
 

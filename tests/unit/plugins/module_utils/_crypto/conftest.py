@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from unit.conftest import sandbox_path
+
 KINDS = {"backup": "ed25519", "drill": "ed25519", "stranger": "ed25519", "rsa": "rsa", "ecdsa": "ecdsa"}
 
 
@@ -47,9 +49,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
+def agent(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     """A running agent without keys; `SSH_AUTH_SOCK` names it."""
-    socket = str(tmp_path / "agent")
+    socket = f"{sandbox_path()}.agent"  # short, wherever the tests work
     with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -10,6 +10,7 @@ import os
 import pathlib
 import socket
 import struct
+import tempfile
 import typing as t
 import uuid
 
@@ -50,16 +51,23 @@ def listener(path: str | None = None, *, kind: socket.SocketKind = socket.SOCK_S
                 os.unlink(path)
 
 
-def docker_like(tmp_path: pathlib.Path) -> list[str]:
+@pytest.fixture
+def short() -> t.Iterator[pathlib.Path]:
+    """A folder for sockets: the path of `tmp_path` may leave no room for their names."""
+    with tempfile.TemporaryDirectory(prefix="caracal-", dir="/var/tmp") as folder:
+        yield pathlib.Path(folder)
+
+
+def docker_like(short: pathlib.Path) -> list[str]:
     """Places of sockets that a service must not get at."""
     name = f"caracal-{uuid.uuid4().hex[:8]}.sock"
-    return [f"/tmp/{name}", str(tmp_path / "d.sock"), f"\0{name}", *([f"/var/run/{name}"] if os.access("/var/run", os.W_OK) else [])]
+    return [f"/tmp/{name}", str(short / "d.sock"), f"\0{name}", *([f"/var/run/{name}"] if os.access("/var/run", os.W_OK) else [])]
 
 
 @pytest.mark.no_false_alarm
-def test_a_shut_sandbox_passes_and_shows_what_was_tried(shut: Bundle, tmp_path: pathlib.Path) -> None:
+def test_a_shut_sandbox_passes_and_shows_what_was_tried(shut: Bundle, short: pathlib.Path) -> None:
     with contextlib.ExitStack() as stack:
-        places = [stack.enter_context(listener(path)) for path in docker_like(tmp_path)]
+        places = [stack.enter_context(listener(path)) for path in docker_like(short)]
         named = [stack.enter_context(listener()), stack.enter_context(listener(host="127.0.0.2")), places[0]]
         check = probe.verify(shut, [probe.parse(one) for one in named], "")
         assert (check.id, check.verdict, check.required) == ("sandbox.isolated", PASS, True)
@@ -168,8 +176,8 @@ def test_a_kernel_that_cannot_follow_paths_there_proves_nothing(shut: Bundle, mo
 
 
 @pytest.mark.mutation
-def test_a_socket_that_is_busy_or_of_another_kind_is_there(tmp_path: pathlib.Path) -> None:
-    other, busy = str(tmp_path / "other"), str(tmp_path / "busy")
+def test_a_socket_that_is_busy_or_of_another_kind_is_there(short: pathlib.Path) -> None:
+    other, busy = str(short / "other"), str(short / "busy")
     with listener(other, kind=socket.SOCK_SEQPACKET), socket.socket(socket.AF_UNIX) as server, contextlib.ExitStack() as stack:
         server.bind(busy)
         server.listen(0)
@@ -178,12 +186,12 @@ def test_a_socket_that_is_busy_or_of_another_kind_is_there(tmp_path: pathlib.Pat
             line = stack.enter_context(socket.socket(socket.AF_UNIX))
             line.setblocking(False)
             full = line.connect_ex(busy) != 0
-        _known, reached = probe._from_host([Target(other, 0), Target(busy, 0), Target(str(tmp_path / "none"), 0)])
+        _known, reached = probe._from_host([Target(other, 0), Target(busy, 0), Target(str(short / "none"), 0)])
     assert reached == [True, True, False]
 
 
-def test_many_sockets_are_tried(tmp_path: pathlib.Path) -> None:
-    with listener(str(tmp_path / "one")) as place:
+def test_many_sockets_are_tried(short: pathlib.Path) -> None:
+    with listener(str(short / "one")) as place:
         _known, reached = probe._from_host([Target(place, 0)] * 3000)
     assert reached == [True] * 3000
 
