@@ -68,7 +68,7 @@ class Drilled:
                 "replay_directory": str(self.replay),
                 "production": [f"127.0.0.1:{outside.getsockname()[1]}"],
                 "services": [command(name, environment) for name in wanted],
-                "ready_timeout": 30,
+                "ready_timeout": 120,
                 "require_valid": False,
             }
             checked = ModuleArgumentSpecValidator(**service_sandbox.own_options().to_module()).validate(given)

@@ -211,8 +211,8 @@ def drill(of: Source, root: Path) -> Drill:
         "caracal_drill_services": services(),
         "caracal_drill_production": [os.path.join(info.socket_dir, f".s.PGSQL.{info.port}"), str(of.redis.socket)],
         "caracal_drill_report_dir": str(root / "reports"),
-        "caracal_drill_settle_timeout": 20,
-        "caracal_drill_ready_timeout": 20,
+        "caracal_drill_settle_timeout": 60,
+        "caracal_drill_ready_timeout": 60,
     }
     return Drill(scene, directory, settings, of.cluster.spec)
 

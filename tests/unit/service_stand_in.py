@@ -79,7 +79,7 @@ class Stage:
 
     def run(self, services: t.Sequence[dict[str, t.Any]] = (), **given: t.Any) -> dict[str, t.Any]:
         """The module's result."""
-        usual = {"sandbox": self.bundle.info.directory, "services": list(services), "ready_timeout": 15}
+        usual = {"sandbox": self.bundle.info.directory, "services": list(services), "ready_timeout": 120}
         if given.get("state") != "stopped":
             usual |= {"secrets_directory": str(self.drilled.secrets), "replay_directory": str(self.drilled.replay)}
         with patch_module_args({**usual, **given}), pytest.raises(SystemExit):

@@ -76,7 +76,7 @@ def test_secrets_of_elsewhere(store_drill: Drill, name: str) -> None:
 
     store_drill.after["secrets"] = exchange
     if "services.sts.ready" in wanted.failed:
-        store_drill.settings.update(caracal_drill_ready_timeout=5, caracal_drill_settle_timeout=5)
+        store_drill.settings.update(caracal_drill_ready_timeout=20, caracal_drill_settle_timeout=20)
     outcome = store_drill.run(until=wanted.until)
     assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", wanted.failed, wanted.unproven), outcome.told()
     assert tuple(outcome.causes) == wanted.causes, outcome.told()

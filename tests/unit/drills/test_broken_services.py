@@ -157,7 +157,7 @@ def test_surroundings_that_are_broken(store_drill: Drill, tmp_path: Path, name: 
         wanted.start(store_drill, tmp_path)
     if late := wanted.late:
         store_drill.before["services"] = lambda: late(store_drill, tmp_path)
-    store_drill.settings.update(caracal_drill_ready_timeout=8, caracal_drill_settle_timeout=15)
+    store_drill.settings.update(caracal_drill_ready_timeout=20, caracal_drill_settle_timeout=20)
     outcome = store_drill.run()
     verdict = "fail" if wanted.failed else "unproven"
     assert (outcome.verdict, outcome.failed, outcome.unproven) == (verdict, wanted.failed, wanted.unproven), outcome.told()

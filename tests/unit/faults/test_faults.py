@@ -125,6 +125,6 @@ def test_what_an_ended_run_leaves_is_seen(ended: Operations, world: World, monke
 
 def test_the_command_ends_with_its_sum() -> None:
     command = [sys.executable, "-m", "faults", "--minutes", "0.1", "--seed", "1", "--kinds", "flips"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 0 and last.startswith("faults: ") and last.endswith("0 lost, 0 half-visible, 0 leaked, 0 left running"), done

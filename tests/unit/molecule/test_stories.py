@@ -24,7 +24,7 @@ def test_there_are_stories() -> None:
 @pytest.mark.parametrize("story", [pytest.param(one, marks=[pytest.mark.story] if one == "default" else []) for one in STORIES])
 def test_a_story_ends_well(story: str) -> None:
     played = subprocess.run(
-        ["molecule", "test", "--scenario-name", story], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        ["molecule", "test", "--scenario-name", story], cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False
     )
     assert played.returncode == 0, (played.stdout + played.stderr)[-6000:]
     # A molecule that finds no playbook is content as well, so its own count of what it did must be there.

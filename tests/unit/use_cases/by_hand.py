@@ -46,6 +46,6 @@ def recoverer(server_install: Install) -> Recover:
             **environment,
         }
         script = commands(scene, set_id) if script is None else script
-        return subprocess.run(["bash"], input=script, env=env, cwd=scene.root, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(["bash"], input=script, env=env, cwd=scene.root, capture_output=True, text=True, check=False, timeout=600)
 
     return run

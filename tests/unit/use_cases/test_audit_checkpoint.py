@@ -320,7 +320,7 @@ def test_a_checkpoint_that_another_key_signed_is_not_believed(source: Source) ->
 def in_child(function: t.Callable[[], None]) -> int | None:
     child = multiprocessing.get_context("fork").Process(target=function)
     child.start()
-    child.join(60)
+    child.join(PATIENCE)
     return child.exitcode
 
 

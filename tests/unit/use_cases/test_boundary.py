@@ -50,7 +50,7 @@ def ansible(program: str, *arguments: str, folder: Path) -> subprocess.Completed
         "-e",
         f"ansible_python_interpreter={sys.executable}",
     ]
-    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
 # Module → options that it refuses, exception, and a word of the message.

@@ -39,7 +39,7 @@ from twin.releases.known import RELEASES
 from twin.spec import Spec
 from unit.conftest import NOW, make_twin
 from unit.twin_database import Copier, TwinCluster, TwinFactory
-from unit.waiting import eventually
+from unit.waiting import PATIENCE, eventually
 
 OTHER = hashlib.sha256(b"another KEK")
 FREELY = "SET session_replication_role = replica"
@@ -604,5 +604,5 @@ def test_a_connection_lost_half_way_is_an_error(caracal_database: TwinCluster, c
         reader.start()
         eventually(lambda: caracal_database.execute(waiting, database="postgres"))
         caracal_database.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) w", database="postgres")
-        reader.join(20)
+        reader.join(PATIENCE)
     assert len(found) == 1 and isinstance(found[0], Unreachable) and "connection was lost" in found[0].msg

@@ -122,7 +122,7 @@ class HandMade:
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "BUCKET": "bucket",
         }
-        return subprocess.run(["bash"], input=script, env=env, cwd=self.root, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(["bash"], input=script, env=env, cwd=self.root, capture_output=True, text=True, check=False, timeout=600)
 
     def calls(self) -> list[str]:
         """Programs that were started, and their arguments."""

@@ -49,7 +49,7 @@ def downloaded(scene: Scene, s3: S3Server, prefix: str, folder: Path) -> subproc
     text = text_of(scene)
     script = "\n".join([*DOWNLOAD.findall(text), *BLOCK.findall(text)[:2]])
     with aws_stand_in.start(s3.client, folder / "bin"):
-        return subprocess.run(["bash"], input=script, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(["bash"], input=script, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.mark.no_false_alarm

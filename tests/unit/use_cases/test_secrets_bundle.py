@@ -283,7 +283,7 @@ def play(made: Deployment, name: str, **given: t.Any) -> str:
         **{"ANSIBLE_HOME": str(made.scene.root / "ansible"), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "true"},
         **{"PYTHONPATH": os.pathsep.join(sys.path), "ANSIBLE_REMOTE_TEMP": str(made.scene.root / "ansible" / "tmp")},
     }
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -264,7 +264,7 @@ def test_by_hand(made: Deployment) -> None:
         **{"PATH": os.environ["PATH"], "REPOSITORY": str(made.scene.repository), "OBJECT": name},
         **{"IDENTITY": str(made.identity), "TARGET": str(made.scene.root / "hand")},
     }
-    done = subprocess.run(["bash"], input=script, env=env, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["bash"], input=script, env=env, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == sorted(os.listdir(made.directory))
     hand = made.scene.root / "hand"

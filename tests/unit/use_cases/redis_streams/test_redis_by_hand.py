@@ -34,7 +34,7 @@ def test_age_zstd_and_redis_cli_make_the_same(streams: Streams, source: RedisSer
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("errors: 0") == 2

@@ -33,6 +33,7 @@ from unit.redis_server import RedisServer
 from unit.use_cases.redis_streams.conftest import Start, Streams
 from unit.use_cases.redis_streams.cut_proxy import CutProxy
 from unit.use_cases.scene import BACKUP_HOST
+from unit.waiting import PATIENCE
 
 pytestmark = pytest.mark.mutation
 SNAPSHOT, RESTORE = "redis_stream_snapshot", "redis_stream_restore"
@@ -161,7 +162,7 @@ def test_a_replica_is_read_and_not_restored_into(streams: Streams, start: Start)
     primary = start(8, "--port", str(port))
     redis_server.fill(primary)
     replica = start(8, "--replicaof", "127.0.0.1", str(port))
-    primary.client.wait(1, 10_000)
+    assert primary.client.wait(1, 1000 * int(PATIENCE)) == 1
     streams.backup(replica)
     given = {"set_id": streams.set_id, "confirm": [replica.confirmation], **replica.login}
     streams.scene.refused(RESTORE, TargetRefused, "read-only replica", "primary", **given)

@@ -31,6 +31,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
+from unit.waiting import PATIENCE
 
 if t.TYPE_CHECKING:
     from unit.plugins.module_utils._crypto.conftest import Keys
@@ -70,8 +71,8 @@ def in_time(work: t.Callable[[], t.Any]) -> BackupError:
 
     thread = threading.Thread(target=catch, daemon=True)
     thread.start()
-    thread.join(20)
-    assert not thread.is_alive(), "still waiting after 20 s"
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"still waiting after {PATIENCE:.0f} s"
     assert caught, "ended without an error"
     if not isinstance(caught[0], BackupError):
         raise caught[0]

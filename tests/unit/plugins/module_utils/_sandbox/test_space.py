@@ -8,6 +8,7 @@ import pathlib
 import threading
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import space
+from unit.waiting import PATIENCE
 
 
 def mounts(tmp_path: pathlib.Path, *lines: str) -> str:
@@ -58,7 +59,7 @@ def test_the_watch_calls_once_when_room_is_short(tmp_path: pathlib.Path) -> None
     called = threading.Event()
     seen: list[int] = []
     with space.Watch(str(tmp_path), 1 << 60, lambda free: (seen.append(free), called.set())[0], interval=0.01) as watch:
-        assert called.wait(5)
+        assert called.wait(PATIENCE)
     assert len(seen) == 1 and watch.low == seen[0]
 
 
