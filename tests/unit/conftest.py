@@ -15,6 +15,7 @@ import typing as t
 import uuid
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, watcher
@@ -28,6 +29,10 @@ from unit.twin_database import Copier, TwinCluster, TwinFactory
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
 
 FreshCluster = t.Callable[..., SandboxInfo]
+
+# Whether a property holds is no matter of chance, nor of how long one example takes on a busy machine.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 # A cluster has a thousand small files, which a file system in memory makes and forgets in no time.

@@ -278,7 +278,7 @@ def test_a_countersignature_of_the_set_s_own_signer_does_not_count(world) -> Non
 
 
 @pytest.mark.mutation
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_any_flipped_bit_of_anything_stored_is_found(world, data: st.DataObject) -> None:
     if world.catalog().newest() is None:
