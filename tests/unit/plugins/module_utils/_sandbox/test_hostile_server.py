@@ -43,7 +43,7 @@ def run_in_server(info: SandboxInfo, script: str) -> None:
     connection = psycopg2.connect(host=info.socket_dir, port=info.port, user=info.superuser, dbname="postgres")
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f"COPY (SELECT 1) TO PROGRAM $x$ ({script}) >/dev/null 2>&1 $x$")
+        cursor.execute(f"COPY (SELECT 1) TO PROGRAM $x$ cat >/dev/null; ({script}) >/dev/null 2>&1 $x$")
     connection.close()
 
 

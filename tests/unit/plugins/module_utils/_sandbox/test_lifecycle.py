@@ -113,7 +113,7 @@ def test_what_a_hostile_superuser_sees(spec: SandboxSpec, tmp_path: pathlib.Path
     secret.write_text("AGE-SECRET-KEY")
     info = lifecycle.create(spec).info
     probe = f"(cat {secret}; ls -d /root /home {info.directory}/.caracal*; ls /sys/class/net; ls /proc | grep -c [0-9])"
-    ask(info, f"COPY (SELECT 1) TO PROGRAM '{probe} > {info.data_directory}/probe 2>/dev/null || true'")
+    ask(info, f"COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; {probe} > {info.data_directory}/probe 2>/dev/null || true'")
     seen = pathlib.Path(info.data_directory, "probe").read_text().split()
     if info.isolation == BUBBLEWRAP:
         assert len(seen) == 1 and int(seen[0]) < 20, "more is visible than the server's own processes"

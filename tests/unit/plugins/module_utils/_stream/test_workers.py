@@ -64,13 +64,17 @@ def test_results_come_in_the_order_of_the_tasks(jobs: int) -> None:
 
 
 def test_no_more_than_asked_for_run_at_once(tmp_path: Path) -> None:
+    running, came = tmp_path / "running", tmp_path / "came"
+    running.mkdir()
+    came.mkdir()
+
     def watch(name: str) -> int:
-        (tmp_path / name).touch()
-        if name in ("0", "1"):  # the first two wait for each other
-            eventually(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+        (running / name).touch()
+        (came / name).touch()
+        eventually(lambda: len(list(came.iterdir())) > 1)  # the first two wait for each other
         time.sleep(0.05)
-        most = len(list(tmp_path.iterdir()))
-        (tmp_path / name).unlink()
+        most = len(list(running.iterdir()))
+        (running / name).unlink()
         return most
 
     assert max(workers.run_all([(watch, (str(n),)) for n in range(6)], 2)) == 2

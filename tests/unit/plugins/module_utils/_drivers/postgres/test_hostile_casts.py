@@ -45,7 +45,7 @@ def cast(request: pytest.FixtureRequest, caracal_database: TwinCluster, caracal_
         database=name,
     )
     yield name
-    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'rm -f taken'", database="postgres")
+    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f taken'", database="postgres")
 
 
 @pytest.mark.mutation

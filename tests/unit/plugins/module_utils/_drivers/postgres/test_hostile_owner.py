@@ -86,7 +86,7 @@ def swapped(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[t
         return name
 
     yield swap
-    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'rm -f taken'", database="postgres")
+    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f taken'", database="postgres")
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def hostile(caracal_database: TwinCluster, caracal_copy: Copier, login: Login) -
     )
     caracal_database.execute(f"ALTER ROLE caracal IN DATABASE {name} SET search_path = public, pg_catalog", database="postgres")
     yield name
-    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'rm -f taken'", database="postgres")
+    caracal_database.execute("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f taken'", database="postgres")
 
 
 def test_this_owner_would_take_a_session_that_looks_into_public(caracal_database: TwinCluster, hostile: str) -> None:
