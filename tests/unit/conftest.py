@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from tools import bring_server
 from twin import load
 from twin.spec import Spec
-from unit import fault_proxy, leftovers, process_state, ready_clusters, runs, s3_server
+from unit import fault_proxy, leftovers, process_state, programs, ready_clusters, runs, s3_server
 from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
@@ -92,7 +92,11 @@ def sandboxes_are_made_fast() -> t.Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_install() -> server_binaries.Install:
-    return server_binaries.find(None, minimum_major=17)
+    """What a sandbox finds by itself, or where other users cannot reach that, a copy of it."""
+    found = server_binaries.find(None, minimum_major=17)
+    root = os.path.commonpath(found.folders)
+    place = os.path.join(programs.reachable(root), os.path.relpath(found.bindir, root))
+    return found if place == found.bindir else server_binaries.find(place, minimum_major=17)
 
 
 @pytest.fixture(scope="session")

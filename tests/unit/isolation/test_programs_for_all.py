@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from unit import programs, runs, small_programs
+
+
+@pytest.fixture
+def hidden() -> Path:
+    """A program in a folder that its owner alone may enter."""
+    folder = Path(runs.folder("hidden"), "bin")
+    folder.mkdir()
+    (folder / "hello").write_text("#!/bin/sh\necho hello\n")
+    (folder / "hello").chmod(0o755)
+    return folder
+
+
+def say(folder: str) -> str:
+    return subprocess.run([os.path.join(folder, "hello")], cwd="/", capture_output=True, text=True, check=True).stdout
+
+
+def is_hidden(folder: str) -> bool:
+    return not os.path.exists(os.path.join(folder, "hello"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is nobody else")
+def test_a_program_in_a_private_folder_is_hidden_from_others_and_its_copy_is_not(hidden: Path) -> None:
+    assert small_programs.as_nobody(is_hidden, str(hidden))
+    assert small_programs.as_nobody(say, programs.reachable(str(hidden))) == "hello\n"
+
+
+def test_what_is_open_to_all_is_not_copied(hidden: Path) -> None:
+    assert not programs.is_open(str(hidden)) and programs.reachable("/usr/bin") == "/usr/bin"
+    copy = programs.reachable(str(hidden))
+    assert programs.is_open(copy) and programs.reachable(str(hidden)) == copy
