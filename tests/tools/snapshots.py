@@ -19,9 +19,9 @@ OPTION = "--rewrite-snapshots"
 Snapshot = t.Callable[[str, str], None]
 
 
-def clone(environment: t.Mapping[str, str] = os.environ) -> Path:
+def clone(environment: t.Mapping[str, str] | None = None) -> Path:
     """Where a rewritten file must land: tests run in a mirror, which `tools.inside` makes, and the next run makes anew."""
-    build = environment.get("CARACAL_OPS_BUILD")
+    build = (os.environ if environment is None else environment).get("CARACAL_OPS_BUILD")
     return Path(build).parent if build else tree.ROOT
 
 
