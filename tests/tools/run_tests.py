@@ -41,9 +41,13 @@ def again(failed: t.Sequence[str]) -> list[str]:
     return [test for test in failed if run(["-n", "0", "-q", test])[0] == 0]
 
 
+def keep_flaky(flaky: t.Sequence[str]) -> None:
+    (tiers.build_folder() / "flaky.json").write_text(json.dumps(list(flaky), indent=1) + "\n", encoding="utf-8")
+
+
 def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: float) -> int:
     """The last lines, and the status of the whole run."""
-    (tiers.build_folder() / "flaky.json").write_text(json.dumps(list(flaky), indent=1) + "\n", encoding="utf-8")
+    keep_flaky(flaky)
     for test in failed:
         print(f"FAILED {test}")
     for test in flaky:
@@ -66,6 +70,7 @@ def main(arguments: list[str]) -> int | str:
         tiers.Record.of(outcome["seconds"]).write(tiers.build_folder().parent / "tests" / tiers.RECORD.name)
     failed = outcome.get("failed", [])
     if status != 1 or not failed:
+        keep_flaky([])
         return status
     flaky = again(failed) if len(failed) <= TRIED_AGAIN else []
     return tell(flaky, [test for test in failed if test not in flaky], outcome["passed"], time.monotonic() - started)

@@ -5,8 +5,9 @@
 """pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
 
 The gate is every test that took at most `QUICK` seconds when durations were last recorded, every test that is newer than
-that record, and the stories (`@pytest.mark.story`): one whole run of each kind. `--all` has everything, `--part 2/4` with
-it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets all that he names.
+that record, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has
+everything, `--part 2/4` with it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets
+all that he names.
 
 Tests are known by the last part of their path (`test_kills.py::test_a_killed_restore`), so a move keeps the record.
 """
@@ -25,6 +26,8 @@ import pytest
 
 RECORD = Path(__file__).parents[1] / "durations.json"
 QUICK = 1.0
+# One of each is in the gate, or there is no gate.
+STORIES = ("backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
 # What a test counts that was too short to be recorded, or is new.
 SHORT = 0.1
 
@@ -72,6 +75,11 @@ def file_of(name: str) -> str:
 
 def folder_of(node: str) -> str:
     return node.partition("::")[0].rpartition("/")[0]
+
+
+def stories_of(item: pytest.Item) -> set[str]:
+    """Of what kinds a test is the gate's story."""
+    return {kind for marker in item.iter_markers("story") for kind in marker.args}
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -127,8 +135,11 @@ class Chooser:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         wanted = self._wanted(items)
-        out = [item for item in items if not wanted(item)]
-        items[:] = [item for item in items if wanted(item)]
+        here: list[pytest.Item] = []
+        out: list[pytest.Item] = []
+        for item in items:
+            (here if wanted(item) else out).append(item)
+        items[:] = here
         self.left_out = dict(collections.Counter(folder_of(item.nodeid) for item in out))
 
     def _wanted(self, items: list[pytest.Item]) -> t.Callable[[pytest.Item], bool]:
@@ -139,7 +150,9 @@ class Chooser:
             return lambda item: file_of(name_of(item.nodeid)) in mine
         if options.tiers_all or named(self.config):
             return lambda item: True
-        return lambda item: name_of(item.nodeid) not in record.tests or item.get_closest_marker("story") is not None
+        if missing := sorted(set(STORIES).difference(*map(stories_of, items))):
+            raise pytest.UsageError(f"no test is the gate's story of: {', '.join(missing)}; mark one with @pytest.mark.story(kind)")
+        return lambda item: name_of(item.nodeid) not in record.tests or bool(stories_of(item))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration

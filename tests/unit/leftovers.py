@@ -33,7 +33,7 @@ PAUSE = 0.5
 PATIENCE = 20.0
 MNT_DETACH = 2
 # Where a sandbox or a cluster lies in a folder of a run.
-DEPTHS = ("", "*/")
+DEPTHS = ("", "/*")
 
 
 def begin(with_companion: bool) -> None:
@@ -97,8 +97,8 @@ def run_of(one: Process) -> Run | None:
 def _remove(folder: str) -> None:
     """Sandboxes as they are always removed, with what runs as their own user; then the rest."""
     for depth in DEPTHS:
-        for layout in (Layout(os.path.normpath(root)) for root in glob.glob(f"{folder}/{depth}")):
-            if os.path.lexists(layout.marker):
+        for layout in (Layout(root) for root in glob.glob(f"{folder}{depth}")):
+            if runs.is_own(layout.root) and os.path.lexists(layout.marker):
                 with contextlib.suppress(BackupError, OSError):
                     lifecycle.destroy(layout.root)
             processes.remove_shared_memory(layout)

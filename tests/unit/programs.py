@@ -9,22 +9,19 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import stat
-from pathlib import Path
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import users
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Identity
 from unit import runs
 
-
-def is_open(path: str) -> bool:
-    """Whether every user gets there."""
-    real = Path(os.path.realpath(path))
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (real, *real.parents))
+# Any other user, of none of our groups.
+NOBODY = Identity(65534, 65534)
 
 
 @functools.cache
 def reachable(folder: str) -> str:
     """The folder itself, or a copy of it that every user can reach, made once in a run and removed with it."""
-    if is_open(folder):
+    if users.blocking_folder(folder, NOBODY) is None:
         return folder
     place = runs.folder("programs")
     os.chmod(place, 0o755)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import stat
 import tempfile
 import typing as t
 
@@ -85,12 +86,21 @@ def folder(kind: str, place: str = DISK) -> str:
 
 
 def folders() -> t.Iterator[tuple[str, Run]]:
-    """Those of all runs."""
+    """Those of all runs of this user. Everybody can make a folder there with such a name, or a link."""
     for place in filter(os.path.isdir, PLACES):
         for name in os.listdir(place):
             found = f"{place}/{name}"
-            if (run := named_in(found)) is not None:
+            if (run := named_in(found)) is not None and is_own(found):
                 yield found, run
+
+
+def is_own(path: str) -> bool:
+    """Whether it is a folder of this user, and no link to one."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 # Also where a test has emptied the environment, and in what this process forks.

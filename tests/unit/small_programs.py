@@ -17,9 +17,9 @@ import signal
 import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, preflight, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, preflight, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, Layout, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, SandboxSpec
 from unit import programs
 from unit.waiting import eventually
 
@@ -85,18 +85,6 @@ def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], 
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
     sender.send(function(*arguments))
-
-
-@contextlib.contextmanager
-def reachable_install(directory: str, install: Install) -> t.Iterator[Install]:
-    """A copy of the server's programs that every user can reach, beside `directory`."""
-    copy = Layout(f"{directory}-programs")
-    try:
-        made = cluster.copy_install(install, copy)
-        os.chmod(copy.root, 0o755)
-        yield made
-    finally:
-        shutil.rmtree(copy.root)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .._drivers.postgres import libpq, row_code
 from .._repository.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Artifact
 from .._repository.fields import timestamp
@@ -16,6 +18,7 @@ from .._repository.manifest import Manifest
 from . import recovery_assets, recovery_download
 from .recovery_text import code, markdown, shell
 
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The value in `name=value` as SET takes it. A list is recorded as its owner wrote it: each element is quoted anew, lest one be a statement.
 _SETTING = """\
 CASE WHEN s !~ '^(search_path|temp_tablespaces|(session|local)_preload_libraries)='
@@ -37,14 +40,22 @@ Deployment `{deployment}`, Caracal {release}, family {family}, snapshot {snapsho
 
 These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
 They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
-Run them in one shell, from top to bottom. Stop at the first error.
+Start a shell for them with `bash`, set the variables below in it, and run them there from top to bottom. The first error ends that shell.
 
+| variable | what it names |
+|---|---|
+| `REPOSITORY` | the folder that holds `repository.json`; for a set in a bucket an empty folder, which is filled |
+| `ALLOWED_SIGNERS` | the operator's list of signers; never one that lay in the repository |
+| `IDENTITY` | an age identity of one of: {recipients} |
+{variables}
 {download}
+## On with the folder
+
 ```sh
 set -euo pipefail
-cd "$REPOSITORY"                # the folder that holds repository.json
-test -r "$ALLOWED_SIGNERS"      # the operator's list of signers; never take it from the repository
-test -r "$IDENTITY"             # an age identity of one of the recipients below
+cd "$REPOSITORY"
+test -r "$ALLOWED_SIGNERS"
+test -r "$IDENTITY"
 unpack() {{                      # the archive $2, sealed to the identity $1, into the folder $3
   # Plain files only: links and devices are printed, and end it. No owner, no set-user-ID bit.
   age --decrypt --identity "$1" "$2" | zstd --decompress --stdout | tar --list --verbose | {{ ! grep '^[^-]' >&2; }}
@@ -52,10 +63,6 @@ unpack() {{                      # the archive $2, sealed to the identity $1, in
     tar --extract --no-same-owner --no-same-permissions --directory "$3"
 }}
 ```
-
-Sealed to:
-
-{recipients}
 
 ## 1. Is it what was signed?
 
@@ -178,7 +185,8 @@ def _head(manifest: Manifest) -> str:
         family=code(str(manifest.family)),
         snapshot=", ".join(f"{code(one.database)} at {timestamp(one.snapshot_time)}" for one in manifest.sources),
         major=max(one.server_version for one in manifest.sources) // 10000,
-        recipients="\n".join(f"- {code(fingerprint)}" for fingerprint in inventory.recipients),
+        recipients=", ".join(map(code, inventory.recipients)),
+        variables=recovery_assets.variables(manifest),
         download=recovery_download.download(manifest),
         verify=recovery_download.verify(manifest),
         sums="\n".join(f"{one.sha256}  {one.path}" for one in manifest.artifacts if one.kind != RECOVERY),
@@ -217,7 +225,8 @@ def _last(manifest: Manifest, number: int) -> str:
 
 
 def _dbname(database: str) -> str:
-    return shell(libpq.conninfo(database))
+    """A plain name as it is: only of others could libpq take a part for an option, or for a connection string."""
+    return database if _PLAIN.fullmatch(database) else shell(libpq.conninfo(database))
 
 
 def _open(artifact: Artifact) -> str:

@@ -25,8 +25,8 @@ _SECRETS = """
 for every file that is missing. `index.json` says what each file was.
 
 ```sh
-test -r "$SECRETS_IDENTITY"     # an age identity of one of: {recipients}
-test -d "$RESTORED"             # an empty directory on a tmpfs or an encrypted disk; what follows is in clear
+test -r "$SECRETS_IDENTITY"
+test -d "$RESTORED"
 mkdir --mode 0700 {folders}
 {commands}
 ```
@@ -39,7 +39,7 @@ Stop the service that owns the directory. Move the files into its `audit-replay`
 65532, mode 0600. What lies in `incomplete/` ended in the middle of a line; the service would drop it silently, so keep it elsewhere.
 
 ```sh
-test -d "$RESTORED"             # an empty directory
+test -d "$RESTORED"
 mkdir --parents {folders}
 {commands}
 ```
@@ -51,7 +51,7 @@ _REDIS = """
 Into an **empty** Redis of release 7.0 or newer, before any service starts.
 
 ```sh
-test -n "$REDIS_URL"            # redis://user@host:port/0; a password in REDISCLI_AUTH
+test -n "$REDIS_URL"
 test "$(redis-cli -u "$REDIS_URL" --no-auth-warning DBSIZE)" = 0
 {commands}
 ```
@@ -68,6 +68,17 @@ def sections(manifest: Manifest, first: int) -> list[str]:
     return made
 
 
+def variables(manifest: Manifest) -> str:
+    """Rows of the table of variables: those that the sections of this set use."""
+    sealed = {one.kind: ", ".join(map(code, one.recipients)) for one in manifest.artifacts}
+    rows = [
+        ("SECRETS_IDENTITY", f"an age identity of one of: {sealed.get(SECRETS)}", SECRETS in sealed),
+        ("RESTORED", "an empty folder on a tmpfs or an encrypted disk, for what comes out in clear", SECRETS in sealed or REPLAY in sealed),
+        ("REDIS_URL", "`redis://user@host:port/0` of an empty Redis; its password belongs in `REDISCLI_AUTH`", REDIS in sealed),
+    ]
+    return "".join(f"| `{name}` | {meaning} |\n" for name, meaning, used in rows if used)
+
+
 def _unpacked(artifact: Artifact, identity: str, folder: str) -> str:
     return f'unpack "${identity}" {artifact.path} {folder}'
 
@@ -78,7 +89,6 @@ def _secrets(found: t.Sequence[Artifact], number: int) -> str:
     return _SECRETS.format(
         number=number,
         both=both if len(found) > 1 else "",
-        recipients=", ".join(code(one) for one in found[0].recipients),
         folders=" ".join(folders),
         commands="\n".join(_unpacked(one, "SECRETS_IDENTITY", folder) for one, folder in zip(found, folders, strict=True)),
     )

@@ -14,14 +14,17 @@ from .._repository.manifest import Manifest
 from .recovery_text import shell
 
 _DOWNLOAD = """\
-A set in a bucket is downloaded first, into an empty directory, with the command line of AWS. Its `AWS_PROFILE`, and `AWS_ENDPOINT_URL`
+## If the set is in a bucket
+
+It is downloaded first, into `$REPOSITORY`, with the command line of AWS. `BUCKET` names the bucket, and `PREFIX`, which ends with its slash,
+what stands before each key; AWS's `AWS_PROFILE`, and `AWS_ENDPOINT_URL`
 for another server, say how the bucket is reached. Of each object the **oldest** version counts: who may write can put another one or
 a delete marker on top. If step 1 refuses a file all the same, take its next version. Only what was verified says what else to download.
 
 ```bash
 set -euo pipefail
-: "$REPOSITORY" "$BUCKET" "${{PREFIX=}}"       # s3://$BUCKET/$PREFIX; a PREFIX ends with its slash
-test -r "$ALLOWED_SIGNERS"                   # the operator's list of signers; never take it from the bucket
+: "$REPOSITORY" "$BUCKET" "${{PREFIX=}}"
+test -r "$ALLOWED_SIGNERS"
 download() {{
   mkdir --parents "$REPOSITORY/${{1%/*}}"
   oldest=$(aws s3api list-object-versions --bucket "$BUCKET" --prefix "$PREFIX$1" --output json \\

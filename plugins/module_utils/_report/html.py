@@ -41,7 +41,7 @@ def render(document: Document) -> str:
 
 def _verdict(document: Document) -> str:
     verdict = document["verdict"]
-    waived = f", with {plural(len(document['waivers']), 'waiver')}" if document["waivers"] else ""
+    waived = f"; {plural(len(document['waivers']), 'check')} waived" if document["waivers"] else ""
     whose = f"<strong>{text(document['deployment'])}</strong>, drill {code(document['drill_id'])}"
     return (
         f"<header><p>Restore drill of deployment {whose}</p></header>\n"

@@ -30,7 +30,7 @@ def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
     lines = [
         ("drill", f"{document['drill_id']} of deployment {document['deployment']}, {duration(document['seconds'])}"),
         ("set", f"{restored['id']}, {restored['release'] or 'release unknown'}, {content}"),
-        ("snapshot", f"{readable(restored['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"),
+        ("snapshot", _snapshot(document)),
         *_steps(document["steps"]),
         ("recovery time", _recovery(document)),
         ("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS)),
@@ -45,6 +45,12 @@ def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
     # The place of the report is never cut: it is there to be copied.
     shown = [f"{label:<15} {words if label == 'report' else _cut(words)}" for label, words in lines]
     return [*shown, f"verdict: {document['verdict']}"]
+
+
+def _snapshot(document: t.Mapping[str, t.Any]) -> str:
+    if document["rpo_seconds"] is None:
+        return "unknown"
+    return f"{readable(document['set']['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"
 
 
 def _recovery(document: t.Mapping[str, t.Any]) -> str:
@@ -86,5 +92,5 @@ def _checks(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
 
 
 def _waivers(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    waivers = document["waivers"]
-    return [("waived", one_line(", ".join(f"{waiver['check']} until {waiver['expires']}" for waiver in waivers)))] if waivers else []
+    said = "; ".join(f"{one['check']} until {one['expires']}: {one['reason']}" for one in document["waivers"])
+    return [("waived", one_line(said))] if said else []

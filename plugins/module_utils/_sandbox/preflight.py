@@ -90,8 +90,9 @@ def _check_superuser(name: str) -> None:
 
 
 def _check_bounds(spec: SandboxSpec) -> None:
-    if spec.lease <= 0 or (spec.maximum is not None and spec.maximum <= 0):
-        raise OptionError("lease and maximum_mb must be 1 or more; without them a sandbox has its usual bounds")
+    for name, value in (("lease", spec.lease), ("maximum_mb", spec.maximum)):
+        if value is not None and value <= 0:
+            raise OptionError(f"{name} must be 1 or more; without it a sandbox has its usual bound")
 
 
 def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:

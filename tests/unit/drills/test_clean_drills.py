@@ -35,7 +35,7 @@ def test_a_drill_of_the_older_family(bare_drill: Drill) -> None:
 
 
 @pytest.mark.no_false_alarm
-@pytest.mark.parametrize("kind", [pytest.param("store", marks=pytest.mark.story), "bare"])
+@pytest.mark.parametrize("kind", [pytest.param("store", marks=pytest.mark.story("drill")), "bare"])
 def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The same by Ansible itself."""
     made: Drill = request.getfixturevalue(f"{kind}_drill")

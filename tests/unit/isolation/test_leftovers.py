@@ -231,6 +231,22 @@ def test_what_is_of_another_namespace_stays() -> None:
         folder.rmdir()
 
 
+@pytest.mark.mutation
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else")
+def test_a_folder_that_somebody_else_named_like_a_dead_run_stays() -> None:
+    """Everybody can write there. So root would destroy what that folder, or the link, leads to."""
+    folder, link = (Path(f"{runs.DISK}/caracal-test-{dead()}-{number}") for number in (0, 1))
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    link.symlink_to(folder)
+    try:
+        leftovers.clear()
+        assert folder.exists() and link.is_symlink()
+    finally:
+        link.unlink()
+        folder.rmdir()
+
+
 @pytest.mark.no_false_alarm
 def test_a_person_who_looks_at_what_is_left_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(runs.VARIABLE)

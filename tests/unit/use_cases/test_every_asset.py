@@ -101,7 +101,7 @@ def backed_up(whole: Whole, folder: Path) -> str:
     return scene.sets()[-1]
 
 
-@pytest.mark.story
+@pytest.mark.story("backup and restore")
 @pytest.mark.no_false_alarm
 def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     scene = whole.deployment.scene

@@ -124,7 +124,7 @@ def test_a_name_that_the_journal_does_not_know_releases_nothing(old: OldReposito
     assert release(old, 1, hold="case-2")["objects"] == 0 and by_hand in held(old)
 
 
-@pytest.mark.story
+@pytest.mark.story("locked bucket")
 @pytest.mark.mutation
 def test_the_prune_identity_cannot_destroy_what_is_held_and_no_lock_is_left(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     """Each with nothing but what the guide gives it."""

@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import NETWORK, Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
-from unit.small_programs import as_nobody, reachable_install
+from unit.small_programs import as_nobody
 from unit.waiting import eventually
 
 
@@ -113,8 +113,7 @@ def test_where_there_is_none_it_is_missing(sandbox_directory: str) -> None:
 
 def test_an_ordinary_user_enters_too(server_install: Install, sandbox_directory: str) -> None:
     """The server's namespaces then belong to a user namespace, which is entered first."""
-    with reachable_install(sandbox_directory, server_install) as install:
-        isolated, found, secret, port = as_nobody(_enter, SandboxSpec(sandbox_directory, install))
+    isolated, found, secret, port = as_nobody(_enter, SandboxSpec(sandbox_directory, server_install))
     assert isolated and found == ["lo"] and not secret and port
 
 

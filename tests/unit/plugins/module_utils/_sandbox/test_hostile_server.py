@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.probe import Target
 from unit import small_programs
 from unit.conftest import FreshCluster
-from unit.small_programs import as_nobody, reachable_install
+from unit.small_programs import as_nobody
 
 # Loaded before, since an ordinary user may not be able to read this Python's files.
 for encoding in ("ascii", "idna"):
@@ -83,8 +83,7 @@ def _attack(spec: SandboxSpec) -> dict[str, t.Any]:
 @pytest.mark.mutation
 def test_what_the_server_plants_is_neither_imported_nor_asked_for_names(server_install: Install, sandbox_directory: str) -> None:
     """As an ordinary user, for whom the sandbox's root belongs to the server's own user."""
-    with reachable_install(sandbox_directory, server_install) as install:
-        found = as_nobody(_attack, SandboxSpec(sandbox_directory, install))
+    found = as_nobody(_attack, SandboxSpec(sandbox_directory, server_install))
     assert found == {"isolated": True, "planted": False, "imported": False, "resolved": [], "check": "pass"}
 
 
@@ -116,8 +115,7 @@ def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox
 @pytest.mark.mutation
 def test_where_the_server_is_of_our_own_user_it_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str) -> None:
     """As an ordinary user, to whom the folder of the socket belongs inside and outside."""
-    with reachable_install(sandbox_directory, server_install) as install:
-        found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, install))
+    found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, server_install))
     assert found.endswith("is no socket any more, so something in the sandbox has replaced it; remove the sandbox and do not use its set")
 
 

@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
-from unit.small_programs import UNISOLATED, as_nobody, bearing, person_in, python, reachable_install
+from unit.small_programs import UNISOLATED, as_nobody, bearing, person_in, python
 from unit.waiting import eventually
 
 # Writes `ended` into the folder it is told when it is asked to end; says when it is ready for that.
@@ -270,8 +270,7 @@ def test_the_end_of_the_sandbox_touches_nobody_else(own_bundle: Bundle, name: st
 
 @pytest.mark.parametrize("isolated", [True, False])
 def test_an_ordinary_user_starts_them_too(server_install: Install, sandbox_directory: str, isolated: bool) -> None:
-    with reachable_install(sandbox_directory, server_install) as install:
-        kind, uids, ended, left = as_nobody(_as_ordinary, SandboxSpec(sandbox_directory, install, **UNISOLATED), isolated)
+    kind, uids, ended, left = as_nobody(_as_ordinary, SandboxSpec(sandbox_directory, server_install, **UNISOLATED), isolated)
     assert kind == isolated and len(uids) == 1 and ended and left == []
 
 

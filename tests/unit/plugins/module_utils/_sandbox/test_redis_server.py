@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.redis_server import RedisInfo
 from unit import redis_server as servers
 from unit.plugins.module_utils._sandbox.test_bundle import reaches
-from unit.small_programs import as_nobody, bearing, reachable_install
+from unit.small_programs import as_nobody, bearing
 from unit.waiting import eventually
 
 
@@ -186,8 +186,7 @@ def test_a_socket_path_that_is_too_long_is_refused(server_install: Install) -> N
 
 
 def test_an_ordinary_user_has_one_too(server_install: Install, sandbox_directory: str) -> None:
-    with reachable_install(sandbox_directory, server_install) as install:
-        alive, stopped, left = as_nobody(_as_ordinary, SandboxSpec(sandbox_directory, install), servers.program(8))
+    alive, stopped, left = as_nobody(_as_ordinary, SandboxSpec(sandbox_directory, server_install), servers.program(8))
     assert alive and stopped and left == []
 
 
