@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tools import area, mirror
 
+# What of the user's environment, and of make's, no gate sees.
+DROPPED = ("ANSIBLE_", "PYTEST_", "PG", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")
 USAGE = "usage: python -m tools.inside COMMAND [ARGUMENT ...]"
 
 
@@ -20,7 +22,7 @@ def environment(clone: Path, work: Path) -> dict[str, str]:
 
     The user's `ANSIBLE_*` settings and dot files could turn a gate's verdict; none gets in.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTEST_", "PG", "MAKE", "MFLAGS"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     home = work / "home"
     home.mkdir(exist_ok=True)
     settings = home / "ansible.cfg"
@@ -32,7 +34,8 @@ def environment(clone: Path, work: Path) -> dict[str, str]:
         "HOME": str(home),
         "PATH": os.pathsep.join(path),
         "PYTHONPATH": imports,
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Compiled once, and not in the tree, where a gate would take it for a part of the collection.
+        "PYTHONPYCACHEPREFIX": str(work / "cache" / "bytecode"),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(work),
         "ANSIBLE_CONFIG": str(settings),

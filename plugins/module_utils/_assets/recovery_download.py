@@ -16,10 +16,10 @@ from .recovery_text import shell
 _DOWNLOAD = """\
 ## If the set is in a bucket
 
-It is downloaded first, into `$REPOSITORY`, with the command line of AWS. `BUCKET` names the bucket, and `PREFIX`, which ends with its slash,
-what stands before each key; AWS's `AWS_PROFILE`, and `AWS_ENDPOINT_URL`
-for another server, say how the bucket is reached. Of each object the **oldest** version counts: who may write can put another one or
-a delete marker on top. If step 1 refuses a file all the same, take its next version. Only what was verified says what else to download.
+It is downloaded first, into `$REPOSITORY`, with the command line of AWS. `BUCKET` names the bucket, and `PREFIX`, which ends with its
+slash, what stands before each key; AWS's `AWS_PROFILE`, and `AWS_ENDPOINT_URL` for another server, say how the bucket is reached. Of each
+object the **oldest** version counts: who may write can put another one or a delete marker on top. If step 1 refuses a file all the same,
+take its next version. Only what was verified says what else to download.
 
 ```bash
 set -euo pipefail
