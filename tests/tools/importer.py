@@ -17,6 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+# ansible-lint is a gate of its own, with the same profile.
+SETTINGS = "[galaxy-importer]\nRUN_ANSIBLE_LINT = False\n"
+
 
 def complaints(log: str) -> list[str]:
     """Lines of the importer that are more than information."""
@@ -34,7 +37,10 @@ def main() -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         artifact = build(folder)
         venv = Path(os.environ["CARACAL_OPS_BUILD"]).parent / ".venv-importer" / "bin"
-        variables = {**os.environ, "PATH": os.pathsep.join([str(venv), os.environ["PATH"]])}
+        settings = Path(folder) / "importer.cfg"
+        settings.write_text(SETTINGS, encoding="utf-8")
+        path = os.pathsep.join([str(venv), os.environ["PATH"]])
+        variables = {**os.environ, "PATH": path, "GALAXY_IMPORTER_CONFIG": str(settings)}
         command = [str(venv / "python"), "-m", "galaxy_importer.main", str(artifact)]
         done = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         print(done.stdout.rstrip())
