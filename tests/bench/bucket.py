@@ -19,9 +19,8 @@ from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from bench import memory
-from unit import s3_server
+from scenes import s3_server, scene
 from unit.plugins.module_utils._repository.conftest import ROLES, World
-from unit.use_cases import scene
 
 MEBIBYTE = 1 << 20
 KEY = "objects/audit/bench/stream"

@@ -27,8 +27,8 @@ from faults import victim
 from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, Outcome, Tally
 from faults.wire import cut_after
 from faults.world import Step, World, truth_of
+from harness.fixtures import sandbox_path
 from twin import exports, load
-from unit.conftest import sandbox_path
 
 PATIENCE = 120.0
 LONGEST = 120.0

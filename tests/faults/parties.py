@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository imp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from faults.tally import LOST, Outcome, Tally
 from faults.world import World
-from unit.use_cases.scene import DEPLOYMENT, HOSTS
+from scenes.scene import DEPLOYMENT, HOSTS
 
 KIND = "parties"
 FAR = "2099-01-01T00:00:00Z"

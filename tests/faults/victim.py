@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from unit.use_cases.scene import Scene
+from scenes.scene import Scene
 
 DONE, REFUSED, BROKEN = "done", "refused", "broken"
 

@@ -25,14 +25,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence impor
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
 from faults.tally import LEAKED, LOST, Outcome
+from harness.fixtures import NOW, make_twin
+from scenes import redis_server, replay_folders, secrets_scene
+from scenes.redis_server import RedisServer
+from scenes.replay_folders import ReplayFolder, event
+from scenes.scene import HOSTS, Scene
+from scenes.secrets_scene import Deployment
 from twin.spec import Spec
-from unit import redis_server
-from unit.conftest import NOW, make_twin
-from unit.redis_server import RedisServer
-from unit.use_cases import replay_folders, secrets_scene
-from unit.use_cases.replay_folders import ReplayFolder, event
-from unit.use_cases.scene import HOSTS, Scene
-from unit.use_cases.secrets_scene import Deployment
 
 Step = tuple[str, dict[str, t.Any]]
 Truth = dict[str, dict[str, str]]

@@ -12,8 +12,8 @@ import typing as t
 
 import botocore.exceptions
 
-from unit import s3_policies, s3_server
-from unit.s3_server import ADMIN, BACKUP, S3Server
+from scenes import s3_policies, s3_server
+from scenes.s3_server import ADMIN, BACKUP, S3Server
 
 PREFIX = "quickstart"
 WHO = {BACKUP: "the backup host", ADMIN: "the owner of the account"}

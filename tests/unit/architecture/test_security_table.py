@@ -22,7 +22,7 @@ def missing(root: Path, text: str) -> list[str]:
     rows = [line for line in text.partition(HEADING)[2].splitlines() if line.startswith("| ") and not line.startswith("| attempt | ")]
     found = [row for row in rows if not NAMED.search(row) and not row.startswith("| key |")]
     for path, name in NAMED.findall(text):
-        file = root / "tests" / "unit" / path
+        file = root / "tests" / path
         if not file.is_file() or f"\ndef {name}(" not in file.read_text(encoding="utf-8"):
             found.append(f"{path}::{name}")
     return found
@@ -45,7 +45,7 @@ def test_each_attempt_has_its_test() -> None:
     ],
 )
 def test_a_test_that_is_not_there_is_told(tmp_path: Path, row: str, named: list[str]) -> None:
-    file = tmp_path / "tests" / "unit" / "a" / "test_x.py"
+    file = tmp_path / "tests" / "a" / "test_x.py"
     file.parent.mkdir(parents=True)
     file.write_text("\ndef test_there() -> None:\n    pass\n", encoding="utf-8")
     assert missing(tmp_path, f"{HEADING}\n\n{row}\n") == named

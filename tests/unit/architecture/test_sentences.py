@@ -18,7 +18,7 @@ PRODUCT = {
     "roles/x/tasks/main.yml": "- debug:\n    msg: nothing was written; the set would be {{ x }}\n",
 }
 SAID = "is missing, and the journal goes up to 3"
-ELSEWHERE = "tests/unit/use_cases/test_x.py"
+ELSEWHERE = "tests/system/sets/test_x.py"
 
 
 def planted(plant: Planter, source: str, path: str = ELSEWHERE, debt: str = "") -> Path:

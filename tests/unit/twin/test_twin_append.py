@@ -9,10 +9,10 @@ import datetime as dt
 
 import pytest
 
+from scenes.twin_database import TwinFactory
 from twin import invariants, keys, load, recompute
 from twin.append import append
 from twin.releases.known import RELEASES
-from unit.twin_database import TwinFactory
 
 
 @pytest.mark.parametrize("release", ["2026-06-04", "v1.0.0"])

@@ -29,7 +29,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.cat
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import ObjectStat
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.modules import drill_report
-from unit.metrics_text import parse
+from scenes.metrics_text import parse
 
 SET_ID = "20261125T020000Z-k3f9"
 MAKER = "the-host-that-made-it"

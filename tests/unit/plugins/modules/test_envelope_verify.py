@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from scenes.twin_database import TwinCluster
 from twin import keys
-from unit.twin_database import TwinCluster
-from unit.use_cases.test_boundary import ansible
+from unit.plugins.module_utils._ansible.test_boundary import ansible
 
 RESULT = re.compile(r"^localhost \| (SUCCESS|FAILED!) => (\{.*?^\})", re.MULTILINE | re.DOTALL)
 WRONG = hashlib.sha256(b"another KEK").hexdigest()

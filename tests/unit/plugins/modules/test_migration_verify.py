@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from scenes.twin_database import Copier, TwinCluster
+from unit.plugins.module_utils._ansible.test_boundary import ansible
 from unit.plugins.modules.test_envelope_verify import RESULT
-from unit.twin_database import Copier, TwinCluster
-from unit.use_cases.test_boundary import ansible
 
 
 def run(cluster: TwinCluster, folder: Path, **given: str) -> tuple[str, dict[str, object]]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from harness.fixtures import NOW, make_twin
+from scenes import redis_server
+from scenes.redis_server import RedisServer
+from scenes.twin_canary import Canary, made, upstream
+from scenes.twin_database import TwinCluster
+from scenes.twin_services import Deployment, deployment
 from twin.spec import Spec
-from unit import redis_server
-from unit.conftest import NOW, make_twin
-from unit.redis_server import RedisServer
-from unit.twin_canary import Canary, made, upstream
-from unit.twin_database import TwinCluster
-from unit.twin_services import Deployment, deployment
 
 RELEASES = ("v1.0.0", "v2026.06.21")
 Deployer = t.Callable[..., Deployment]

@@ -11,11 +11,11 @@ import typing as t
 
 import pytest
 
+from harness.waiting import eventually
+from scenes.twin_canary import DOCUMENT, REGO, RESOURCE, Canary
+from scenes.twin_services import Deployment, secret_store
 from twin import chain, envelopes
 from twin.services.common import streams
-from unit.twin_canary import DOCUMENT, REGO, RESOURCE, Canary
-from unit.twin_services import Deployment, secret_store
-from unit.waiting import eventually
 
 
 def listed(answer: tuple[int, t.Any, dict[str, str]]) -> list[dict[str, t.Any]]:

@@ -10,11 +10,11 @@ import typing as t
 
 import pytest
 
+from harness.waiting import eventually
+from scenes.twin_canary import RESOURCE, SCOPE, Canary
+from scenes.twin_services import AUDITOR, BEARER, Deployment, secret_store
 from twin import chain
 from twin.services.common import tokens
-from unit.twin_canary import RESOURCE, SCOPE, Canary
-from unit.twin_services import AUDITOR, BEARER, Deployment, secret_store
-from unit.waiting import eventually
 
 
 def keys_of(shared: Deployment, zone: str) -> list[dict[str, str]]:

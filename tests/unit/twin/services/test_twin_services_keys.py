@@ -11,11 +11,11 @@ import os
 
 import pytest
 
+from harness.waiting import PATIENCE, eventually
+from scenes.twin_canary import Canary, made
+from scenes.twin_services import BEARER, Deployment, secret_store
 from twin import passwords
 from twin.services.common import streams
-from unit.twin_canary import Canary, made
-from unit.twin_services import BEARER, Deployment, secret_store
-from unit.waiting import PATIENCE, eventually
 
 WRONG = "e8992fb5630bbeecb2ac2adc90ea156669f7e3eedeb9632968f4dc0ab70fb5a6"
 

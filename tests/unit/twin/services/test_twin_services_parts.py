@@ -14,20 +14,20 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from scenes import redis_server, twin_canary
 from twin import envelopes, passwords
 from twin.services.common import documents, gateway_signature, streams, tokens
 from twin.services.common.documents import PolicyError
 from twin.services.common.environment import Environment, StartError
 from twin.services.common.identity import nanoseconds_text
 from twin.services.sts.decisions import Question, by_contract, by_rego
-from unit import redis_server, twin_canary
 
 # The keys of the run of the product that wrote the entries; they open nothing else.
 STREAMS_KEY = bytes.fromhex("3a125201a377166cc26e580915664a8294fe5deb3f0e6a05ff42128d4881f95d")
 AUDIT_KEY = bytes.fromhex("621692b8c9836830ce1ae0467c7b39121cd8fcb29ae3c2c59073dc98e9e3c0d1")
 GATEWAY_KEY = bytes.fromhex("5143dc102d88155880c049fc06b63bf5721e013bf178c65894d1d65af5dfd071")
 ENTRIES = [json.loads(line) for line in redis_server.ENTRIES.read_text(encoding="utf-8").splitlines()]
-SEALED = json.loads((Path(redis_server.__file__).parent / "fixtures" / "sealed_values.json").read_text(encoding="utf-8"))["values"]
+SEALED = json.loads((Path(redis_server.__file__).parents[1] / "data" / "sealed_values.json").read_text(encoding="utf-8"))["values"]
 APPLICATION = "0197-app"
 GRANTS = 'grants := {"resource://canary": {"application": "canary", "roles": {"canary": ["canary:read"]}}}'
 

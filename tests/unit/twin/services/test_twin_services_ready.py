@@ -15,14 +15,14 @@ import uuid
 
 import pytest
 
+from harness.waiting import PATIENCE, eventually
+from scenes import redis_server
+from scenes.twin_canary import RESOURCE, Canary, made
+from scenes.twin_services import Deployment, secret_store
+from scenes.twin_services import deployment as deploy
 from twin.services.common import streams
 from twin.services.common.environment import Environment
 from twin.services.common.evidence import Evidence, event
-from unit import redis_server
-from unit.twin_canary import RESOURCE, Canary, made
-from unit.twin_services import Deployment, secret_store
-from unit.twin_services import deployment as deploy
-from unit.waiting import PATIENCE, eventually
 
 
 @contextlib.contextmanager

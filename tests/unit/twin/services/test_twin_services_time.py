@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.waiting import eventually
+from scenes.twin_canary import made
+from scenes.twin_services import Deployment, secret_store
 from twin.services.common import streams
-from unit.twin_canary import made
-from unit.twin_services import Deployment, secret_store
-from unit.waiting import eventually
 
 
 def agents(deployed: Deployment) -> str:

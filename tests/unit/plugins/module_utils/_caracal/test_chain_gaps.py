@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_runs import Links, Run
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.positions import Positions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 KEPT, DELETED = "kept", "deleted"
 NOTHING: t.Mapping[str, int] = types.MappingProxyType({})

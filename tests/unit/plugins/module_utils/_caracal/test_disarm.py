@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import disarm
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
-from unit.twin_database import Copier, TwinCluster, TwinFactory
+from scenes.twin_database import Copier, TwinCluster, TwinFactory
 
 # Addresses in every shape that JSON has for them; what is around them must survive.
 ODD = {

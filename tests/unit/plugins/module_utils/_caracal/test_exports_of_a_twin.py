@@ -20,12 +20,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.export_compare import SELECT, Database
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, Check
+from scenes.twin_database import Copier, TwinCluster, TwinFactory
 from twin import exports as files
 from twin import keys, load
 from twin.append import append
 from twin.releases.known import RELEASES
 from unit.plugins.module_utils._caracal.export_scene import findings, not_passed
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 HOURS = "SELECT floor(extract(epoch FROM ingested_at) / 3600)::bigint, count(*) FROM public.audit_events GROUP BY 1"
 LEAVES = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'public.audit_events'::regclass"

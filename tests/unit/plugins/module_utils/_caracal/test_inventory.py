@@ -14,7 +14,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from unit.twin_database import TwinCluster
+from scenes.twin_database import TwinCluster
 
 Inventory = dict[str, t.Any]
 

@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import replay
-from unit.use_cases.replay_folders import event
+from scenes.replay_folders import event
 
 LINE = event("one").rstrip(b"\n")
 

@@ -46,6 +46,6 @@ def test_without_a_signed_entry_nothing_is_proved_and_nothing_required() -> None
 
 def test_the_product_signs_so() -> None:
     """An entry and the key of a real run."""
-    fixture = json.loads((Path(__file__).parents[3] / "fixtures" / "signed_entry.json").read_text(encoding="utf-8"))
+    fixture = json.loads((Path(__file__).parents[4] / "data" / "signed_entry.json").read_text(encoding="utf-8"))
     fields = {name.encode(): value.encode() for name, value in fixture["fields"].items()}
     assert stream_signatures.judge([(fixture["stream"], fields)], bytes.fromhex(fixture["key"])).verdict == PASS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.conftest import sandbox_path
+from harness.fixtures import sandbox_path
 
 KINDS = {"backup": "ed25519", "drill": "ed25519", "stranger": "ed25519", "rsa": "rsa", "ecdsa": "ecdsa"}
 

@@ -31,7 +31,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 if t.TYPE_CHECKING:
     from unit.plugins.module_utils._crypto.conftest import Keys

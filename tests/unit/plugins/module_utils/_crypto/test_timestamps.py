@@ -27,7 +27,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     Unreachable,
 )
-from unit.timestamp_authority import Authority, Server, certificate, serve
+from scenes.timestamp_authority import Authority, Server, certificate, serve
 
 DATA = b"an entry of the journal"
 DIGEST = hashlib.sha256(DATA).hexdigest()

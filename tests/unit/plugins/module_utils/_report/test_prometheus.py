@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, OptionError, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import prometheus
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.prometheus import Sample
-from unit.metrics_text import parse
+from scenes.metrics_text import parse
 
 SIZE = Sample("caracal_backup_last_size_bytes", "Size.", "gauge", {"deployment": "prod"}, 1234.0)
 

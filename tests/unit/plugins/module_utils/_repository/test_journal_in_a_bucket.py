@@ -18,9 +18,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
-from unit.fault_proxy import FaultProxy
+from scenes.fault_proxy import FaultProxy
+from scenes.s3_server import S3Server
 from unit.plugins.module_utils._repository.conftest import World
-from unit.s3_server import S3Server
 
 ENTRIES = 3 * S3Store.at_once
 

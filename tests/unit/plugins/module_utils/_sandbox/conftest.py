@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, watcher
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
-from unit import small_programs
-from unit.conftest import RUN, WATCH, sandbox_path
+from harness import small_programs
+from harness.fixtures import RUN, WATCH, sandbox_path
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import NETWORK, Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
-from unit.small_programs import as_nobody
-from unit.waiting import eventually
+from harness.small_programs import as_nobody
+from harness.waiting import eventually
 
 
 def interfaces() -> list[str]:

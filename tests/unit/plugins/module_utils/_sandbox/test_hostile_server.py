@@ -21,9 +21,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.probe import Target
-from unit import small_programs
-from unit.conftest import FreshCluster
-from unit.small_programs import as_nobody
+from harness import small_programs
+from harness.fixtures import FreshCluster
+from harness.small_programs import as_nobody
 
 # Loaded before, since an ordinary user may not be able to read this Python's files.
 for encoding in ("ascii", "idna"):

@@ -23,8 +23,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
-from unit.small_programs import UNISOLATED, python
-from unit.waiting import eventually
+from harness.small_programs import UNISOLATED, python
+from harness.waiting import eventually
 
 FORK = multiprocessing.get_context("fork")
 TERM = 1.0

@@ -25,8 +25,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle, marker, preflight, processes, removal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.isolation import BUBBLEWRAP, NONE
-from unit.small_programs import UNISOLATED, load_codecs
-from unit.waiting import eventually
+from harness.small_programs import UNISOLATED, load_codecs
+from harness.waiting import eventually
 
 FORK = multiprocessing.get_context("fork")
 

@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check i
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import probe, reach
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.probe import Target
-from unit import small_programs
+from harness import small_programs
 
 SIOCSIFADDR = 0x8916
 

@@ -19,8 +19,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
-from unit.small_programs import UNISOLATED, as_nobody, bearing, person_in, python
-from unit.waiting import eventually
+from harness.small_programs import UNISOLATED, as_nobody, bearing, person_in, python
+from harness.waiting import eventually
 
 # Writes `ended` into the folder it is told when it is asked to end; says when it is ready for that.
 POLITE = """

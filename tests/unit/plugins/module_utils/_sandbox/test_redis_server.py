@@ -20,10 +20,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.redis_server import RedisInfo
-from unit import redis_server as servers
+from harness.small_programs import as_nobody, bearing
+from harness.waiting import eventually
+from scenes import redis_server as servers
 from unit.plugins.module_utils._sandbox.test_bundle import reaches
-from unit.small_programs import as_nobody, bearing
-from unit.waiting import eventually
 
 
 def client(info: RedisInfo, password: str | None = None) -> redis.Redis:

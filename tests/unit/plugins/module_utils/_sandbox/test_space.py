@@ -8,7 +8,7 @@ import pathlib
 import threading
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import space
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 
 def mounts(tmp_path: pathlib.Path, *lines: str) -> str:

@@ -18,7 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.archiv
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
-from unit.s3_server import S3Server
+from scenes.s3_server import S3Server
 
 KEY = "archive/audit/2026/06/17/2026-06-17T11.parquet"
 BYTES = os.urandom(3 * s3_ranges.BUFFER + 17)

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, ObjectExists, ObjectMissing, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import folders
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
-from unit.waiting import eventually
+from harness.waiting import eventually
 
 NOBODY = 65534
 KEY = "sets/a/manifest.json"

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectMissing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.overlapped import in_order
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 THREADS = 4
 AHEAD = 2 * THREADS

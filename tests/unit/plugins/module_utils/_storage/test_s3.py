@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from unit.s3_server import S3Server
+from scenes.s3_server import S3Server
 
 KEY = "sets/20261125T020000Z-k3f9/manifest.json"
 ENTRY = "journal/0000000001.json"

@@ -25,8 +25,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import ATTEMPTS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
-from unit.fault_proxy import Answer, FaultProxy
-from unit.s3_server import S3Server
+from scenes.fault_proxy import Answer, FaultProxy
+from scenes.s3_server import S3Server
 
 BIG = "objects/audit/x/big"
 PARTS = "PUT .*partNumber="

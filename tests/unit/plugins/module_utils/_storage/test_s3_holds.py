@@ -20,9 +20,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import told
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
-from unit import s3_policies
-from unit.fault_proxy import FaultProxy
-from unit.s3_server import ADMIN, BACKUP, DRILL, OPERATOR, PRUNE, S3Server
+from scenes import s3_policies
+from scenes.fault_proxy import FaultProxy
+from scenes.s3_server import ADMIN, BACKUP, DRILL, OPERATOR, PRUNE, S3Server
 
 KEPT = "sets/20261125T020000Z-k3f9/manifest.json"
 SHARED = "objects/audit/x/a.age"

@@ -19,8 +19,8 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, Unreachable
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
-from unit import s3_server
-from unit.s3_server import BACKUP, DRILL, S3Server
+from scenes import s3_server
+from scenes.s3_server import BACKUP, DRILL, S3Server
 
 ROLE = "caracal-backup"
 TOKEN = "a token of this session"

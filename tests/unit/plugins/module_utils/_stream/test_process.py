@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process
     run,
     telling_lines,
 )
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 
 def python(code: str) -> list[str]:

@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from unit.waiting import PATIENCE, eventually, remains
+from harness.waiting import PATIENCE, eventually, remains
 
 FORK = multiprocessing.get_context("fork")
 

@@ -14,7 +14,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.facts import ActiveSet
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
-from unit.scripted_services import Line, services
+from scenes.scripted_services import Line, services
 
 REFUSED = {"error": "invalid_admin_token"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import asking
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Refused, Said, Services
-from unit.scripted_services import ADMIN_TOKEN, Line, ask, services
+from scenes.scripted_services import ADMIN_TOKEN, Line, ask, services
 
 
 def test_an_answer_in_words() -> None:

@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import STS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.exchange import Application
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from unit.scripted_services import Line, services
+from scenes.scripted_services import Line, services
 
 SECRET = "cs_of_the_canary"
 OPERATORS = Application("z-1", "a-1", SECRET, "resource://canary", ("canary:read",), ("canary",))

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import dialect, facts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
+from scenes.twin_database import Copier, TwinCluster, TwinFactory
 from twin.releases.known import RELEASES
-from unit.twin_database import Copier, TwinCluster, TwinFactory
 
 FREELY = "SET session_replication_role = replica"
 

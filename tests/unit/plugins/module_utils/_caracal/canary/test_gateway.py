@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.gateway import Asked, Upstream
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from unit.scripted_services import Line, ask, services
+from scenes.scripted_services import Line, ask, services
 
 OPERATORS = Application("z-1", "a-1", "cs", "resource://canary")
 UPSTREAM = Upstream(ask, "nonce-of-the-drill")

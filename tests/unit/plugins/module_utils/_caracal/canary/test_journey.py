@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.dialect import Dialect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.exchange import Application
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
-from unit.scripted_services import Line, Script, services
+from scenes.scripted_services import Line, Script, services
 
 APPLICATION = Application("z-1", "a-1", "cs", "resource://canary", ("canary:read",), ("canary",), "/path")
 NEW, MIDDLE, OLD = Dialect(SECRET_STORE, True), Dialect(ZONE_KEK, True), Dialect(ZONE_KEK, False)

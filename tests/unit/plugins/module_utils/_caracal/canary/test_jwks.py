@@ -14,7 +14,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import STS, Services
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.jwks import Key
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
-from unit.scripted_services import Line, ask, services
+from scenes.scripted_services import Line, ask, services
 
 ONE, TWO = Key("z-1", "kid-1", "x1", "y1"), Key("z-2", "kid-2", "x2", "y2")
 BEFORE = Key("z-1", "kid-0", "x0", "y0")

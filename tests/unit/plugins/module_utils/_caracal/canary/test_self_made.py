@@ -15,7 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.dialect import Dialect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS
-from unit.scripted_services import ADMIN_TOKEN, Line, Script, services
+from scenes.scripted_services import ADMIN_TOKEN, Line, Script, services
 
 NEW, MIDDLE, OLD = Dialect(SECRET_STORE, True), Dialect(ZONE_KEK, True), Dialect(ZONE_KEK, False)
 Z = "/v1/zones/z-1"

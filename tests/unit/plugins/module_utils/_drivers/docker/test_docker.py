@@ -21,7 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StageFailed,
     Unreachable,
 )
-from unit.docker_stand_in import StandIn
+from scenes.docker_stand_in import StandIn
 
 
 @pytest.fixture

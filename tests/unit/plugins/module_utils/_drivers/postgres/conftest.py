@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
-from unit.twin_database import TwinCluster
+from scenes.twin_database import TwinCluster
 
 # Everything that a password file, a shell or a connection string gives a meaning to.
 PASSWORD = "p\\w:d 'x\" $HOME %s {ö} #\t`id`"

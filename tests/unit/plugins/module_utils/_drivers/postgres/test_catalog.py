@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
-from unit.twin_database import TwinCluster
+from scenes.twin_database import TwinCluster
 
 LISTS = {"schema": catalog.schema, "grants": catalog.grants, "owners": catalog.owners}
 ROLE = "catalog_reader"

@@ -21,10 +21,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import quote
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from unit.password_listener import ASK, Listener
+from harness.waiting import eventually
+from scenes.password_listener import ASK, Listener
+from scenes.twin_database import TwinCluster
 from unit.plugins.module_utils._drivers.postgres.conftest import PASSWORD
-from unit.twin_database import TwinCluster
-from unit.waiting import eventually
 
 
 @pytest.fixture

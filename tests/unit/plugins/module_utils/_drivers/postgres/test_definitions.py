@@ -19,8 +19,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
+from scenes.twin_database import TwinFactory
 from twin.releases.known import RELEASES
-from unit.twin_database import TwinFactory
 
 # Table → its indexes that come after the rows, sorted; of a partitioned table too.
 INDEXES = """

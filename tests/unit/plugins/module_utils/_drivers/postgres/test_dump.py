@@ -29,9 +29,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from unit.conftest import FreshCluster
-from unit.twin_database import Copier, TwinCluster
-from unit.waiting import PATIENCE
+from harness.fixtures import FreshCluster
+from harness.waiting import PATIENCE
+from scenes.twin_database import Copier, TwinCluster
 
 PARTITIONED = ('"public"."audit_events"',)
 Facts = dict[str, t.Any]

@@ -15,8 +15,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.guard import Guard
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, StageFailed, Unreachable
-from unit.twin_database import Copier, TwinCluster
-from unit.waiting import PATIENCE, eventually
+from harness.waiting import PATIENCE, eventually
+from scenes.twin_database import Copier, TwinCluster
 
 LEAF = "audit_events_y2025m07"
 DROP = f"DROP TABLE public.{LEAF}"

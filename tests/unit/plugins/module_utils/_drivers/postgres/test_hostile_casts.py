@@ -14,8 +14,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing
+from scenes.twin_database import Copier, TwinCluster
 from unit.plugins.module_utils._drivers.postgres.test_hostile_owner import _TAKE, taken
-from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

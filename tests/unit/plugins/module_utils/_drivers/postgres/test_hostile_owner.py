@@ -27,7 +27,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import LineHash, digest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, VersionMismatch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
-from unit.twin_database import Copier, TwinCluster
+from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

@@ -17,9 +17,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, Unreachable, VersionMismatch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from harness.fixtures import FreshCluster
+from scenes import scene as scenes
 from twin import load
-from unit.conftest import FreshCluster
-from unit.use_cases import scene as scenes
 
 ONE_LINE = "a name or a text there is no UTF-8"
 

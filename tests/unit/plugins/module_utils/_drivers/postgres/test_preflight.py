@@ -13,7 +13,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import digest, read_tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing
-from unit.twin_database import Copier, TwinCluster
+from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

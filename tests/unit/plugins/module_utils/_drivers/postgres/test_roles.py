@@ -13,8 +13,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
-from unit.conftest import FreshCluster
-from unit.twin_database import TwinCluster
+from harness.fixtures import FreshCluster
+from scenes.twin_database import TwinCluster
 
 Recorded = dict[str, t.Any]
 SERVICES = {"caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "caracalgateway", "caracalsts"}

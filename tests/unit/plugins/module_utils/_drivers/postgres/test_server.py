@@ -26,8 +26,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     Unreachable,
 )
+from scenes.twin_database import Copier, TwinCluster
 from unit.plugins.module_utils._drivers.postgres.conftest import PASSWORD
-from unit.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 

@@ -17,9 +17,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot, _enter
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, StageFailed
+from harness.waiting import PATIENCE, eventually
+from scenes.twin_database import Copier, TwinCluster, TwinFactory
 from twin import activity
-from unit.twin_database import Copier, TwinCluster, TwinFactory
-from unit.waiting import PATIENCE, eventually
 
 Login = t.Callable[..., Server]
 

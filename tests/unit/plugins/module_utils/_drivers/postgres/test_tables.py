@@ -18,7 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from unit.twin_database import Copier, TwinCluster
+from scenes.twin_database import Copier, TwinCluster
 
 # Their order differs between "C", a language and the default.
 KEYS = ["b", "B", "a", "A", "ä", "z", "_", " x", "-", "é", "\\N", "t\tt", "n\nn", "", "'", '"', "aa", "a a", "\u2028"]

@@ -20,7 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     VersionMismatch,
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
-from unit.conftest import FreshCluster
+from harness.fixtures import FreshCluster
 
 SETTINGS = {
     "encoding": "UTF8",

@@ -23,8 +23,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TamperedData,
 )
-from unit.twin_database import Copier, TwinCluster
-from unit.waiting import eventually
+from harness.waiting import eventually
+from scenes.twin_database import Copier, TwinCluster
 
 NOWHERE = Server("/nowhere")
 

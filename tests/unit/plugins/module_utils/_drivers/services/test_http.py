@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services import http as client
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services.http import Answer, Request
-from unit.waiting import PATIENCE
+from harness.waiting import PATIENCE
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

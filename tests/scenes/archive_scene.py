@@ -1,0 +1,121 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An archive of exports in a directory or in a bucket with Object Lock, the database that they came from, and ways to bend it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import typing as t
+import uuid
+from pathlib import Path
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from scenes import scene as scenes
+from scenes.s3_server import S3Server
+from scenes.scene import Scene
+from scenes.twin_database import TwinCluster
+from twin import exports, keys, load
+
+Finding = tuple[str, str]
+DAYS = 400
+Options = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchiveScene:
+    """`source` is a folder with the exports of `database`; `s3` has the archive, at `archive`, unless that is a directory."""
+
+    scene: Scene
+    cluster: TwinCluster
+    source: Path
+    archive: str
+    s3: S3Server | None = None
+    database: str = "caracal"
+
+    def export(self) -> list[str]:
+        with contextlib.closing(load.open_database(self.cluster.target, self.database)) as connection:
+            paths = exports.export(connection, str(self.source))
+            connection.commit()
+        return paths
+
+    def place(self, **own: t.Any) -> Options:
+        """Where the archive is; the lock as the operator has set it."""
+        if self.s3 is None:
+            return {"archive": self.archive, **own}
+        return {"archive": self.archive, **self.s3.options(lock_mode="GOVERNANCE", lock_days={"archive": DAYS}), **own}
+
+    def fill(self, *, check_mode: bool = False, warn: t.Callable[[str], None] = lambda _text: None, **own: t.Any) -> scenes.Result:
+        given = {"source": str(self.source), **self.place(), **own}
+        return self.scene.call("audit_export_archive", check_mode=check_mode, warn=warn, **given)
+
+    def verify(self, *, alone: bool = False, **own: t.Any) -> scenes.Result:
+        """`alone` is without a database."""
+        key = keys.for_seed(self.cluster.spec.seed).audit_hmac_key.hex()
+        given = {"audit_hmac_keys": [key], "database": None if alone else self.database, "require_valid": False, **self.place()}
+        return self.scene.call("audit_export_verify", **{**given, **own})
+
+    def entries(self) -> list[t.Any]:
+        """The journal's entries about archived days."""
+        opened = module_options.open_repository(self.scene.options("audit_export_verify"))
+        return opened.journal.of_kind("archive-day")
+
+    def stored(self) -> list[str]:
+        """Keys of the archived exports."""
+        if self.s3 is None:
+            root = Path(self.archive)
+            return sorted(str(path.relative_to(root)) for path in root.glob("archive/**/*.parquet"))
+        bucket, prefix = self.bucket
+        found = self.s3.client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/archive/").get("Contents", [])
+        return sorted(one["Key"].removeprefix(f"{prefix}/") for one in found)
+
+    @property
+    def bucket(self) -> tuple[str, str]:
+        bucket, _slash, prefix = self.archive.removeprefix("s3://").partition("/")
+        return bucket, prefix
+
+    def named(self, key: str) -> dict[str, str]:
+        """An object of the archive in a request."""
+        bucket, prefix = self.bucket
+        return {"Bucket": bucket, "Key": f"{prefix}/{key}"}
+
+    def file(self, key: str) -> Path:
+        return Path(self.archive) / key
+
+    @property
+    def client(self) -> t.Any:
+        """The owner of the bucket's account."""
+        assert self.s3
+        return self.s3.client
+
+    def copy(self, root: Path) -> ArchiveScene:
+        """The same with folders of its own; the archive only where it is a directory."""
+        archive = str(root / "archive")
+        if self.s3 is None:
+            shutil.copytree(self.archive, archive)
+        shutil.copytree(self.source, root / "exports")
+        scene = self.scene.copy(root / "scene")
+        return dataclasses.replace(self, scene=scene, source=root / "exports", archive=self.archive if self.s3 else archive)
+
+
+def new(root: Path, cluster: TwinCluster, s3: S3Server | None = None, database: str = "caracal") -> ArchiveScene:
+    """With exports, a repository, and no archive yet."""
+    root.mkdir(exist_ok=True)
+    scene = scenes.make(root / "scene", cluster.info.socket_dir)
+    scene.call("backup_set", state="open", create_repository=True)
+    archive = f"s3://{s3.shared}/{uuid.uuid4().hex}" if s3 else str(root / "archive")
+    made = ArchiveScene(scene, cluster, root / "exports", archive, s3, database)
+    made.export()
+    return made
+
+
+def found(result: scenes.Result) -> set[Finding]:
+    """(check, kind) of all findings of all checks."""
+    return {(check["id"], one["kind"]) for check in result["checks"] for one in check["details"].get("positions", [])}
+
+
+def verdicts(result: scenes.Result) -> dict[str, str]:
+    return {check["id"]: check["verdict"] for check in result["checks"]}

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A twin in a sandbox with Redis and its services beside it, as a drill has them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+
+import twin
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from scenes.redis_server import program
+from scenes.twin_database import TwinCluster
+from twin import keys
+from twin.facts import SECRET_STORE
+from twin.releases.known import RELEASES
+
+TESTS = str(Path(next(iter(twin.__path__))).parent)
+SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
+
+
+@dataclasses.dataclass(frozen=True)
+class Drilled:
+    """`secrets` is the directory that services were started with, and that belongs to their user."""
+
+    cluster: TwinCluster
+    secrets: Path
+
+    @property
+    def replay(self) -> Path:
+        """Folders of unsent audit events."""
+        return self.secrets.parent / "replay"
+
+    @property
+    def bundle(self) -> Bundle:
+        return Bundle(self.cluster.info)
+
+    @property
+    def family(self) -> str:
+        return str(RELEASES[self.cluster.spec.release].family)
+
+    def put(self, name: str, content: str) -> None:
+        """Write or replace a secret."""
+        path = self.secrets / name
+        path.write_text(content)
+        os.chown(path, self.cluster.info.uid, self.cluster.info.uid)
+
+    def start(self, *names: str, **environment: str) -> dict[str, t.Any]:
+        """Those services, by default all; the result of the module that starts them."""
+        wanted = names or SERVICES
+        with socket.create_server(("127.0.0.1", 0)) as outside:
+            given = {
+                "sandbox": self.cluster.info.directory,
+                "secrets_directory": str(self.secrets),
+                "replay_directory": str(self.replay),
+                "production": [f"127.0.0.1:{outside.getsockname()[1]}"],
+                "services": [command(name, environment) for name in wanted],
+                "ready_timeout": 120,
+                "require_valid": False,
+            }
+            checked = ModuleArgumentSpecValidator(**service_sandbox.own_options().to_module()).validate(given)
+            assert not checked.error_messages, checked.error_messages
+            result = service_sandbox.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
+        wrong = [one for one in result["checks"] if one["required"] and one["verdict"] not in ("pass", "warn")]
+        bad = [one for one in wrong if "no command is given" not in one["message"]]
+        assert not bad, (bad, self.logs())
+        return result
+
+    def stop(self, *names: str) -> None:
+        for name in names or SERVICES[::-1]:
+            programs.stop(self.bundle, name, 10.0)
+
+    def logs(self) -> dict[str, list[str]]:
+        return {name: programs.log_lines(self.bundle, name, 15) for name in SERVICES}
+
+
+def command(name: str, environment: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """How to start the twin's service of that name, as our modules and roles take it."""
+    return {
+        "name": name,
+        "command": [sys.executable, "-m", f"twin.services.{name}"],
+        "environment": {"PYTHONPATH": TESTS, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        "readable": sorted({sys.prefix, sys.base_prefix, TESTS}),
+    }
+
+
+@contextlib.contextmanager
+def drill(cluster: TwinCluster) -> t.Iterator[Drilled]:
+    """Secrets and Redis, no service yet; what was started is gone afterwards."""
+    made = Drilled(cluster, Path(cluster.info.directory) / "secrets")
+    try:
+        replays = [made.replay / name / "audit-replay" for name in ("sts", "gateway")]
+        for folder in (made.secrets, made.replay, *(one.parent for one in replays), *replays):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, cluster.info.uid, cluster.info.uid)
+        for name, content in keys.for_seed(cluster.spec.seed).as_files(made.family).items():
+            made.put(name, content)
+        # The API takes a token that it has never seen; of those that the twin holds only hashes are there.
+        made.put("caracalAdminToken", keys.derive(cluster.spec.seed, "never used").hex())
+        if made.family == SECRET_STORE:
+            made.put("caracalAuthSecret", "0" * 64)
+        redis_server.start(made.bundle, program(8))
+        yield made
+    finally:
+        made.stop(*SERVICES[::-1], redis_server.NAME)
+        for folder in (made.secrets, made.replay):
+            shutil.rmtree(folder)

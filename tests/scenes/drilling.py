@@ -1,0 +1,229 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole deployment with a committed set, and drills of it in this process: the role's own tasks, and hooks to break something."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from harness.fixtures import make_twin, sandbox_path
+from scenes import redis_server, secrets_scene
+from scenes.playing import drill_settings
+from scenes.redis_server import RedisServer
+from scenes.role_player import Hook, RolePlayer, TaskFailed
+from scenes.scene import Scene
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinCluster
+from twin import load, surroundings
+from twin.spec import Spec
+
+ROLE = Path(_errors.__file__).parents[2] / "roles" / "caracal_drill"
+TESTS = str(Path(load.__file__).resolve().parents[1])
+STEPS = (
+    *("verify", "sandbox", "restore", "migrations", "state", "secrets", "evidence", "keys"),
+    *("prepare", "services", "canary", "settle"),
+)
+SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A deployment that runs, with everything that a set can hold. `backup` makes a set of it."""
+
+    deployment: Deployment
+    redis: RedisServer
+    replay: Path
+
+    @property
+    def cluster(self) -> TwinCluster:
+        return self.deployment.cluster
+
+    @property
+    def scene(self) -> Scene:
+        return self.deployment.scene
+
+    def backup(self, **secrets: t.Any) -> str:
+        """A committed set, read in the order in which the role does it; its id."""
+        set_id = self.deployment.opened()
+        volumes = [{"service": name, "path": str(self.replay / name)} for name in surroundings.IN_FILES]
+        own = {
+            "secrets_bundle": self.deployment.sources(**secrets),
+            "replay_volume_archive": {"volumes": volumes},
+            "redis_stream_snapshot": self.redis.login,
+        }
+        for name, given in own.items():
+            self.scene.call(name, set_id=set_id, reading=1, **given)
+        self.scene.call("pg_encrypted_dump", set_id=set_id)
+        for name, given in reversed(own.items()):
+            self.scene.call(name, set_id=set_id, reading=2, **given)
+        self.scene.call("backup_set", state="committed", set_id=set_id)
+        return set_id
+
+
+@contextlib.contextmanager
+def source(install: server_binaries.Install, root: Path, release: str) -> t.Iterator[Source]:
+    """A small deployment of that release, on its way since a moment ago."""
+    spec = Spec(events=200, zones=2, seed=f"drill {release}", months=3, release=release)
+    with make_twin(install, spec) as cluster, redis_server.start() as redis:
+        client = surroundings.connect(str(redis.socket), None)
+        surroundings.create(cluster.target, spec.seed, client, root / "replay")
+        client.close()
+        yield Source(secrets_scene.make(root / "scene", cluster), redis, root / "replay")
+
+
+def command(name: str, **environment: str) -> dict[str, t.Any]:
+    """A stand-in for a service of Caracal, as the option `services` wants it."""
+    return {
+        "name": name,
+        "command": [sys.executable, "-m", f"twin.services.{name}"],
+        "environment": {"PYTHONPATH": TESTS, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        "readable": sorted({sys.prefix, sys.base_prefix, TESTS}),
+    }
+
+
+def services(**environments: dict[str, str]) -> list[dict[str, t.Any]]:
+    """All of them; some with more in their environment."""
+    return [command(name, **environments.get(name, {})) for name in SERVICES]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a drill said. `document` is its report, None when there could be none; `error` is why the play ended with a failure."""
+
+    document: dict[str, t.Any] | None
+    error: str
+    lines: list[str]
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def verdict(self) -> str:
+        return str(self.document["verdict"]) if self.document else "none"
+
+    @property
+    def checks(self) -> dict[str, dict[str, t.Any]]:
+        return {one["id"]: one for one in self.document["checks"]} if self.document else {}
+
+    def of(self, *verdicts: str, required: bool = True) -> set[str]:
+        """Ids of the checks with one of these verdicts, those that count or those that do not."""
+        return {name for name, one in self.checks.items() if one["verdict"] in verdicts and one["required"] is required}
+
+    @property
+    def failed(self) -> set[str]:
+        return self.of("fail")
+
+    @property
+    def unproven(self) -> set[str]:
+        """But the steps that the test left out."""
+        return self.of("unproven") - {f"drill.{step}" for step in self.left_out}
+
+    @property
+    def causes(self) -> list[str]:
+        return [one["id"] for one in self.document["diagnosis"]] if self.document else []
+
+    def told(self) -> str:
+        """For the message of an assertion."""
+        bad = [one for one in self.checks.values() if one["verdict"] not in ("pass", "not_applicable")]
+        lines = [f"{one['verdict']} {'' if one['required'] else '(not required) '}{one['id']}: {one['message']}" for one in bad]
+        return "\n".join([f"{self.verdict} {self.causes} {self.error}", *lines])
+
+
+@dataclasses.dataclass
+class Drill:
+    """A drill of the newest set of a scene. A test changes `settings` (of the role), and breaks things in `before` and `after` a step."""
+
+    scene: Scene
+    directory: str
+    settings: dict[str, t.Any]
+    spec: Spec
+    before: dict[str, Hook] = dataclasses.field(default_factory=dict)
+    after: dict[str, Hook] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sandbox(self) -> Path:
+        return Path(self.directory)
+
+    @property
+    def secrets(self) -> Path:
+        return self.sandbox / "secrets"
+
+    @property
+    def bundle(self) -> Bundle:
+        """The sandbox, once it is there."""
+        return Bundle.of(self.directory)
+
+    @property
+    def cluster(self) -> TwinCluster:
+        """The copy, once it is there."""
+        return TwinCluster(lifecycle.attach(self.directory), self.spec)
+
+    def damage(self, *statements: str) -> None:
+        """Change the copy. Constraints protect nobody whose restore has the triggers off, so they are off here too."""
+        self.cluster.execute("SET session_replication_role = replica", *statements)
+
+    def put(self, name: str, content: str) -> None:
+        """Replace a restored secret."""
+        path = self.secrets / name
+        about = path.stat()
+        path.unlink()
+        path.write_text(content, encoding="ascii")
+        path.chmod(about.st_mode)
+        os.chown(path, about.st_uid, about.st_gid)
+
+    def run(self, until: str = "settle", without: t.Collection[str] = (), stays: bool = False) -> Outcome:
+        """Play it, no further than the step `until` and without some others. `stays`: the sandbox there is not its own."""
+        assert {until, *without, *self.before, *self.after} <= {*STEPS, "report"}
+        left_out = {*STEPS[STEPS.index(until) + 1 :], *without}
+        player = RolePlayer(ROLE, self.settings, {f"caracal_drill_{step}" for step in left_out}, before=self.before, after=self.after)
+        error = ""
+        try:
+            player.play()
+        except TaskFailed as failure:
+            error = str(failure.result["msg"])
+        assert self.sandbox.exists() is stays, "the sandbox is still there, or another's is gone"
+        self.scene.is_clean(error)
+        return Outcome(_document(Path(self.settings["caracal_drill_report_dir"])), error, player.said, frozenset(left_out))
+
+
+def drill(of: Source, root: Path) -> Drill:
+    """A drill with a copy of the repository and of all hosts."""
+    scene = of.scene.copy(root / "scene")
+    directory = sandbox_path()
+    (root / "reports").mkdir()
+    identity = scene.root / of.deployment.identity.relative_to(of.scene.root)
+    info = of.cluster.info
+    settings = {
+        **drill_settings(scene, directory),
+        "caracal_drill_secrets_identity_files": [str(identity)],
+        "caracal_drill_services": services(),
+        "caracal_drill_production": [os.path.join(info.socket_dir, f".s.PGSQL.{info.port}"), str(of.redis.socket)],
+        "caracal_drill_report_dir": str(root / "reports"),
+        "caracal_drill_settle_timeout": 60,
+        "caracal_drill_ready_timeout": 60,
+    }
+    return Drill(scene, directory, settings, of.cluster.spec)
+
+
+def remove(made: Drill) -> None:
+    """Whatever a drill that could not end has left."""
+    lifecycle.destroy(made.directory)
+    shutil.rmtree(made.directory, ignore_errors=True)
+
+
+def _document(reports: Path) -> dict[str, t.Any] | None:
+    """The one report that was written there."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in reports.glob("*/report.json")]
+    assert len(found) < 2
+    return found[0] if found else None

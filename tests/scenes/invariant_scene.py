@@ -1,0 +1,81 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A twin of each release in which something may be broken, and what state_verify's rules say of it; nothing of it stays."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, tables
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+from scenes.state_damages import FREELY
+from scenes.twin_database import TwinCluster
+
+BAD = ("fail", "warn", "unproven")
+Inventory = dict[str, t.Any]
+_LEAVES = (
+    """SELECT e.zone_id, c.relname, count(*) FROM public.audit_events e JOIN pg_catalog.pg_class c ON c.oid = e.tableoid GROUP BY 1, 2"""
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Broken:
+    """A database within a transaction that is undone at the end."""
+
+    session: Session
+    database: str
+
+    def run(self, *statements: str) -> None:
+        """As whoever restores with the triggers off."""
+        for statement in (FREELY, "SET LOCAL search_path = public", *statements, "SET LOCAL search_path = ''"):
+            self.session.rows(statement)
+
+    def layout(self) -> reading.Layout:
+        return reading.layout(self.session)
+
+    def record(self) -> tuple[Inventory, list[Block]]:
+        """What a backup of this moment would say, as far as the rules ask for it."""
+        read = self.layout()
+        blocks = []
+        if read.leaves:
+            blocks = [Block("audit", zone, leaf, "0", count, "1", "1", "", "") for zone, leaf, count in self.session.rows(_LEAVES)]
+        recorded = {
+            "database": self.database,
+            "family": read.detected.family if read.detected else None,
+            "release": read.detected.release if read.detected else None,
+            "state": inventory.state(self.session, read.public),
+            "schema": catalog.schema(self.session),
+            "tables": {table.qualified: tables.digest(self.session, table) for table in read.rest},
+            "leaves": {leaf.qualified: {"rows": int(self.session.value(f"SELECT count(*) FROM {leaf.sql}"))} for leaf in read.leaves},
+        }
+        return recorded, blocks
+
+    def verify(self, recorded: tuple[Inventory, list[Block]] | None = None) -> dict[str, Check]:
+        """Check by id without `state.`, of this moment against what was `recorded`, or is recorded now."""
+        actual, blocks = self.record()
+        expected, known = recorded or (actual, blocks)
+        wanted = invariant_reading.Wanted.of(expected, known)
+        seen = invariant_reading.look(self.session, wanted, self.layout().public)
+        return {check.id.removeprefix("state."): check for check in invariant_reading.judge(seen, expected, actual)}
+
+
+@contextlib.contextmanager
+def broken(cluster: TwinCluster, database: str = "caracal") -> t.Iterator[Broken]:
+    with Session(cluster.server, database) as session:
+        session.rows("BEGIN")
+        yield Broken(session, database)
+        session.rows("ROLLBACK")
+
+
+def bad(checks: t.Mapping[str, Check]) -> dict[str, tuple[str, int]]:
+    """Id → verdict and number of rows, of whatever is not in order."""
+    return {name: (check.verdict, check.details.get("broken", 0)) for name, check in checks.items() if check.verdict in BAD}

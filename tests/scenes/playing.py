@@ -1,0 +1,114 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks of this collection, played by a real ansible-playbook with the keys and the repository of a scene."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+import uuid
+from pathlib import Path
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
+from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene
+
+COLLECTIONS = Path(_errors.__file__).parents[5]
+# Whatever a play starts inherits it, in whatever session and group it is.
+MARK = "CARACAL_TEST_PLAY"
+# Of a play, in seconds; on a busy machine a drill takes minutes.
+LONGEST = 900
+
+
+def backup_settings(scene: Scene) -> dict[str, t.Any]:
+    return {
+        "caracal_backup_repository": str(scene.repository),
+        "caracal_backup_deployment": DEPLOYMENT,
+        "caracal_backup_create_repository": True,
+        "caracal_backup_signing_key": str(scene.key(BACKUP_HOST)),
+        "caracal_backup_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_backup_high_water_mark": str(scene.mark(BACKUP_HOST)),
+        "caracal_backup_recipients_files": [str(scene.recipients)],
+        "caracal_backup_login_unix_socket": scene.socket,
+    }
+
+
+def drill_settings(scene: Scene, sandbox: str) -> dict[str, t.Any]:
+    return {
+        "caracal_drill_repository": str(scene.repository),
+        "caracal_drill_deployment": DEPLOYMENT,
+        "caracal_drill_signing_key": str(scene.key(DRILL_HOST)),
+        "caracal_drill_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_drill_high_water_mark": str(scene.mark(DRILL_HOST)),
+        "caracal_drill_identity_files": [str(scene.identity)],
+        "caracal_drill_recipients_files": [str(scene.recipients)],
+        "caracal_drill_sandbox_directory": sandbox,
+        "caracal_drill_minimum_free_mb": 100,
+        "caracal_drill_allow_shared_filesystem": True,
+    }
+
+
+@dataclasses.dataclass
+class Play:
+    """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`."""
+
+    name: str
+    settings: dict[str, t.Any]
+    folder: Path
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+        self._log = self.folder / f"{self.mark}.log"
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        command = [
+            *(sys.executable, "-m", "ansible.cli.playbook", f"caracal_ops.backup.{self.name}", "--inventory", "localhost,"),
+            *("--extra-vars", json.dumps({**local, **self.settings}), *self.options),
+        ]
+        with open(self._log, "wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=self.folder, start_new_session=True
+            )
+
+    def _environment(self) -> dict[str, str]:
+        settings = self.folder / "ansible.cfg"
+        settings.touch()
+        home = {"ANSIBLE_HOME": str(self.folder), "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"), "ANSIBLE_CONFIG": str(settings)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        plain = {"ANSIBLE_NOCOLOR": "true", "PYTHONPATH": os.pathsep.join(sys.path), MARK: self.mark}
+        return {**kept, **home, **plain, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
+
+    def output(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def ended(self) -> int:
+        """Wait; the exit status."""
+        return self.process.wait(LONGEST)
+
+    def kill(self, group: bool) -> bool:
+        """Now, by SIGKILL: the controller alone or its whole group. Whether that was before its end."""
+        before = self.process.poll() is None
+        if group:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+        self.process.wait()
+        return before
+
+    def left(self) -> list[str]:
+        """What still runs and was started by this play."""
+        return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self.mark in _environ(one.pid)]
+
+
+def _environ(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

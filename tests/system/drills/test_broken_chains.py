@@ -1,0 +1,40 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Copies whose audit rows are not those of the set: cut, edited, forked. They are read once, so one step says it all."""
+
+from __future__ import annotations
+
+import pytest
+
+from scenes import audit_damages
+from scenes.audit_damages import World
+from scenes.drilling import Drill
+
+BLOCKS = "inventory.audit_blocks"
+# Required checks that fail, and all causes that are named.
+CASES = {
+    "half of the tail cut": ({BLOCKS, "state.audit_query.search"}, ["chain.altered"]),
+    "row in the middle deleted": ({BLOCKS, "audit.sequence"}, ["chain.altered"]),
+    "decision changed": ({BLOCKS, "audit.content"}, ["chain.altered"]),
+    "one row rewritten by an insider with the key": ({BLOCKS}, ["chain.altered"]),
+    "tail rewritten without the key": ({BLOCKS, "audit.hmac"}, ["chain.altered"]),
+    "tail forked": ({BLOCKS}, ["chain.altered"]),
+    "zone removed": ({BLOCKS, "state.audit_query.search"}, ["chain.altered"]),
+    "number twice": ({BLOCKS, "audit.sequence", "audit.content"}, ["chain.altered"]),
+    "row in the default partition": ({BLOCKS}, ["chain.altered"]),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", CASES)
+def test_a_chain_that_was_bent(store_drill: Drill, name: str) -> None:
+    def bend() -> None:
+        [(zone, head)] = store_drill.cluster.execute("SELECT zone_id, max(chain_seq) FROM audit_events GROUP BY 1 ORDER BY 2 DESC LIMIT 1")
+        audit_damages.DAMAGES[name](World(store_drill.cluster, "caracal", zone, head))
+
+    store_drill.after["restore"] = bend
+    outcome = store_drill.run(until="keys")
+    failed, causes = CASES[name]
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", failed, causes), outcome.told()

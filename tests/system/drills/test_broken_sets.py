@@ -1,0 +1,168 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sets that are not what was signed, keys that open nothing, hosts without room, and drills that were not whole."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes.drilling import STEPS, Drill, Outcome, Source
+from scenes.scene import BACKUP_HOST, new_identity
+
+AFTER_VERIFY = {f"drill.{step}" for step in STEPS[1:]}
+KINDS = ("dump", "secrets", "replay", "redis")
+
+
+def artifact(made: Drill, kind: str) -> Path:
+    """The first object of the set of that kind."""
+    [manifest] = (made.scene.repository / "sets").glob("*/manifest.json")
+    found = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"]
+    return made.scene.repository / str(next(one["path"] for one in found if one["kind"] == kind))
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    rewrite(path, bytes(data))
+
+
+def is_refused_at_once(outcome: Outcome, *failed: str) -> None:
+    """Nothing of such a set is restored."""
+    assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", set(failed), AFTER_VERIFY), outcome.told()
+    assert outcome.causes == ["set.altered"], outcome.told()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_artifact_with_a_flipped_bit(store_drill: Drill, kind: str) -> None:
+    flip(artifact(store_drill, kind))
+    is_refused_at_once(store_drill.run(), "set.objects")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_artifact_that_is_missing(store_drill: Drill, kind: str) -> None:
+    artifact(store_drill, kind).unlink()
+    is_refused_at_once(store_drill.run(), "set.objects")
+
+
+@pytest.mark.mutation
+def test_an_artifact_that_was_cut(store_drill: Drill) -> None:
+    path = artifact(store_drill, "replay")
+    rewrite(path, path.read_bytes()[:-1])
+    is_refused_at_once(store_drill.run(), "set.objects")
+
+
+@pytest.mark.mutation
+def test_a_manifest_that_was_altered(store_drill: Drill) -> None:
+    [manifest] = (store_drill.scene.repository / "sets").glob("*/manifest.json")
+    signed = manifest.read_bytes()
+    assert b"v1.0.0" in signed
+    rewrite(manifest, signed.replace(b"v1.0.0", b"v1.0.1"))
+    is_refused_at_once(store_drill.run(), "set.signature", "drill.verify")
+
+
+@pytest.mark.mutation
+def test_a_set_that_is_sealed_to_others(store_drill: Drill, tmp_path: Path) -> None:
+    new_identity(tmp_path / "identity")
+    store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "identity")]
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.told()
+    assert outcome.unproven == AFTER_VERIFY - {"drill.sandbox", "drill.secrets"}
+
+
+@pytest.mark.mutation
+def test_secrets_that_are_sealed_to_others(store_drill: Drill) -> None:
+    store_drill.settings["caracal_drill_secrets_identity_files"] = [str(store_drill.scene.identity)]
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.told()
+    assert {"drill.secrets", "drill.keys", "drill.services"} <= outcome.unproven
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("setting", "step"), [("pg_bin", "sandbox"), ("redis_server", "prepare"), ("services", "services")])
+def test_a_program_that_is_not_there_says_nothing_about_the_set(store_drill: Drill, setting: str, step: str) -> None:
+    value: t.Any = "/no/such/program"
+    if setting == "services":
+        value = [{**one, "command": ["/no/such/program"]} for one in store_drill.settings["caracal_drill_services"]]
+    store_drill.settings[f"caracal_drill_{setting}"] = value
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.told()
+    assert outcome.checks[f"drill.{step}"]["message"].startswith("this drill host could not do it: ")
+
+
+@pytest.mark.mutation
+def test_a_sandbox_on_the_file_system_of_production(store_drill: Drill, store_source: Source) -> None:
+    directory = store_source.cluster.info.data_directory
+    store_drill.settings.update(caracal_drill_allow_shared_filesystem=False, caracal_drill_source_data_directory=directory)
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.shared"]), outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_host_without_room(store_drill: Drill) -> None:
+    store_drill.settings["caracal_drill_minimum_free_mb"] = 2**40
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.room"]), outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_set_that_is_older_than_its_budget(store_drill: Drill) -> None:
+    store_drill.settings["caracal_drill_rpo_budget"] = 1e-6
+    outcome = store_drill.run(until="state")
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rpo"}, ["drill.budget"]), outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_drill_that_takes_longer_than_its_budget(store_drill: Drill) -> None:
+    store_drill.settings["caracal_drill_rto_budget"] = 1e-6
+    outcome = store_drill.run()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rto"}, ["drill.budget"]), outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_step_that_was_left_out(store_drill: Drill) -> None:
+    outcome = store_drill.run(without={"evidence"})
+    assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("unproven", set(), set(), []), outcome.told()
+    assert outcome.checks["drill.evidence"]["message"] == "not done: the step was left out"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"caracal_drill_waivers": [{"check": "x", "reason": "later", "expires": "2020-01-01"}]}, "expired"),
+        ({"caracal_drill_signing_key": "{root}/backup/signing_key"}, "drill@prod"),
+        ({"caracal_drill_set_id": "20200101T000000Z-aaaa"}, "20200101T000000Z-aaaa"),
+        ({"caracal_drill_identity_files": []}, "Nothing could open the set"),
+    ],
+)
+def test_what_ends_before_there_is_a_drill(store_drill: Drill, changes: dict[str, t.Any], words: str) -> None:
+    given = {name: value.format(root=store_drill.scene.root) if isinstance(value, str) else value for name, value in changes.items()}
+    store_drill.settings.update(given)
+    outcome = store_drill.run()
+    assert outcome.document is None and words in outcome.error and "\n" not in outcome.error, outcome.error
+    assert not store_drill.scene.files("drills/**/*")
+
+
+@pytest.mark.mutation
+def test_a_drill_by_whoever_made_the_backup(store_drill: Drill) -> None:
+    """One key under both names: the list of signers believes it, and the report says that one stolen host could do both."""
+    scene, key = store_drill.scene, store_drill.scene.key(BACKUP_HOST)
+    signers = scene.root / "allowed_signers"
+    signers.write_text(f"{signers.read_text()}drill@prod {key.with_suffix('.pub').read_text()}")
+    store_drill.settings["caracal_drill_signing_key"] = str(key)
+    outcome = store_drill.run(until="verify")
+    assert outcome.document and outcome.document["separation"]["verdict"] == "warn", outcome.told()
+    assert "signed by the set's own signer" in outcome.document["separation"]["message"]

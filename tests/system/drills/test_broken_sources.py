@@ -1,0 +1,125 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sets of a deployment that was broken before the backup: copy and set agree, and yet this is no Caracal that one could live with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import typing as t
+import uuid
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from scenes import drilling, state_damages
+from scenes.drilling import Drill, Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Damage that `state_damages` knows by this name (or statements), what must fail, every cause."""
+
+    release: str
+    damage: str
+    failed: set[str]
+    causes: tuple[str, ...]
+    until: str = "state"
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        known = state_damages.of(self.release)
+        return ("SET session_replication_role = replica", known[self.damage].sql if self.damage in known else self.damage)
+
+
+def case(release: str, damage: str, failed: str, *causes: str, until: str = "state") -> Case:
+    return Case(release, damage, set(failed.split()), causes, until)
+
+
+STORE, BARE = "v1.0.0", "v2026.06.21"
+CASES = {
+    "a provider of a live resource is archived": case(
+        STORE, "gateway_bindings.provider_live", "state.gateway_bindings.provider_live", "gateway.bindings"),
+    "a zone has two active policy sets": case(
+        STORE, "policy_activation.one_active_set",
+        "state.policy_activation.one_active_set schema.caracal.indexes", "policy.several_active", "schema.differs"),
+    "a zone has a policy set of another": case(
+        STORE, "policy_activation.set_of_zone", "state.policy_activation.set_of_zone", "policy.activation"),
+    "policy content was changed": case(
+        STORE, "policy_activation.content_digest", "state.policy_activation.content_digest", "policy.activation"),
+    "a role is missing": case(
+        STORE, "DROP OWNED BY caracalgateway; DROP ROLE caracalgateway", "schema.roles", "schema.differs", until="migrations"),
+    "the revision is stale": case(
+        BARE, "gateway_bindings.revision_current", "state.gateway_bindings.revision_current", "gateway.bindings"),
+    "the revision is missing": case(
+        BARE, "gateway_bindings.revision", "state.gateway_bindings.revision", "gateway.revision_gone"),
+}  # fmt: skip
+
+
+DrillOf = t.Callable[[str, t.Callable[[Source], object]], Drill]
+
+
+@pytest.fixture
+def drill_of(server_install: server_binaries.Install, tmp_path: Path) -> t.Iterator[DrillOf]:
+    """A drill of a deployment of that release that was broken before its backup."""
+    with contextlib.ExitStack() as stack:
+
+        def make(release: str, damage: t.Callable[[Source], object]) -> Drill:
+            source = stack.enter_context(drilling.source(server_install, tmp_path / "source", release))
+            damage(source)
+            source.backup()
+            made = drilling.drill(source, tmp_path)
+            stack.callback(drilling.remove, made)
+            return made
+
+        yield make
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", CASES)
+def test_a_source_that_was_broken(drill_of: DrillOf, name: str) -> None:
+    wanted = CASES[name]
+    made = drill_of(wanted.release, lambda source: source.cluster.execute(*wanted.statements))
+    outcome = made.run(until=wanted.until)
+    assert (outcome.failed, tuple(outcome.causes)) == (wanted.failed, wanted.causes), outcome.told()
+    assert outcome.verdict == "fail"
+
+
+@pytest.mark.no_false_alarm
+def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
+    """Every old set lacks one for the month in which it is drilled, and so would this one."""
+    month = dt.datetime.now(dt.timezone.utc).strftime("audit_events_y%Ym%m")
+
+    def forget(source: Source) -> None:
+        source.cluster.execute("SET session_replication_role = replica", f"DROP TABLE {month}")
+
+    outcome = drill_of(STORE, forget).run(until="prepare")
+    assert outcome.failed == set() and "1 were made" in outcome.checks["prepare.partitions"]["message"], outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf) -> None:
+    """A constraint is checked while its table is loaded, and a trigger when the copy is disarmed: both would write to this host."""
+    place = Path(f"/var/tmp/caracal-program-{uuid.uuid4().hex}")
+    body = f"BEGIN COPY (SELECT 1) TO PROGRAM 'cat > {place} || cat > /dev/null'; RETURN {{}}; END"
+
+    def plant(source: Source) -> None:
+        source.cluster.execute(
+            "CREATE FUNCTION public.odd(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$",
+            "CREATE TABLE public.odd (x integer CHECK (public.odd(x)))",
+            "INSERT INTO public.odd VALUES (1)",
+            f"CREATE OR REPLACE FUNCTION public.odd(integer) RETURNS boolean LANGUAGE plpgsql AS $$ {body.format('true')} $$",
+            f"CREATE FUNCTION public.odder() RETURNS trigger LANGUAGE plpgsql AS $$ {body.format('NEW')} $$",
+            "CREATE TRIGGER odder BEFORE UPDATE ON notification_sinks FOR EACH ROW EXECUTE FUNCTION public.odder()",
+        )
+
+    outcome = drill_of(STORE, plant).run(until="services")
+    assert not place.exists(), "a program of the set wrote to this host"
+    assert outcome.checks.keys() >= {"sandbox.isolation", "sandbox.isolated"}, outcome.told()
+    assert outcome.checks["sandbox.isolation"]["verdict"] == outcome.checks["sandbox.isolated"]["verdict"] == "pass"
+    assert outcome.failed == {"schema.caracal.tables", "schema.caracal.triggers"}, outcome.told()
+    assert outcome.causes == ["schema.differs"], outcome.told()

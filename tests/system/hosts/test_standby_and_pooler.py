@@ -1,0 +1,206 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers that are not what they seem: a hot standby that lags, and one that stands in replay's way; a pooler in front."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StageFailed
+from harness.fixtures import sandbox_path
+from harness.waiting import PATIENCE, eventually
+from scenes import scene as scenes
+from scenes.twin_database import TwinCluster
+from twin import load
+from twin.spec import Spec
+
+UID = 65534
+
+
+class Cluster:
+    """A server that can be a primary or a standby, which a sandbox cannot."""
+
+    def __init__(self, folder: Path, install: Install, port: int) -> None:
+        self.folder, self.install, self.port = folder, install, port
+        self.data = folder / str(port) / "data"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def run(self, *argv: str) -> None:
+        subprocess.run(self._as_user(argv), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def _as_user(self, argv: t.Sequence[str]) -> list[str]:
+        program = os.path.join(self.install.bindir, argv[0])
+        drop = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"] if os.geteuid() == 0 else []
+        return [*drop, program, *argv[1:]]
+
+    def start(self) -> None:
+        settings = {"port": self.port, "unix_socket_directories": self.folder, "listen_addresses": "", "timezone": "UTC", "fsync": "off"}
+        more = {
+            "dynamic_shared_memory_type": "mmap",
+            "wal_level": "replica",
+            "max_standby_streaming_delay": "0",
+            "wal_receiver_status_interval": "1s",
+        }
+        options = [part for name, value in {**settings, **more}.items() for part in ("-c", f"{name}={value}")]
+        self._server = subprocess.Popen(
+            self._as_user(["postgres", "-D", str(self.data), *options]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(Exception), contextlib.closing(load.open_database(self.target, "postgres")):
+            return True
+        return False
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.terminate()
+            self._server.wait(PATIENCE)
+
+    @property
+    def target(self) -> dict[str, t.Any]:
+        return {"host": str(self.folder), "port": self.port, "user": "caracal", "password": None}
+
+    def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:
+        with contextlib.closing(load.open_database(self.target, "caracal")) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def pair(server_install: Install) -> t.Iterator[tuple[Cluster, Cluster]]:
+    """A primary with the twin, and its streaming standby that lets no reading stand in replay's way."""
+    folder = Path(sandbox_path())
+    folder.mkdir(mode=0o755)
+    # The server's user may not be able to reach the install where it lies.
+    reachable = folder / "install"
+    root = Path(os.path.commonpath([server_install.bindir, server_install.libdir, server_install.sharedir]))
+    shutil.copytree(root, reachable, symlinks=True)
+    install = Install(str(reachable / Path(server_install.bindir).relative_to(root)), "", "", server_install.version, "copy")
+    if os.geteuid() == 0:
+        os.chown(folder, UID, UID)
+    os.chmod(folder, 0o755)
+    for path in (reachable, *reachable.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+    primary, standby = Cluster(folder, install, 5432), Cluster(folder, install, 5433)
+    try:
+        primary.run("initdb", "-D", str(primary.data), "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
+        primary.start()
+        load.create(primary.target, Spec(events=20_000))
+        primary.run(
+            "pg_basebackup", "-h", str(folder), "-p", "5432", "-U", "caracal", "-D", str(standby.data), "-R", "-c", "fast", "--no-sync"
+        )
+        standby.start()
+        yield primary, standby
+    finally:
+        standby.stop()
+        primary.stop()
+        shutil.rmtree(folder)
+
+
+def _caught_up(primary: Cluster, standby: Cluster) -> None:
+    (where,) = primary.execute("SELECT pg_current_wal_lsn()::text")[0]
+    eventually(lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{where}'")[0][0])
+
+
+def _scene(folder: Path, standby: Cluster) -> scenes.Scene:
+    return scenes.make(folder, str(standby.folder))
+
+
+def test_a_hot_standby_is_backed_up_with_its_lag(pair: tuple[Cluster, Cluster], tmp_path: Path) -> None:
+    primary, standby = pair
+    _caught_up(primary, standby)
+    scene = _scene(tmp_path / "scene", standby)
+    set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
+    standby.execute("SELECT pg_wal_replay_pause()")
+    primary.execute("UPDATE zones SET name = name || ' late'")
+    time.sleep(1.5)
+    dumped = scene.call("pg_encrypted_dump", set_id=set_id, login_port=standby.port)
+    own = dumped["databases"][0]
+    assert own["standby"] is True and 1.0 < own["replay_lag"] < 10 * PATIENCE
+    scene.call("backup_set", state="committed", set_id=set_id)
+    assert scene.call("backup_set_verify", set_id=set_id)["verdict"] == "pass"
+
+
+@pytest.mark.mutation
+def test_a_conflict_with_recovery_is_explained(pair: tuple[Cluster, Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    primary, standby = pair
+    _caught_up(primary, standby)
+    scene = _scene(tmp_path / "scene", standby)
+    set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
+    meet = tmp_path / "conflict"
+    copy_leaf = dump.copy_leaf
+
+    def meeting(place: t.Any, psql: str, leaf: t.Any, sink: t.Any) -> None:
+        if not meet.exists():
+            meet.touch()
+            # Rows that our snapshot sees are removed on the primary, and replay must not wait for us.
+            primary.execute(f"DELETE FROM {leaf.name}", f"VACUUM {leaf.name}")
+            _caught_up(primary, standby)
+        copy_leaf(place, psql, leaf, sink)
+
+    monkeypatch.setattr(dump, "copy_leaf", meeting)
+    with pytest.raises(StageFailed, match=r"conflict with recovery.*hot_standby_feedback"):
+        scene.call("pg_encrypted_dump", set_id=set_id, login_port=standby.port)
+    assert scene.call("backup_set", state="aborted", set_id=set_id)["changed"]
+
+
+class Pooler:
+    """Stands between client and server as PgBouncer does: the process id that the client is told is the pooler's own."""
+
+    def __init__(self, path: Path, server: str) -> None:
+        self._server = server
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path / ".s.PGSQL.6432"))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            client, _address = self._listener.accept()
+            upstream = socket.socket(socket.AF_UNIX)
+            upstream.connect(self._server)
+            threading.Thread(target=self._pass, args=(client, upstream, False), daemon=True).start()
+            threading.Thread(target=self._pass, args=(upstream, client, True), daemon=True).start()
+
+    @staticmethod
+    def _pass(source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError), source, sink:
+            while data := source.recv(1 << 16):
+                at = data.find(b"K" + struct.pack("!I", 12)) if answers else -1
+                if at >= 0:
+                    data = data[: at + 5] + struct.pack("!I", 4711) + data[at + 9 :]
+                sink.sendall(data)
+
+
+@pytest.mark.mutation
+def test_a_pooler_is_refused_by_name(caracal_database: TwinCluster, tmp_path: Path) -> None:
+    scene = scenes.make(tmp_path / "scene", caracal_database.info.socket_dir)
+    set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
+    folder = Path(sandbox_path())
+    folder.mkdir()
+    try:
+        Pooler(folder, os.path.join(caracal_database.info.socket_dir, ".s.PGSQL.5432"))
+        for check_mode in (True, False):
+            with pytest.raises(OptionError, match="PgBouncer"):
+                scene.call("pg_encrypted_dump", check_mode=check_mode, set_id=set_id, login_unix_socket=str(folder), login_port=6432)
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`kill -9` of a module between its objects and its part: the same again says at once what to do, and that works with the same id.
+
+An object that no part names may also be that of a run which is still at work, so nobody overwrites it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectExists
+from scenes import redis_server, replay_folders, secrets_scene
+from scenes.redis_server import RedisServer
+from scenes.replay_folders import ReplayFolder, event
+from scenes.scene import tree
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinCluster
+from system.kills.test_kills import AGE, Runner
+
+Step = tuple[str, dict[str, t.Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Backup:
+    """The steps of a backup of everything, in their order."""
+
+    deployment: Deployment
+    replay: ReplayFolder
+    redis: RedisServer
+    set_id: str
+
+    def steps(self) -> dict[str, Step]:
+        volumes = [{"service": "sts", "path": str(self.replay.volume)}]
+        own: dict[str, Step] = {
+            "secrets": ("secrets_bundle", self.deployment.sources()),
+            "replay": ("replay_volume_archive", {"volumes": volumes}),
+            "redis": ("redis_stream_snapshot", self.redis.login),
+        }
+        found = {f"{name} 1": (module, {**given, "reading": 1}) for name, (module, given) in own.items()}
+        found["dump"] = ("pg_encrypted_dump", {})
+        found.update({f"{name} 2": (module, {**given, "reading": 2}) for name, (module, given) in reversed(own.items())})
+        return {name: (module, {**given, "set_id": self.set_id}) for name, (module, given) in found.items()}
+
+    def run(self, until: str | None = None) -> None:
+        for name, (module, given) in self.steps().items():
+            if name == until:
+                break
+            self.deployment.scene.call(module, **given)
+
+
+@pytest.fixture
+def backup(tmp_path: Path, caracal_database: TwinCluster) -> t.Iterator[Backup]:
+    deployment = secrets_scene.make(tmp_path / "scene", caracal_database)
+    replay = replay_folders.folder(tmp_path / "sts")
+    replay.file("pending-7-1.ndjson", event("one"))
+    with redis_server.start() as redis:
+        redis_server.fill(redis)
+        yield Backup(deployment, replay, redis, deployment.opened())
+
+
+# What may be there, of those that publish something; a second reading of unchanged secrets shares the object of the first.
+STEPS = ("secrets 1", "replay 1", "redis 1", "dump", "redis 2", "replay 2")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", STEPS)
+def test_the_same_again_says_what_to_do(backup: Backup, name: str) -> None:
+    scene = backup.deployment.scene
+    backup.run(until=name)
+    module, given = backup.steps()[name]
+    before = set(scene.files())
+    runner = Runner("before_its_part", scene, json.dumps([module, given]))
+    runner.go()
+    runner.close()
+    assert runner.process.returncode == -signal.SIGKILL
+    left = set(scene.files()) - before
+    assert left and all((scene.repository / one).read_bytes().startswith(AGE) for one in left if one.endswith(".age"))
+    assert not [one for one in left if "/parts/" in one]
+
+    words = (f"backup_set state=aborted set_id={backup.set_id}", "begin the set anew")
+    message = scene.refused(module, ObjectExists, *words, **given)
+    assert any(one in message for one in left)
+    assert scene.call("backup_set", state="aborted", set_id=backup.set_id)["changed"]
+    backup.run()
+    backup.deployment.commit(backup.set_id)
+    assert scene.call("backup_set_verify", set_id=backup.set_id)["verdict"] == "pass"
+
+
+@pytest.mark.mutation
+def test_the_same_on_a_host_without_the_repository(backup: Backup, tmp_path: Path) -> None:
+    scene, stage = backup.deployment.scene, tmp_path / "stage"
+    given = {**backup.steps()["replay 1"][1], "stage": str(stage)}
+    runner = Runner("before_its_part", scene, json.dumps(["replay_volume_archive", given]))
+    runner.go()
+    runner.close()
+    assert runner.process.returncode == -signal.SIGKILL and list(stage.rglob("*.age"))
+    before = tree(stage)
+    with pytest.raises(ObjectExists, match=f"on the backup host, remove {stage}, and begin the set anew"):
+        scene.call("replay_volume_archive", **given)
+    assert tree(stage) == before
+
+
+@pytest.mark.no_false_alarm
+def test_a_second_reading_of_secrets_that_is_killed_is_made_again(backup: Backup) -> None:
+    """It publishes nothing where nothing changed."""
+    scene = backup.deployment.scene
+    backup.run(until="secrets 2")
+    module, given = backup.steps()["secrets 2"]
+    runner = Runner("before_its_part", scene, json.dumps([module, given]))
+    runner.go()
+    runner.close()
+    assert runner.process.returncode == -signal.SIGKILL
+    assert scene.call(module, **given)["changed"]
+    backup.deployment.commit(backup.set_id)
+    assert scene.call("backup_set_verify", set_id=backup.set_id)["verdict"] == "pass"
+
+
+@pytest.mark.no_false_alarm
+def test_a_stage_that_was_half_taken_in_is_taken_in_again(backup: Backup, tmp_path: Path) -> None:
+    """What is there is compared with the stage, byte for byte."""
+    scene, stage = backup.deployment.scene, tmp_path / "stage"
+    backup.run(until="replay 1")
+    scene.call("replay_volume_archive", **backup.steps()["replay 1"][1], stage=str(stage))
+    taking = {"state": "extended", "set_id": backup.set_id, "staged": str(stage)}
+    runner = Runner("before_its_part", scene, json.dumps(["backup_set", taking]))
+    runner.go()
+    runner.close()
+    assert runner.process.returncode == -signal.SIGKILL
+    assert scene.files("sets/*/replay/*") and not scene.files("sets/*/parts/replay*")
+    assert scene.call("backup_set", **taking)["changed"] and scene.files("sets/*/parts/replay*")
+    assert not scene.call("backup_set", **taking)["changed"]

@@ -1,0 +1,375 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`kill -9` at fifty random moments, of the module's process or of its whole process group: the next run finds nothing in its way.
+
+The moments are drawn from `SEED`, within the time that one undisturbed run takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import marker, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
+from harness.fixtures import sandbox_path
+from harness.waiting import came, remains
+from scenes import kill_runner
+from scenes.fixtures import Committed
+from scenes.scene import Scene
+from scenes.twin_database import Copier, TwinCluster
+from twin import load
+
+SEED = 20261125
+AGE = b"age-encryption.org/v1\n"
+
+OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
+# What only the source's rows hold, with the magic words of an archive and of a cluster.
+MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"
+
+
+@dataclasses.dataclass
+class Runner:
+    """One run in a session of its own, to which whatever it starts belongs unless it is meant to stay."""
+
+    case: str
+    scene: Scene
+    argument: str
+
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-m", kill_runner.__name__, self.case, str(self.scene.root), self.scene.socket, self.argument]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, bufsize=0
+        )
+        assert self._line() == b"ready\n"
+
+    def _line(self) -> bytes:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"go\n")
+
+    def whole(self) -> float:
+        """Seconds of a run that nobody disturbs."""
+        started = time.monotonic()
+        self.go()
+        assert self._line() == b"done\n"
+        seconds = time.monotonic() - started
+        self.close()
+        return seconds
+
+    def kill(self, after: float, group: bool) -> float | None:
+        """Let it work for `after` seconds. None where that was too short to finish, else what it took."""
+        started = time.monotonic()
+        self.go()
+        select.select([self.process.stdout], [], [], after)
+        seconds = time.monotonic() - started
+        if group:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+        killed = self._line() != b"done\n"
+        self.close()
+        return None if killed else min(seconds, after)
+
+    def close(self) -> None:
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def left(self) -> list[str]:
+        """What still runs in its session."""
+        return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if session_of(one.pid) == self.process.pid]
+
+
+def session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+class Moments:
+    """`number` of them, every second one for the whole group; each kill is told apart by `label` in a failure.
+
+    A run that ended before it was killed counts for nothing: the next moments lie within the time that it took, and are more."""
+
+    def __init__(self, case: str, number: int, seconds: float) -> None:
+        self._random = random.Random(f"{SEED} {case}")
+        self._case, self._number, self._seconds = case, number, seconds
+        self.killed = 0
+
+    def __iter__(self) -> t.Iterator[tuple[str, float, bool]]:
+        for number in range(3 * self._number):
+            if self.killed == self._number:
+                return
+            after = self._random.uniform(0, self._seconds)
+            yield f"seed {SEED}, {self._case} {number}: {after:.3f} s of {self._seconds:.3f} s", after, number % 2 == 1
+
+    def kill(self, runner: Runner, after: float, group: bool) -> None:
+        if (took := runner.kill(after, group)) is None:
+            self.killed += 1
+        else:
+            self._seconds = took
+        assert remains(runner.left) == []
+
+    def enough(self) -> None:
+        """A kill after the end shows nothing."""
+        assert self.killed > self._number // 2, f"only {self.killed} of {self._number} runs were killed before they ended"
+
+
+# ---- backup
+
+
+@pytest.fixture(scope="module")
+def marks(caracal_database: TwinCluster) -> list[bytes]:
+    return [b"PGDMP", b"COPY public.", *(text.encode() for (text,) in caracal_database.execute(MARKS) if len(text) > 12)]
+
+
+def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
+    """Files with a mark, and files under an artifact's name that do not begin as age's."""
+    found = []
+    for path in (path for path in repository.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        if any(mark in data for mark in marks) or (path.suffix == ".age" and not data.startswith(AGE)):
+            found.append(str(path))
+    return found
+
+
+@pytest.mark.mutation
+def test_plain_text_in_a_repository_is_seen(scene: Scene, marks: list[bytes]) -> None:
+    assert len(marks) > 100 and in_the_clear(scene.repository, marks) == []
+    plain = scene.repository / "sets" / ".1.partial"
+    plain.write_bytes(b"a row: " + marks[50])
+    unsealed = scene.repository / "objects" / "x.age"
+    unsealed.write_bytes(b"?")
+    assert sorted(in_the_clear(scene.repository, marks)) == sorted([str(plain), str(unsealed)])
+
+
+def of_set(scene: Scene, set_id: str) -> list[str]:
+    """Files and folders that bear the id of a set."""
+    return [str(path) for path in scene.repository.rglob("*") if set_id in str(path.relative_to(scene.repository))]
+
+
+def check_source(source: TwinCluster) -> None:
+    assert remains(lambda: source.execute(OURS)) == []
+
+
+def check_sets(scene: Scene) -> list[str]:
+    sets = scene.sets()
+    for set_id in sets:
+        assert scene.call("backup_set_verify", set_id=set_id)["verdict"] == "pass"
+    return sets
+
+
+def next_backup(scene: Scene, set_id: str) -> None:
+    """What an operator or the role does next: the killed set is finished where it exists and aborted where not, then a new one."""
+    begun = scene.repository.joinpath("journal", "0000000001.json").exists()
+    before = check_sets(scene) if begun else []
+    if set_id in before:
+        assert not scene.call("backup_set", state="committed", set_id=set_id, left_out=kill_runner.LEFT_OUT)["changed"]
+    else:
+        if begun:
+            scene.call("backup_set", state="aborted", set_id=set_id)
+        assert of_set(scene, set_id) == []
+    scene.backup()
+    assert len(check_sets(scene)) == len(before) + 1
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("first", "number"), [(True, 12), (False, 12)], ids=["first", "later"])
+def test_a_killed_backup(
+    committed: Committed, empty_scene: Scene, caracal_database: TwinCluster, marks: list[bytes], tmp_path: Path, first: bool, number: int
+) -> None:
+    base = empty_scene if first else committed.scene
+    whole = Runner("backup", base.copy(tmp_path / "whole"), committed.first["set_id"][:-1] + "x")
+    moments = Moments(f"backup-{first}", number, whole.whole())
+    for number, (label, after, group) in enumerate(moments):
+        print(label)
+        scene = base.copy(tmp_path / f"{number}")
+        set_id = f"20261125T0100{number:02}Z-kill"
+        moments.kill(Runner("backup", scene, set_id), after, group)
+        check_source(caracal_database)
+        assert in_the_clear(scene.repository, marks) == []
+        next_backup(scene, set_id)
+        assert in_the_clear(scene.repository, marks) == []
+        check_source(caracal_database)
+    moments.enough()
+
+
+WAITING = "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%' AND wait_event_type = 'Lock'"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("table", "who"), [("zones", "pg_relation_size"), ("ONLY audit_events", "LOCK TABLE")], ids=["we", "pg_dump"])
+def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
+    committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path, table: str, who: str
+) -> None:
+    database = caracal_copy()
+    runner = Runner("backup", committed.scene.copy(tmp_path / "scene"), f"20261125T010000Z-lock {database}")
+    with contextlib.closing(load.open_database(caracal_database.target, database)) as holder, holder.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        runner.go()
+        waits = came(lambda: any(who in query for (query,) in caracal_database.execute(WAITING)))
+        runner.process.kill()
+        runner.close()
+        assert waits
+        assert remains(runner.left) == []
+        check_source(caracal_database)
+
+
+# ---- restore and sandbox
+
+
+class Box:
+    """The directory of a sandbox, and what its servers had: uids of their own (under root), shared memory."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._uids: set[int] = set()
+        self._segments: list[list[str]] = []
+
+    def note(self) -> bool:
+        """Look at what is there now, for `left`; whether a server has its shared memory."""
+        found = marker.read(Layout.of(self.directory))
+        if found is not None and found.own_uid:
+            self._uids.add(found.server_uid)
+        try:
+            self._segments.append(Path(self.directory, "data", "postmaster.pid").read_text().splitlines()[6].split())
+        except (OSError, IndexError):
+            return False
+        return True
+
+    def make(self) -> None:
+        self.note()
+        kill_runner.sandbox_state(self.directory, "present")
+
+    def remove(self) -> None:
+        self.note()
+        kill_runner.sandbox_state(self.directory, "absent")
+
+    def left(self) -> list[str]:
+        """Processes, sockets, shared memory, files."""
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in self._uids or self._works_here(one)]
+        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
+        found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
+        found += [str(path) for path in Path("/dev/shm").iterdir() if path.lstat().st_uid in self._uids]
+        return found + [self.directory] * os.path.lexists(self.directory)
+
+    def _works_here(self, process: processes.Process) -> bool:
+        try:
+            folder = os.readlink(f"/proc/{process.pid}/cwd")
+        except OSError:
+            folder = ""
+        return folder.startswith(self.directory) or any(self.directory in word for word in process.argv)
+
+
+@pytest.fixture
+def box() -> t.Iterator[Box]:
+    made = Box(sandbox_path())
+    yield made
+    made.remove()
+
+
+@pytest.mark.mutation
+def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
+    """The control: what the checks below look for is there as long as a sandbox is."""
+    box.make()
+    assert box.note()
+    found = box.left()
+    assert found[-1] == box.directory
+    assert any("postgres -D" in line for line in found[:-1])
+
+
+@pytest.mark.mutation
+def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> None:
+    """Without bubblewrap, root lends initdb a named user, whose shared memory it then is.
+
+    initdb runs one server after another, so a kill may fall between two, when nothing is there to stay.
+    """
+    for _attempt in range(20):
+        runner = Runner("bare_sandbox", committed.scene, box.directory)
+        runner.go()
+        came(box.note, pause=0.002)
+        os.killpg(runner.process.pid, signal.SIGKILL)
+        runner.close()
+        stayed = any("initdb" in line or len(line.split()) == 16 for line in box.left())
+        box.remove()
+        assert remains(box.left) == []
+        if stayed:
+            break
+    assert stayed, "the control: something stays"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("names", [[], [".caracal-ops-sandbox.json.new"]], ids=["nothing", "half a marker"])
+def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None:
+    """Too short a moment to be hit by chance."""
+    for state, left in (("absent", False), ("present", True)):
+        os.mkdir(box.directory, 0o700)
+        for name in names:
+            Path(box.directory, name).write_text("{")
+        assert kill_runner.sandbox_state(box.directory, state)["changed"]
+        assert os.path.exists(box.directory) == left
+    box.remove()
+    os.mkdir(box.directory, 0o700)
+    for name in (*names, "precious"):
+        Path(box.directory, name).write_text("{")
+    with pytest.raises(TargetRefused, match="carries no marker"):
+        box.remove()
+    assert sorted(os.listdir(box.directory)) == sorted([*names, "precious"])
+    shutil.rmtree(box.directory)
+
+
+@pytest.mark.mutation
+def test_a_killed_restore(committed: Committed, box: Box, tmp_path: Path) -> None:
+    scene = committed.scene.copy(tmp_path / "scene")
+    box.make()
+    moments = Moments("restore", 12, Runner("restore", scene, box.directory).whole())
+    for label, after, group in moments:
+        print(label)
+        box.remove()
+        box.make()
+        moments.kill(Runner("restore", scene, box.directory), after, group)
+        box.remove()
+        assert remains(box.left) == []
+        box.make()
+        scene.call("pg_encrypted_restore", sandbox=box.directory)
+        check_sets(scene)
+    moments.enough()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("case", ["sandbox", "bare_sandbox"])
+def test_a_killed_sandbox(committed: Committed, box: Box, case: str) -> None:
+    moments = Moments(case, 7, Runner(case, committed.scene, box.directory).whole())
+    for number, (label, after, group) in enumerate(moments):
+        print(label)
+        moments.kill(Runner(case, committed.scene, box.directory), after, group)
+        if number % 3:
+            box.remove()
+            assert remains(box.left) == []
+        box.make()
+        box.remove()
+        assert remains(box.left) == []
+    moments.enough()

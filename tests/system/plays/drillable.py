@@ -1,0 +1,72 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A deployment in one set, and what `restore_drill` must be told to drill all six steps of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import typing as t
+from pathlib import Path
+
+from scenes import drilled_services, redis_server, secrets_scene
+from scenes.playing import Play, backup_settings, drill_settings
+from scenes.scene import Scene
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinCluster
+from twin import surroundings
+
+
+@dataclasses.dataclass(frozen=True)
+class Drillable:
+    """A repository with one set that holds everything. Read it, or work on a `copy`."""
+
+    deployment: Deployment
+
+    @property
+    def scene(self) -> Scene:
+        return self.deployment.scene
+
+    def copy(self, root: Path) -> Drillable:
+        return Drillable(dataclasses.replace(self.deployment, scene=self.scene.copy(root)))
+
+    @property
+    def production(self) -> list[str]:
+        """Where the source listens, which nothing in a sandbox may reach."""
+        return [f"{self.scene.socket}/.s.PGSQL.{self.deployment.cluster.info.port}"]
+
+    def settings(self, sandbox: str, **own: t.Any) -> dict[str, t.Any]:
+        """Those of the drill host; `own` ones are named without their prefix."""
+        usual = {
+            **drill_settings(self.scene, sandbox),
+            "caracal_drill_secrets_identity_files": [str(self.deployment.identity)],
+            "caracal_drill_services": [drilled_services.command(name, {}) for name in drilled_services.SERVICES],
+            "caracal_drill_production": self.production,
+            "caracal_drill_report_dir": str(self.scene.root / "reports"),
+        }
+        return {**usual, **{f"caracal_drill_{name}": value for name, value in own.items()}}
+
+    def secrets(self) -> list[str]:
+        """What nobody may find anywhere after a drill, in the clear."""
+        return sorted({path.read_text(encoding="ascii").strip() for path in self.deployment.directory.iterdir()})
+
+
+def make(root: Path, cluster: TwinCluster) -> Drillable:
+    """Made by the playbook `backup`, with secrets, streams and replay files."""
+    deployment = secrets_scene.make(root, cluster)
+    replay = root / "replay"
+    with redis_server.start() as redis:
+        surroundings.create(cluster.target, cluster.spec.seed, surroundings.connect(redis.socket, None), replay)
+        settings = {
+            **backup_settings(deployment.scene),
+            "caracal_backup_secrets_directory": str(deployment.directory),
+            "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
+            "caracal_backup_replay_volumes": [{"service": name, "path": str(replay / name)} for name in ("sts", "gateway")],
+            "caracal_backup_redis_unix_socket": redis.socket,
+        }
+        play = Play("backup", settings, root)
+        assert play.ended() == 0, play.output()
+    shutil.rmtree(replay)
+    return Drillable(deployment)

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook audit_archive as an operator plays it: what it says, and with what it ends."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes import archive_scene
+from scenes.archive_scene import ArchiveScene
+from scenes.playing import Play, backup_settings
+from scenes.twin_database import TwinCluster
+from twin import keys
+
+ALIKE = ("repository", "deployment", "signing_key", "allowed_signers", "high_water_mark", "login_unix_socket")
+
+
+def play(place: ArchiveScene, folder: Path, *arguments: str, **more: t.Any) -> tuple[int, str]:
+    """Exit status and console of one run."""
+    key = keys.for_seed(place.cluster.spec.seed).audit_hmac_key.hex()
+    path = folder / "audit_hmac_key"
+    path.write_text(key, encoding="utf-8")
+    usual = backup_settings(place.scene)
+    settings = {f"caracal_archive_{name}": usual[f"caracal_backup_{name}"] for name in ALIKE}
+    own = {"source": str(place.source), "archive": place.archive, "audit_hmac_key_files": [str(path)], **more}
+    made = Play("audit_archive", {**settings, **{f"caracal_archive_{name}": value for name, value in own.items()}}, folder, arguments)
+    status = made.ended()
+    place.scene.is_clean(made.output())
+    assert key not in made.output()
+    return status, made.output()
+
+
+@pytest.mark.mutation
+@pytest.mark.no_false_alarm
+def test_an_operator_archives_and_verifies(archive_twin: TwinCluster, tmp_path: Path) -> None:
+    place = archive_scene.new(tmp_path, archive_twin)
+    status, said = play(place, tmp_path, "--check", "--diff")
+    assert (status, "To archive: 36 hours" in said, Path(place.archive).exists()) == (0, True, False), said
+    status, said = play(place, tmp_path)
+    assert (status, "Archived: 36 hours" in said, "verdict pass" in said, "changed=1" in said) == (0, True, True, True), said
+    status, said = play(place, tmp_path)
+    assert (status, "36 as they were" in said, "changed=0" in said) == (0, True, True), said
+
+    place.file(place.stored()[5]).unlink()
+    status, said = play(place, tmp_path, verify=False)
+    assert (status, "was gone" in said, "not asked for" in said) == (0, True, True), said
+    path = place.file(place.stored()[5])
+    path.write_bytes(path.read_bytes()[:-9] + b"otherPAR1")
+    status, said = play(place, tmp_path)
+    assert status != 0 and "archive.journal" in said and "has other bytes than entry" in said, said

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A drill that is killed, whatever it does, leaves nothing once the next run of its directory is over, and reaches nothing until then."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, marker, probe, processes, programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import PORT, Layout, SandboxSpec
+from harness.waiting import came
+from scenes.playing import LONGEST, Play
+from scenes.redis_server import program as redis_program
+from system.plays.drillable import Drillable
+from twin import load
+
+BRIEF = ("--tags", "caracal_drill_destroy")
+# What only reads, and keeps a later moment waiting.
+SOONER = ("--skip-tags", "caracal_drill_migrations,caracal_drill_state,caracal_drill_evidence,caracal_drill_keys")
+SERVERS = ("postgres", "redis-server", "twin.services")
+
+
+class Box:
+    """A sandbox's directory, and what was its own while it lived: uids, network namespaces, shared memory."""
+
+    def __init__(self, directory: str) -> None:
+        self.path = Path(directory)
+        self._uids: set[int] = set()
+        self._networks: set[str] = set()
+        self._segments: list[list[str]] = []
+
+    def has(self, *names: str) -> bool:
+        """Whether these lie in it, each a pattern; a file must have something in it."""
+        return all(any(path.is_dir() or size_of(path) for path in self.path.glob(name)) for name in names)
+
+    def has_canary(self) -> bool:
+        """Whether the zone is there that a drill makes in the copy to have its canaries in."""
+        target = {"host": str(self.path / "socket"), "port": PORT, "user": "caracal", "password": None}
+        with contextlib.closing(load.open_database(target, "caracal")) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT FROM public.zones WHERE name LIKE 'caracal-ops canary%'")
+            return bool(cursor.rowcount)
+
+    def note(self) -> list[processes.Process]:
+        """Look at what is there now, for `left`; its processes."""
+        found = marker.read(Layout.of(str(self.path)))
+        own = None if found is None else found.exclusive_uid
+        if own is not None:
+            self._uids.add(own)
+        running = processes.of_sandbox(Layout.of(str(self.path)), own)
+        self._networks |= networks_of(running) - {network_of(os.getpid())}
+        with contextlib.suppress(OSError, IndexError):
+            self._segments.append((self.path / "data" / "postmaster.pid").read_text().splitlines()[6].split())
+        return running
+
+    def secrets(self) -> list[str]:
+        """Those that were put or made there."""
+        files = [*self.path.glob("secrets/*"), *self.path.glob("retired/*"), *self.path.glob("programs/*.password")]
+        return [path.read_text().strip() for path in files]
+
+    def left(self) -> list[str]:
+        """Processes, whoever still holds its network, sockets, shared memory, files of its own user, the directory and its like."""
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self._ours(one)]
+        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if str(self.path) in line]
+        found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
+        for folder in (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp")):
+            found += [str(path) for path in folder.iterdir() if owner_of(path) in self._uids or path.name.startswith(self.path.name)]
+        return found
+
+    def _ours(self, one: processes.Process) -> bool:
+        inside = one.uid in self._uids or network_of(one.pid) in self._networks
+        named = any(str(self.path) in word for word in one.argv) or str(self.path) in str(processes.told(one, processes.MARK))
+        return inside or named or processes.works_below(one, str(self.path))
+
+
+def network_of(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
+
+
+def networks_of(running: t.Iterable[processes.Process]) -> set[str]:
+    """Theirs, without those who have ended since they were seen: whoever may not be looked at, such as init, has none to show either."""
+    return {network_of(one.pid) for one in running} - {""}
+
+
+def size_of(path: Path) -> int:
+    """Nothing where it went away meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def owner_of(path: Path) -> int:
+    try:
+        return path.lstat().st_uid
+    except FileNotFoundError:
+        return -1
+
+
+def holders(root: Path, secrets: t.Sequence[str], but: Path) -> list[str]:
+    """Files below `root` in which a secret can be read, except in one folder."""
+    words = [secret.encode() for secret in secrets]
+    files = [path for path in root.rglob("*") if path.is_file() and path.parent != but]
+    return [str(path) for path in files if any(word in path.read_bytes() for word in words)]
+
+
+def works(play: Play, module: str) -> bool:
+    return any(f"AnsiballZ_{module}.py" in line for line in play.left())
+
+
+# When to kill, by what is there; whether the whole group.
+MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
+    "the sandbox is made": (lambda _play, box, _set: box.has("data") and not box.has("data/postmaster.pid"), False),
+    "databases are restored": (lambda _play, box, _set: box.has("data/base/[0-9][0-9][0-9][0-9][0-9]"), True),
+    "state is compared": (lambda play, _box, _set: works(play, "state_verify"), False),
+    "secrets are restored": (lambda _play, box, _set: box.has("secrets/*"), True),
+    "evidence is read": (lambda play, _box, _set: works(play, "audit_chain_verify"), True),
+    "Redis is filled": (lambda play, box, _set: box.has("programs/redis.json") and works(play, "redis_stream_restore"), False),
+    "the first service is ready": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), False),
+    "the first service is ready, group": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), True),
+    "all services are ready": (lambda play, _box, _set: works(play, "canary_exchange"), False),
+    "a canary is under way": (lambda play, box, _set: works(play, "canary_exchange") and box.has_canary(), True),
+    "it settles": (lambda play, _box, _set: works(play, "service_verify"), True),
+    "the report is written": (lambda _play, _box, whole: whole.scene.files("drills/**/*"), False),
+    "the sandbox is destroyed": (lambda _play, box, whole: whole.scene.files("drills/*/*.sig") and not box.has("data/base"), True),
+}
+# Of these, the one that every change must pass.
+STORY = {"databases are restored": pytest.mark.story("kill in a drill")}
+# After these, the next run is another drill.
+WHOLE = ("databases are restored", "a canary is under way")
+# The steps that are not left out.
+READING = ("state is compared", "evidence is read")
+# Then nothing need run.
+EDGES = ("the sandbox is made", "the sandbox is destroyed")
+
+
+@pytest.fixture
+def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    return Box(sandbox_directory)
+
+
+def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str) -> Play:
+    """A drill that was killed at that moment; one that was over before anybody saw it is followed by another."""
+    now, group = MOMENTS[moment]
+    for _attempt in range(3):
+        play = begin()
+        assert came(lambda: now(play, box, whole) or play.process.poll() is not None, LONGEST, 0.05), play.output()  # noqa: B023
+        if play.kill(group):
+            return play
+        assert play.process.returncode == 0, play.output()
+    raise AssertionError(f"the moment never came\n{play.output()}")
+
+
+def orphans(play: Play) -> list[str]:
+    return [one for one in play.left() if not any(name in one for name in SERVERS)]
+
+
+def entered(whole: Drillable) -> set[str]:
+    """The drills that the journal names."""
+    opened = options.open_repository(whole.scene.options("backup_set_verify"))
+    return {str(one.body["drill"]) for one in opened.journal.of_kind("drill")}
+
+
+def devices_of(acting: t.Iterable[processes.Process]) -> list[str]:
+    """The network devices that the first of them sees who still lives."""
+    for one in acting:
+        with contextlib.suppress(OSError):
+            return [line.split(":")[0].strip() for line in Path(f"/proc/{one.pid}/net/dev").read_text().splitlines()[2:]]
+    return []
+
+
+def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) -> None:
+    """Everything that could do something is in a network with nothing in it but loopback."""
+    acting = [one for one in running if one.program not in programs.AROUND]
+    networks = networks_of(acting)
+    assert len(networks) == 1 and network_of(os.getpid()) not in networks
+    assert devices_of(acting) == ["lo"]
+    check = probe.verify(Bundle.of(str(box.path)), [probe.parse(one) for one in whole.production], "")
+    assert check.verdict == PASS, check
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("moment", [pytest.param(one, marks=STORY.get(one, ())) for one in MOMENTS])
+def test_a_drill_that_is_killed(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
+    settings = drilled.settings(str(box.path))
+    play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
+    assert came(lambda: not orphans(play), LONGEST, 0.05), orphans(play)
+    assert entered(drilled) <= {path.split("/")[1] for path in drilled.scene.files("drills/*/report.json.sig")}
+    running, secrets = box.note(), [*drilled.secrets(), *box.secrets()]
+    if moment not in EDGES:
+        assert box.left()
+        is_shut(box, drilled, running)
+
+    again = Play("restore_drill", settings, tmp_path, () if moment in WHOLE else BRIEF)
+    assert again.ended() == 0, again.output()
+    assert ("verdict: pass" in again.output()) == (moment in WHOLE)
+    assert box.left() == []
+    assert holders(tmp_path, secrets, but=drilled.deployment.directory) == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("moment", ["state is compared", "Redis is filled", "the first service is ready"])
+def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
+    drilled: Drillable, box: Box, tmp_path: Path, moment: str
+) -> None:
+    """Which does not wait for it."""
+    settings = drilled.settings(str(box.path))
+    # What works on may have come to its end in the moment between a look and the kill.
+    for _attempt in range(5):
+        play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
+        if orphans(play):
+            break
+    assert orphans(play)
+    box.note()
+    again = Play("restore_drill", settings, tmp_path, BRIEF)
+    assert again.ended() == 0, again.output()
+    assert came(lambda: not orphans(play), LONGEST, 0.05), orphans(play)
+    assert box.left() == []
+
+
+@pytest.mark.mutation
+def test_a_drill_that_the_host_did_not_survive(box: Box, server_install: server_binaries.Install) -> None:
+    """After a reboot nothing of it runs, and its uid may be anybody's."""
+    layout = Layout.of(str(box.path))
+    lifecycle.create(SandboxSpec(layout.root, server_install))
+    bundle = Bundle.of(layout.root)
+    redis_server.start(bundle, redis_program(8))
+    (box.path / "secrets").mkdir()
+    (box.path / "secrets" / "zoneKek").write_text("0" * 64)
+    note = marker.read(layout)
+    assert note is not None and box.note() and box.has("programs/redis.password", "secrets/zoneKek")
+    processes.kill_all(layout, note.exclusive_uid)
+    marker.write(layout, dataclasses.replace(note, boot_id="another boot"))
+    command = ["setpriv", f"--reuid={note.server_uid}", f"--regid={note.server_uid}", "--clear-groups", "sleep", "600"]
+    stranger = subprocess.Popen(command[-2:] if os.geteuid() else command)
+    try:
+        assert lifecycle.destroy(layout.root) and not box.path.exists()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert box.left() == []
+    assert not lifecycle.destroy(layout.root)

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which set a drill takes, what it does in check mode, and how it ends when steps are left out or cannot be taken."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from scenes import scene as scenes
+from scenes.playing import COLLECTIONS, Play, drill_settings
+from scenes.scene import Scene, tree
+from system.plays.drillable import Drillable
+from twin import keys
+
+LEFT_OUT = "not done: the step was left out"
+VARIABLES = COLLECTIONS / "ansible_collections/caracal_ops/backup/roles/caracal_drill/vars/main.yml"
+
+
+STEPS = tuple(yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["__caracal_drill_needs"])
+
+
+def skipping(*steps: str) -> tuple[str, ...]:
+    return ("--skip-tags", ",".join(f"caracal_drill_{step}" for step in steps))
+
+
+def needs(step: str) -> str:
+    return f"not done: it needs the step {step}"
+
+
+def drills(scene: Scene) -> list[dict[str, t.Any]]:
+    """Reports that the journal knows, oldest first."""
+    entries = options.open_repository(scene.options("backup_set_verify")).journal.of_kind("drill")
+    return [json.loads((scene.repository / "drills" / one.body["drill"] / "report.json").read_text()) for one in entries]
+
+
+def undone(report: dict[str, t.Any]) -> dict[str, str]:
+    """Steps that were not taken, and why."""
+    found = [one for one in report["checks"] if one["id"].startswith("drill.") and one["id"] != "drill.complete"]
+    assert {one["verdict"] for one in found} <= {"unproven"}, found
+    return {one["id"].removeprefix("drill."): one["message"] for one in found}
+
+
+def said(play: Play) -> str:
+    """The words of the task at which the play failed."""
+    found = re.findall(r'^fatal: .*?"msg": (".*?")\}?,?$', play.output().replace("\n    ", " "), re.MULTILINE)
+    return str(json.loads(found[-1])) if found else play.output()
+
+
+@pytest.fixture
+def bare(bare_sets: Scene, tmp_path: Path) -> Scene:
+    """Two sets of databases, without anything beside them."""
+    return bare_sets.copy(tmp_path / "bare")
+
+
+def settings_of(scene: Scene, sandbox: str, **own: t.Any) -> dict[str, t.Any]:
+    return {**drill_settings(scene, sandbox), **{f"caracal_drill_{name}": value for name, value in own.items()}}
+
+
+@pytest.mark.no_false_alarm
+def test_check_mode_looks_at_everything_and_writes_nothing(drilled: Drillable, sandbox_directory: str, tmp_path: Path) -> None:
+    before = tree(drilled.scene.root)
+    play = Play("restore_drill", drilled.settings(sandbox_directory), tmp_path, ("--check", "--diff"))
+    assert play.ended() == 0, play.output()
+    assert "verdict: unproven (check mode: nothing was restored)" in play.output()
+    assert tree(drilled.scene.root) == before and not Path(sandbox_directory).exists()
+    assert not [secret for secret in drilled.secrets() if secret in play.output()]
+
+
+@pytest.mark.mutation
+def test_check_mode_finds_a_flipped_byte(drilled: Drillable, sandbox_directory: str, tmp_path: Path) -> None:
+    path = next((drilled.scene.repository / "sets").glob("*/**/caracal.dump.zst.age"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    play = Play("restore_drill", drilled.settings(sandbox_directory), tmp_path, ("--check",))
+    assert play.ended() != 0 and "caracal.dump.zst.age was altered" in said(play), play.output()
+    assert not drilled.scene.files("drills/**/*") and not Path(sandbox_directory).exists()
+
+
+def test_the_set_is_chosen_and_every_run_is_a_drill_of_its_own(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    oldest, newest = bare.sets()
+    choices: dict[str, set[str]] = {"latest": {newest}, "oldest": {oldest}, oldest: {oldest}, "random": {newest, oldest}}
+    for number, (choice, wanted) in enumerate(choices.items(), 1):
+        own = {"set_id": choice, "max_age": 26 if choice != oldest else 0.00001}
+        play = Play("restore_drill", settings_of(bare, sandbox_directory, **own), tmp_path, skipping("sandbox"))
+        assert play.ended() != 0, play.output()
+        made = drills(bare)
+        assert len(made) == number and made[-1]["set"]["id"] in wanted
+    assert len({one["drill_id"] for one in made}) == len(made)
+
+
+@pytest.mark.mutation
+def test_a_set_that_is_too_old_is_not_drilled(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    before = tree(bare.root)
+    play = Play("restore_drill", settings_of(bare, sandbox_directory, max_age=0.00001), tmp_path)
+    assert play.ended() != 0
+    assert f"the newest set {bare.sets()[-1]} is 0.0 hours old, more than 1e-05" in said(play), play.output()
+    assert tree(bare.root) == before and not Path(sandbox_directory).exists()
+
+
+# Why a step cannot be taken when nothing is there that it would look at.
+AFTER_SECRETS = {"keys": needs("secrets"), "services": needs("secrets")}
+AFTER_SERVICES = {"canary": needs("services"), "settle": needs("services")}
+AFTER_RESTORE = {step: needs("restore") for step in ("migrations", "state", "evidence", "keys", "prepare")}
+AFTER_SANDBOX = {"restore": needs("sandbox"), "secrets": needs("sandbox"), **AFTER_RESTORE}
+READING = ("migrations", "state", "evidence", "secrets", "prepare")
+ASKING = ("state", "keys", "canary", "settle")
+SKIPPED: dict[tuple[str, ...], dict[str, str]] = {
+    ("sandbox",): {"sandbox": LEFT_OUT, **AFTER_SANDBOX, "services": needs("secrets"), **AFTER_SERVICES},
+    ("restore",): {"restore": LEFT_OUT, **AFTER_RESTORE, "services": needs("prepare"), **AFTER_SERVICES},
+    READING: {**dict.fromkeys(READING, LEFT_OUT), **AFTER_SECRETS, **AFTER_SERVICES},
+    ("services", *READING[:2]): {**dict.fromkeys(("services", *READING[:2]), LEFT_OUT), **AFTER_SERVICES},
+    ASKING: dict.fromkeys(ASKING, LEFT_OUT),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("skipped", "reasons"), SKIPPED.items(), ids=["+".join(steps) for steps in SKIPPED])
+def test_what_is_left_out_is_unproven_and_said(
+    drilled: Drillable, sandbox_directory: str, tmp_path: Path, skipped: tuple[str, ...], reasons: dict[str, str]
+) -> None:
+    given = ("--tags", "caracal_drill_run", *skipping(*skipped))
+    play = Play("restore_drill", drilled.settings(sandbox_directory), tmp_path, given)
+    assert play.ended() != 0, play.output()
+    [report] = drills(drilled.scene)
+    assert report["verdict"] == "unproven"
+    assert undone(report) == reasons and list(undone(report)) == [step for step in STEPS if step in reasons]
+    found = {one["id"] for one in report["checks"]}
+    assert ("sandbox.isolation" in found) == ("sandbox" not in skipped) and "set.objects" in found
+    assert not Path(sandbox_directory).exists()
+
+
+WAIVED = ("secrets", "keys", "services", "canary", "settle")
+
+
+@pytest.mark.no_false_alarm
+def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    """A set without secrets, and no services; the audit key comes from elsewhere. Without the waivers, the same is unproven."""
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
+    audit_key = bare.root / "audit_hmac_key"
+    audit_key.write_text(keys.for_seed("shared").audit_hmac_key.hex())
+    waivers = [{"check": f"drill.{step}", "reason": "databases only", "expires": "2099-12-31"} for step in WAIVED]
+    own = {"audit_hmac_key_files": [str(audit_key)], "report_dir": str(tmp_path / "reports")}
+    strict = Play("restore_drill", settings_of(bare, sandbox_directory, **own), tmp_path)
+    assert strict.ended() != 0 and "unproven" in said(strict), strict.output()
+    play = Play("restore_drill", settings_of(bare, sandbox_directory, **own, waivers=waivers), tmp_path)
+    assert play.ended() == 0, play.output()
+    reports = drills(bare)
+    assert [one["verdict"] for one in reports] == ["unproven", "pass"]
+    assert [undone(one) for one in reports] == [{"secrets": "not done: the set holds no secrets", **AFTER_SECRETS, **AFTER_SERVICES}] * 2
+    page = (tmp_path / "reports" / reports[1]["drill_id"] / "report.html").read_text()
+    assert not [step for step in WAIVED if f"drill.{step}" not in page]
+    assert {one["check"] for one in reports[1]["waivers"]} == {f"drill.{step}" for step in WAIVED}
+
+    stats = json.loads(play.output().split("CUSTOM STATS:")[1].split("RUN:")[1].strip())["caracal_drill"]
+    assert stats["verdict"] == "pass" and stats["drill_id"] == reports[1]["drill_id"] and stats["set_id"] == bare.sets()[-1]
+    assert stats["counts"] == reports[1]["counts"] and stats["rto_seconds"] == reports[1]["rto_seconds"] and stats["countersigned"]
+    assert stats["report"].endswith("report.html") and len(stats["sha256"]) == 64
+
+
+@pytest.mark.mutation
+def test_a_set_that_this_host_cannot_open_is_unproven_in_one_line(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    scenes.new_identity(tmp_path / "another")
+    own = {"identity_files": [str(tmp_path / "another")]}
+    play = Play("restore_drill", settings_of(bare, sandbox_directory, **own), tmp_path)
+    assert play.ended() != 0
+    [report] = drills(bare)
+    failed = [one["id"] for one in report["checks"] if one["verdict"] == "fail"]
+    assert report["verdict"] == "unproven" and failed == []
+    assert "drill.restore" in said(play) and "\n" not in said(play), play.output()
+    assert not Path(sandbox_directory).exists()
+
+
+@pytest.mark.mutation
+def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    before = tree(bare.root)
+    play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
+    assert play.ended() != 0 and "no drill, and no report could be bound to a set" in said(play), play.output()
+    assert tree(bare.root) == before and not Path(sandbox_directory).exists()

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host with a replay directory answers the controller with what it likes: its Python alters what modules say."""
+
+from __future__ import annotations
+
+import json
+import sys
+import typing as t
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from scenes import replay_folders, secrets_scene
+from scenes.playing import Play, backup_settings
+from scenes.replay_folders import event
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinFactory
+
+HOSTILE = """\
+#!{python} -B
+import json, pathlib, re, subprocess, sys
+done = subprocess.run([{python!r}, *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
+said = done.stdout
+name = re.search(r"AnsiballZ_(\\w+)[.]py", " ".join(sys.argv))
+more = json.loads(pathlib.Path({answers!r}).read_text()).get(name[1] if name else "")
+if more and b"{{" in said:
+    answer = json.loads(said[said.index(b"{{"):])
+    for field, value in more.items():
+        answer[field] = answer.get(field, []) + value if isinstance(value, list) else value
+    said = json.dumps(answer).encode()
+sys.stdout.buffer.write(said)
+sys.exit(done.returncode)
+"""
+Answers = dict[str, dict[str, t.Any]]
+
+
+class Played(t.NamedTuple):
+    """How the play ended, what it printed, and the recipients of the database's dump in the set, if there is one."""
+
+    status: int
+    output: str
+    recipients: list[str]
+
+
+@pytest.fixture
+def deployment(twin_cluster: TwinFactory, tmp_path: Path) -> Deployment:
+    return secrets_scene.make(tmp_path / "scene", twin_cluster())
+
+
+def play(deployment: Deployment, tmp_path: Path, answers: Answers) -> Played:
+    """A backup with a replay directory on a host that adds `answers`, by module, to what its modules answer."""
+    replay = replay_folders.folder(tmp_path / "gateway")
+    replay.file("pending-7-1.ndjson", event("one"))
+    (tmp_path / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+    python = tmp_path / "python"
+    python.write_text(HOSTILE.format(python=sys.executable, answers=str(tmp_path / "answers.json")), encoding="utf-8")
+    python.chmod(0o755)
+    volume = {"service": "gateway", "replica": "b", "path": str(replay.volume), "host": "elsewhere"}
+    settings = {
+        **backup_settings(deployment.scene),
+        "caracal_backup_replay_volumes": [volume],
+        "ansible_python_interpreter": str(python),
+    }
+    played = Play("backup", settings, tmp_path, ("--inventory", "elsewhere,", "--limit", "localhost,elsewhere"))
+    status = played.ended()
+    sets = [one for one in deployment.scene.sets() if (deployment.scene.repository / "sets" / one / "manifest.json").exists()]
+    artifacts = deployment.manifest(sets[-1])["artifacts"] if sets else []
+    return Played(status, played.output(), [found for one in artifacts if one["kind"] == "dump" for found in one["recipients"]])
+
+
+@pytest.mark.mutation
+def test_no_name_leads_out_of_the_controllers_folder(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From `<here>/controller/tmp/caracal_backup.x` on the controller, three steps up are `<here>`."""
+    controller = tmp_path / "controller" / "tmp"
+    controller.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(controller))
+    payload = tmp_path / "elsewhere" / "authorized_keys"
+    payload.parent.mkdir()
+    payload.write_text("ssh-ed25519 AAAA hostile\n", encoding="utf-8")
+    names = [f"../../..{payload}"]
+    played = play(deployment, tmp_path, {"find": {"files": [{"path": str(payload)}]}, "replay_volume_archive": {"staged": names}})
+    assert [path for path in tmp_path.rglob("authorized_keys") if path != payload] == []
+    assert played.status != 0 and "elsewhere names files that no replay archive has" in played.output, played.output
+
+
+@pytest.mark.mutation
+def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp_path: Path) -> None:
+    """Facts go before the defaults of a role and the variables of an inventory; whom a set is sealed to is one of them."""
+    stranger = str(pyrage.x25519.Identity.generate().to_public())
+    facts = {"ansible_facts": {"caracal_backup_recipients": [stranger]}}
+    played = play(deployment, tmp_path, {"replay_volume_archive": facts})
+    assert played.status == 0, played.output
+    assert len(set(played.recipients)) == 1

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A playbook of ours with a repository in a bucket: settings alone say how it is reached, as in `-e @settings.yml`."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes.playing import Play
+from scenes.s3_server import S3Server
+from unit.plugins.module_utils._sets.test_prune_in_a_bucket import in_a_bucket
+
+
+def played(s3: S3Server, folder: Path, keys: Path, **access: t.Any) -> tuple[int, str]:
+    """Exit status and output of `verify_repository -e @settings.yml` on a repository in a bucket."""
+    old, _prefix = in_a_bucket(s3, folder, keys)
+    settings = {
+        "caracal_repository_location": old.store.location,
+        "caracal_repository_deployment": "prod",
+        "caracal_repository_allowed_signers": str(old.allowed),
+        "caracal_repository_high_water_mark": str(old.mark("drill")),
+        **({"caracal_repository_access": access} if access else {}),
+    }
+    (folder / "settings.yml").write_text(json.dumps(settings), encoding="utf-8")
+    play = Play("verify_repository", {}, folder, ("--extra-vars", f"@{folder}/settings.yml"))
+    return play.ended(), play.output()
+
+
+def test_settings_say_how_the_bucket_is_reached(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+    status, said = played(s3, tmp_path, role_keys, **s3.options())
+    assert status == 0 and "Verdict pass: 4 sets" in said, said
+
+
+@pytest.mark.mutation
+def test_a_name_that_is_no_option_is_told(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+    status, said = played(s3, tmp_path, role_keys, **s3.options(), s3_endpont="http://elsewhere")
+    assert status == 2 and "Unsupported parameters" in said and "s3_endpont" in said, said

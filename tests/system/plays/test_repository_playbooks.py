@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks prune, verify_repository and repository_copy, played by a real ansible-playbook."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from scenes.old_repository import OldRepository
+from scenes.playing import Play
+from scenes.scene import tree
+
+
+def play(old: OldRepository, name: str, role: str, *options: str, **own: t.Any) -> tuple[int, str]:
+    """Exit status and output."""
+    settings = {
+        "location": old.store.location,
+        "deployment": "prod",
+        "allowed_signers": str(old.allowed),
+        "high_water_mark": str(old.mark(role)),
+        **own,
+    }
+    played = Play(name, {f"caracal_repository_{option}": value for option, value in settings.items()}, old.folder, options)
+    return played.ended(), played.output()
+
+
+def prune(old: OldRepository, *options: str) -> tuple[int, str]:
+    return play(old, "prune", "prune", *options, signing_key=str(old.keys / "prune"), keep_last=2, minimum=1)
+
+
+def test_prune_shows_its_plan_then_acts_then_changes_nothing(old: OldRepository) -> None:
+    status, said = prune(old)
+    assert status == 2 and "for the first time" in said and len(old.sets()) == 6
+    before = tree(Path(old.store.location))
+    status, said = prune(old, "--check", "--diff")
+    assert status == 0 and f"-set {old.made[0]}: no rule keeps it" in said and "would prune 3 sets" in said, said
+    assert tree(Path(old.store.location)) == before
+    status, said = prune(old)
+    assert status == 0 and "changed=1" in said and "Pruned 3 sets" in said, said
+    assert old.sets() == old.made[3:]
+    status, said = prune(old)
+    assert status == 0 and "changed=0" in said, said
+
+
+def test_a_poisoned_repository_fails_the_play(old: OldRepository) -> None:
+    prune(old)
+    bare = old.add(0.1, secrets=False)
+    status, said = prune(old)
+    assert status == 2 and f"nothing is pruned: set {bare} has no secrets" in said, said
+    assert len(old.sets()) == 7
+
+
+def test_copy_then_verify_the_copy(old: OldRepository) -> None:
+    copy = str(old.folder / "copy")
+    status, said = play(old, "repository_copy", "operator", destination=copy)
+    assert status == 0 and "Copied" in said and "0 were there" in said, said
+    verify = {"location": copy, "identity_files": [str(old.identity)]}
+    status, said = play(old, "verify_repository", "drill", **verify)
+    assert status == 0 and "Verdict pass: 6 sets" in said and "changed=0" in said, said
+    Path(copy, layout.inventory_key(old.made[2])).unlink()
+    status, said = play(old, "verify_repository", "drill", **verify)
+    assert status == 2 and "verdict fail: set.objects" in said and old.made[2] in said, said

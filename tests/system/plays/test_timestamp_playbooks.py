@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks backup and verify_repository with a timestamp authority, played by a real ansible-playbook."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from scenes.playing import Play, backup_settings
+from scenes.scene import DEPLOYMENT, DRILL_HOST, Scene, tree
+from scenes.timestamp_authority import Authority, Server, serve
+
+
+def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: str) -> str:
+    """What a backup says that ends well."""
+    asked = {"caracal_backup_timestamp_url": server.url, "caracal_backup_timestamp_roots": roots}
+    play = Play("backup", {**backup_settings(scene), **asked}, folder, options)
+    assert play.ended() == 0, play.output()
+    said = " ".join(play.output().split())
+    scene.is_clean(said)
+    return said
+
+
+def verify(scene: Scene, folder: Path, roots: str) -> tuple[int, str]:
+    settings: dict[str, t.Any] = {
+        "caracal_repository_location": str(scene.repository),
+        "caracal_repository_deployment": DEPLOYMENT,
+        "caracal_repository_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_repository_high_water_mark": str(scene.mark(DRILL_HOST)),
+        "caracal_repository_timestamp_roots": roots,
+    }
+    play = Play("verify_repository", settings, folder)
+    return play.ended(), " ".join(play.output().split())
+
+
+def test_a_backup_is_stamped_and_stands_when_the_authority_is_out_of_order(empty_scene: Scene, tmp_path: Path) -> None:
+    scene, authority = empty_scene, Authority()
+    roots = authority.roots(tmp_path)
+    with serve(authority) as server:
+        before = tree(scene.root)
+        assert "timestamp: unproven, nobody was asked" in back_up(scene, tmp_path, server, roots, "--check")
+        assert tree(scene.root) == before and not server.asked
+        assert "timestamp: pass, CN=Test Stamper had seen entry 2 at 20" in back_up(scene, tmp_path, server, roots)
+        (stamped,) = scene.files("journal/*.tsr")
+        server.code = 500
+        said = back_up(scene, tmp_path, server, roots)
+        assert f"timestamp: unproven, {server.url} answers with HTTP status 500" in said and "failed=0" in said
+    assert len(scene.sets()) == 2 and scene.files("journal/*.tsr") == [stamped]
+    status, said = verify(scene, tmp_path, roots)
+    assert status == 0 and "1 timestamp as made, the newest of entry 2, by CN=Test Stamper" in said and "entries after it: 1" in said, said
+    (scene.repository / stamped).write_bytes(b"?")
+    status, said = verify(scene, tmp_path, roots)
+    assert status == 2 and "verdict fail: journal.timestamps" in said and "is no timestamp that can be read" in said, said
+
+
+def test_an_address_without_roots_is_refused_before_the_backup(empty_scene: Scene, tmp_path: Path) -> None:
+    settings = {**backup_settings(empty_scene), "caracal_backup_timestamp_url": "https://tsa.example.org/tsr"}
+    play = Play("backup", settings, tmp_path)
+    assert play.ended() == 2 and "Set caracal_backup_timestamp_url and caracal_backup_timestamp_roots, or neither." in play.output()
+    assert not empty_scene.repository.exists()

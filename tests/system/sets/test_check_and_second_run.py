@@ -1,0 +1,340 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every module three times: check mode changes nothing and says what the run then does; a second run finds it done.
+
+A table, one row a module and state. What a row calls `unknown` cannot be predicted, and its documentation says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    KeyProblem,
+    ObjectMissing,
+    OptionError,
+    StorageError,
+    TargetRefused,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox as postgres_sandbox_case
+from ansible_collections.caracal_ops.backup.plugins.modules import drill_report, postgres_sandbox
+from harness.fixtures import FreshCluster
+from scenes import scene as scenes
+from scenes.fixtures import Copy
+from scenes.playing import Play, backup_settings
+from scenes.scene import Result, Scene, tree
+from scenes.twin_database import TwinCluster
+from tools.rules import documented
+from tools.rules import tree as sources
+
+ID = "20260102T030405Z-abcd"
+CLUSTER = "SELECT datname, datacl::text FROM pg_database UNION ALL SELECT rolname, rolvaliduntil::text FROM pg_roles ORDER BY 1"
+OUTSIDE_THE_SCENE = {
+    "drill_report": (drill_report, drill_report_case.run),
+    "postgres_sandbox": (postgres_sandbox, postgres_sandbox_case.use_case),
+}
+
+
+@dataclasses.dataclass
+class World:
+    """A scene with two committed sets and one that is dumped; a source; an empty cluster; a path for a sandbox."""
+
+    scene: Scene
+    source: TwinCluster
+    empty: TwinCluster
+    restored: Copy
+    sandbox: str
+
+    @property
+    def open_set(self) -> str:
+        (part,) = self.scene.files("sets/*/parts/postgres.json")
+        return part.split("/")[1]
+
+    def state(self) -> tuple[t.Any, ...]:
+        """Everything that a module could change: all files of all hosts, and databases and roles of all clusters."""
+        clusters = [one.execute(CLUSTER, database="postgres") for one in (self.source, self.empty, self.restored)]
+        return tree(self.scene.root), clusters, os.path.lexists(self.sandbox)
+
+    def call(self, name: str, check_mode: bool, given: dict[str, t.Any]) -> Result:
+        if name not in OUTSIDE_THE_SCENE:
+            return self.scene.call(name, check_mode=check_mode, **given)
+        module, case = OUTSIDE_THE_SCENE[name]
+        checked = ModuleArgumentSpecValidator(**module.argument_spec().to_module()).validate(given)
+        assert not checked.error_messages, checked.error_messages
+        return case(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
+
+    def drilled(self) -> dict[str, t.Any]:
+        """Options of a report."""
+        usual = self.scene.given("state_verify", set_id=self.scene.sets()[-1], sandbox="none")
+        for name in ("identity_files", "sandbox"):
+            del usual[name]
+        return {
+            **usual,
+            "signing_key": str(self.scene.key("drill")),
+            "recipients_files": [str(self.scene.recipients)],
+            "started": module_options.now().isoformat(),
+            "checks": [{"id": "set.objects", "verdict": "pass", "message": "whole"}],
+            "report_dir": str(self.scene.root / "reports"),
+            "metrics_file": str(self.scene.root / "drill.prom"),
+            "require_valid": False,
+        }
+
+    def sandbox_options(self, state: str) -> dict[str, t.Any]:
+        return {"directory": self.sandbox, "state": state}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """`given` makes the options. `unknown` are keys of the result (or `list.key`) that no prediction can have.
+
+    `second` is what a second run is: `unchanged`, `anew`, or the error that refuses it.
+    """
+
+    module: str
+    given: t.Callable[[World], dict[str, t.Any]]
+    changes: bool = True
+    unknown: tuple[str, ...] = ()
+    second: str | type[Exception] = "unchanged"
+    before: t.Callable[[World], object] = lambda _world: None
+
+
+ROWS = {
+    "open": Row("backup_set", lambda world: {"state": "open", "set_id": ID}, second="anew"),
+    "open an open set": Row("backup_set", lambda world: {"state": "open", "set_id": world.open_set}, changes=False),
+    "committed": Row(
+        "backup_set",
+        lambda world: {"state": "committed", "set_id": world.open_set, "metrics_file": str(world.scene.root / "backup.prom")},
+        unknown=("journal_head",),
+    ),
+    "committed before": Row("backup_set", lambda world: {"state": "committed", "set_id": world.scene.sets()[0]}, changes=False),
+    "aborted": Row("backup_set", lambda world: {"state": "aborted", "set_id": world.open_set}),
+    "dump": Row(
+        "pg_encrypted_dump",
+        lambda world: {"set_id": ID},
+        unknown=(
+            *("artifacts", "bytes", "checks", "diff", "seconds"),
+            *(f"databases.{name}" for name in ("seconds", "longest_wait", "snapshot_time", "clock_offset")),
+        ),
+    ),
+    "dump into a dumped set": Row("pg_encrypted_dump", lambda world: {"set_id": world.open_set}, changes=False, unknown=("seconds",)),
+    "verify": Row("backup_set_verify", lambda world: {"set_id": "latest"}, changes=False),
+    "state": Row("state_verify", lambda world: {"sandbox": world.restored.info.directory}, changes=False, unknown=("seconds",)),
+    "restore": Row(
+        "pg_encrypted_restore",
+        lambda world: {"sandbox": world.empty.info.directory},
+        unknown=("seconds", "checks", "databases.seconds"),
+        second=TargetRefused,
+    ),
+    "restore into a server": Row(
+        "pg_encrypted_restore",
+        lambda world: {
+            "login_unix_socket": world.empty.info.socket_dir,
+            "signing_key": str(world.scene.key("operator")),
+            "high_water_mark": str(world.scene.mark("operator")),
+        },
+        unknown=("seconds", "checks", "databases.seconds", "journal_head"),
+        second=TargetRefused,
+    ),
+    "nothing to send again": Row("outbox_reopen", lambda world: {"sandbox": world.restored.info.directory}, changes=False),
+    "taken back": Row("rollback_info", lambda world: {"former_database": "caracal"}, changes=False),
+    "sandbox": Row(
+        "postgres_sandbox",
+        lambda world: world.sandbox_options("present"),
+        unknown=("sandbox.pid", "sandbox.uid", "sandbox.system_identifier", "checks"),
+    ),
+    "no sandbox": Row("postgres_sandbox", lambda world: world.sandbox_options("absent"), changes=False),
+    "sandbox removed": Row(
+        "postgres_sandbox",
+        lambda world: world.sandbox_options("absent"),
+        before=lambda world: world.call("postgres_sandbox", False, world.sandbox_options("present")),
+    ),
+    "report": Row(
+        "drill_report",
+        lambda world: world.drilled(),
+        unknown=("drill_id", "report", "journal_head", "seconds", "rto_seconds", "summary_lines"),
+        second="anew",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def world(dumped: Scene, caracal_database: TwinCluster, restored: Copy, fresh_cluster: FreshCluster, sandbox_directory: str) -> World:
+    return World(dumped, caracal_database, TwinCluster(fresh_cluster(), caracal_database.spec), restored, sandbox_directory)
+
+
+def known(result: t.Any, unknown: t.Collection[str]) -> t.Any:
+    """A result without what cannot be predicted."""
+    kept = {}
+    for name, value in result.items():
+        inner = [one.partition(".")[2] for one in unknown if one.startswith(f"{name}.")]
+        if name in unknown:
+            continue
+        kept[name] = [known(one, inner) for one in value] if inner and isinstance(value, list) else known(value, inner) if inner else value
+    return kept
+
+
+# What these predict is part of their own tests.
+ELSEWHERE = {
+    "audit_chain_verify",
+    "audit_checkpoint",
+    "audit_export_archive",
+    "audit_export_verify",
+    "audit_partition_ensure",
+    "backup_hold",
+    "journal_correct",
+    "backup_prune",
+    "backup_set_info",
+    "canary_exchange",
+    "envelope_verify",
+    "escrow_verify",
+    "journal_timestamp",
+    "migration_verify",
+    "redis_sandbox",
+    "redis_stream_restore",
+    "redis_stream_snapshot",
+    "replay_volume_archive",
+    "replay_volume_restore",
+    "repository_copy",
+    "repository_verify",
+    "retention_verify",
+    "secrets_bundle",
+    "secrets_restore",
+    "service_sandbox",
+    "service_verify",
+}
+
+
+def test_every_module_has_a_row() -> None:
+    assert {row.module for row in ROWS.values()} == set(documented.modules(sources.ROOT)) - ELSEWHERE
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_check_mode_then_a_run_then_both_again(world: World, name: str) -> None:
+    row = ROWS[name]
+    row.before(world)
+    given = row.given(world)
+    before = world.state()
+    predicted = world.call(row.module, True, given)
+    assert world.state() == before
+    made = world.call(row.module, False, given)
+    assert predicted["changed"] == made["changed"] == row.changes
+    assert predicted.keys() == made.keys()
+    assert known(predicted, row.unknown) == known(made, row.unknown)
+    if "checks" in row.unknown:
+        assert made["checks"][: len(predicted["checks"])] == predicted["checks"]
+    _diff_tells(row, predicted, made)
+    for result in (predicted, made):
+        world.scene.is_clean(json.dumps(result))
+    _again(world, row, given)
+
+
+def _diff_tells(row: Row, predicted: Result, made: Result) -> None:
+    """As the module's documentation promises; in check mode at least the beginning, where nobody knows the rest yet."""
+    support = documented.documentation(sources.ROOT, row.module)["attributes"].get("diff_mode", {}).get("support")
+    assert ("diff" in made) == (support == "full"), "documented otherwise"
+    if "diff" in made:
+        assert set(made["diff"]) == {"before", "after"} and (made["diff"]["before"] != made["diff"]["after"]) == row.changes
+        assert made["diff"]["after"].startswith(predicted["diff"]["after"]) and predicted["diff"]["before"] == made["diff"]["before"]
+
+
+def _again(world: World, row: Row, given: dict[str, t.Any]) -> None:
+    for check_mode in (True, False):
+        before = world.state()
+        if isinstance(row.second, str):
+            assert world.call(row.module, check_mode, given)["changed"] == (row.second == "anew")
+        else:
+            with pytest.raises(row.second):
+                world.call(row.module, check_mode, given)
+        if check_mode:
+            assert world.state() == before
+        elif row.second != "anew":
+            # Whether a folder can be written is tried out in it.
+            assert _contents(world.state()) == _contents(before)
+
+
+def _contents(state: tuple[t.Any, ...]) -> tuple[t.Any, ...]:
+    files, *rest = state
+    return {path: (mode, digest) for path, (mode, _time, digest) in files.items()}, *rest
+
+
+# ---- what a run would refuse, check mode refuses too
+
+
+def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: Scene, tmp_path: Path) -> None:
+    scene, opening = empty_scene, {"state": "open", "create_repository": True}
+    scenes.new_ssh_key(scene.root / "stranger")
+    stranger = str(scene.root / "stranger")
+    scene.refused("backup_set", KeyProblem, stranger, "not in", **opening, signing_key=stranger)
+    nowhere = str(tmp_path / "no" / "mark")
+    scene.refused("backup_set", StorageError, nowhere, "folder that exists", **opening, high_water_mark=nowhere)
+    inside = str(scene.repository / "mark")
+    scene.refused("backup_set", OptionError, inside, "inside the repository", **opening, high_water_mark=inside)
+    assert scene.call("backup_set", **opening)["changed"]
+    # As a creation leaves it that was killed before its last step.
+    (scene.repository / "journal" / "0000000001.json").unlink()
+    scene.mark("backup").unlink()
+    signers = scene.root / "allowed_signers"
+    signers.write_text(signers.read_text() + f"backup@test {scene.key('backup').with_suffix('.pub').read_text()}")
+    scene.refused("backup_set", OptionError, "deployment prod", "not to test", **opening, deployment="test", check_mode=True)
+    assert scene.call("backup_set", check_mode=True, **opening)["changed"]
+
+
+def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World, tmp_path: Path) -> None:
+    scene, nowhere = world.scene, str(tmp_path / "no" / "mark")
+    words = (nowhere, "folder that exists")
+    scene.refused("backup_set", StorageError, *words, state="open", high_water_mark=nowhere)
+    scene.refused("backup_set", StorageError, *words, state="committed", set_id=world.open_set, high_water_mark=nowhere, check_mode=True)
+    scene.refused("backup_set_verify", StorageError, *words, high_water_mark=nowhere)
+    scene.refused("state_verify", StorageError, *words, high_water_mark=nowhere, sandbox=world.restored.info.directory)
+    scene.refused("pg_encrypted_restore", StorageError, *words, high_water_mark=nowhere, sandbox=world.empty.info.directory)
+    before = world.state()
+    for check_mode in (True, False):
+        with pytest.raises(StorageError, match="folder that exists"):
+            world.call("drill_report", check_mode, {**world.drilled(), "high_water_mark": nowhere})
+    assert _contents(world.state()) == _contents(before)
+
+
+def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, tmp_path: Path) -> None:
+    """The whole preflight without a repository; where none is to be made, or it cannot be, that is refused."""
+    scene, before = empty_scene, tree(empty_scene.root)
+    predicted = scene.call("pg_encrypted_dump", check_mode=True, set_id=ID, create_repository=True)
+    assert predicted["changed"] and [one["database"] for one in predicted["databases"]] == ["caracal", "caracal_auth"]
+    assert tree(scene.root) == before
+    scene.refused("pg_encrypted_dump", ObjectMissing, "create_repository", set_id=ID)
+    scene.refused("pg_encrypted_dump", ObjectMissing, "create_repository", set_id=ID, create_repository=True, check_mode=False)
+    nowhere = str(tmp_path / "no" / "where")
+    scene.refused(
+        "pg_encrypted_dump", ObjectMissing, f"{tmp_path}/no", set_id=ID, create_repository=True, repository=nowhere, check_mode=True
+    )
+    scene.refused(
+        "pg_encrypted_dump", KeyProblem, "nothing", set_id=ID, create_repository=True, recipients_files=["/nothing"], check_mode=True
+    )
+
+
+def test_the_playbook_on_a_fresh_machine(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
+    """`--check` before there is a repository looks at the server as well; then the run, with metrics."""
+    scene, metrics = empty_scene, tmp_path / "backup.prom"
+    settings = {**backup_settings(scene), "caracal_backup_metrics_file": str(metrics)}
+    before = tree(scene.root)
+    checked = Play("backup", settings, tmp_path, ("--check", "--diff"))
+    assert checked.ended() == 0, checked.output()
+    assert "with caracal, caracal_auth" in checked.output() and "nothing was written" in checked.output()
+    assert tree(scene.root) == before and not metrics.exists()
+    wrong = Play("backup", {**settings, "caracal_backup_login_unix_socket": str(tmp_path)}, tmp_path, ("--check",))
+    assert wrong.ended() != 0 and "cannot connect to database" in wrong.output() and tree(scene.root) == before
+    made = Play("backup", settings, tmp_path, ("--diff",))
+    assert made.ended() == 0, made.output()
+    assert len(scene.sets()) == 1 and "caracal_backup_journal_entries" in metrics.read_text()
+    scene.is_clean(made.output() + checked.output())

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restores of secrets, streams and replay files in the journal: one entry each, none for what changed nothing, none in a sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    KeyProblem,
+    ObjectMissing,
+    OptionError,
+    StorageError,
+    TargetRefused,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options, restore_entry
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import marker
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
+from harness.fixtures import sandbox_path
+from scenes import redis_server, replay_folders, secrets_scene
+from scenes import scene as scenes
+from scenes.redis_server import RedisServer
+from scenes.replay_folders import event
+from scenes.scene import OPERATOR_HOST, Result
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinCluster
+
+ASSETS = ("secrets", "replay", "redis")
+MODULES = {"secrets": "secrets_restore", "replay": "replay_volume_restore", "redis": "redis_stream_restore"}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> t.Iterator[Deployment]:
+    """One committed set with every asset; read it only."""
+    root = tmp_path_factory.mktemp("stored")
+    made = secrets_scene.make(root / "scene", caracal_database)
+    replay = replay_folders.folder(root / "sts")
+    replay.file("pending-7-1.ndjson", event("one"))
+    volumes = [{"service": "sts", "path": str(replay.volume)}]
+    with redis_server.start() as redis:
+        redis_server.fill(redis)
+        redis.run("XACK", "caracal.audit.events", "audit-ingestor", "1795564600000-96")
+        set_id = made.opened()
+        made.bundle(set_id, 1)
+        made.scene.call("replay_volume_archive", set_id=set_id, reading=1, volumes=volumes)
+        made.scene.call("redis_stream_snapshot", set_id=set_id, reading=1, **redis.login)
+        made.scene.call("pg_encrypted_dump", set_id=set_id)
+        made.scene.call("redis_stream_snapshot", set_id=set_id, reading=2, **redis.login)
+        made.scene.call("replay_volume_archive", set_id=set_id, reading=2, volumes=volumes)
+        made.bundle(set_id, 2)
+    made.commit(set_id)
+    yield made
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Places below `root` for every asset, and the options that restore there."""
+
+    deployment: Deployment
+    root: Path
+    redis: RedisServer
+
+    def given(self, asset: str, **own: t.Any) -> dict[str, t.Any]:
+        scene = self.deployment.scene
+        usual: dict[str, dict[str, t.Any]] = {
+            "secrets": {"directory": str(self.root / "secrets"), "identity_files": [str(self.deployment.identity)]},
+            "replay": {
+                "volumes": [{"service": "sts", "path": str(self.root / "sts")}],
+                "owner": os.geteuid(),
+                "group": os.getegid(),
+                "identity_files": [str(scene.identity)],
+            },
+            "redis": {**self.redis.login, "confirm": [self.redis.confirmation], "identity_files": [str(scene.identity)]},
+        }
+        return {**usual[asset], **own}
+
+    def restore(self, asset: str, check_mode: bool = False, **own: t.Any) -> Result:
+        return self.deployment.scene.call(MODULES[asset], check_mode=check_mode, **self.given(asset, **own))
+
+    def refused(self, asset: str, kind: type[BackupError], *words: str, **own: t.Any) -> None:
+        self.deployment.scene.refused(MODULES[asset], kind, *words, **self.given(asset, **own))
+        assert not (self.root / "secrets").exists() and not list((self.root / "sts" / "audit-replay").iterdir())
+        assert not self.redis.run("DBSIZE")
+
+    def target(self, asset: str) -> str:
+        return {"secrets": str(self.root / "secrets"), "replay": str(self.root / "sts" / "audit-replay"), "redis": self.redis.confirmation}[
+            asset
+        ]
+
+    def opened(self) -> options.Opened:
+        return options.open_repository(self.deployment.scene.options("backup_set_verify"))
+
+    def entries(self) -> list[tuple[str, dict[str, t.Any]]]:
+        """Who entered each restore, and its body."""
+        return [(one.principal, one.body) for one in self.opened().journal.of_kind("restore")]
+
+
+@pytest.fixture
+def case(stored: Deployment, tmp_path: Path) -> t.Iterator[Case]:
+    (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
+    with redis_server.start() as redis:
+        yield Case(Deployment(stored.scene.copy(tmp_path / "scene"), stored.cluster), tmp_path / "new", redis)
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("asset", ASSETS)
+def test_a_restore_is_entered_once(case: Case, asset: str) -> None:
+    predicted = case.restore(asset, check_mode=True)
+    assert predicted["changed"] and case.entries() == []
+    made = case.restore(asset)
+    [set_id] = case.deployment.scene.sets()
+    assert case.entries() == [("operator@prod", {"set": set_id, "asset": asset, "targets": [case.target(asset)]})]
+    assert made["journal_head"] == case.opened().head != predicted["journal_head"]
+    if asset != "redis":  # a second one into the same Redis is refused
+        again = case.restore(asset)
+        assert not again["changed"] and len(case.entries()) == 1
+    assert case.deployment.scene.call("backup_set_verify")["verdict"] == "pass"
+
+
+def test_groups_alone_are_no_restore_of_a_set(case: Case) -> None:
+    assert case.deployment.scene.call("redis_stream_restore", groups_only=True, **case.redis.login)["changed"]
+    assert case.entries() == []
+
+
+def test_these_restores_cut_no_chain(case: Case) -> None:
+    before = baseline.load(case.opened())
+    for asset in ASSETS:
+        case.restore(asset)
+    opened = case.opened()
+    assert len(opened.journal.of_kind("restore")) == 3
+    assert baseline.cuts(opened) == [] and baseline.load(opened) == before and before.blocks
+    assert case.deployment.scene.call("audit_checkpoint", database="caracal")["verdict"] == "pass"
+    assert case.deployment.scene.call("audit_chain_verify", audit_retention_days=3650, require_valid=False)["checks"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ASSETS)
+def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) -> None:
+    stranger = case.deployment.scene.root / OPERATOR_HOST / "another"
+    scenes.new_ssh_key(stranger)
+    case.refused(asset, KeyProblem, "a trial with", str(stranger), signing_key=str(stranger))
+    case.refused(asset, KeyProblem, signing_key=str(case.deployment.scene.key("backup")))
+    nowhere = str(case.root / "no" / "mark")
+    case.refused(asset, StorageError, nowhere, "folder that exists", high_water_mark=nowhere)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ASSETS)
+def test_without_a_signer_there_is_no_restore(case: Case, asset: str) -> None:
+    given = case.deployment.scene.given(MODULES[asset], **case.given(asset))
+    del given["signing_key"]
+    found = ModuleArgumentSpecValidator(**scenes.MODULES[MODULES[asset]][0].argument_spec().to_module()).validate(given)
+    [told] = found.error_messages
+    assert "sandbox, signing_key" in told
+
+
+# ---- sandboxes
+
+
+def mark(directory: Path) -> None:
+    """The marker of a sandbox, which is all that these modules look at."""
+    marker.write(Layout.of(str(directory)), marker.Marker(os.geteuid(), False, "another boot"))
+
+
+@pytest.fixture
+def box() -> t.Iterator[Path]:
+    directory = Path(sandbox_path())
+    directory.mkdir(mode=0o700)
+    mark(directory)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("asset", ["secrets", "replay"])
+def test_a_drill_makes_no_entry(case: Case, box: Path, asset: str) -> None:
+    (box / "sts" / "audit-replay").mkdir(parents=True)
+    inside = dataclasses.replace(case, root=box)
+    assert inside.restore(asset, sandbox=str(box), signing_key=None)["changed"]
+    assert case.entries() == []
+
+
+def test_a_drill_of_redis_makes_no_entry(case: Case) -> None:
+    mark(case.redis.folder)
+    assert case.restore("redis", sandbox=str(case.redis.folder), signing_key=None)["changed"]
+    assert case.redis.run("DBSIZE") and case.entries() == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ASSETS)
+def test_a_drill_leaves_everything_else_alone(case: Case, box: Path, asset: str) -> None:
+    case.refused(asset, TargetRefused, "does not lie in the sandbox", sandbox=str(box))
+    (box / "way-out").symlink_to(case.root)
+    if asset == "secrets":
+        case.refused(asset, TargetRefused, "does not lie in", sandbox=str(box), directory=str(box / "way-out" / "secrets"))
+        inside = {"sandbox": str(box), "directory": str(box / "secrets")}
+        case.refused(asset, TargetRefused, "caracal.env", environment_file=str(case.root / "caracal.env"), **inside)
+    if asset == "replay":
+        volumes = [{"service": "sts", "path": str(box / "sts"), "quarantine": str(case.root / "torn")}]
+        case.refused(asset, TargetRefused, "torn", sandbox=str(box), volumes=volumes)
+    case.refused(asset, ObjectMissing, "holds no sandbox", sandbox=str(case.root / "none"))
+
+
+def test_a_replay_restore_that_names_nothing(case: Case) -> None:
+    case.refused("replay", OptionError, "volumes is empty", volumes=[])
+    assert json.dumps(case.entries()) == "[]"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ASSETS)
+def test_an_entry_that_cannot_be_made_is_told_with_what_was_done(case: Case, asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk of the repository is full by then, say."""
+
+    def full(*_arguments: t.Any, **_named: t.Any) -> None:
+        raise StorageError("the journal: No space left on device; make room")
+
+    monkeypatch.setattr(restore_entry.journals, "append", full)
+    [set_id] = case.deployment.scene.sets()
+    with pytest.raises(StorageError, match=f"set {set_id} is restored, but the journal has no entry of it: the journal: No space left"):
+        case.restore(asset)
+    assert case.entries() == []

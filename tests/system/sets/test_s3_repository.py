@@ -1,0 +1,300 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules on a bucket with Object Lock, each host with the policy that the guide gives it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    ObjectMissing,
+    PermissionMissing,
+    StorageError,
+    TamperedData,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify as repository_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
+from ansible_collections.caracal_ops.backup.plugins.modules import drill_report, repository_verify
+from scenes import s3_policies
+from scenes import scene as scenes
+from scenes.s3_server import ADMIN, BACKUP, DRILL, S3Server
+from scenes.scene import Result, Scene
+from scenes.twin_database import TwinCluster
+
+LEFT_OUT = {"secrets": "not part of this test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A bucket under the policies of the guide, and the hosts that use it."""
+
+    scene: Scene
+    s3: S3Server
+    bucket: str
+    prefix: str
+
+    def given(self, user: str = BACKUP, **own: t.Any) -> dict[str, t.Any]:
+        usual = {"repository": f"s3://{self.bucket}/{self.prefix}", "lock_mode": "GOVERNANCE", "lock_days": {"sets": 3}}
+        return {**usual, **self.s3.options(user), **own}
+
+    def call(self, module: str, *, check_mode: bool = False, user: str = BACKUP, **given: t.Any) -> Result:
+        return self.scene.call(module, check_mode=check_mode, **self.given(user), **given)
+
+    def backup(self) -> str:
+        set_id: str = self.call("backup_set", state="open", create_repository=True)["set_id"]
+        self.call("pg_encrypted_dump", set_id=set_id)
+        self.call("backup_set", state="committed", set_id=set_id, left_out=LEFT_OUT)
+        return set_id
+
+    def store(self, user: str = ADMIN) -> S3Store:
+        found = module_options.open_repository(self.scene.options("backup_set_verify", **self.given(user))).store
+        assert isinstance(found, S3Store)
+        return found
+
+    def stored(self) -> list[str]:
+        return [one.key for one in self.store().list("")]
+
+
+def make_place(s3: S3Server, root: Path, socket: str) -> Place:
+    bucket, prefix = s3.bucket(), "prod"
+    s3_policies.enforce(s3, bucket, prefix)
+    return Place(scenes.make(root, socket), s3, bucket, prefix)
+
+
+@pytest.fixture
+def place(s3: S3Server, tmp_path: Path, caracal_database: TwinCluster) -> Place:
+    return make_place(s3, tmp_path / "scene", caracal_database.info.socket_dir)
+
+
+@pytest.mark.no_false_alarm
+def test_a_whole_set_goes_there_and_comes_back(
+    place: Place,
+    caracal_database: TwinCluster,
+    server_install: server_binaries.Install,
+    sandbox_directory: str,
+) -> None:
+    """With nothing but what the policies allow."""
+    opening: dict[str, t.Any] = {"state": "open", "create_repository": True, "set_id": "20260102T030405Z-abcd"}
+    predicted = place.call("backup_set", check_mode=True, **opening)
+    made = place.call("backup_set", lock_probe=True, **opening)
+    assert predicted["set_id"] == made["set_id"]
+    place.call("pg_encrypted_dump", set_id=made["set_id"])
+    dumped = place.call("pg_encrypted_dump", set_id=made["set_id"])
+    assert not dumped["changed"]
+    committed = place.call("backup_set", state="committed", set_id=made["set_id"], left_out=LEFT_OUT)
+    assert committed["changed"] and not place.call("backup_set", state="committed", set_id=made["set_id"], left_out=LEFT_OUT)["changed"]
+    checks = place.call("backup_set_verify", user=DRILL)["checks"]
+    assert {one["id"]: one["verdict"] for one in checks if one["id"].startswith(("set.objects", "repository."))} == {
+        "set.objects": "pass",
+        "repository.shadowed": "pass",
+    }
+    lifecycle.create(SandboxSpec(sandbox_directory, server_install))
+    restored = place.call("pg_encrypted_restore", user=DRILL, sandbox=sandbox_directory)
+    assert restored["changed"]
+    assert place.call("state_verify", user=DRILL, sandbox=sandbox_directory)["verdict"] == "pass"
+    reported = report(place, made["set_id"])
+    assert reported["verdict"] == "pass"
+    assert place.call("backup_set_verify", user=DRILL)["checks"][-1]["message"].endswith("passed and countersigned")
+    assert not [key for key in place.stored() if "/parts/" in key]
+
+
+def report(place: Place, set_id: str) -> Result:
+    """The evidence of a drill whose checks all passed, written by the drill host."""
+    names = sorted(required.required(["caracal", "caracal_auth"], "secret_store", "v1.0.0"))
+    given = {
+        **place.given(DRILL),
+        "deployment": scenes.DEPLOYMENT,
+        "allowed_signers": str(place.scene.root / "allowed_signers"),
+        "high_water_mark": str(place.scene.mark(scenes.DRILL_HOST)),
+        "signing_key": str(place.scene.key(scenes.DRILL_HOST)),
+        "recipients_files": [str(place.scene.recipients)],
+        "set_id": set_id,
+        "started": module_options.now().isoformat(),
+        "checks": [{"id": name, "verdict": "pass", "message": "as it should be"} for name in names],
+    }
+    result = ModuleArgumentSpecValidator(**drill_report.argument_spec().to_module()).validate(given)
+    assert not result.error_messages, result.error_messages
+    made: Result = drill_report_case.run(Invocation(dict(result.validated_parameters), False, lambda _text: None))
+    return made
+
+
+@pytest.fixture(scope="module")
+def committed(s3: S3Server, tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Place:
+    """Two sets. Whoever harms them harms only what others do not look at."""
+    made = make_place(s3, tmp_path_factory.mktemp("s3") / "scene", caracal_database.info.socket_dir)
+    made.backup()
+    made.backup()
+    return made
+
+
+def test_everything_is_locked_and_what_two_sets_share_anew(committed: Place) -> None:
+    store = committed.store()
+    for key in committed.stored():
+        about = store.client.head_object(**store.named(key))
+        left = about["ObjectLockRetainUntilDate"] - store.now()
+        days = 400 if key.startswith(("journal/", "repository")) else 35 if key.startswith("objects/") else 3
+        assert about["ObjectLockMode"] == "GOVERNANCE" and abs(left - datetime.timedelta(days=days)) < datetime.timedelta(hours=1), key
+    first, second = [
+        one.set_id
+        for one in module_options.open_repository(committed.scene.options("backup_set_verify", **committed.given())).catalog.sets()
+    ]
+    longer = committed.given(lock_days={"objects": 60})
+    set_id = committed.scene.call("backup_set", **longer, state="open")["set_id"]
+    committed.scene.call("pg_encrypted_dump", **committed.given(), set_id=set_id)
+    committed.scene.call("backup_set", **longer, state="committed", set_id=set_id, left_out=LEFT_OUT)
+    shared = [key for key in committed.stored() if key.startswith("objects/audit/") and f".{first}." in key]
+    assert shared and not [key for key in committed.stored() if f".{second}." in key and key.startswith("objects/")]
+    for key in shared:
+        left = store.client.head_object(**store.named(key))["ObjectLockRetainUntilDate"] - store.now()
+        assert left > datetime.timedelta(days=59), key
+
+
+@pytest.mark.mutation
+def test_the_backup_host_can_destroy_nothing(committed: Place) -> None:
+    store, mine = committed.store(), committed.s3.client_of(BACKUP)
+    for key in committed.stored():
+        version = {**store.named(key), "VersionId": store.client.head_object(**store.named(key))["VersionId"]}
+        for bypass in ({}, {"BypassGovernanceRetention": True}):
+            with pytest.raises(mine.exceptions.ClientError, match="AccessDenied"):
+                mine.delete_object(**version, **bypass)
+        with pytest.raises(mine.exceptions.ClientError, match="AccessDenied"):
+            mine.delete_object(**store.named(key))
+
+
+@pytest.mark.mutation
+def test_a_probe_finds_an_identity_that_can_break_locks(place: Place) -> None:
+    with pytest.raises(PermissionMissing, match="could shorten a lock by bypassing governance, so whoever takes the host can too"):
+        place.call("backup_set", user=ADMIN, state="open", create_repository=True, lock_probe=True)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("other", [True, False])
+@pytest.mark.parametrize("which", ["journal/0000000002.json", "manifest.json", "signatures/backup.sig"])
+def test_what_is_put_on_top_is_told_and_does_no_harm(s3: S3Server, committed: Place, which: str, other: bool) -> None:
+    store = committed.store()
+    key = next(key for key in committed.stored() if key.endswith(which))
+    if other:
+        made = s3.client.put_object(**store.named(key), Body=b"forged")
+    else:
+        made = s3.client.delete_object(**store.named(key))
+    try:
+        found = committed.call("backup_set_verify", user=DRILL, require_valid=False)
+        (check,) = [one for one in found["checks"] if one["verdict"] == "warn"]
+        assert found["verdict"] == "pass" and check["id"] == "repository.shadowed" and store.path(key) in check["message"]
+    finally:
+        s3.client.delete_object(**store.named(key), VersionId=made["VersionId"])
+    assert committed.call("backup_set_verify", user=DRILL)["verdict"] == "pass"
+
+
+def verify_all(place: Place) -> Result:
+    """repository_verify, as the drill host runs it."""
+    usual = {**place.scene.given("backup_set_verify"), "high_water_mark": str(place.scene.mark("drill"))}
+    checked = ModuleArgumentSpecValidator(**repository_verify.argument_spec().to_module()).validate({**usual, **place.given(DRILL)})
+    assert not checked.error_messages, checked.error_messages
+    found: Result = repository_verify_case.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
+    return found
+
+
+@pytest.mark.mutation
+def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place: Place, sandbox_directory: str) -> None:
+    """Whatever somebody without a key puts over them, also where the oldest version is not the signed one."""
+    set_id = place.backup()
+    store = place.store()
+    dump, schema, inventory = (
+        f"sets/{set_id}/{name}.zst.age" for name in ("postgres/caracal.dump", "postgres/caracal.schema", "inventory.json")
+    )
+    leaf = next(key for key in place.stored() if key.startswith("objects/audit/"))
+    s3.client.delete_object(**store.named(dump))
+    for key in (inventory, leaf):
+        if key == leaf:
+            s3.client.delete_object(**store.named(key))
+        s3.client.put_object(**store.named(key), Body=b"x" * store.versions(key)[0].size)
+    s3.client.put_object(**store.named(schema), Body=b"forged")
+    lifecycle.create(SandboxSpec(sandbox_directory, server_binaries.find(None, minimum_major=17)))
+    assert place.call("pg_encrypted_restore", user=DRILL, sandbox=sandbox_directory)["changed"]
+    assert place.call("state_verify", user=DRILL, sandbox=sandbox_directory)["verdict"] == "pass"
+    told = []
+    for found in (place.call("backup_set_verify", user=DRILL), verify_all(place)):
+        (check,) = [one for one in found["checks"] if one["id"] == "repository.shadowed"]
+        assert found["verdict"] == "pass" and check["verdict"] == "warn"
+        assert check["details"]["paths"] == sorted(store.path(key) for key in (dump, schema, inventory, leaf))
+        told.append(check)
+    assert told[0] == told[1]
+
+
+@pytest.mark.mutation
+def test_junk_at_the_next_number_is_told_by_both_and_stops_no_backup(s3: S3Server, place: Place) -> None:
+    place.backup()
+    store, key = place.store(), "journal/0000000003.json"
+    s3.client.put_object(**store.named(key), Body=b"junk")
+    warned: list[str] = []
+    place.scene.call("backup_set_info", **place.given(DRILL), warn=warned.append)
+    assert len(warned) == 1 and store.path(key) in warned[0]
+    for found in (place.call("backup_set_verify", user=DRILL), verify_all(place)):
+        (check,) = [one for one in found["checks"] if one["id"] == "journal.unsigned"]
+        assert found["verdict"] == "pass" and check["verdict"] == "warn" and check["message"] == warned[0]
+    made = place.backup()
+    assert place.call("backup_set_verify", user=DRILL)["set_id"] == made
+    assert key in str(verify_all(place)["checks"])
+
+
+@pytest.mark.mutation
+def test_an_artifact_that_is_gone_or_exchanged_is_found(s3: S3Server, place: Place) -> None:
+    place.backup()
+    store = place.store()
+    dump = next(key for key in place.stored() if key.endswith("caracal.dump.zst.age"))
+    version = {**store.named(dump), "VersionId": store.client.head_object(**store.named(dump))["VersionId"]}
+    data = store.read(dump, limit=1 << 30)
+    s3.client.delete_object(**version, BypassGovernanceRetention=True)
+    found = place.call("backup_set_verify", user=DRILL, require_valid=False)
+    assert found["verdict"] == "fail" and "is missing" in found["msg"]
+    s3.client.put_object(**store.named(dump), Body=data[:-1] + bytes([data[-1] ^ 1]), ChecksumAlgorithm="SHA256")
+    found = place.call("backup_set_verify", user=DRILL, require_valid=False)
+    assert found["verdict"] == "fail" and "was altered" in found["msg"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("request_line", [r"caracal\.dump", r"inventory", r"parts/", r"journal/", r"manifest"])
+def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, request_line: str) -> None:
+    """Whatever cannot be written: one line, no set, and the next run makes one."""
+    place = committed
+    before = place.call("backup_set_info", user=DRILL)["sets"]
+    set_id = place.call("backup_set", state="open")["set_id"]
+    s3_proxy.add(f"(PUT|POST) .*{request_line}", status=403, code="AccessDenied")
+    given = {**place.given(), "s3_endpoint": s3_proxy.endpoint}
+
+    def run() -> None:
+        place.scene.call("pg_encrypted_dump", **given, set_id=set_id)
+        place.scene.call("backup_set", **given, state="committed", set_id=set_id, left_out=LEFT_OUT)
+
+    with pytest.raises(BackupError) as caught:
+        run()
+    assert "is not allowed; give this identity the policy of the S3 guide" in caught.value.msg and "\n" not in caught.value.msg
+    assert place.call("backup_set_info", user=DRILL)["sets"] == before
+
+
+@pytest.mark.mutation
+def test_a_bucket_that_vanished_or_is_another_s_is_told(place: Place) -> None:
+    with pytest.raises(ObjectMissing, match="holds no repository"):
+        place.call("backup_set_verify", user=DRILL)
+    place.backup()
+    with pytest.raises(StorageError, match="there is no such bucket"):
+        place.scene.call("backup_set_verify", **{**place.given(ADMIN), "repository": "s3://test-vanished/prod"})
+    with pytest.raises(TamperedData, match="find out where it went"):
+        dataclasses.replace(place, prefix="elsewhere").call("backup_set", user=ADMIN, state="open", create_repository=True)

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The owner of a backed-up database is no superuser; on the day of a restore a superuser loads his rows."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
+from harness.fixtures import FreshCluster
+from scenes import scene as scenes
+from scenes.scene import OPERATOR_HOST, Scene
+from scenes.twin_database import TwinCluster, TwinFactory
+from twin.spec import Spec
+
+# Only a superuser gets a file written. What is said to be immutable calls what is not.
+HOSTILE = (
+    "CREATE SCHEMA own",
+    """CREATE FUNCTION own.take() RETURNS boolean LANGUAGE plpgsql AS $take$
+    BEGIN
+        EXECUTE pg_catalog.format('COPY (SELECT current_user) TO %L', pg_catalog.current_setting('data_directory') || '/taken');
+        RETURN true;
+    EXCEPTION WHEN insufficient_privilege THEN RETURN true;
+    END $take$""",
+    """CREATE FUNCTION own.of(value int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+    $of$ BEGIN PERFORM own.take(); RETURN value; END $of$""",
+    "CREATE OPERATOR own.# (RIGHTARG = int, FUNCTION = own.of)",
+)
+WAYS = {
+    "check": ("CREATE TABLE own.rows (a int CHECK (own.of(a) > 0))",),
+    "operator": ("CREATE TABLE own.rows (a int CHECK ((OPERATOR(own.#) a) > 0))",),
+    "domain": ("CREATE DOMAIN own.number AS int CHECK (own.of(VALUE) > 0)", "CREATE TABLE own.rows (a own.number)"),
+    "generated": ("CREATE TABLE own.rows (a int, b int GENERATED ALWAYS AS (own.of(a)) STORED)",),
+    "partition": (
+        "CREATE TABLE own.rows (a int) PARTITION BY RANGE (own.of(a))",
+        "CREATE TABLE own.low PARTITION OF own.rows FOR VALUES FROM (0) TO (10)",
+    ),
+    "text": ("CREATE TABLE own.rows (a int CHECK (query_to_xml('SELECT own.take()', true, true, '') IS NOT NULL))",),
+}
+
+
+def where(scene: Scene, info: SandboxInfo) -> dict[str, t.Any]:
+    return {"signing_key": str(scene.key(OPERATOR_HOST)), "login_unix_socket": info.socket_dir, "databases": ["caracal_auth"]}
+
+
+def taken(info: SandboxInfo) -> bool:
+    return bool(TwinCluster(info, Spec(events=1)).execute("SELECT pg_read_file('taken', true) IS NOT NULL", database="postgres")[0][0])
+
+
+def hostile(tmp_path: Path, source: TwinCluster, way: t.Sequence[str]) -> Scene:
+    source.execute("CREATE ROLE evil LOGIN", "ALTER DATABASE caracal_auth OWNER TO evil", database="postgres")
+    source.execute("SET SESSION AUTHORIZATION evil", *HOSTILE, *way, "INSERT INTO own.rows VALUES (1)", database="caracal_auth")
+    scene = scenes.make(tmp_path / "own", source.info.socket_dir)
+    scene.backup()
+    return scene
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_of_an_owner_run_nothing_of_his(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory, way: str) -> None:
+    scene = hostile(tmp_path, twin_cluster(seed=f"rows {way}"), WAYS[way])
+    target = fresh_cluster()
+    try:
+        scene.call("pg_encrypted_restore", **where(scene, target))
+    except TargetRefused as exc:
+        said = exc.msg
+    else:
+        said = "restored"
+    assert not taken(target), said
+    assert "loading its rows would run 1 function(s) of its owners with the rights of caracal" in said
+
+
+def test_they_do_where_the_operator_says_so(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
+    scene = hostile(tmp_path, twin_cluster(seed="rows check"), WAYS["check"])
+    target = fresh_cluster()
+    scene.call("pg_encrypted_restore", **where(scene, target), confirm=[f"functions@{target.system_identifier}"])
+    assert taken(target)
+
+
+@pytest.mark.no_false_alarm
+def test_a_drill_restores_them(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
+    """Its sandbox is made for hostile rows."""
+    scene = hostile(tmp_path, twin_cluster(seed="rows check"), WAYS["check"])
+    assert scene.call("pg_encrypted_restore", sandbox=fresh_cluster().directory, databases=["caracal_auth"])["databases"]

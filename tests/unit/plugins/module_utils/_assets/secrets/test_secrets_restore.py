@@ -1,0 +1,273 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets back into directories that are empty, half full, or hold something else; sets that were altered; killed restores; by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    OptionError,
+    StorageError,
+    TamperedData,
+    TargetRefused,
+    WrongIdentity,
+)
+from scenes import secrets_scene
+from scenes.scene import ENTERED, rewrite_parts
+from scenes.secrets_scene import Deployment, contents
+from scenes.twin_database import TwinCluster
+
+OTHER = "0f" + "c3" * 31
+KILLS = 12
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> tuple[Deployment, str]:
+    made = secrets_scene.make(tmp_path_factory.mktemp("secrets") / "scene", caracal_database)
+    made.put("allowlist/operatorAllowlist.json", "{}\n")
+    made.file("caracal.env", "STS_ADMIN_TOKEN=token\n").chmod(0o640)
+    (made.scene.root / "ca.pem").write_text("certificate")
+    set_id, _result = made.backup(
+        environment_file=str(made.scene.root / "caracal.env"),
+        extra_files=[str(made.scene.root / "ca.pem")],
+        retired_audit_keys=[str(made.file("retired", "1d" + "e7" * 31))],
+    )
+    return made, set_id
+
+
+@pytest.fixture
+def made(made_once: tuple[Deployment, str], tmp_path: Path) -> Deployment:
+    """A copy of a deployment with one set that holds everything a bundle can hold."""
+    return Deployment(made_once[0].scene.copy(tmp_path / "scene"), made_once[0].cluster)
+
+
+def refused(made: Deployment, kind: type[BackupError], *words: str, check_mode: bool | None = None, **given: t.Any) -> str:
+    usual = {"directory": str(made.target), "identity_files": [str(made.identity)]}
+    return made.scene.refused("secrets_restore", kind, *words, check_mode=check_mode, **{**usual, **given})
+
+
+# ---- targets
+
+
+@pytest.mark.no_false_alarm
+def test_files_without_a_target_are_told(made: Deployment) -> None:
+    result = made.restore()
+    assert result["not_restored"] == ["environment/caracal.env", "extra/ca.pem", "retired/001.audit_hmac_key"]
+    root = made.scene.root
+    everything = {
+        "environment_file": str(root / "new.env"),
+        "extra_directory": str(root / "extra"),
+        "retired_directory": str(root / "retired.keys"),
+    }
+    result = made.restore(**everything)
+    assert result["not_restored"] == [] and len(result["written"]) == 3 and len(result["unchanged"]) == 14
+    assert contents(root / "extra") == {"ca.pem": (0o644, b"certificate")}
+    assert contents(root / "retired.keys") == {"001.audit_hmac_key": (0o444, (root / "retired").read_bytes())}
+    assert (root / "new.env").read_text() == "STS_ADMIN_TOKEN=token\n" and stat.S_IMODE((root / "new.env").stat().st_mode) == 0o600
+    assert not made.restore(**everything)["changed"]
+
+
+@pytest.mark.no_false_alarm
+def test_a_half_full_directory_is_filled(made: Deployment) -> None:
+    made.restore()
+    (made.target / "secretStoreKek").unlink()
+    (made.target / "auditHmacKey").chmod(0o644)
+    made.target.chmod(0o755)
+    predicted = made.restore(check_mode=True)
+    assert (predicted["written"], predicted["adjusted"]) == (["secrets/secretStoreKek"], ["secrets/auditHmacKey"])
+    assert not (made.target / "secretStoreKek").exists()
+    result = made.restore()
+    assert {**result, **ENTERED} == {**predicted, **ENTERED} and len(result["unchanged"]) == 12
+    assert contents(made.target) == contents(made.directory) and stat.S_IMODE(made.target.stat().st_mode) == 0o700
+    made.target.chmod(0o755)
+    assert made.restore()["changed"] and not made.restore()["changed"]
+
+
+def test_other_secrets_are_never_overwritten_silently(made: Deployment) -> None:
+    made.target.mkdir(mode=0o700)
+    for name in ("secretStoreKek", "auditHmacKey"):
+        (made.target / name).write_text(OTHER)
+        (made.target / name).chmod(0o400)
+    (made.target / "mine").write_text("stays")
+    message = refused(made, TargetRefused, f"{made.target}/auditHmacKey, {made.target}/secretStoreKek", "set replace")
+    assert OTHER not in message
+    warned: list[str] = []
+    predicted = made.restore(check_mode=True, replace=True)
+    assert predicted["replaced"] == ["secrets/auditHmacKey", "secrets/secretStoreKek"] and not Path(predicted["safety_copy"]).exists()
+    result = made.restore(replace=True, warn=warned.append)
+    assert result["replaced"] == predicted["replaced"] and result["foreign"] == ["mine"] and "mine" in warned[0]
+    assert {**contents(made.directory), "mine": (0o644, b"stays")} == contents(made.target)
+    safety = Path(result["safety_copy"])
+    assert contents(safety) == {name: (0o400, OTHER.encode()) for name in result["replaced"]}
+    assert stat.S_IMODE(safety.stat().st_mode) == 0o700 and safety.name.startswith("restored.replaced-")
+
+
+@pytest.mark.parametrize("what", ["link", "directory", "linked folder"])
+def test_what_is_no_plain_file_is_left_alone(made: Deployment, what: str) -> None:
+    made.target.mkdir()
+    if what == "link":
+        (made.target / "secretStoreKek").symlink_to(made.scene.root / "ca.pem")
+    elif what == "directory":
+        (made.target / "secretStoreKek").mkdir()
+    else:
+        (made.target / "allowlist").symlink_to(made.scene.root)
+    refused(made, TargetRefused, str(made.target), "restore elsewhere", replace=True)
+
+
+def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
+    refused(made, OptionError, "file_mode '999'", file_mode="999")
+    refused(made, OptionError, "directory_mode 'u=rwx'", directory_mode="u=rwx")
+    refused(made, OptionError, "owner or group", owner="nobody-of-that-name")
+    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "a" / "b"))
+    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "ca.pem"))
+    refused(made, OptionError, "has no state 'abc'", key_set="abc")
+    refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
+
+
+def test_owner_and_mode_are_as_asked(made: Deployment) -> None:
+    mine = str(os.getuid())
+    made.restore(owner=mine, group=str(os.getgid()), file_mode="0400", directory_mode="0750")
+    assert {mode for mode, _content in contents(made.target).values()} == {0o400}
+    assert stat.S_IMODE(made.target.stat().st_mode) == 0o750
+    assert not made.restore(owner=mine, file_mode="0400", directory_mode="0750")["changed"]
+
+
+# ---- sets
+
+
+def test_a_set_without_secrets_says_so(made: Deployment) -> None:
+    set_id = made.opened()
+    made.scene.call("pg_encrypted_dump", set_id=set_id)
+    made.commit(set_id)
+    refused(made, OptionError, f"set {set_id} holds no secrets")
+    assert made.restore(set_id=made.scene.sets()[0])["changed"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("damage", ["flipped", "shorter", "swapped"])
+def test_an_altered_object_is_refused_before_the_first_write(made: Deployment, damage: str) -> None:
+    (name,) = made.scene.files("objects/secrets/*")
+    path = made.scene.repository / name
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[-20] ^= 1
+    elif damage == "shorter":
+        del data[-1]
+    else:
+        made.put("metricsBearer", "x")
+        made.bundle(made.opened(), 1)
+        (other,) = set(made.scene.files("objects/secrets/*")) - {name}
+        data = bytearray((made.scene.repository / other).read_bytes())
+    path.chmod(0o600)
+    path.write_bytes(bytes(data))
+    refused(made, TamperedData, name)
+    assert not made.target.exists()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("key", ["kek", "audit_hmac_key"])
+def test_keys_other_than_the_manifest_names_are_refused(made: Deployment, key: str) -> None:
+    set_id = made.dumped()
+    made.bundle(set_id, 2)
+
+    def change(name: str, content: dict[str, t.Any]) -> None:
+        if name.startswith("secrets."):
+            content["key_ids"][key] = "00" * 8
+
+    rewrite_parts(made.scene, set_id, change)
+    made.commit(set_id)
+    refused(made, TamperedData, f"holds another {key}", "than the manifest names", set_id=set_id)
+
+
+# ---- whatever happens
+
+
+def test_a_killed_restore_leaves_each_file_whole(made: Deployment) -> None:
+    made.restore()
+    for path in made.target.iterdir():
+        if path.is_file():
+            path.chmod(0o600)
+            path.write_text(OTHER)
+    old = contents(made.target)
+    new = contents(made.directory)
+    dice, killed = random.Random(7), 0
+    for _number in range(KILLS):
+        killed += killed_restore(made, dice.random() * 0.02)
+        now = {name: one for name, one in contents(made.target).items() if ".caracal-ops-" not in name}
+        assert now.keys() == new.keys()
+        assert all(now[name] in (old[name], new[name]) for name in new)
+    assert killed
+    copies = [contents(path) for path in made.scene.root.glob("restored.replaced-*")]
+    saved = [one for copy in copies for name, one in copy.items() if ".caracal-ops-" not in name]
+    made.restore(replace=True)
+    assert contents(made.target) == new
+    assert saved and all(content == OTHER.encode() for _mode, content in saved)
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from scenes import secrets_scene
+from scenes.scene import Scene
+root, options = sys.argv[1], json.loads(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+Scene(Path(root), "").call("secrets_restore", **options)
+print("done", flush=True)
+"""
+
+
+def killed_restore(made: Deployment, after: float) -> bool:
+    """Whether the kill came before the end. The clock starts when the restore has read the set."""
+    given = {"directory": str(made.target), "identity_files": [str(made.identity)], "replace": True}
+    command = [sys.executable, "-c", RUN, str(made.scene.root), json.dumps(given)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == b"ready\n"
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        before = set(made.scene.root.glob("restored.replaced-*"))
+        while process.poll() is None and set(made.scene.root.glob("restored.replaced-*")) == before:
+            pass
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        return process.stdout.readline() != b"done\n"
+
+
+def test_by_hand(made: Deployment) -> None:
+    """With nothing of ours: the object is age, zstd and tar."""
+    (name,) = made.scene.files("objects/secrets/*")
+    script = """
+        set -euo pipefail
+        umask 077
+        mkdir "$TARGET"
+        age --decrypt --identity "$IDENTITY" "$REPOSITORY/$OBJECT" | zstd --decompress --stdout | tar --extract --directory "$TARGET"
+        ls -A "$TARGET/secrets"
+    """
+    env = {
+        **{"PATH": os.environ["PATH"], "REPOSITORY": str(made.scene.repository), "OBJECT": name},
+        **{"IDENTITY": str(made.identity), "TARGET": str(made.scene.root / "hand")},
+    }
+    done = subprocess.run(["bash"], input=script, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == sorted(os.listdir(made.directory))
+    hand = made.scene.root / "hand"
+    found = {name: content for name, (_mode, content) in contents(hand / "secrets").items()}
+    assert found == {name: content for name, (_mode, content) in contents(made.directory).items()}
+    assert json.loads((hand / "index.json").read_text())["family"] == "secret_store"

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A set that is dumped and waits for its streams, and Redis servers."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+import pytest
+
+from scenes import redis_server
+from scenes import scene as scenes
+from scenes.redis_server import RedisServer
+from scenes.scene import Scene
+
+Start = t.Callable[..., RedisServer]
+
+
+class Streams:
+    """The scene with an open set, from its dump to the restore of its streams."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        parts = scene.repository.glob("sets/*/parts/postgres.json")
+        self.set_id = next(parts).parts[-3]
+
+    def read(self, source: RedisServer, number: int, **given: t.Any) -> scenes.Result:
+        return self.scene.call("redis_stream_snapshot", set_id=self.set_id, reading=number, **{**source.login, **given})
+
+    def commit(self) -> None:
+        self.scene.call("backup_set", state="committed", set_id=self.set_id, left_out={"secrets": "not part of this test"})
+
+    def backup(self, source: RedisServer, **given: t.Any) -> None:
+        """Both readings of a source that stands still, committed."""
+        self.read(source, 1, **given)
+        self.read(source, 2, **{**given, "dump_keys": []})
+        self.commit()
+
+    def restore(self, target: RedisServer, **given: t.Any) -> scenes.Result:
+        return self.scene.call("redis_stream_restore", set_id=self.set_id, **{**target.login, "confirm": [target.confirmation], **given})
+
+
+@pytest.fixture
+def streams(dumped: Scene) -> Streams:
+    return Streams(dumped)
+
+
+@pytest.fixture
+def start() -> t.Iterator[Start]:
+    """Starts servers that are the test's alone: `start(7)`, `start(8, "--maxmemory", "1mb")`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda major=8, *arguments, **given: stack.enter_context(redis_server.start(major, *arguments, **given))
+
+
+@pytest.fixture
+def source(start: Start) -> RedisServer:
+    """A server with everything that streams can have."""
+    made = start()
+    redis_server.fill(made)
+    return made

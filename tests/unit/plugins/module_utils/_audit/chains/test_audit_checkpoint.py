@@ -1,0 +1,436 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checkpoints of a chain that grows: what they commit to, what they find, and what they leave to the next backup."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import multiprocessing
+import os
+import typing as t
+import uuid
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import audit_checkpoint
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, PermissionMissing, TamperedData, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import records
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
+from harness.fixtures import NOW, make_twin
+from harness.waiting import PATIENCE, eventually
+from scenes import scene as scenes
+from scenes.playing import Play, backup_settings
+from scenes.scene import DEPLOYMENT, DRILL_HOST, Result, Scene, tree
+from scenes.twin_database import TwinCluster, TwinFactory
+from twin import keys, load
+from twin.append import append
+from twin.releases.known import RELEASES
+from twin.spec import Spec
+
+MODULE = "audit_checkpoint"
+FREELY = "SET session_replication_role = replica"
+LEAF = "audit_events_y2026m06"
+APPENDED = 66_000
+
+
+def opened(scene: Scene) -> options.Opened:
+    return options.open_repository(scene.options("backup_set_verify"))
+
+
+def add(cluster: TwinCluster, zone: str, count: int, minutes: float, database: str = "caracal") -> int:
+    """True events at the end of a zone's chain, `minutes` after the twin was made; the new head."""
+    with contextlib.closing(load.open_database(cluster.target, database)) as connection:
+        release, later = RELEASES[cluster.spec.release], cluster.spec.now + dt.timedelta(minutes=minutes)
+        return append(connection, keys.for_seed(cluster.spec.seed), release, zone, count, later)
+
+
+def zones(cluster: TwinCluster, database: str = "caracal") -> list[str]:
+    """The zone with most events first."""
+    query = "SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC, 1"
+    return [zone for (zone,) in cluster.execute(query, database=database)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A database of the test's own whose zone `busy` has one closed block and an open one, and a repository with its first set."""
+
+    scene: Scene
+    cluster: TwinCluster
+    database: str
+    busy: str
+    quiet: str
+
+    def call(self, **given: t.Any) -> Result:
+        return self.scene.call(MODULE, database=self.database, **given)
+
+    def dump(self) -> Result:
+        """The check of the next set's dump."""
+        made = self.scene.call("pg_encrypted_dump", set_id=self.scene.new_id(), databases=[self.database])
+        (check,) = (one for one in made["checks"] if one["id"] == "blocks.journal")
+        return dict(check)
+
+    def add(self, count: int, minutes: float, zone: str = "") -> int:
+        return add(self.cluster, zone or self.busy, count, minutes, self.database)
+
+    def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:
+        return self.cluster.execute(FREELY, *statements, database=self.database)
+
+
+@pytest.fixture(scope="module")
+def big(server_install: server_binaries.Install, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Source]:
+    with make_twin(server_install, Spec(events=400, zones=2, seed="checkpoints", now=NOW)) as cluster:
+        busy, quiet = zones(cluster)
+        add(cluster, busy, APPENDED, 1)
+        scene = scenes.make(tmp_path_factory.mktemp("big") / "scene", cluster.info.socket_dir)
+        scene.backup(databases=["caracal"])
+        yield Source(scene, cluster, "caracal", busy, quiet)
+
+
+@pytest.fixture
+def source(big: Source, tmp_path: Path) -> t.Iterator[Source]:
+    name = f"copy_{uuid.uuid4().hex[:12]}"
+    big.cluster.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal STRATEGY file_copy", database="postgres")
+    yield dataclasses.replace(big, scene=big.scene.copy(tmp_path / "scene"), database=name)
+    big.cluster.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+
+
+def stored(scene: Scene, checkpoint: str) -> list[Block]:
+    path = scene.repository / "checkpoints" / checkpoint / "audit-blocks.tsv.zst"
+    return audit_blocks.from_tsv(compression.decompress(path.read_bytes(), "it", 1 << 20))
+
+
+def everything(source: Source) -> set[Block]:
+    """The blocks of all rows, as the next set has them."""
+    scene = source.scene.copy(source.scene.root.with_name(f"set-{uuid.uuid4().hex}"))
+    set_id = scene.new_id()
+    scene.backup(databases=[source.database], set_id=set_id)
+    path = scene.repository / "sets" / set_id / "audit-blocks.tsv.zst"
+    return set(audit_blocks.from_tsv(compression.decompress(path.read_bytes(), "it", 1 << 20)))
+
+
+@pytest.mark.no_false_alarm
+def test_new_rows_are_entered_as_the_blocks_that_differ(source: Source) -> None:
+    before = set(baseline.load(opened(source.scene)).blocks)
+    first_set = opened(source.scene).catalog.newest()
+    assert first_set is not None
+    source.add(30, 5)
+    source.add(10, 5, source.quiet)
+    made = source.call()
+    assert (made["changed"], made["verdict"], made["rows"]) == (True, "pass", 40)
+    assert (made["base"], made["since"]) == (first_set.entry.sequence, f"set {first_set.set_id}")
+    assert made["checks"][0]["message"].endswith(f", {made['blocks_not_read']} of them not read again") and made["blocks_not_read"] > 0
+    now = everything(source)
+    assert set(stored(source.scene, made["checkpoint"])) == now - before and made["blocks"] == len(now - before) == 2
+    known = baseline.load(opened(source.scene))
+    assert set(known.blocks) == now and made["zones"] == len({block.key[:2] for block in now})
+    assert (known.name, known.release, known.problem) == (f"checkpoint {made['checkpoint']}", "v1.0.0", "")
+    (entry,) = opened(source.scene).journal.of_kind("checkpoint")
+    said = records.checkpoint(entry)
+    assert (said.database, said.base, said.standby, said.family) == (source.database, made["base"], False, "secret_store")
+    assert (made["journal_head"], known.sequence) == (opened(source.scene).head, entry.sequence)
+    assert known.time == said.snapshot_time
+    assert made["diff"]["before"] != made["diff"]["after"] and f"audit {source.quiet} " in made["diff"]["after"]
+
+
+@pytest.mark.no_false_alarm
+def test_rows_that_close_a_block_and_open_others_are_entered(source: Source) -> None:
+    source.add(2 * BLOCK_ROWS - APPENDED + 100, 5)
+    made = source.call()
+    assert (made["changed"], made["verdict"]) == (True, "pass")
+    source.add(5, 30)
+    again = source.call()
+    assert (again["changed"], again["rows"], again["base"]) == (True, 5, int(made["journal_head"].split("-")[0]))
+    assert set(baseline.load(opened(source.scene)).blocks) == everything(source)
+
+
+@pytest.mark.no_false_alarm
+def test_a_second_run_and_check_mode_enter_nothing(source: Source) -> None:
+    files = tree(source.scene.root)
+    assert not source.call(check_mode=True)["changed"] and tree(source.scene.root) == files
+    source.add(3, 5)
+    predicted = source.call(check_mode=True)
+    assert tree(source.scene.root) == files
+    made = source.call()
+    kept = {"journal_head", "seconds", "checkpoint", "snapshot_time", "checks"}
+    assert {name: value for name, value in predicted.items() if name not in kept} == {n: v for n, v in made.items() if n not in kept}
+    assert predicted.keys() == made.keys() and predicted["checks"] == made["checks"]
+    files = tree(source.scene.repository)
+    again = source.call()
+    assert (again["changed"], again["checkpoint"], again["blocks"], again["rows"], again["verdict"]) == (False, None, 0, 0, "pass")
+    assert tree(source.scene.repository) == files and again["diff"]["before"] == again["diff"]["after"] != ""
+
+
+@pytest.mark.no_false_alarm
+def test_the_first_checkpoint_reads_every_row(big: Source, tmp_path: Path) -> None:
+    scene = scenes.make(tmp_path / "scene", big.scene.socket)
+    scene.call("backup_set", state="open", create_repository=True)
+    first = dataclasses.replace(big, scene=scene)
+    made = first.call()
+    assert (made["changed"], made["verdict"], made["base"], made["since"], made["blocks_not_read"]) == (True, "unproven", 0, "", 0)
+    assert set(stored(scene, made["checkpoint"])) == everything(first) == set(baseline.load(opened(scene)).blocks)
+    assert not first.call()["changed"] and first.call()["verdict"] == "pass"
+
+
+def row(source: Source, block: int) -> str:
+    return f"zone_id = '{source.busy}' AND chain_seq = {block * BLOCK_ROWS + 200 if block else 40_000}"
+
+
+# Statement, and kind and words of what is found.
+FAULTS = {
+    "edited": ("UPDATE {leaf} SET decision = 'deny' WHERE {open}", "block_edited", "content was changed"),
+    "chain column": ("UPDATE {leaf} SET chain_hmac = 'x' WHERE {open}", "block_chain_changed", "chain columns were changed"),
+    "deleted": ("DELETE FROM {leaf} WHERE {open}", "block_missing_rows", "1 of "),
+    "put in": (
+        """INSERT INTO {leaf} SELECT (jsonb_populate_record(x, '{{"id": "new"}}')).* FROM {leaf} x WHERE {open}""",
+        "block_added_rows",
+        "put in",
+    ),
+    "put into an older leaf": (
+        """INSERT INTO audit_events_default SELECT (jsonb_populate_record(x, '{{"id": "new", "occurred_at": "1999-01-01"}}')).*
+             FROM {leaf} x WHERE {closed}""",
+        "block_added_rows",
+        "put in",
+    ),
+    "last row": (
+        "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT max(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
+        "truncated",
+        "truncated: head is ",
+    ),
+    "half of the tail": ("DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq > 30000", "truncated", "truncated: head is 30000, "),
+    "first row of a closed block": (
+        "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT min(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
+        "block_missing_rows",
+        "1 of ",
+    ),
+    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is gone, and the journal knows "),
+    "admin": (
+        "UPDATE admin_audit_events SET action = 'x' WHERE zone_id IS NULL AND chain_seq = 2",
+        "block_edited",
+        "content was changed",
+    ),
+    "emptied": ("TRUNCATE audit_events", "zone_gone", "is gone"),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_changed_among_the_known_rows_is_found_and_nothing_entered(source: Source, fault: str) -> None:
+    statement, kind, words = FAULTS[fault]
+    values = {"leaf": LEAF, "open": row(source, 1), "closed": row(source, 0), "busy": source.busy, "quiet": source.quiet}
+    source.execute(statement.format(**values))
+    if kind != "truncated":  # else the numbers would be taken again
+        source.add(20, 5)
+    files = tree(source.scene.repository)
+    made = source.call()
+    assert (made["verdict"], made["failed"], made["changed"], made["checkpoint"]) == ("fail", True, False, None)
+    (check,) = made["checks"]
+    assert any(words in one["says"] for one in check["details"]["positions"] if one["kind"] == kind), check
+    assert "nothing was entered into the journal" in made["msg"] and "\n" not in made["msg"]
+    assert tree(source.scene.repository) == files
+    allowed = source.call(require_unchanged=False)
+    assert (allowed["verdict"], allowed["changed"], "failed" in allowed) == ("fail", False, False)
+
+
+@pytest.mark.mutation
+def test_a_row_of_a_closed_block_is_found_by_the_next_backup(source: Source) -> None:
+    """A checkpoint says that it has not read the block, and the set reads it."""
+    source.add(20, 5)
+    source.execute(f"UPDATE {LEAF} SET decision = 'deny' WHERE {row(source, 0)}")
+    made = source.call()
+    assert (made["verdict"], made["changed"]) == ("pass", True) and made["blocks_not_read"] > 0
+    check = source.dump()
+    assert check["verdict"] == "fail"
+    assert [(one["kind"], one["leaf"], one["high"]) for one in check["details"]["positions"]] == [("block_edited", LEAF, BLOCK_ROWS)]
+    assert f"checkpoint {made['checkpoint']}" in check["message"]
+
+
+def places(check: Result) -> list[tuple[str, str, int, int]]:
+    """Kind, zone, first and last number of what was found."""
+    return [(one["kind"], one["zone"], one["low"], one["high"]) for one in check["details"]["positions"]]
+
+
+@pytest.mark.mutation
+def test_a_tail_that_only_a_checkpoint_knew_is_missed_by_the_next_backup(source: Source) -> None:
+    head = source.add(20, 5)
+    source.call()
+    source.execute(f"DELETE FROM {LEAF} WHERE zone_id = '{source.busy}' AND chain_seq > {head - 15}")
+    check = source.dump()
+    assert check["verdict"] == "fail" and places(check) == [("truncated", source.busy, head - 14, head)]
+
+
+@pytest.mark.mutation
+def test_rows_that_came_while_a_set_was_written_stay_bound(source: Source) -> None:
+    """The set's snapshot is older than the checkpoint that was entered before it."""
+    set_id = source.scene.new_id()
+    source.scene.call("pg_encrypted_dump", set_id=set_id, databases=[source.database])
+    head = source.add(20, 5)
+    assert source.call()["changed"]
+    source.scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "not part of this test"})
+    again = source.call()
+    assert (again["verdict"], again["changed"]) == ("pass", False)
+    source.execute(f"DELETE FROM {LEAF} WHERE zone_id = '{source.busy}' AND chain_seq = {head}")
+    (check,) = source.call()["checks"]
+    assert check["verdict"] == "fail" and places(check) == [("truncated", source.busy, head, head)]
+
+
+def object_of(scene: Scene, checkpoint: str) -> Path:
+    return scene.repository / "checkpoints" / checkpoint / "audit-blocks.tsv.zst"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: Source, damage: str) -> None:
+    source.add(20, 5)
+    path = object_of(source.scene, source.call()["checkpoint"])
+    path.chmod(0o600)
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1] + b"x")
+    made = source.call()
+    assert (made["failed"], made["changed"], made["verdict"]) == (True, False, "unproven") and str(path) in made["msg"]
+    check = source.dump()
+    assert check["verdict"] == "unproven" and str(path) in check["message"] and "compared with set " in check["message"]
+    anew = source.call(require_unchanged=False)
+    assert (anew["changed"], anew["base"]) == (True, 0)
+    after = source.call()
+    assert (after["changed"], after["verdict"]) == (False, "pass")
+
+
+@pytest.mark.mutation
+def test_a_checkpoint_that_another_key_signed_is_not_believed(source: Source) -> None:
+    source.add(20, 5)
+    drill = str(source.scene.key(DRILL_HOST))
+    source.scene.refused(MODULE, KeyProblem, f"which is not backup@{DEPLOYMENT}", database=source.database, signing_key=drill)
+    head = int(source.call()["journal_head"].split("-")[0])
+    entry = source.scene.repository / "journal" / f"{head:010}.json"
+    entry.chmod(0o600)
+    entry.write_bytes(entry.read_bytes().replace(b'"standby": false', b'"standby": true '))
+    with pytest.raises(TamperedData):
+        source.call()
+
+
+def in_child(function: t.Callable[[], None]) -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=function)
+    child.start()
+    child.join(PATIENCE)
+    return child.exitcode
+
+
+@pytest.mark.mutation
+def test_a_run_killed_before_its_entry_leaves_nothing_that_counts(source: Source) -> None:
+    source.add(20, 5)
+
+    def die() -> None:
+        audit_checkpoint.journals.append_once = lambda *_arguments: os._exit(9)
+        source.call()
+
+    assert in_child(die) == 9
+    (left,) = source.scene.files("checkpoints/**/*")
+    assert opened(source.scene).journal.of_kind("checkpoint") == []
+    made = source.call()
+    assert made["changed"] and made["checkpoint"] not in left
+    assert set(baseline.load(opened(source.scene)).blocks) == everything(source)
+
+
+def test_of_two_at_once_the_slower_looks_again(source: Source) -> None:
+    """Both have read the journal before either could append: they wait for the same partition."""
+    source.add(20, 5)
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    waiting = f"""SELECT count(DISTINCT application_name) FROM pg_stat_activity
+                   WHERE datname = '{source.database}' AND application_name LIKE 'caracal_ops.backup %' AND wait_event_type = 'Lock'"""
+    children = [context.Process(target=lambda: results.put(source.call())) for _number in range(2)]
+    with contextlib.closing(load.open_database(source.cluster.target, source.database)) as holder, holder.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"LOCK TABLE {LEAF} IN ACCESS EXCLUSIVE MODE")
+        for child in children:
+            child.start()
+        eventually(lambda: source.cluster.execute(waiting, database="postgres") == [(2,)])
+        cursor.execute("ROLLBACK")
+    made = [results.get(timeout=PATIENCE) for _child in children]
+    for child in children:
+        child.join(PATIENCE)
+    assert sorted(one["changed"] for one in made) == [False, True]
+    assert {one["verdict"] for one in made} == {"pass"} and len({one["journal_head"] for one in made}) == 1
+    assert len(opened(source.scene).journal.of_kind("checkpoint")) == 1
+
+
+@pytest.mark.no_false_alarm
+def test_a_checkpoint_and_a_dump_do_not_stop_each_other(source: Source) -> None:
+    with Snapshot(source.cluster.server, source.database):
+        source.add(5, 5)
+        assert source.call()["changed"]
+
+
+@pytest.mark.mutation
+def test_a_login_that_does_not_see_every_row_is_refused(source: Source) -> None:
+    password = source.scene.root / "backup" / "password"
+    password.write_text("far-too-simple")
+    source.execute("DROP ROLE IF EXISTS blind", "CREATE ROLE blind LOGIN PASSWORD 'far-too-simple'")
+    try:
+        login = {"login_user": "blind", "login_password_file": str(password)}
+        source.scene.refused(MODULE, PermissionMissing, "blind does not see every row", database=source.database, **login)
+    finally:
+        source.execute("DROP ROLE blind")
+
+
+@pytest.mark.mutation
+def test_another_database_is_refused(source: Source) -> None:
+    source.scene.refused(MODULE, VersionMismatch, "no partitions of audit_events", "correct database", database="caracal_auth")
+
+
+@pytest.mark.parametrize("release", sorted(RELEASES))
+def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
+    cluster = twin_cluster(release=release)
+    scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
+    scene.backup()
+    zone = zones(cluster)[0]
+    add(cluster, zone, 12, 5)
+    made = scene.call(MODULE)
+    assert (made["changed"], made["verdict"], made["rows"], made["release"]) == (True, "pass", 12, release)
+    assert not scene.call(MODULE)["changed"]
+    cluster.execute(FREELY, f"UPDATE audit_events SET decision = 'deny' WHERE zone_id = '{zone}' AND chain_seq = 5")
+    assert "content was changed" in scene.call(MODULE)["msg"]
+
+
+@pytest.mark.no_false_alarm
+def test_an_upgrade_that_makes_the_chain_anew_is_a_warning_once(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+    before, after = (twin_cluster(release=release) for release in ("2026-06-04", "v2026.06.21"))
+    scene = scenes.make(tmp_path / "scene", before.info.socket_dir)
+    scene.backup()
+    upgraded = Scene(scene.root, after.info.socket_dir)
+    made = upgraded.call(MODULE)
+    assert (made["verdict"], made["changed"], made["base"], made["blocks_not_read"]) == ("warn", True, 0, 0), made["checks"]
+    assert {one["kind"] for one in made["checks"][0]["details"]["positions"]} == {"reanchored"}
+    again = upgraded.call(MODULE)
+    assert (again["verdict"], again["changed"]) == ("pass", False)
+    dumped = upgraded.call("pg_encrypted_dump", set_id=upgraded.new_id())
+    assert [one["verdict"] for one in dumped["checks"] if one["id"] == "blocks.journal"] == ["pass"]
+
+
+def test_the_playbook(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+    """Check mode, a run, and one with nothing to do; then one that must fail."""
+    cluster = twin_cluster()
+    scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
+    scene.call("backup_set", state="open", create_repository=True)
+    said = []
+    for arguments in (("--check", "--diff"), ("--diff",), ()):
+        play = Play(MODULE, backup_settings(scene), tmp_path, arguments)
+        assert play.ended() == 0, play.output()
+        said.append(play.output())
+        scene.is_clean(said[-1])
+    assert "would be entered: " in said[0] and " entered: " in said[1] and "No new rows: 0 rows in 0 blocks" in said[2]
+    assert all("Validating arguments against arg spec" in one for one in said), said[0]
+    assert "changed=1" in said[0] and "changed=1" in said[1] and "changed=0" in said[2]
+    assert f"+audit {zones(cluster)[0]} " in said[1]
+    cluster.execute(FREELY, f"DELETE FROM audit_events WHERE zone_id = '{zones(cluster)[0]}' AND chain_seq > 50")
+    play = Play(MODULE, backup_settings(scene), tmp_path)
+    assert play.ended() != 0 and "truncated: head is 50" in play.output()

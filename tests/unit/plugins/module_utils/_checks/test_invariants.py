@@ -1,0 +1,211 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every rule of state_verify on a twin of every release: silent when nothing is broken, and alone when its own damage is done."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.invariants import audit_query, foreign_keys, table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, overall
+from harness.fixtures import NOW, make_twin
+from scenes import state_damages
+from scenes.invariant_scene import bad, broken
+from scenes.twin_database import TwinCluster
+from twin.releases.known import RELEASES
+from twin.spec import Spec
+
+# What a healthy twin has, as a healthy deployment may.
+DEAD = {"outboxes.api_dead": WARN, "outboxes.coordinator_dead": WARN}
+LEFTOVERS = {"policy_activation.active_set_live": WARN, "policy_activation.one_active_set": WARN}
+OWNERS = foreign_keys.OWNERS.id
+
+
+@pytest.fixture(scope="module")
+def twins(server_install: server_binaries.Install) -> t.Iterator[t.Callable[[str], TwinCluster]]:
+    """The twin of a release, made when it is first asked for."""
+    made: dict[str, TwinCluster] = {}
+    with contextlib.ExitStack() as stack:
+
+        def of(release: str) -> TwinCluster:
+            if release not in made:
+                spec = Spec(events=400, seed="state", now=NOW, release=release)
+                made[release] = stack.enter_context(make_twin(server_install, spec))
+            return made[release]
+
+        yield of
+
+
+Twins = t.Callable[[str], TwinCluster]
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("release", sorted(RELEASES))
+def test_a_healthy_database_breaks_no_rule(twins: Twins, release: str) -> None:
+    family = RELEASES[release].family
+    with broken(twins(release)) as database:
+        checks = database.verify()
+    expected = {**DEAD, **(LEFTOVERS if family == ZONE_KEK else {})}
+    assert {name: verdict for name, (verdict, _count) in bad(checks).items()} == expected
+    assert overall(checks.values()) == PASS
+    absent = {name for name, check in checks.items() if check.verdict == NOT_APPLICABLE}
+    assert absent == {*table.NOT_IN_FAMILY[family], *table.NOT_IN_RELEASE.get(release, {})}
+    made = {one.id for one in table.rules(family, release, ["caracal"])}
+    assert made | absent == checks.keys() | {OWNERS} and not made & absent
+    assert {name.partition(".")[0] for name in made} == set(table.GROUPS)
+
+
+CASES = [(release, name) for release in sorted(RELEASES) for name in state_damages.of(release)]
+
+
+@pytest.mark.parametrize("release", sorted(RELEASES))
+def test_every_rule_has_its_damage(release: str) -> None:
+    rules = {one.id for one in table.rules(RELEASES[release].family, release, ["caracal"])} - {OWNERS}
+    assert rules == state_damages.of(release).keys()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("release", "name"), CASES, ids=[f"{release}-{name}" for release, name in CASES])
+def test_damage_breaks_its_rule_and_no_other(twins: Twins, release: str, name: str) -> None:
+    damage = state_damages.of(release)[name]
+    severity = {one.id: one.severity for one in table.rules(RELEASES[release].family, release)}
+    with broken(twins(release)) as database:
+        recorded, before = database.record(), bad(database.verify())
+        database.run(damage.sql)
+        checks = database.verify(recorded if damage.later else None)
+    after = bad(checks)
+    assert {rule for rule, what in after.items() if before.get(rule) != what} == {name} | damage.also
+    assert all(verdict == severity[rule] for rule, (verdict, _count) in after.items())
+    assert checks[name].required == (severity[name] == FAIL)
+    assert "\n" not in checks[name].message and len(checks[name].message) < 400
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("release", ["v2026.06.25-rc.1", "v1.0.0"])
+def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str) -> None:
+    with broken(twins(release), "caracal_auth") as database:
+        assert not bad(database.verify())
+        database.run("""UPDATE session SET "userId" = 'gone'""")
+        check = database.verify()["foreign_keys.caracal_auth"]
+    assert check.verdict == FAIL and check.message.startswith("1 of 2 foreign keys have rows without the row that they point at; first: ")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("statement", "broken_ones", "population"),
+    [("SELECT 1", 0, 3), ("UPDATE zones SET owner_account_id = 'gone'", 1, 1), ("UPDATE zones SET owner_account_id = NULL", 0, 0)],
+)
+def test_owners_are_looked_up_in_the_other_database(twins: Twins, statement: str, broken_ones: int, population: int) -> None:
+    with broken(twins("v1.0.0")) as database, broken(twins("v1.0.0"), "caracal_auth") as accounts:
+        database.run(statement)
+        seen = foreign_keys.owners(database.session, accounts.session, confirmed=False)
+    assert (seen.population, seen.broken, seen.problem) == (population, broken_ones, "")
+
+
+EMPTY = """
+    DO $$ DECLARE name text; BEGIN
+      FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+       AND relname NOT IN ('schema_migrations', 'zones') LOOP EXECUTE format('DELETE FROM public.%I', name); END LOOP;
+    END $$"""
+# These are about things that are there in any case.
+ALWAYS = {"policy_activation.zone_has_active_set", "gateway_bindings.revision", "foreign_keys.caracal"}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("release", ["2026-06-04", "v1.0.0"])
+def test_zero_rows_prove_nothing_unless_the_set_has_none_either(twins: Twins, release: str) -> None:
+    rules = table.rules(RELEASES[release].family, release, ["caracal"])
+    with broken(twins(release)) as database:
+        recorded = database.record()
+        database.run(EMPTY)
+        lost, never = database.verify(recorded), database.verify()
+    for one in rules:
+        if one.id in {*ALWAYS, OWNERS}:
+            continue
+        expected = FAIL if one.id.startswith("revocations.") or one.id == "audit_query.search" else UNPROVEN
+        if one.id != "audit_query.zones_known":
+            assert lost[one.id].verdict == expected, lost[one.id]
+        assert (never[one.id].verdict, never[one.id].required) == (NOT_APPLICABLE, False), never[one.id]
+
+
+@pytest.mark.mutation
+def test_zero_is_not_believed_beside_an_inventory_without_zones(twins: Twins) -> None:
+    with broken(twins("v1.0.0")) as database:
+        database.run(EMPTY, "DELETE FROM zones")
+        checks = database.verify()
+    assert checks["sessions.zone"].verdict == checks["policy_activation.set_of_zone"].verdict == UNPROVEN
+
+
+@pytest.mark.mutation
+def test_a_table_that_is_gone_proves_nothing_and_the_rest_is_still_judged(twins: Twins) -> None:
+    with broken(twins("v1.0.0")) as database:
+        recorded = database.record()
+        database.run("DROP TABLE agent_topology", "ALTER TABLE policy_versions DROP COLUMN content", "DROP TABLE audit_chain_rehash")
+        checks = database.verify(recorded)
+    unproven = {name: check.message for name, check in checks.items() if check.verdict == UNPROVEN}
+    assert unproven.keys() == {
+        "agents.topology", "agents.topology_true", "policy_activation.content_digest", "audit_query.rehash_marker", "foreign_keys.caracal",
+    }  # fmt: skip
+    assert "table agent_topology is missing" in unproven["agents.topology"]
+    assert 'column "content" does not exist' in unproven["policy_activation.content_digest"]
+    assert "the copy has 60 and the set records 62" in unproven["foreign_keys.caracal"]
+
+
+@pytest.mark.mutation
+def test_code_that_lies_in_the_database_is_not_run(twins: Twins) -> None:
+    """A view in the place of a table, and functions and operators that bear the names of those that the queries use."""
+    body = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''was run''; END'"
+    with broken(twins("v1.0.0")) as database:
+        database.run(
+            f"CREATE FUNCTION public.trap() RETURNS text {body}",
+            f"CREATE FUNCTION public.sha256(bytea) RETURNS bytea {body}",
+            f"CREATE FUNCTION public.coalesce_trap(text, text) RETURNS boolean {body}",
+            "CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.coalesce_trap)",
+            "ALTER TABLE agent_topology RENAME TO was_topology",
+            "CREATE VIEW agent_topology AS SELECT public.trap() AS parent_id, public.trap() AS child_id",
+        )
+        checks = database.verify()
+    assert not [check for check in checks.values() if "was run" in check.message]
+    assert {name for name, check in checks.items() if check.verdict == UNPROVEN} == {"agents.topology", "agents.topology_true"}
+
+
+def test_no_rule_reads_the_audit_log(twins: Twins) -> None:
+    """At most the first row of a leaf, and what an index leads to."""
+    cluster = twins("v1.0.0")
+    with broken(cluster) as database:
+        wanted = audit_query.searches(database.record()[1])
+    read = """SELECT coalesce(sum(seq_tup_read), 0), coalesce(sum(idx_tup_fetch), 0) FROM pg_catalog.pg_stat_xact_user_tables
+               WHERE relname LIKE 'audit_events%'"""
+    with Session(cluster.server, "caracal") as session:
+        session.rows("BEGIN")
+        session.rows("SET LOCAL enable_seqscan = off")
+        for one in table.invariants(SECRET_STORE, "v1.0.0"):
+            session.rows(one.query)
+        assert session.rows(read)[0][0] <= 2
+        found = audit_query.look(session, wanted)
+        by_sequence, by_index = session.rows(read)[0]
+    assert by_sequence <= 2 and 0 < by_index <= 2 * len(wanted)
+    assert [(seen.population, seen.broken) for _rule, seen in found] == [(3, 0), (3, 0)]
+
+
+@pytest.mark.no_false_alarm
+def test_a_zone_with_an_odd_name_is_searched_for(twins: Twins) -> None:
+    names = ["tab\there", "line\nend", "back\\slash", "\\N", "q'uo\"te", "%s", "ä\u2028"]
+    escaped = [name.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n") for name in names]
+    with broken(twins("v1.0.0")) as database:
+        rows = database.session.rows("SELECT e.ctid, c.relname FROM public.audit_events e JOIN pg_catalog.pg_class c ON c.oid = e.tableoid")
+        for name, (ctid, leaf) in zip(names, rows, strict=False):
+            database.session.rows(f"UPDATE public.{leaf} SET zone_id = %s WHERE ctid = %s", (name, ctid))
+        blocks = [Block("audit", zone, leaf, "0", 1, "1", "1", "", "") for zone, (_ctid, leaf) in zip(escaped, rows, strict=False)]
+        (_search, seen), (_known, strange) = audit_query.look(database.session, audit_query.searches(blocks))
+    assert (seen.population, seen.broken) == (len(names), 0)
+    assert set(strange.first) == set(names)
