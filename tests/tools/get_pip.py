@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Let `ansible-test --venv` make its environments from the package index alone.
+"""Let `ansible-test` make the environments of its tests from the package index alone.
 
 It starts with environments without pip and runs a script for that, which it downloads from a host of its own unless
 the script lies in a cache below the home folder. We put one there that runs the pip wheel of the wanted version.

@@ -92,6 +92,12 @@ def test_sanity_counts_the_tests_that_had_something_to_test() -> None:
 
 
 @pytest.mark.mutation
+def test_pylint_without_a_file_to_look_at_counts_nothing() -> None:
+    assert gates.linted("Checking 35 file(s) in context 'modules' (target)\nChecking 2 file(s) in context 'collection'\n") == 37
+    assert gates.linted('Running sanity test "pylint"\nNo tests applicable.\n') == 0
+
+
+@pytest.mark.mutation
 @pytest.mark.parametrize("name", sorted(gates.SANITY_NEEDED))
 def test_sanity_without_a_test_that_we_rely_on_counts_nothing(name: str) -> None:
     assert gates.sanity_tests(sanity_output(name)) == 0
