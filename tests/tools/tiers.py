@@ -82,6 +82,15 @@ def stories_of(item: pytest.Item) -> set[str]:
     return {kind for marker in item.iter_markers("story") for kind in marker.args}
 
 
+def spread(items: t.Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The stories first, a share to each worker, which begins with its part of the list: none is left for the end of the run."""
+    rest = [item for item in items if not stories_of(item)]
+    stories = [item for item in items if stories_of(item)]
+    length = -(-len(rest) // workers)
+    shares = ([*stories[number::workers], *rest[number * length : (number + 1) * length]] for number in range(workers))
+    return [item for share in shares for item in share]
+
+
 def part_of(text: str) -> tuple[int, int]:
     """`2/4` as numbers."""
     found = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", text)
@@ -139,7 +148,7 @@ class Chooser:
         out: list[pytest.Item] = []
         for item in items:
             (here if wanted(item) else out).append(item)
-        items[:] = here
+        items[:] = spread(here, getattr(self.config, "workerinput", {}).get("workercount", 1))
         self.left_out = dict(collections.Counter(folder_of(item.nodeid) for item in out))
 
     def _wanted(self, items: list[pytest.Item]) -> t.Callable[[pytest.Item], bool]:

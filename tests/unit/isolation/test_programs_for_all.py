@@ -37,6 +37,19 @@ def test_a_program_in_a_private_folder_is_hidden_from_others_and_its_copy_is_not
     assert small_programs.as_nobody(say, programs.reachable(str(hidden))) == "hello\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is nobody else")
+def test_a_program_finds_its_libraries_from_its_copy() -> None:
+    """As that of a wheel does, from where it lies."""
+    root = Path(runs.folder("hidden"))
+    place, libraries = root / "package" / "_bin", root / "package.libs"
+    place.mkdir(parents=True)
+    libraries.mkdir()
+    (libraries / "word").write_text("found\n")
+    (place / "hello").write_text('#!/bin/sh\ncat "${0%/*}/../../package.libs/word"\n')
+    (place / "hello").chmod(0o755)
+    assert small_programs.as_nobody(say, programs.reachable(str(place), str(libraries))) == "found\n"
+
+
 def test_what_is_open_to_all_is_not_copied(hidden: Path) -> None:
     assert programs.reachable("/usr/bin") == "/usr/bin"
     copy = programs.reachable(str(hidden))

@@ -67,6 +67,19 @@ def test_the_gate_has_what_is_quick_what_is_new_and_the_stories(run: Run, worker
     assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
 
 
+def test_each_worker_begins_with_its_share_of_the_stories() -> None:
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def iter_markers(self, _name: str) -> list[pytest.Mark]:
+            return [pytest.mark.story("x").mark] if self.name.isupper() else []
+
+    found = tiers.spread([Named(name) for name in "abcdeABCfg"], 3)  # type: ignore[misc]
+    assert "".join(one.name for one in found) == "AabcBdefCg"
+    assert "".join(one.name for one in tiers.spread([Named(name) for name in "abAB"], 1)) == "ABab"  # type: ignore[misc]
+
+
 @pytest.mark.mutation
 def test_a_gate_without_a_story_of_each_kind_does_not_run(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t/one/test_a.py").write_text("def test_story(): pass\n")

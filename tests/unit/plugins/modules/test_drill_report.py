@@ -271,7 +271,7 @@ def test_a_waived_failure_passes_and_says_so(world: World, run: Run) -> None:
     result = run(world.options(checks=[*LACKING, BAD], waivers=[WAIVER]))
     assert result["verdict"] == "pass" and not result.get("failed")
     assert world.journal().entries[-1].body["waived"] == [BAD["id"]]
-    assert "waived          inventory.caracal.tables until 2999-12-31" in result["summary_lines"]
+    assert [BAD["id"] in line for line in result["summary_lines"] if line.startswith("waived ")] == [True]
 
 
 def test_freshness_is_that_of_the_whole_drill(world: World, run: Run) -> None:

@@ -85,7 +85,7 @@ def test_waivers_come_before_the_facts(make_drill: MakeDrill, broken_check: Chec
     given = [{"check": name, "reason": f"because {name}", "expires": "2026-12-31"} for name in (broken_check.id, "never.made")]
     drill = make_drill(checks=[*make_drill().checks, broken_check], waivers=waiver.parse(given, make_drill().started.date()))
     text = _read(drill).text
-    assert "pass: This set restores, with 2 waivers" in text and "none waived" not in text
+    assert "pass: This set restores; 2 checks waived" in text and "none waived" not in text
     for words in ("\u2717 fail inventory.caracal.blocks is waived until 2026-12-31 because", "not made never.made is waived until"):
         assert words in text and text.index(words) < text.index("Set restored")
 
