@@ -55,14 +55,18 @@ def part_of(path: tuple[str, ...]) -> str:
 
 def imported(root: Path, path: str) -> t.Iterator[tuple[int, tuple[str, ...]]]:
     """Line and absolute dotted name, as a tuple, of everything that a file imports, wherever in the file."""
-    package = (*COLLECTION, *Path(path).parent.parts)
     for node in ast.walk(tree.parse(root, path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = tuple(node.module.split(".")) if node.module else ()
-            yield from ((node.lineno, (*base, *module, alias.name)) for alias in node.names)
+            yield from ((node.lineno, (*base_of(path, node), alias.name)) for alias in node.names)
+
+
+def base_of(path: str, node: ast.ImportFrom) -> tuple[str, ...]:
+    """What a file imports from, as an absolute dotted name."""
+    package = (*COLLECTION, *Path(path).parent.parts)
+    base = package[: len(package) - node.level + 1] if node.level else ()
+    return (*base, *(node.module.split(".") if node.module else ()))
 
 
 def direction_faults(root: Path) -> list[str]:

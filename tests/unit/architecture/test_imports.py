@@ -9,11 +9,61 @@ import pytest
 from tools.rules import imports, tree
 
 UTILS = "plugins/module_utils"
+ANSIBLE = "ansible"
+PARTS = tuple(imports.ALLOWED)
+# Every direction that the rule knows: a part, and what it imports.
+DIRECTIONS = [(part, target) for part in PARTS for target in (*PARTS, ANSIBLE) if target != part]
+
+
+def is_allowed(part: str, target: str) -> bool:
+    return target in imports.ALLOWED[part] or (target == ANSIBLE and part in {*imports.MAY_KNOW_ANSIBLE, "doc_fragments"})
+
+
+def folder_of(part: str) -> str:
+    return f"{UTILS}/{part}" if part.startswith("_") else f"plugins/{part}"
+
+
+def source(part: str, target: str) -> str:
+    """The import in both spellings: absolute, and relative as code of ours has it, in a function."""
+    if target == ANSIBLE:
+        return "import ansible.module_utils.basic\n\n\ndef f():\n    from ansible.module_utils import basic"
+    absolute = ".".join((*imports.COLLECTION, *folder_of(target).split("/")))
+    shared = part.startswith("_") and target.startswith("_")
+    up = "." * (3 if part.startswith("_") and not shared else 2)
+    relative = up + (target if shared else folder_of(target).removeprefix("plugins/").replace("/", "."))
+    return f"from {absolute} import x\n\n\ndef f():\n    from {relative} import x"
 
 
 def test_the_plugins_import_one_way() -> None:
     assert tree.python(tree.ROOT, "plugins")
     assert imports.direction_faults(tree.ROOT) == []
+
+
+def test_the_rule_goes_one_way() -> None:
+    """Of two parts at most one may import the other, and rooms stand in the table after those that they may import."""
+    for number, part in enumerate(PARTS):
+        assert all(part not in imports.ALLOWED[target] for target in imports.ALLOWED[part])
+        assert imports.ALLOWED[part] <= {*PARTS[:number]}
+
+
+@pytest.mark.mutation
+def test_an_import_in_each_forbidden_direction_is_found(plant) -> None:
+    forbidden = {f"{folder_of(part)}/to_{target}.py": (part, target) for part, target in DIRECTIONS if not is_allowed(part, target)}
+    assert len(forbidden) > 200
+    faults = imports.direction_faults(plant({path: source(*direction) for path, direction in forbidden.items()}))
+    said = [(path, int(line), fault.strip().partition(" (")[0]) for path, line, fault in (one.split(":", 2) for one in faults)]
+    assert sorted(said) == sorted(
+        (path, line, f"{part} may not {'know Ansible' if target == ANSIBLE else f'import {target}'}")
+        for path, (part, target) in forbidden.items()
+        for line in (1, 5)
+    )
+
+
+@pytest.mark.no_false_alarm
+def test_an_import_in_each_allowed_direction_is_accepted(plant) -> None:
+    allowed = {f"{folder_of(part)}/to_{target}.py": (part, target) for part, target in DIRECTIONS if is_allowed(part, target)}
+    assert len(allowed) > 100
+    assert imports.direction_faults(plant({path: source(*direction) for path, direction in allowed.items()})) == []
 
 
 @pytest.mark.mutation
