@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether one function leads to another: it calls it, or it calls or hands on what somebody before it has given to it.
+
+Dispatch leaves no name in the code that calls: a use case is passed to the boundary, a task to a worker process, a sink to whoever writes.
+So what was given counts when a function before it names what it is, and only in a call of the right form.
+"""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+
+from tools.rules.references import Code, Function, Place, is_self, parameters, scopes
+
+
+def leads(code: Code, source: Place, target: Place, before: t.Sequence[Place]) -> bool:
+    """`before` are the functions that ran earlier."""
+    if _calls_itself(code, source, target):
+        return True
+    # Whoever runs a method has run the constructor of its class.
+    givers = [source.owner, *before] if isinstance(code.node(source.owner), ast.ClassDef) else list(before)
+    if _calls_given(code, source, target) and any(_gives(code, one, target) for one in givers):
+        return True
+    owner = target.owner
+    known = isinstance(code.node(owner), ast.ClassDef) and any(owner in code.named(one) for one in (source, *givers))
+    return known and (_uses_method(code, source, target) or _hands_on(code, source, target))
+
+
+def _calls_itself(code: Code, source: Place, target: Place) -> bool:
+    """By its name, or by handing the name to a library, such as one that starts threads. Who hands it to a function of ours leads there."""
+    at = _inside(code, source)
+    for one in _calls(code, source):
+        meant = code.meant(at, one.func)
+        handed = [] if meant else [*one.args, *(keyword.value for keyword in one.keywords)]
+        if _is_it(code, meant, target) or any(_is_it(code, code.meant(at, argument), target) for argument in handed):
+            return True
+    return False
+
+
+def _is_it(code: Code, found: Place | None, target: Place) -> bool:
+    """Itself, or the method of a base class whose place it takes."""
+    return found is not None and (found == target or (found.last == target.last and found.owner in code.ancestors(target.owner)))
+
+
+def _gives(code: Code, giver: Place, target: Place) -> bool:
+    """A function inside of another one comes from whoever calls that."""
+    outer = target.owner
+    named = any(_is_it(code, one, target) for one in code.named(giver))
+    return named or (isinstance(code.node(outer), Function) and (giver == outer or outer in code.named(giver)))
+
+
+def _calls(code: Code, source: Place) -> list[ast.Call]:
+    node = code.function(source)
+    return [one for one in ast.walk(node) if isinstance(one, ast.Call)] if node else []
+
+
+def _calls_given(code: Code, source: Place, target: Place) -> bool:
+    """A call of a local name, or of a field, that is no function of its own. What is inside of another function keeps its name."""
+    at = _inside(code, source)
+    local = {name for one in scopes(at) for name in _bound(code.node(one))}
+    for one in _calls(code, source):
+        is_field = isinstance(one.func, ast.Attribute) and is_self(one.func.value) and code.meant(at, one.func) is None
+        is_local = isinstance(one.func, ast.Name) and one.func.id in local
+        if is_field or (is_local and _keeps_name(code, one.func, target)):
+            return True
+    return False
+
+
+def _keeps_name(code: Code, called: ast.expr, target: Place) -> bool:
+    return not isinstance(code.node(target.owner), Function) or ast.unparse(called) == target.last
+
+
+def _bound(node: ast.AST | None) -> set[str]:
+    """Parameters and local names of a function."""
+    if not isinstance(node, Function):
+        return set()
+    assigned = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    return assigned | {one.arg for one in parameters(node)}
+
+
+def _inside(code: Code, place: Place) -> Place:
+    return place.inner("__init__") if isinstance(code.node(place), ast.ClassDef) else place
+
+
+def _uses_method(code: Code, source: Place, target: Place) -> bool:
+    """The name of the method, on something of which no other class is known."""
+    node = code.function(source)
+    found = [one for one in ast.walk(node) if isinstance(one, ast.Attribute) and one.attr == target.last] if node else []
+    return any(_fits(code, code.type_of(_inside(code, source), one.value), target, unknown=True) for one in found)
+
+
+def _hands_on(code: Code, source: Place, target: Place) -> bool:
+    """An object of the class, to a library that will call its method."""
+    at = _inside(code, source)
+    foreign = [one for one in _calls(code, source) if isinstance(one.func, ast.Attribute) and code.meant(at, one.func) is None]
+    return any(_fits(code, code.type_of(at, argument), target, unknown=False) for one in foreign for argument in one.args)
+
+
+def _fits(code: Code, found: Place | None, target: Place, *, unknown: bool) -> bool:
+    if found is None:
+        return unknown
+    return found in code.ancestors(target.owner) or (code.is_protocol(found) and code.method(found, target.last) is not None)
