@@ -33,7 +33,7 @@ from .._stream.workers import Task
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The tables of a database, and which of them are audit leaves."""
+    """The tables of a database, and which of them are audit leaves: at whatever depth below the audit table."""
 
     tables: tuple[Table, ...]
     leaves: tuple[Table, ...]
@@ -47,13 +47,13 @@ class Layout:
     @property
     def public(self) -> frozenset[str]:
         """Names of the tables in schema public, and of those there that have leaves."""
-        parents = {leaf.parent.partition(".")[2] for leaf in self.tables if leaf.parent and leaf.parent.startswith("public.")}
-        return frozenset({table.name for table in self.tables if table.schema == "public"} | parents)
+        roots = {leaf.root.partition(".")[2] for leaf in self.tables if leaf.root and leaf.root.startswith("public.")}
+        return frozenset({table.name for table in self.tables if table.schema == "public"} | roots)
 
     @property
     def partitioned(self) -> tuple[str, ...]:
-        """The parents of the leaves, quoted."""
-        return tuple(sorted({".".join(map(tables.quote, (leaf.parent or "").split("."))) for leaf in self.leaves}))
+        """The tables at the top of the leaves, quoted."""
+        return tuple(sorted({".".join(map(tables.quote, (leaf.root or "").split("."))) for leaf in self.leaves}))
 
     @property
     def rest(self) -> tuple[Table, ...]:
@@ -64,7 +64,7 @@ def layout(session: Session) -> Layout:
     """Read once, at the start; `detected` is None for the auth database, which has no migrations table."""
     found = tables.read_tables(session)
     names = {table.name for table in found if table.schema == "public"}
-    leaves = [table for table in found if table.parent == f"public.{audit_chains.AUDIT.table}"]
+    leaves = [table for table in found if table.root == f"public.{audit_chains.AUDIT.table}"]
     detected = None
     if "schema_migrations" in names:
         migrations = [row[0] for row in session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
@@ -154,7 +154,7 @@ def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, i
 def compare_with_earlier(place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], unread: int = 0) -> Check:
     """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there."""
     chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
-    by_name = {table.name: table for table in read.tables if table.schema == "public"}
+    by_name = {table.name: table for table in (*(one for one in read.tables if one.schema == "public"), *read.leaves)}
     with place.join() as session:
 
         def reread(block: Block, head: int) -> Block | None:

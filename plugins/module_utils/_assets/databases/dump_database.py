@@ -193,5 +193,6 @@ def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sea
 
 def _leaf_artifact(plan: Plan, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
     if leaf.sealed is None:
-        return {**history.artifact(leaf.key or ""), "plain": None}
+        # Where a restore looks for it is where it lies now: the database or the partition may have had another name or schema then.
+        return {**history.artifact(leaf.key or ""), "database": database, "leaf": leaf.table.qualified, "plain": None}
     return artifact(plan, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

@@ -25,7 +25,7 @@ from ..._drivers.postgres import dump
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
-from ..._drivers.postgres.tables import Table, literal
+from ..._drivers.postgres.tables import TOP, Table, literal
 from ..._errors import BackupError, StageFailed
 from ..._evidence import newest_rows, reading
 from ..._evidence.newest_rows import Read
@@ -88,7 +88,7 @@ def read(place: Place, layout: reading.Layout, plan: Plan, guard: Guard) -> Chai
         workers.run_all(tasks, plan.jobs, keep=gathered.take)
     except BackupError as exc:
         raise _explained(place, layout, exc) from exc
-    facts = [LeafFacts(leaf.name, month_of(leaf.name), _rows(gathered.seen[leaf.name])) for leaf in layout.leaves]
+    facts = [LeafFacts(leaf.name, month_of(leaf.branch or leaf.name), _rows(gathered.seen[leaf.name])) for leaf in layout.leaves]
     events = chain_examiner.merge(part for leaf in layout.leaves for part in gathered.seen[leaf.name])
     merged = chain_examiner.merge(gathered.seen[admin.name]) if admin else None
     return Chains(events, merged, facts, gathered.blocks, gathered.unread)
@@ -198,12 +198,16 @@ _BOUND = re.compile(r"FOR VALUES FROM \('([^']+)'\) TO \('([^']+)'\)\Z")
 
 
 def _bounds(session: Session, leaves: t.Sequence[Table]) -> dict[str, tuple[bytes, bytes]]:
-    """Leaf → its bounds as the session writes times, which in UTC and ISO style compare as texts do."""
+    """Leaf → its bounds as the session writes times, which in UTC and ISO style compare as texts do.
+
+    Those of the partition right below the audit table: deeper ones may go by anything.
+    """
     if not leaves:
         return {}
     names = ", ".join(literal(leaf.sql) for leaf in leaves)
     rows = session.rows(
-        f"SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class c WHERE c.oid IN ({_regclasses(names)})"
+        f"""SELECT c.relname, pg_get_expr(b.relpartbound, b.oid) FROM pg_catalog.pg_class c CROSS JOIN LATERAL {TOP} top
+              JOIN pg_catalog.pg_class b ON b.oid = top.branch WHERE c.oid IN ({_regclasses(names)})"""
     )
     found = {}
     for name, expression in rows:

@@ -85,7 +85,7 @@ def _compare(
 
 def _database(session: Session, layout: reading.Layout, ingested: t.Mapping[int, int]) -> Database:
     names = {table.name for table in layout.tables if table.schema == "public"}
-    oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.name))), default=(0, 0))
+    oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.branch or leaf.name))), default=(0, 0))
 
     def rows(where: str, *parameters: t.Any) -> list[tuple[t.Any, ...]]:
         """Never through the parent: a lock on it would keep partition changes waiting, and INSERTs behind them."""

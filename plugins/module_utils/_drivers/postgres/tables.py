@@ -17,18 +17,25 @@ import typing as t
 from .server import Session
 
 SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+NO_ROWS = "COPY (SELECT WHERE false) TO STDOUT"
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """An ordinary table or a leaf of a partitioned one. Columns in attribute order; `parent` is `schema.name` or None."""
+    """An ordinary table or a leaf of a partitioned one, however deep. Columns in attribute order.
+
+    Of a leaf, `root` is the partitioned table at the top, `schema.name`, and `branch` the name of the partition of that table in which
+    the leaf lies, or that it is. `unreadable`: not logged, on a standby, which has none of its rows and lets nobody ask.
+    """
 
     schema: str
     name: str
     columns: tuple[str, ...]
     order_by: tuple[str, ...]
-    parent: str | None
+    root: str | None
+    branch: str | None
     size: int
+    unreadable: bool = False
 
     @property
     def qualified(self) -> str:
@@ -44,6 +51,8 @@ class Table:
 
     def copy_heap_order(self, pages: tuple[int, int | None] | None = None) -> str:
         """COPY in the order of the heap: the fastest way through a leaf, or through its pages from one to before another."""
+        if self.unreadable:
+            return NO_ROWS
         if pages is None:
             return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
         bounds = [f"ctid >= '({pages[0]},0)'::tid"] + ([] if pages[1] is None else [f"ctid < '({pages[1]},0)'::tid"])
@@ -51,6 +60,8 @@ class Table:
 
     def copy_ordered(self) -> str:
         """COPY in the order that `copy-sha256-v1` asks for."""
+        if self.unreadable:
+            return NO_ROWS
         return f"COPY (SELECT {self.column_list} FROM {self.sql} ORDER BY {', '.join(self.order_by)}) TO STDOUT"
 
     def copy_in(self) -> str:
@@ -91,11 +102,22 @@ _MADE = """
     ) SELECT typnamespace <> 'pg_catalog'::regnamespace FROM base WHERE typtype <> 'd')"""
 
 
+# From a partition up to the table at the top, which is the last of these. `pg_partition_root` and `pg_partition_tree` would answer as of
+# now and not of the snapshot, and the latter locks the whole tree, behind which partition changes and then INSERTs would wait.
+TOP = """
+    (WITH RECURSIVE above(root, branch, level) AS (
+        SELECT h.inhparent, h.inhrelid, 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid
+        UNION ALL
+        SELECT h.inhparent, h.inhrelid, level + 1 FROM above JOIN pg_catalog.pg_inherits h ON h.inhrelid = above.root
+    ) SELECT root, branch FROM above ORDER BY level DESC LIMIT 1)"""
+
+
 def read_tables(session: Session) -> list[Table]:
     """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers."""
     rows = session.rows(
         f"""
-        SELECT n.nspname, c.relname, pn.nspname || '.' || p.relname, pg_catalog.pg_relation_size(c.oid),
+        SELECT n.nspname, c.relname, rn.nspname || '.' || r.relname, b.relname, pg_catalog.pg_relation_size(c.oid),
+               c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery(),
                (SELECT array_agg(a.attname ORDER BY a.attnum)::text[] FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
                (SELECT array_agg(a.attname ORDER BY k.ord)::text[] FROM pg_catalog.pg_index i
@@ -108,9 +130,10 @@ def read_tables(session: Session) -> list[Table]:
                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND {_MADE})
           FROM pg_catalog.pg_class c
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-          LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid AND c.relispartition
-          LEFT JOIN pg_catalog.pg_class p ON p.oid = h.inhparent
-          LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+          LEFT JOIN LATERAL {TOP} top ON c.relispartition
+          LEFT JOIN pg_catalog.pg_class r ON r.oid = top.root
+          LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+          LEFT JOIN pg_catalog.pg_class b ON b.oid = top.branch
          WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {SYSTEM}
          ORDER BY 1, 2"""
     )
@@ -120,8 +143,10 @@ def read_tables(session: Session) -> list[Table]:
 def _table(
     schema: str,
     name: str,
-    parent: str | None,
+    root: str | None,
+    branch: str | None,
     size: int,
+    unreadable: bool,
     columns: list[str] | None,
     key: list[str] | None,
     collated: list[str] | None,
@@ -132,7 +157,7 @@ def _table(
         order = [f'{quote(column)} COLLATE "C"' if column in (collated or []) else quote(column) for column in key]
     else:
         order = [_as_text(quote(column), column in (made or [])) for column in columns]
-    return Table(schema, name, tuple(columns), tuple(order), parent, size)
+    return Table(schema, name, tuple(columns), tuple(order), root, branch, size, unreadable)
 
 
 def _as_text(column: str, made: bool) -> str:

@@ -81,7 +81,7 @@ def leaf_key(leaf: Table) -> str:
 
 
 def leaves_of(session: Session) -> list[Table]:
-    return [table for table in tables.read_tables(session) if table.parent == "public.audit_events"]
+    return [table for table in tables.read_tables(session) if table.root == "public.audit_events"]
 
 
 def leaf_with_rows(session: Session) -> Table:

@@ -72,9 +72,9 @@ def test_tables_are_those_that_hold_rows(caracal_database: TwinCluster, caracal_
     assert {"public.u", "other.t", "public.zones"} <= all_tables.keys()
     assert not {"public.v", "public.m", "public.audit_events"} & all_tables.keys()
     assert not any(one.endswith(".mine") or one.startswith("pg_") for one in all_tables)
-    leaves = [one for one in all_tables.values() if one.parent == "public.audit_events"]
+    leaves = [one for one in all_tables.values() if one.root == "public.audit_events"]
     assert len(leaves) == 13 + 3 + 1
-    assert all(table.parent is None for table in all_tables.values() if table not in leaves)
+    assert all(table.root is None for table in all_tables.values() if table not in leaves)
     assert sum(leaf.size for leaf in leaves) > 0
 
 
@@ -142,7 +142,7 @@ def test_a_changed_row_changes_exactly_the_digest_of_its_table(caracal_database:
 
     def digests() -> dict[str, dict[str, t.Any]]:
         with Session(caracal_database.server, name) as session:
-            return {key: tables.digest(session, table) for key, table in found(session).items() if table.parent is None}
+            return {key: tables.digest(session, table) for key, table in found(session).items() if table.root is None}
 
     before = digests()
     columns = caracal_database.execute("SELECT count(*) FROM information_schema.columns WHERE table_name = 'schema_migrations'")[0][0]
