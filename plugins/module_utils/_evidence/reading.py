@@ -219,6 +219,7 @@ def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any
             "extensions": catalog.extensions(session),
             "settings": catalog.settings(session),
             "large_objects": catalog.large_objects(session),
+            "materialized_views": catalog.materialized_views(session),
             "sequence_floor": catalog.sequence_floors(session),
             "state": inventory.state(session, names),
         }

@@ -121,10 +121,30 @@ class Restoration:
                     raise TamperedData(
                         f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
                     )
+            self._look_for_rows(to, recorded)
             made.after_rows(names, self._jobs)
+        self._what_follows(to, recorded)
         restore.analyze(to, names)
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
+
+    def _look_for_rows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:
+        """Sets of earlier versions can lack rows that their inventory counts: of nested audit partitions, or of a renamed database."""
+        empty = restore.without_rows(to, {**recorded["tables"], **recorded["leaves"]})
+        if empty:
+            words = f"{len(empty)} table(s) came back empty, and the inventory records rows of them; first: {empty[0]}; use another set too"
+            self.checks.append(Check(f"restore.{recorded['database']}.rows", FAIL, words, details={"tables": empty[:50]}))
+
+    def _what_follows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:
+        """What no artifact holds: content of materialized views, and values of sequences that only the inventory has."""
+        restore.sequences(to, recorded["sequences"])
+        wanted = [name for name, populated in recorded.get("materialized_views", {}).items() if populated]
+        failed = restore.materialized_views(to, wanted) if wanted else {}
+        if failed:
+            name, problem = next(iter(failed.items()))
+            words = f"{len(failed)} materialized view(s) could not be computed; first: {name}: {problem}"
+            check_id = f"restore.{recorded['database']}.materialized_views"
+            self.checks.append(Check(check_id, WARN, words, details={"failed": sorted(failed)[:50]}))
 
     def _beside(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
         """How many indexes of a leaf are built at a time: of the last large ones more than one, since nobody else has work by then."""

@@ -157,6 +157,14 @@ def sequences(session: Session) -> dict[str, int | None]:
     return dict(session.rows("SELECT schemaname || '.' || sequencename, last_value FROM pg_catalog.pg_sequences ORDER BY 1"))
 
 
+def materialized_views(session: Session) -> dict[str, bool]:
+    """`schema.name` → whether it has content."""
+    rows = session.rows(
+        f"""SELECT n.nspname || '.' || x.relname, x.relispopulated FROM {_RELATIONS} WHERE x.relkind = 'm' AND {_OURS} ORDER BY 1"""
+    )
+    return dict(rows)
+
+
 def large_objects(session: Session) -> int:
     return int(session.value("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata"))
 
@@ -174,6 +182,6 @@ def sequence_floors(session: Session) -> dict[str, int]:
              JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
              JOIN pg_class r ON r.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = r.relnamespace
              JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.refobjsubid
-            WHERE s.relkind = 'S' ORDER BY 1"""
+            WHERE s.relkind = 'S' AND (r.relpersistence <> 'u' OR NOT pg_is_in_recovery()) ORDER BY 1"""
     )
     return {name: int(session.value(f"SELECT coalesce(max({column}), 0) FROM {table}")) for name, table, column in owned}

@@ -14,13 +14,13 @@ import dataclasses
 import typing as t
 
 from ..._crypto.sealing import Opener
-from ..._errors import TamperedData
+from ..._errors import BackupError, TamperedData
 from ..._repository import objects
-from . import libpq, tools
+from . import libpq, relations, tools
 from .definitions import COMMON, Definitions
-from .opening import SETTINGS
+from .opening import RESTRICTION, SETTINGS
 from .server import Server, Session
-from .tables import Table, read_tables
+from .tables import Table, quote, read_tables
 
 SCHEMA_LIMIT = 64 << 20
 
@@ -86,6 +86,38 @@ def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> 
         wanted = [table.sql for table in read_tables(session) if (table.schema, table.name) not in leaves]
         if wanted:
             session.rows(f"ANALYZE {', '.join(wanted)}")
+
+
+def without_rows(destination: Destination, recorded: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Those of `schema.name` for which rows were recorded, and that have none here. Before policies come back, which could hide them."""
+    with _session(destination) as session:
+        found = {table.qualified: table.sql for table in read_tables(session)}
+        wanted = [name for name in sorted(recorded) if recorded[name]["rows"]]
+        return [name for name in wanted if name not in found or not session.value(f"SELECT EXISTS (SELECT FROM {found[name]})")]
+
+
+def materialized_views(destination: Destination, wanted: t.Collection[str]) -> dict[str, str]:
+    """Compute those of `schema.name` that have no content; what did not succeed, and why.
+
+    Each runs as its owner. Their queries may go through views, which the restriction of our sessions is not about: those of a source.
+    """
+    failed: dict[str, str] = {}
+    with Session(destination.server, destination.database, settings={**SETTINGS, RESTRICTION: ""}) as session:
+        for name, quoted in (one for one in relations.unpopulated(session).items() if one[0] in wanted):
+            try:
+                session.rows(f"REFRESH MATERIALIZED VIEW {quoted}")
+            except BackupError as exc:
+                failed[name] = exc.msg
+    return failed
+
+
+def sequences(destination: Destination, recorded: t.Mapping[str, int | None]) -> None:
+    """What was never used in the copy, and yet has a value in the inventory: the dump had none of it."""
+    with _session(destination) as session:
+        for schema, name in session.rows("SELECT schemaname, sequencename FROM pg_catalog.pg_sequences WHERE last_value IS NULL"):
+            value = recorded.get(f"{schema}.{name}")
+            if value is not None:
+                session.rows("SELECT pg_catalog.setval(%s::pg_catalog.regclass, %s)", (f"{quote(schema)}.{quote(name)}", value))
 
 
 def _session(destination: Destination) -> Session:

@@ -280,5 +280,13 @@ def test_a_release_without_such_tables_has_no_such_facts(caracal_database: TwinC
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize(("actual", "verdict"), [({"public.v": True}, PASS), ({"public.v": False}, UNPROVEN), ({}, UNPROVEN)])
+def test_a_materialized_view_that_was_not_computed_is_told(actual: dict[str, bool], verdict: str) -> None:
+    recorded = {**RECORDED, "materialized_views": {"public.v": True, "public.later": False}}
+    check = compare(lambda one: one.__setitem__("materialized_views", actual), recorded)["materialized_views"]
+    assert (check.verdict, check.required) == (verdict, True)
+
+
+@pytest.mark.mutation
 def test_a_large_object_more_or_less_is_found() -> None:
     assert compare(lambda one: one.__setitem__("large_objects", 1))["large_objects"].verdict == FAIL
