@@ -37,7 +37,8 @@ options:
     description:
       - V(open) makes a new set id and a place for its artifacts.
       - V(extended) takes in what another host has staged in O(staged), after verifying it.
-      - V(committed) signs what has been added and enters it into the journal. Without any artifact this is refused.
+      - V(committed) signs what has been added and enters it into the journal. Without any artifact this is refused, and so is a set whose
+        dump could lack something of its databases (check C(source.complete) of M(caracal_ops.backup.pg_encrypted_dump)).
       - V(aborted) removes the parts of a set that was not committed. A committed set is never touched.
     type: str
     choices: [open, extended, committed, aborted]

@@ -68,7 +68,7 @@ requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_dump) of at least the server's major version, 17.6 or later
+  - C(pg_dump), C(pg_restore) and C(psql) of at least the server's major version, 17.6 or later
 seealso:
   - module: caracal_ops.backup.pg_encrypted_restore
   - module: caracal_ops.backup.state_verify
@@ -148,12 +148,22 @@ artifacts:
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/postgres/caracal.dump.zst.age", "size": 123456, "sha256": "9f86d08...", "shared": false}]
 checks:
-  description: What was compared with the journal on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description:
+    - What was found on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+    - C(source.complete) says whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless it is V(pass),
+      M(caracal_ops.backup.backup_set) does not commit the set. In check mode it is a prediction.
+    - C(blocks.journal) compares with the journal, C(leaves.dropped) names audit partitions that were dropped meanwhile.
   returned: always
   type: list
   elements: dict
   sample:
+    - {"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}
     - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": false, "details": {}}
+left_out:
+  description: Relations whose rows are rightly not in the set, each with the reason; recorded in the manifest.
+  returned: always
+  type: dict
+  sample: {"foreign table public.rates of database caracal": "its rows are on another server, which needs a backup of its own"}
 bytes:
   description: Sealed bytes that were written.
   returned: always

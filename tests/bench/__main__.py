@@ -110,7 +110,8 @@ def artifacts(place: Scene, jobs: int) -> None:
     to = tuple(recipients.load([place.recipient], []))
     with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
         read = reading.layout(held.session)
-        source = dump.Source(held.place, f"{place.bindir}/pg_dump", f"{place.bindir}/psql", LocalStore(str(store)), to)
+        programs = (f"{place.bindir}/{name}" for name in ("pg_dump", "pg_restore", "psql"))
+        source = dump.Source(held.place, *programs, LocalStore(str(store)), to)
         tasks: list[workers.Task] = [
             (dump.archive, (source, "postgres", "postgres/dump", read.partitioned)),
             (dump.schema_archive, (source, "postgres", "postgres/schema")),

@@ -9,7 +9,7 @@
 
 Every part has `artifacts`, and what the module returns when it runs again (`result`). It may have `tools` (versions by name),
 `timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset) and `pairing` (verdict and message).
-The part `postgres` also has `sources`, `family` and `release`.
+The part `postgres` also has `sources`, `family`, `release` and `checks`; of these, `source.complete` must have passed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import OptionError
-from .._evidence import metrics
+from .._errors import OptionError, VerificationFailed
+from .._evidence import completeness, metrics
 from .._evidence.options import Opened
-from .._report.check import UNPROVEN, VERDICTS
+from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
 from .._repository import layout as keys
 from .._repository.fields import Fields
@@ -35,7 +35,10 @@ Parts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any]) -> tuple[Manifest, bytes]:
-    """Manifest and RECOVERY.md. `left_out` adds to what the parts say; raises OptionError for a set without a database."""
+    """Manifest and RECOVERY.md. `left_out` adds to what the parts say.
+
+    Raises OptionError for a set without a database, and VerificationFailed for one that may lack what its source had.
+    """
     name = f"parts of set {set_id}"
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
@@ -43,6 +46,7 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
     for part_name, part in content.items():
         _check(Fields(part, f"part {part_name} of set {set_id}"), part)
     database = content[dump_set.PART]
+    _complete(set_id, database)
     newest = opened.catalog.newest()
     pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
     manifest = Manifest(
@@ -76,6 +80,24 @@ def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:
         fields.optional_text("release")
 
 
+def _complete(set_id: str, database: t.Mapping[str, t.Any]) -> None:
+    """A set that has not all of its databases, or of which nobody knows, is never signed."""
+    again = f"backup_set state=aborted set_id={set_id}, and begin the set anew"
+    found = next((one for one in database.get("checks", []) if one["id"] == completeness.CHECK_ID), None)
+    if found is None:
+        raise VerificationFailed(f"set {set_id}: its dump, of another version, does not say whether it has all of its source; {again}")
+    if found["verdict"] != PASS:
+        words = f"set {set_id} is not committed, since {found['id']} is {found['verdict']}: {found['message']}"
+        raise VerificationFailed(f"{words}; then {again}", checks=[found])
+
+
+def _checks(fields: Fields, field: str) -> None:
+    for one in fields.inners(field):
+        one.text("id")
+        one.one_of("verdict", VERDICTS)
+        one.text("message")
+
+
 def _pairing(fields: Fields, field: str) -> None:
     found = fields.inner(field)
     found.one_of("verdict", VERDICTS)
@@ -92,6 +114,7 @@ def _sources(fields: Fields, field: str) -> None:
 
 _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
     "sources": _sources,
+    "checks": _checks,
     "pairing": _pairing,
     "key_ids": Fields.table,
     "tools": Fields.table,

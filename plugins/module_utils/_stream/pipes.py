@@ -27,6 +27,18 @@ class Sink(t.Protocol):
     def write(self, data: bytes, /) -> t.Any: ...
 
 
+class Both:
+    """A sink that shows everything to one, then to another."""
+
+    def __init__(self, first: Sink, second: Sink) -> None:
+        self._first = first
+        self._second = second
+
+    def write(self, data: bytes) -> None:
+        self._first.write(data)
+        self._second.write(data)
+
+
 def large_pipe() -> tuple[int, int]:
     """A pipe (read end, write end) of 1 MiB, so that the stages at its ends seldom wait for each other."""
     read_end, write_end = os.pipe()

@@ -127,6 +127,8 @@ def _scene(folder: Path, standby: Cluster) -> scenes.Scene:
 
 def test_a_hot_standby_is_backed_up_with_its_lag(pair: tuple[Cluster, Cluster], tmp_path: Path) -> None:
     primary, standby = pair
+    primary.execute("CREATE UNLOGGED TABLE hasty (id serial)")
+    primary.execute("INSERT INTO hasty DEFAULT VALUES")
     _caught_up(primary, standby)
     scene = _scene(tmp_path / "scene", standby)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
@@ -138,6 +140,9 @@ def test_a_hot_standby_is_backed_up_with_its_lag(pair: tuple[Cluster, Cluster], 
     assert own["standby"] is True and 1.0 < own["replay_lag"] < 10 * PATIENCE
     scene.call("backup_set", state="committed", set_id=set_id)
     assert scene.call("backup_set_verify", set_id=set_id)["verdict"] == "pass"
+    # A standby has nothing of what is not logged, and the set says so.
+    assert dumped["left_out"].keys() == {f"{one} of database caracal" for one in ("table public.hasty", "sequence public.hasty_id_seq")}
+    assert scene.inventory()["databases"][0]["tables"]["public.hasty"]["rows"] == 0
 
 
 @pytest.mark.mutation

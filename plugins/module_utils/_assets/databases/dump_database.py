@@ -23,11 +23,12 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import earlier, reading, sealed_census
+from ..._evidence import completeness, earlier, reading, sealed_census
 from ..._evidence.options import Opened
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
+from ..._repository.artifact import LEAF
 from ..._stream import workers
 
 SNAPSHOTS = 3
@@ -50,7 +51,7 @@ class Plan:
 
 @dataclasses.dataclass
 class Dumped:
-    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, and what it is sealed with."""
+    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, and its census."""
 
     inventory: dict[str, t.Any]
     blocks: list[Block]
@@ -58,6 +59,7 @@ class Dumped:
     source: dict[str, t.Any]
     checks: list[Check]
     sealed: dict[str, t.Any] | None
+    account: completeness.Account
 
 
 def layout_of(session: Session, database: str) -> reading.Layout:
@@ -106,7 +108,8 @@ def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> 
         with snapshot.Snapshot(plan.server, database) as held:
             read = layout_of(held.session, database)
             tools = plan.client.paths
-            source = dump.Source(held.place, tools["pg_dump"], tools["psql"], plan.opened.store, plan.recipients)
+            programs = (tools["pg_dump"], tools["pg_restore"], tools["psql"])
+            source = dump.Source(held.place, *programs, plan.opened.store, plan.recipients)
             try:
                 schema, facts = _run(plan, guard, _definitions(plan, source, read))
             except BackupError:
@@ -154,10 +157,7 @@ def _rows(
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
-    checks = [
-        Check("leaves.dropped", WARN, f"dropped while the backup ran, so its rows are not in the set: {name}", required=False)
-        for name in gone
-    ]
+    checks = _dropped(gone)
     if read.leaves:
         checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks))
     inventory = reading.assemble(database, read, facts, rest, passes)
@@ -169,7 +169,15 @@ def _rows(
         *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
     ]
     inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
-    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks, sealed)
+    sealed_leaves = tuple(one["leaf"] for one in artifacts if one["kind"] == LEAF and one["database"] == database)
+    holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
+    account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
+    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks, sealed, account)
+
+
+def _dropped(gone: t.Sequence[str]) -> list[Check]:
+    words = "dropped while the backup ran, so its rows are not in the set: "
+    return [Check("leaves.dropped", WARN, f"{words}{name}", required=False) for name in gone]
 
 
 def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:

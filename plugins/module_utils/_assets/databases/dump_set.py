@@ -18,7 +18,7 @@ from ..._crypto import strict_json
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
-from ..._evidence import earlier
+from ..._evidence import completeness, earlier
 from ..._repository import layout as keys
 from ..._repository import objects
 from ..._stream import compression
@@ -40,7 +40,9 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
     artifacts = [made for one in dumped for made in one.artifacts]
     artifacts.append(_seal_inventory(plan, inventory))
     artifacts.append(_put_blocks(plan, blocks))
-    checks = [check.to_result() for one in dumped for check in one.checks]
+    accounts = [one.account for one in dumped]
+    checks = [check.to_result() for check in (completeness.check(accounts), *(check for one in dumped for check in one.checks))]
+    left_out = {name: reason for one in accounts for name, reason in one.left_out.items()}
     # Whatever the order of the databases, the one with migrations says what was backed up.
     own = next((one.inventory for one in dumped if one.inventory["family"]), dumped[0].inventory)
     return {
@@ -51,12 +53,14 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
         "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},
         "tools": {"pg_dump": plan.client.version_text},
         "checks": checks,
+        "left_out": left_out,
         "result": {
             "databases": [{name: one.source[name] for name in _PUBLIC} for one in dumped],
             "artifacts": [
                 {"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts
             ],
             "checks": checks,
+            "left_out": left_out,
             "bytes": sum(a["size"] for a in artifacts if a["shared_from"] is None),
         },
     }

@@ -17,13 +17,13 @@ from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import StorageError, VersionMismatch
-from ..._evidence import open_set, options
+from ..._evidence import completeness, open_set, options
 from ..._repository import layout as keys
 from ..._storage.base import Store
 from . import dump_set
 from .dump_database import Plan, layout_of
 
-TOOLS = ("pg_dump", "psql")
+TOOLS = ("pg_dump", "pg_restore", "psql")
 APPLICATION = "caracal_ops.backup"
 
 
@@ -34,7 +34,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     target = open_set.load(given, invocation.check_mode)
     server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
     deadline = started + given["max_duration"] if given["max_duration"] else None
-    seen = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
+    looked = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
+    seen, accounts = [one for one, _account in looked], [account for _one, account in looked]
     client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
     if client.doubt:
         invocation.warn(client.doubt)
@@ -42,7 +43,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if not made:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
-    result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "checks": [], "bytes": 0}
+    result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "bytes": 0}
+    result["checks"] = [completeness.check(accounts).to_result()]
+    result["left_out"] = {name: reason for one in accounts for name, reason in one.left_out.items()}
     if made:
         result["changed"] = False
         result.update(made["result"])
@@ -70,8 +73,9 @@ def _kept(server: Server) -> list[str]:
     return releases.databases(read.detected, existing) if read.detected else [releases.OWN_DATABASE]
 
 
-def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[str, t.Any]:
-    """Rights, versions, clocks, lock and family of one database. The lock is free when we could take it just now."""
+def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple[dict[str, t.Any], completeness.Account]:
+    """Rights, versions, clocks, lock and family of one database, and what its set would lack. The lock is free when we could take it
+    just now."""
     with snapshot.Snapshot(server, database) as held:
         session = held.session
         sight = preflight.full_sight(session)
@@ -86,7 +90,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
                 f"database {database}: release unknown (family {read.detected.family}, "
                 f"{len(read.detected.migrations)} migrations); recorded as such"
             )
-        return {
+        facts = {
             "database": database,
             "release": read.detected.release if read.detected else None,
             "family": read.detected.family if read.detected else None,
@@ -101,6 +105,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> dict[
             "seconds": 0.0,
             "longest_wait": 0.0,
         }
+        return facts, completeness.forecast(held.place, held.facts["standby"], read)
 
 
 def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:

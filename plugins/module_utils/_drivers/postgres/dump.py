@@ -18,7 +18,7 @@ from ..._crypto.sealing import Sealed, Sealer
 from ..._repository import objects
 from ..._storage.base import Store
 from ..._stream import pipes
-from . import tools
+from . import contents, tools
 from .opening import SETTINGS, opening
 from .snapshot import BEGIN, Place
 from .tables import Table, literal, quote
@@ -32,9 +32,17 @@ class Source:
 
     place: Place
     pg_dump: str
+    pg_restore: str
     psql: str
     store: Store
     recipients: tuple[Recipient, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive(Sealed):
+    """A sealed archive, and what is in it."""
+
+    contents: contents.Contents
 
 
 def sealed_object(source: Source, directory: str, key: str | None = None) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
@@ -42,7 +50,7 @@ def sealed_object(source: Source, directory: str, key: str | None = None) -> t.C
     return objects.sealed(source.store, directory, source.recipients, key)
 
 
-def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Sealed:
+def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Archive:
     """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves.
 
     It holds a lock on whatever it dumps until it ends, and a partition change that waits for such a lock stalls every INSERT
@@ -50,7 +58,9 @@ def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[st
     """
     argv = [*_pg_dump(source), "--format=custom", "--compress=0"]
     argv.extend(f"--exclude-table-and-children={table}" for table in partitioned)
-    return _stream(source, directory, key, argv)
+    with contents.Reader(source.pg_restore) as reader:
+        sealed = _stream(source, directory, key, argv, reader)
+        return Archive(**dataclasses.asdict(sealed), contents=reader.finish())
 
 
 def schema_archive(source: Source, directory: str, key: str) -> Sealed:
@@ -62,9 +72,10 @@ def _pg_dump(source: Source) -> list[str]:
     return [source.pg_dump, f"--snapshot={source.place.snapshot}", f"--lock-wait-timeout={LOCK_WAIT}", "--no-password"]
 
 
-def _stream(source: Source, directory: str, key: str, argv: list[str]) -> Sealed:
+def _stream(source: Source, directory: str, key: str, argv: list[str], also: pipes.Sink | None = None) -> Sealed:
     with sealed_object(source, directory, key) as (sealer, publish):
-        tools.stream_out(argv, source.place.server, source.place.database, sealer)
+        sink = sealer if also is None else pipes.Both(sealer, also)
+        tools.stream_out(argv, source.place.server, source.place.database, sink)
         return publish(key)
 
 

@@ -75,6 +75,13 @@ def test_the_copy_is_found_to_be_what_the_source_was(divided: Divided) -> None:
     assert checks["inventory.audit_blocks"]["verdict"] == "pass"
 
 
+@pytest.mark.no_false_alarm
+def test_the_set_is_complete_and_says_so(divided: Divided) -> None:
+    (check,) = (one for one in divided.dumped["checks"] if one["id"] == "source.complete")
+    assert (check["verdict"], check["required"], divided.dumped["left_out"]) == ("pass", True, {})
+    assert divided.scene.call("backup_set_verify")["verdict"] == "pass"
+
+
 def test_each_leaf_has_an_object_and_blocks_of_its_own(divided: Divided) -> None:
     inventory = divided.scene.inventory()["databases"][0]
     rows = divided.rows(divided.source)

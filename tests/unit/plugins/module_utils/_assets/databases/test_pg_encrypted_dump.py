@@ -230,7 +230,7 @@ def test_clients_that_are_too_old_or_not_there_are_refused(scene: Scene, tmp_pat
     old = tmp_path / "bin"
     old.mkdir()
     scene.refused("pg_encrypted_dump", MissingDependency, str(old), "pg_dump", "install", set_id=ID, pg_bin=str(old))
-    for tool in ("pg_dump", "psql"):
+    for tool in ("pg_dump", "pg_restore", "psql"):
         (old / tool).write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) 16.99'\n")
         (old / tool).chmod(0o755)
     scene.refused(
@@ -397,7 +397,7 @@ def test_a_tool_that_dies_in_the_middle_leaves_no_archive(scene: Scene, server_i
     """What it wrote so far is a valid beginning, and its end looks like any other."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool, ending in (("pg_dump", "exit 1"), ("psql", "exit 0")):
+    for tool, ending in (("pg_dump", "exit 1"), ("pg_restore", "exit 0"), ("psql", "exit 0")):
         real = os.path.join(server_install.bindir, tool)
         (tools / tool).write_text(
             f'#!/bin/sh\ncase "$*" in *--version*|*--schema-only*) exec {real} "$@";; *--format=custom*) {real} "$@" | head -c 20000; '

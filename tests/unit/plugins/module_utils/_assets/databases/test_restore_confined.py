@@ -220,6 +220,7 @@ def test_a_psql_with_known_flaws_is_a_warning_of_the_backup(scene: Scene, server
         f'#!/bin/sh\ncase "$*" in *--version*) exec echo "pg_dump (PostgreSQL) 17.9";; esac\nexec {server_install.bindir}/pg_dump "$@"\n'
     )
     (folder / "pg_dump").chmod(0o755)
+    (folder / "pg_restore").symlink_to(f"{server_install.bindir}/pg_restore")
     warnings: list[str] = []
     scene.call("pg_encrypted_dump", check_mode=True, warn=warnings.append, set_id=scene.new_id(), pg_bin=str(folder))
     assert any("CVE-2026-6477" in one and "install 17.10" in one for one in warnings)

@@ -88,10 +88,11 @@ class Leaves:
 
     def seal(self, shared: t.Mapping[str, str], settled: bool, meanwhile: str = "", folder: str = "leaves") -> reading.Leaf:
         """Under a snapshot of now; `meanwhile` is done after it was taken."""
-        client = client_binaries.find(None, minimum_major=17, tools=("pg_dump", "psql"))
+        client = client_binaries.find(None, minimum_major=17, tools=("pg_dump", "pg_restore", "psql"))
         with Snapshot(self.cluster.server, self.database) as held:
             to = tuple(recipients.load([str(self.identity.to_public())], []))
-            source = dump.Source(held.place, client.paths["pg_dump"], client.paths["psql"], self.store, to)
+            paths = (client.paths[name] for name in ("pg_dump", "pg_restore", "psql"))
+            source = dump.Source(held.place, *paths, self.store, to)
             if meanwhile:
                 self.cluster.execute(meanwhile, database=self.database)
             return reading.sealed_leaf(source, self._table(held), folder, lambda digest: f"{folder}/{digest}", shared, settled)

@@ -48,7 +48,7 @@ class Place:
     def source(self, held: Snapshot, client: ClientTools, **paths: str) -> dump.Source:
         to = (recipients.parse(str(self.identity.to_public()), "test"),)
         found = {"pg_dump": client.paths["pg_dump"], "psql": client.paths["psql"], **paths}
-        return dump.Source(held.place, found["pg_dump"], found["psql"], self.store, to)
+        return dump.Source(held.place, found["pg_dump"], client.paths["pg_restore"], found["psql"], self.store, to)
 
     def plain(self, key: str) -> bytes:
         with Opener(self.store.open(key), [self.identity], key) as opened:
@@ -462,7 +462,12 @@ def test_the_long_dump_leaves_the_partitioned_table_alone(
     with Snapshot(caracal_database.server, name) as held:
         source = own.source(held, client)
         argv: list[str] = []
-        monkeypatch.setattr(dump, "_stream", lambda source, directory, key, given: argv.extend(given))
+
+        def kept(_source: t.Any, _directory: str, _key: str, given: list[str], _also: t.Any) -> Sealed:
+            argv.extend(given)
+            return Sealed(0, "", 0, "")
+
+        monkeypatch.setattr(dump, "_stream", kept)
         dump.archive(source, "sets", "sets/x", PARTITIONED)
         dump.tools.stream_out(argv, caracal_database.server, name, Looker())
     assert "caracal_outbox" in seen[0]

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What an archive of `pg_dump` holds, as `pg_restore` reads its table of contents while the archive passes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import typing as t
+
+from ..._errors import BackupError
+from ..._stream import pipes
+from ..._stream.process import PIPE, Child
+
+# `pg_restore --list --verbose`: `3456; 0 16391 TABLE DATA public zones caracal` has the table's number in the catalog. That of a
+# sequence's value, `3467; 0 0 SEQUENCE SET public n_seq caracal`, has it through `;\tdepends on: 227`, from `227; 1259 16412 SEQUENCE …`.
+# Names can hold blanks, so nothing is told by a name.
+_ROWS = re.compile(r"\d+; \d+ (\d+) TABLE DATA ")
+_SEQUENCE = re.compile(r"(\d+); 1259 (\d+) SEQUENCE ")
+_VALUE = re.compile(r"\d+; \d+ \d+ SEQUENCE SET ")
+_LARGE_OBJECTS = re.compile(r"\d+; \d+ \d+ BLOBS ")
+_DEPENDS = re.compile(r";\s+depends on: ([\d ]+)")
+_UTF8 = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """Numbers (in the source's catalog) of the tables whose rows, and of the sequences whose values, are in an archive, one for each
+    time; and whether the large objects are. `problem` says why that is not known."""
+
+    rows: tuple[int, ...] = ()
+    values: tuple[int, ...] = ()
+    large_objects: bool = False
+    problem: str = ""
+
+
+def parse(listing: t.Iterable[str]) -> Contents:
+    """From the lines of `pg_restore --list --verbose`."""
+    rows: list[int] = []
+    sequences: dict[str, int] = {}
+    needed: list[str] = []
+    large_objects = valued = False
+    for line in listing:
+        if depends := _DEPENDS.match(line):
+            needed += depends[1].split() if valued else []
+            continue
+        valued = bool(_VALUE.match(line))
+        large_objects = large_objects or bool(_LARGE_OBJECTS.match(line))
+        if found := _ROWS.match(line):
+            rows.append(int(found[1]))
+        elif found := _SEQUENCE.match(line):
+            sequences[found[1]] = int(found[2])
+    return Contents(tuple(rows), tuple(sequences[entry] for entry in needed if entry in sequences), large_objects)
+
+
+class Reader:
+    """A sink for an archive in custom format, which begins with its table of contents: `pg_restore` reads that far and no row."""
+
+    def __init__(self, pg_restore: str) -> None:
+        self._said = os.memfd_create("contents", 0)
+        try:
+            self._child = Child([pg_restore, "--list", "--verbose"], stdin=PIPE, stdout=self._said, env=_UTF8)
+        except BaseException:
+            os.close(self._said)
+            raise
+        self._input = t.cast(t.BinaryIO, self._child.process.stdin)
+
+    def write(self, data: bytes) -> None:
+        if not self._input.closed:
+            try:
+                pipes.write_all(self._input.fileno(), data)
+            except BrokenPipeError:  # it has read what it wants
+                self._input.close()
+
+    def finish(self) -> Contents:
+        """Once all has passed."""
+        self._input.close()
+        try:
+            self._child.finish()
+        except BackupError as exc:
+            return Contents(problem=f"the table of contents of the dump cannot be read: {exc.msg}")
+        with open(os.dup(self._said), encoding="utf-8", errors="replace", newline="\n") as lines:
+            lines.seek(0)
+            return parse(lines)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._input.close()
+        self._child.kill()
+        os.close(self._said)

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Nothing lost in silence: each relation that the snapshot of a dump shows is in exactly one artifact, or left out for a reason.
+
+What an artifact holds is never taken from what we meant to put there: of the archive its table of contents says it, of an audit
+partition the object that was made.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from .._drivers.postgres import catalog, relations
+from .._drivers.postgres.contents import Contents
+from .._drivers.postgres.relations import Relation
+from .._drivers.postgres.snapshot import Place
+from .._errors import BackupError
+from .._report.check import FAIL, PASS, UNPROVEN, Check
+from .reading import Layout
+
+CHECK_ID = "source.complete"
+SHOWN = 50
+
+KINDS = {
+    relations.TABLE: "table",
+    relations.SEQUENCE: "sequence",
+    relations.MATERIALIZED_VIEW: "materialized view",
+    relations.FOREIGN_TABLE: "foreign table",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the catalog shows of a database: its relations, and how many large objects there are."""
+
+    database: str
+    standby: bool
+    relations: tuple[Relation, ...]
+    large_objects: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What the artifacts of a database hold: the archive, audit partitions by `schema.name`, sequences of the inventory by the same.
+    `gone` are partitions that were dropped before anybody could read them."""
+
+    archive: Contents
+    leaves: tuple[str, ...] = ()
+    sequences: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """Of one database: `left_out` with the reason, `wrong` with the remedy, both by relation. `problem`: why nobody counted."""
+
+    database: str
+    counted: int = 0
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    wrong: dict[str, str] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+
+
+def look(place: Place, standby: bool) -> Seen:
+    """Under the snapshot of the dump. Nothing is locked but the catalog."""
+    with place.join() as session:
+        return Seen(place.database, standby, tuple(relations.read(session)), catalog.large_objects(session))
+
+
+def take(place: Place, standby: bool, held: Held) -> Account:
+    """The census. That it could not be taken is told in its account, and no error: the dump is whole all the same."""
+    if held.archive.problem:
+        return Account(place.database, problem=held.archive.problem)
+    try:
+        return judge(look(place, standby), held)
+    except BackupError as exc:
+        return Account(place.database, problem=exc.msg)
+
+
+def forecast(place: Place, standby: bool, read: Layout) -> Account:
+    """The same before there are artifacts."""
+    try:
+        seen = look(place, standby)
+    except BackupError as exc:
+        return Account(place.database, problem=exc.msg)
+    return judge(seen, predicted(read, seen))
+
+
+def judge(seen: Seen, held: Held) -> Account:
+    """Every relation against what the artifacts hold."""
+    times = collections.Counter([*held.archive.rows, *held.archive.values])
+    leaves = collections.Counter(held.leaves)
+    left_out: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    for one in seen.relations:
+        name = f"{KINDS.get(one.kind, f'relation of kind {one.kind}')} {one.qualified} of database {seen.database}"
+        count = times[one.number] + leaves[one.qualified]
+        reason = _reason(one, seen, held, count)
+        if reason:
+            left_out[name] = reason
+        elif count != 1:
+            wrong[name] = _remedy(one, count)
+    if seen.large_objects and not held.archive.large_objects:
+        wrong[f"large objects of database {seen.database}"] = "pg_dump has not taken them; use its newest minor release"
+    return Account(seen.database, len(seen.relations), left_out, wrong)
+
+
+def _reason(one: Relation, seen: Seen, held: Held, count: int) -> str:
+    """Why a relation, or a part of it, is rightly in no artifact."""
+    if count:
+        return f"extension {one.extension} has only those of its rows dumped that are not its own" if count == 1 and one.partly else ""
+    if one.qualified in held.gone:
+        return "it was dropped while the backup ran"
+    if one.kind == relations.FOREIGN_TABLE:
+        return "its rows are on another server, which needs a backup of its own"
+    if one.kind == relations.MATERIALIZED_VIEW:
+        return "pg_encrypted_restore computes it anew; by hand, REFRESH MATERIALIZED VIEW" if one.populated else "it has no rows"
+    if one.extension and not one.kept:
+        return f"extension {one.extension} makes its rows itself, or has none dumped"
+    if one.unlogged and seen.standby:
+        return "it is not logged, and a standby has nothing of it; to have it in the set, back up from the primary"
+    if one.kind == relations.SEQUENCE and one.qualified in held.sequences:
+        return "its value is in the inventory, from which pg_encrypted_restore sets it; by hand, setval"
+    return ""
+
+
+def _remedy(one: Relation, count: int) -> str:
+    if count:
+        return f"{count} artifacts hold it, and a restore would load it as often; report this as a bug"
+    if one.system:
+        return "pg_dump passes over the schemas of the server; move it into another one (ALTER TABLE ... SET SCHEMA)"
+    return "neither pg_dump nor the reading of audit partitions has taken it; keep a copy of it elsewhere, and report this as a bug"
+
+
+def predicted(read: Layout, seen: Seen) -> Held:
+    """What artifacts would hold, by what pg_dump does."""
+    below = {table.qualified for table in read.tables if table.root in {leaf.root for leaf in read.leaves}}
+    dumped = [
+        one
+        for one in seen.relations
+        if one.kind in (relations.TABLE, relations.SEQUENCE)
+        and not one.system
+        and one.qualified not in below
+        and (one.kept or not one.extension)
+        and not (one.unlogged and seen.standby)
+    ]
+    archive = Contents(rows=tuple(one.number for one in dumped), large_objects=True)
+    return Held(archive, tuple(leaf.qualified for leaf in read.leaves))
+
+
+def check(accounts: t.Sequence[Account]) -> Check:
+    """One for all databases of a set, which a commit asks for."""
+    wrong = {name: remedy for one in accounts for name, remedy in one.wrong.items()}
+    if wrong:
+        name, remedy = next(iter(wrong.items()))
+        words = f"{len(wrong)} relation(s) are not in exactly one artifact; first: {name}: {remedy}"
+        return Check(CHECK_ID, FAIL, words, details={"relations": list(wrong)[:SHOWN]})
+    problems = {one.database: one.problem for one in accounts if one.problem}
+    if problems or not accounts:
+        database, problem = next(iter(problems.items()), ("", "there is no database"))
+        return Check(CHECK_ID, UNPROVEN, f"nobody knows whether the set has all of database {database}: {problem}")
+    left_out = sorted(name for one in accounts for name in one.left_out)
+    words = f"{sum(one.counted for one in accounts)} relations: each in one artifact" + (f", {len(left_out)} left out" if left_out else "")
+    return Check(CHECK_ID, PASS, words, details={"left_out": left_out[:SHOWN]})
