@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import LineHash, digest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import completeness, reading
 from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
@@ -135,6 +135,7 @@ def test_a_preflight_runs_nothing_of_the_owner(caracal_database: TwinCluster, ho
     with snapshot.Snapshot(caracal_database.server, hostile) as held:
         preflight.full_sight(held.session)
         reading.layout(held.session)
+        assert completeness.look(held.place, False).relations
     assert not taken(caracal_database)
 
 
