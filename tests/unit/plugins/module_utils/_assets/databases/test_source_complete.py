@@ -37,7 +37,7 @@ def check_of(result: Result) -> Result:
 
 @dataclasses.dataclass(frozen=True)
 class Every:
-    """A source with every kind of relation, its committed set, and what was restored of it; in `counted`, an audit table with an identity."""
+    """A source with every kind of relation, its committed set, and what was restored. `counted`: one whose audit table has an identity."""
 
     scene: Scene
     source: TwinCluster
