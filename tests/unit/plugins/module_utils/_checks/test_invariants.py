@@ -99,6 +99,20 @@ def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str)
     assert check.verdict == FAIL and check.message.startswith("1 of 2 foreign keys have rows without the row that they point at; first: ")
 
 
+@pytest.mark.no_false_alarm
+def test_the_products_own_zone_needs_no_policy(twins: Twins) -> None:
+    """The API makes it at its first start, without a policy; its slug is reserved."""
+    with broken(twins("v1.0.0")) as database:
+        before = database.verify()["policy_activation.zone_has_active_set"]
+        database.run("INSERT INTO zones (id, name, slug) VALUES ('own', 'caracal.sys/system', 'caracal-sys-internal')")
+        after = database.verify()["policy_activation.zone_has_active_set"]
+        database.run("INSERT INTO zones (id, name, slug) VALUES ('other', 'Other', 'caracal-system')")
+        other = database.verify()["policy_activation.zone_has_active_set"]
+    assert before.verdict == after.verdict == PASS
+    assert before.message == after.message
+    assert (other.verdict, other.details["broken"]) == (WARN, 1)
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("statement", "broken_ones", "population"),
