@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import typing as t
 
@@ -15,6 +16,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
 from scenes.scene import Scene
 
+# What the table at the top of the text asks for. Psql and others start programs, which see of it only what is exported.
+NAMED = ("REPOSITORY", "ALLOWED_SIGNERS", "IDENTITY", "SECRETS_IDENTITY", "RESTORED", "REDIS_URL")
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Recover = t.Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -46,6 +49,8 @@ def recoverer(server_install: Install) -> Recover:
             **environment,
         }
         script = commands(scene, set_id) if script is None else script
+        # As plain variables of the shell: who forgets to export them still gets his data back.
+        script = "".join(f"{name}={shlex.quote(env.pop(name))}\n" for name in NAMED if name in env) + script
         return subprocess.run(["bash"], input=script, env=env, cwd=scene.root, capture_output=True, text=True, check=False, timeout=600)
 
     return run

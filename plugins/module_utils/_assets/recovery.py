@@ -40,7 +40,8 @@ Deployment `{deployment}`, Caracal {release}, family {family}, snapshot {snapsho
 
 These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
 They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
-Start a shell for them with `bash`, set the variables below in it, and run them there from top to bottom. The first error ends that shell.
+Start a shell for them with `bash`, set the variables below in it with `export`, to absolute paths, and run them there from top to
+bottom. The first error ends that shell.
 
 | variable | what it names |
 |---|---|
@@ -56,6 +57,7 @@ set -euo pipefail
 cd "$REPOSITORY"
 test -r "$ALLOWED_SIGNERS"
 test -r "$IDENTITY"
+export IDENTITY                 # psql starts programs that read it
 unpack() {{                      # the archive $2, sealed to the identity $1, into the folder $3
   # Plain files only: links and devices are printed, and end it. No owner, no set-user-ID bit.
   age --decrypt --identity "$1" "$2" | zstd --decompress --stdout | tar --list --verbose | {{ ! grep '^[^-]' >&2; }}

@@ -92,5 +92,8 @@ def _checks(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
 
 
 def _waivers(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    said = "; ".join(f"{one['check']} until {one['expires']}: {one['reason']}" for one in document["waivers"])
+    """A reason could be so long that it hides the checks behind it, so of several checks it stands in the report only."""
+    waivers = document["waivers"]
+    said = ", ".join(f"{one['check']} until {one['expires']}" for one in waivers)
+    said += f": {waivers[0]['reason']}" if len(waivers) == 1 else ""
     return [("waived", one_line(said))] if said else []

@@ -40,6 +40,15 @@ def test_at_most_twenty_short_lines_whatever_happened(make_drill: MakeDrill) -> 
 
 
 @pytest.mark.mutation
+def test_no_reason_hides_another_waived_check(make_drill: MakeDrill) -> None:
+    given = [{"check": name, "reason": "long " * 60, "expires": "2026-12-31"} for name in ("canary.gateway", "canary.exchange")]
+    waivers = waiver.parse(given, make_drill().started.date())
+    lines = summary.render(document.build(make_drill(waivers=waivers)), WHERE)
+    (told,) = [line for line in lines if line.startswith("waived ")]
+    assert all(one["check"] in told for one in given)
+
+
+@pytest.mark.mutation
 def test_the_first_cause_and_its_remedy_are_told(make_drill: MakeDrill) -> None:
     cause = Diagnosis("kek.wrong", "CAUSE", "REMEDY", ("envelopes.kek",))
     lines = summary.render(document.build(make_drill(diagnosis=[cause], budgets=Budgets(3600.0, None))), WHERE)
