@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m faults [--minutes N] [--seed N] [--kinds …]`: break things on purpose, and count what survived.
+"""`python -m faults [--minutes N] [--seed N] [--kind …] [--anew]`: break things on purpose, and count what survived.
 
-Ends with `faults: N tried, N survived, 0 lost, 0 half-visible, 0 leaked, 0 left running`, and not with 0 unless all survived.
+What runs have counted adds up in `build/faults.json`, until `--anew`. Ends with `faults: N tried, N survived, 0 lost, 0 half-visible,
+0 leaked, 0 left running`, and not with 0 unless all survived.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import time
 import typing as t
 from pathlib import Path
 
-from faults import flips, interruptions, operations, parties
+from faults import bucket, flips, interruptions, operations, parties
 from faults.tally import Tally
 from faults.world import World, make
+from tools.tiers import build_folder
 
 # Kinds, and the share of the time that each may take; what one leaves goes to those after it.
-SHARES = {"flips": 0.2, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "objects": 0.3}
+SHARES = {"flips": 0.15, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "bucket": 0.15, "objects": 0.2}
 
 
 def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float, kinds: t.Sequence[str], most: int | None = None) -> None:
@@ -38,6 +40,7 @@ def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float,
             "kills": lambda dice, until: interruptions.kills(ended, tally, dice, until, most),
             "full": lambda dice, until: interruptions.full(ended, tally, dice, until, most),
             "cut": lambda dice, until: interruptions.cut(ended, tally, dice, until, most),
+            "bucket": lambda dice, until: bucket.run(world, folder, tally, dice, until, most),
         }
         for kind in kinds:
             now = time.monotonic()
@@ -49,12 +52,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="faults")
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--kinds", nargs="+", choices=SHARES, default=list(SHARES))
+    parser.add_argument("--kind", nargs="+", choices=SHARES, default=list(SHARES))
+    parser.add_argument("--anew", action="store_true", help="forget what earlier runs have counted")
     given = parser.parse_args()
-    print(f"seed {given.seed}, kinds {', '.join(given.kinds)}", flush=True)
-    tally = Tally()
+    print(f"seed {given.seed}, kinds {', '.join(given.kind)}", flush=True)
+    path = build_folder() / "faults.json"
+    tally = Tally() if given.anew else Tally.read(path)
     with tempfile.TemporaryDirectory(prefix="caracal-faults-") as name, make(Path(name)) as world:
-        play(world, tally, Path(name), seed=given.seed, minutes=given.minutes, kinds=given.kinds)
+        try:
+            play(world, tally, Path(name), seed=given.seed, minutes=given.minutes, kinds=given.kind)
+        finally:
+            tally.write(path)
     print("\n".join(tally.lines()))
     return 0 if tally.clean else 1
 

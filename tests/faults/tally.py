@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import typing as t
+from pathlib import Path
 
 SURVIVED, LOST, HALF_VISIBLE, LEAKED, LEFT_RUNNING = "survived", "lost", "half-visible", "leaked", "left running"
 COLUMNS = (SURVIVED, LOST, HALF_VISIBLE, LEAKED, LEFT_RUNNING)
@@ -27,11 +30,25 @@ class Outcome:
 
 
 class Tally:
-    """Counts by kind of fault."""
+    """Counts by kind of fault, and what failed."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, int]] = {}
         self.failed: list[str] = []
+
+    @classmethod
+    def read(cls, path: Path) -> Tally:
+        """What earlier runs have counted."""
+        made = cls()
+        if path.exists():
+            made.__dict__.update(json.loads(path.read_text(encoding="utf-8")))
+        return made
+
+    def write(self, path: Path) -> None:
+        """In one step, so that a run that is killed leaves what was counted before it."""
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({"counts": self.counts, "failed": self.failed}, indent=1) + "\n", encoding="utf-8")
+        os.replace(fresh, path)
 
     def add(self, kind: str, label: str, outcome: Outcome) -> None:
         counts = self.counts.setdefault(kind, dict.fromkeys(COLUMNS, 0))

@@ -77,11 +77,18 @@ class World:
 
     def judge(self) -> Outcome:
         """What the verifiers say now, until one notices, against what a restore would read now."""
+        if outcome := self.noticed():
+            return outcome
+        same = truth_of(self.scene, self.truth) == self.truth
+        return Outcome() if same else Outcome(LOST, "no verifier noticed that something else would be restored")
+
+    def noticed(self, **place: t.Any) -> Outcome | None:
+        """Of the verifiers, until one notices, or breaks or tells a secret; None when all pass. `place`: another copy of the repository."""
         calls: list[Step] = [("repository_verify", {"identity_files": self.identities})]
         calls += [("backup_set_verify", {"set_id": set_id}) for set_id in self.truth]
         for module, options in calls:
             try:
-                result = self.scene.call(module, require_valid=False, **options)
+                result = self.scene.call(module, require_valid=False, **options, **place)
                 noticed, text = result["verdict"] != "pass", json.dumps(result)
             except BackupError as exc:
                 noticed, text = True, exc.msg + json.dumps(exc.details)
@@ -91,8 +98,7 @@ class World:
                 return Outcome(LEAKED, f"{module} told {leaked}")
             if noticed:
                 return Outcome()
-        same = truth_of(self.scene, self.truth) == self.truth
-        return Outcome() if same else Outcome(LOST, "no verifier noticed that something else would be restored")
+        return None
 
     def leaked(self, text: str) -> str:
         """The beginning of a secret that is in `text`."""

@@ -5,7 +5,7 @@
 """Run the tests, then each one that failed once more, alone: what passes then is flaky, and a debt that is told.
 
 Up to `LET_THROUGH` flaky tests do not fail the run; `build/flaky.json` keeps their names. Arguments are pytest's, and those
-of `tiers`; `--record` renews the record of durations after a whole run.
+of `tiers`; `--record` renews the record of durations: all of it after a run of all tests, else that of the tests that ran.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ def keep_flaky(flaky: t.Sequence[str]) -> None:
     (tiers.build_folder() / "flaky.json").write_text(json.dumps(list(flaky), indent=1) + "\n", encoding="utf-8")
 
 
+def keep_durations(outcome: t.Mapping[str, t.Any], *, whole: bool) -> None:
+    """Into the clone: tests run in a mirror of it."""
+    path = tiers.build_folder().parent / "tests" / tiers.RECORD.name
+    ran = tiers.Record.of(outcome["seconds"], outcome["shared"])
+    (ran if whole else tiers.Record.read(path).renewed(ran, outcome["seconds"])).write(path)
+
+
 def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: float) -> int:
     """The last lines, and the status of the whole run."""
     keep_flaky(flaky)
@@ -59,15 +66,12 @@ def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: 
     return 1 if failed or too_many else 0
 
 
-def main(arguments: list[str]) -> int | str:
+def main(arguments: list[str]) -> int:
     """Run, try again, tell. A run that did not end by failing tests (a wrong option, no test) ends as it is."""
     started = time.monotonic()
-    record = "--record" in arguments
-    if record and ("--all" not in arguments or "--part" in arguments):
-        return "--record keeps the durations of a whole run: add --all, and leave --part out"
     status, outcome = run([*WORKERS, *(one for one in arguments if one != "--record")])
-    if record and outcome:
-        tiers.Record.of(outcome["seconds"]).write(tiers.build_folder().parent / "tests" / tiers.RECORD.name)
+    if "--record" in arguments and outcome:
+        keep_durations(outcome, whole="--all" in arguments and "--part" not in arguments)
     failed = outcome.get("failed", [])
     if status != 1 or not failed:
         keep_flaky([])

@@ -4,10 +4,10 @@
 
 """pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
 
-The gate is every test that took at most `QUICK` seconds when durations were last recorded, every test that is newer than
-that record, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has
-everything, `--part 2/4` with it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets
-all that he names.
+The gate is every test that took at most `QUICK` seconds when durations were last recorded (with its share of the fixtures
+of its file; those of the session count for nobody), every test that is newer than that record, and the stories
+(`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4`
+with it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets all that he names.
 
 Tests are known by the last part of their path (`test_kills.py::test_a_killed_restore`), so a move keeps the record.
 """
@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import re
+import time
 import typing as t
 from pathlib import Path
 
@@ -26,15 +27,19 @@ import pytest
 
 RECORD = Path(__file__).parents[1] / "durations.json"
 QUICK = 1.0
+# Seconds up to which a test is not worth a line of the record.
+KEPT = 0.2
 # One of each is in the gate, or there is no gate.
 STORIES = ("backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
+# The property of a report that says how long fixtures took that the tests of a file share.
+SHARED = "caracal_ops_shared"
 # What a test counts that was too short to be recorded, or is new.
 SHORT = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """Seconds of the tests that took more than `QUICK`, and of whole files. Shared fixtures count for who came first."""
+    """Seconds of the tests that took more than `KEPT`, and of whole files."""
 
     tests: dict[str, float]
     files: dict[str, float]
@@ -44,16 +49,30 @@ class Record:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls({}, {})
 
     @classmethod
-    def of(cls, seconds: t.Mapping[str, float]) -> Record:
-        """From the seconds of each test, by node id. The longest counts where names meet."""
+    def of(cls, seconds: t.Mapping[str, float], shared: t.Mapping[str, float]) -> Record:
+        """From the seconds of each test, by node id, and of the fixtures that the tests of a file share, by its name.
+
+        The longest counts where names meet.
+        """
         tests: dict[str, float] = {}
         files: dict[str, float] = collections.defaultdict(float)
-        for node, took in seconds.items():
+        number = collections.Counter(file_of(name_of(node)) for node in seconds)
+        for node, own in seconds.items():
             name = name_of(node)
+            took = own + shared.get(file_of(name), 0.0) / number[file_of(name)]
             files[file_of(name)] += took
-            if took > QUICK:
-                tests[name] = max(took, tests.get(name, 0.0))
-        return cls(_rounded(tests), _rounded(files))
+            tests[name] = max(took, tests.get(name, 0.0))
+        return cls({name: took for name, took in _rounded(tests).items() if took > KEPT}, _rounded(files))
+
+    def renewed(self, ran: Record, nodes: t.Iterable[str]) -> Record:
+        """With what a run of these tests alone has measured."""
+        names = {name_of(node) for node in nodes}
+        others = {name: took for name, took in self.tests.items() if name not in names}
+        files = {**self.files, **ran.files}
+        for name, took in others.items():
+            if file_of(name) in ran.files:
+                files[file_of(name)] += took
+        return Record({**others, **ran.tests}, _rounded(files))
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -141,6 +160,10 @@ class Chooser:
         self.failed: set[str] = set()
         self.passed = 0
         self.seconds: dict[str, float] = collections.defaultdict(float)
+        self.shared: dict[str, float] = collections.defaultdict(float)
+        # Of the test that is set up: seconds of fixtures that others use too, by scope.
+        self._setting_up = False
+        self._wide: dict[str, float] = collections.defaultdict(float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         wanted = self._wanted(items)
@@ -161,10 +184,33 @@ class Chooser:
             return lambda item: True
         if missing := sorted(set(STORIES).difference(*map(stories_of, items))):
             raise pytest.UsageError(f"no test is the gate's story of: {', '.join(missing)}; mark one with @pytest.mark.story(kind)")
-        return lambda item: name_of(item.nodeid) not in record.tests or bool(stories_of(item))
+        return lambda item: record.tests.get(name_of(item.nodeid), 0.0) <= QUICK or bool(stories_of(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[t.Any]) -> t.Generator[None, t.Any, t.Any]:
+        if fixturedef.scope == "function" or self._setting_up:
+            return (yield)
+        self._setting_up, began = True, time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self._setting_up = False
+            self._wide[fixturedef.scope] += time.perf_counter() - began
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self._wide:
+            report.duration -= sum(self._wide.values())
+            of_file = sum(took for scope, took in self._wide.items() if scope != "session")
+            report.user_properties = [*report.user_properties, (SHARED, of_file)]
+            self._wide.clear()
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
+        wide = [took for name, took in report.user_properties if name == SHARED]
+        self.shared[file_of(name_of(report.nodeid))] += sum(t.cast("list[float]", wide))
         if report.failed:
             self.failed.add(report.nodeid)
         elif report.when == "call" and report.passed:
@@ -175,7 +221,7 @@ class Chooser:
         if self.worker:
             self.config.workeroutput["left_out"] = self.left_out  # type: ignore[attr-defined]
         elif self.config.option.outcome:
-            outcome = {"failed": sorted(self.failed), "passed": self.passed, "seconds": self.seconds}
+            outcome = {"failed": sorted(self.failed), "passed": self.passed, "seconds": self.seconds, "shared": self.shared}
             Path(self.config.option.outcome).write_text(json.dumps(outcome), encoding="utf-8")
 
     @pytest.hookimpl(optionalhook=True)

@@ -33,8 +33,14 @@ UseCase = t.Callable[[Invocation], dict[str, t.Any]]
 def run(spec: ArgumentSpec, use_case: UseCase) -> None:
     """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
     module = AnsibleModule(supports_check_mode=True, **spec.to_module())
+    result = answer(use_case, Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
+    end = module.fail_json if result.pop("failed", False) else module.exit_json
+    end(**result)
+
+
+def answer(use_case: UseCase, invocation: Invocation) -> dict[str, t.Any]:
+    """What a use case returns; with `failed`, the error of our own family in one line."""
     try:
-        result = use_case(Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
+        return use_case(invocation)
     except BackupError as exc:
-        module.fail_json(msg=exc.msg, error=type(exc).__name__, **exc.details)
-    module.exit_json(**result)
+        return {"failed": True, "msg": exc.msg, "error": type(exc).__name__, **exc.details}

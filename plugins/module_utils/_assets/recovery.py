@@ -16,7 +16,7 @@ from .._repository.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Arti
 from .._repository.fields import timestamp
 from .._repository.manifest import Manifest
 from . import recovery_assets, recovery_download
-from .recovery_text import code, markdown, shell
+from .recovery_quoting import code, markdown, shell
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The value in `name=value` as SET takes it. A list is recorded as its owner wrote it: each element is quoted anew, lest one be a statement.

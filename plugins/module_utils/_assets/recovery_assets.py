@@ -16,7 +16,7 @@ import typing as t
 
 from .._repository.artifact import REDIS, REPLAY, SECRETS, Artifact
 from .._repository.manifest import Manifest
-from .recovery_text import code
+from .recovery_quoting import code
 
 _SECRETS = """
 ## {number}. Runtime secrets

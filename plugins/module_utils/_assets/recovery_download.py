@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .._repository import layout as keys
 from .._repository.manifest import Manifest
-from .recovery_text import shell
+from .recovery_quoting import shell
 
 _DOWNLOAD = """\
 ## If the set is in a bucket

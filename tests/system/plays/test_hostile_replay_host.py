@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import typing as t
@@ -51,7 +52,7 @@ def deployment(twin_cluster: TwinFactory, tmp_path: Path) -> Deployment:
     return secrets_scene.make(tmp_path / "scene", twin_cluster())
 
 
-def play(deployment: Deployment, tmp_path: Path, answers: Answers) -> Played:
+def play(deployment: Deployment, tmp_path: Path, answers: Answers, **more: t.Any) -> Played:
     """A backup with a replay directory on a host that adds `answers`, by module, to what its modules answer."""
     replay = replay_folders.folder(tmp_path / "gateway")
     replay.file("pending-7-1.ndjson", event("one"))
@@ -64,6 +65,7 @@ def play(deployment: Deployment, tmp_path: Path, answers: Answers) -> Played:
         **backup_settings(deployment.scene),
         "caracal_backup_replay_volumes": [volume],
         "ansible_python_interpreter": str(python),
+        **more,
     }
     played = Play("backup", settings, tmp_path, ("--inventory", "elsewhere,", "--limit", "localhost,elsewhere"))
     status = played.ended()
@@ -84,7 +86,16 @@ def test_no_name_leads_out_of_the_controllers_folder(deployment: Deployment, tmp
     names = [f"../../..{payload}"]
     played = play(deployment, tmp_path, {"find": {"files": [{"path": str(payload)}]}, "replay_volume_archive": {"staged": names}})
     assert [path for path in tmp_path.rglob("authorized_keys") if path != payload] == []
-    assert played.status != 0 and "elsewhere names files that no replay archive has" in played.output, played.output
+    assert played.status != 0 and '"error": "TamperedData"' in played.output, played.output
+
+
+@pytest.mark.mutation
+def test_a_file_without_an_end_fills_no_disk(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    endless = {"data": base64.b64encode(bytes(8 << 20)).decode("ascii")}
+    played = play(deployment, tmp_path, {"replay_stage_fetch": endless}, caracal_backup_replay_carry_limit=20 << 20)
+    assert played.status != 0 and '"error": "StorageError"' in played.output, played.output
+    assert list(tmp_path.glob("caracal_backup.*")) == []
 
 
 @pytest.mark.mutation

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import subprocess
 import sys
@@ -20,10 +21,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import objects
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify
-from faults import flips, interruptions, operations, parties, victim
+from faults import bucket, flips, interruptions, operations, parties, victim
 from faults.__main__ import SHARES, play
 from faults.interruptions import Operations, Victim, Work
-from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, Outcome, Tally
+from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, SURVIVED, Outcome, Tally
 from faults.world import World, make
 
 LONG = 600.0
@@ -47,7 +48,9 @@ def world(made: World) -> t.Iterator[World]:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("kind", "most"), [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40)])
+@pytest.mark.parametrize(
+    ("kind", "most"), [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40), ("bucket", 30)]
+)
 def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
     tally = Tally()
     assert kind in SHARES
@@ -95,6 +98,25 @@ def test_an_entry_that_is_believed_is_seen(world: World) -> None:
     assert outcome.column == LOST and "believe" in outcome.said
 
 
+@pytest.mark.mutation
+def test_a_reader_of_the_newest_version_is_seen(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a bucket, of the versions of a key the one counts that was signed."""
+    key = next(key for one in world.truth.values() for key in one)
+    with bucket.make(world, folder) as copied:
+        assert copied.judge(False) == Outcome()
+        bucket.change(copied, random.Random(1), [(f"{bucket.PREFIX}/{key}", "covered by noise")])
+        assert copied.judge(False) == Outcome()
+        signed = {version for version, _data in copied.kept.values()}
+
+        def newest(store: t.Any, key: str, _sha256: str, _size: int | None = None) -> t.Any:
+            return min(store.versions(key), key=lambda one: one.version in signed)
+
+        monkeypatch.setattr(objects, "find", newest)
+        assert copied.judge(False).column == LOST
+        copied.mend()
+        assert copied.judge(False) == Outcome()
+
+
 @pytest.fixture
 def ended(world: World, folder: Path) -> t.Iterator[Operations]:
     with contextlib.closing(Operations(world, folder)) as made:
@@ -123,8 +145,14 @@ def test_what_an_ended_run_leaves_is_seen(ended: Operations, world: World, monke
     assert interruptions.after(ended, work, run, (victim.DONE, "")).column == HALF_VISIBLE
 
 
-def test_the_command_ends_with_its_sum() -> None:
-    command = [sys.executable, "-m", "faults", "--minutes", "0.1", "--seed", "1", "--kinds", "flips"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+def test_the_command_adds_up_and_ends_with_its_sum(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "faults", "--minutes", "0.1", "--seed", "1", "--kind", "flips"]
+    environment = {**os.environ, "CARACAL_OPS_BUILD": str(tmp_path)}
+    earlier = Tally()
+    earlier.add("cut", "by an earlier run", Outcome())
+    earlier.write(tmp_path / "faults.json")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 0 and last.startswith("faults: ") and last.endswith("0 lost, 0 half-visible, 0 leaked, 0 left running"), done
+    kept = Tally.read(tmp_path / "faults.json")
+    assert kept.clean and kept.counts["cut"][SURVIVED] == 1 and kept.counts["flips"][SURVIVED] > 1

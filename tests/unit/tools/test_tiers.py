@@ -115,7 +115,7 @@ def test_parts_are_about_equally_long() -> None:
     assert max(sums) - min(sums) <= 39
 
 
-@pytest.mark.parametrize("arguments", [("--part", "1/2"), ("--all", "--part", "3/2"), ("--all", "--part", "x"), ("--record",)])
+@pytest.mark.parametrize("arguments", [("--part", "1/2"), ("--all", "--part", "3/2"), ("--all", "--part", "x")])
 def test_a_selection_that_means_nothing_runs_nothing(run: Run, arguments: tuple[str, ...]) -> None:
     status, output = run(*arguments)
     assert status != 0 and "passed" not in output
@@ -159,14 +159,40 @@ def test_more_failures_than_chance_makes_are_not_tried_again(run: Run, tmp_path:
     assert not re.findall(r"^flaky: ", output, re.MULTILINE)
 
 
+SLEEPER = """
+import time
+import pytest
+@pytest.fixture(scope="session")
+def everybodys(): time.sleep(3)
+@pytest.fixture(scope="module")
+def of_the_file(everybodys): time.sleep(0.8)
+def test_new(): time.sleep(1.2)
+@pytest.mark.parametrize("number", range(2))
+def test_sharing(of_the_file, number): pass
+def test_quick(): pass
+"""
+
+
 def test_a_whole_run_renews_the_record(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "t/two/test_c.py").write_text("import time\ndef test_new(): time.sleep(1.2)\n")
+    """What a file's tests share is shared out, and what all share counts for nobody."""
+    (tmp_path / "t/two/test_c.py").write_text(SLEEPER)
     status, _output = run("--all", "--record")
     record = tiers.Record.read(tmp_path / "tests/durations.json")
-    assert (status, list(record.tests), sorted(record.files)) == (0, ["test_c.py::test_new"], ["test_a.py", "test_b.py", "test_c.py"])
+    assert (status, sorted(record.files)) == (0, ["test_a.py", "test_b.py", "test_c.py"])
+    assert record.tests.pop("test_c.py::test_new") >= 1.4
+    assert all(took < 3 for took in record.tests.values())
+
+
+def test_a_run_of_some_tests_renews_what_they_took(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/two/test_b.py").write_text("import time\ndef test_new(): time.sleep(0.5)\n" + SOURCES["two/test_b.py"])
+    status, _output = run("--record", "-k", "test_b and not x/y")
+    record = tiers.Record.read(tmp_path / "tests/durations.json")
+    assert (status, {**record.tests, "test_b.py::test_new": 0}) == (0, {**SLOW, "test_b.py::test_new": 0})
+    assert record.tests["test_b.py::test_new"] >= 0.5 and 2.5 <= record.files["test_b.py"] < 4
+    assert record.files["test_a.py"] == FILES["test_a.py"]
 
 
 def test_the_record_of_this_tree_is_one() -> None:
     record = tiers.Record.read()
-    assert record.tests and record.files and min(record.tests.values()) >= tiers.QUICK
+    assert record.tests and record.files and min(record.tests.values()) > tiers.KEPT
     assert {tiers.file_of(name) for name in record.tests} <= set(record.files)

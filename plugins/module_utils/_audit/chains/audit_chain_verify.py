@@ -30,7 +30,7 @@ from ..._evidence import baseline, options, place, reading
 from ..._evidence.options import Opened
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check
 from ..._repository.fields import parse_timestamp
-from . import chain_reading, export_reading
+from . import chain_reading, exports_against_rows
 
 RETENTION_DAYS = 365
 APPLICATION = "caracal_ops.backup audit_chain_verify"
@@ -92,8 +92,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         checks = [*_chain_checks(context, chains, keys, opened, known), *_committed(given, opened, known, held, context, chains)]
         if given["exports"]:
             cuts = baseline.cuts(opened) if opened else []
-            ingested, gather = export_reading.hours(chains.events), export_reading.folder(given["exports"])
-            checks += export_reading.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
+            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given["exports"])
+            checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
     result = options.judged(checks, given["require_valid"])
     if opened is not None:
         result["journal_head"] = opened.head

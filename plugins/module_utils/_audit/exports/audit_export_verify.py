@@ -25,7 +25,7 @@ from ..._evidence import baseline, options, place, reading
 from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check
 from ..._repository import archive_days
 from ..._storage.base import Store
-from ..chains import audit_chain_verify, export_reading
+from ..chains import audit_chain_verify, exports_against_rows
 from . import archive_checks, archive_hours
 from .archive_checks import Archive
 from .archive_hours import Listing
@@ -79,7 +79,7 @@ def _exports(arrow: t.Any, store: Store, there: Listing) -> Exports:
 
 def _with_database(
     given: t.Mapping[str, t.Any],
-    gather: export_reading.Gather,
+    gather: exports_against_rows.Gather,
     keys: t.Sequence[AuditKey],
     cuts: t.Sequence[baseline.Cut],
     asked: tuple[int | None, int],
@@ -102,7 +102,7 @@ def _with_database(
         ingested = guard.patiently(_ingested, held.place, layout)
         checks = [] if begin is None else [archive_checks.begins(begin, ingested)]
         ours = {hour: rows for hour, rows in ingested.items() if begin is None or hour >= begin}
-        return [*checks, *export_reading.compare(held.place, layout, gather, keys, cuts, ours, guard, due)]
+        return [*checks, *exports_against_rows.compare(held.place, layout, gather, keys, cuts, ours, guard, due)]
 
 
 def _ingested(where: snapshot.Place, layout: reading.Layout) -> dict[int, int]:

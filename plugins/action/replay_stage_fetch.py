@@ -1,0 +1,39 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of `replay_stage_fetch` that runs on the controller: it asks the host for one piece after the other."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._ansible.argspec import reading
+from ..module_utils._ansible.boundary import Invocation, answer
+from ..module_utils._assets.replay import replay_stage_fetch
+
+
+class ActionModule(ActionBase):
+    """Nothing of what the host answers comes into the result but names that were looked at."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        spec = reading().merge(replay_stage_fetch.own_options())
+        _checked, options = self.validate_argument_spec(**spec.to_module())
+        host = str(self._task.delegate_to or (task_vars or {}).get("inventory_hostname"))
+        invocation = Invocation(options, bool(self._task.check_mode), self._display.warning)
+        return answer(functools.partial(replay_stage_fetch.bring, ask=self._ask(task_vars), host=host), invocation)
+
+    def _ask(self, task_vars: dict[str, t.Any] | None) -> replay_stage_fetch.Ask:
+        def ask(key: str, offset: int) -> t.Mapping[str, t.Any]:
+            arguments = {**self._task.args, "piece": {"key": key, "offset": offset}}
+            found: t.Mapping[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+            return found
+
+        return ask

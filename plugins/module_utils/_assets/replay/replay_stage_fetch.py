@@ -1,0 +1,123 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module and the action of the same name: what a host has staged, in pieces and within a bound, to the controller.
+
+The host is trusted less than the controller: it chooses among names that this file makes, and neither one answer nor all of them
+together may be longer than was agreed. What the bytes say is looked at by whoever takes them into the set.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ..._ansible.argspec import ArgumentSpec
+from ..._ansible.boundary import Invocation
+from ..._errors import OptionError, StorageError, TamperedData
+from ..._repository import layout as keys
+from ..._storage.local import LocalStore
+
+PIECE = 8 << 20
+# Three for each reading of a replica: far more replicas than a host has.
+MOST_NAMES = 3000
+_SOURCE = re.compile(r"(?:replay\.)?((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]{0,62})?)\.")
+# One piece of one file, as the host answers: by key, and where in it.
+Ask = t.Callable[[str, int], t.Mapping[str, t.Any]]
+
+
+def own_options() -> ArgumentSpec:
+    piece = {"key": {"type": "str", "required": True, "no_log": False}, "offset": {"type": "int", "required": True}}
+    return ArgumentSpec(
+        {
+            "set_id": {"type": "str", "required": True},
+            "stage": {"type": "path", "required": True},
+            "staged": {"type": "list", "elements": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "max_bytes": {"type": "int", "required": True},
+            "piece": {"type": "dict", "options": piece},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """On the host: one piece of one file."""
+    given, piece = invocation.options, invocation.options["piece"]
+    if piece is None:
+        raise OptionError("piece is missing: the action of this name sets it; call replay_stage_fetch as a task, not as a module")
+    key = _checked(piece["key"], given["set_id"], given["reading"])
+    with LocalStore(given["stage"]).open(key) as stream:
+        stream.seek(piece["offset"])
+        data = stream.read(PIECE)
+    return {"changed": False, "data": base64.b64encode(data).decode("ascii")}
+
+
+def bring(invocation: Invocation, ask: Ask, host: str) -> dict[str, t.Any]:
+    """On the controller: every file, whole, below `dest`. Raises TamperedData for what the host may not answer."""
+    given = invocation.options
+    names = [_checked(name, given["set_id"], given["reading"], host) for name in given["staged"][: MOST_NAMES + 1]]
+    if len(names) > MOST_NAMES or len({*names}) != len(names):
+        raise TamperedData(f"{host} names a file twice, or more than {MOST_NAMES}, so none was fetched; find out who answers there")
+    left: int = given["max_bytes"]
+    if not invocation.check_mode:
+        store = LocalStore(given["dest"])
+        for name in names:
+            left -= _bring(store, name, _Host(ask, host), left, given["max_bytes"])
+    listing = "".join(f"{name}\n" for name in names)
+    return {"changed": bool(names), "files": names, "bytes": given["max_bytes"] - left, "diff": {"before": "", "after": listing}}
+
+
+def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> str:
+    """The name itself, when a replay archive of this reading has it."""
+    found = _SOURCE.match(name.rpartition("/")[2])
+    if found:
+        archive = keys.replay_key(set_id, found[1], reading)
+        if name in {archive, keys.details_key(archive), keys.part_key(set_id, f"replay.{found[1]}.{reading}")}:
+            return name
+    raise TamperedData(f"{host} names a file that no replay archive has, {name[:200]!a}, so none was fetched; find out who answers there")
+
+
+class _Host:
+    """Its answers, taken apart with suspicion."""
+
+    def __init__(self, ask: Ask, name: str) -> None:
+        self._ask = ask
+        self.name = name
+
+    def piece(self, key: str, offset: int) -> bytes:
+        answer = self._ask(key, offset)
+        if answer.get("failed"):
+            raise StorageError(f"{self.name} could not read {key} of its stage: {str(answer.get('msg'))[:500]}")
+        data = answer.get("data")
+        # Only a last piece may be shorter, so whoever answers cannot make us ask for ever.
+        if not isinstance(data, str) or len(data) > _encoded(PIECE):
+            raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there")
+        try:
+            return base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there") from None
+
+
+def _encoded(size: int) -> int:
+    return -(-size // 3) * 4
+
+
+def _bring(store: LocalStore, key: str, host: _Host, left: int, most: int) -> int:
+    """One file; its size in bytes."""
+    size = 0
+    with store.writer(key.rpartition("/")[0], key) as out:
+        while True:
+            data = host.piece(key, size)
+            size += len(data)
+            if size > left:
+                raise StorageError(f"{host.name} has staged more than max_bytes={most}; raise it if the volumes hold that much")
+            out.write(data)
+            if len(data) < PIECE:
+                out.publish(key)
+                return size
