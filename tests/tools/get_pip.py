@@ -61,17 +61,21 @@ def prepare(venv: Path, home: Path) -> Path:
     return script
 
 
-def _write_settings(venv: Path, target: Path) -> None:
-    """Write what `pip config list` says, command-line variables included, as one settings file that only we read."""
-    done = subprocess.run([str(venv / "bin/python"), "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
-    settings = configparser.RawConfigParser()
+def settings_of(python: Path) -> dict[str, dict[str, str]]:
+    """What `pip config list` says, by section; those of the environment count as `global`."""
+    done = subprocess.run([str(python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
+    found: dict[str, dict[str, str]] = {}
     for line in done.stdout.splitlines():
         name, _equals, value = line.partition("=")
         section, _dot, key = name.rpartition(".")
-        section = "global" if section == ":env:" else section
-        if not settings.has_section(section):
-            settings.add_section(section)
-        settings.set(section, key, str(ast.literal_eval(value)))
+        found.setdefault("global" if section == ":env:" else section, {})[key] = str(ast.literal_eval(value))
+    return found
+
+
+def _write_settings(venv: Path, target: Path) -> None:
+    """As one settings file that only we read."""
+    settings = configparser.RawConfigParser()
+    settings.read_dict(settings_of(venv / "bin/python"))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.touch(mode=0o600)
     with target.open("w", encoding="utf-8") as file:

@@ -64,6 +64,12 @@ def test_an_environment_that_failed_halfway_is_not_used(clone: Path) -> None:
     assert "no-such-package" in (clone / "log").read_text()
 
 
+def test_what_pip_knows_of_an_index_is_told_on() -> None:
+    given = {"global": {"index-url": "https://a", "find-links": "/b\n/c", "timeout": "9"}, "install": {"index-url": "https://d"}}
+    assert venv.index_of(given) == {"UV_DEFAULT_INDEX": "https://d", "UV_FIND_LINKS": "/b,/c"}
+    assert venv.index_of({}) == {}
+
+
 def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(venv, "OLDEST", (9, 9))
     assert (
