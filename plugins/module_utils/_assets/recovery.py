@@ -125,6 +125,22 @@ END
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=data --dbname {name}
 {leaves}{open_schema} |
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=post-data --dbname {name}
+# What no dump holds: values of sequences that only audit rows use, and content of materialized views.
+psql --no-psqlrc --quiet --output /dev/null --set ON_ERROR_STOP=1 --dbname {name} <<'END'
+SET search_path = '';
+\\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
+SELECT format('SELECT setval(%L, %s)', format('%I.%I', q.schemaname, q.sequencename), v)
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d, pg_sequences q,
+       LATERAL (SELECT d -> 'sequences' ->> (q.schemaname || '.' || q.sequencename)) l(v)
+ WHERE d->>'database' = current_database() AND q.last_value IS NULL AND v IS NOT NULL \\gexec
+\\set ON_ERROR_STOP 0
+-- One whose query fails stays empty, and is printed.
+SELECT format('REFRESH MATERIALIZED VIEW %I.%I', n.nspname, c.relname)
+  FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE d->>'database' = current_database() AND c.relkind = 'm' AND NOT c.relispopulated
+   AND (d -> 'materialized_views' ->> (n.nspname || '.' || c.relname))::bool
+ ORDER BY c.oid \\gexec
+END
 ```
 """
 
@@ -203,6 +219,7 @@ def _database(manifest: Manifest, database: str, number: int) -> str:
         number=number,
         database=code(database),
         name=_dbname(database),
+        inventory=_of_kind(manifest, INVENTORY)[0].path,
         functions=row_code.FUNCTIONS,
         open_dump=_open(_of_kind(manifest, DUMP, database)[0]),
         open_schema=_open(_of_kind(manifest, SCHEMA, database)[0]),

@@ -16,7 +16,7 @@ import os
 import secrets
 import typing as t
 
-from .._crypto import strict_json
+from .._crypto import strict_json, trusted_files
 from .._errors import BackupError, StorageError, TamperedData
 from . import layout
 from .fields import Fields
@@ -94,6 +94,7 @@ class HighWaterMark:
     def _read(self) -> dict[str, tuple[str, Head]]:
         try:
             with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+                trusted_files.refuse_public(stream.fileno(), self.path)
                 data = stream.read(_SIZE_LIMIT)
         except FileNotFoundError:
             return {}

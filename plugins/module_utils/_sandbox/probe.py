@@ -69,7 +69,8 @@ def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
         return Check(CHECK_ID, FAIL, f"the sandbox is not isolated ({bundle.info.isolation_reason}); install bubblewrap, or give a reason")
     with _own_listeners() as own:
         taken = {port for _address, port in bundle.run(listening)}
-        named = [target for target in recorded if not (target.port in taken and _is_loopback(target.host))]
+        hidden = [target for target in recorded if target.port in taken and _is_loopback(target.host)]
+        named = [target for target in recorded if target not in hidden]
         targets = list(dict.fromkeys([*named, *own, *_of_host(taken)]))
         known, outer = workers.run_all([(_from_host, (targets,))], 1)[0]
         inner, ways = bundle.run(_from_inside, known)
@@ -77,14 +78,26 @@ def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
             shown = reach.shown(bundle.info.pid, ["" if target.port else target.host for target in targets])
         except OSError as exc:
             return Check(CHECK_ID, UNPROVEN, f"the files of the sandbox cannot be looked at: {exc.strerror}; it takes Linux 5.6")
-    return judge(targets, outer, [one or other for one, other in zip(inner, shown, strict=True)], ways)
+    return judge(targets, outer, [one or other for one, other in zip(inner, shown, strict=True)], ways, hidden)
 
 
-def judge(targets: t.Sequence[Target], outer: t.Sequence[bool], inner: t.Sequence[bool], ways: t.Sequence[str] = ()) -> Check:
-    """From what was reached outside and inside, in the order of the targets, and the addresses by which the sandbox goes out."""
+def judge(
+    targets: t.Sequence[Target],
+    outer: t.Sequence[bool],
+    inner: t.Sequence[bool],
+    ways: t.Sequence[str] = (),
+    hidden: t.Sequence[Target] = (),
+) -> Check:
+    """From what was reached outside and inside, in the order of the targets, and the addresses by which the sandbox goes out. `hidden`:
+    what was named as production, and is inside an address of the sandbox's own."""
     reached = [str(target) for target, hit in zip(targets, inner, strict=True) if hit]
     control = [target for target, hit in zip(targets, outer, strict=True) if hit]
-    details = {"tried": len(targets), "reached_from_host": [str(target) for target in control][:50], "reached_from_sandbox": reached[:50]}
+    details: dict[str, t.Any] = {
+        "tried": len(targets),
+        "reached_from_host": [str(target) for target in control][:50],
+        "reached_from_sandbox": reached[:50],
+    }
+    details |= {"not_tried": [str(target) for target in hidden]} if hidden else {}
     if reached:
         words = f"from inside the sandbox {len(reached)} of {len(targets)} places of this host or of production are reached"
         return Check(CHECK_ID, FAIL, f"{words}; first: {reached[0]}", details=details)
@@ -98,6 +111,8 @@ def judge(targets: t.Sequence[Target], outer: t.Sequence[bool], inner: t.Sequenc
         f"{sum(target.recorded for target in control)} of {len(recorded)} named as production" if recorded else "none named as production"
     )
     words = f"{len(control)} places that this host reaches ({named}) are out of reach from the sandbox"
+    if hidden:
+        words += f"; {hidden[0]} could not be tried, since the sandbox listens there itself"
     return Check(CHECK_ID, PASS, words, details=details)
 
 

@@ -100,23 +100,15 @@ def backed_up(whole: Whole, folder: Path) -> str:
     return scene.sets()[-1]
 
 
-@pytest.mark.story("backup and restore")
 @pytest.mark.no_false_alarm
-def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
-    scene = whole.deployment.scene
+def test_check_mode_and_a_restore_without_confirmation_change_nothing(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     looked = Play("backup", whole.settings, tmp_path, ("--check",))
     assert looked.ended() == 0, looked.output()
-    assert not scene.files()
-    set_id = backed_up(whole, tmp_path)
-    manifest = whole.deployment.manifest(set_id)
-    assert {"dump", "secrets", "replay", "redis", "details"} <= {one["kind"] for one in manifest["artifacts"]}
-    assert manifest["pairing"]["verdict"] == "pass", manifest["pairing"]
-    assert list(manifest["left_out"]) == ["replay of gateway"], manifest["left_out"]
-
+    assert not whole.deployment.scene.files()
+    backed_up(whole, tmp_path)
     (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
-    cluster = fresh_cluster()
     with redis_server.start() as redis:
-        settings = restore_settings(whole, cluster, redis, tmp_path / "new")
+        settings = restore_settings(whole, fresh_cluster(), redis, tmp_path / "new")
         refused = Play("restore", settings, tmp_path)
         assert refused.ended() != 0 and redis.confirmation in refused.output(), refused.output()
         assert not (tmp_path / "new" / "secrets").exists() and not redis.run("DBSIZE")
@@ -127,6 +119,21 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
         assert "Rehearsed, nothing was changed" in rehearsed.output()
         assert not (tmp_path / "new" / "secrets").exists() and not redis.run("DBSIZE")
 
+
+@pytest.mark.story("backup and restore")
+@pytest.mark.no_false_alarm
+def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+    scene = whole.deployment.scene
+    set_id = backed_up(whole, tmp_path)
+    manifest = whole.deployment.manifest(set_id)
+    assert {"dump", "secrets", "replay", "redis", "details"} <= {one["kind"] for one in manifest["artifacts"]}
+    assert manifest["pairing"]["verdict"] == "pass", manifest["pairing"]
+    assert list(manifest["left_out"]) == ["replay of gateway"], manifest["left_out"]
+
+    (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
+    cluster = fresh_cluster()
+    with redis_server.start() as redis:
+        settings = {**restore_settings(whole, cluster, redis, tmp_path / "new"), "caracal_restore_confirm": [redis.confirmation]}
         play = Play("restore", settings, tmp_path)
         assert play.ended() == 0, play.output()
         assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)

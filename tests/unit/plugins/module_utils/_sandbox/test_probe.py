@@ -140,7 +140,9 @@ def test_production_on_this_hosts_loopback_is_not_taken_for_the_sandboxs_own(shu
     """The sandbox's server listens on the same address, of another network."""
     assert shut.info.port in {port for _address, port in shut.run(probe.listening)}
     for host in ("127.0.0.1", "localhost", "0.0.0.0"):
-        assert probe.verify(shut, [Target(host, shut.info.port, recorded=True)], "").verdict == PASS
+        check = probe.verify(shut, [Target(host, shut.info.port, recorded=True)], "")
+        assert check.verdict == PASS
+        assert check.details["not_tried"] == [f"{host}:{shut.info.port}"]
 
 
 def gets_a_way_out() -> None:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of signers and marks that every user of the host may write are not believed."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import signer_lists
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG1ZLVg3OWYoVJ1sMGFm4ETzfzMW4ZGK3bG8vR8Ih0u"
+Read = t.Callable[[Path], t.Any]
+READERS: dict[str, tuple[str, Read]] = {
+    "allowed_signers": (f"backup@prod {KEY}\n", lambda path: signer_lists.read_allowed(str(path))),
+    "revoked_keys": (f"{KEY}\n", lambda path: signer_lists.read_revoked(str(path))),
+    "mark": (
+        '{"format":1,"repositories":{},"type":"high-water-mark"}\n',
+        lambda path: HighWaterMark(str(path)).repositories_of("prod"),
+    ),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """In a folder of its own that others may enter."""
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o755)
+    return folder / "file"
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("file", "folder"), [(0o600, 0o700), (0o664, 0o775), (0o644, 0o1777)], ids=["own", "group", "sticky"])
+def test_what_others_cannot_write_is_read(path: Path, reader: str, file: int, folder: int) -> None:
+    content, read = READERS[reader]
+    path.write_text(content)
+    path.chmod(file)
+    path.parent.chmod(folder)
+    read(path)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("file", "folder"), [(0o666, 0o700), (0o602, 0o700), (0o600, 0o777)], ids=["file", "blind", "folder"])
+def test_what_everybody_can_write_is_refused(path: Path, reader: str, file: int, folder: int) -> None:
+    content, read = READERS[reader]
+    path.write_text(content)
+    path.chmod(file)
+    path.parent.chmod(folder)
+    with pytest.raises(KeyProblem):
+        read(path)
