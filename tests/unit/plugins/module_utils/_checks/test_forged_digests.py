@@ -113,7 +113,7 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
     place: list[tuple[tables.Table, int]] = []
     lines: list[bytes] = []
     with Session(forged.server, "caracal") as session:
-        leaves = [table for table in tables.read_tables(session) if table.parent == "public.audit_events"]
+        leaves = [table for table in tables.read_tables(session) if table.root == "public.audit_events"]
         for table in leaves:
             found = copied(session, table)
             place += [(table, index) for index in range(len(found))]

@@ -427,7 +427,7 @@ def test_the_playbook(twin_cluster: TwinFactory, tmp_path: Path) -> None:
         assert play.ended() == 0, play.output()
         said.append(play.output())
         scene.is_clean(said[-1])
-    assert "would be entered: " in said[0] and " entered: " in said[1] and "No new rows: 0 rows in 0 blocks" in said[2]
+    assert "would be entered: " in said[0] and " entered: " in said[1] and "No new rows" in said[2]
     assert all("Validating arguments against arg spec" in one for one in said), said[0]
     assert "changed=1" in said[0] and "changed=1" in said[1] and "changed=0" in said[2]
     assert f"+audit {zones(cluster)[0]} " in said[1]
