@@ -38,7 +38,7 @@ _HEAD = """\
 
 Deployment `{deployment}`, Caracal {release}, family {family}, snapshot {snapshot}.
 
-These commands need `bash`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
+These commands need `bash`, `awk`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
 They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
 Start a shell for them with `bash`, set the variables below in it with `export`, to absolute paths, and run them there from top to
 bottom. The first error ends that shell.
@@ -121,6 +121,11 @@ _DATABASE = """
 psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --dbname {name} <<'END' | {{ ! grep . >&2; }}
 SET search_path = '';{functions};
 END
+# So are checks that look at the rows once they are there.
+{open_schema} |
+  pg_restore --list --verbose --section=post-data |
+  awk '/^;/ && check {{ for (i = 5; i <= NF; i++) if ($i != $4) {{ print check; break }} }}
+       {{ check = $4 $5 == "CHECKCONSTRAINT" ? $0 : "" }}' | {{ ! grep . >&2; }}
 {open_dump} |
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=data --dbname {name}
 {leaves}{open_schema} |

@@ -110,7 +110,7 @@ class Restoration:
         with restore.definitions(to, self._set.one("schema", database).path) as made:
             made.before_rows()
             if self._sandbox is None:
-                row_code.refuse(self._server, name, database, self._confirmation)
+                row_code.refuse(self._server, name, database, self._confirmation, made.late_checks)
             tables = restore.tables(to, names)
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
             tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]

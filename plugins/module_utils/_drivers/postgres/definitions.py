@@ -32,12 +32,15 @@ ALONE = "-c max_parallel_maintenance_workers=0"
 # that needs others `;\tdepends on: 226`. Attachments of indexes have no catalog number, so they are not among these.
 _TABLE = re.compile(r"(\d+); 1259 \d+ TABLE (\S+) (\S+) \S+")
 _INDEX = re.compile(r"(\d+); (?:1259 \d+ INDEX|2606 \d+ CONSTRAINT) ")
+# A check that needs more than its table, such as a function of the table's rows, comes after them. So does one that is NOT VALID, which
+# does not look at them.
+_CHECK = re.compile(r"\d+; 2606 \d+ (CHECK CONSTRAINT .*)")
 _DEPENDS = re.compile(r";\s+depends on: ([\d ]+)")
 
 
 class Definitions:
     """One database's definitions and where they go; a context manager that forked workers may use too. `pg_restore` are the words
-    that start it."""
+    that start it, `late_checks` what looks at the rows once they are there."""
 
     def __init__(self, pg_restore: t.Sequence[str], server: Server, database: str, data: bytes) -> None:
         self._pg_restore = pg_restore
@@ -50,6 +53,7 @@ class Definitions:
             self.close()
             raise
         self._indexes = _indexes(self._listing)
+        self.late_checks = _late_checks(self._listing)
 
     def __enter__(self) -> Definitions:
         return self
@@ -121,4 +125,16 @@ def _indexes(listing: t.Sequence[str]) -> dict[tuple[str, str], list[str]]:
             continue
         entry = _INDEX.match(line)
         index = entry[1] if entry else ""
+    return found
+
+
+def _late_checks(listing: t.Sequence[str]) -> list[str]:
+    found: list[str] = []
+    check = ""
+    for line in listing:
+        depends = _DEPENDS.match(line)
+        if depends and check and len({*depends[1].split()}) > 1:
+            found.append(check)
+        entry = _CHECK.match(line)
+        check = entry[1] if entry else ""
     return found

@@ -8,7 +8,7 @@
 """What a restored database would run while its rows are loaded: as whoever loads them, which is a superuser mostly.
 
 Indexes, keys, views and statistics are computed as the owner of their table; checks, generated columns and the expressions of a
-partition key are not.
+partition key are not. Of the server's own functions those count that do something, or take a query as text.
 """
 
 from __future__ import annotations
@@ -36,15 +36,18 @@ FUNCTIONS = r"""
      WHERE NOT r.rolsuper AND r.rolname <> CURRENT_USER AND f.oid IN (SELECT id FROM called)
     UNION
     SELECT f.oid::regprocedure::text FROM pg_catalog.pg_proc f
-     WHERE f.proname ~ '_to_xml|^ts_(stat|rewrite)$' AND f.pronamespace = 'pg_catalog'::regnamespace
+     WHERE (f.provolatile = 'v' OR f.proname ~ '_to_xml') AND f.pronamespace = 'pg_catalog'::regnamespace
        AND EXISTS (SELECT FROM evaluated WHERE tree ~ (':funcid ' || f.oid || '\M'))
      ORDER BY 1"""
 
 
-def refuse(server: Server, database: str, known_as: str, confirmation: t.Collection[str]) -> None:
-    """Raises TargetRefused, before any row is there, for a database that would run functions of its owners, unless that is confirmed."""
+def refuse(server: Server, database: str, known_as: str, confirmation: t.Collection[str], late_checks: t.Sequence[str]) -> None:
+    """Raises TargetRefused, before any row is there, for a database that would run functions of its owners, unless that is confirmed.
+
+    `late_checks` are not in the database yet (see `Definitions`), and look at the rows once they are there.
+    """
     with Session(server, database) as session:
-        found = [row[0] for row in session.rows(FUNCTIONS)]
+        found = [*(row[0] for row in session.rows(FUNCTIONS)), *late_checks]
         word = f"functions@{session.value('SELECT system_identifier FROM pg_control_system()')}"
     if found and word not in confirmation:
         raise TargetRefused(

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
 from harness.fixtures import FreshCluster
@@ -40,6 +42,18 @@ WAYS = {
     "partition": (
         "CREATE TABLE own.rows (a int) PARTITION BY RANGE (own.of(a))",
         "CREATE TABLE own.low PARTITION OF own.rows FOR VALUES FROM (0) TO (10)",
+    ),
+    # pg_dump has a check that needs its own table made after the rows, which are looked at then.
+    "row": (
+        "CREATE TABLE own.rows (a int)",
+        """CREATE FUNCTION own.whole(one own.rows) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS
+        $whole$ BEGIN RETURN own.take(); END $whole$""",
+        "ALTER TABLE own.rows ADD CHECK (own.whole(rows))",
+    ),
+    "row of a domain": (
+        "CREATE TABLE own.rows (a int)",
+        "CREATE DOMAIN own.whole AS own.rows",
+        "ALTER TABLE own.rows ADD CHECK (rows::own.whole IS NOT NULL AND query_to_xml('SELECT own.take()', true, true, '') IS NOT NULL)",
     ),
     "text": ("CREATE TABLE own.rows (a int CHECK (query_to_xml('SELECT own.take()', true, true, '') IS NOT NULL))",),
 }
@@ -74,6 +88,27 @@ def test_rows_of_an_owner_run_nothing_of_his(tmp_path: Path, fresh_cluster: Fres
         said = "restored"
     assert not taken(target), said
     assert "loading its rows would run 1 function(s) of its owners with the rights of caracal" in said
+
+
+@pytest.mark.mutation
+def test_rows_of_an_owner_end_no_session_of_the_server(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
+    """What everybody may call, and what does more the more its caller may."""
+    target = fresh_cluster()
+    with Session(Server(target.socket_dir, target.port, target.superuser), "postgres", settings={}) as somebody:
+        other = somebody.value("SELECT pg_backend_pid()")
+        check = f"CHECK (CASE WHEN current_user = 'evil' THEN true ELSE pg_terminate_backend({other}) END)"
+        scene = hostile(tmp_path, twin_cluster(seed="rows session"), (f"CREATE TABLE own.rows (a int {check})",))
+        with contextlib.suppress(TargetRefused):
+            scene.call("pg_encrypted_restore", **where(scene, target))
+        assert somebody.value("SELECT true")
+
+
+@pytest.mark.no_false_alarm
+def test_a_check_that_is_not_valid_yet_runs_nothing(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
+    """It is made after the rows too, and does not look at them."""
+    way = ("CREATE TABLE own.rows (a int)", "INSERT INTO own.rows VALUES (-1)", "ALTER TABLE own.rows ADD CHECK (a > 0) NOT VALID")
+    scene = hostile(tmp_path, twin_cluster(seed="rows not valid"), way)
+    assert scene.call("pg_encrypted_restore", **where(scene, fresh_cluster()))["databases"]
 
 
 def test_they_do_where_the_operator_says_so(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
