@@ -18,6 +18,7 @@ import typing as t
 
 from .._crypto import strict_json, trusted_files
 from .._errors import BackupError, StorageError, TamperedData
+from .._storage import folders
 from . import layout
 from .fields import Fields
 from .journal import Head, Journal
@@ -69,17 +70,15 @@ class HighWaterMark:
 
     def advance(self, journal: Journal, *, dry: bool = False) -> None:
         """Remember the journal's head, in one step and for good. Raises like `check`, and StorageError. With `dry`, only look."""
+        self.check(journal)
+        if self._read().get(journal.repository_id) == (journal.deployment, journal.head):
+            return
         if dry:
-            self.check(journal)
-            if self._read().get(journal.repository_id) != (journal.deployment, journal.head):
-                self.check_writable()
+            self.check_writable()
             return
         with self._alone():
             self.check(journal)
-            marks = self._read()
-            if marks.get(journal.repository_id) != (journal.deployment, journal.head):
-                marks[journal.repository_id] = (journal.deployment, journal.head)
-                self._write(marks)
+            self._write({**self._read(), journal.repository_id: (journal.deployment, journal.head)})
 
     def check_writable(self) -> None:
         """Raises StorageError where nothing could be written, as far as that shows without trying."""
@@ -130,15 +129,16 @@ class HighWaterMark:
 
     @contextlib.contextmanager
     def _alone(self) -> t.Iterator[None]:
-        """Two modules at once must not undo each other's mark; the folder itself is the lock, and is made durable."""
+        """Two modules at once must not undo each other's mark. The lock is a file that nobody else may open: a folder, or a file that
+        others may read, they could keep locked."""
         try:
-            folder = os.open(os.path.dirname(os.path.abspath(self.path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            lock = os.open(f"{self.path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(folder, fcntl.LOCK_EX)
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
-                os.fsync(folder)
+                folders.sync(os.path.dirname(os.path.abspath(self.path)))
             finally:
-                os.close(folder)
+                os.close(lock)
         except OSError as exc:
             raise self._problem(exc) from exc
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -38,7 +40,7 @@ def test_a_first_look_proves_nothing_and_a_later_one_does(world, mark: HighWater
     known = json.loads(Path(mark.path).read_bytes())["repositories"][journal.repository_id]
     assert known == {"deployment": "prod", "sequence": 2, "sha256": journal.head.sha256}
     assert mark.repositories_of("prod") == [journal.repository_id] and mark.repositories_of("test") == []
-    assert [name for name in os.listdir(world.folder) if "high-water" in name] == ["high-water-mark.json"]
+    assert sorted(one for one in os.listdir(world.folder) if "high-water" in one) == ["high-water-mark.json", "high-water-mark.json.lock"]
 
 
 @pytest.mark.mutation
@@ -163,3 +165,23 @@ def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="name a file that this user may write") as caught:
             HighWaterMark(str(path)).advance(world.journal())
         assert str(path) in caught.value.msg
+
+
+@pytest.mark.mutation
+def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
+    """Who may look into its folder can lock that, and whatever he may open in it."""
+    journal = world.journal()
+    mark.advance(journal)
+    world.append(journal=journal)
+    folder = Path(mark.path).parent
+    with contextlib.ExitStack() as held:
+        for place in (folder, *(one for one in folder.iterdir() if one.stat().st_mode & 0o044)):
+            descriptor = os.open(place, os.O_RDONLY)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        one = threading.Thread(target=mark.advance, args=(journal,), daemon=True)
+        one.start()
+        one.join(10)
+        ended = not one.is_alive()
+    one.join()
+    assert ended and mark.check(journal) == FRESH
