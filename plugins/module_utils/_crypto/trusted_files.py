@@ -16,10 +16,18 @@ from .._errors import KeyProblem
 
 
 def refuse_public(descriptor: int, path: str) -> None:
-    """Raises KeyProblem when every user of the host may write the file, or exchange it in its folder."""
+    """Raises KeyProblem when every user of the host may write the file, or somebody else may exchange it, or a folder above it."""
     if os.fstat(descriptor).st_mode & stat.S_IWOTH:
         raise KeyProblem(f"{path} can be written by every user of this host, so it proves nothing; look at it, then chmod o-w {path}")
-    folder = os.path.dirname(os.path.abspath(path))
-    mode = os.stat(folder).st_mode
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise KeyProblem(f"every user of this host can exchange {path}, so it proves nothing; look at it, then chmod o-w {folder}")
+    place = os.path.abspath(path)
+    while place != "/":
+        inner, place = place, os.path.dirname(place)
+        mode = os.stat(place).st_mode
+        if not mode & stat.S_IWOTH:
+            continue
+        if not mode & stat.S_ISVTX:
+            raise KeyProblem(f"every user of this host can exchange {path}, so it proves nothing; look at it, then chmod o-w {place}")
+        # What lies there is whose it is to exchange.
+        owner = os.lstat(inner).st_uid
+        if owner not in (0, os.geteuid()):
+            raise KeyProblem(f"user {owner} can exchange {path}, so it proves nothing; look at it, then give {inner} to root")

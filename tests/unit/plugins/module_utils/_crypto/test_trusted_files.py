@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -54,5 +55,28 @@ def test_what_everybody_can_write_is_refused(path: Path, reader: str, file: int,
     path.write_text(content)
     path.chmod(file)
     path.parent.chmod(folder)
+    with pytest.raises(KeyProblem):
+        read(path)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("reader", READERS)
+def test_what_lies_below_a_folder_that_everybody_can_exchange_is_refused(path: Path, reader: str) -> None:
+    content, read = READERS[reader]
+    path.write_text(content)
+    path.parent.parent.chmod(0o777)
+    with pytest.raises(KeyProblem):
+        read(path)
+
+
+@pytest.mark.mutation
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@pytest.mark.parametrize("reader", READERS)
+def test_what_somebody_else_has_put_where_everybody_may_is_refused(path: Path, reader: str) -> None:
+    """As in /tmp, where a name that the operator gave may be taken before he makes the file."""
+    content, read = READERS[reader]
+    path.write_text(content)
+    path.parent.chmod(0o1777)
+    os.chown(path, 64999, 64999)
     with pytest.raises(KeyProblem):
         read(path)
