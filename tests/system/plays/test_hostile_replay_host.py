@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -37,6 +40,8 @@ sys.stdout.buffer.write(said)
 sys.exit(done.returncode)
 """
 Answers = dict[str, dict[str, t.Any]]
+# No user of this host.
+STRANGER = 64999
 
 
 class Played(t.NamedTuple):
@@ -106,3 +111,32 @@ def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp
     played = play(deployment, tmp_path, {"replay_volume_archive": facts})
     assert played.status == 0, played.output
     assert len(set(played.recipients)) == 1
+
+
+@pytest.mark.mutation
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_nobody_else_chooses_where_it_is_laid_down(deployment: Deployment, tmp_path: Path) -> None:
+    """Who has seen the place of the first reading on the backup host cannot have that of the second one ready."""
+    ended, planted = threading.Event(), []
+
+    def plant() -> None:
+        seen: set[Path] = set()
+        while not ended.wait(0.01):
+            places = [Path(f"/var/tmp/caracal_backup.{one.name}.elsewhere") for one in deployment.scene.repository.glob("sets/*")]
+            seen |= {one for one in places if one.exists()}
+            for one in [one for one in seen if one not in planted and not one.exists()]:
+                one.mkdir()
+                os.chown(one, STRANGER, STRANGER)
+                planted.append(one)
+
+    watcher = threading.Thread(target=plant)
+    watcher.start()
+    try:
+        played = play(deployment, tmp_path, {})
+    finally:
+        ended.set()
+        watcher.join()
+        for one in planted:
+            shutil.rmtree(one, ignore_errors=True)
+    assert planted == []
+    assert played.status == 0, played.output
