@@ -54,7 +54,7 @@ def problem(path: str, number: int, words: str = "") -> BackupError:
 
 def enter(root: str, folder: str) -> int:
     """A descriptor of an existing folder below `root`. Raises OSError."""
-    return _walk(root, folder, lambda name, fd: None)
+    return walk(root, folder, lambda name, fd: None)
 
 
 def make(root: str, folder: str) -> int:
@@ -62,10 +62,11 @@ def make(root: str, folder: str) -> int:
     with contextlib.suppress(FileExistsError):
         os.mkdir(root, 0o700)
         sync(os.path.dirname(root))
-    return _walk(root, folder, _make_one)
+    return walk(root, folder, _make_one)
 
 
-def _walk(root: str, folder: str, before: t.Callable[[str, int], None]) -> int:
+def walk(root: str, folder: str, before: t.Callable[[str, int], None]) -> int:
+    """The same; `before` is called with each part and a descriptor of the folder that it lies in. Raises OSError."""
     # The operator's own path may lead over links; what lies inside the repository may not.
     fd = os.open(root, OPEN_FOLDER)
     for name in folder.split("/") if folder else ():

@@ -121,36 +121,62 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
     """Under another name, durable, then renamed. Folders that are missing are made."""
     try:
         folder(wanted.top, top_mode, who)
-        parts = wanted.below.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            folder(os.path.join(wanted.top, *parts[:depth]), inner_mode, who)
-        parent = os.path.dirname(wanted.path)
-        _clear(parent)
-        temporary = os.path.join(parent, TEMPORARY + secrets.token_hex(8))
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        parent = _parent(wanted, inner_mode, who)
         try:
-            with open(fd, "wb") as out:
-                out.write(wanted.content)
-                out.flush()
-                os.fchown(fd, who.uid, who.gid)
-                os.fchmod(fd, wanted.mode)
-                os.fsync(fd)
-            os.rename(temporary, wanted.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        folders.sync(parent)
+            _put(wanted, parent, who)
+        finally:
+            os.close(parent)
     except OSError as exc:
         raise StorageError(f"{wanted.path} cannot be written: {exc.strerror}; check space and owner of its directory") from exc
+
+
+def _parent(wanted: Wanted, inner_mode: int, who: Owner) -> int:
+    """The folder of the file, made if missing. The directory may be a service's, which could put a link in the place of a folder in it."""
+
+    def make(name: str, outer: int) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, PRIVATE, dir_fd=outer)
+            made = os.open(name, folders.OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+            try:
+                os.fchown(made, who.uid, who.gid)
+                os.fchmod(made, inner_mode)
+            finally:
+                os.close(made)
+            os.fsync(outer)
+
+    return folders.walk(wanted.top, os.path.dirname(wanted.below), make)
+
+
+def _put(wanted: Wanted, parent: int, who: Owner) -> None:
+    _clear(parent)
+    temporary = TEMPORARY + secrets.token_hex(8)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+    try:
+        with open(fd, "wb") as out:
+            out.write(wanted.content)
+            out.flush()
+            os.fchown(fd, who.uid, who.gid)
+            os.fchmod(fd, wanted.mode)
+            os.fsync(fd)
+        os.rename(temporary, os.path.basename(wanted.below), src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=parent)
+        raise
+    os.fsync(parent)
 
 
 def adjust(wanted: Wanted, who: Owner) -> None:
     """Permissions and owner of a file that holds the right bytes."""
     try:
-        with open(os.open(wanted.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
-            os.fchown(stream.fileno(), who.uid, who.gid)
-            os.fchmod(stream.fileno(), wanted.mode)
+        parent = folders.enter(wanted.top, os.path.dirname(wanted.below))
+        try:
+            file = os.open(os.path.basename(wanted.below), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        finally:
+            os.close(parent)
+        with open(file, "rb"):
+            os.fchown(file, who.uid, who.gid)
+            os.fchmod(file, wanted.mode)
     except OSError as exc:
         raise StorageError(f"{wanted.path} cannot get mode {wanted.mode:04o}: {exc.strerror}; run as its owner") from exc
 
@@ -172,8 +198,8 @@ def permit(path: str, mode_bits: int) -> None:
         raise StorageError(f"{path} cannot get mode {mode_bits:04o}: {exc.strerror}; run as its owner") from exc
 
 
-def _clear(parent: str) -> None:
+def _clear(parent: int) -> None:
     """What a killed restore left; no other file has such a name."""
     for name in os.listdir(parent):
         if name.startswith(TEMPORARY):
-            os.unlink(os.path.join(parent, name))
+            os.unlink(name, dir_fd=parent)
