@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._ansible.argspec import reading
 from ..module_utils._ansible.boundary import Invocation, answer
 from ..module_utils._assets.replay import replay_stage_fetch
 
@@ -24,7 +23,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        spec = reading().merge(replay_stage_fetch.own_options())
+        spec = replay_stage_fetch.argument_spec()
         _checked, options = self.validate_argument_spec(**spec.to_module())
         host = str(self._task.delegate_to or (task_vars or {}).get("inventory_hostname"))
         invocation = Invocation(options, bool(self._task.check_mode), self._display.warning)

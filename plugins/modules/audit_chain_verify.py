@@ -139,29 +139,13 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, audit_chains, postgres, repository, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.chains import audit_chain_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "exports": {"type": "path"},
-            "set_id": {"type": "str"},
-            "since": {"type": "str"},
-            "audit_retention_days": {"type": "int"},
-            "jobs": {"type": "int", "default": 2},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        mutually_exclusive=[("set_id", "since"), ("exports", "since")],
-    )
-    return repository(required=False).merge(postgres(), sandbox(), audit_chains(), own)
+from ..module_utils._audit.chains.audit_chain_verify import argument_spec
+from ..module_utils._audit.chains.audit_chain_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), audit_chain_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

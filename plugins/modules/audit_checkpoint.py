@@ -158,24 +158,13 @@ seconds:
   sample: 0.8
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.chains import audit_checkpoint
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "jobs": {"type": "int", "default": 2},
-            "require_unchanged": {"type": "bool", "default": True},
-        }
-    )
-    return repository().merge(signing(required=True), postgres(), own)
+from ..module_utils._audit.chains.audit_checkpoint import argument_spec
+from ..module_utils._audit.chains.audit_checkpoint import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), audit_checkpoint.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

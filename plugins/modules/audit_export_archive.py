@@ -147,18 +147,13 @@ seconds:
   sample: 3.1
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, archive, export_source, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.exports import audit_export_archive
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec({"compare_days": {"type": "int", "default": 2}})
-    return repository().merge(signing(required=True), archive(), export_source(), own)
+from ..module_utils._audit.exports.audit_export_archive import argument_spec
+from ..module_utils._audit.exports.audit_export_archive import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), audit_export_archive.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -111,24 +111,13 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, archive, audit_chains, postgres, repository, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.exports import audit_export_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str"},
-            "lag": {"type": "int", "default": 3},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-    return repository().merge(archive(), postgres(), sandbox(), audit_chains(), own)
+from ..module_utils._audit.exports.audit_export_verify import argument_spec
+from ..module_utils._audit.exports.audit_export_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), audit_export_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

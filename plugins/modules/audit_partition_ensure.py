@@ -119,25 +119,13 @@ default_rows:
       move: BEGIN; LOCK TABLE public.audit_events; …
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill import audit_partition_ensure
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "months": {"type": "int", "default": 3},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-    )
-    return repository().merge(postgres(), sandbox(), own)
+from ..module_utils._drill.audit_partition_ensure import argument_spec
+from ..module_utils._drill.audit_partition_ensure import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), audit_partition_ensure.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

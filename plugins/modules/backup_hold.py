@@ -130,25 +130,13 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import backup_hold
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "set_id": {"type": "str", "required": True},
-            "hold": {"type": "str", "required": True},
-            "reason": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        }
-    )
-    return repository().merge(signing(required=True), own)
+from ..module_utils._sets.backup_hold import argument_spec
+from ..module_utils._sets.backup_hold import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), backup_hold.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

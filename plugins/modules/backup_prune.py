@@ -259,17 +259,13 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import backup_prune
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(required=True), backup_prune.own_options())
+from ..module_utils._sets.backup_prune import argument_spec
+from ..module_utils._sets.backup_prune import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), backup_prune.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -139,33 +139,13 @@ bytes:
   sample: 412345678
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._evidence import metrics
-from ..module_utils._sets import backup_set
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "state": {"type": "str", "required": True, "choices": ["open", "extended", "committed", "aborted"]},
-            "set_id": {"type": "str"},
-            "staged": {"type": "path"},
-            "create_repository": {"type": "bool", "default": False},
-            "left_out": {"type": "dict", "default": {}},
-        },
-        required_if=[
-            ("state", "extended", ("set_id", "staged", "signing_key")),
-            ("state", "committed", ("set_id", "signing_key")),
-            ("state", "aborted", ("set_id",)),
-            ("state", "open", ("signing_key",)),
-        ],
-    )
-    return repository().merge(signing(), metrics.own_options(), own)
+from ..module_utils._sets.backup_set import argument_spec
+from ..module_utils._sets.backup_set import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), backup_set.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -155,17 +155,13 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import backup_set_info
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(backup_set_info.own_options())
+from ..module_utils._sets.backup_set_info import argument_spec
+from ..module_utils._sets.backup_set_info import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), backup_set_info.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

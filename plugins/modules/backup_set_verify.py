@@ -97,22 +97,13 @@ set_facts:
     assets: {secrets: true, redis: true, replay: [gateway-1, sts-1]}
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import backup_set_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-    return repository().merge(stored_set(), own)
+from ..module_utils._sets.backup_set_verify import argument_spec
+from ..module_utils._sets.backup_set_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), backup_set_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

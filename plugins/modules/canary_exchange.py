@@ -201,39 +201,13 @@ seconds:
   sample: 2.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill import canary_exchange
-
-
-def argument_spec() -> ArgumentSpec:
-    url = {"type": "str"}
-    application = {
-        "zone": {"type": "str", "required": True},
-        "id": {"type": "str", "required": True},
-        "client_secret_file": {"type": "path", "required": True, "no_log": False},
-        "resource": {"type": "str", "required": True},
-        "scopes": {"type": "list", "elements": "str", "required": True},
-        "labels": {"type": "list", "elements": "str", "default": []},
-        "path": {"type": "str", "default": "/"},
-    }
-    own = ArgumentSpec(
-        {
-            "urls": {"type": "dict", "options": {"sts": url, "gateway": url, "api": url, "coordinator": url}},
-            "database": {"type": "str", "default": "caracal"},
-            "secrets_directory": {"type": "path", "required": True, "no_log": False},
-            "signing_keys": {"type": "list", "elements": "dict", "no_log": False},
-            "application": {"type": "dict", "options": application},
-            "self_made": {"type": "bool", "default": False},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        required_one_of=[("sandbox", "urls")],
-    )
-    return postgres().merge(sandbox(), own)
+from ..module_utils._drill.canary_exchange import argument_spec
+from ..module_utils._drill.canary_exchange import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), canary_exchange.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

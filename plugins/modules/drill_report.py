@@ -294,19 +294,13 @@ summary_lines:
   sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, judged_report, recipients, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill import drill_report
-from ..module_utils._evidence import metrics
-
-
-def argument_spec() -> ArgumentSpec:
-    shared = (signing(), recipients(), identities(required=False), judged_report())
-    return repository().merge(*shared, metrics.own_options(), drill_report.own_options())
+from ..module_utils._drill.drill_report import argument_spec
+from ..module_utils._drill.drill_report import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), drill_report.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -124,32 +124,13 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks import envelope_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "kek_file": {"type": "path"},
-            "kek": {"type": "str", "no_log": True},
-            "previous_kek_file": {"type": "path"},
-            "previous_kek": {"type": "str", "no_log": True},
-            "database": {"type": "str", "default": "caracal"},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        mutually_exclusive=[
-            ("kek_file", "kek"),
-            ("previous_kek_file", "previous_kek"),
-        ],
-        required_one_of=[("kek_file", "kek")],
-    )
-    return postgres().merge(sandbox(), own)
+from ..module_utils._checks.envelope_verify import argument_spec
+from ..module_utils._checks.envelope_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), envelope_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

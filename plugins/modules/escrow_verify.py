@@ -130,18 +130,13 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, repository, signing, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import escrow_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec({"require_valid": {"type": "bool", "default": True}})
-    return repository().merge(stored_set(), identities(), signing(), own)
+from ..module_utils._sets.escrow_verify import argument_spec
+from ..module_utils._sets.escrow_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), escrow_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -105,17 +105,13 @@ journal_head:
   sample: 43-2c26b46b68ffc68f
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import journal_correct
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(required=True), journal_correct.own_options())
+from ..module_utils._sets.journal_correct import argument_spec
+from ..module_utils._sets.journal_correct import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), journal_correct.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

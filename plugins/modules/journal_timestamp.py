@@ -100,17 +100,13 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import journal_timestamp
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(journal_timestamp.own_options())
+from ..module_utils._sets.journal_timestamp import argument_spec
+from ..module_utils._sets.journal_timestamp import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), journal_timestamp.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

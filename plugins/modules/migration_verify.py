@@ -128,26 +128,13 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks import migration_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "auth_database": {"type": "str", "default": "caracal_auth"},
-            "release_table": {"type": "path"},
-            "describe": {"type": "str"},
-            "require_valid": {"type": "bool", "default": True},
-        },
-    )
-    return postgres().merge(sandbox(), own)
+from ..module_utils._checks.migration_verify import argument_spec
+from ..module_utils._checks.migration_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), migration_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

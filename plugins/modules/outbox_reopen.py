@@ -119,27 +119,13 @@ reopened:
       ids: [019c6a2e-7c1b-7d0a-9f3e-5b1f0c2d3e4f]
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres, repository, sandbox
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill import outbox_reopen
-
-
-def argument_spec() -> ArgumentSpec:
-    streams = ["caracal.audit.events", "caracal.sessions.revoke"]
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "streams": {"type": "list", "elements": "str", "choices": streams, "default": streams[:1]},
-            "since": {"type": "str"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-    )
-    return repository().merge(postgres(), sandbox(), own)
+from ..module_utils._drill.outbox_reopen import argument_spec
+from ..module_utils._drill.outbox_reopen import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), outbox_reopen.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

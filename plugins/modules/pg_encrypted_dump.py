@@ -176,25 +176,13 @@ seconds:
   sample: 14.2
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, open_set, postgres, recipients, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.databases import pg_encrypted_dump
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "lock_hold_max": {"type": "int", "default": 60},
-            "max_duration": {"type": "int"},
-        }
-    )
-    return open_set().merge(repository(), signing(), recipients(), postgres(), own)
+from ..module_utils._assets.databases.pg_encrypted_dump import argument_spec
+from ..module_utils._assets.databases.pg_encrypted_dump import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), pg_encrypted_dump.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

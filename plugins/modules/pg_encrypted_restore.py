@@ -161,28 +161,13 @@ seconds:
   sample: 34.5
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, postgres, repository, sandbox, signing, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.databases import pg_encrypted_restore
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "release": {"type": "str"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-        required_one_of=[("sandbox", "signing_key")],
-    )
-    return repository().merge(stored_set(), signing(), identities(), postgres(), sandbox(), own)
+from ..module_utils._assets.databases.pg_encrypted_restore import argument_spec
+from ..module_utils._assets.databases.pg_encrypted_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), pg_encrypted_restore.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

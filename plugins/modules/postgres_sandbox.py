@@ -261,7 +261,8 @@ checks:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sandbox.modules.postgres_sandbox import argument_spec, use_case
+from ..module_utils._sandbox.modules.postgres_sandbox import argument_spec
+from ..module_utils._sandbox.modules.postgres_sandbox import run as use_case
 
 
 def main() -> None:

@@ -101,7 +101,8 @@ redis:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sandbox.modules.redis_sandbox import argument_spec, use_case
+from ..module_utils._sandbox.modules.redis_sandbox import argument_spec
+from ..module_utils._sandbox.modules.redis_sandbox import run as use_case
 
 
 def main() -> None:

@@ -150,27 +150,13 @@ seconds:
   sample: 4.1
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, redis, repository, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.streams import redis_stream_restore
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "confirm": {"type": "list", "elements": "str", "default": []},
-            "groups_only": {"type": "bool", "default": False},
-        },
-        required_if=[
-            ("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files")),
-            ("groups_only", False, ("sandbox", "signing_key"), True),
-        ],
-    )
-    return repository(required=False).merge(stored_set(), identities(required=False), recorded(required=False), redis(), own)
+from ..module_utils._assets.streams.redis_stream_restore import argument_spec
+from ..module_utils._assets.streams.redis_stream_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), redis_stream_restore.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

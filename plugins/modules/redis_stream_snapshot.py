@@ -144,23 +144,13 @@ seconds:
   sample: 3.2
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, open_set, reading, recipients, redis, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.streams import redis_stream_snapshot
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "pattern": {"type": "str", "default": "caracal.*"},
-            "dump_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-        }
-    )
-    return open_set().merge(reading(), repository(), signing(), recipients(), redis(), own)
+from ..module_utils._assets.streams.redis_stream_snapshot import argument_spec
+from ..module_utils._assets.streams.redis_stream_snapshot import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), redis_stream_snapshot.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -104,17 +104,13 @@ bytes:
   sample: 12678
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, reading
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.replay import replay_stage_fetch
-
-
-def argument_spec() -> ArgumentSpec:
-    return reading().merge(replay_stage_fetch.own_options())
+from ..module_utils._assets.replay.replay_stage_fetch import argument_spec
+from ..module_utils._assets.replay.replay_stage_fetch import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), replay_stage_fetch.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -214,41 +214,13 @@ seconds:
   sample: 0.2
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, open_set, reading, recipients, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.replay import replay_volume_archive
-
-SERVICE = {"type": "str", "choices": ["sts", "gateway"], "required": True}
-
-
-def argument_spec() -> ArgumentSpec:
-    replica = {"type": "str", "default": "1"}
-    own = ArgumentSpec(
-        {
-            "volumes": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"service": SERVICE, "replica": replica, "path": {"type": "path", "required": True}},
-            },
-            "not_durable": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"service": SERVICE, "reason": {"type": "str", "required": True}},
-            },
-            "compose_project": {"type": "str"},
-            "docker": {"type": "path", "default": "docker"},
-            "stage": {"type": "path"},
-        },
-        mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],
-        required_one_of=[("repository", "stage")],
-    )
-    return open_set().merge(reading(), repository(required=False), signing(), recipients(), own)
+from ..module_utils._assets.replay.replay_volume_archive import argument_spec
+from ..module_utils._assets.replay.replay_volume_archive import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), replay_volume_archive.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -167,31 +167,13 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, repository, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.replay import replay_volume_restore
-
-
-def argument_spec() -> ArgumentSpec:
-    volume = {
-        "service": {"type": "str", "choices": ["sts", "gateway"], "required": True},
-        "replica": {"type": "str", "default": "1"},
-        "path": {"type": "path", "required": True},
-        "from": {"type": "str"},
-        "quarantine": {"type": "path"},
-    }
-    own = ArgumentSpec(
-        {
-            "volumes": {"type": "list", "elements": "dict", "required": True, "options": volume},
-            "owner": {"type": "int", "default": 65532},
-            "group": {"type": "int", "default": 65532},
-        }
-    )
-    return repository().merge(stored_set(), identities(), recorded(), own)
+from ..module_utils._assets.replay.replay_volume_restore import argument_spec
+from ..module_utils._assets.replay.replay_volume_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), replay_volume_restore.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

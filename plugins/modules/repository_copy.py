@@ -99,17 +99,13 @@ freshness:
   sample: fresh
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import repository_copy
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(repository_copy.own_options())
+from ..module_utils._sets.repository_copy import argument_spec
+from ..module_utils._sets.repository_copy import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), repository_copy.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

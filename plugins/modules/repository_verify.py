@@ -165,17 +165,13 @@ journal_head:
   sample: 42-9f86d081884c7d65
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets import repository_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(signing(), repository_verify.own_options())
+from ..module_utils._sets.repository_verify import argument_spec
+from ..module_utils._sets.repository_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), repository_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

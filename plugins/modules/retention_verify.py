@@ -254,18 +254,13 @@ seconds:
   sample: 1.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, judged_report, postgres, redis, repository
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks import retention_verify
-from ..module_utils._evidence import metrics
-
-
-def argument_spec() -> ArgumentSpec:
-    return repository().merge(postgres(), redis(), judged_report(), retention_verify.own_options(), metrics.own_options())
+from ..module_utils._checks.retention_verify import argument_spec
+from ..module_utils._checks.retention_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), retention_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -140,30 +140,13 @@ rollback:
       sample: [019c6a2e-7c1b-7d0a-9f3e-5b1f0c2d3e4f]
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, postgres
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks import rollback_info
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "former_database": {"type": "str"},
-            "former_login_host": {"type": "str", "default": ""},
-            "former_login_port": {"type": "int", "default": 5432},
-            "former_login_user": {"type": "str", "default": "caracal"},
-            "former_login_password_file": {"type": "path", "no_log": False},
-            "former_login_unix_socket": {"type": "str", "default": ""},
-            "since": {"type": "str"},
-        },
-        required_one_of=[("former_database", "since")],
-    )
-    return postgres().merge(own)
+from ..module_utils._checks.rollback_info import argument_spec
+from ..module_utils._checks.rollback_info import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), rollback_info.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

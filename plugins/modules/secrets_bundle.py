@@ -208,32 +208,13 @@ seconds:
   sample: 0.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, open_set, postgres, reading, recipients, repository, signing
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.secrets import secrets_bundle
-
-
-def argument_spec() -> ArgumentSpec:
-    # What has `no_log: False` is a path or a word, and no secret.
-    own = ArgumentSpec(
-        {
-            "directory": {"type": "path"},
-            "files": {"type": "dict", "default": {}},
-            "environment_file": {"type": "path"},
-            "extra_files": {"type": "list", "elements": "path", "default": []},
-            "retired_audit_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "previous_kek": {"type": "path"},
-            "secret_backend": {"type": "str", "no_log": False},
-            "database_recipients": {"type": "list", "elements": "str", "default": []},
-            "database_recipients_files": {"type": "list", "elements": "path", "default": []},
-            "allow_same_recipients": {"type": "bool", "default": False},
-        }
-    )
-    return repository().merge(reading(), open_set(), signing(), recipients(), postgres(), own)
+from ..module_utils._assets.secrets.secrets_bundle import argument_spec
+from ..module_utils._assets.secrets.secrets_bundle import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), secrets_bundle.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

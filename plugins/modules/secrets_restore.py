@@ -177,31 +177,13 @@ seconds:
   sample: 0.3
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, recorded, repository, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.secrets import secrets_restore
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "key_set": {"type": "str", "no_log": False},  # an id
-            "directory": {"type": "path", "required": True},
-            "environment_file": {"type": "path"},
-            "extra_directory": {"type": "path"},
-            "retired_directory": {"type": "path"},
-            "file_mode": {"type": "str", "default": "0444"},
-            "directory_mode": {"type": "str", "default": "0700"},
-            "owner": {"type": "str"},
-            "group": {"type": "str"},
-            "replace": {"type": "bool", "default": False},
-        }
-    )
-    return repository().merge(stored_set(), identities(), recorded(), own)
+from ..module_utils._assets.secrets.secrets_restore import argument_spec
+from ..module_utils._assets.secrets.secrets_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), secrets_restore.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -183,14 +183,9 @@ seconds:
   sample: 12.4
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.service_sandbox import own_options
+from ..module_utils._drill.service_sandbox import argument_spec
 from ..module_utils._drill.service_sandbox import run as use_case
-
-
-def argument_spec() -> ArgumentSpec:
-    return own_options()
 
 
 def main() -> None:

@@ -90,14 +90,9 @@ seconds:
   sample: 3.1
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.service_verify import own_options
+from ..module_utils._drill.service_verify import argument_spec
 from ..module_utils._drill.service_verify import run as use_case
-
-
-def argument_spec() -> ArgumentSpec:
-    return own_options()
 
 
 def main() -> None:

@@ -89,24 +89,13 @@ seconds:
   sample: 8.1
 """
 
-from ..module_utils._ansible.argspec import ArgumentSpec, identities, postgres, repository, sandbox, stored_set
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks import state_verify
-
-
-def argument_spec() -> ArgumentSpec:
-    own = ArgumentSpec(
-        {
-            "audit_rows": {"type": "bool", "default": True},
-            "jobs": {"type": "int", "default": 2},
-            "require_valid": {"type": "bool", "default": True},
-        },
-    )
-    return repository().merge(stored_set(), identities(), postgres(), sandbox(), own)
+from ..module_utils._checks.state_verify import argument_spec
+from ..module_utils._checks.state_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), state_verify.run)
+    run(argument_spec(), use_case)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class Drilled:
                 "ready_timeout": 120,
                 "require_valid": False,
             }
-            checked = ModuleArgumentSpecValidator(**service_sandbox.own_options().to_module()).validate(given)
+            checked = ModuleArgumentSpecValidator(**service_sandbox.argument_spec().to_module()).validate(given)
             assert not checked.error_messages, checked.error_messages
             result = service_sandbox.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
         wrong = [one for one in result["checks"] if one["required"] and one["verdict"] not in ("pass", "warn")]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import envelope_verdicts as verdicts
 from .._caracal import kek, releases, sealed_columns
@@ -34,6 +35,25 @@ _BYTEA = """
     SELECT c.relname || '.' || a.attname FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
        AND a.atttypid = 'pg_catalog.bytea'::regtype"""
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "kek_file": {"type": "path"},
+            "kek": {"type": "str", "no_log": True},
+            "previous_kek_file": {"type": "path"},
+            "previous_kek": {"type": "str", "no_log": True},
+            "database": {"type": "str", "default": "caracal"},
+            "require_valid": {"type": "bool", "default": True},
+        },
+        mutually_exclusive=[
+            ("kek_file", "kek"),
+            ("previous_kek_file", "previous_kek"),
+        ],
+        required_one_of=[("kek_file", "kek")],
+    )
+    return argspec.postgres().merge(argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

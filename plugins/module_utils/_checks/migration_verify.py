@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases, schema_checks, schema_reading, schema_rules, schema_tables
 from .._caracal.schema_reading import Reading
@@ -27,6 +28,19 @@ from .._report.check import FAIL, UNPROVEN, Check
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname = ANY (%s::text[])"
 # More than any release's; what is longer is no table of a release.
 _FILE_LIMIT = 8 << 20
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "auth_database": {"type": "str", "default": "caracal_auth"},
+            "release_table": {"type": "path"},
+            "describe": {"type": "str"},
+            "require_valid": {"type": "bool", "default": True},
+        },
+    )
+    return argspec.postgres().merge(argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -14,7 +14,7 @@ import math
 import os
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal.retention import settings
 from .._caracal.retention.settings import Effective
@@ -38,11 +38,15 @@ BUDGETS = {"set_budget": 26.0, "drill_budget": 192.0, "export_budget": 6.0, "pen
 _UNREADABLE = (Unreachable, PermissionMissing, StageFailed)
 
 
-def own_options() -> ArgumentSpec:
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(argspec.postgres(), argspec.redis(), argspec.judged_report(), _own_options(), metrics.own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
     days: dict[str, t.Any] = {name: {"type": "int"} for name in settings.DEFAULTS}
     legal = {f"{what}_{bound}": {"type": "int"} for what in ("audit", "backups") for bound in ("at_least", "at_most")}
     copy = {name: {"type": "str", "required": True} for name in ("name", "verified")}
-    return ArgumentSpec(
+    return argspec.ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
             "effective_environment": {"type": "dict", "options": {**days, settings.BUCKET: {"type": "str"}}},

@@ -14,6 +14,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import rollback, rollback_compare
 from .._drivers.postgres.server import Server, Session
@@ -29,6 +30,23 @@ class Side:
     session: Session
     family: str
     tables: frozenset[str]
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "former_database": {"type": "str"},
+            "former_login_host": {"type": "str", "default": ""},
+            "former_login_port": {"type": "int", "default": 5432},
+            "former_login_user": {"type": "str", "default": "caracal"},
+            "former_login_password_file": {"type": "path", "no_log": False},
+            "former_login_unix_socket": {"type": "str", "default": ""},
+            "since": {"type": "str"},
+        },
+        required_one_of=[("former_database", "since")],
+    )
+    return argspec.postgres().merge(own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import inventory, outbox
 from .._caracal.audit_blocks import Block
@@ -24,6 +25,17 @@ from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._stream import workers
 from . import invariant_reading
 from .invariant_reading import Wanted
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "audit_rows": {"type": "bool", "default": True},
+            "jobs": {"type": "int", "default": 2},
+            "require_valid": {"type": "bool", "default": True},
+        },
+    )
+    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.postgres(), argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

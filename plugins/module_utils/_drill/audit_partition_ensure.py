@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import partitions
 from .._caracal.partitions import Month
@@ -51,6 +52,18 @@ _LEAVES = f"""
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = to_regclass('public.{partitions.PARENT}')
      WHERE i.inhrelid IS NOT NULL OR (n.nspname = 'public' AND c.relname = ANY(%s))"""
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "months": {"type": "int", "default": 3},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+        },
+        mutually_exclusive=[("sandbox", "confirm")],
+    )
+    return argspec.repository().merge(argspec.postgres(), argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

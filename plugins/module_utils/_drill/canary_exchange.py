@@ -13,6 +13,7 @@ import dataclasses
 import time
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases
 from .._caracal.canary import api_checks, audit_rows, dialect, exchange, facts, gateway, journey, jwks, self_made
@@ -34,6 +35,32 @@ from .canary_place import Place
 AUDIT_SECONDS = 60.0
 POLICY_SECONDS = 60.0
 _POLL = 0.5
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    url = {"type": "str"}
+    application = {
+        "zone": {"type": "str", "required": True},
+        "id": {"type": "str", "required": True},
+        "client_secret_file": {"type": "path", "required": True, "no_log": False},
+        "resource": {"type": "str", "required": True},
+        "scopes": {"type": "list", "elements": "str", "required": True},
+        "labels": {"type": "list", "elements": "str", "default": []},
+        "path": {"type": "str", "default": "/"},
+    }
+    own = argspec.ArgumentSpec(
+        {
+            "urls": {"type": "dict", "options": {"sts": url, "gateway": url, "api": url, "coordinator": url}},
+            "database": {"type": "str", "default": "caracal"},
+            "secrets_directory": {"type": "path", "required": True, "no_log": False},
+            "signing_keys": {"type": "list", "elements": "dict", "no_log": False},
+            "application": {"type": "dict", "options": application},
+            "self_made": {"type": "bool", "default": False},
+            "require_valid": {"type": "bool", "default": True},
+        },
+        required_one_of=[("sandbox", "urls")],
+    )
+    return argspec.postgres().merge(argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -16,7 +16,7 @@ import json
 import os
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import recipients as age
 from .._crypto import strict_json
@@ -41,14 +41,19 @@ _SHOWN = ("verdict", "counts", "diagnosis", "separation", "freshness", "seconds"
 PROBE = b"preflight of drill_report: this signature means nothing\n"
 
 
-def own_options() -> ArgumentSpec:
+def argument_spec() -> argspec.ArgumentSpec:
+    shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report())
+    return argspec.repository().merge(*shared, metrics.own_options(), _own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
     step = {
         "name": {"type": "str", "required": True},
         "seconds": {"type": "float", "required": True},
         "bytes": {"type": "int"},
         "started": {"type": "str"},
     }
-    return ArgumentSpec(
+    return argspec.ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
             "started": {"type": "str", "required": True},

@@ -12,11 +12,26 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import outbox
 from .._drivers.postgres.server import Server, Session
 from .._errors import OptionError, VersionMismatch
 from .._evidence import moment, options, place, reading
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    streams = ["caracal.audit.events", "caracal.sessions.revoke"]
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "streams": {"type": "list", "elements": "str", "choices": streams, "default": streams[:1]},
+            "since": {"type": "str"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+        },
+        mutually_exclusive=[("sandbox", "confirm")],
+    )
+    return argspec.repository().merge(argspec.postgres(), argspec.sandbox(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -13,7 +13,7 @@ import dataclasses
 import time
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import chain_keys, disarm, outbox, readiness, releases, stream_signatures
 from .._caracal.services import Service
@@ -40,14 +40,14 @@ _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 
 
-def own_options() -> ArgumentSpec:
+def argument_spec() -> argspec.ArgumentSpec:
     service = {
         "name": {"type": "str", "required": True, "choices": list(NAMES)},
         "command": {"type": "list", "elements": "str", "required": True},
         "environment": {"type": "dict", "default": {}},
         "readable": {"type": "list", "elements": "path", "default": []},
     }
-    return ArgumentSpec(
+    return argspec.ArgumentSpec(
         {
             "sandbox": {"type": "path", "required": True},
             "state": {"type": "str", "default": "started", "choices": ["started", "stopped"]},

@@ -14,7 +14,7 @@ import os
 import time
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import audit_chains, block_history, chain_keys, releases, services, settling, streams
 from .._caracal.chain_examiner import Examiner, Seen, Terms
@@ -34,8 +34,8 @@ PAUSE = 0.5
 NEWEST = 50
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec(
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
         {
             "sandbox": {"type": "path", "required": True},
             "secrets_directory": {"type": "path", "required": True},

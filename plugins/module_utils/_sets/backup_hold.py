@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
@@ -31,6 +32,18 @@ from .set_holds import Changed
 
 STATES = {"present": HELD, "absent": RELEASED}
 TEXT_LIMIT = 1000
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "set_id": {"type": "str", "required": True},
+            "hold": {"type": "str", "required": True},
+            "reason": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        }
+    )
+    return argspec.repository().merge(argspec.signing(required=True), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -17,7 +17,7 @@ import datetime
 import math
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, ObjectExists, OptionError, StorageError
@@ -40,7 +40,11 @@ ATTEMPTS = 10
 HOURS_LIMIT = 24 * 36525
 
 
-def own_options() -> ArgumentSpec:
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(argspec.signing(required=True), _own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
     spec: dict[str, dict[str, t.Any]] = {f"keep_{name}": {"type": "int", "default": 0} for name in COUNTS}
     spec["keep_within"] = {"type": "float", "default": 0.0}
     spec["minimum"] = {"type": "int", "default": 3}
@@ -48,7 +52,7 @@ def own_options() -> ArgumentSpec:
     spec["most_a_day"] = {"type": "int", "default": 25}
     spec["shrink_max"] = {"type": "float", "default": 0.5}
     spec["examined"] = {"type": "list", "elements": "str", "default": []}
-    return ArgumentSpec(spec)
+    return argspec.ArgumentSpec(spec)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

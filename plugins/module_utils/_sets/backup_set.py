@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._assets import set_parts, staging
 from .._crypto.allowed_signers import Verifier
@@ -27,6 +28,25 @@ from .._repository import repository as repositories
 from .._repository.manifest import Manifest, Source
 from .._repository.mark import HighWaterMark
 from .._storage.schemes import open_store
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "state": {"type": "str", "required": True, "choices": ["open", "extended", "committed", "aborted"]},
+            "set_id": {"type": "str"},
+            "staged": {"type": "path"},
+            "create_repository": {"type": "bool", "default": False},
+            "left_out": {"type": "dict", "default": {}},
+        },
+        required_if=[
+            ("state", "extended", ("set_id", "staged", "signing_key")),
+            ("state", "committed", ("set_id", "signing_key")),
+            ("state", "aborted", ("set_id",)),
+            ("state", "open", ("signing_key",)),
+        ],
+    )
+    return argspec.repository().merge(argspec.signing(), metrics.own_options(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

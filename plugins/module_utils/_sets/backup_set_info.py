@@ -14,7 +14,7 @@ import math
 import os
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError, OptionError
 from .._evidence import drill_set, options
@@ -28,8 +28,12 @@ from .._repository.selection import Drilled
 SEED = 16
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}, "seed": {"type": "str", "no_log": False}})
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(_own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}, "seed": {"type": "str", "no_log": False}})
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._evidence import options
 from .._evidence.options import Opened
@@ -18,6 +19,15 @@ from .._report.check import PASS, UNPROVEN, Check
 from .._repository import artifact as artifacts
 from .._repository.catalog import OpenSet
 from . import signature_checks
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+    return argspec.repository().merge(argspec.stored_set(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import header_proof
 from .._crypto import recipients as age
@@ -28,6 +29,11 @@ from .._repository.decisions import Escrow
 from .._stream import process
 
 TIMEOUT = 60.0
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec({"require_valid": {"type": "bool", "default": True}})
+    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.signing(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

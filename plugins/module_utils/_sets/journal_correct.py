@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
@@ -27,8 +27,12 @@ TEXT_LIMIT = 1000
 _NAMED = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{16,64})\Z")
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec(
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(argspec.signing(required=True), _own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
         {
             "entries": {"type": "list", "elements": "str", "required": True},
             "what": {"type": "str", "choices": [TIME, EVERYTHING], "default": TIME},

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import timestamp_authority as authority
 from .._crypto.timestamps import Anchors, Stamp
@@ -22,8 +22,12 @@ from .._repository import layout, stamps
 from .._repository.entry import Entry, sha256
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec({"timestamp_url": {"type": "str", "required": True}, "timestamp_roots": {"type": "path", "required": True}})
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(_own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec({"timestamp_url": {"type": "str", "required": True}, "timestamp_roots": {"type": "path", "required": True}})
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import ObjectMissing, OptionError, TamperedData
 from .._evidence import options
@@ -28,8 +28,12 @@ from . import named_objects
 from .named_objects import Named, digest
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec({"destination": {"type": "str", "required": True}, "read_all": {"type": "bool", "default": False}})
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(_own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec({"destination": {"type": "str", "required": True}, "read_all": {"type": "bool", "default": False}})
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
+from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import header_proof
 from .._crypto import recipients as age
@@ -35,8 +35,12 @@ MANIFESTS, DECRYPTABLE, ORPHANS, COVERAGE = "repository.manifests", "repository.
 LISTED = 50
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec(
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.repository().merge(argspec.signing(), _own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
         {
             "parts": {"type": "int", "default": 1},
             "part": {"type": "int"},

@@ -170,7 +170,7 @@ def test_while_a_report_is_written(scene: Scene, full_at: FullAt, key: str) -> N
 
 
 def _report(scene: Scene) -> Result:
-    own = {name: rule.get("default") for name, rule in drill_report.own_options().argument_spec.items()}
+    own = {name: rule.get("default") for name, rule in drill_report.argument_spec().argument_spec.items()}
     given = {
         **own,
         **scene.options("backup_set_verify", set_id=scene.sets()[-1], high_water_mark=str(scene.mark("drill")), require_valid=False),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
@@ -25,6 +26,18 @@ from .dump_database import Plan, layout_of
 
 TOOLS = ("pg_dump", "pg_restore", "psql")
 APPLICATION = "caracal_ops.backup"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "jobs": {"type": "int", "default": 2},
+            "lock_hold_max": {"type": "int", "default": 60},
+            "max_duration": {"type": "int"},
+        }
+    )
+    return argspec.open_set().merge(argspec.repository(), argspec.signing(), argspec.recipients(), argspec.postgres(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import block_history, upgrade
 from ..._crypto.signing import Signer
@@ -26,6 +27,23 @@ from ..._repository import records
 from ..._sandbox.info import SandboxInfo
 from ..._sandbox.isolation import NONE
 from . import restoration
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "release": {"type": "str"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+            "jobs": {"type": "int", "default": 2},
+            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
+        },
+        mutually_exclusive=[("sandbox", "confirm")],
+        required_one_of=[("sandbox", "signing_key")],
+    )
+    return argspec.repository().merge(
+        argspec.stored_set(), argspec.signing(), argspec.identities(), argspec.postgres(), argspec.sandbox(), own
+    )
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

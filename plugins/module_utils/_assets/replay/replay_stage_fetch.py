@@ -18,7 +18,7 @@ import binascii
 import re
 import typing as t
 
-from ..._ansible.argspec import ArgumentSpec
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._errors import OptionError, StorageError, TamperedData
 from ..._repository import layout as keys
@@ -32,9 +32,13 @@ _SOURCE = re.compile(r"(?:replay\.)?((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]
 Ask = t.Callable[[str, int], t.Mapping[str, t.Any]]
 
 
-def own_options() -> ArgumentSpec:
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.reading().merge(_own_options())
+
+
+def _own_options() -> argspec.ArgumentSpec:
     piece = {"key": {"type": "str", "required": True, "no_log": False}, "offset": {"type": "int", "required": True}}
-    return ArgumentSpec(
+    return argspec.ArgumentSpec(
         {
             "set_id": {"type": "str", "required": True},
             "stage": {"type": "path", "required": True},

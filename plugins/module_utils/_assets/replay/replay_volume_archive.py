@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
 from ..._drivers.volume.live import Directory
@@ -36,6 +37,33 @@ _WARNINGS = {
 
 def part_name(source: str, reading: int) -> str:
     return f"replay.{source}.{reading}"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    service = {"type": "str", "choices": ["sts", "gateway"], "required": True}
+    replica = {"type": "str", "default": "1"}
+    own = argspec.ArgumentSpec(
+        {
+            "volumes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"service": service, "replica": replica, "path": {"type": "path", "required": True}},
+            },
+            "not_durable": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"service": service, "reason": {"type": "str", "required": True}},
+            },
+            "compose_project": {"type": "str"},
+            "docker": {"type": "path", "default": "docker"},
+            "stage": {"type": "path"},
+        },
+        mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],
+        required_one_of=[("repository", "stage")],
+    )
+    return argspec.open_set().merge(argspec.reading(), argspec.repository(required=False), argspec.signing(), argspec.recipients(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

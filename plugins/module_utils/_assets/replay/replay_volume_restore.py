@@ -14,6 +14,7 @@ import os
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
 from ..._drivers.volume import live, target
@@ -27,6 +28,24 @@ from .replay_sources import source_of
 from .replay_union import Kept, ReplayUnion
 
 QUARANTINE = ".quarantine"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    volume = {
+        "service": {"type": "str", "choices": ["sts", "gateway"], "required": True},
+        "replica": {"type": "str", "default": "1"},
+        "path": {"type": "path", "required": True},
+        "from": {"type": "str"},
+        "quarantine": {"type": "path"},
+    }
+    own = argspec.ArgumentSpec(
+        {
+            "volumes": {"type": "list", "elements": "dict", "required": True, "options": volume},
+            "owner": {"type": "int", "default": 65532},
+            "group": {"type": "int", "default": 65532},
+        }
+    )
+    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.recorded(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ import dataclasses
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import pairing as rules
 from ..._caracal import secrets
@@ -30,6 +31,27 @@ from . import pairing, secrets_sources
 from .secrets_sources import Collected
 
 Parts = dict[str, dict[str, t.Any]]
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    # What has `no_log: False` is a path or a word, and no secret.
+    own = argspec.ArgumentSpec(
+        {
+            "directory": {"type": "path"},
+            "files": {"type": "dict", "default": {}},
+            "environment_file": {"type": "path"},
+            "extra_files": {"type": "list", "elements": "path", "default": []},
+            "retired_audit_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "previous_kek": {"type": "path"},
+            "secret_backend": {"type": "str", "no_log": False},
+            "database_recipients": {"type": "list", "elements": "str", "default": []},
+            "database_recipients_files": {"type": "list", "elements": "path", "default": []},
+            "allow_same_recipients": {"type": "bool", "default": False},
+        }
+    )
+    return argspec.repository().merge(
+        argspec.reading(), argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.postgres(), own
+    )
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import os
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import secrets
 from ..._crypto.recipients import load_identities
@@ -30,6 +31,24 @@ from ..._repository.artifact import Artifact
 from . import secrets_sources
 
 ENVIRONMENT_MODE = 0o600  # as the product makes it
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "key_set": {"type": "str", "no_log": False},  # an id
+            "directory": {"type": "path", "required": True},
+            "environment_file": {"type": "path"},
+            "extra_directory": {"type": "path"},
+            "retired_directory": {"type": "path"},
+            "file_mode": {"type": "str", "default": "0444"},
+            "directory_mode": {"type": "str", "default": "0700"},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
+            "replace": {"type": "bool", "default": False},
+        }
+    )
+    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.recorded(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

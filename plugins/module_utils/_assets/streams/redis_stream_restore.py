@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import streams as product
 from ..._drivers.redis import preflight, reading, replaying, resp
@@ -24,6 +25,22 @@ from ..._repository import artifact as artifacts
 from ..._repository import objects, records
 from . import redis_compare, redis_snapshot_set
 from .redis_snapshot_set import Snapshot
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "confirm": {"type": "list", "elements": "str", "default": []},
+            "groups_only": {"type": "bool", "default": False},
+        },
+        required_if=[
+            ("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files")),
+            ("groups_only", False, ("sandbox", "signing_key"), True),
+        ],
+    )
+    return argspec.repository(required=False).merge(
+        argspec.stored_set(), argspec.identities(required=False), argspec.recorded(required=False), argspec.redis(), own
+    )
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import streams as product
 from ..._drivers.redis import preflight, reading
@@ -21,6 +22,16 @@ from ..._evidence import open_set
 from ..._report.check import WARN
 from ..._repository import layout as keys
 from . import redis_readings
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "pattern": {"type": "str", "default": "caracal.*"},
+            "dump_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        }
+    )
+    return argspec.open_set().merge(argspec.reading(), argspec.repository(), argspec.signing(), argspec.recipients(), argspec.redis(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

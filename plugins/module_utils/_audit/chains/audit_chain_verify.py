@@ -14,6 +14,7 @@ import datetime
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import block_history, chain_gaps, chain_keys, chain_verdict, inventory
 from ..._caracal.audit_blocks import Block
@@ -62,6 +63,22 @@ class Context:
         if detected is None or detected.release is None:
             return None
         return detected.release != block_history.HASHES_RECEIVED
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "exports": {"type": "path"},
+            "set_id": {"type": "str"},
+            "since": {"type": "str"},
+            "audit_retention_days": {"type": "int"},
+            "jobs": {"type": "int", "default": 2},
+            "require_valid": {"type": "bool", "default": True},
+        },
+        mutually_exclusive=[("set_id", "since"), ("exports", "since")],
+    )
+    return argspec.repository(required=False).merge(argspec.postgres(), argspec.sandbox(), argspec.audit_chains(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import os
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import audit_blocks, block_history
 from ..._caracal.audit_blocks import Block
@@ -50,6 +51,17 @@ class Taken:
     current: list[Block]
     new: list[Block]
     whole: bool
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str", "default": "caracal"},
+            "jobs": {"type": "int", "default": 2},
+            "require_unchanged": {"type": "bool", "default": True},
+        }
+    )
+    return argspec.repository().merge(argspec.signing(required=True), argspec.postgres(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ import hashlib
 import time
 import typing as t
 
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import export_files
 from ..._crypto.signing import Signer
@@ -32,6 +33,11 @@ from . import archive_hours, archive_plan
 from .archive_plan import Hour, Look, Plan
 
 NAMED = 20
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec({"compare_days": {"type": "int", "default": 2}})
+    return argspec.repository().merge(argspec.signing(required=True), argspec.archive(), argspec.export_source(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

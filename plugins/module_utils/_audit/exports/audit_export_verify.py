@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ... import _deps
+from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import export_files, exports
 from ..._caracal.chain_keys import AuditKey
@@ -32,6 +33,17 @@ from .archive_hours import Listing
 
 APPLICATION = "caracal_ops.backup audit_export_verify"
 INGESTED = "SELECT floor(extract(epoch FROM ingested_at) / 3600)::bigint, count(*) FROM {} WHERE isfinite(ingested_at) GROUP BY 1"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "database": {"type": "str"},
+            "lag": {"type": "int", "default": 3},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+    return argspec.repository().merge(argspec.archive(), argspec.postgres(), argspec.sandbox(), argspec.audit_chains(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -41,7 +41,7 @@ def argument_spec() -> ArgumentSpec:
     )
 
 
-def use_case(call: Invocation) -> dict[str, t.Any]:
+def run(call: Invocation) -> dict[str, t.Any]:
     return _absent(call) if call.options["state"] == "absent" else _present(call)
 
 

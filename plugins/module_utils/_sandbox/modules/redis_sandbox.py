@@ -31,7 +31,7 @@ def argument_spec() -> ArgumentSpec:
     )
 
 
-def use_case(call: Invocation) -> dict[str, t.Any]:
+def run(call: Invocation) -> dict[str, t.Any]:
     bundle = Bundle.of(call.options["sandbox"])
     runs = programs.alive(bundle, redis_server.NAME)
     if call.options["state"] == "absent":
