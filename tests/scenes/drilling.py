@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A whole deployment with a committed set, and drills of it in this process: the role's own tasks, and hooks to break something."""
+"""A whole deployment with a committed set, and drills of it in this process, step by step, with hooks to break something."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, answer, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
@@ -23,19 +24,15 @@ from harness.fixtures import make_twin, sandbox_path
 from scenes import redis_server, secrets_scene
 from scenes.playing import drill_settings
 from scenes.redis_server import RedisServer
-from scenes.role_player import Hook, RolePlayer, TaskFailed
 from scenes.scene import Scene
 from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinCluster
 from twin import load, surroundings
 from twin.spec import Spec
 
-ROLE = Path(_errors.__file__).parents[2] / "roles" / "caracal_drill"
 TESTS = str(Path(load.__file__).resolve().parents[1])
-STEPS = (
-    *("verify", "sandbox", "restore", "migrations", "state", "secrets", "evidence", "keys"),
-    *("prepare", "services", "canary", "settle"),
-)
+STEPS = tuple(step.name for step in engine.STEPS)
+Hook = t.Callable[[], None]
 SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
 
 
@@ -182,19 +179,35 @@ class Drill:
         path.chmod(about.st_mode)
         os.chown(path, about.st_uid, about.st_gid)
 
-    def run(self, until: str = "settle", without: t.Collection[str] = (), stays: bool = False) -> Outcome:
-        """Play it, no further than the step `until` and without some others. `stays`: the sandbox there is not its own."""
+    def run(self, until: str = "settle", without: t.Collection[str] = (), stays: bool = False, check_mode: bool = False) -> Outcome:
+        """Take its steps, no further than `until` and without some others. `stays`: the sandbox there is not its own."""
         assert {until, *without, *self.before, *self.after} <= {*STEPS, "report"}
         left_out = {*STEPS[STEPS.index(until) + 1 :], *without}
-        player = RolePlayer(ROLE, self.settings, {f"caracal_drill_{step}" for step in left_out}, before=self.before, after=self.after)
-        error = ""
-        try:
-            player.play()
-        except TaskFailed as failure:
-            error = str(failure.result["msg"])
+        begun = self.take("verify", check_mode=check_mode)
+        lines: list[str] = []
+        if not begun.get("failed"):
+            for step in (*STEPS[1:], "report"):
+                if step not in left_out:
+                    lines = self.take(step, begun["drill"], check_mode).get("summary_lines", [])
+        self.take("destroy", begun.get("drill", "none"), check_mode)
+        ended = begun if begun.get("failed") else self.take("verdict", begun["drill"], check_mode)
+        error = str(ended.get("msg", ""))
         assert self.sandbox.exists() is stays, "the sandbox is still there, or another's is gone"
         self.scene.is_clean(error)
-        return Outcome(_document(Path(self.settings["caracal_drill_report_dir"])), error, player.said, frozenset(left_out))
+        return Outcome(_document(Path(self.settings["caracal_drill_report_dir"])), error, lines, frozenset(left_out))
+
+    def take(self, step: str, drill: str | None = None, check_mode: bool = False) -> dict[str, t.Any]:
+        """One step, as the module takes it; its result."""
+        self.before.get(step, _nothing)()
+        own = {name.removeprefix("caracal_drill_"): value for name, value in self.settings.items()}
+        given = {**own, "step": step, **({"drill": drill} if drill else {})}
+        found = answer(engine.run, Invocation(complete(engine.argument_spec(), given), check_mode, lambda _text: None))
+        self.after.get(step, _nothing)()
+        return found
+
+
+def _nothing() -> None:
+    """No hook."""
 
 
 def drill(of: Source, root: Path) -> Drill:

@@ -59,7 +59,7 @@ def sandbox_state(directory: str, state: str, **own: str) -> dict[str, t.Any]:
     given = {"directory": directory, "state": state, **own}
     spec = ModuleArgumentSpecValidator(**sandbox_module.argument_spec().to_module()).validate(given)
     assert not spec.error_messages, spec.error_messages
-    return postgres_sandbox.use_case(Invocation(dict(spec.validated_parameters), False, lambda _text: None))
+    return postgres_sandbox.run(Invocation(dict(spec.validated_parameters), False, lambda _text: None))
 
 
 CASES: dict[str, t.Callable[[Scene, str], None]] = {

@@ -13,8 +13,9 @@ import dataclasses
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from .._errors import BackupError, printable
+from .._errors import BackupError, OptionError, printable
 from .argspec import ArgumentSpec
 
 
@@ -44,3 +45,11 @@ def answer(use_case: UseCase, invocation: Invocation) -> dict[str, t.Any]:
         return use_case(invocation)
     except BackupError as exc:
         return {"failed": True, "msg": exc.msg, "error": type(exc).__name__, **exc.details}
+
+
+def complete(spec: ArgumentSpec, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Options for a use case that no task calls, checked as Ansible does, with the defaults of the rest. Raises OptionError."""
+    found = ModuleArgumentSpecValidator(**spec.to_module()).validate(dict(given))
+    if found.error_messages:
+        raise OptionError(f"{found.error_messages[0]}; correct the options of the drill")
+    return dict(found.validated_parameters)

@@ -52,6 +52,12 @@ def controller() -> str:
     return f"{above[-1].pid}-{above[-1].start_time}" if above else ""
 
 
+def own() -> str:
+    """This process, as `gone` takes it."""
+    found = processes.look(os.getpid())
+    return f"{found.pid}-{found.start_time}" if found else ""
+
+
 def gone(named: str) -> bool:
     """Whether a controller that was here is not any more; of another host's nobody knows."""
     return bool(named) and not _live(named)

@@ -70,11 +70,15 @@ def _log(bundle: Bundle, name: str) -> str:
 
 
 def start(bundle: Bundle, program: Program) -> None:
-    """Start it, unless it runs. It writes to a new log of its own. Raises MissingDependency for a program that is not there."""
+    """Start it, unless it runs. It writes to a new log of its own. Raises MissingDependency for a program, or a file of it, that is
+    not there."""
     if alive(bundle, program.name):
         return
     if not os.access(program.argv[0], os.X_OK) or not os.path.isabs(program.argv[0]):
         raise MissingDependency(f"{program.argv[0]!r} is no absolute path of a program; correct the command of {program.name}")
+    gone = next((path for path in program.readable if not os.path.lexists(path)), None)
+    if gone is not None:
+        raise MissingDependency(f"{gone!r} is not there; correct what {program.name} may read")
     home = folder(bundle, program.name)
     identity = _identity(bundle)
     launcher = Launcher(identity, find_bwrap() if bundle.isolated else None)

@@ -145,7 +145,7 @@ def test_a_step_that_was_left_out(store_drill: Drill) -> None:
         ({"caracal_drill_waivers": [{"check": "x", "reason": "later", "expires": "2020-01-01"}]}, "expired"),
         ({"caracal_drill_signing_key": "{root}/backup/signing_key"}, "drill@prod"),
         ({"caracal_drill_set_id": "20200101T000000Z-aaaa"}, "20200101T000000Z-aaaa"),
-        ({"caracal_drill_identity_files": []}, "Nothing could open the set"),
+        ({"caracal_drill_identity_files": []}, "identity_files"),
     ],
 )
 def test_what_ends_before_there_is_a_drill(store_drill: Drill, changes: dict[str, t.Any], words: str) -> None:

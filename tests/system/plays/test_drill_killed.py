@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import subprocess
 import typing as t
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS
@@ -24,6 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from harness.waiting import came
 from scenes.playing import LONGEST, Play
 from scenes.redis_server import program as redis_program
+from scenes.scene import DRILL_HOST
 from system.plays.drillable import Drillable
 from twin import load
 
@@ -119,23 +122,32 @@ def holders(root: Path, secrets: t.Sequence[str], but: Path) -> list[str]:
     return [str(path) for path in files if any(word in path.read_bytes() for word in words)]
 
 
-def works(play: Play, module: str) -> bool:
-    return any(f"AnsiballZ_{module}.py" in line for line in play.left())
+def takes(step: str) -> t.Callable[[Play, Box, Drillable], object]:
+    """Whether the drill takes that step just now, as its own state says."""
+
+    def look(_play: Play, box: Box, whole: Drillable) -> bool:
+        given = {"sandbox_directory": str(box.path), "high_water_mark": str(whole.scene.mark(DRILL_HOST))}
+        try:
+            return bool(json.loads(Path(drill_state.place(given)).read_text(encoding="utf-8"))["begun"] == step)
+        except FileNotFoundError:
+            return False
+
+    return look
 
 
 # When to kill, by what is there; whether the whole group.
 MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
     "the sandbox is made": (lambda _play, box, _set: box.has("data") and not box.has("data/postmaster.pid"), False),
     "databases are restored": (lambda _play, box, _set: box.has("data/base/[0-9][0-9][0-9][0-9][0-9]"), True),
-    "state is compared": (lambda play, _box, _set: works(play, "state_verify"), False),
+    "state is compared": (takes("state"), False),
     "secrets are restored": (lambda _play, box, _set: box.has("secrets/*"), True),
-    "evidence is read": (lambda play, _box, _set: works(play, "audit_chain_verify"), True),
-    "Redis is filled": (lambda play, box, _set: box.has("programs/redis.json") and works(play, "redis_stream_restore"), False),
+    "evidence is read": (takes("evidence"), True),
+    "Redis is filled": (lambda play, box, whole: box.has("programs/redis.json") and takes("prepare")(play, box, whole), False),
     "the first service is ready": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), False),
     "the first service is ready, group": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), True),
-    "all services are ready": (lambda play, _box, _set: works(play, "canary_exchange"), False),
-    "a canary is under way": (lambda play, box, _set: works(play, "canary_exchange") and box.has_canary(), True),
-    "it settles": (lambda play, _box, _set: works(play, "service_verify"), True),
+    "all services are ready": (takes("canary"), False),
+    "a canary is under way": (lambda play, box, whole: takes("canary")(play, box, whole) and box.has_canary(), True),
+    "it settles": (takes("settle"), True),
     "the report is written": (lambda _play, _box, whole: whole.scene.files("drills/**/*"), False),
     "the sandbox is destroyed": (lambda _play, box, whole: whole.scene.files("drills/*/*.sig") and not box.has("data/base"), True),
 }

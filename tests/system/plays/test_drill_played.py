@@ -12,20 +12,17 @@ import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from scenes import scene as scenes
-from scenes.playing import COLLECTIONS, Play, drill_settings
+from scenes.playing import Play, drill_settings
 from scenes.scene import Scene, tree
 from system.plays.drillable import Drillable
 from twin import keys
 
 LEFT_OUT = "not done: the step was left out"
-VARIABLES = COLLECTIONS / "ansible_collections/caracal_ops/backup/roles/caracal_drill/vars/main.yml"
-
-
-STEPS = tuple(yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["__caracal_drill_needs"])
+STEPS = tuple(step.name for step in engine.STEPS)
 
 
 def skipping(*steps: str) -> tuple[str, ...]:
@@ -51,8 +48,9 @@ def undone(report: dict[str, t.Any]) -> dict[str, str]:
 
 def said(play: Play) -> str:
     """The words of the task at which the play failed."""
-    found = re.findall(r'^fatal: .*?"msg": (".*?")\}?,?$', play.output().replace("\n    ", " "), re.MULTILINE)
-    return str(json.loads(found[-1])) if found else play.output()
+    output = play.output().replace("\n    ", " ")
+    found = [one.end() for one in re.finditer(r'^fatal: .*?"msg": (?=")', output, re.MULTILINE)]
+    return str(json.JSONDecoder().raw_decode(output, found[-1])[0]) if found else output
 
 
 @pytest.fixture
@@ -188,3 +186,73 @@ def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bar
     play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
     assert play.ended() != 0 and "no drill, and no report could be bound to a set" in said(play), play.output()
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
+
+
+# Every fact through which a check or the way of a drill once went, and those of today; each says that all is well.
+TOLD = {
+    "__caracal_drill_checks": [],
+    "__caracal_drill_made": {"checks": [], "done": True},
+    "__caracal_drill_kept": [],
+    "__caracal_drill_fails": [],
+    "__caracal_drill_steps": [],
+    "__caracal_drill_done": list(STEPS),
+    "__caracal_drill_failed": [],
+    "__caracal_drill_lacking": [],
+    "__caracal_drill_needs": {},
+    "__caracal_drill_step": "verify",
+    "__caracal_drill_set": "20200101T000000Z-aaaa",
+    "__caracal_drill_chosen": {"selected": "20200101T000000Z-aaaa"},
+    "__caracal_drill_verified": {"verdict": "pass", "checks": [], "set_facts": {"assets": {"secrets": False, "redis": False}}},
+    "__caracal_drill_sandbox": {},
+    "__caracal_drill_sandboxed": {"checks": [], "sandbox": {"warnings": [], "isolation": "bubblewrap"}},
+    "__caracal_drill_isolation": {"id": "sandbox.isolation", "verdict": "pass", "message": "x"},
+    "__caracal_drill_restored": {"checks": [], "databases": []},
+    "__caracal_drill_migrations": {"checks": []},
+    "__caracal_drill_state": {"checks": []},
+    "__caracal_drill_rollback": {"rollback": []},
+    "__caracal_drill_secrets": "/etc",
+    "__caracal_drill_secrets_restored": {"family": "zone_kek", "written": [], "unchanged": []},
+    "__caracal_drill_names": [],
+    "__caracal_drill_family": "zone_kek",
+    "__caracal_drill_audit_keys": [],
+    "__caracal_drill_evidence": {"checks": []},
+    "__caracal_drill_envelopes": {"checks": [], "signing_keys": []},
+    "__caracal_drill_rotating": True,
+    "__caracal_drill_partitions": {"present": [1, 2, 3, 4], "made": []},
+    "__caracal_drill_months": 4,
+    "__caracal_drill_outbox": {},
+    "__caracal_drill_redis": {"redis": {}},
+    "__caracal_drill_streams": {"checks": []},
+    "__caracal_drill_groups": {"checks": []},
+    "__caracal_drill_replay": {},
+    "__caracal_drill_serving": {"checks": [], "running": ["sts"]},
+    "__caracal_drill_canary": {"checks": []},
+    "__caracal_drill_settled": {"checks": []},
+    "__caracal_drill_started": "2020-01-01T00:00:00Z",
+    "__caracal_drill_clock": "2020-01-01T00:00:00Z",
+    "__caracal_drill_token": "drill-000000000000000000",
+    "__caracal_drill_of_host": True,
+    "__caracal_drill_error": "",
+    "__caracal_drill_surroundings": ["TamperedData"],
+    "__caracal_drill_reported": {"verdict": "pass", "changed": True},
+    "caracal_drill_result": {"verdict": "pass", "summary_lines": ["verdict: pass"]},
+}
+
+
+@pytest.mark.mutation
+def test_no_variable_of_a_play_is_a_verdict(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    """Extra variables go before every fact of the role."""
+    settings = settings_of(bare, sandbox_directory)
+    honest = Play("restore_drill", settings, tmp_path, skipping("prepare"))
+    told = Play("restore_drill", {**settings, **TOLD}, tmp_path, skipping("prepare")) if honest.ended() else honest
+    assert told.ended() != 0 and not Path(sandbox_directory).exists(), told.output()
+    [before, after] = drills(bare)
+    assert before["verdict"] == after["verdict"] == "unproven" and after["set"]["id"] == bare.sets()[-1]
+    assert [(one["id"], one["verdict"]) for one in before["checks"]] == [(one["id"], one["verdict"]) for one in after["checks"]]
+
+
+@pytest.mark.mutation
+def test_a_token_of_another_drill_ends_the_play(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+    settings = {**settings_of(bare, sandbox_directory), "__caracal_drill_begun": {"drill": "drill-000000000000000000"}}
+    play = Play("restore_drill", settings, tmp_path)
+    assert play.ended() != 0 and drills(bare) == [] and not Path(sandbox_directory).exists(), play.output()

@@ -43,7 +43,7 @@ ID = "20260102T030405Z-abcd"
 CLUSTER = "SELECT datname, datacl::text FROM pg_database UNION ALL SELECT rolname, rolvaliduntil::text FROM pg_roles ORDER BY 1"
 OUTSIDE_THE_SCENE = {
     "drill_report": (drill_report, drill_report_case.run),
-    "postgres_sandbox": (postgres_sandbox, postgres_sandbox_case.use_case),
+    "postgres_sandbox": (postgres_sandbox, postgres_sandbox_case.run),
 }
 
 
@@ -209,6 +209,7 @@ ELSEWHERE = {
     "replay_volume_restore",
     "repository_copy",
     "repository_verify",
+    "restore_drill",
     "retention_verify",
     "secrets_bundle",
     "secrets_restore",

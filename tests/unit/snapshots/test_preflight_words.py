@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import preflight as login
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
@@ -23,7 +24,8 @@ from tools.snapshots import Snapshot
 from unit.snapshots import role_words
 
 INSTALL = Install("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/17/lib", "/usr/share/postgresql/17", (17, 10), "pg_bin")
-ROLES = ("caracal_backup", "caracal_drill", "caracal_restore")
+ROLES = ("caracal_backup", "caracal_restore")
+DRILLS: tuple[dict[str, t.Any], ...] = ({"identity_files": []}, {"recipients": []}, {"jobs": 0})
 SANDBOX, ALLOWED = "sandbox", {"isolation": AUTO, "unisolated_reason": "a laptop"}
 # Fields of a request, relative to the folder that stands for /srv.
 REQUESTS: dict[str, dict[str, t.Any]] = {
@@ -94,6 +96,12 @@ class Answers:
         return [("reader", False, False, False, False, 3)]
 
 
+def refused(wrong: dict[str, t.Any]) -> list[str]:
+    """What a drill says of settings, all of which but these are right."""
+    engine.check_settings({"identity_files": ["/x"], "recipients": ["age1x"], "recipients_files": [], "jobs": 2, **wrong})
+    return []
+
+
 def held(srv: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Of a directory that a sandbox is in: another drill's, and one whose server is dead."""
     (srv / SANDBOX).mkdir()
@@ -109,6 +117,7 @@ def test_preflights(snapshot: Snapshot, srv: Path, monkeypatch: pytest.MonkeyPat
     text = []
     for role in ROLES:
         text += [f"# Settings of the role {role}", "", *(f"- {one}" for one in role_words.settings_refused(role)), ""]
+    text += ["# A drill", "", *_indented([said for wrong in DRILLS for said in answer(lambda: refused(wrong))]), ""]  # noqa: B023
     text += [
         "# A login",
         "",

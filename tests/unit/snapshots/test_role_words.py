@@ -120,8 +120,6 @@ REPOSITORY: Values = {
         "journal_head": HEAD,
     },
 }
-DRILL: Values = {"caracal_drill_result": {"verdict": "pass"}, "__caracal_drill_reported": {"msg": "verdict fail: blocks.history"}}
-DRILL_FAILED: Values = {**DRILL, "caracal_drill_result": {"verdict": "fail"}}
 
 # Title, role, file of tasks, what was answered, check mode.
 CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
@@ -140,9 +138,6 @@ CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
         False,
     ),
     ("Chains that are broken", "caracal_backup", "verify_audit", {"__caracal_backup_audit": CHAINS}, False),
-    ("A drill", "caracal_drill", "verdict", DRILL, False),
-    ("In check mode", "caracal_drill", "verdict", DRILL, True),
-    ("One that failed", "caracal_drill", "verdict", DRILL_FAILED, False),
     ("A restore", "caracal_restore", "report", RESTORE, False),
     ("In check mode", "caracal_restore", "report", RESTORE, True),
     ("One that takes something back, and does not hold", "caracal_restore", "report", TAKEN_BACK, False),

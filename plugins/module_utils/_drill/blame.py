@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whose fault an error is: the set's, when something was compared and is different, or else this host's."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, StageFailed, TamperedData, VerificationFailed, WrongIdentity
+
+# What only bytes, signatures or rows of a set can raise.
+_OF_THE_SET = (TamperedData, KeyProblem, ObjectMissing, VerificationFailed)
+# Classes of SQLSTATE by which a server speaks of itself: connection, resources, an operator, the system, itself.
+_OF_THE_SERVER = ("08", "53", "57", "58", "XX")
+# The same in the words of tools that tell no SQLSTATE, in English, as the sandbox speaks.
+_WORDS_OF_THE_SERVER = (
+    *("No space", "Disk quota", "File too large", "out of memory", "could not resize shared memory"),
+    *("could not fork", "too many clients", "terminating connection", "server closed the connection", "connection to server"),
+    *("could not connect", "the database system is"),
+)
+
+
+def of_set(exc: BackupError, restored: str) -> bool:
+    """Whether the error says something about the set. What could not be tried says nothing.
+
+    `restored` is the folder of the set's secrets: an option that names one of them holds what the set does.
+    """
+    if isinstance(exc, StageFailed):
+        return _refused(exc)
+    if isinstance(exc, OptionError):
+        return f"{restored}/" in exc.msg
+    return isinstance(exc, _OF_THE_SET) and not isinstance(exc, WrongIdentity)
+
+
+def _refused(exc: StageFailed) -> bool:
+    """Whether a server that was well refused what the set holds."""
+    state = exc.details.get("sqlstate")
+    if state:
+        return not str(state).startswith(_OF_THE_SERVER)
+    said = "\n".join([exc.msg, *_lines(exc.details.get("stderr", ""))])
+    return "error:" in said.lower() and not any(words in said for words in _WORDS_OF_THE_SERVER)
+
+
+def _lines(said: t.Any) -> list[str]:
+    return [str(one) for one in said] if isinstance(said, list | tuple) else [str(said)]

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a drill knows from one call to the next: a file beside the high-water mark, which no variable of a play can change."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+import time
+import typing as t
+
+from .._crypto import trusted_files
+from .._errors import Busy, OptionError, StorageError, TargetRefused
+from .._sandbox import lease
+from .._sandbox.info import LEASE_SECONDS, Layout
+
+FORMAT = "caracal-ops-drill"
+VERSION = 1
+# Of the mark's own name, before a hash of the sandbox's directory.
+SUFFIX = ".drill-"
+_SIZE_LIMIT = 256 << 20
+
+
+@dataclasses.dataclass
+class DrillState:
+    """Of the drill with the token `drill`. `controller` and `worker`, who takes a step just now, as `lease` has them; `touched` is when
+    the file was written, in seconds.
+
+    `done` and `failed` are names of steps, `begun` of one that may not have ended. `why` says why a step that was taken leaves nothing
+    to look at. `kept` is what steps know of those before them. `verdict` and `words` are those of the report, once it is written.
+    """
+
+    path: str
+    drill: str
+    controller: str
+    deployment: str
+    repository: str
+    directory: str
+    set_id: str
+    started: str
+    checks: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    steps: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    done: list[str] = dataclasses.field(default_factory=list)
+    failed: list[str] = dataclasses.field(default_factory=list)
+    why: dict[str, str] = dataclasses.field(default_factory=dict)
+    begun: str = ""
+    worker: str = ""
+    touched: float = 0.0
+    kept: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    verdict: str = ""
+    words: str = ""
+
+    def begin(self) -> None:
+        """The first state of a drill. Raises Busy while another one is at work in this directory, and StorageError."""
+        with _alone(self.path):
+            refuse(_read(self.path))
+            self._write()
+
+    def save(self) -> None:
+        """Raises TargetRefused when another drill has begun meanwhile, or somebody has ended this one, and StorageError."""
+        with _alone(self.path):
+            found = _read(self.path)
+            if found is None or found.drill != self.drill:
+                raise TargetRefused(f"the drill in {self.directory} was ended by somebody else, so it goes on no further; drill again")
+            self._write()
+
+    def _write(self) -> None:
+        content = dataclasses.asdict(self)
+        del content["path"]
+        fresh = f"{self.path}.{secrets.token_hex(8)}.new"
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as out:
+                json.dump({"format": FORMAT, "version": VERSION, **content}, out)
+            os.replace(fresh, self.path)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            raise _problem(self.path, exc) from exc
+
+
+def new_token() -> str:
+    """Of a drill, for its sandbox."""
+    return f"drill-{secrets.token_hex(9)}"
+
+
+def place(given: t.Mapping[str, t.Any]) -> str:
+    """Where the state of a drill in this directory is."""
+    return f"{os.path.abspath(given['high_water_mark'])}{SUFFIX}{_hash(given)}"
+
+
+def place_of_trial(given: t.Mapping[str, t.Any], drill: str) -> str:
+    """The same in check mode, which leaves nothing: among temporary files, by a name that nobody knows before."""
+    return os.path.join(tempfile.gettempdir(), f"caracal-ops-{_hash(given, drill)}")
+
+
+def _hash(given: t.Mapping[str, t.Any], drill: str = "") -> str:
+    return hashlib.sha256(os.fsencode(f"{Layout.of(given['sandbox_directory']).root}\0{drill}")).hexdigest()[:16]
+
+
+def find(given: t.Mapping[str, t.Any], check_mode: bool) -> str:
+    return place_of_trial(given, given["drill"]) if check_mode and given["drill"] else place(given)
+
+
+def refuse_another(given: t.Mapping[str, t.Any]) -> None:
+    """Raises Busy while another drill is at work in this directory."""
+    refuse(_read(place(given)))
+
+
+def refuse(found: DrillState | None) -> None:
+    """The same of what was found there. Where the controller is another host's, a drill that was killed is over when its lease is."""
+    if found is None:
+        return
+    if found.controller:
+        is_over = lease.gone(found.controller)
+    else:
+        is_over = not 0 <= time.time() - found.touched < LEASE_SECONDS
+    if not is_over or (found.worker and not lease.gone(found.worker)):
+        raise Busy(
+            f"another drill is at work in {found.directory}, begun {found.started}; wait until it ends, or give each drill a directory of "
+            "its own (one that was killed: take the step destroy)"
+        )
+
+
+def load(given: t.Mapping[str, t.Any], check_mode: bool = False) -> DrillState:
+    """Of the drill that `given` names. Raises OptionError where there is none, TargetRefused where it is another's or for another."""
+    found = _read(find(given, check_mode))
+    if found is None:
+        raise OptionError(f"no drill has begun in {given['sandbox_directory']}; take the step verify first")
+    if found.drill != given["drill"]:
+        raise TargetRefused(
+            f"the drill in {found.directory} is another one, begun {found.started}; take the step verify first, or name another directory"
+        )
+    for name in ("deployment", "repository"):
+        if getattr(found, name) != given[name]:
+            raise TargetRefused(
+                f"{name} is not the one that this drill began with; give every step the same, or take the step verify first"
+            )
+    return found
+
+
+def is_of(given: t.Mapping[str, t.Any], check_mode: bool = False) -> bool:
+    """Whether the state there is that of the drill that `given` names."""
+    found = _read(find(given, check_mode))
+    return found is not None and found.drill == given["drill"]
+
+
+def remove(given: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+    path = find(given, check_mode)
+    if os.path.lexists(path):
+        with _alone(path), contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+@contextlib.contextmanager
+def _alone(path: str) -> t.Iterator[None]:
+    """Two drills at once must not take each other's place. The lock is that of the mark, which nobody else may open; a trial has a place of
+    its own."""
+    if SUFFIX not in path:
+        yield
+        return
+    try:
+        lock = os.open(f"{path.rpartition(SUFFIX)[0]}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise _problem(path, exc) from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _problem(path: str, exc: OSError) -> StorageError:
+    return StorageError(f"state of the drill {path}: {exc.strerror}; make room there, or let this user write there")
+
+
+def _read(path: str) -> DrillState | None:
+    """None for one that another release has written, or that was cut: nothing of it can be believed, and its drill is over."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as stream:
+            trusted_files.refuse_public(stream.fileno(), path)
+            if os.fstat(stream.fileno()).st_uid != os.geteuid():
+                raise TargetRefused(f"{path} belongs to another user; drill as that user, or remove it")
+            touched = os.fstat(stream.fileno()).st_mtime
+            content = json.loads(stream.read(_SIZE_LIMIT))
+        if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
+            return None
+        return DrillState(path=path, **{**content, "touched": touched})
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _problem(path, exc) from exc
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

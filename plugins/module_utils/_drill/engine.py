@@ -1,0 +1,316 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module restore_drill: one step of a drill a call, from a set in a repository to a signed report.
+
+Each step is a file of `steps`. A step that fails does not keep the rest from being tried, and nothing that a play can set is a verdict:
+checks go from call to call in a file of this host's (`drill_state`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import traceback
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation, complete
+from .._errors import BackupError, OptionError
+from .._evidence import metrics, options
+from .._report.check import FAIL, PASS, UNPROVEN, Check
+from .._repository.fields import timestamp
+from .._sandbox import lease, lifecycle, preflight
+from .._sandbox.info import Layout
+from .._sandbox.modules import postgres_sandbox
+from .._sets import backup_set_info
+from . import blame, drill_report, drill_state, service_sandbox
+from .drill_state import DrillState
+from .steps.canary import Canary
+from .steps.evidence import Evidence
+from .steps.keys import Keys
+from .steps.migrations import Migrations
+from .steps.prepare import Prepare
+from .steps.restore import Restore
+from .steps.sandbox import Sandbox
+from .steps.secrets import Secrets
+from .steps.services import Services
+from .steps.settle import Settle
+from .steps.state import State
+from .steps.step import SECRETS, Made, Result, Step, Work
+from .steps.verify import Verify
+
+# In the order in which they are taken.
+STEPS: tuple[Step, ...] = (
+    Verify(),
+    Sandbox(),
+    Restore(),
+    Migrations(),
+    State(),
+    Secrets(),
+    Evidence(),
+    Keys(),
+    Prepare(),
+    Services(),
+    Canary(),
+    Settle(),
+)
+BY_NAME = {step.name: step for step in STEPS}
+REPORT, DESTROY, VERDICT = "report", "destroy", "verdict"
+FROM_THE_JOURNAL = ("latest", "oldest", "random")
+OF_HOST = "this drill host could not do it: "
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    """What the steps need, all of it for each, so that a play gives it once."""
+    shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report(), metrics.own_options())
+    services_option = service_sandbox.argument_spec().argument_spec["services"]
+    own = argspec.ArgumentSpec(
+        {
+            "step": {"type": "str", "required": True, "choices": [*BY_NAME, REPORT, DESTROY, VERDICT]},
+            "drill": {"type": "str", "no_log": False},
+            "set_id": {"type": "str", "default": "latest"},
+            "max_age": {"type": "float"},
+            "sandbox_directory": {"type": "path", "default": "/var/tmp/caracal-drill"},
+            "superuser": {"type": "str", "default": "caracal"},
+            "pg_bin": {"type": "path"},
+            "minimum_free_mb": {"type": "int"},
+            "isolation": {"type": "str", "default": "required", "choices": ["auto", "required"]},
+            "unisolated_reason": {"type": "str", "default": ""},
+            "source_data_directory": {"type": "path"},
+            "allow_shared_filesystem": {"type": "bool", "default": False},
+            "jobs": {"type": "int", "default": 2},
+            "release_table": {"type": "path"},
+            "secrets_identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "audit_retention_days": {"type": "int"},
+            "redis_server": {"type": "path"},
+            "services": services_option,
+            "production": {"type": "list", "elements": "str", "default": []},
+            "ready_timeout": {"type": "int", "default": 90},
+            "application": {"type": "dict", "default": {}},
+            "settle_timeout": {"type": "int", "default": 90},
+            "rto_budget": {"type": "float"},
+            "rpo_budget": {"type": "float"},
+        }
+    )
+    return argspec.repository().merge(*shared, own)
+
+
+def run(invocation: Invocation) -> Result:
+    """The step that is asked for. Raises only where there can be no report: what cannot begin, or is another drill's."""
+    name = invocation.options["step"]
+    if name in ENDS:
+        return ENDS[name](invocation)
+    kept = _begun(invocation) if name == Verify.name else drill_state.load(invocation.options, invocation.check_mode)
+    with _token(kept.drill):
+        return _reported(invocation, kept) if name == REPORT else _stepped(invocation, kept, BY_NAME[name])
+
+
+@contextlib.contextmanager
+def _token(drill: str) -> t.Iterator[None]:
+    """Every use case works in the sandbox of this drill, and in no other."""
+    before = os.environ.get(lifecycle.TOKEN)
+    os.environ[lifecycle.TOKEN] = drill
+    try:
+        yield
+    finally:
+        del os.environ[lifecycle.TOKEN]
+        if before is not None:
+            os.environ[lifecycle.TOKEN] = before
+
+
+def _begun(invocation: Invocation) -> DrillState:
+    """A new drill. A report is bound to a set that the journal names: without a journal that can be believed, or with keys that cannot
+    sign or seal, there is none. Raises Busy while another one is at work in this directory."""
+    given = invocation.options
+    token = drill_state.new_token()
+    started = timestamp(options.now())
+    try:
+        check_settings(given)
+        drill_state.refuse_another(given)
+        preflight.state_of(Layout.of(given["sandbox_directory"]), token)
+        trial = dataclasses.replace(invocation, check_mode=True)
+        chosen = backup_set_info.run(dataclasses.replace(trial, options=_choice(given)))["selected"]
+        drill_report.run(dataclasses.replace(trial, options=_report_options(given, chosen, started)))
+        made = DrillState(
+            path=drill_state.place_of_trial(given, token) if invocation.check_mode else drill_state.place(given),
+            drill=token,
+            controller=lease.controller(),
+            deployment=given["deployment"],
+            repository=given["repository"],
+            directory=given["sandbox_directory"],
+            set_id=chosen,
+            started=started,
+        )
+        made.begin()
+    except BackupError as exc:
+        raise type(exc)(f"{exc.msg} (no drill, and no report could be bound to a set)", **exc.details) from exc
+    return made
+
+
+def check_settings(given: t.Mapping[str, t.Any]) -> None:
+    """Raises OptionError for what no drill can begin with."""
+    if not given["identity_files"]:
+        raise OptionError("identity_files is empty, so nothing could open the set; name this host's identity")
+    if not [*given["recipients"], *given["recipients_files"]]:
+        raise OptionError(
+            "recipients and recipients_files are empty, so nobody could read the details of the report; name a public key in one of them"
+        )
+    if given["jobs"] < 1:
+        raise OptionError(f"jobs is {given['jobs']}; give 1 or more")
+
+
+def _choice(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    wanted = given["set_id"]
+    own = {"select": wanted, "within": given["max_age"] if wanted in FROM_THE_JOURNAL else None}
+    return _of(backup_set_info.argument_spec(), {**given, **own})
+
+
+def _of(spec: argspec.ArgumentSpec, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return complete(spec, {name: value for name, value in given.items() if name in spec.argument_spec and value is not None})
+
+
+def _stepped(invocation: Invocation, kept: DrillState, step: Step) -> Result:
+    """Taken, if those before it left something to look at; what became of it is in the state before this returns."""
+    work = Work(invocation, kept)
+    if _lacking(kept, step) or step.lacks(work) or _had(kept, step):
+        return _result(kept, [], changed=False)
+    began = options.now()
+    kept.begun, kept.worker = step.name, lease.own()
+    kept.save()
+    made = _taken(work, step)
+    kept.begun = kept.worker = ""
+    kept.kept.update(made.kept)
+    if made.stops:
+        kept.why[step.name] = made.why
+    elif (step.name == Verify.name or not invocation.check_mode) and step.name not in kept.failed:
+        # In check mode nothing is restored that a later step could look at.
+        kept.done.append(step.name)
+    own = {"name": step.name, "started": timestamp(began), "seconds": (options.now() - began).total_seconds()}
+    kept.steps.append(own if made.bytes is None else {**own, "bytes": made.bytes})
+    kept.checks = _merged(kept.checks, made.checks)
+    kept.save()
+    return _result(kept, made.checks, changed=not invocation.check_mode and step.name != Verify.name)
+
+
+def _taken(work: Work, step: Step) -> Made:
+    """What fails becomes a check: of the set where something was compared, of this host otherwise."""
+    try:
+        return step.take(work)
+    except BackupError as exc:
+        fails = blame.of_set(exc, work.path(SECRETS)) and step.name != Sandbox.name
+        words = exc.msg if fails else f"{OF_HOST}{exc.msg}"
+    except Exception as exc:  # noqa: BLE001 - the report must be written whatever it was
+        # Its own words may hold anything.
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        fails, words = False, f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
+    work.state.failed.append(step.name)
+    check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words)
+    work.invocation.warn(f"step {step.name}: {check.message}")
+    return Made([check.to_result()])
+
+
+def _lacking(kept: DrillState, step: Step) -> list[str]:
+    return [name for name in step.needs if name not in kept.done]
+
+
+def _had(kept: DrillState, step: Step) -> bool:
+    return step.name in (*kept.done, *kept.failed, *kept.why)
+
+
+def _merged(before: t.Sequence[Result], made: t.Sequence[Result]) -> list[Result]:
+    """A check that more than one step makes stays as the first has made it, unless a later one fails."""
+    fails = {check["id"] for check in made if check["verdict"] == FAIL}
+    kept = [check for check in before if check["id"] not in fails]
+    known = {check["id"] for check in kept}
+    return [*kept, *(check for check in made if check["id"] not in known)]
+
+
+def _result(kept: DrillState, checks: t.Sequence[Result], *, changed: bool) -> Result:
+    return {"changed": changed, "drill": kept.drill, "set_id": kept.set_id, "checks": list(checks)}
+
+
+def _reported(invocation: Invocation, kept: DrillState) -> Result:
+    """A step that was not taken proves nothing, whether one that it needs failed or somebody left it out."""
+    if kept.verdict:
+        raise OptionError(f"the report of the drill in {kept.directory} is written; begin another drill")
+    made = [check.to_result() for step in STEPS if (check := _not_taken(invocation, kept, step))]
+    found = drill_report.run(
+        dataclasses.replace(
+            invocation,
+            options=_report_options(
+                invocation.options,
+                kept.set_id,
+                kept.started,
+                checks=[*kept.checks, *made],
+                steps=kept.steps,
+                sandbox=kept.kept.get("sandbox", {}),
+                log_files=_logs(invocation.options) if "sandbox" in kept.kept else {},
+                rollback=kept.kept.get("rollback"),
+            ),
+        )
+    )
+    kept.verdict, kept.words = found["verdict"], found.get("msg", "")
+    kept.save()
+    if invocation.check_mode:
+        found["summary_lines"] = [f"verdict: {kept.verdict} (check mode: nothing was restored)"]
+    return {**found, "drill": kept.drill}
+
+
+def _not_taken(invocation: Invocation, kept: DrillState, step: Step) -> Check | None:
+    name = step.name
+    if name in (*kept.done, *kept.failed) or kept.why.get(name) == "":
+        return None
+    if name == kept.begun:
+        return Check(f"drill.{name}", UNPROVEN, f"{OF_HOST}the step did not come to its end; the output of the play says why")
+    lacking = _lacking(kept, step)
+    if invocation.check_mode:
+        why = "not a step of check mode"
+    elif lacking:
+        why = f"it needs the step {lacking[0]}"
+    else:
+        why = step.lacks(Work(invocation, kept)) or kept.why.get(name) or "the step was left out"
+    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}")
+
+
+def _logs(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+    return {one["name"]: os.path.join(given["sandbox_directory"], "programs", f"{one['name']}.log") for one in given["services"]}
+
+
+def _report_options(given: t.Mapping[str, t.Any], set_id: str, started: str, **own: t.Any) -> dict[str, t.Any]:
+    identities = list(dict.fromkeys([*given["identity_files"], *given["secrets_identity_files"]]))
+    told = {"set_id": set_id, "started": started, "checks": [], "identity_files": identities, "require_valid": True, **own}
+    return _of(drill_report.argument_spec(), {**given, **told})
+
+
+def _destroyed(invocation: Invocation) -> Result:
+    """Only the sandbox of this drill. Without `drill`, whatever was left over there."""
+    given = invocation.options
+    own = {"directory": given["sandbox_directory"], "state": "absent", "token": given["drill"] or ""}
+    removed = postgres_sandbox.run(dataclasses.replace(invocation, options=complete(postgres_sandbox.argument_spec(), own)))
+    # One that has a verdict is removed by who asks for it.
+    trial = invocation.check_mode
+    if not (given["drill"] or trial) or (drill_state.is_of(given, trial) and not drill_state.load(given, trial).verdict):
+        drill_state.remove(given, trial)
+    return {"changed": removed["changed"], "drill": given["drill"] or ""}
+
+
+def _judged(invocation: Invocation) -> Result:
+    """What the report says, as the end of the play. In check mode the steps that prove most are not taken, so only a failure counts."""
+    kept = drill_state.load(invocation.options, invocation.check_mode)
+    if not kept.verdict:
+        raise OptionError(f"the drill in {kept.directory} has no report yet; take the step {REPORT} first")
+    drill_state.remove(invocation.options, invocation.check_mode)
+    result: Result = {"changed": False, "drill": kept.drill, "set_id": kept.set_id, "verdict": kept.verdict}
+    if kept.verdict == FAIL or (kept.verdict != PASS and not invocation.check_mode):
+        result.update(failed=True, msg=kept.words)
+    return result
+
+
+ENDS: dict[str, t.Callable[[Invocation], Result]] = {DESTROY: _destroyed, VERDICT: _judged}

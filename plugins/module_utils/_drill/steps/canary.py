@@ -1,0 +1,29 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Keys, a token and a protected request of the restored services, and what they must refuse."""
+
+from __future__ import annotations
+
+from .. import canary_exchange
+from .step import SECRETS, Made, Step, Work
+
+
+class Canary(Step):
+    name = "canary"
+    needs = ("services",)
+
+    def take(self, work: Work) -> Made:
+        found = work.call(
+            canary_exchange.argument_spec(),
+            canary_exchange.run,
+            secrets_directory=work.path(SECRETS),
+            signing_keys=work.kept.get("signing_keys"),
+            application=work.given["application"] or None,
+            self_made=not work.given["application"],
+        )
+        return Made(found["checks"])

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The audit chains of the copy, and the audit blocks of the set."""
+
+from __future__ import annotations
+
+from ..._audit.chains import audit_chain_verify
+from .step import SECRETS, Made, Step, Work
+
+KEY = "auditHmacKey"
+_RETIRED = "retired/"
+
+
+class Evidence(Step):
+    name = "evidence"
+    needs = ("restore",)
+
+    def take(self, work: Work) -> Made:
+        found = work.call(
+            audit_chain_verify.argument_spec(),
+            audit_chain_verify.run,
+            audit_hmac_key_files=list(dict.fromkeys([*_restored(work), *work.given["audit_hmac_key_files"]])),
+            audit_retention_days=work.given["audit_retention_days"],
+        )
+        return Made(found["checks"])
+
+
+def _restored(work: Work) -> list[str]:
+    """Today's key and those before it, where the secrets were restored."""
+    if SECRETS not in work.kept:
+        return []
+    return [work.secret(KEY), *(work.path(name) for name in work.kept["secrets"] if name.startswith(_RETIRED))]

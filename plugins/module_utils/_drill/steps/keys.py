@@ -1,0 +1,32 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Every sealed column of the copy, opened with the restored KEK."""
+
+from __future__ import annotations
+
+from ..._caracal import releases
+from ..._checks import envelope_verify
+from .step import SECRETS, Made, Step, Work
+
+KEK = {releases.ZONE_KEK: "zoneKek", releases.SECRET_STORE: "secretStoreKek"}
+PREVIOUS = "secretStoreKekPrevious"
+
+
+class Keys(Step):
+    name = "keys"
+    needs = ("restore", "secrets")
+
+    def take(self, work: Work) -> Made:
+        rotating = f"{SECRETS}/{PREVIOUS}" in work.kept["secrets"]
+        found = work.call(
+            envelope_verify.argument_spec(),
+            envelope_verify.run,
+            kek_file=work.secret(KEK[work.kept["family"]]),
+            previous_kek_file=work.secret(PREVIOUS) if rotating else None,
+        )
+        return Made(found["checks"], kept={"signing_keys": found["signing_keys"]})

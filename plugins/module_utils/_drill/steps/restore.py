@@ -1,0 +1,22 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The databases of the set, into the sandbox."""
+
+from __future__ import annotations
+
+from ..._assets.databases import pg_encrypted_restore
+from .step import Made, Step, Work
+
+
+class Restore(Step):
+    name = "restore"
+    needs = ("sandbox",)
+
+    def take(self, work: Work) -> Made:
+        found = work.call(pg_encrypted_restore.argument_spec(), pg_encrypted_restore.run)
+        return Made(found["checks"], bytes=sum(one["bytes"] for one in found["databases"]))

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An empty PostgreSQL that reaches nothing. Nothing hostile has run in it yet: where it is not proved to be isolated, nothing will."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from ..._sandbox.isolation import NONE
+from ..._sandbox.modules import postgres_sandbox
+from .step import Made, Result, Step, Work
+
+# Room that a copy needs: so many times the sealed set, and so many MiB at least.
+GROWTH = 8
+LEAST_MB = 1024
+
+
+class Sandbox(Step):
+    name = "sandbox"
+    needs = ("verify",)
+
+    def take(self, work: Work) -> Made:
+        given = work.given
+        room = given["minimum_free_mb"]
+        found = work.call(
+            postgres_sandbox.argument_spec(),
+            postgres_sandbox.run,
+            directory=given["sandbox_directory"],
+            token=work.state.drill,
+            superuser=given["superuser"],
+            minimum_free_mb=room if room is not None else max(LEAST_MB, work.kept["bytes"] * GROWTH >> 20),
+            isolation=given["isolation"],
+            source_data_directory=given["source_data_directory"],
+            allow_shared_filesystem=given["allow_shared_filesystem"],
+        )
+        isolation = _isolation(found["sandbox"])
+        warnings = [one for one in found["sandbox"]["warnings"] if one != isolation.message]
+        checks = [isolation.to_result(), *found["checks"], *(_warning(number, one) for number, one in enumerate(warnings, 1))]
+        is_open = any(check["verdict"] in (FAIL, UNPROVEN) for check in found["checks"])
+        return Made(
+            checks, kept={"sandbox": found["sandbox"]}, stops=is_open, why="the sandbox is not proved to be isolated" if is_open else ""
+        )
+
+
+def _isolation(sandbox: t.Mapping[str, t.Any]) -> Check:
+    if sandbox["isolation"] != NONE:
+        return Check("sandbox.isolation", PASS, f"the server ran inside {sandbox['isolation']}")
+    words = f"the sandbox is not isolated: {sandbox['isolation_reason']}; accepted: {sandbox['unisolated_reason']}"
+    return Check("sandbox.isolation", WARN, words)
+
+
+def _warning(number: int, words: str) -> Result:
+    return Check(f"sandbox.warning.{number}", WARN, words, required=False).to_result()

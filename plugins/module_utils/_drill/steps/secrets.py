@@ -1,0 +1,39 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The runtime secrets of the set, for the user of the sandbox and nobody else."""
+
+from __future__ import annotations
+
+from ..._assets.secrets import secrets_restore
+from ..._report.check import PASS, UNPROVEN, Check
+from .step import SECRETS, Made, Step, Work
+
+
+class Secrets(Step):
+    name = "secrets"
+    needs = ("sandbox",)
+
+    def lacks(self, work: Work) -> str:
+        return "" if work.assets["secrets"] else "the set holds no secrets"
+
+    def take(self, work: Work) -> Made:
+        owner = str(work.sandbox.uid)
+        found = work.call(
+            secrets_restore.argument_spec(),
+            secrets_restore.run,
+            directory=work.path(SECRETS),
+            retired_directory=work.path("retired"),
+            owner=owner,
+            group=owner,
+            # Sealed to recipients of their own, so perhaps opened by an identity of its own.
+            identity_files=work.given["secrets_identity_files"] or work.given["identity_files"],
+        )
+        names = sorted([*found["written"], *found["unchanged"]])
+        # The restore compared the ids of their keys with the manifest; no file at all proves nothing.
+        check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets are back")
+        return Made([check.to_result()], kept={"family": found["family"], "secrets": names})

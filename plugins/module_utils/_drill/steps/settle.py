@@ -1,0 +1,28 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The services have swept, read and sent what was restored."""
+
+from __future__ import annotations
+
+from .. import service_verify
+from .step import SECRETS, Made, Step, Work
+
+
+class Settle(Step):
+    name = "settle"
+    needs = ("services",)
+
+    def take(self, work: Work) -> Made:
+        found = work.call(
+            service_verify.argument_spec(),
+            service_verify.run,
+            secrets_directory=work.path(SECRETS),
+            replay_directory=work.path("replay"),
+            timeout=work.given["settle_timeout"],
+        )
+        return Made(found["checks"])

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a step of a drill is, and what it works with."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..._ansible import argspec
+from ..._ansible.boundary import Invocation, UseCase, complete
+from ..._sandbox.info import SandboxInfo
+from ..drill_state import DrillState
+
+Result = dict[str, t.Any]
+# Where the secrets of the set are restored, in the sandbox.
+SECRETS = "secrets"
+# What every use case gets from the drill where it has such an option.
+SHARED = (*argspec.repository().argument_spec, "jobs", "pg_bin", "identity_files", "production", "unisolated_reason")
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """Checks as modules return them; `bytes` where they mean something; `kept` for later steps.
+
+    With `stops`, later steps have nothing to look at; `why` says so in the report, where the checks do not.
+    """
+
+    checks: t.Sequence[Result]
+    bytes: int | None = None
+    kept: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    stops: bool = False
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """Options of the drill, and what it knows so far."""
+
+    invocation: Invocation
+    state: DrillState
+
+    @property
+    def given(self) -> dict[str, t.Any]:
+        return self.invocation.options
+
+    @property
+    def kept(self) -> dict[str, t.Any]:
+        return self.state.kept
+
+    @property
+    def sandbox(self) -> SandboxInfo:
+        found = self.kept["sandbox"]
+        return SandboxInfo(**{**found, "warnings": tuple(found["warnings"])})
+
+    @property
+    def assets(self) -> dict[str, t.Any]:
+        """What the set holds beside databases."""
+        return dict(self.kept["assets"])
+
+    def path(self, *names: str) -> str:
+        """In the sandbox."""
+        return os.path.join(self.given["sandbox_directory"], *names)
+
+    def secret(self, name: str) -> str:
+        """Where the secret of this name was restored, if the set holds it."""
+        return self.path(SECRETS, name)
+
+    def call(self, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
+        """The result of a use case in the sandbox, which judges nothing. Raises what it raises."""
+        shared = {name: self.given[name] for name in SHARED}
+        usual = {**shared, "sandbox": self.given["sandbox_directory"], "set_id": self.state.set_id, "require_valid": False}
+        given = {**{name: value for name, value in usual.items() if name in spec.argument_spec}, **own}
+        options = complete(spec, {name: value for name, value in given.items() if value is not None})
+        return use_case(dataclasses.replace(self.invocation, options=options))
+
+
+class Step:
+    """One step, by name; `needs` are those that it cannot do without."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+
+    def lacks(self, _work: Work) -> str:
+        """Why there is nothing to do; empty where there is."""
+        return ""
+
+    def take(self, work: Work) -> Made:
+        """What became of it. Raises errors of our own family for what could not be done."""
+        raise NotImplementedError

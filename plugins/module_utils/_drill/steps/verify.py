@@ -1,0 +1,28 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The journal, the signature and every stored byte, before anything is restored."""
+
+from __future__ import annotations
+
+from ..._report.check import FAIL
+from ..._sets import backup_set_verify
+from .step import Made, Step, Work
+
+# Whether an earlier drill passed is what this one is about to answer.
+_ASKED = "set.drilled"
+
+
+class Verify(Step):
+    name = "verify"
+
+    def take(self, work: Work) -> Made:
+        found = work.call(backup_set_verify.argument_spec(), backup_set_verify.run)
+        checks = [check for check in found["checks"] if check["id"] != _ASKED]
+        facts = found["set_facts"]
+        kept = {"assets": facts["assets"], "snapshot_time": facts["snapshot_time"], "bytes": facts["bytes"]} if facts else {}
+        return Made(checks, bytes=kept.get("bytes"), kept=kept, stops=found["verdict"] == FAIL)

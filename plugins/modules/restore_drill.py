@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_drill
+short_description: Take one step of a restore drill
+version_added: 0.1.0
+description:
+  - The role C(caracal_drill) plays this module once for each step, and so should you.
+  - The step V(verify) begins a drill. It chooses the set, tries the keys and places of the report, and reads every stored byte of the set.
+    The steps after it restore the set into a sandbox and judge the copy. V(report) writes the signed report, V(destroy) removes the
+    sandbox, and V(verdict) fails unless the report says V(pass).
+  - What the steps find goes from one call to the next in a file beside O(high_water_mark) with mode 0600. No variable of a play can
+    change it. V(verdict) removes it.
+  - A step that fails does not fail the task. Where something was compared and is different, it becomes the failed check C(drill.<step>).
+    What this host could not do says nothing about the set and becomes an unproven one. Steps that need it are not taken, and the report
+    says so.
+  - The task fails where there can be no report, because the journal cannot be believed, a key cannot sign or seal, or another drill is at
+    work in the same directory.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+  - caracal_ops.backup._recipients
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._judged_report
+attributes:
+  check_mode:
+    support: full
+    details:
+      - V(verify) reads every byte of the set and tries the keys, V(sandbox) says whether a sandbox could be made, V(report) predicts the
+        verdict. Nothing is restored or written but the file that goes from step to step.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details:
+      - Every run is another drill. A step that was taken is not taken twice.
+options:
+  step:
+    description:
+      - Which step. They are taken in the order of the choices.
+    type: str
+    required: true
+    choices:
+      - verify
+      - sandbox
+      - restore
+      - migrations
+      - state
+      - secrets
+      - evidence
+      - keys
+      - prepare
+      - services
+      - canary
+      - settle
+      - report
+      - destroy
+      - verdict
+  drill:
+    description:
+      - What V(verify) returned in RV(drill). Every step but V(verify) needs it. V(destroy) without it removes whatever was left over in
+        O(sandbox_directory).
+    type: str
+  set_id:
+    description:
+      - The set, or V(latest), V(oldest) or V(random), as the option O(caracal_ops.backup.backup_set_info#module:select).
+    type: str
+    default: latest
+  max_age:
+    description:
+      - With V(latest), V(oldest) and V(random), take a set that was made within these hours. If there is none, the task fails.
+    type: float
+  sandbox_directory:
+    description:
+      - Where the sandbox is made. One drill at a time.
+    type: path
+    default: /var/tmp/caracal-drill
+  superuser:
+    description:
+      - Name of the sandbox's superuser, that of the owner of Caracal's database.
+    type: str
+    default: caracal
+  pg_bin:
+    description:
+      - Folder with PostgreSQL's programs. Without it the usual folders are searched.
+    type: path
+  minimum_free_mb:
+    description:
+      - MiB that must be free for the sandbox. Without it, eight times the size of the sealed set, 1024 at least.
+    type: int
+  isolation:
+    description:
+      - As the option O(caracal_ops.backup.postgres_sandbox#module:isolation).
+    type: str
+    choices: [auto, required]
+    default: required
+  unisolated_reason:
+    description:
+      - Why a sandbox without isolation is accepted. It is on the report's first page.
+    type: str
+    default: ""
+  source_data_directory:
+    description:
+      - Data directory of the source cluster, if it can be on this host. A sandbox on the same file system is refused.
+    type: path
+  allow_shared_filesystem:
+    description:
+      - Accept a file system that also holds the source.
+    type: bool
+    default: false
+  jobs:
+    description:
+      - How many streams run side by side.
+    type: int
+    default: 2
+  release_table:
+    description:
+      - File with the facts of a release that this collection does not know yet.
+    type: path
+  secrets_identity_files:
+    description:
+      - Files with the age identities that open the secrets of the set. Without them, those of O(identity_files) are used.
+    type: list
+    elements: path
+    default: []
+  identity_files:
+    description:
+      - Files with the age identities of this host. V(destroy) does without.
+    required: false
+  audit_hmac_key_files:
+    description:
+      - Files with further C(AUDIT_HMAC_KEY)s of the deployment, beside those in the secrets of the set.
+    type: list
+    elements: path
+    default: []
+  audit_retention_days:
+    description:
+      - C(AUDIT_RETENTION_DAYS) of the deployment, where it is not the product's 365.
+    type: int
+  redis_server:
+    description:
+      - The program of the sandbox's Redis. Without it the usual folders are searched.
+    type: path
+  services:
+    description:
+      - How to start each of Caracal's services. Without it no service starts, so the drill is V(unproven).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Which service.
+        type: str
+        required: true
+        choices: [audit, sts, api, coordinator, gateway, web]
+      command:
+        description: The program, with an absolute path, and its arguments.
+        type: list
+        elements: str
+        required: true
+      environment:
+        description: Variables beside those that the drill sets, and instead of them. No secrets.
+        type: dict
+        default: {}
+      readable:
+        description: Files and folders that the service may see, beside its program and the system's libraries.
+        type: list
+        elements: path
+        default: []
+  production:
+    description:
+      - Addresses of production, as C(host:port) or as path of a Unix socket. It is proved that none can be reached from the sandbox.
+    type: list
+    elements: str
+    default: []
+  ready_timeout:
+    description:
+      - How many seconds each service may take to be ready.
+    type: int
+    default: 90
+  application:
+    description:
+      - An application of your own for the canaries, as the option O(caracal_ops.backup.canary_exchange#module:application). Without it the
+        drill makes one in the copy.
+    type: dict
+    default: {}
+  settle_timeout:
+    description:
+      - How many seconds the services may take to sweep, read and send what was restored.
+    type: int
+    default: 90
+  rto_budget:
+    description:
+      - Hours that the recovery may take. Adds the required check C(drill.rto).
+    type: float
+  rpo_budget:
+    description:
+      - Hours that the snapshot may be old when the drill begins. Adds the required check C(drill.rpo).
+    type: float
+  metrics_file:
+    description:
+      - File for the textfile collector of node_exporter, as the option O(caracal_ops.backup.drill_report#module:metrics_file).
+    type: path
+seealso:
+  - module: caracal_ops.backup.drill_report
+  - module: caracal_ops.backup.postgres_sandbox
+"""
+
+EXAMPLES = r"""
+---
+- name: Prove a set without the services
+  module_defaults:
+    caracal_ops.backup.restore_drill:
+      repository: /srv/backup/caracal
+      deployment: prod
+      signing_key: /etc/caracal-ops/drill_signing_key
+      allowed_signers: /etc/caracal-ops/allowed_signers
+      high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+      identity_files:
+        - /etc/caracal-ops/drill.identity
+      recipients_files:
+        - /etc/caracal-ops/details.recipients
+      drill: "{{ begun.drill | default(omit) }}"
+  block:
+    - name: Verify
+      caracal_ops.backup.restore_drill:
+        step: verify
+      register: begun
+
+    - name: Restore and judge
+      caracal_ops.backup.restore_drill:
+        step: "{{ item }}"
+      loop: [sandbox, restore, migrations, state, secrets, evidence, keys]
+
+    - name: Report
+      caracal_ops.backup.restore_drill:
+        step: report
+  always:
+    - name: Remove the sandbox
+      caracal_ops.backup.restore_drill:
+        step: destroy
+
+- name: End as the report does
+  caracal_ops.backup.restore_drill:
+    step: verdict
+    drill: "{{ begun.drill }}"
+    sandbox_directory: /var/tmp/caracal-drill
+    repository: /srv/backup/caracal
+    deployment: prod
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: /var/lib/caracal-ops/high-water-mark.json
+"""
+
+RETURN = r"""
+drill:
+  description: Token of the drill and of its sandbox, for the option O(drill) of the next steps. It is no secret.
+  returned: always
+  type: str
+  sample: drill-0123456789abcdef01
+set_id:
+  description: The set that is drilled.
+  returned: with every O(step) but V(destroy)
+  type: str
+  sample: 20261125T020000Z-k3f9
+checks:
+  description: What this step has found. To change it changes nothing, since the report has its own.
+  returned: with the steps from V(verify) to V(settle)
+  type: list
+  elements: dict
+  sample:
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
+verdict:
+  description:
+    - V(pass), V(fail) or V(unproven), with the waivers applied.
+    - The step V(report) returns all that M(caracal_ops.backup.drill_report) does.
+  returned: with O(step=report) and O(step=verdict)
+  type: str
+  sample: pass
+"""
+
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill.engine import argument_spec
+from ..module_utils._drill.engine import run as use_case
+
+
+def main() -> None:
+    run(argument_spec(), use_case)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is set up wrongly on a drill host says nothing about the set: it is unproven, with its cause, and never a failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
+from scenes.drilling import Drill, command
+from scenes.scene import BACKUP_HOST, new_identity
+
+Set = t.Callable[[Drill, Path], t.Mapping[str, t.Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """Settings of the role without their prefix, the step that cannot be done, and others that are left out."""
+
+    step: str
+    settings: Set
+    without: tuple[str, ...] = ()
+
+
+def mistake(step: str, settings: Set | t.Mapping[str, t.Any], *without: str) -> Mistake:
+    return Mistake(step, settings if callable(settings) else (lambda _made, _folder: settings), without)
+
+
+def readable_by_all(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    new_identity(folder / "identity")
+    (folder / "identity").chmod(0o644)
+    return {"identity_files": [str(folder / "identity")]}
+
+
+def no_identity_in_it(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    (folder / "identity").write_text("AGE-SECRET-KEY-1\n")
+    (folder / "identity").chmod(0o600)
+    return {"identity_files": [str(folder / "identity")]}
+
+
+def public_key_instead(made: Drill, _folder: Path) -> dict[str, t.Any]:
+    return {"identity_files": [str(made.scene.recipients)]}
+
+
+def not_executable(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    (folder / "audit").write_text("no program")
+    return {"services": [{**command("audit"), "command": [str(folder / "audit")]}]}
+
+
+def not_a_table(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    (folder / "table.json").write_text("{")
+    return {"release_table": str(folder / "table.json")}
+
+
+def old_programs(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    for name in ("postgres", "initdb", "pg_ctl", "pg_restore", "pg_dump", "psql"):
+        (folder / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 12.1'\n")
+        (folder / name).chmod(0o755)
+    return {"pg_bin": str(folder)}
+
+
+def application(**own: t.Any) -> dict[str, t.Any]:
+    usual = {"zone": "z", "id": "a", "client_secret_file": "/no/such/file", "resource": "resource://canary"}
+    return {"application": {**usual, **own}}
+
+
+READERS = ("migrations", "state", "evidence", "keys")
+MISTAKES = {
+    "programs of PostgreSQL that are not there": mistake("sandbox", {"pg_bin": "/no/such/folder"}),
+    "programs of PostgreSQL that are too old": mistake("sandbox", old_programs),
+    "a superuser that PostgreSQL refuses": mistake("sandbox", {"superuser": "pg_drill"}),
+    "a directory without a parent": mistake("sandbox", {"sandbox_directory": "/no/such/parent/drill"}),
+    "no room": mistake("sandbox", {"minimum_free_mb": 2**40}),
+    "an address of production that is none": mistake("sandbox", {"production": ["postgres://db"]}),
+    "no reason for no isolation": mistake("sandbox", {"isolation": "auto"}),
+    "a table of a release that is not there": mistake("migrations", {"release_table": "/no/such/table"}),
+    "a table of a release that is none": mistake("migrations", not_a_table),
+    "an audit key that is not there": mistake(
+        "evidence", {"audit_hmac_key_files": ["/no/such/key"]}, "migrations", "state"),
+    "a Redis that is not there": mistake("prepare", {"redis_server": "/no/such/redis"}, *READERS),
+    "a service that is not there": mistake(
+        "services", {"services": [{**command("audit"), "command": ["/no/such/audit"]}]}, *READERS),
+    "a service that is no program": mistake("services", not_executable, *READERS),
+    "files of a service that are not there": mistake(
+        "services", {"services": [{**command("audit"), "readable": ["/no/such/folder"]}]}, *READERS),
+    "a service without an absolute path": mistake(
+        "services", {"services": [{**command("audit"), "command": ["audit"]}]}, *READERS),
+    "an application whose secret is not there": mistake("canary", application(), *READERS),
+}  # fmt: skip
+
+
+# Before anything is restored: whoever cannot open, sign, seal or write has no drill, and no report says anything about the set.
+BEFORE: dict[str, Set] = {
+    "an identity that is not there": lambda _made, _folder: {"identity_files": ["/no/such/identity"]},
+    "an identity that everybody may read": readable_by_all,
+    "an identity that is cut": no_identity_in_it,
+    "a public key as identity": public_key_instead,
+    "an identity for the secrets that is not there": lambda _made, _folder: {"secrets_identity_files": ["/no/such/identity"]},
+    "a key that is not the drill's": lambda made, _folder: {"signing_key": str(made.scene.key(BACKUP_HOST))},
+    "a list of signers that is not there": lambda _made, _folder: {"allowed_signers": "/no/such/list"},
+    "a folder for reports that cannot be": lambda made, _folder: {"report_dir": f"{made.scene.identity}/reports"},
+    "a folder for metrics that is not there": lambda _made, _folder: {"metrics_file": "/no/such/folder/x.prom"},
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_mistake_that_shows_before_the_drill(store_drill: Drill, tmp_path: Path, name: str) -> None:
+    changed = BEFORE[name](store_drill, tmp_path)
+    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    before = store_drill.scene.files("**/*")
+    outcome = store_drill.run()
+    assert outcome.document is None and outcome.error and store_drill.scene.files("**/*") == before, outcome.error
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_of_the_drill_host(store_drill: Drill, tmp_path: Path, name: str) -> None:
+    wanted = MISTAKES[name]
+    changed = wanted.settings(store_drill, tmp_path)
+    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    outcome = store_drill.run(until=wanted.step, without=set(wanted.without))
+    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
+    check = outcome.checks[f"drill.{wanted.step}"]
+    assert check["verdict"] == "unproven" and check["message"].startswith(engine.OF_HOST), outcome.told()
+    assert outcome.causes, outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
+    """There is no drill where its sandbox can never be."""
+    os.mkdir(store_drill.directory)
+    Path(store_drill.directory, "mine").touch()
+    begun = store_drill.take("verify")
+    assert begun["failed"] and begun["error"] == "TargetRefused" and Path(store_drill.directory, "mine").exists()
+    assert store_drill.scene.files("drills/**/*") == []
+    Path(store_drill.directory, "mine").unlink()
+
+
+@pytest.mark.mutation
+def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
+    """Whoever chooses a set by what was drilled does not take a mistake for a drill of it."""
+    store_drill.settings["caracal_drill_pg_bin"] = "/no/such/folder"
+    assert store_drill.run(until="sandbox").verdict == "unproven"
+    entries = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store_drill.scene.repository.glob("journal/*.json"))]
+    assert [one["predicate"]["body"]["verdict"] for one in entries if one["predicate"]["kind"] == "drill"] == ["unproven"]

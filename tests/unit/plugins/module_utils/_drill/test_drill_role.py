@@ -1,0 +1,55 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role hands every setting to the module, and its tasks are the module's steps."""
+
+from __future__ import annotations
+
+import typing as t
+
+import yaml
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import argspec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
+from tools.rules import tree
+
+ROLE = tree.ROOT / "roles" / "caracal_drill"
+MODULE = "caracal_ops.backup.restore_drill"
+# How a bucket is reached is given to the play; whether a verdict fails the task is the matter of the step `verdict`.
+NOT_OF_THE_ROLE = {"step", "drill", "require_valid"} | {
+    name for name in argspec.repository().argument_spec if name.startswith(("s3_", "lock_"))
+}
+
+
+def load(name: str) -> t.Any:
+    return yaml.safe_load((ROLE / name).read_text(encoding="utf-8"))
+
+
+def steps(tasks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[str]:
+    for task in tasks:
+        yield from steps([*task.get("block", ()), *task.get("always", ())])
+        if "ansible.builtin.import_tasks" in task:
+            yield from steps(load(f"tasks/{task['ansible.builtin.import_tasks']}"))
+        if MODULE in task:
+            yield str(task[MODULE]["step"])
+
+
+def test_every_setting_becomes_the_option_of_its_name() -> None:
+    [drill] = load("tasks/main.yml")
+    given = drill["module_defaults"][MODULE]
+    settings = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert {f"caracal_drill_{name}" for name in given} - {"caracal_drill_drill"} == set(settings)
+    assert set(given) - {"drill"} == set(engine.argument_spec().argument_spec) - NOT_OF_THE_ROLE
+    assert all(f"caracal_drill_{name}" in value for name, value in given.items() if name != "drill")
+
+
+def test_the_steps_are_played_in_their_order() -> None:
+    played = list(steps(load("tasks/main.yml")))
+    assert played == [*(step.name for step in engine.STEPS), engine.REPORT, engine.DESTROY, engine.VERDICT]
+    assert played == engine.argument_spec().argument_spec["step"]["choices"]
+
+
+def test_what_a_step_needs_comes_before_it() -> None:
+    names = [step.name for step in engine.STEPS]
+    assert all(set(step.needs) <= set(names[:number]) for number, step in enumerate(engine.STEPS))

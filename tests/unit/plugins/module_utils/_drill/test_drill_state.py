@@ -1,0 +1,175 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The file in which a drill keeps what it knows: who may use it, and who may not."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_state import DrillState
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, KeyProblem, OptionError, StorageError, TargetRefused
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import LEASE_SECONDS
+
+Given = dict[str, t.Any]
+# Nobody has this process id with this start time.
+GONE = "1-1"
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Given:
+    return {
+        "sandbox_directory": str(tmp_path / "sandbox"),
+        "high_water_mark": str(tmp_path / "mark.json"),
+        "deployment": "prod",
+        "repository": "/srv/backup",
+        "drill": "drill-1",
+    }
+
+
+def state(given: Given, **own: t.Any) -> DrillState:
+    usual = {"drill": given["drill"], "controller": GONE, "set_id": "20261125T020000Z-k3f9", "started": "2026-11-25T02:30:00.000000Z"}
+    place = {"path": drill_state.place(given), "directory": given["sandbox_directory"]}
+    return DrillState(**{**place, **usual, "deployment": given["deployment"], "repository": given["repository"], **own})
+
+
+def age(given: Given, seconds: float) -> None:
+    about = os.stat(drill_state.place(given))
+    os.utime(drill_state.place(given), (about.st_atime, about.st_mtime - seconds))
+
+
+def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> None:
+    made = state(given)
+    made.begin()
+    made.checks.append({"id": "set.objects", "verdict": "pass", "message": "x", "required": True, "details": {}})
+    made.done.append("verify")
+    made.save()
+    found = drill_state.load(given)
+    assert (found.checks, found.done, found.set_id) == (made.checks, ["verify"], made.set_id)
+    assert stat.S_IMODE(os.stat(made.path).st_mode) == 0o600
+    assert {path.name for path in Path(made.path).parent.iterdir()} == {Path(made.path).name, "mark.json.lock"}
+
+
+def test_each_directory_has_its_own(given: Given, tmp_path: Path) -> None:
+    state(given).begin()
+    assert drill_state.place(given) != drill_state.place({**given, "sandbox_directory": str(tmp_path / "another")})
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("drill", "drill-2", TargetRefused),
+        ("drill", None, TargetRefused),
+        ("deployment", "test", TargetRefused),
+        ("repository", "/srv/other", TargetRefused),
+        ("sandbox_directory", "/var/tmp/another", OptionError),
+    ],
+)
+def test_a_step_of_another_drill_is_refused(given: Given, name: str, value: str | None, error: type[Exception]) -> None:
+    state(given).begin()
+    with pytest.raises(error):
+        drill_state.load({**given, name: value})
+
+
+@pytest.mark.mutation
+def test_a_drill_that_another_one_has_followed_writes_nothing_more(given: Given) -> None:
+    """As what a dead controller had started, when it comes to its end."""
+    first = state(given)
+    first.begin()
+    state(given, drill="drill-2").begin()
+    with pytest.raises(TargetRefused):
+        first.save()
+    assert drill_state.load({**given, "drill": "drill-2"}).drill == "drill-2"
+    drill_state.remove(given)
+    with pytest.raises(TargetRefused):
+        first.save()
+    assert not os.path.exists(first.path)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("own", [{"controller": "alive"}, {"worker": "alive"}, {"controller": ""}], ids=str)
+def test_a_second_drill_is_busy_while_the_first_is_at_work(given: Given, own: dict[str, str]) -> None:
+    """Where its controller or its worker lives, or nobody can say and it is not long ago."""
+    state(given, **{name: lease.own() if value else "" for name, value in own.items()}).begin()
+    for begin in (lambda: drill_state.refuse_another(given), state(given, drill="drill-2").begin):
+        with pytest.raises(Busy):
+            begin()
+
+
+@pytest.mark.no_false_alarm
+def test_one_that_was_killed_is_in_nobodys_way(given: Given) -> None:
+    state(given).begin()
+    state(given, drill="drill-2", controller="").begin()
+    age(given, LEASE_SECONDS + 60)
+    drill_state.refuse_another(given)
+    state(given, drill="drill-3").begin()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "caracal-ops-drill", "version": 2}', '{"format": "x", "version": 1}'])
+def test_what_is_no_state_of_ours_is_none(given: Given, content: str) -> None:
+    Path(drill_state.place(given)).write_text(content, encoding="utf-8")
+    with pytest.raises(OptionError):
+        drill_state.load(given)
+    state(given).begin()
+
+
+@pytest.mark.mutation
+def test_what_everybody_may_write_is_believed_by_nobody(given: Given) -> None:
+    made = state(given)
+    made.begin()
+    os.chmod(made.path, 0o666)
+    with pytest.raises(KeyProblem):
+        drill_state.load(given)
+
+
+@pytest.mark.mutation
+def test_a_link_is_not_followed(given: Given, tmp_path: Path) -> None:
+    made = state(given)
+    made.begin()
+    os.rename(made.path, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", made.path)
+    with pytest.raises(StorageError):
+        drill_state.load(given)
+
+
+@pytest.mark.mutation
+def test_a_state_that_cannot_be_written_leaves_the_one_before(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = state(given)
+    made.begin()
+
+    def full(*_paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    made.done.append("verify")
+    with pytest.raises(StorageError):
+        made.save()
+    assert json.loads(Path(made.path).read_text(encoding="utf-8"))["done"] == []
+    assert {path.name for path in Path(made.path).parent.iterdir()} == {Path(made.path).name, "mark.json.lock"}
+
+
+@pytest.mark.no_false_alarm
+def test_a_trial_leaves_nothing_beside_the_mark(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As check mode is one. No other drill is in its way, and it is in nobody's."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    made = state(given, path=drill_state.place_of_trial(given, given["drill"]))
+    made.begin()
+    made.save()
+    assert drill_state.load(given, True).drill == given["drill"] and drill_state.is_of(given, True)
+    drill_state.refuse_another(given)
+    assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
+    drill_state.remove(given, True)
+    assert list((tmp_path / "temporary").iterdir()) == []
