@@ -162,8 +162,8 @@ class OldRepository(World):
         return dict(result.validated_parameters)
 
     def call(self, name: str, role: str, *, check_mode: bool = False, **own: t.Any) -> Result:
-        case = getattr(importlib.import_module(f"{PLUGINS}.modules.{name}"), name)
-        result: Result = case.run(Invocation(self.given(name, role, **own), check_mode, lambda _text: None))
+        module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+        result: Result = module.use_case(Invocation(self.given(name, role, **own), check_mode, lambda _text: None))
         return result
 
     def prune(self, *, check_mode: bool = False, seen: bool = True, **own: t.Any) -> Result:
