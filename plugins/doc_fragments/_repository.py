@@ -41,7 +41,7 @@ options:
       - File outside the repository that remembers the newest journal entry this host has seen.
       - A repository whose journal ends before it was rolled back, and is refused. Without a mark, freshness is C(unproven).
       - Another repository of a deployment that it knows is refused, too. Remove the file when the repository was made anew on purpose.
-      - It is made when it does not exist.
+      - It is made when it does not exist. Beside it lies what this host has verified of the journal, so that a call reads what is new only.
     type: path
     required: true
   s3_endpoint:

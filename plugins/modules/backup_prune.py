@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Keeps what the O(keep_last) and other C(keep_) options say, and always the newest good set, the newest that passed a drill, every set
     under a hold, and what a running backup may refer to. Objects that several sets share go with the last of them.
-  - Verifies the whole journal and every manifest first. One that cannot be read, believed or understood stops all deletion.
+  - Verifies the journal and every manifest first. One that cannot be read, believed or understood stops all deletion.
   - Deletes nothing while newer sets look poisoned, and fails with the reason. Looked at are the sets that are newer than the newest one
     that passed a drill.
   - What the store locks or keeps under a legal hold is V(retained) and no error.

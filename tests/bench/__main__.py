@@ -31,11 +31,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from bench import bucket, memory, naive, redis_streams, replay
+from bench import bucket, journal, memory, naive, redis_streams, replay
 from bench.scene import Scene, scene
 
 MEBIBYTE = 1 << 20
-ALL = ("dump", "chains", "streams", "replay", "bucket")
+ALL = ("dump", "chains", "streams", "replay", "bucket", "journal")
+WITHOUT_DATABASE = {"bucket", "journal"}
 
 
 def pipeline(place: Scene) -> None:
@@ -212,6 +213,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--gibibytes", type=int, default=10, help="what goes through a bucket and back")
+    parser.add_argument("--entries", type=int, default=100_000, help="of the journal that calls find")
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL)
     arguments = parser.parse_args()
     figures = Figures()
@@ -220,11 +222,21 @@ def main() -> None:
         figures.add("bucket_speed", speed, "MiB/s", 0, more=True)
         figures.add("bucket_memory", peak / MEBIBYTE, "MiB", 200)
         figures.add("journal_in_a_bucket", bucket.journal(500), "entries/s", 0, more=True)
-    if set(arguments.only) - {"bucket"}:
+    if "journal" in arguments.only:
+        _journal(arguments.entries, figures)
+    if set(arguments.only) - WITHOUT_DATABASE:
         _with_database(arguments, figures)
     build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))
     build.mkdir(parents=True, exist_ok=True)
     (build / "bench.json").write_text(json.dumps({"events": arguments.events, "pairs": arguments.pairs, "figures": figures.all}, indent=1))
+
+
+def _journal(entries: int, figures: Figures) -> None:
+    found = journal.measure(entries)
+    figures.add("journal_read_all", found["local"].whole, "entries/s", 0, more=True)
+    for place, one in found.items():
+        figures.add(f"journal_call_{place}", one.wall, "s", 0.5)
+        figures.add(f"journal_call_{place}_processor", one.processor, "s", 0.5)
 
 
 def _with_database(arguments: argparse.Namespace, figures: Figures) -> None:

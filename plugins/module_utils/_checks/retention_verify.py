@@ -69,7 +69,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     _check(given)
     waivers = waiver.parse(given["waivers"], started.date())
     effective = _effective(given)
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = options.open_repository(given, warn=invocation.warn, everything=True)
     if given["report_dir"]:
         _folder(given["report_dir"]).check_writable(probe=False)
     if given["metrics_file"]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
+import json
 import typing as t
 
 from .._errors import KeyProblem, TamperedData
@@ -76,6 +78,14 @@ class Verifier:
         """From the paths of an `allowed_signers` file and of a text list of revoked keys. Raises KeyProblem."""
         return cls(allowed, signer_lists.read_allowed(allowed), signer_lists.read_revoked(revoked) if revoked else frozenset(), clock)
 
+    @property
+    def digest(self) -> str:
+        """Of all that a judgement rests on: the lists as this host understands them, in its time zone, and not how they are written."""
+        times = ((one.valid_after, one.valid_before) for one in self._allowed)
+        spans = [[at and at.astimezone(datetime.timezone.utc).isoformat() for at in pair] for pair in times]
+        lines = [[one.principals, one.key.hex(), one.namespaces, *span] for one, span in zip(self._allowed, spans, strict=True)]
+        return hashlib.sha256(json.dumps([lines, sorted(one.hex() for one in self._revoked)]).encode()).hexdigest()
+
     def authenticate(self, data: bytes, signature: bytes, namespace: str, name: str = "the document") -> Authentic:
         """Raises TamperedData when the bytes are not what was signed, KeyProblem when a stranger or a revoked key signed them."""
         parsed = sshsig.parse(signature, f"the signature of {name}")
@@ -95,6 +105,15 @@ class Verifier:
                 "if you trust it, add it there, else find out who wrote this"
             )
         return Authentic(name, self._source, parsed.fingerprint, lines)
+
+    def remembered(self, fingerprint: str, namespace: str, name: str) -> Authentic:
+        """What `authenticate` has given by lists of the same `digest`; for who kept which key signed."""
+        lines = tuple(
+            line
+            for line in self._allowed
+            if sshsig.fingerprint(line.key) == fingerprint and (line.namespaces is None or signer_lists.matches(namespace, line.namespaces))
+        )
+        return Authentic(name, self._source, fingerprint, lines)
 
     def whose(self, signature: sshsig.Signature, namespace: str) -> str | None:
         """The principals whose key a signature names, whatever it may cover; None for a key or a namespace that is not theirs."""

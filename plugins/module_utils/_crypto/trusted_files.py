@@ -31,3 +31,9 @@ def refuse_public(descriptor: int, path: str) -> None:
         owner = os.lstat(inner).st_uid
         if owner not in (0, os.geteuid()):
             raise KeyProblem(f"user {owner} can exchange {path}, so it proves nothing; look at it, then give {inner} to root")
+
+
+def is_private(descriptor: int) -> bool:
+    """Whether it is a plain file of this user that nobody else may write."""
+    about = os.fstat(descriptor)
+    return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -22,8 +21,10 @@ import typing as t
 
 from .._crypto import trusted_files
 from .._errors import Busy, OptionError, StorageError, TargetRefused
+from .._repository import lock
 from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
+from .._storage import folders
 
 FORMAT = "caracal-ops-drill"
 VERSION = 1
@@ -78,14 +79,9 @@ class DrillState:
     def _write(self) -> None:
         content = dataclasses.asdict(self)
         del content["path"]
-        fresh = f"{self.path}.{secrets.token_hex(8)}.new"
         try:
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as out:
-                json.dump({"format": FORMAT, "version": VERSION, **content}, out)
-            os.replace(fresh, self.path)
+            folders.replace(self.path, json.dumps({"format": FORMAT, "version": VERSION, **content}).encode())
         except OSError as exc:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh)
             raise _problem(self.path, exc) from exc
 
 
@@ -164,20 +160,16 @@ def remove(given: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
 
 @contextlib.contextmanager
 def _alone(path: str) -> t.Iterator[None]:
-    """Two drills at once must not take each other's place. The lock is that of the mark, which nobody else may open; a trial has a place of
-    its own."""
+    """Two drills at once must not take each other's place. The lock is that of the mark; a trial has a place of its own."""
     if SUFFIX not in path:
         yield
         return
-    try:
-        lock = os.open(f"{path.rpartition(SUFFIX)[0]}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise _problem(path, exc) from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock.exclusive(path.rpartition(SUFFIX)[0]))
+        except OSError as exc:
+            raise _problem(path, exc) from exc
         yield
-    finally:
-        os.close(lock)
 
 
 def _problem(path: str, exc: OSError) -> StorageError:

@@ -31,6 +31,8 @@ from .options import Opened
 
 BLOCKS_LIMIT = 256 << 20
 SEALED_LIMIT = 64 << 20
+# No set is written for so long that an older checkpoint shows a later moment; to look at all of them would cost what is old.
+OVERTAKEN = datetime.timedelta(days=31)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,27 +53,33 @@ def load(opened: Opened, source: str | None = None) -> Baseline:
     With `source`, the system identifier of the cluster that is read, a restore into another cluster is passed over: what it
     brought back is not in this one. Damaged files are no error but `problem`; then the blocks are older, or there are none.
     """
-    return _last(opened, opened.journal.entries, source)
+    return _last(opened, _line(opened, source))
 
 
 def at(opened: Opened, name: str) -> Baseline:
     """What was known at an entry: the id of a set or checkpoint, or the entry's number. Raises ObjectMissing."""
-    for position, entry in enumerate(opened.journal.entries):
-        if name in (str(entry.sequence), entry.body.get("set" if entry.kind == entries.SET else "checkpoint")):
-            return _last(opened, opened.journal.entries[: position + 1], None)
+    journal = opened.journal
+    sets, checkpoints = journal.of_kind(entries.SET), journal.of_kind(entries.CHECKPOINT)
+    named = itertools.chain(
+        (number for number in range(1, len(journal.entries) + 1) if name == str(number)),
+        (one.sequence for one in sets if one.body.get("set") == name),
+        (one.sequence for one in checkpoints if one.body.get("checkpoint") == name),
+    )
+    for number in named:
+        return _last(opened, _line(opened, before=number + 1))
     raise ObjectMissing(f"the journal of {opened.store.location} names no set, checkpoint or entry {name[:60]!a}; give another one")
 
 
 def cuts(opened: Opened) -> list[Cut]:
     """All restores of audit chains, in the order of the journal. Entries that record no heads get them from what was before."""
-    known = opened.journal.entries
     found = []
-    for position, entry in enumerate(known):
-        if entry.kind != entries.RESTORE or not _cuts(entry):
+    for entry in opened.journal.of_kind(entries.RESTORE):
+        if not _cuts(entry):
             continue
         said = records.restore(entry)
-        before = block_history.heads(_last(opened, known[:position], None).blocks) if said.before is None else said.before
-        after = block_history.heads(_last(opened, [entry], None).blocks) if said.after is None else said.after
+        line = _line(opened, before=entry.sequence) if said.before is None else ()
+        before = block_history.heads(_last(opened, line).blocks) if said.before is None else said.before
+        after = block_history.heads(_last(opened, [entry]).blocks) if said.after is None else said.after
         found.append(Cut(entry.sequence, said.set_id, entry.judged, said.system_identifier, before, after))
     return found
 
@@ -84,9 +92,7 @@ def dropped(opened: Opened, wanted: t.Callable[[t.Sequence[Block]], bool]) -> li
     """
     leaves = {block.leaf for block in load(opened).blocks}
     found: dict[tuple[str, str, str, str], Block] = {}
-    for entry in reversed(opened.journal.entries):
-        if entry.kind not in (entries.SET, entries.CHECKPOINT):
-            continue
+    for entry in reversed(opened.journal.of_kind(entries.SET, entries.CHECKPOINT)):
         if not wanted(tuple(found.values())):
             break
         try:
@@ -98,8 +104,16 @@ def dropped(opened: Opened, wanted: t.Callable[[t.Sequence[Block]], bool]) -> li
     return list(found.values())
 
 
-def _last(opened: Opened, known: t.Sequence[Entry], source: str | None) -> Baseline:
-    line = [one for one in known if one.kind in (entries.SET, entries.CHECKPOINT) or _cuts(one, source)]
+def _line(opened: Opened, source: str | None = None, before: int | None = None) -> t.Sequence[Entry]:
+    """Sets, checkpoints, and restores that cut the chains; of those before a number."""
+    journal = opened.journal
+    end = before or len(journal.entries) + 1
+    cutting = [one.sequence for one in journal.of_kind(entries.RESTORE) if one.sequence < end and _cuts(one, source)]
+    made = [number for number in journal.numbers(entries.SET, entries.CHECKPOINT) if number < end]
+    return journal.at(sorted([*made, *cutting]))
+
+
+def _last(opened: Opened, line: t.Sequence[Entry]) -> Baseline:
     problem = ""
     for index in range(len(line) - 1, -1, -1):
         if not _is_whole(line[index]):
@@ -145,9 +159,12 @@ def _extended(opened: Opened, line: t.Sequence[Entry], index: int, problem: str)
 
 def _overtaken(before: t.Sequence[Entry], whole: Baseline) -> list[Entry]:
     """Checkpoints that were entered before a set and yet show a later moment: the set was still being written."""
-    since = itertools.takewhile(lambda one: one.kind != entries.RESTORE, reversed(before))
+    if whole.time is None:
+        return []
+    first = whole.time - OVERTAKEN
+    since = itertools.takewhile(lambda one: one.kind != entries.RESTORE and one.judged >= first, reversed(before))
     checkpoints = [one for one in since if one.kind == entries.CHECKPOINT]
-    return [one for one in reversed(checkpoints) if whole.time and records.checkpoint(one).snapshot_time > whole.time]
+    return [one for one in reversed(checkpoints) if records.checkpoint(one).snapshot_time > whole.time]
 
 
 def _whole(opened: Opened, entry: Entry) -> Baseline:

@@ -40,7 +40,7 @@ SHADOWED_LISTED = 100
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """A repository whose whole journal has been verified. `freshness` is `fresh` or `unproven` (no mark yet)."""
+    """A repository whose whole journal this host has verified, now or before. `freshness` is `fresh` or `unproven` (no mark yet)."""
 
     store: Store
     verifier: Verifier
@@ -61,18 +61,20 @@ def open_repository(
     what: str = TIME,
     *,
     warn: t.Callable[[str], None] = lambda _text: None,
+    everything: bool = False,
 ) -> Opened:
     """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed.
 
-    `warn` is told what lies behind its end and is no entry. `assumed` are entries that are read as if an operator had corrected them; for
-    who is about to do that.
+    With `everything`, for who verifies, what this host has verified before is read again too. `warn` is told what lies behind the end and
+    is no entry. `assumed` are entries that are read as if an operator had corrected them; for who is about to do that.
     """
     store = open_store(options["repository"], options)
     check_outside(store, options)
     verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
     repository = repositories.load(store, verifier, options["deployment"])
-    journal = journals.read(repository, verifier, assumed, what)
     mark = HighWaterMark(options["high_water_mark"])
+    known = None if everything or assumed else mark.verified(repository, verifier)
+    journal = journals.read(repository, verifier, assumed, what, known)
     freshness = mark.check(journal)
     if journal.unsigned:
         warn(unsigned_words(store, journal))

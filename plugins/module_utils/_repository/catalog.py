@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import typing as t
@@ -79,26 +80,29 @@ class Catalog:
 
         No entry ends a set that is held: whoever has stolen the prune key cannot talk its readers out of it.
         """
-        known = self._journal.entries
-        return {
-            set_id: one
-            for one in self._journal.of_kind(entries.PRUNE)
-            for set_id in decisions.prune(one).sets.keys() - decisions.holds(known[: one.sequence]).keys()
-        }
+        found: dict[str, Entry] = {}
+        standing: decisions.Holds = {}
+        waiting = collections.deque(self._journal.of_kind(entries.HOLD))
+        for one in self._journal.of_kind(entries.PRUNE):
+            ends = decisions.prune(one).sets
+            while waiting and waiting[0].sequence < one.sequence:
+                decisions.enter(standing, waiting.popleft())
+            found.update((set_id, one) for set_id in ends if not standing.get(set_id))
+        return found
 
     def pruned(self) -> dict[str, Entry]:
         """Those of which an object is gone, with the entry that ended each: an entry alone ends no set. Raises TamperedData."""
         condemned = self.condemned()
         if condemned != self._ended[0]:
             sizes = {one.key: one.size for one in self._store.held(layout.SETS)} if condemned else {}
-            self._ended = (condemned, {set_id: one for set_id, one in condemned.items() if not self._is_whole(set_id, sizes)})
+            sealed = {key.split("/")[1] for key in sizes if key.endswith(SEALED) and key.count("/") > 1}
+            ended = {set_id: one for set_id, one in condemned.items() if set_id not in sealed or not self._is_whole(set_id, sizes)}
+            self._ended = (condemned, ended)
         return self._ended[1]
 
     def _is_whole(self, set_id: str, sizes: t.Mapping[str, int]) -> bool:
         """Whether all that is the set's own and sealed is there. A set whose manifest cannot be believed is not over for that."""
         folder = f"{layout.set_folder(set_id)}/"
-        if not any(key.startswith(folder) and key.endswith(SEALED) for key in sizes):
-            return False
         try:
             artifacts = self.read(set_id).manifest.artifacts
         except BackupError:

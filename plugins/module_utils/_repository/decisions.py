@@ -55,6 +55,10 @@ class Hold:
         return {"set": self.set_id, "hold": self.name, "state": self.state, "reason": self.reason}
 
 
+# Set → name → hold.
+Holds = dict[str, dict[str, Hold]]
+
+
 def hold(entry: Entry) -> Hold:
     """From a verified entry. Raises TamperedData."""
     fields = body(entry)
@@ -64,14 +68,21 @@ def hold(entry: Entry) -> Hold:
     return found
 
 
-def holds(found: t.Iterable[Entry]) -> dict[str, dict[str, Hold]]:
-    """The holds that no later entry has released: set → name → hold. Raises TamperedData."""
-    standing: dict[str, dict[str, Hold]] = {}
-    for one in (hold(entry) for entry in found if entry.kind == HOLD):
-        of_set = standing.setdefault(one.set_id, {})
-        of_set.pop(one.name, None)
-        if one.state == HELD:
-            of_set[one.name] = one
+def enter(standing: Holds, entry: Entry) -> None:
+    """Put a hold to those that stand, or take one that is released away. Raises TamperedData."""
+    one = hold(entry)
+    of_set = standing.setdefault(one.set_id, {})
+    of_set.pop(one.name, None)
+    if one.state == HELD:
+        of_set[one.name] = one
+
+
+def holds(found: t.Iterable[Entry]) -> Holds:
+    """The holds that no later entry has released. Raises TamperedData."""
+    standing: Holds = {}
+    for entry in found:
+        if entry.kind == HOLD:
+            enter(standing, entry)
     return {set_id: of_set for set_id, of_set in standing.items() if of_set}
 
 

@@ -30,7 +30,8 @@ def parse_timestamp(text: str) -> datetime.datetime:
     """Raises ValueError."""
     if not _TIME.match(text):
         raise ValueError(f"{text[:40]!a} is no time in UTC with microseconds")
-    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    # A journal has hundreds of thousands of them, and `strptime` takes twenty times as long.
+    return datetime.datetime.fromisoformat(f"{text[:-1]}+00:00")
 
 
 class Fields:

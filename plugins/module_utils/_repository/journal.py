@@ -19,6 +19,7 @@ from . import decisions, judging, layout, records, slots
 from . import entry as entries
 from .entry import Draft, Entry, Subject
 from .judging import Signed
+from .prefix import Damaged, Prefix
 from .slots import Whose
 
 if t.TYPE_CHECKING:
@@ -39,6 +40,28 @@ class Head:
         return f"{self.sequence}-{self.sha256[:16]}"
 
 
+class Entries(t.Sequence[Entry]):
+    """Some of a journal, each read when it is asked for."""
+
+    def __init__(self, journal: Journal, numbers: t.Sequence[int]) -> None:
+        self._journal = journal
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @t.overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @t.overload
+    def __getitem__(self, index: slice) -> Entries: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | Entries:
+        if isinstance(index, slice):
+            return Entries(self._journal, self._numbers[index])
+        return self._journal.entry(self._numbers[index])
+
+
 class Journal:
     """Verified entries in order. `append` and `refresh` add to it; nothing is ever taken away."""
 
@@ -51,30 +74,87 @@ class Journal:
         what: str = decisions.TIME,
     ) -> None:
         """`unsigned` are keys behind the head at which no signed entry lies. `assumed` are numbers and (the first digits of) digests of
-        entries that are read as if an operator had corrected them."""
+        entries that are read as if an operator had corrected them. `prefix` is the beginning that this host has verified before."""
         self.repository_id = repository_id
         self.deployment = deployment
         self.verifier = verifier
         self._assumed = (assumed or {}, what)
         self.unsigned: tuple[str, ...] = ()
+        self.prefix: Prefix | None = None
+        self._again: t.Callable[[], Journal] = lambda: self
+        self._looked_up: dict[int, Entry] = {}
+        # Behind the prefix.
         self._signed: list[Signed] = []
         self._entries: list[Entry] = []
 
+    def begin(self, prefix: Prefix, again: t.Callable[[], Journal]) -> None:
+        """With what was verified before, as long as its files hold; `again` reads all of the journal."""
+        self.prefix, self._again = prefix, again
+
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(self._entries)
+    def entries(self) -> t.Sequence[Entry]:
+        return Entries(self, range(1, self.head.sequence + 1)) if self.prefix else tuple(self._entries)
 
     @property
     def head(self) -> Head:
         """Number 0 and no digest before genesis."""
-        return Head(self._entries[-1].sequence, self._entries[-1].sha256) if self._entries else Head(0, "")
+        if self._entries:
+            return Head(self._entries[-1].sequence, self._entries[-1].sha256)
+        return Head(len(self.prefix), self.prefix.sha256(len(self.prefix))) if self.prefix else Head(0, "")
 
     @property
     def whose(self) -> Whose:
         return Whose(self.verifier, self.repository_id, self._assumed[0])
 
-    def of_kind(self, kind: str) -> list[Entry]:
-        return [one for one in self._entries if one.kind == kind]
+    @property
+    def is_assumed(self) -> bool:
+        """Whether entries are read otherwise than the journal says."""
+        return bool(self._assumed[0])
+
+    def numbers(self, *kinds: str) -> list[int]:
+        """Of the entries of some kinds, in order."""
+        behind = [one.sequence for one in self._entries if one.kind in kinds]
+        return [*self.prefix.numbers(kinds), *behind] if self.prefix else behind
+
+    def of_kind(self, *kinds: str) -> t.Sequence[Entry]:
+        """The entries of some kinds, in order, as they are now."""
+        found = self.at(self.numbers(*kinds))
+        return found if self.prefix else list(found)
+
+    def at(self, numbers: t.Sequence[int]) -> t.Sequence[Entry]:
+        """The entries of these numbers."""
+        return Entries(self, numbers)
+
+    def entry(self, number: int) -> Entry:
+        """Raises IndexError, and, for a prefix that is damaged, as `read`."""
+        if self.prefix and number <= len(self.prefix):
+            try:
+                if number not in self._looked_up:
+                    self._looked_up[number] = self.prefix.entry(number)
+                return self._looked_up[number]
+            except Damaged:
+                self._read_all()
+        return self._entries[number - 1 - self._before]
+
+    def signed(self, number: int) -> Signed:
+        """The same as its writer signed it, whatever an operator has corrected."""
+        if self.prefix and number <= len(self.prefix):
+            try:
+                return self.prefix.signed(number)
+            except Damaged:
+                self._read_all()
+        return self._signed[number - 1 - self._before]
+
+    @property
+    def _before(self) -> int:
+        return len(self.prefix) if self.prefix else 0
+
+    def _read_all(self) -> None:
+        """Go on without the prefix."""
+        head, found = self.head, self._again()
+        if found.head.sequence < head.sequence or found.entries[head.sequence - 1].sha256 != head.sha256:
+            raise TamperedData(f"the journal was rolled back or forked while it was read, it had entry {head}; use another copy")
+        self.prefix, self._signed, self._entries, self.unsigned = None, found._signed, found._entries, found.unsigned
 
     def system_identifiers(self) -> set[str]:
         """Of every cluster that a set or a checkpoint was made from, so that no restore meets one by accident."""
@@ -105,23 +185,44 @@ class Journal:
 
     def as_written(self, before: int | None = None) -> list[Entry]:
         """All entries, or those before a number, as their writers signed them, whatever an operator has corrected."""
-        return [one.entry for one in self._signed[: before - 1 if before else None]]
+        end = self.head.sequence + 1
+        return [self.signed(number).entry for number in range(1, min(before or end, end))]
 
     def is_correctable(self, sequence: int) -> bool:
-        return self._signed[sequence - 1].entry.kind not in (entries.GENESIS, entries.CORRECTION)
+        return self.signed(sequence).entry.kind not in (entries.GENESIS, entries.CORRECTION)
 
     def judge(self, found: t.Sequence[Signed]) -> list[Entry]:
-        """All entries with `found` behind them, judged anew: a correction changes what stands before it. Raises as `judging.judge`."""
-        return judging.judge([*self._signed, *found], *self._assumed, now=self.verifier.now())
+        """What comes behind the prefix, with `found` behind that, judged anew: a correction changes what stands before it, so with one
+        nothing is left of the prefix. Raises as `judging.judge`."""
+        if self.prefix and any(one.entry.kind == entries.CORRECTION for one in found):
+            self._unfold()
+        before = self.prefix.reach.time if self.prefix else None
+        return judging.judge([*self._signed, *found], *self._assumed, now=self.verifier.now(), before=before)
+
+    def _unfold(self) -> None:
+        """Have all entries here. Their signatures were verified, and by the same lists."""
+        numbers = range(1, self.head.sequence + 1)
+        signed, judged = [self.signed(one) for one in numbers], [self.entry(one) for one in numbers]
+        self.prefix, self._signed, self._entries = None, signed, judged
 
     def add(self, found: t.Sequence[Signed]) -> None:
         self._entries = self.judge(found)
         self._signed += found
 
 
-def read(repository: Repository, verifier: Verifier, assumed: t.Mapping[int, str] | None = None, what: str = decisions.TIME) -> Journal:
-    """The whole journal, every signature, number, digest and id verified. Raises TamperedData, KeyProblem, VersionMismatch."""
+def read(
+    repository: Repository,
+    verifier: Verifier,
+    assumed: t.Mapping[int, str] | None = None,
+    what: str = decisions.TIME,
+    prefix: Prefix | None = None,
+) -> Journal:
+    """The whole journal, every signature, number, digest and id verified; of a `prefix` they were. Raises TamperedData, KeyProblem,
+    VersionMismatch."""
     journal = Journal(repository.id, repository.deployment, verifier, assumed, what)
+    # Of what was verified before only the end is looked at: from there on, each entry names the one before.
+    if prefix and slots.has(repository.store, len(prefix), prefix.sha256(len(prefix)), journal.whose):
+        journal.begin(prefix, lambda: read(repository, verifier))
     refresh(repository, journal)
     if not journal.entries:
         raise TamperedData(f"the journal of {repository.store.location} has no entry; use another copy of the repository")

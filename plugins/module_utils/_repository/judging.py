@@ -31,15 +31,44 @@ class Signed:
     entry: Entry
 
 
-def judge(signed: t.Sequence[Signed], assumed: t.Mapping[int, str], what: str, *, now: datetime.datetime) -> list[Entry]:
-    """All entries, oldest first. Raises TamperedData, KeyProblem.
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """How far a chain has come with an entry: the latest time that counts, and the latest that any writer claims. Corrected ones aside."""
+
+    time: datetime.datetime
+    claimed: datetime.datetime
+
+
+def reaches(signed: t.Sequence[Signed], before: Reach | None = None) -> list[Reach]:
+    """Of each entry, where `before` is what the chain has reached before the first of them; what `judge` rests on at any later time."""
+    corrected = _corrected([one.entry for one in signed], {}, decisions.TIME)
+    found: list[Reach] = []
+    for entry in (one.entry for one in signed):
+        if before is None:
+            before = Reach(entry.judged, entry.latest)
+        elif entry.sequence not in corrected:
+            before = Reach(max(before.time, entry.judged), max(before.claimed, entry.latest))
+        found.append(before)
+    return found
+
+
+def judge(
+    signed: t.Sequence[Signed],
+    assumed: t.Mapping[int, str],
+    what: str,
+    *,
+    now: datetime.datetime,
+    before: datetime.datetime | None = None,
+) -> list[Entry]:
+    """All entries, oldest first; or those behind others, which had reached the time `before` and which none of them corrects. Raises
+    TamperedData, KeyProblem.
 
     A signer must have been valid at the entry's own time, and not earlier than the latest that the chain has reached: so a retired key
     which dates its entry back is refused. A corrected time counts as that of the entry before, and for nothing behind it.
     """
     corrected = _corrected([one.entry for one in signed], assumed, what)
     found: list[Entry] = []
-    latest: datetime.datetime | None = None
+    latest = before
     for one in signed:
         entry, wrong = one.entry, corrected.get(one.entry.sequence)
         if wrong is None:

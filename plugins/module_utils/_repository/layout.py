@@ -91,6 +91,11 @@ def entry_key(sequence: int) -> str:
     return f"{JOURNAL}/{sequence:010d}.json"
 
 
+def before_entry(sequence: int) -> str:
+    """Comes before all keys of entry `sequence`, and behind those of the entries before it."""
+    return f"{JOURNAL}/{sequence:010d}"
+
+
 def entry_signature_key(sequence: int, sha256: str) -> str:
     return f"{JOURNAL}/{sequence:010d}-{sha256[:16]}.sig"
 

@@ -9,19 +9,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
-import secrets
 import typing as t
 
 from .._crypto import strict_json, trusted_files
+from .._crypto.allowed_signers import Verifier
 from .._errors import BackupError, StorageError, TamperedData
 from .._storage import folders
-from . import layout
+from . import layout, lock, prefix
 from .fields import Fields
 from .journal import Head, Journal
+from .prefix import Prefix
+from .repository import Repository
 
 TYPE = "high-water-mark"
 FRESH = "fresh"
@@ -30,7 +30,8 @@ _SIZE_LIMIT = 1 << 20
 
 
 class HighWaterMark:
-    """A small file with the newest entry seen of each repository. It need not exist; its folder must."""
+    """A small file with the newest entry seen of each repository, and beside it what was verified of their journals. It need not exist;
+    its folder must."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -38,6 +39,13 @@ class HighWaterMark:
     def repositories_of(self, deployment: str) -> list[str]:
         """Ids of the repositories that this host has seen of a deployment."""
         return sorted(one for one, (whose, _head) in self._read().items() if whose == deployment)
+
+    def verified(self, repository: Repository, verifier: Verifier) -> Prefix | None:
+        """The beginning of its journal that this host has verified; None where there is none to be believed. Nothing is written."""
+        whose, seen = self._read().get(repository.id, ("", Head(0, "")))
+        if whose != repository.deployment:
+            return None
+        return prefix.load(self.path, repository, verifier, seen.sequence, seen.sha256)
 
     def check(self, journal: Journal) -> str:
         """FRESH, or UNPROVEN when this host sees a repository of the deployment for the first time.
@@ -69,16 +77,28 @@ class HighWaterMark:
         return FRESH
 
     def advance(self, journal: Journal, *, dry: bool = False) -> None:
-        """Remember the journal's head, in one step and for good. Raises like `check`, and StorageError. With `dry`, only look."""
+        """Remember the journal's head, in one step and for good, and what was verified up to there. Raises like `check`, and StorageError.
+        With `dry`, only look."""
         self.check(journal)
-        if self._read().get(journal.repository_id) == (journal.deployment, journal.head):
-            return
+        is_known = self._read().get(journal.repository_id) == (journal.deployment, journal.head)
         if dry:
-            self.check_writable()
+            if not is_known:
+                self.check_writable()
             return
-        with self._alone():
-            self.check(journal)
-            self._write({**self._read(), journal.repository_id: (journal.deployment, journal.head)})
+        if is_known and prefix.is_kept(journal):
+            return
+        try:
+            # Two modules at once must not undo each other's mark.
+            with lock.exclusive(self.path):
+                self.check(journal)
+                marks = self._read()
+                if marks.get(journal.repository_id) != (journal.deployment, journal.head):
+                    self._write({**marks, journal.repository_id: (journal.deployment, journal.head)})
+                prefix.keep(self.path, journal)
+        except OSError as exc:
+            # Where only the prefix is missing, the next call reads more.
+            if not is_known:
+                raise self._problem(exc) from exc
 
     def check_writable(self) -> None:
         """Raises StorageError where nothing could be written, as far as that shows without trying."""
@@ -111,36 +131,12 @@ class HighWaterMark:
         return marks
 
     def _write(self, marks: t.Mapping[str, tuple[str, Head]]) -> None:
+        """Raises OSError."""
         repositories = {
             name: {"deployment": deployment, "sequence": head.sequence, "sha256": head.sha256} for name, (deployment, head) in marks.items()
         }
         data = strict_json.dumps({"type": TYPE, "format": layout.FORMAT, "repositories": repositories})
-        fresh = f"{self.path}.{secrets.token_hex(8)}.new"
-        try:
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(fresh, self.path)
-        except OSError as exc:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh)
-            raise self._problem(exc) from exc
-
-    @contextlib.contextmanager
-    def _alone(self) -> t.Iterator[None]:
-        """Two modules at once must not undo each other's mark. The lock is a file that nobody else may open: a folder, or a file that
-        others may read, they could keep locked."""
-        try:
-            lock = os.open(f"{self.path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-                folders.sync(os.path.dirname(os.path.abspath(self.path)))
-            finally:
-                os.close(lock)
-        except OSError as exc:
-            raise self._problem(exc) from exc
+        folders.replace(self.path, data)
 
     def _problem(self, exc: OSError) -> BackupError:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -53,9 +53,10 @@ def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
 
     Raises TamperedData, also when the journal ends before `after`; KeyProblem, VersionMismatch.
     """
-    found = sorted({number for one in store.list(layout.JOURNAL) if (number := layout.entry_sequence(one.key)) is not None})
+    found = _numbers(store, after)
     last = max(found, default=0)
     if last < after:
+        last = max(_numbers(store, 0), default=0)
         raise TamperedData(f"the journal of {store.location} ends at {last}, and had {after} before; it was rolled back")
     numbers = [number for number in found if number > after]
     expected = after + 1
@@ -73,6 +74,23 @@ def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
         if signed is not None:
             raise _remedied(fault, number, signed) if number == expected else fault
     return tuple(layout.entry_key(number) for number in rest)
+
+
+def _numbers(store: Store, first: int) -> list[int]:
+    """Numbers at which something lies, from `first` on."""
+    listed = store.list(layout.JOURNAL, layout.before_entry(first) if first else "")
+    return sorted({number for one in listed if (number := layout.entry_sequence(one.key)) is not None})
+
+
+def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
+    """Whether an entry is there as it was, with a signature that is still believed."""
+    newest = _newest(store, number)
+    for data, signature in itertools.chain([newest] if newest else [], pairs(store, number)):
+        if entries.sha256(data) == sha256:
+            with contextlib.suppress(TamperedData, KeyProblem):
+                whose.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
+                return True
+    return False
 
 
 def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:

@@ -60,7 +60,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         _check_stands(opened, wanted.set_id)
     signer = restore_entry.signer(opened, given)
     opened.store.check_writable(probe=False)
-    before = decisions.holds(opened.journal.entries).get(record.set_id, {})
+    before = decisions.holds(opened.journal.of_kind(entries.HOLD)).get(record.set_id, {})
     changed = (wanted.name in before) != (wanted.state == HELD)
     others = {name: one for name, one in before.items() if name != wanted.name}
     after = (others | {wanted.name: wanted} if wanted.state == HELD else others) if changed else before

@@ -19,6 +19,7 @@ from .._ansible.boundary import Invocation
 from .._errors import BackupError, OptionError
 from .._evidence import drill_set, options
 from .._repository import catalog, decisions, selection
+from .._repository import entry as entries
 from .._repository.catalog import SetRecord
 from .._repository.decisions import Hold
 from .._repository.fields import timestamp
@@ -41,8 +42,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     within = _within(given)
     opened = options.open_repository(given, warn=invocation.warn)
-    records, drilled = opened.catalog.sets(), selection.drills(opened.journal.entries)
-    last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.entries)
+    records, drilled = opened.catalog.sets(), selection.drills(opened.journal.of_kind(entries.DRILL))
+    last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.of_kind(entries.HOLD))
     manifests = opened.catalog.manifests(records)
     result: dict[str, t.Any] = {
         "changed": False,

@@ -33,7 +33,7 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = options.open_repository(given, warn=invocation.warn, everything=True)
     record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
     found = opened.catalog.read(record.set_id)
     checks = [

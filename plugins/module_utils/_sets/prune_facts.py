@@ -30,10 +30,10 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     """The facts, and the manifests of the sets in them. Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch."""
     stored = tuple(one for folder in FOLDERS for one in opened.store.list(folder))
     sizes = {one.key: one.size for one in stored}
-    tested = [one for one in selection.drills(opened.journal.entries) if one.tested]
+    tested = [one for one in selection.drills(opened.journal.of_kind(entries.DRILL)) if one.tested]
     drilled, passed = {one.set_id: one.verdict for one in tested}, {one.set_id for one in tested if one.verdict == PASS}
-    held = decisions.holds(opened.journal.entries)
-    failed = decisions.failed(opened.journal.entries)
+    held = decisions.holds(opened.journal.of_kind(entries.HOLD))
+    failed = decisions.failed(opened.journal.of_kind(entries.VERIFICATION))
     alive = opened.catalog.sets()
     manifests = {set_id: _believed(found) for set_id, found in opened.catalog.manifests(alive).items()}
     sets = tuple(
@@ -115,7 +115,7 @@ def _paths(value: t.Any) -> t.Iterator[str]:
 def _entered(opened: Opened) -> frozenset[str]:
     """Ids of checkpoints and drills that the journal names."""
     checkpoints = {records.checkpoint(one).checkpoint_id for one in opened.journal.of_kind(entries.CHECKPOINT)}
-    return frozenset(checkpoints | {one.drill_id for one in selection.drills(opened.journal.entries)})
+    return frozenset(checkpoints | {one.drill_id for one in selection.drills(opened.journal.of_kind(entries.DRILL))})
 
 
 def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], ends: t.Collection[str]) -> list[dict[str, t.Any]]:

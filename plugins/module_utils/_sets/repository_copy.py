@@ -38,7 +38,7 @@ def _own_options() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = options.open_repository(given, warn=invocation.warn, everything=True)
     target = open_store(given["destination"], given)
     _check_target(opened, target)
     target.check_writable(probe=not invocation.check_mode)

@@ -54,7 +54,7 @@ def _own_options() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = options.open_repository(given, warn=invocation.warn, everything=True)
     signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
     identities = age.load_identities(given["identity_files"]) if given["identity_files"] else []
     anchors = Anchors.load(given["timestamp_roots"]) if given["timestamp_roots"] else None

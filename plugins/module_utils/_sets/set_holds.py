@@ -15,6 +15,7 @@ from .._errors import BackupError
 from .._evidence.options import Opened
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._repository import decisions, layout
+from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository.manifest import Manifest
 
@@ -32,7 +33,7 @@ def objects_of(manifest: Manifest) -> frozenset[str]:
 
 def held_sets(opened: Opened) -> frozenset[str]:
     """The sets under a hold of the journal that are still there. Raises TamperedData."""
-    return frozenset(decisions.holds(opened.journal.entries).keys() - opened.catalog.pruned().keys())
+    return frozenset(decisions.holds(opened.journal.of_kind(entries.HOLD)).keys() - opened.catalog.pruned().keys())
 
 
 def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = False) -> Changed:

@@ -98,8 +98,8 @@ class Store(abc.ABC):
         """None when there is no such object."""
 
     @abc.abstractmethod
-    def list(self, prefix: str) -> list[ObjectStat]:
-        """Objects in a folder and below, sorted by key, without temporary ones."""
+    def list(self, prefix: str, after: str = "") -> list[ObjectStat]:
+        """Objects in a folder and below whose keys come behind `after`, sorted by key, without temporary ones."""
 
     @abc.abstractmethod
     def delete(self, key: str) -> None:

@@ -106,6 +106,22 @@ def clock(folder: str) -> datetime.datetime | None:
         return None
 
 
+def replace(path: str, data: bytes) -> None:
+    """Write a file of mode 0600 in one step and for good: whoever reads finds all of the old one or all of the new. Raises OSError."""
+    fresh = f"{path}.{secrets.token_hex(8)}.new"
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)
+        raise
+    sync(os.path.dirname(os.path.abspath(path)))
+
+
 def sync(path: str) -> None:
     """Make the names in a directory durable. Raises OSError."""
     fd = os.open(path, OPEN_FOLDER)

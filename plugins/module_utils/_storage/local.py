@@ -82,21 +82,24 @@ class LocalStore(Store):
             raise _no_file(self.path(key))
         return ObjectStat(key, found.st_size)
 
-    def list(self, prefix: str) -> list[ObjectStat]:
+    def list(self, prefix: str, after: str = "") -> list[ObjectStat]:
         found: list[ObjectStat] = []
         waiting = [prefix.rstrip("/")]
         while waiting:
             folder = waiting.pop()
-            for name, about in self._entries(folder):
+            inside = f"{folder}/" if folder else ""
+            first = after[len(inside) :].partition("/")[0] if after.startswith(inside) else ""
+            for name, about in self._entries(folder, first=first):
                 key = f"{folder}/{name}" if folder else name
                 if stat_flags.S_ISDIR(about.st_mode):
                     waiting.append(key)
-                else:  # what is no regular file fails who reads it, and nobody else
+                elif key > after:  # what is no regular file fails who reads it, and nobody else
                     found.append(ObjectStat(key, about.st_size if stat_flags.S_ISREG(about.st_mode) else 0))
         return sorted(found, key=lambda one: one.key)
 
-    def _entries(self, folder: str, *, every: bool = False) -> t.Sequence[tuple[str, os.stat_result]]:
-        """What lies in a folder under a name that a key can have (or `every` name); nothing when there is no such folder."""
+    def _entries(self, folder: str, *, every: bool = False, first: str = "") -> t.Sequence[tuple[str, os.stat_result]]:
+        """What lies in a folder under a name that a key can have (or `every` name), from about the name `first` on; nothing when there is
+        no such folder."""
         with told(self.path(folder)):
             try:
                 fd = folders.enter(self.location, check_key(folder) if folder else "")
@@ -104,7 +107,9 @@ class LocalStore(Store):
                 return []
             try:
                 with os.scandir(fd) as entries:
-                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries if every or is_part(entry.name)]
+                    # A look at a file costs more than its name. What begins `first` may be a folder with keys that come behind it.
+                    wanted = (entry for entry in entries if entry.name >= first or first.startswith(entry.name))
+                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in wanted if every or is_part(entry.name)]
             finally:
                 os.close(fd)
 

@@ -77,10 +77,10 @@ class S3Store(Store):
         found = self._find(key)
         return ObjectStat(key, found.size) if found else None
 
-    def list(self, prefix: str) -> list[ObjectStat]:
+    def list(self, prefix: str, after: str = "") -> list[ObjectStat]:
         found = []
-        for one in self.walk(f"{prefix.rstrip('/')}/" if prefix else ""):
-            if not all(is_part(part) for part in one.key.split("/")):
+        for one in self.walk(f"{prefix.rstrip('/')}/" if prefix else "", after):
+            if one.key <= after or not all(is_part(part) for part in one.key.split("/")):
                 continue
             if s3_lock.is_kept(one.key):
                 self._kept[one.key] = one
@@ -190,8 +190,8 @@ class S3Store(Store):
                 about = self.client.head_object(**version)
         self._check_lock(key, about, {"ObjectLockMode": self.lock.mode, "ObjectLockRetainUntilDate": wanted})
 
-    def walk(self, prefix: str) -> t.Iterator[Found]:
-        return s3_versions.walk(self.client, self.bucket, self.root, prefix, self.path(prefix))
+    def walk(self, prefix: str, after: str = "") -> t.Iterator[Found]:
+        return s3_versions.walk(self.client, self.bucket, self.root, prefix, self.path(prefix), after)
 
     def _find(self, key: str) -> Found | None:
         if check_key(key) in self._kept:

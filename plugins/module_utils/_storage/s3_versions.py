@@ -33,9 +33,11 @@ class Found:
         return not self.marked or s3_lock.is_kept(self.key)
 
 
-def walk(client: t.Any, bucket: str, root: str, prefix: str, where: str) -> t.Iterator[Found]:
-    """Every key below `prefix` that has a version, in order; keys without `root`. Constant memory but for versions of one key."""
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=root + prefix)
+def walk(client: t.Any, bucket: str, root: str, prefix: str, where: str, after: str = "") -> t.Iterator[Found]:
+    """Every key below `prefix` that has a version, in order, from about `after` on; keys without `root`. Constant memory but for versions
+    of one key."""
+    start = {"KeyMarker": root + after} if after else {}
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=root + prefix, **start)
     waiting: dict[str, tuple[list[t.Any], list[t.Any]]] = {}
     with told(where):
         for page in pages:

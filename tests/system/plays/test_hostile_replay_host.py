@@ -18,6 +18,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from harness.users import only_root
 from scenes import replay_folders, secrets_scene
 from scenes.playing import Play, backup_settings
 from scenes.replay_folders import event
@@ -114,7 +115,7 @@ def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp
 
 
 @pytest.mark.mutation
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@only_root
 def test_nobody_else_chooses_where_it_is_laid_down(deployment: Deployment, tmp_path: Path) -> None:
     """Who has seen the place of the first reading on the backup host cannot have that of the second one ready."""
     ended, planted = threading.Event(), []

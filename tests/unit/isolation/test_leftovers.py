@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
 from harness import leftovers, runs, small_programs
 from harness.runs import Run
+from harness.users import only_root
 from unit.isolation import inner_run
 from unit.isolation.inner_run import InnerRun, eventually
 
@@ -233,7 +234,7 @@ def test_what_is_of_another_namespace_stays() -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else")
+@only_root
 def test_a_folder_that_somebody_else_named_like_a_dead_run_stays() -> None:
     """Everybody can write there. So root would destroy what that folder, or the link, leads to."""
     folder, link = (Path(f"{runs.DISK}/caracal-test-{dead()}-{number}") for number in (0, 1))

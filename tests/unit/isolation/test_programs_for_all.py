@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import programs, runs, small_programs
+from harness.users import only_root
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def is_hidden(folder: str) -> bool:
     return not os.path.exists(os.path.join(folder, "hello"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is nobody else")
+@only_root
 def test_a_program_in_a_private_folder_is_hidden_from_others_and_its_copy_is_not(hidden: Path) -> None:
     assert small_programs.as_nobody(is_hidden, str(hidden))
     assert small_programs.as_nobody(say, programs.reachable(str(hidden))) == "hello\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user is nobody else")
+@only_root
 def test_a_program_finds_its_libraries_from_its_copy() -> None:
     """As that of a wheel does, from where it lies."""
     root = Path(runs.folder("hidden"))

@@ -53,7 +53,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     found = archive_hours.exports(source)
     if not found.hours:
         raise StorageError(f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check source, and that exports are on")
-    known = archive_days.entered(opened.journal.entries)
+    known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     recent = max(found.hours) - 24 * given["compare_days"]
     plan = Look(source, to, archive_hours.archived_exports(to), known, recent, now).plan(found)
     for key in plan.again[:NAMED]:

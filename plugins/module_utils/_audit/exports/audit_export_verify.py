@@ -25,6 +25,7 @@ from ..._errors import OptionError
 from ..._evidence import baseline, options, place, reading
 from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check
 from ..._repository import archive_days
+from ..._repository import entry as entries
 from ..._storage.base import Store
 from ..chains import audit_chain_verify, exports_against_rows
 from . import archive_checks, archive_hours
@@ -56,7 +57,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     arrow = _deps.require_pyarrow()
     opened = options.open_repository(given, warn=invocation.warn)
     store = archive_hours.archive(opened, given)
-    entered = archive_days.entered(opened.journal.entries)
+    entered = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     there = archive_hours.archived_exports(store)
     checks = [options.freshness_check(opened)]
     if there.hours:

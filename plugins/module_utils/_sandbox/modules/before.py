@@ -23,6 +23,7 @@ from ..._drivers.redis import reading as redis_reading
 from ..._drivers.redis.connection import Address
 from ..._drivers.redis.connection import Session as RedisSession
 from ..._errors import ObjectMissing
+from ..._storage import folders
 from .. import redis_server
 from ..bundle import Bundle
 from ..info import Layout
@@ -130,9 +131,7 @@ def _events(path: str) -> t.Iterator[str]:
 
 
 def save(bundle: Bundle, before: Before) -> None:
-    path = _note(bundle)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
-        json.dump(dataclasses.asdict(before), out)
+    folders.replace(_note(bundle), json.dumps(dataclasses.asdict(before)).encode())
 
 
 def load(bundle: Bundle) -> Before:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,41 @@ def test_a_revoked_key_is_refused(keys, allowed: Path, tmp_path: Path) -> None:
 def test_a_missing_list_of_revoked_keys_is_an_error(allowed: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyProblem, match=r"revoked_keys .*nowhere cannot be read"):
         Verifier.load(str(allowed), str(tmp_path / "nowhere"))
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line.replace("backup@prod", "backup@test"),
+        lambda line: line.replace(" ssh-", ' valid-before="20991231Z" ssh-', 1),
+        lambda line: line.replace(" ssh-", ' valid-after="20200101Z" ssh-', 1),
+        lambda line: line.replace(" ssh-", ' namespaces="x" ssh-', 1),
+        lambda line: line + line.replace("backup@prod", "drill@prod"),
+    ],
+)
+def test_the_digest_is_of_what_the_lists_mean(keys, tmp_path: Path, change) -> None:
+    path, revoked, line = tmp_path / "signers", tmp_path / "revoked", f"backup@prod {keys.public('backup')}\n"
+    path.write_text(line)
+    revoked.write_text("")
+    digest = Verifier.load(str(path), str(revoked)).digest
+    path.write_text(f"# a word\n\n{line}")
+    assert Verifier.load(str(path), str(revoked)).digest == Verifier.load(str(path)).digest == digest
+    revoked.write_text(keys.public("drill") + "\n")
+    assert Verifier.load(str(path), str(revoked)).digest != digest
+    path.write_text(change(line))
+    assert Verifier.load(str(path)).digest != digest
+
+
+@pytest.mark.mutation
+def test_the_digest_is_of_moments_and_not_of_what_a_zone_makes_of_them(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "signers"
+    path.write_text(f'backup@prod valid-before="20261231" {keys.public("backup")}\n')
+    found = set()
+    for zone in ("UTC", "Pacific/Auckland"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        found.add(Verifier.load(str(path)).digest)
+    monkeypatch.undo()
+    time.tzset()
+    assert len(found) == 2

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import signer_lists
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
+from harness.users import only_root
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG1ZLVg3OWYoVJ1sMGFm4ETzfzMW4ZGK3bG8vR8Ih0u"
 Read = t.Callable[[Path], t.Any]
@@ -47,36 +48,37 @@ def test_what_others_cannot_write_is_read(path: Path, reader: str, file: int, fo
     read(path)
 
 
-@pytest.mark.mutation
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize(("file", "folder"), [(0o666, 0o700), (0o602, 0o700), (0o600, 0o777)], ids=["file", "blind", "folder"])
-def test_what_everybody_can_write_is_refused(path: Path, reader: str, file: int, folder: int) -> None:
-    content, read = READERS[reader]
-    path.write_text(content)
-    path.chmod(file)
-    path.parent.chmod(folder)
-    with pytest.raises(KeyProblem):
-        read(path)
+def everybody_writes(path: Path) -> None:
+    path.chmod(0o666)
 
 
-@pytest.mark.mutation
-@pytest.mark.parametrize("reader", READERS)
-def test_what_lies_below_a_folder_that_everybody_can_exchange_is_refused(path: Path, reader: str) -> None:
-    content, read = READERS[reader]
-    path.write_text(content)
+def everybody_writes_blindly(path: Path) -> None:
+    path.chmod(0o602)
+
+
+def everybody_exchanges_it(path: Path) -> None:
+    path.parent.chmod(0o777)
+
+
+def everybody_exchanges_a_folder_above(path: Path) -> None:
     path.parent.parent.chmod(0o777)
-    with pytest.raises(KeyProblem):
-        read(path)
 
 
-@pytest.mark.mutation
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-@pytest.mark.parametrize("reader", READERS)
-def test_what_somebody_else_has_put_where_everybody_may_is_refused(path: Path, reader: str) -> None:
-    """As in /tmp, where a name that the operator gave may be taken before he makes the file."""
-    content, read = READERS[reader]
-    path.write_text(content)
+def somebody_else_was_first(path: Path) -> None:
+    """As in /tmp, where a name that the operator gave may be taken before there is a file."""
     path.parent.chmod(0o1777)
     os.chown(path, 64999, 64999)
+
+
+PUBLIC: list[t.Any] = [everybody_writes, everybody_writes_blindly, everybody_exchanges_it, everybody_exchanges_a_folder_above]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("damage", [*PUBLIC, pytest.param(somebody_else_was_first, marks=only_root)])
+def test_what_others_can_write_is_refused(path: Path, reader: str, damage: t.Callable[[Path], None]) -> None:
+    content, read = READERS[reader]
+    path.write_text(content)
+    damage(path)
     with pytest.raises(KeyProblem):
         read(path)

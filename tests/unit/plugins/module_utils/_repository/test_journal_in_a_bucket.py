@@ -15,7 +15,9 @@ import uuid
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes.fault_proxy import FaultProxy
@@ -45,6 +47,23 @@ def test_every_entry_is_read_once_and_in_order(long: World, s3_proxy: FaultProxy
     assert [one.sequence for one in journal.entries] == list(range(1, ENTRIES + 1))
     assert s3_proxy.count("^GET .*/journal/") == 2 * ENTRIES
     assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.no_false_alarm
+def test_a_call_asks_for_what_is_new(long: World, s3_proxy: FaultProxy) -> None:
+    """However long the journal is: one listing from the head on, and two objects for the head and for each new entry."""
+    mark = HighWaterMark(str(long.folder / "mark"))
+    mark.advance(long.journal())
+    made = long.append(journal=long.journal())
+    repository, verifier = long.load(), long.verifier
+    long.store._kept.clear()  # type: ignore[attr-defined]  # as in a new process
+    journal = journals.read(repository, verifier, prefix=mark.verified(repository, verifier))
+    assert journal.entries[-1] == made and list(journal.entries) == list(long.journal().entries)[: made.sequence]
+    mark.advance(journal)
+    long.store._kept.clear()  # type: ignore[attr-defined]
+    before = s3_proxy.count("^GET ")
+    assert journals.read(repository, verifier, prefix=mark.verified(repository, verifier)).head.sequence == made.sequence
+    assert s3_proxy.count("^GET ") - before == 5
 
 
 def test_it_can_be_read_again_after_a_fork(long: World) -> None:

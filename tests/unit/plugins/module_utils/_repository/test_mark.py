@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -20,6 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository imp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.journal import read
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import FRESH, UNPROVEN, HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+from harness.users import only_root
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def test_a_first_look_proves_nothing_and_a_later_one_does(world, mark: HighWater
     known = json.loads(Path(mark.path).read_bytes())["repositories"][journal.repository_id]
     assert known == {"deployment": "prod", "sequence": 2, "sha256": journal.head.sha256}
     assert mark.repositories_of("prod") == [journal.repository_id] and mark.repositories_of("test") == []
-    assert sorted(one for one in os.listdir(world.folder) if "high-water" in one) == ["high-water-mark.json", "high-water-mark.json.lock"]
+    assert not [name for name in os.listdir(world.folder) if name.endswith(".new")]
 
 
 @pytest.mark.mutation
@@ -185,3 +187,22 @@ def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
         ended = not one.is_alive()
     one.join()
     assert ended and mark.check(journal) == FRESH
+
+
+@pytest.mark.mutation
+@only_root
+def test_a_lock_of_somebody_else_is_refused(world, mark: HighWaterMark) -> None:
+    """Who made it before us could keep it locked."""
+    place = Path(f"{mark.path}.lock")
+    place.touch(0o644)
+    os.chown(place, 64999, 64999)
+    with pytest.raises(StorageError, match=re.escape(str(place))):
+        mark.advance(world.journal())
+    assert not os.path.exists(mark.path)
+
+
+@pytest.mark.mutation
+def test_a_lock_that_is_a_pipe_makes_nobody_wait(world, mark: HighWaterMark) -> None:
+    os.mkfifo(f"{mark.path}.lock")
+    with pytest.raises(StorageError):
+        mark.advance(world.journal())

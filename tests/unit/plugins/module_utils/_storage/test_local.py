@@ -126,6 +126,8 @@ def test_a_listing_is_sorted_and_without_what_no_key_can_name(store: LocalStore)
     assert [one.key for one in store.list("journal/")] == ["journal/1", "journal/2", "journal/a/3"]
     assert len(store.list("")) == 5
     assert store.list("nowhere") == []
+    for after in ("journal", "journal/1", "journal/10", "journal/2", "journal/a", "journal/a/3", "journal/z", "k", "a", "sets"):
+        assert store.list("", after) == [one for one in store.list("") if one.key > after]
 
 
 def test_what_is_deleted_is_gone_and_may_be_gone(store: LocalStore) -> None:

@@ -164,6 +164,8 @@ def test_a_listing_is_sorted_and_of_a_folder(s3: S3Server, store: S3Store) -> No
     assert [one.key for one in store.list("journal")] == ["journal/1", "journal/2", "journal/a/3"]
     assert [one.key for one in store.list("journal/")] == ["journal/1", "journal/2", "journal/a/3"]
     assert len(store.list("")) == 5
+    for after in ("journal", "journal/1", "journal/10", "journal/2", "journal/a/3", "journal/z", "k", "a"):
+        assert store.list("", after) == [one for one in store.list("") if one.key > after]
     assert store.list("nowhere") == []
 
 

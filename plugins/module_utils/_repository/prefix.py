@@ -1,0 +1,316 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The beginning of a journal that this host has verified, beside its high-water mark: what a call need not read and verify again.
+
+Two files for each repository. `.index` has a line that says what it is bound to, then records of one size, each ending with a digest of
+all before it; `.rows` has the entries, of each of which a record has place, size and digest. Both only grow, so a reader takes what was
+there when it came. Who is killed while writing leaves rows without a record, or a piece of a record, and neither counts.
+
+Where they are damaged, of another journal or in other hands, there is no beginning: all is read, and whoever advances the mark then writes
+them anew. Unlike a database, they are never repaired by a reader, who may be in check mode, and lock out nobody who reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import secrets
+import struct
+import typing as t
+import weakref
+
+from .._crypto import trusted_files
+from .._crypto.allowed_signers import Verifier
+from . import entry as entries
+from . import judging, layout, lock
+from .entry import Entry
+from .fields import parse_timestamp
+from .judging import Reach, Signed
+
+if t.TYPE_CHECKING:
+    from .journal import Journal
+    from .repository import Repository
+
+TYPE = "verified-prefix"
+# To be raised with each change of what a reader of the journal accepts, or of what it makes of an entry.
+FORMAT = 1
+INDEX, ROWS = "index", "rows"
+KINDS = (*entries.MAY_SIGN, entries.TAKEN_BACK)
+_RUN = 32
+_CHUNK = 1 << 20
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+# Place and size of the row, the kind that it counts as, the two times of its `Reach`, digests of the entry and of the row. Then that of
+# the index up to here.
+_FIELDS = struct.Struct(">QIBqq32s16s")
+_DIGEST = 16
+_SIZE = _FIELDS.size + _DIGEST
+_KIND = struct.Struct(">QI").size
+
+
+class Damaged(Exception):
+    """A file of the prefix is not what it was; nobody outside of the journal gets to see this."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+    place: int
+    size: int
+    kind: int
+    reach: Reach
+    sha256: bytes
+    row: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> _Record:
+        place, size, kind, time, claimed, sha256, row = _FIELDS.unpack_from(data)
+        return cls(place, size, kind, Reach(_EPOCH + time * _MICROSECOND, _EPOCH + claimed * _MICROSECOND), sha256, row)
+
+    def to_bytes(self) -> bytes:
+        times = ((at - _EPOCH) // _MICROSECOND for at in (self.reach.time, self.reach.claimed))
+        return _FIELDS.pack(self.place, self.size, self.kind, *times, self.sha256, self.row)
+
+    @property
+    def end(self) -> int:
+        return self.place + self.size
+
+
+class _Chain:
+    """Puts behind each record a digest of all that comes before it. `hashed` has the index so far."""
+
+    def __init__(self, hashed: t.Any) -> None:
+        self._hashed = hashed
+
+    def add(self, record: _Record) -> bytes:
+        data = record.to_bytes()
+        self._hashed.update(data)
+        digest: bytes = self._hashed.digest()[:_DIGEST]
+        self._hashed.update(digest)
+        return data + digest
+
+
+class Prefix:
+    """Entries 1 to `len`, each read when it is asked for. Whatever is wrong raises Damaged."""
+
+    def __init__(self, index: bytes, head: int, rows: int, verifier: Verifier, location: str = "") -> None:
+        """`head` bytes of the index come before its records. `rows` is a descriptor, which is closed with this."""
+        self.rows, self._verifier, self._location = rows, verifier, location
+        weakref.finalize(self, os.close, rows)
+        # How far the index is whole.
+        self.end = head + (len(index) - head) // _SIZE * _SIZE
+        self._records = memoryview(index)[head : self.end]
+        self._hashed = hashlib.sha256(memoryview(index)[: max(self.end - _DIGEST, 0)])
+        last = self._records[-_DIGEST:]
+        if not last or self._hashed.digest()[:_DIGEST] != last or os.fstat(rows).st_size < self.record(len(self)).end:
+            raise Damaged
+        self._hashed.update(last)
+
+    def __len__(self) -> int:
+        return len(self._records) // _SIZE
+
+    def record(self, number: int) -> _Record:
+        return _Record.parse(bytes(self._records[(number - 1) * _SIZE : number * _SIZE]))
+
+    def sha256(self, number: int) -> str:
+        return self.record(number).sha256.hex()
+
+    @property
+    def reach(self) -> Reach:
+        """What the chain has reached with the last one."""
+        return self.record(len(self)).reach
+
+    @property
+    def chain(self) -> _Chain:
+        """For records that follow."""
+        return _Chain(self._hashed.copy())
+
+    def numbers(self, kinds: t.Collection[str]) -> list[int]:
+        """Of the entries that count as one of these kinds."""
+        wanted = {KINDS.index(one) for one in kinds if one in KINDS}
+        return [number for number, kind in enumerate(self._records[_KIND::_SIZE], 1) if kind in wanted]
+
+    def entry(self, number: int) -> Entry:
+        """As it is judged at any time since."""
+        record = self.record(number)
+        written, _fingerprint = self._written(record, number)
+        return dataclasses.replace(written, kind=KINDS[record.kind], judged=record.reach.time)
+
+    def signed(self, number: int) -> Signed:
+        """As its writer signed it, to be judged again."""
+        written, fingerprint = self._written(self.record(number), number)
+        name = f"{self._location}/{layout.entry_key(number)}"
+        return Signed(self._verifier.remembered(fingerprint, layout.NAMESPACE_JOURNAL, name), written)
+
+    def _written(self, record: _Record, number: int) -> tuple[Entry, str]:
+        try:
+            data = os.pread(self.rows, record.size, record.place)
+        except OSError as exc:
+            raise Damaged from exc
+        if hashlib.sha256(data).digest()[:_DIGEST] != record.row:
+            raise Damaged
+        previous = self.sha256(number - 1) if number > 1 else None
+        return _parse(data, number, record.sha256.hex(), previous)
+
+
+def _row(signed: Signed) -> bytes:
+    one = signed.entry
+    said = (one.kind, one.time, one.principal, one.machine, one.subjects, one.body, signed.authentic.fingerprint)
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _parse(data: bytes, number: int, sha256: str, previous: str | None) -> tuple[Entry, str]:
+    """The entry as written, and the fingerprint of the key that signed it."""
+    kind, time, principal, machine, subjects, body, fingerprint = json.loads(data)
+    judged = parse_timestamp(time["store"] or time["host"])
+    return Entry(number, sha256, previous, kind, subjects, time, principal, machine, body, judged), fingerprint
+
+
+def paths(mark: str, repository: str) -> tuple[str, str]:
+    """Of the index and of the rows of a repository, beside the mark."""
+    return f"{mark}.{repository}.{INDEX}", f"{mark}.{repository}.{ROWS}"
+
+
+def load(mark: str, repository: Repository, verifier: Verifier, sequence: int, sha256: str) -> Prefix | None:
+    """What was kept beside a mark, whose entry must be in it or may come behind it; None for what does not fit. Writes nothing."""
+    try:
+        with lock.shared(mark):
+            found = _open(mark, repository.id, repository.deployment, verifier, os.O_RDONLY, repository.store.location)
+    except (OSError, Damaged):
+        return None
+    now, reach = verifier.now(), found.reach
+    # Whatever is dated later than now is judged by the time of each reading.
+    if reach.time > now or reach.claimed > now + judging.SKEW:
+        return None
+    return found if sequence > len(found) or found.sha256(sequence) == sha256 else None
+
+
+def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags: int, location: str = "") -> Prefix:
+    """Raises OSError, Damaged."""
+    index, rows = paths(mark, repository)
+    with open(_own(index, os.O_RDONLY), "rb") as stream:
+        data = stream.read()
+    descriptor = _own(rows, flags)
+    head = _head(repository, deployment, verifier, os.pread(descriptor, _RUN, 0))
+    if data[: len(head)] != head:
+        os.close(descriptor)
+        raise Damaged
+    return Prefix(data, len(head), descriptor, verifier, location)
+
+
+def _own(path: str, flags: int) -> int:
+    """A descriptor of a file that nobody else may write. Raises OSError, Damaged."""
+    # A planted FIFO must not make us wait.
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not trusted_files.is_private(descriptor):
+        os.close(descriptor)
+        raise Damaged
+    return descriptor
+
+
+def _head(repository: str, deployment: str, verifier: Verifier, run: bytes) -> bytes:
+    """The first line of an index: what it is bound to. Its rows begin with `run`, so that files of two writers are no pair."""
+    said = {"type": TYPE, "format": FORMAT, "kinds": KINDS, "repository": repository, "deployment": deployment}
+    return json.dumps({**said, "signers": verifier.digest, "run": run.decode("ascii", "replace")}).encode() + b"\n"
+
+
+def is_kept(journal: Journal) -> bool:
+    """Whether there is nothing to add: all of it was verified before, or is not what the journal says."""
+    return journal.is_assumed or bool(journal.prefix and journal.head.sequence == len(journal.prefix))
+
+
+def keep(mark: str, journal: Journal) -> None:
+    """Keep what was verified, as far as it is judged the same at any time from now on. Only for who alone may write the mark.
+
+    What is new goes behind what is there. Who has read all of a journal writes all of it anew, so that nothing stays wrong. Whatever
+    hinders that is no error: the next call reads more, and finds the same.
+    """
+    if is_kept(journal):
+        return
+    with contextlib.suppress(OSError):
+        there = _there(mark, journal)
+        if journal.prefix is None and (there is None or len(there) <= journal.head.sequence):
+            _write(mark, journal)
+        elif journal.prefix and there and len(journal.prefix) <= len(there) < journal.head.sequence:
+            _append(mark, journal, there)
+
+
+def _there(mark: str, journal: Journal) -> Prefix | None:
+    """The beginning of this very journal that is kept already."""
+    try:
+        found = _open(mark, journal.repository_id, journal.deployment, journal.verifier, os.O_RDWR)
+    except (OSError, Damaged):
+        return None
+    last = min(len(found), journal.head.sequence)
+    return found if journal.entries[last - 1].sha256 == found.sha256(last) else None
+
+
+def _rows_of(journal: Journal, count: int, place: int, before: Reach | None = None) -> t.Iterator[tuple[_Record, bytes]]:
+    """Records and rows of what comes behind `count` entries, the first of them at `place`."""
+    now, judged = journal.verifier.now(), journal.entries
+    signed = [journal.signed(number) for number in range(count + 1, journal.head.sequence + 1)]
+    for one, reach in zip(signed, judging.reaches(signed, before), strict=True):
+        if reach.time > now:
+            return
+        kind, sha256, row = KINDS.index(judged[one.entry.sequence - 1].kind), bytes.fromhex(one.entry.sha256), _row(one)
+        yield _Record(place, len(row), kind, reach, sha256, hashlib.sha256(row).digest()[:_DIGEST]), row
+        place += len(row)
+
+
+def _append(mark: str, journal: Journal, there: Prefix) -> None:
+    """Rows before their records, since a record without its row would be damage."""
+    last, chain = there.record(len(there)), there.chain
+    made = list(_rows_of(journal, len(there), last.end, last.reach))
+    _put(there.rows, b"".join(row for _record, row in made), last.end)
+    index = _own(paths(mark, journal.repository_id)[0], os.O_WRONLY)
+    try:
+        _put(index, b"".join(chain.add(record) for record, _row in made), there.end)
+    finally:
+        os.close(index)
+
+
+def _put(descriptor: int, data: bytes, place: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, place)
+        view, place = view[written:], place + written
+    os.fsync(descriptor)
+
+
+def _write(mark: str, journal: Journal) -> None:
+    index, rows = paths(mark, journal.repository_id)
+    run = secrets.token_hex(_RUN // 2).encode()
+    head = _head(journal.repository_id, journal.deployment, journal.verifier, run)
+    chain = _Chain(hashlib.sha256(head))
+    with _fresh(index) as listing, _fresh(rows) as out:
+        listing.write(head)
+        out.write(run)
+        for record, row in _rows_of(journal, 0, len(run)):
+            out.write(row)
+            listing.write(chain.add(record))
+
+
+@contextlib.contextmanager
+def _fresh(path: str) -> t.Iterator[t.BinaryIO]:
+    """A file that takes its place when it is whole. What a killed writer has left is in nobody's way: only one writes at a time."""
+    fresh = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)
+    try:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", _CHUNK) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)
+        raise

@@ -1,0 +1,494 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host keeps of a journal that it has verified: used while it fits, and else as if it were not there."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import shutil
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, prefix
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.decisions import EVERYTHING, TIME, Correction
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.journal import Journal
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.prefix import Prefix
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import READ_LIMIT
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+
+KINDS = (("checkpoint", "backup"), ("drill", "drill"), ("checkpoint", "backup"), ("hold", "operator"))
+
+
+class Watched(LocalStore):
+    """Remembers what was read of the journal."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.reads: list[str] = []
+
+    def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
+        self.reads += [key] if key.endswith(".json") and key.startswith("journal/") else []
+        return super().read(key, limit)
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> HighWaterMark:
+    (tmp_path / "host").mkdir()
+    return HighWaterMark(str(tmp_path / "host" / "mark"))
+
+
+@pytest.fixture
+def store(world) -> Watched:
+    world.store = Watched(world.store.location)
+    return world.store
+
+
+def known(world, mark: HighWaterMark) -> Prefix | None:
+    return mark.verified(world.load(), world.verifier)
+
+
+def call(world, mark: HighWaterMark) -> Journal:
+    """The journal as a module reads it that verifies nothing else."""
+    return journals.read(world.load(), world.verifier, prefix=known(world, mark))
+
+
+def fill(world, mark: HighWaterMark, count: int = 4) -> None:
+    for number in range(count):
+        kind, role = KINDS[number % len(KINDS)]
+        world.append(kind, role, body={"number": number, "float": 0.1, "text": "ünï"})
+        world.clock.add(minutes=1)
+    mark.advance(world.journal())
+
+
+def same(one: Journal, other: Journal) -> bool:
+    kinds = {entry.kind for entry in other.entries}
+    return (
+        (one.head, one.unsigned, one.as_written()) == (other.head, other.unsigned, other.as_written())
+        and list(one.entries) == list(other.entries)
+        and all(list(one.of_kind(kind)) == list(other.of_kind(kind)) for kind in kinds)
+        and [list(entry.subjects) for entry in one.entries] == [list(entry.subjects) for entry in other.entries]
+    )
+
+
+def files(mark: HighWaterMark) -> dict[str, bytes]:
+    """But the lock."""
+    return {one.name: one.read_bytes() for one in Path(mark.path).parent.iterdir() if one.suffix != ".lock"}
+
+
+def paths(world, mark: HighWaterMark) -> tuple[Path, Path]:
+    index, rows = prefix.paths(mark.path, world.load().id)
+    return Path(index), Path(rows)
+
+
+@pytest.mark.no_false_alarm
+def test_a_call_reads_the_head_and_what_is_new(world, mark: HighWaterMark, store: Watched) -> None:
+    fill(world, mark)
+    full, store.reads = world.journal(), []
+    assert same(call(world, mark), full)
+    assert store.reads == [layout.entry_key(5)]
+    made, store.reads = world.append(journal=call(world, mark)), []
+    journal = call(world, mark)
+    assert store.reads == [layout.entry_key(5), layout.entry_key(6)] and journal.entries[-1] == made
+    mark.advance(journal)
+    store.reads = []
+    journal = call(world, mark)
+    assert same(journal, world.journal()) and len(journal.prefix or ()) == 6
+    assert store.reads[0] == layout.entry_key(6)
+
+
+@pytest.mark.no_false_alarm
+def test_entries_are_a_sequence_as_without_it(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    world.append()
+    journal, full = call(world, mark), world.journal()
+    assert list(journal.entries[1:4]) == list(full.entries[1:4]) and journal.entries[-1] == full.entries[-1]
+    assert list(reversed(journal.entries)) == list(reversed(full.entries)) and len(journal.entries) == len(full.entries)
+    assert list(journal.of_kind("checkpoint", "hold")) == list(full.of_kind("checkpoint", "hold"))
+    with pytest.raises(IndexError):
+        journal.entries[len(full.entries)]
+
+
+def test_its_files_lie_beside_the_mark_and_are_for_their_user(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    index, rows = paths(world, mark)
+    assert set(files(mark)) == {"mark", index.name, rows.name}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (index, rows)} == {0o600}
+    before = rows.stat().st_ino
+    world.append()
+    mark.advance(call(world, mark))
+    assert rows.stat().st_ino == before, "what is new goes behind what is there"
+
+
+@pytest.mark.no_false_alarm
+def test_check_mode_and_a_first_look_write_nothing(world, mark: HighWaterMark) -> None:
+    mark.advance(world.journal(), dry=True)
+    assert files(mark) == {} and known(world, mark) is None
+    fill(world, mark)
+    before = files(mark)
+    world.append()
+    mark.advance(call(world, mark), dry=True)
+    assert files(mark) == before
+
+
+def shorter(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def altered(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> None:
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+BROKEN: dict[str, t.Callable[[t.Any, HighWaterMark, Path, Path], t.Any]] = {
+    "others may write the index": lambda _world, _mark, index, _rows: index.chmod(0o602),
+    "a group may write the index": lambda _world, _mark, index, _rows: index.chmod(0o620),
+    "others may write the rows": lambda _world, _mark, _index, rows: rows.chmod(0o602),
+    "another format": lambda _world, _mark, index, _rows: replaced(index, b'"format": 1', b'"format": 2'),
+    "other kinds": lambda _world, _mark, index, _rows: replaced(index, b'"taken-back"', b'"taken-bacK"'),
+    "another repository": lambda world, _mark, index, _rows: replaced(index, world.load().id.encode(), b"0" * 32),
+    "another deployment": lambda _world, _mark, index, _rows: replaced(index, b'"prod"', b'"test"'),
+    "an empty index": lambda _world, _mark, index, _rows: index.write_bytes(b""),
+    "an index without records": lambda _world, _mark, index, _rows: index.write_bytes(index.read_bytes().partition(b"\n")[0] + b"\n"),
+    "an index that is no such file": lambda _world, _mark, index, _rows: index.write_bytes(b"\0" * 4096),
+    "an altered record": lambda _world, _mark, index, _rows: altered(index, -300),
+    "an altered digest": lambda _world, _mark, index, _rows: altered(index, -1),
+    "truncated rows": lambda _world, _mark, _index, rows: shorter(rows),
+    "empty rows": lambda _world, _mark, _index, rows: rows.write_bytes(b""),
+    "rows of another run": lambda _world, _mark, _index, rows: altered(rows, 0),
+    "no rows": lambda _world, _mark, _index, rows: rows.unlink(),
+    "a link to an index": lambda _world, _mark, index, _rows: linked(index),
+    "a pipe in the place of the rows": lambda _world, _mark, _index, rows: piped(rows),
+    "another signer": lambda world, _mark, _index, _rows: world.allowed.write_text(
+        world.allowed.read_text() + world.line("stranger").replace("stranger@", "drill@")
+    ),
+    "an end of a key": lambda world, _mark, _index, _rows: world.allowed.write_text(
+        world.allowed.read_text().replace("backup@prod ", 'backup@prod valid-before="20991231Z"')
+    ),
+    "a key that is revoked": lambda world, _mark, _index, _rows: world.revoked.write_text(world.public("stranger") + "\n"),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_does_not_fit_is_not_used_and_made_anew(world, mark: HighWaterMark, store: Watched, how: str) -> None:
+    fill(world, mark)
+    BROKEN[how](world, mark, *paths(world, mark))
+    assert known(world, mark) is None
+    store.reads = []
+    journal = call(world, mark)
+    assert store.reads == [layout.entry_key(number) for number in range(1, 6)]
+    world.append(journal=journal)
+    mark.advance(journal)
+    found = call(world, mark)
+    assert len(found.prefix or ()) == 6 and same(found, world.journal())
+
+
+@pytest.mark.mutation
+def test_a_folder_in_its_place_is_no_error(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    index, _rows = paths(world, mark)
+    index.unlink()
+    index.mkdir()
+    mark.advance(call(world, mark))
+    assert known(world, mark) is None and same(call(world, mark), world.journal())
+
+
+@pytest.mark.mutation
+def test_a_file_that_ends_earlier_is_a_shorter_beginning(world, mark: HighWaterMark, store: Watched) -> None:
+    fill(world, mark)
+    shorter(paths(world, mark)[0])
+    journal = call(world, mark)
+    assert len(journal.prefix or ()) == 4 and same(journal, world.journal())
+    mark.advance(journal)
+    assert len(known(world, mark) or ()) == 5
+
+
+@pytest.mark.mutation
+def test_a_row_that_was_altered_is_read_from_the_store(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    altered(paths(world, mark)[1], -10)
+    for use in (lambda journal: list(journal.entries), lambda journal: journal.of_kind("hold")[0], lambda journal: journal.as_written()):
+        journal = call(world, mark)
+        assert journal.prefix
+        use(journal)
+        assert journal.prefix is None and same(journal, world.journal())
+    mark.advance(journal)
+    journal = call(world, mark)
+    assert same(journal, world.journal()) and journal.prefix
+
+
+@pytest.mark.mutation
+def test_an_altered_row_and_a_store_that_was_rolled_back_meanwhile(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    altered(paths(world, mark)[1], -10)
+    journal = call(world, mark)
+    world.store.delete(layout.entry_key(5))
+    with pytest.raises(TamperedData):
+        list(journal.entries)
+    assert journal.head.sequence == 5
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_a_mark_of_another_entry_is_not_its_mark(world, mark: HighWaterMark, tmp_path: Path, count: int) -> None:
+    """The prefix and the mark come from different histories: what the mark says counts."""
+    shutil.copytree(world.store.location, tmp_path / "old")
+    fill(world, mark)
+    kept = files(mark)
+    shutil.rmtree(world.store.location)
+    shutil.copytree(tmp_path / "old", world.store.location)
+    Path(mark.path).unlink()
+    fill(world, mark, count)
+    for name, data in kept.items():
+        if name != "mark":
+            (Path(mark.path).parent / name).write_bytes(data)
+    assert count == 6 or known(world, mark) is None, "of a mark behind it, the store tells"
+    journal = call(world, mark)
+    assert journal.prefix is None and same(journal, world.journal())
+    mark.advance(journal)
+    assert len(call(world, mark).prefix or ()) == count + 1
+
+
+@pytest.mark.mutation
+def test_without_a_mark_there_is_none(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    Path(mark.path).unlink()
+    assert known(world, mark) is None
+
+
+@pytest.mark.no_false_alarm
+def test_a_mark_that_is_ahead_is_looked_for_behind_it(world, mark: HighWaterMark, store: Watched) -> None:
+    """Who was killed between the two has written the mark only."""
+    fill(world, mark)
+    kept = files(mark)
+    world.append()
+    mark.advance(call(world, mark))
+    for name, data in kept.items():
+        if name != "mark":
+            (Path(mark.path).parent / name).write_bytes(data)
+    store.reads = []
+    journal = call(world, mark)
+    assert len(journal.prefix or ()) == 5 and store.reads == [layout.entry_key(5), layout.entry_key(6)]
+    assert mark.check(journal) == "fresh"
+
+
+@pytest.mark.mutation
+def test_a_revoked_key_ends_what_it_signed(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    world.revoked.write_text(world.public("drill") + "\n")
+    with pytest.raises(KeyProblem, match="which is revoked"):
+        call(world, mark)
+
+
+@pytest.mark.mutation
+def test_a_rollback_and_a_fork_are_told_as_by_who_reads_everything(world, mark: HighWaterMark, tmp_path: Path) -> None:
+    fill(world, mark, 2)
+    shutil.copytree(world.store.location, tmp_path / "old")
+    world.append()
+    mark.advance(call(world, mark))
+    shutil.rmtree(world.store.location)
+    shutil.copytree(tmp_path / "old", world.store.location)
+    assert known(world, mark)
+    for again in range(2):
+        messages = []
+        for journal in (call(world, mark), world.journal()):
+            with pytest.raises(TamperedData) as caught:
+                mark.check(journal)
+            messages.append(caught.value.msg)
+        assert messages[0] == messages[1] and ("rolled back", "forked")[again] in messages[0]
+        world.append("drill", "drill", journal=world.journal())
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("number", [5, 6, 7])
+def test_damage_from_the_head_on_is_told_as_by_who_reads_everything(world, mark: HighWaterMark, number: int) -> None:
+    fill(world, mark)
+    for _count in range(3):
+        world.append()
+    for change in (lambda path: altered(path, 20), Path.unlink):
+        change(world.path(layout.entry_key(number)))
+        messages = []
+        for read in (lambda: call(world, mark), world.journal):
+            with pytest.raises(TamperedData) as caught:
+                read()
+            messages.append(caught.value.msg)
+        assert messages[0] == messages[1]
+
+
+@pytest.mark.mutation
+def test_an_old_entry_that_was_altered_is_seen_by_who_reads_everything_only(world, mark: HighWaterMark) -> None:
+    """This is what the prefix gives up."""
+    fill(world, mark)
+    altered(world.path(layout.entry_key(3)), 20)
+    assert call(world, mark).head.sequence == 5
+    with pytest.raises(TamperedData, match=layout.entry_key(3)):
+        world.journal()
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_dated_later_than_now_is_not_kept(world, mark: HighWaterMark) -> None:
+    """It is judged by the time of each reading, up to its own."""
+    fill(world, mark)
+    now = world.clock.now
+    ahead = {**world.time(), "host": timestamp(now.replace(minute=now.minute + 5))}
+    world.append(time=ahead)
+    mark.advance(call(world, mark))
+    assert len(known(world, mark) or ()) == 5
+    for _minute in range(2):
+        world.clock.add(minutes=2)
+        assert same(call(world, mark), world.journal())
+    world.clock.add(minutes=2)
+    mark.advance(call(world, mark))
+    assert len(known(world, mark) or ()) == 6 and same(call(world, mark), world.journal())
+
+
+@pytest.mark.no_false_alarm
+def test_under_a_clock_that_was_set_back_all_is_read(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    world.clock.add(minutes=-3)
+    assert known(world, mark) is None and same(call(world, mark), world.journal())
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("what", [TIME, EVERYTHING])
+def test_a_correction_is_judged_without_reading_again(world, mark: HighWaterMark, store: Watched, what: str) -> None:
+    fill(world, mark)
+    wrong = world.journal().entries[2]
+    said = Correction({wrong.sequence: wrong.sha256}, what, "x")
+    world.append(entries.CORRECTION, "operator", subjects=said.to_subjects(), body=said.to_body())
+    store.reads = []
+    journal = call(world, mark)
+    assert store.reads == [layout.entry_key(5), layout.entry_key(6)] and journal.prefix is None
+    assert same(journal, world.journal())
+    mark.advance(journal)
+    world.append()
+    journal = call(world, mark)
+    assert len(journal.prefix or ()) == 6 and same(journal, world.journal())
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("last", range(6))
+def test_a_writer_that_is_stopped_anywhere_leaves_nothing_wrong(
+    world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    """The disk is full after some bytes: what is left is as what a kill leaves."""
+    fill(world, mark)
+    for _count in range(3):
+        world.append()
+    real, room = os.pwrite, [last * 150]
+
+    def pwrite(descriptor: int, data: bytes, place: int) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "full")
+        written = real(descriptor, data[: room[0]], place)
+        room[0] -= written
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", pwrite)
+        mark.advance(call(world, mark))
+    journal = call(world, mark)
+    assert len(journal.prefix or ()) >= 5 and same(journal, world.journal())
+    mark.advance(journal)
+    assert len(known(world, mark) or ()) == 8 and same(call(world, mark), world.journal())
+
+
+@pytest.mark.mutation
+def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world, mark)
+    for stopped in range(1, 5):
+        real, left = os.replace, [stopped]
+
+        def replace(source: str, target: str, real: t.Any = real, left: list[int] = left) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise OSError(errno.EIO, "stopped")
+            real(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", replace)
+            mark.advance(world.journal())
+        assert same(call(world, mark), world.journal())
+    for name in (*prefix.paths(mark.path, world.load().id),):
+        Path(f"{name}.new").write_bytes(b"left by one that was killed")
+    mark.advance(world.journal())
+    assert len(known(world, mark) or ()) == 5 and len(files(mark)) == 3
+
+
+@pytest.mark.mutation
+def test_a_folder_that_cannot_be_written_is_no_error(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world, mark)
+    for name in prefix.paths(mark.path, world.load().id):
+        Path(name).unlink()
+
+    def refused(*_more: t.Any) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prefix, "_fresh", refused)
+        mark.advance(world.journal())
+    assert set(files(mark)) == {"mark"} and same(call(world, mark), world.journal())
+
+
+def _work(world, path: str, role: str) -> None:
+    for _count in range(4):
+        mark = HighWaterMark(path)
+        journal = call(world, mark)
+        world.append("drill" if role == "drill" else "checkpoint", role, journal=journal)
+        mark.advance(journal)
+
+
+@pytest.mark.mutation
+def test_several_at_once(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    fork = multiprocessing.get_context("fork")
+    running = [fork.Process(target=_work, args=(world, mark.path, role)) for role in ("backup", "drill", "backup")]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join()
+    assert [one.exitcode for one in running] == [0, 0, 0]
+    found = call(world, mark)
+    assert found.head.sequence == 17 and same(found, world.journal())
+    assert found.prefix and len(found.prefix) >= 16
+
+
+@pytest.mark.no_false_alarm
+def test_who_verified_less_does_not_shorten_what_another_has_kept(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    early = [call(world, mark), world.journal()]
+    world.append()
+    late = call(world, mark)
+    prefix.keep(mark.path, late)
+    before = files(mark)
+    for one in early:
+        prefix.keep(mark.path, one)
+    assert files(mark) == before
