@@ -39,6 +39,8 @@ def mirror(clone: Path, area: Path) -> Path:
     """Make `area`'s collection folder equal to the clone, `tests/output` aside; returns that folder."""
     target = area / COLLECTION
     names = listed(clone)
+    if nested := [name for name in names if name.endswith("/")]:
+        raise MirrorFailed(f"{clone / nested[0]} is a git repository inside of this one; move it out, or add it to .gitignore")
     _remove_strangers(target, set(names))
     for name in names:
         _copy(clone / name, target / name)

@@ -121,13 +121,13 @@ def _reason(one: Relation, seen: Seen, held: Held, count: int) -> str:
     if one.kind == relations.FOREIGN_TABLE:
         return "its rows are on another server, which needs a backup of its own"
     if one.kind == relations.MATERIALIZED_VIEW:
-        return "pg_encrypted_restore computes it anew; by hand, REFRESH MATERIALIZED VIEW" if one.populated else "it has no rows"
+        return "every restore computes it anew" if one.populated else "it has no rows"
     if one.extension and not one.kept:
         return f"extension {one.extension} makes its rows itself, or has none dumped"
     if one.unlogged and seen.standby:
         return "it is not logged, and a standby has nothing of it; to have it in the set, back up from the primary"
     if one.kind == relations.SEQUENCE and one.qualified in held.sequences:
-        return "its value is in the inventory, from which pg_encrypted_restore sets it; by hand, setval"
+        return "its value is in the inventory, from which every restore sets it"
     return ""
 
 

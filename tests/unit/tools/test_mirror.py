@@ -60,3 +60,10 @@ def test_the_mirror_follows_changes_and_keeps_only_the_tests_output(clone: Path,
 def test_a_folder_that_is_no_clone_is_named(tmp_path: Path) -> None:
     with pytest.raises(mirror.MirrorFailed, match="is not a clone that git can list"):
         mirror.mirror(tmp_path, tmp_path / "area")
+
+
+def test_a_repository_inside_of_the_clone_is_named(clone: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(clone / "inner")], check=True)
+    (clone / "inner" / "file").write_text("x")
+    with pytest.raises(mirror.MirrorFailed, match="inner"):
+        mirror.mirror(clone, tmp_path / "area")

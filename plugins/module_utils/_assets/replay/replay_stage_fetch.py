@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 import typing as t
 
@@ -99,13 +100,10 @@ class _Host:
         if answer.get("failed"):
             raise StorageError(f"{self.name} could not read {key} of its stage: {str(answer.get('msg'))[:500]}")
         data = answer.get("data")
-        # Only a last piece may be shorter, so whoever answers cannot make us ask for ever.
-        if not isinstance(data, str) or len(data) > _encoded(PIECE):
-            raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there")
-        try:
-            return base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there") from None
+        with contextlib.suppress(binascii.Error, ValueError):
+            if isinstance(data, str) and len(data) <= _encoded(PIECE):
+                return base64.b64decode(data, validate=True)
+        raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there")
 
 
 def _encoded(size: int) -> int:
@@ -122,6 +120,7 @@ def _bring(store: LocalStore, key: str, host: _Host, left: int, most: int) -> in
             if size > left:
                 raise StorageError(f"{host.name} has staged more than max_bytes={most}; raise it if the volumes hold that much")
             out.write(data)
+            # Only a last piece may be shorter, so whoever answers cannot make us ask for ever.
             if len(data) < PIECE:
                 out.publish(key)
                 return size

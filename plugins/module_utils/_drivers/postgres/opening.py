@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 # In the start-up packet, so that it holds before the first statement and over any setting of a role or database. With another path
-# the owner of a database could put operators and functions of his in the place of those that we mean, and they would run as our login.
+# the owner of a database could put operators and functions of theirs in the place of those that we mean, and they would run as our login.
 STARTUP = "-c search_path="
 
 # A server that waits for a lock, or works, would not notice for long that its client was killed. This setting makes it look.

@@ -25,6 +25,8 @@ from .files import TEMPORARY
 NEW, SAME, MODE, OTHER = "new", "same", "mode", "other"
 INNER_MODE = 0o755  # as the product makes them; what keeps others out is the directory above
 PRIVATE = 0o700
+# No link is followed, and a planted FIFO does not make us wait.
+_PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +100,7 @@ def examine(wanted: Wanted, who: Owner) -> str:
 
 def _content(path: str, size: int) -> bytes:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+        with open(os.open(path, _PLAIN), "rb") as stream:
             return stream.read(size + 1)
     except OSError as exc:
         raise StorageError(f"{path} cannot be read: {exc.strerror}; check its owner") from exc
@@ -171,10 +173,13 @@ def adjust(wanted: Wanted, who: Owner) -> None:
     try:
         parent = folders.enter(wanted.top, os.path.dirname(wanted.below))
         try:
-            file = os.open(os.path.basename(wanted.below), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            file = os.open(os.path.basename(wanted.below), _PLAIN, dir_fd=parent)
         finally:
             os.close(parent)
-        with open(file, "rb"):
+        with open(file, "rb") as stream:
+            # Since it was examined, whoever owns the directory may have put a file in its place that is not theirs to give away.
+            if not stat.S_ISREG(os.fstat(file).st_mode) or stream.read(len(wanted.content) + 1) != wanted.content:
+                raise TargetRefused(f"{wanted.path} was exchanged while it was restored; find out who did, then restore again")
             os.fchown(file, who.uid, who.gid)
             os.fchmod(file, wanted.mode)
     except OSError as exc:

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets import target
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets.target import NEW, SAME, Owner, Wanted
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets.target import MODE, NEW, SAME, Owner, Wanted
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError, TargetRefused
 
 US = Owner(os.geteuid(), os.getegid())
 
@@ -54,3 +55,27 @@ def test_no_file_behind_a_link_changes_its_owner(wanted: Wanted, tmp_path: Path)
     with pytest.raises(StorageError):
         target.adjust(wanted, US)
     assert (elsewhere / "hmac").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.mutation
+def test_a_file_that_was_exchanged_keeps_its_owner_and_mode(wanted: Wanted, tmp_path: Path) -> None:
+    """By a hard link, which looks like any other file."""
+    target.put(wanted, 0o700, 0o755, US)
+    assert target.examine(replace(wanted, mode=0o400), US) == MODE
+    elsewhere = tmp_path / "shadow"
+    elsewhere.write_bytes(b"another")
+    elsewhere.chmod(0o600)
+    Path(wanted.path).unlink()
+    Path(wanted.path).hardlink_to(elsewhere)
+    with pytest.raises(TargetRefused):
+        target.adjust(replace(wanted, mode=0o400), US)
+    assert elsewhere.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.mutation
+def test_a_pipe_in_the_place_of_a_file_makes_nobody_wait(wanted: Wanted) -> None:
+    target.put(wanted, 0o700, 0o755, US)
+    Path(wanted.path).unlink()
+    os.mkfifo(wanted.path)
+    with pytest.raises(TargetRefused):
+        target.adjust(wanted, US)
