@@ -82,6 +82,11 @@ def of_build(database: str, expected: Facts, actual: Facts) -> Facts:
 KNOWN = tuple(_known(release) for release in releases.RELEASES)
 
 
+def names() -> frozenset[str]:
+    """Of the tables that any known release has in schema public, in whichever of its databases."""
+    return frozenset(key.of.strip('"') for one in KNOWN for facts in one.databases.values() for key in facts if key.kind == "table")
+
+
 def from_json(text: str, where: str) -> ReleaseTable:
     """A user's table; raises OptionError for anything else, and for a release that has a table already."""
     try:

@@ -121,7 +121,7 @@ class Reading:
     def _entries(self, seen: Stream, after: str | None) -> tuple[str | None, int]:
         """Id of the first one, and how many there are."""
         first, count = None, 0
-        for entry_id, fields in reading.entries(self._session, seen.name, after, seen.last):
+        for entry_id, fields in reading.entries(self._session, seen, after):
             self._write(commands.add(seen.name, entry_id, fields))
             first = first or entry_id.decode()
             count += 1

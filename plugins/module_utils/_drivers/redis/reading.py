@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
-from ..._errors import OptionError
+from ..._errors import OptionError, TamperedData, Unreachable
 from .connection import Session
 
 # A page holds about this many bytes. The first one is short, since nothing tells yet how large entries are, and no
@@ -21,6 +22,7 @@ PAGE_BYTES = 1 << 20
 FIRST_PAGE, LONGEST_PAGE = 8, 128
 PENDING_PAGE = 1000
 VALUE_LIMIT = 1 << 20
+FIND_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,10 +87,14 @@ def now(session: Session) -> int:
 
 
 def find(session: Session, pattern: str) -> list[bytes]:
-    """Names of all streams that `pattern` fits, sorted. Raises OptionError for one that a document cannot hold."""
+    """Names of all streams that `pattern` fits, sorted. Raises OptionError for one that a document cannot hold, Unreachable when the
+    server comes to no end."""
     found: set[bytes] = set()
     cursor = b"0"
+    began = time.monotonic()
     while True:
+        if time.monotonic() - began > FIND_SECONDS:
+            raise Unreachable(f"Redis {session.address} has not named all its streams in {FIND_SECONDS} s (SCAN); look what answers there")
         cursor, names = session.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500, "TYPE", "stream")
         found.update(names)
         if int(cursor) == 0:
@@ -115,12 +121,17 @@ def look(session: Session, name: bytes) -> Stream | None:
     )
 
 
-def entries(session: Session, name: bytes, after: str | None, end: str) -> t.Iterator[tuple[bytes, list[bytes]]]:
-    """Ids and fields of all entries from `after` (which is not among them) up to `end`."""
+def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[tuple[bytes, list[bytes]]]:
+    """Ids and fields of all entries that the stream had when it was looked at, from `after` on, which is not among them. Raises
+    TamperedData for answers that would come to no end."""
     start = f"({after}".encode() if after else b"-"
-    count = FIRST_PAGE
+    count, found, last = FIRST_PAGE, 0, after
     while True:
-        page = session.call("XRANGE", name, start, end, "COUNT", count)
+        page = session.call("XRANGE", stream.name, start, stream.last, "COUNT", count)
+        found += len(page)
+        if found > stream.length:
+            raise TamperedData(f"Redis {session.address} gives more entries than stream {text(stream.name)} has; look what answers there")
+        last = _in_order(session, stream, last, [entry_id for entry_id, _fields in page])
         yield from page
         if len(page) < count:
             return
@@ -130,15 +141,27 @@ def entries(session: Session, name: bytes, after: str | None, end: str) -> t.Ite
 
 
 def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[Pending]]:
-    """Pages of what `group` has not acknowledged, of entries that the stream had when it was looked at."""
+    """Pages of what `group` has not acknowledged, of entries that the stream had when it was looked at. Raises as `entries`."""
     start: bytes = b"-"
+    last: str | None = None
     while True:
         moment = now(session)
         page = session.call("XPENDING", stream.name, group.name, start, stream.last, PENDING_PAGE)
+        last = _in_order(session, stream, last, [one[0] for one in page])
         yield [Pending(one[0], one[1], max(0, moment - one[2]), one[3]) for one in page]
         if len(page) < PENDING_PAGE:
             return
         start = b"(" + page[-1][0]
+
+
+def _in_order(session: Session, stream: Stream, last: str | None, ids: t.Sequence[bytes]) -> str | None:
+    """The last of some ids, each of which comes behind the one before and not behind the end of the stream."""
+    for one in ids:
+        found = one.decode()
+        if number(found) > number(stream.last) or (last and number(found) <= number(last)):
+            raise TamperedData(f"Redis {session.address} gives {found} of stream {text(stream.name)} out of order; look what answers there")
+        last = found
+    return last
 
 
 def is_there(session: Session, stream: Stream, entry_id: bytes) -> bool:

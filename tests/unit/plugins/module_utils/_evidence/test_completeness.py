@@ -85,6 +85,24 @@ def test_what_is_rightly_left_out_is_named_with_a_reason(one: Relation, holds: H
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
+    ("one", "holds", "standby"),
+    [
+        (relation(name="zones", extension="x"), NOTHING, False),
+        (relation(name="user", extension="x", kept=True, partly=True), held(20000), False),
+        (relation(name="sessions", kind="f"), NOTHING, False),
+        (relation(name="grants", kind="m"), NOTHING, False),
+        (relation(name="zones", unlogged=True), NOTHING, True),
+    ],
+    ids=["extension", "partly", "foreign", "computed", "standby"],
+)
+def test_no_reason_leaves_a_table_of_caracals_out(one: Relation, holds: Held, standby: bool) -> None:
+    account = judged(one, holds, standby=standby)
+    assert not account.left_out and len(account.wrong) == 1
+    assert judged(dataclasses.replace(one, schema="other"), holds, standby=standby).left_out
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
     ("one", "holds"),
     [
         (relation(), NOTHING),

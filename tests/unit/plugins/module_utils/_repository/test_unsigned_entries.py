@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, slots
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes.fault_proxy import FaultProxy
 from scenes.s3_server import S3Server
@@ -82,6 +83,23 @@ def test_a_number_far_away_ends_nothing(world: World) -> None:
     world.path("journal/9999999999.json").write_bytes(b"junk")
     assert world.journal().unsigned == ("journal/9999999999.json",)
     assert world.append().sequence == 3
+
+
+@pytest.mark.mutation
+def test_however_much_lies_behind_the_end_a_call_reads_little_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.append()
+    for number in range(3, 303):
+        world.path(layout.entry_key(number)).write_bytes(b"junk")
+    looked, real = [], slots.first_signed
+
+    def first_signed(store: Store, number: int, whose: slots.Whose) -> bytes | None:
+        looked.append(number)
+        return real(store, number, whose)
+
+    monkeypatch.setattr(slots, "first_signed", first_signed)
+    journal = world.journal()
+    assert journal.head.sequence == 2 and len(journal.unsigned) == 300
+    assert looked == list(range(3, 3 + slots.LOOKED_AT))
 
 
 @pytest.mark.mutation

@@ -283,6 +283,17 @@ def test_a_table_of_an_extension_is_as_the_extension_says(small: tuple[Scene, st
     }
 
 
+@pytest.mark.mutation
+def test_an_owner_cannot_hide_a_table_of_caracals_in_an_extension(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
+    """Whoever owns a database owns the trusted extensions that they made in it."""
+    scene, name = small
+    caracal_database.execute(
+        "CREATE TABLE zones (n int)", "INSERT INTO zones VALUES (1)", "ALTER EXTENSION plpgsql ADD TABLE zones", database=name
+    )
+    made = scene.call("pg_encrypted_dump", set_id=scene.new_id(), databases=[name])
+    assert check_of(made)["verdict"] == "fail" and not [one for one in made["left_out"] if "zones" in one]
+
+
 @pytest.mark.no_false_alarm
 def test_tables_of_other_sessions_are_nobody_elses(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
     scene, name = small
