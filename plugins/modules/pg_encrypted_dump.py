@@ -30,6 +30,7 @@ attributes:
     support: full
     details:
       - Connects, checks rights, versions, keys, clocks, lock and room, and reads nothing else.
+      - Fails where the commit would refuse the set, since it would lack a relation.
   diff_mode:
     support: full
     details:

@@ -31,12 +31,15 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from bench import bucket, journal, memory, naive, redis_streams, replay
+from bench import bucket, journal, memory, naive, plays, redis_streams, replay
 from bench.scene import Scene, scene
 
 MEBIBYTE = 1 << 20
-ALL = ("dump", "chains", "streams", "replay", "bucket", "journal")
-WITHOUT_DATABASE = {"bucket", "journal"}
+ALL = ("dump", "chains", "streams", "replay", "bucket", "journal", "plays")
+WITHOUT_DATABASE = {"bucket", "journal", "plays"}
+
+# Two thirds of what they were when each step of a drill was a handful of tasks.
+MOST_TASKS = {"backup": 0, "drill": 0}
 
 
 def pipeline(place: Scene) -> None:
@@ -224,6 +227,11 @@ def main() -> None:
         figures.add("journal_in_a_bucket", bucket.journal(500), "entries/s", 0, more=True)
     if "journal" in arguments.only:
         _journal(arguments.entries, figures)
+    if "plays" in arguments.only:
+        for name, played in plays.measure().items():
+            figures.add(f"play_{name}_tasks", played.tasks, "tasks", MOST_TASKS[name])
+            figures.add(f"play_{name}_processor", played.processor, "s", 0, more=True)
+            figures.add(f"play_{name}_wall", played.wall, "s", 0, more=True)
     if set(arguments.only) - WITHOUT_DATABASE:
         _with_database(arguments, figures)
     build = pathlib.Path(os.environ.get("CARACAL_OPS_BUILD", "build"))

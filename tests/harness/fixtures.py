@@ -91,13 +91,17 @@ def sandboxes_are_made_fast() -> t.Iterator[None]:
     ready.close()
 
 
-@pytest.fixture(scope="session")
-def server_install() -> server_binaries.Install:
+def usable_install() -> server_binaries.Install:
     """What a sandbox finds by itself, or where other users cannot reach that, a copy of it."""
     found = server_binaries.find(None, minimum_major=17)
     root = os.path.commonpath(found.folders)
     place = os.path.join(programs.reachable(root), os.path.relpath(found.bindir, root))
     return found if place == found.bindir else server_binaries.find(place, minimum_major=17)
+
+
+@pytest.fixture(scope="session")
+def server_install() -> server_binaries.Install:
+    return usable_install()
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,12 @@ class Entries(t.Sequence[Entry]):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __eq__(self, other: object) -> bool:
+        """As a list of the same entries."""
+        return isinstance(other, (Entries, list)) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     @t.overload
     def __getitem__(self, index: int) -> Entry: ...
 
@@ -118,8 +124,7 @@ class Journal:
 
     def of_kind(self, *kinds: str) -> t.Sequence[Entry]:
         """The entries of some kinds, in order, as they are now."""
-        found = self.at(self.numbers(*kinds))
-        return found if self.prefix else list(found)
+        return self.at(self.numbers(*kinds))
 
     def at(self, numbers: t.Sequence[int]) -> t.Sequence[Entry]:
         """The entries of these numbers."""

@@ -230,15 +230,16 @@ def is_kept(journal: Journal) -> bool:
 def keep(mark: str, journal: Journal) -> None:
     """Keep what was verified, as far as it is judged the same at any time from now on. Only for who alone may write the mark.
 
-    What is new goes behind what is there. Who has read all of a journal writes all of it anew, so that nothing stays wrong. Whatever
-    hinders that is no error: the next call reads more, and finds the same.
+    What is new goes behind what is there. Who has read all of a journal writes all of it anew unless it is there already, so that nothing
+    stays wrong. Whatever hinders that is no error: the next call reads more, and finds the same.
     """
     if is_kept(journal):
         return
     with contextlib.suppress(OSError):
         there = _there(mark, journal)
         if journal.prefix is None and (there is None or len(there) <= journal.head.sequence):
-            _write(mark, journal)
+            if there is None or not _is_whole(there, journal):
+                _write(mark, journal)
         elif journal.prefix and there and len(journal.prefix) <= len(there) < journal.head.sequence:
             _append(mark, journal, there)
 
@@ -251,6 +252,15 @@ def _there(mark: str, journal: Journal) -> Prefix | None:
         return None
     last = min(len(found), journal.head.sequence)
     return found if journal.entries[last - 1].sha256 == found.sha256(last) else None
+
+
+def _is_whole(there: Prefix, journal: Journal) -> bool:
+    """Whether all that could be kept of the journal is there, to the last byte."""
+    number = 0
+    for number, (record, row) in enumerate(_rows_of(journal, 0, _RUN), 1):
+        if number > len(there) or there.record(number) != record or os.pread(there.rows, len(row), record.place) != row:
+            return False
+    return number == len(there)
 
 
 def _rows_of(journal: Journal, count: int, place: int, before: Reach | None = None) -> t.Iterator[tuple[_Record, bytes]]:

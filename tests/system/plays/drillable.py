@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import typing as t
@@ -53,20 +54,29 @@ class Drillable:
         return sorted({path.read_text(encoding="ascii").strip() for path in self.deployment.directory.iterdir()})
 
 
-def make(root: Path, cluster: TwinCluster) -> Drillable:
-    """Made by the playbook `backup`, with secrets, streams and replay files."""
+@contextlib.contextmanager
+def source(root: Path, cluster: TwinCluster) -> t.Iterator[tuple[Deployment, dict[str, t.Any]]]:
+    """A deployment with secrets, streams and replay files, and what the playbook `backup` must be told to have all of it."""
     deployment = secrets_scene.make(root, cluster)
     replay = root / "replay"
     with redis_server.start() as redis:
         surroundings.create(cluster.target, cluster.spec.seed, surroundings.connect(redis.socket, None), replay)
-        settings = {
-            **backup_settings(deployment.scene),
-            "caracal_backup_secrets_directory": str(deployment.directory),
-            "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
-            "caracal_backup_replay_volumes": [{"service": name, "path": str(replay / name)} for name in ("sts", "gateway")],
-            "caracal_backup_redis_unix_socket": redis.socket,
-        }
+        yield (
+            deployment,
+            {
+                **backup_settings(deployment.scene),
+                "caracal_backup_secrets_directory": str(deployment.directory),
+                "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
+                "caracal_backup_replay_volumes": [{"service": name, "path": str(replay / name)} for name in ("sts", "gateway")],
+                "caracal_backup_redis_unix_socket": redis.socket,
+            },
+        )
+    shutil.rmtree(replay)
+
+
+def make(root: Path, cluster: TwinCluster) -> Drillable:
+    """Made by the playbook `backup`."""
+    with source(root, cluster) as (deployment, settings):
         play = Play("backup", settings, root)
         assert play.ended() == 0, play.output()
-    shutil.rmtree(replay)
     return Drillable(deployment)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action group through which a play says once how a bucket is reached, and the playbooks that pass the operator's word on to it."""
+"""The action groups through which a play or a role says something once, and the playbooks that pass the operator's word on to them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,18 @@ from tools.rules import tree
 from unit.architecture.test_documented import MODULES, spec_of
 
 
-def test_the_group_has_exactly_the_modules_that_take_the_options() -> None:
+@pytest.mark.parametrize(
+    ("group", "options"),
+    [
+        ("repository", {"s3_endpoint"}),
+        ("journal", {"repository", "deployment", "allowed_signers", "revoked_keys", "high_water_mark"}),
+        ("database", {"login_host", "login_port", "login_user", "login_password_file", "login_unix_socket", "ssl_mode"}),
+    ],
+)
+def test_a_group_has_exactly_the_modules_that_take_the_options(group: str, options: set[str]) -> None:
     runtime = yaml.safe_load((tree.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
-    takes = [name for name in MODULES if "s3_endpoint" in spec_of(name)]
-    assert takes and runtime["action_groups"]["repository"] == sorted(takes)
+    takes = [name for name in MODULES if options <= spec_of(name).keys()]
+    assert takes and runtime["action_groups"][group] == sorted(takes)
 
 
 GROUP = "group/caracal_ops.backup.repository"

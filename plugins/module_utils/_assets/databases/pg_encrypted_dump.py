@@ -17,8 +17,9 @@ from ..._ansible.boundary import Invocation
 from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
-from ..._errors import StorageError, VersionMismatch
+from ..._errors import StorageError, VerificationFailed, VersionMismatch
 from ..._evidence import completeness, open_set, options
+from ..._report.check import PASS
 from ..._repository import layout as keys
 from ..._storage.base import Store
 from . import dump_set
@@ -57,7 +58,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "bytes": 0}
-    result["checks"] = [completeness.check(accounts).to_result()]
+    whole = completeness.check(accounts)
+    # The commit would refuse the set; better before the work than after it.
+    if invocation.check_mode and whole.verdict != PASS:
+        raise VerificationFailed(f"the set would not be committed: {whole.message}", checks=[whole.to_result()])
+    result["checks"] = [whole.to_result()]
     result["left_out"] = {name: reason for one in accounts for name, reason in one.left_out.items()}
     if made:
         result["changed"] = False

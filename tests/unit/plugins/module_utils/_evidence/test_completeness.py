@@ -90,7 +90,7 @@ def test_what_is_rightly_left_out_is_named_with_a_reason(one: Relation, holds: H
         (relation(name="zones", extension="x"), NOTHING, False),
         (relation(name="user", extension="x", kept=True, partly=True), held(20000), False),
         (relation(name="sessions", kind="f"), NOTHING, False),
-        (relation(name="grants", kind="m"), NOTHING, False),
+        (relation(name="policies", kind="m"), NOTHING, False),
         (relation(name="zones", unlogged=True), NOTHING, True),
     ],
     ids=["extension", "partly", "foreign", "computed", "standby"],

@@ -424,7 +424,8 @@ def test_a_writer_that_is_stopped_anywhere_leaves_nothing_wrong(
 @pytest.mark.mutation
 def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(world, mark)
-    for stopped in range(1, 5):
+    for stopped in range(1, 3):
+        world.append()
         real, left = os.replace, [stopped]
 
         def replace(source: str, target: str, real: t.Any = real, left: list[int] = left) -> None:
@@ -435,12 +436,33 @@ def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMar
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", replace)
-            mark.advance(world.journal())
+            prefix.keep(mark.path, world.journal())
         assert same(call(world, mark), world.journal())
     for name in (*prefix.paths(mark.path, world.load().id),):
         Path(f"{name}.new").write_bytes(b"left by one that was killed")
+    world.append()
     mark.advance(world.journal())
-    assert len(known(world, mark) or ()) == 5 and len(files(mark)) == 3
+    assert len(known(world, mark) or ()) == 8 and len(files(mark)) == 3
+
+
+@pytest.mark.no_false_alarm
+def test_who_has_read_everything_leaves_what_is_whole_as_it_is(world, mark: HighWaterMark) -> None:
+    fill(world, mark)
+    before = files(mark)
+    mark.advance(world.journal())
+    assert files(mark) == before
+
+
+@pytest.mark.mutation
+def test_who_has_read_everything_mends_what_is_not(world, mark: HighWaterMark) -> None:
+    """A row of which nobody noticed anything until now, since nobody asked for it."""
+    fill(world, mark)
+    _index, rows = paths(world, mark)
+    data = rows.read_bytes()
+    rows.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
+    mark.advance(world.journal())
+    # Behind its first bytes, which say whose pair it is.
+    assert rows.read_bytes()[32:] == data[32:]
 
 
 @pytest.mark.mutation

@@ -306,11 +306,11 @@ def test_what_a_backup_enters_and_stamps_meanwhile_is_no_fault(place: Place, mon
     place.stamp()
     real, calls = LocalStore.list, iter(range(2))
 
-    def listed(store: LocalStore, prefix: str) -> t.Any:
+    def listed(store: LocalStore, prefix: str, after: str = "") -> t.Any:
         if prefix == layout.JOURNAL and next(calls, None) == 1:  # the journal was read, timestamps are next
             place.old.add(0.1)
             place.put(place.head.sequence)
-        return real(store, prefix)
+        return real(store, prefix, after)
 
     monkeypatch.setattr(LocalStore, "list", listed)
     check = place.told()
