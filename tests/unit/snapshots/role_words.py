@@ -55,5 +55,4 @@ def _list(given: t.Any) -> list[t.Any]:
 
 def settings_refused(role: str) -> list[str]:
     """What the role says of settings that cannot be, before it does anything."""
-    tasks = DataLoader().load_from_file(str(tree.ROOT / "roles" / role / "tasks" / "preflight.yml"))
-    return [one["otherwise"] for task in tasks if "ansible.builtin.assert" in task for one in _list(task.get("loop", [])) if "holds" in one]
+    return [one["otherwise"] for one in _of(DataLoader(), tree.ROOT / "roles" / role / "vars")[f"__{role}_rules"]]
