@@ -104,7 +104,7 @@ def judge(seen: Seen, held: Held) -> Account:
         count = times[one.number] + leaves[one.qualified]
         reason = _reason(one, seen, held, count)
         if reason and _is_caracals(one):
-            wrong[name] = f"it is a table of Caracal's, and {reason}; make it an ordinary table again"
+            wrong[name] = f"it is one of Caracal's own tables, but {reason}; make it an ordinary table again"
         elif reason:
             left_out[name] = reason
         elif count != 1:

@@ -119,8 +119,10 @@ def deciding_check(document: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
 
 
 def attention(document: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Checks that a reader must look at, the worst first."""
-    return [check for verdict in (FAIL, UNPROVEN, WARN) for check in document["checks"] if check["verdict"] == verdict]
+    """Checks that a reader must look at, the worst first: before others of its verdict, what the verdict of the whole depends on."""
+    worst = (FAIL, UNPROVEN, WARN)
+    found = (check for check in document["checks"] if check["verdict"] in worst)
+    return sorted(found, key=lambda check: (worst.index(check["verdict"]), not check["required"]))
 
 
 def _known(value: t.Any) -> str | None:

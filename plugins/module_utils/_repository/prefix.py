@@ -12,7 +12,7 @@ all before it; `.rows` has the entries, of each of which a record has place, siz
 there when it came. Who is killed while writing leaves rows without a record, or a piece of a record, and neither counts.
 
 Where they are damaged, of another journal or in other hands, there is no beginning: all is read, and whoever advances the mark then writes
-them anew. Unlike a database, they are never repaired by a reader, who may be in check mode, and lock out nobody who reads.
+them anew. Unlike a database, they are never repaired by a reader, who may be in check mode.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import weakref
 
 from .._crypto import trusted_files
 from .._crypto.allowed_signers import Verifier
+from .._storage import folders
 from . import entry as entries
 from . import judging, layout, lock
 from .entry import Entry
@@ -46,7 +47,6 @@ FORMAT = 1
 INDEX, ROWS = "index", "rows"
 KINDS = (*entries.MAY_SIGN, entries.TAKEN_BACK)
 _RUN = 32
-_CHUNK = 1 << 20
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 # Place and size of the row, the kind that it counts as, the two times of its `Reach`, digests of the entry and of the row. Then that of
@@ -300,27 +300,9 @@ def _write(mark: str, journal: Journal) -> None:
     run = secrets.token_hex(_RUN // 2).encode()
     head = _head(journal.repository_id, journal.deployment, journal.verifier, run)
     chain = _Chain(hashlib.sha256(head))
-    with _fresh(index) as listing, _fresh(rows) as out:
+    with folders.replacing(index) as listing, folders.replacing(rows) as out:
         listing.write(head)
         out.write(run)
         for record, row in _rows_of(journal, 0, len(run)):
             out.write(row)
             listing.write(chain.add(record))
-
-
-@contextlib.contextmanager
-def _fresh(path: str) -> t.Iterator[t.BinaryIO]:
-    """A file that takes its place when it is whole. What a killed writer has left is in nobody's way: only one writes at a time."""
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", _CHUNK) as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(fresh)
-        raise

@@ -75,7 +75,9 @@ def start(bundle: Bundle, program: Program) -> None:
     if alive(bundle, program.name):
         return
     if not os.access(program.argv[0], os.X_OK) or not os.path.isabs(program.argv[0]):
-        raise MissingDependency(f"{program.argv[0]!r} is no absolute path of a program; correct the command of {program.name}")
+        raise MissingDependency(
+            f"{program.argv[0]!r} is not the absolute path of a program on this host; correct the command of {program.name}"
+        )
     gone = next((path for path in program.readable if not os.path.lexists(path)), None)
     if gone is not None:
         raise MissingDependency(f"{gone!r} is not there; correct what {program.name} may read")

@@ -21,6 +21,7 @@ import typing as t
 
 from .._errors import BackupError, ObjectMissing, StorageError
 
+_CHUNK = 1 << 20
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK = "it is a symbolic link or no directory, which a repository has none of; remove it and find out who made it"
 _REMEDIES = {
@@ -106,12 +107,16 @@ def clock(folder: str) -> datetime.datetime | None:
         return None
 
 
-def replace(path: str, data: bytes) -> None:
-    """Write a file of mode 0600 in one step and for good: whoever reads finds all of the old one or all of the new. Raises OSError."""
-    fresh = f"{path}.{secrets.token_hex(8)}.new"
+@contextlib.contextmanager
+def replacing(path: str) -> t.Iterator[t.BinaryIO]:
+    """A file of mode 0600 that takes its place in one step and for good once it is whole: whoever reads finds all of the old one or all
+    of the new. Only for one writer at a time, who removes what a killed one has left. Raises OSError."""
+    fresh = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)
     try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as out:
-            out.write(data)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", _CHUNK) as out:
+            yield out
             out.flush()
             os.fsync(out.fileno())
         os.replace(fresh, path)
@@ -120,6 +125,12 @@ def replace(path: str, data: bytes) -> None:
             os.unlink(fresh)
         raise
     sync(os.path.dirname(os.path.abspath(path)))
+
+
+def replace(path: str, data: bytes) -> None:
+    """The same with bytes that are there already."""
+    with replacing(path) as out:
+        out.write(data)
 
 
 def sync(path: str) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import os
 import typing as t
@@ -81,7 +82,7 @@ class Work:
         return use_case(dataclasses.replace(self.invocation, options=options))
 
 
-class Step:
+class Step(abc.ABC):
     """One step, by name; `needs` are those that it cannot do without."""
 
     name: str
@@ -91,6 +92,6 @@ class Step:
         """Why there is nothing to do; empty where there is."""
         return ""
 
+    @abc.abstractmethod
     def take(self, work: Work) -> Made:
         """What became of it. Raises errors of our own family for what could not be done."""
-        raise NotImplementedError

@@ -94,7 +94,7 @@ def find(session: Session, pattern: str) -> list[bytes]:
     began = time.monotonic()
     while True:
         if time.monotonic() - began > FIND_SECONDS:
-            raise Unreachable(f"Redis {session.address} has not named all its streams in {FIND_SECONDS} s (SCAN); look what answers there")
+            raise Unreachable(f"Redis {session.address} did not name all its streams within {FIND_SECONDS} s; find out what answers there")
         cursor, names = session.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500, "TYPE", "stream")
         found.update(names)
         if int(cursor) == 0:
@@ -130,7 +130,7 @@ def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[t
         page = session.call("XRANGE", stream.name, start, stream.last, "COUNT", count)
         found += len(page)
         if found > stream.length:
-            raise TamperedData(f"Redis {session.address} gives more entries than stream {text(stream.name)} has; look what answers there")
+            raise TamperedData(f"Redis {session.address} gives more entries than {text(stream.name)} has; find out what answers there")
         last = _in_order(session, stream, last, [entry_id for entry_id, _fields in page])
         yield from page
         if len(page) < count:
@@ -157,11 +157,21 @@ def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[P
 def _in_order(session: Session, stream: Stream, last: str | None, ids: t.Sequence[bytes]) -> str | None:
     """The last of some ids, each of which comes behind the one before and not behind the end of the stream."""
     for one in ids:
-        found = one.decode()
-        if number(found) > number(stream.last) or (last and number(found) <= number(last)):
-            raise TamperedData(f"Redis {session.address} gives {found} of stream {text(stream.name)} out of order; look what answers there")
-        last = found
+        if not _follows(one, last, stream.last):
+            raise TamperedData(
+                f"Redis {session.address} gives entry {text(one)[:40]} of {text(stream.name)} out of order; find out what answers there"
+            )
+        last = one.decode()
     return last
+
+
+def _follows(one: bytes, last: str | None, end: str) -> bool:
+    """Not so for what is no id."""
+    try:
+        found = number(one.decode())
+        return found <= number(end) and (last is None or found > number(last))
+    except ValueError:
+        return False
 
 
 def is_there(session: Session, stream: Stream, entry_id: bytes) -> bool:

@@ -129,6 +129,14 @@ def test_one_failed_check_fails_the_drill_and_is_named(make_drill: MakeDrill, br
     assert [check["verdict"] for check in document.attention(report)] == [FAIL, UNPROVEN, WARN]
 
 
+@pytest.mark.mutation
+def test_what_decides_is_shown_before_what_does_not(make_drill: MakeDrill) -> None:
+    """Or it would be among those that the console leaves to the report."""
+    others = [Check(f"envelopes.{number}", UNPROVEN, "no value", required=False) for number in range(9)]
+    report = document.build(make_drill(checks=[*others, Check("drill.services", UNPROVEN, "no program")]))
+    assert document.attention(report)[0]["id"] == "drill.services"
+
+
 def test_a_waiver_is_shown_and_changes_the_verdict_only(make_drill: MakeDrill, broken_check: Check) -> None:
     given = {"check": broken_check.id, "reason": "known, OPS-4711", "expires": "2026-12-31"}
     drill = make_drill(checks=[*make_drill().checks, broken_check], waivers=waiver.parse([given], make_drill().started.date()))

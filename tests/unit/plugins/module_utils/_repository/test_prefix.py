@@ -25,6 +25,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fie
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.journal import Journal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.prefix import Prefix
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import folders
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import READ_LIMIT
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 
@@ -475,7 +476,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(world, mark: HighWaterMark,
         raise OSError(errno.EROFS, "read-only")
 
     with monkeypatch.context() as patch:
-        patch.setattr(prefix, "_fresh", refused)
+        patch.setattr(folders, "replacing", refused)
         mark.advance(world.journal())
     assert set(files(mark)) == {"mark"} and same(call(world, mark), world.journal())
 

@@ -52,8 +52,8 @@ def test_names_that_come_to_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     "page",
-    [entries("1-0", "1-0"), entries("2-0", "1-0"), entries("1-0", "10-0"), entries(*(f"1-{one}" for one in range(9)))],
-    ids=["again", "backwards", "behind the end", "more than there are"],
+    [entries("junk"), entries("1-0", "1-0"), entries("2-0", "1-0"), entries("1-0", "10-0"), entries(*(f"1-{one}" for one in range(9)))],
+    ids=["no id", "again", "backwards", "behind the end", "more than there are"],
 )
 def test_entries_that_come_to_no_end(page: list[t.Any]) -> None:
     with pytest.raises(TamperedData):
