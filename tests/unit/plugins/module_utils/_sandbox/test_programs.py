@@ -134,7 +134,7 @@ def test_two_programs_are_told_apart(bundle: Bundle, name: str) -> None:
 
 @pytest.mark.parametrize("command", [["/no/such/program"], ["bin/sh"], ["sh"], ["/etc/passwd"], [""]])
 def test_what_is_no_program_is_refused(bundle: Bundle, name: str, command: list[str]) -> None:
-    with pytest.raises(MissingDependency, match=f"no absolute path of a program; correct the command of {name}"):
+    with pytest.raises(MissingDependency, match=f"is not the absolute path of a program on this host; correct the command of {name}"):
         programs.start(bundle, Program(name, command, {}))
     assert not programs.alive(bundle, name)
 
