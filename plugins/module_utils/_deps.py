@@ -5,7 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Optional libraries: the import, the least version, and an error that says how to get them."""
+"""Optional libraries: the import, the least version, and an error that says how to get them.
+
+Each is imported when it is asked for: a module starts in a tenth of a second, and all of them together take three times that.
+"""
 
 from __future__ import annotations
 
@@ -14,68 +17,63 @@ import typing as t
 
 from ._errors import MissingDependency
 
-try:
-    import psycopg2
-    import psycopg2.extensions
-except ImportError:
-    psycopg2 = None
-
-try:
-    import pyrage
-except ImportError:
-    pyrage = None
-
-try:
-    import zstandard
-except ImportError:
-    zstandard = None  # type: ignore[assignment]
-
-try:
-    import redis
-    import redis.backoff
-    import redis.exceptions
-    import redis.retry
-except ImportError:
-    redis = None  # type: ignore[assignment]
-
-try:
-    import cryptography
-except ImportError:
-    cryptography = None  # type: ignore[assignment]
-
 
 def require_psycopg2() -> t.Any:
     """psycopg2 >= 2.9: snapshots, inventory, COPY streams."""
-    return _require(psycopg2, "psycopg2", "psycopg2-binary>=2.9")
+    try:
+        import psycopg2
+        import psycopg2.extensions
+    except ImportError:
+        return _missing("psycopg2", "psycopg2-binary>=2.9")
+    return psycopg2
 
 
 def require_pyrage() -> t.Any:
     """pyrage >= 1.3: the age format."""
-    return _require(pyrage, "pyrage", "pyrage>=1.3")
+    try:
+        import pyrage
+    except ImportError:
+        return _missing("pyrage", "pyrage>=1.3")
+    return pyrage
 
 
 def require_zstandard() -> t.Any:
     """zstandard >= 0.22: compression."""
-    return _require(zstandard, "zstandard", "zstandard>=0.22")
+    try:
+        import zstandard
+    except ImportError:
+        return _missing("zstandard", "zstandard>=0.22")
+    return zstandard
 
 
 def require_cryptography() -> t.Any:
     """cryptography >= 42: signature verification."""
-    return _require(cryptography, "cryptography", "cryptography>=42")
+    try:
+        import cryptography
+    except ImportError:
+        return _missing("cryptography", "cryptography>=42")
+    return cryptography
 
 
 def require_redis() -> t.Any:
-    """redis >= 5.0: streams, groups and pending entries."""
-    return _require(redis, "redis", "redis>=5.0")
+    """redis >= 5.0: streams, groups and pending entries. To import it takes a fifth of a second."""
+    try:
+        import redis
+        import redis.backoff
+        import redis.exceptions
+        import redis.retry
+    except ImportError:
+        return _missing("redis", "redis>=5.0")
+    return redis
 
 
 def require_boto3() -> t.Any:
-    """boto3 >= 1.36, which knows `If-None-Match` of multipart uploads. Imported here, since only a bucket needs it."""
+    """boto3 >= 1.36, which knows `If-None-Match` of multipart uploads."""
     requirement = "boto3>=1.36"
     try:
         import boto3
     except ImportError:
-        return _require(None, "boto3", requirement)
+        return _missing("boto3", requirement)
     if tuple(int(part) for part in boto3.__version__.split(".")[:2]) < (1, 36):
         raise MissingDependency(
             f"the Python library boto3 {boto3.__version__} is too old for safe uploads; update it: "
@@ -87,14 +85,14 @@ def require_boto3() -> t.Any:
 def require_pyarrow() -> t.Any:
     """pyarrow >= 15.0, its `parquet` loaded: exports. Earlier ones verify no checksums of pages, and up to 14.0.0 a file can run code.
 
-    Imported here and not above: it takes more time and memory than all others together, and few hosts have exports.
+    It takes more time and memory than all others together.
     """
     requirement = "pyarrow>=15.0"
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        return _require(None, "pyarrow", requirement)
+        return _missing("pyarrow", requirement)
     if int(pyarrow.__version__.partition(".")[0]) < 15:
         raise MissingDependency(
             f"the Python library pyarrow {pyarrow.__version__} is too old to read exports safely; update it: "
@@ -104,12 +102,12 @@ def require_pyarrow() -> t.Any:
 
 
 def require_rfc3161() -> t.Any:
-    """rfc3161-client >= 1.0.6: timestamps. Earlier ones can be made to believe another authority's. Imported here, since few have any."""
+    """rfc3161-client >= 1.0.6: timestamps. Earlier ones can be made to believe another authority's."""
     requirement = "rfc3161-client>=1.0.6"
     try:
         import rfc3161_client
     except ImportError:
-        return _require(None, "rfc3161-client", requirement)
+        return _missing("rfc3161-client", requirement)
     if not hasattr(rfc3161_client.SignerInfo, "issuer"):  # it does not say its version, and this came with the right one
         raise MissingDependency(
             f"the Python library rfc3161-client is too old to verify timestamps safely; update it: "
@@ -118,9 +116,7 @@ def require_rfc3161() -> t.Any:
     return rfc3161_client
 
 
-def _require(module: t.Any, name: str, requirement: str) -> t.Any:
-    if module is None:
-        raise MissingDependency(
-            f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'"
-        )
-    return module
+def _missing(name: str, requirement: str) -> t.NoReturn:
+    raise MissingDependency(
+        f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'"
+    )

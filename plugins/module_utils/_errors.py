@@ -93,5 +93,9 @@ class StageFailed(BackupError):
     """A process or stage of a pipeline died. Remedy: what its last line of stderr says."""
 
 
+class NotReady(BackupError):
+    """Several things keep the work from beginning; `problems` has each. Remedy: what each of them says."""
+
+
 class VerificationFailed(BackupError):
     """A check failed or could not be made. Remedy: see the checks in the result."""

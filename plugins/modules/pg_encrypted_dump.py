@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
   - caracal_ops.backup._postgres
+  - caracal_ops.backup._dump
 attributes:
   check_mode:
     support: full
@@ -39,30 +40,6 @@ attributes:
     support: partial
     details:
       - A set that has this part already is left as it is; a new set gets a new dump.
-options:
-  databases:
-    description:
-      - Databases in the order in which they are dumped, Caracal's own first.
-      - Without this option, those that the release found on the server keeps, V(caracal) first, then V(caracal_auth).
-    type: list
-    elements: str
-    default: []
-  jobs:
-    description:
-      - How many streams run side by side.
-    type: int
-    default: 2
-  lock_hold_max:
-    description:
-      - Seconds that another session may wait for a lock of ours.
-      - Then our session is ended, and its work tried again under the same snapshot.
-      - A session that keeps others waiting in turn, as a partition change does with INSERTs, never waits longer than a moment.
-    type: int
-    default: 60
-  max_duration:
-    description:
-      - Seconds after which the run is stopped. Without this option it takes as long as it takes.
-    type: int
 notes:
   - O(signing_key) is only compared with the recipients here; the commit signs.
 requirements:

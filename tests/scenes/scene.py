@@ -45,6 +45,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence impor
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_hold as backup_hold_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight as backup_preflight_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_prune as backup_prune_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set as backup_set_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set_info as backup_set_info_case
@@ -59,6 +60,7 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_export_verify,
     audit_partition_ensure,
     backup_hold,
+    backup_preflight,
     backup_prune,
     backup_set,
     backup_set_info,
@@ -96,6 +98,7 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "audit_export_verify": (audit_export_verify, audit_export_verify_case, BACKUP_HOST),
     "audit_partition_ensure": (audit_partition_ensure, audit_partition_ensure_case, DRILL_HOST),
     "backup_hold": (backup_hold, backup_hold_case, OPERATOR_HOST),
+    "backup_preflight": (backup_preflight, backup_preflight_case, BACKUP_HOST),
     "backup_prune": (backup_prune, backup_prune_case, PRUNE_HOST),
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),

@@ -132,6 +132,18 @@ def postgres() -> ArgumentSpec:
     )
 
 
+def dump() -> ArgumentSpec:
+    """Fragment `_dump`: what is dumped, and how gently."""
+    return ArgumentSpec(
+        {
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "jobs": {"type": "int", "default": 2},
+            "lock_hold_max": {"type": "int", "default": 60},
+            "max_duration": {"type": "int"},
+        }
+    )
+
+
 def redis() -> ArgumentSpec:
     """Fragment `_redis`: a Redis and a login."""
     return ArgumentSpec(

@@ -51,5 +51,5 @@ def complete(spec: ArgumentSpec, given: t.Mapping[str, t.Any]) -> dict[str, t.An
     """Options for a use case that no task calls, checked as Ansible does, with the defaults of the rest. Raises OptionError."""
     found = ModuleArgumentSpecValidator(**spec.to_module()).validate(dict(given))
     if found.error_messages:
-        raise OptionError(f"{found.error_messages[0]}; correct the options of the drill")
+        raise OptionError(f"{found.error_messages[0]}; correct the options")
     return dict(found.validated_parameters)

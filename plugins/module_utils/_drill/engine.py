@@ -25,11 +25,9 @@ from .._errors import BackupError, OptionError
 from .._evidence import metrics, options
 from .._report.check import FAIL, PASS, UNPROVEN, Check
 from .._repository.fields import timestamp
-from .._sandbox import lease, lifecycle, preflight
-from .._sandbox.info import Layout
-from .._sandbox.modules import postgres_sandbox
-from .._sets import backup_set_info
-from . import blame, drill_report, drill_state, service_sandbox
+from .._sandbox import lease
+from .._sandbox.info import TOKEN, Layout
+from . import blame, drill_state, service_option
 from .drill_state import DrillState
 from .steps.canary import Canary
 from .steps.evidence import Evidence
@@ -69,7 +67,6 @@ OF_HOST = "this drill host could not do it: "
 def argument_spec() -> argspec.ArgumentSpec:
     """What the steps need, all of it for each, so that a play gives it once."""
     shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report(), metrics.own_options())
-    services_option = service_sandbox.argument_spec().argument_spec["services"]
     own = argspec.ArgumentSpec(
         {
             "step": {"type": "str", "required": True, "choices": [*BY_NAME, REPORT, DESTROY, VERDICT]},
@@ -90,7 +87,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
             "redis_server": {"type": "path"},
-            "services": services_option,
+            "services": service_option.option(),
             "production": {"type": "list", "elements": "str", "default": []},
             "ready_timeout": {"type": "int", "default": 90},
             "application": {"type": "dict", "default": {}},
@@ -115,19 +112,23 @@ def run(invocation: Invocation) -> Result:
 @contextlib.contextmanager
 def _token(drill: str) -> t.Iterator[None]:
     """Every use case works in the sandbox of this drill, and in no other."""
-    before = os.environ.get(lifecycle.TOKEN)
-    os.environ[lifecycle.TOKEN] = drill
+    before = os.environ.get(TOKEN)
+    os.environ[TOKEN] = drill
     try:
         yield
     finally:
-        del os.environ[lifecycle.TOKEN]
+        del os.environ[TOKEN]
         if before is not None:
-            os.environ[lifecycle.TOKEN] = before
+            os.environ[TOKEN] = before
 
 
 def _begun(invocation: Invocation) -> DrillState:
     """A new drill. A report is bound to a set that the journal names: without a journal that can be believed, or with keys that cannot
     sign or seal, there is none. Raises Busy while another one is at work in this directory."""
+    from .._sandbox import preflight
+    from .._sets import backup_set_info
+    from . import drill_report
+
     given = invocation.options
     token = drill_state.new_token()
     started = timestamp(options.now())
@@ -167,6 +168,8 @@ def check_settings(given: t.Mapping[str, t.Any]) -> None:
 
 
 def _choice(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    from .._sets import backup_set_info
+
     wanted = given["set_id"]
     own = {"select": wanted, "within": given["max_age"] if wanted in FROM_THE_JOURNAL else None}
     return _of(backup_set_info.argument_spec(), {**given, **own})
@@ -238,6 +241,8 @@ def _result(kept: DrillState, checks: t.Sequence[Result], *, changed: bool) -> R
 
 def _reported(invocation: Invocation, kept: DrillState) -> Result:
     """A step that was not taken proves nothing, whether one that it needs failed or somebody left it out."""
+    from . import drill_report
+
     if kept.verdict:
         raise OptionError(f"the report of the drill in {kept.directory} is written; begin another drill")
     made = [check.to_result() for step in STEPS if (check := _not_taken(invocation, kept, step))]
@@ -284,6 +289,8 @@ def _logs(given: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def _report_options(given: t.Mapping[str, t.Any], set_id: str, started: str, **own: t.Any) -> dict[str, t.Any]:
+    from . import drill_report
+
     identities = list(dict.fromkeys([*given["identity_files"], *given["secrets_identity_files"]]))
     told = {"set_id": set_id, "started": started, "checks": [], "identity_files": identities, "require_valid": True, **own}
     return _of(drill_report.argument_spec(), {**given, **told})
@@ -291,6 +298,8 @@ def _report_options(given: t.Mapping[str, t.Any], set_id: str, started: str, **o
 
 def _destroyed(invocation: Invocation) -> Result:
     """Only the sandbox of this drill. Without `drill`, whatever was left over there."""
+    from .._sandbox.modules import postgres_sandbox
+
     given = invocation.options
     own = {"directory": given["sandbox_directory"], "state": "absent", "token": given["drill"] or ""}
     removed = postgres_sandbox.run(dataclasses.replace(invocation, options=complete(postgres_sandbox.argument_spec(), own)))

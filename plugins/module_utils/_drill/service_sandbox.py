@@ -26,6 +26,7 @@ from .._report.text import clean, one_line
 from .._sandbox import probe, programs
 from .._sandbox.bundle import NETWORK, Bundle
 from .._sandbox.modules import before
+from . import service_option
 from .service_plan import Plan
 
 # A service under SIGTERM writes its unsent events to disk first; the longest of them takes 35 s.
@@ -37,21 +38,14 @@ OUTBOX_DEAD = "outbox_dead"
 STREAMS_KEY = "streamsHmacKey"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
 _TABLE = "SELECT pg_catalog.to_regclass(%s)"
-NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    service = {
-        "name": {"type": "str", "required": True, "choices": list(NAMES)},
-        "command": {"type": "list", "elements": "str", "required": True},
-        "environment": {"type": "dict", "default": {}},
-        "readable": {"type": "list", "elements": "path", "default": []},
-    }
     return argspec.ArgumentSpec(
         {
             "sandbox": {"type": "path", "required": True},
             "state": {"type": "str", "default": "started", "choices": ["started", "stopped"]},
-            "services": {"type": "list", "elements": "dict", "default": [], "options": service},
+            "services": service_option.option(),
             "secrets_directory": {"type": "path"},
             "replay_directory": {"type": "path"},
             "production": {"type": "list", "elements": "str", "default": []},
@@ -74,7 +68,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 def _stopped(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     """In the order in which nobody loses who it writes to."""
-    names = [name for name in reversed(NAMES) if programs.alive(bundle, name)]
+    names = [name for name in reversed(service_option.NAMES) if programs.alive(bundle, name)]
     if not invocation.check_mode:
         for name in names:
             programs.stop(bundle, name, PATIENCE)

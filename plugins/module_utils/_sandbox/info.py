@@ -21,6 +21,8 @@ PORT = 5432
 SOCKET_PATH_LIMIT = 107
 AUTO = "auto"
 REQUIRED = "required"
+# In the environment of every module of a drill: the token of its sandbox.
+TOKEN = "CARACAL_OPS_DRILL"
 LEASE_SECONDS = 600
 
 

@@ -17,11 +17,9 @@ import stat
 
 from .._errors import ObjectMissing, OptionError, StageFailed, TargetRefused, Unreachable
 from . import cluster, lease, marker, preflight, processes, removal, users, watcher
-from .info import PORT, Layout, SandboxInfo, SandboxSpec
+from .info import PORT, TOKEN, Layout, SandboxInfo, SandboxSpec
 
 OOM_SCORE = 800
-# In the environment of every module of a drill: the token of its sandbox.
-TOKEN = "CARACAL_OPS_DRILL"
 
 
 @dataclasses.dataclass(frozen=True)

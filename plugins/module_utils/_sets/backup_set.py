@@ -14,7 +14,6 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._assets import set_parts, staging
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
@@ -112,6 +111,8 @@ def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
 
 
 def _commit(invocation: Invocation) -> dict[str, t.Any]:
+    from .._assets import set_parts
+
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
     opened = options.open_repository(given, warn=invocation.warn)
@@ -178,6 +179,8 @@ def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None
 
 def _extend(invocation: Invocation) -> dict[str, t.Any]:
     """Take in what another host has staged."""
+    from .._assets import staging
+
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
     opened = options.open_repository(given, warn=invocation.warn)

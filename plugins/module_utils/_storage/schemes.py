@@ -17,8 +17,6 @@ from .._errors import OptionError
 from . import s3_lock
 from .base import Store
 from .local import LocalStore
-from .s3 import S3Store
-from .s3_client import Connection
 
 # As AWS has them, but for underscores and capitals, which other stores allow.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
@@ -46,6 +44,10 @@ def _local(path: str, _options: t.Mapping[str, t.Any]) -> Store:
 
 
 def _s3(rest: str, options: t.Mapping[str, t.Any]) -> Store:
+    # Half the code of this package, which a call with a directory does not read.
+    from .s3 import S3Store
+    from .s3_client import Connection
+
     bucket, _slash, prefix = rest.partition("/")
     prefix = prefix.rstrip("/")
     if not _BUCKET.match(bucket) or not _PREFIX.match(prefix):

@@ -193,6 +193,7 @@ ELSEWHERE = {
     "audit_export_verify",
     "audit_partition_ensure",
     "backup_hold",
+    "backup_preflight",
     "backup_prune",
     "backup_set_info",
     "canary_exchange",

@@ -69,8 +69,8 @@ def _definitions(node: ast.AST, above: str) -> t.Iterator[tuple[str, Function | 
 
 
 def _imports(root: Path, path: str, module: ast.Module) -> t.Iterator[tuple[str, Place]]:
-    """Of the collection's own files; what comes from elsewhere means nothing here."""
-    for node in _statements(module):
+    """Of the collection's own files, also where a function imports them; what comes from elsewhere means nothing here."""
+    for node in ast.walk(module):
         base = imports.base_of(path, node) if isinstance(node, ast.ImportFrom) else ()
         if not isinstance(node, ast.ImportFrom) or base[: len(imports.COLLECTION)] != imports.COLLECTION:
             continue

@@ -18,7 +18,14 @@ WARNED = {"id": "roles.caracal", "verdict": "warn", "message": "role auditors is
 
 BACKUP: Values = {
     "caracal_backup_deployment": "prod",
-    "__caracal_backup_looked": {"set_id": SET_ID, "journal_head": "41-0123456789abcdef"},
+    "__caracal_backup_looked": {
+        "set_id": SET_ID,
+        "journal_head": "41-0123456789abcdef",
+        "databases": [{"database": "caracal"}],
+        "secrets": {},
+        "replay": [{"state": "archived"}, {"state": "not_durable"}],
+        "redis": [],
+    },
     "__caracal_backup_has": {"secrets": True, "replay": True, "redis": True},
     "__caracal_backup_dumped": {
         "databases": [{"database": "caracal"}, {"database": "caracal_auth"}],
@@ -28,10 +35,9 @@ BACKUP: Values = {
     },
     "__caracal_backup_committed": {"artifacts": 21, "bytes": 412_345_678, "journal_head": HEAD},
     "__caracal_backup_verified": {"checks": [PASSED]},
-    "__caracal_backup_surveyed": {"databases": [{"database": "caracal"}]},
     "__caracal_backup_secrets": {"key_ids": {"kek": "1f2e3d4c5b6a7988"}, "pairing": {"verdict": "pass", "message": "they open the set"}},
     "__caracal_backup_replay": [],
-    "__caracal_backup_replay_count": 2,
+    "__caracal_backup_seen_elsewhere": [{"state": "archived"}],
     "__caracal_backup_redis": {"streams": ["audit", "outbox"]},
     "__caracal_backup_left_out": {},
     "__caracal_backup_timestamp": {},

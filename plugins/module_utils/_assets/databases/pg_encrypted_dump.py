@@ -30,15 +30,8 @@ APPLICATION = "caracal_ops.backup"
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "lock_hold_max": {"type": "int", "default": 60},
-            "max_duration": {"type": "int"},
-        }
-    )
-    return argspec.open_set().merge(argspec.repository(), argspec.signing(), argspec.recipients(), argspec.postgres(), own)
+    shared = (argspec.repository(), argspec.signing(), argspec.recipients(), argspec.postgres())
+    return argspec.open_set().merge(*shared, argspec.dump())
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from .. import canary_exchange
 from .step import SECRETS, Made, Step, Work
 
 
@@ -18,6 +17,8 @@ class Canary(Step):
     needs = ("services",)
 
     def take(self, work: Work) -> Made:
+        from .. import canary_exchange
+
         found = work.call(
             canary_exchange.argument_spec(),
             canary_exchange.run,

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from ..._audit.chains import audit_chain_verify
 from .step import SECRETS, Made, Step, Work
 
 KEY = "auditHmacKey"
@@ -21,6 +20,8 @@ class Evidence(Step):
     needs = ("restore",)
 
     def take(self, work: Work) -> Made:
+        from ..._audit.chains import audit_chain_verify
+
         found = work.call(
             audit_chain_verify.argument_spec(),
             audit_chain_verify.run,

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from ..._caracal import releases
-from ..._checks import envelope_verify
 from .step import SECRETS, Made, Step, Work
 
 KEK = {releases.ZONE_KEK: "zoneKek", releases.SECRET_STORE: "secretStoreKek"}
@@ -22,6 +21,8 @@ class Keys(Step):
     needs = ("restore", "secrets")
 
     def take(self, work: Work) -> Made:
+        from ..._checks import envelope_verify
+
         rotating = f"{SECRETS}/{PREVIOUS}" in work.kept["secrets"]
         found = work.call(
             envelope_verify.argument_spec(),

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from ..._checks import migration_verify
 from .step import Made, Step, Work
 
 
@@ -18,4 +17,6 @@ class Migrations(Step):
     needs = ("restore",)
 
     def take(self, work: Work) -> Made:
+        from ..._checks import migration_verify
+
         return Made(work.call(migration_verify.argument_spec(), migration_verify.run, release_table=work.given["release_table"])["checks"])

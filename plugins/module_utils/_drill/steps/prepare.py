@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import os
 
-from ..._assets.replay import replay_volume_restore
-from ..._assets.streams import redis_stream_restore
 from ..._caracal import replay
 from ..._report.check import FAIL, PASS, Check
-from ..._sandbox.modules import redis_sandbox
-from .. import audit_partition_ensure, outbox_reopen
 from .step import Made, Result, Step, Work
 
 # This month, and those for which the product makes one ahead.
@@ -29,6 +25,8 @@ class Prepare(Step):
     needs = ("restore",)
 
     def take(self, work: Work) -> Made:
+        from .. import outbox_reopen
+
         # Before an event falls into the default partition.
         partitions = _partitions(work)
         # What was under way when the snapshot was taken is sent again.
@@ -39,6 +37,8 @@ class Prepare(Step):
 
 
 def _partitions(work: Work) -> Result:
+    from .. import audit_partition_ensure
+
     found = work.call(audit_partition_ensure.argument_spec(), audit_partition_ensure.run)
     there, made = len(found["present"]), len(found["made"])
     verdict = PASS if there + made >= MONTHS else FAIL
@@ -48,6 +48,9 @@ def _partitions(work: Work) -> Result:
 
 def _redis(work: Work) -> list[Result]:
     """A Redis with the streams of the set, and the groups that services expect, from the first entry on."""
+    from ..._assets.streams import redis_stream_restore
+    from ..._sandbox.modules import redis_sandbox
+
     redis = work.call(redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=work.given["redis_server"])["redis"]
     spec, restore = redis_stream_restore.argument_spec(), redis_stream_restore.run
     login = {"redis_unix_socket": redis["unix_socket"], "redis_password_file": redis["password_file"]}
@@ -59,6 +62,8 @@ def _redis(work: Work) -> list[Result]:
 
 def _replay(work: Work) -> None:
     """The drill runs one replica of each service, which gets what all of them had."""
+    from ..._assets.replay import replay_volume_restore
+
     uid = work.sandbox.uid
     _make_folders(work, uid)
     for source in work.assets["replay"]:

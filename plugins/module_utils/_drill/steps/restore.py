@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from ..._assets.databases import pg_encrypted_restore
 from .step import Made, Step, Work
 
 
@@ -18,5 +17,7 @@ class Restore(Step):
     needs = ("sandbox",)
 
     def take(self, work: Work) -> Made:
+        from ..._assets.databases import pg_encrypted_restore
+
         found = work.call(pg_encrypted_restore.argument_spec(), pg_encrypted_restore.run)
         return Made(found["checks"], bytes=sum(one["bytes"] for one in found["databases"]))

@@ -13,7 +13,6 @@ import typing as t
 
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from ..._sandbox.isolation import NONE
-from ..._sandbox.modules import postgres_sandbox
 from .step import Made, Result, Step, Work
 
 # Room that a copy needs: so many times the sealed set, and so many MiB at least.
@@ -26,6 +25,8 @@ class Sandbox(Step):
     needs = ("verify",)
 
     def take(self, work: Work) -> Made:
+        from ..._sandbox.modules import postgres_sandbox
+
         given = work.given
         room = given["minimum_free_mb"]
         found = work.call(

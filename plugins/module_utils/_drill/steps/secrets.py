@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from ..._assets.secrets import secrets_restore
 from ..._report.check import PASS, UNPROVEN, Check
 from .step import SECRETS, Made, Step, Work
 
@@ -22,6 +21,8 @@ class Secrets(Step):
         return "" if work.assets["secrets"] else "the set holds no secrets"
 
     def take(self, work: Work) -> Made:
+        from ..._assets.secrets import secrets_restore
+
         owner = str(work.sandbox.uid)
         found = work.call(
             secrets_restore.argument_spec(),

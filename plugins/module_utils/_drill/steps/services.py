@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from .. import service_sandbox
 from .step import SECRETS, Made, Step, Work
 
 
@@ -21,6 +20,8 @@ class Services(Step):
         return "" if work.given["services"] else "caracal_drill_services names no service"
 
     def take(self, work: Work) -> Made:
+        from .. import service_sandbox
+
         found = work.call(
             service_sandbox.argument_spec(),
             service_sandbox.run,

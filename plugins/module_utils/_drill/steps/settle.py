@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from .. import service_verify
 from .step import SECRETS, Made, Step, Work
 
 
@@ -18,6 +17,8 @@ class Settle(Step):
     needs = ("services",)
 
     def take(self, work: Work) -> Made:
+        from .. import service_verify
+
         found = work.call(
             service_verify.argument_spec(),
             service_verify.run,

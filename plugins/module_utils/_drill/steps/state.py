@@ -9,9 +9,7 @@
 
 from __future__ import annotations
 
-from ..._checks import rollback_info, state_verify
 from ..._errors import BackupError
-from ..._sandbox import lifecycle
 from .step import Made, Result, Step, Work
 
 
@@ -20,6 +18,8 @@ class State(Step):
     needs = ("restore",)
 
     def take(self, work: Work) -> Made:
+        from ..._checks import state_verify
+
         # The step `evidence` reads the audit rows for all that is to be said of them.
         checks = work.call(state_verify.argument_spec(), state_verify.run, audit_rows=False)["checks"]
         return Made(checks, kept={"rollback": _rollback(work)})
@@ -27,6 +27,9 @@ class State(Step):
 
 def _rollback(work: Work) -> list[Result] | None:
     """None where nobody could say: the comparison stands without it."""
+    from ..._checks import rollback_info
+    from ..._sandbox import lifecycle
+
     try:
         info = lifecycle.attach(work.given["sandbox_directory"])
         login = {"login_unix_socket": info.socket_dir, "login_port": info.port, "login_user": info.superuser}

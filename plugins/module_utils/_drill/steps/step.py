@@ -83,7 +83,10 @@ class Work:
 
 
 class Step(abc.ABC):
-    """One step, by name; `needs` are those that it cannot do without."""
+    """One step, by name; `needs` are those that it cannot do without.
+
+    What it works with is imported when it is taken, for a call takes one step and would read the code of all of them.
+    """
 
     name: str
     needs: tuple[str, ...] = ()

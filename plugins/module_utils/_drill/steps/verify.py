@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from ..._report.check import FAIL
-from ..._sets import backup_set_verify
 from .step import Made, Step, Work
 
 # Whether an earlier drill passed is what this one is about to answer.
@@ -21,6 +20,8 @@ class Verify(Step):
     name = "verify"
 
     def take(self, work: Work) -> Made:
+        from ..._sets import backup_set_verify
+
         found = work.call(backup_set_verify.argument_spec(), backup_set_verify.run)
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]

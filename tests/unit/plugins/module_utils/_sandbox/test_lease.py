@@ -21,7 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, OptionError, TargetRefused, Unreachable
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease, lifecycle, marker, preflight, processes, programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import TOKEN, Layout, SandboxInfo, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
 from harness.small_programs import UNISOLATED, python
 from harness.waiting import eventually
@@ -231,10 +231,10 @@ def test_another_drill_neither_takes_nor_enters_nor_destroys_it(spec: SandboxSpe
                 act(wanted)
     assert not lifecycle.is_of(spec.directory, "second") and lifecycle.is_of(spec.directory, "first")
     assert not lifecycle.create(first).changed
-    monkeypatch.setenv(lifecycle.TOKEN, "second")
+    monkeypatch.setenv(TOKEN, "second")
     with pytest.raises(TargetRefused, match="another drill's"):
         lifecycle.attach(spec.directory)
-    monkeypatch.setenv(lifecycle.TOKEN, "first")
+    monkeypatch.setenv(TOKEN, "first")
     assert lifecycle.attach(spec.directory) == info
     lifecycle.destroy(spec.directory)
     with pytest.raises(Unreachable, match="is gone"):

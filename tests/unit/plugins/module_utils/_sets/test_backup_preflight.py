@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All that a backup needs is looked at in one call, which writes nothing; all that is wrong is said in one error."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, KeyProblem, NotReady, OptionError
+from scenes import redis_server, secrets_scene
+from scenes.redis_server import RedisServer
+from scenes.secrets_scene import Deployment, contents
+from scenes.twin_database import TwinCluster
+
+Given = dict[str, t.Any]
+
+
+@pytest.fixture(scope="module")
+def redis() -> t.Iterator[RedisServer]:
+    with redis_server.start() as server:
+        yield server
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, caracal_database: TwinCluster) -> Deployment:
+    return secrets_scene.make(tmp_path / "scene", caracal_database)
+
+
+@pytest.fixture
+def given(deployment: Deployment, redis: RedisServer) -> Given:
+    """What finds all of it well."""
+    volume = deployment.scene.root / "replay"
+    volume.mkdir()
+    return {
+        "create_repository": True,
+        "secrets": {"directory": str(deployment.directory), "recipients_files": [str(deployment.recipients)], "previous_kek": None},
+        "replay": {"volumes": [{"service": "sts", "path": str(volume)}]},
+        "redis": {"redis_unix_socket": redis.socket},
+    }
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_well_is_found_and_nothing_is_written(deployment: Deployment, given: Given, check_mode: bool) -> None:
+    before = contents(deployment.scene.root)
+    found = deployment.scene.call("backup_preflight", check_mode=check_mode, **given)
+    assert contents(deployment.scene.root) == before and not deployment.scene.repository.exists()
+    assert not found["changed"] and found["journal_head"] == ""
+    assert [one["database"] for one in found["databases"]] == ["caracal", "caracal_auth"]
+    assert "kek" in found["secrets"] and found["redis"] == []
+    assert [(one["service"], one["state"]) for one in found["replay"]] == [("sts", "archived")]
+    assert deployment.scene.call("backup_set", state="open", create_repository=True, set_id=found["set_id"])["set_id"] == found["set_id"]
+
+
+def test_what_is_not_named_is_not_looked_at(deployment: Deployment) -> None:
+    found = deployment.scene.call("backup_preflight", create_repository=True)
+    assert (found["secrets"], found["replay"], found["redis"]) == ({}, [], [])
+
+
+def test_the_head_of_a_journal_that_is_there_is_told(deployment: Deployment) -> None:
+    head = deployment.scene.call("backup_set", state="open", create_repository=True)["journal_head"]
+    assert deployment.scene.call("backup_preflight")["journal_head"] == head
+
+
+def broken(given: Given, root: Path) -> dict[str, Given]:
+    """By asset, options that cannot work."""
+    nowhere = str(root / "nowhere")
+    return {
+        "repository": {"metrics_file": f"{nowhere}/backup.prom"},
+        "databases": {"databases": ["absent"]},
+        "secrets": {"secrets": {**given["secrets"], "directory": nowhere}},
+        "replay": {"replay": {"volumes": [{"service": "sts", "path": nowhere}]}},
+        "redis": {"redis": {"redis_unix_socket": nowhere}},
+    }
+
+
+@pytest.mark.mutation
+def test_all_that_is_wrong_is_said_at_once(deployment: Deployment, given: Given) -> None:
+    wrong = broken(given, deployment.scene.root)
+    for change in wrong.values():
+        given = {**given, **change}
+    with pytest.raises(NotReady) as raised:
+        deployment.scene.call("backup_preflight", **given)
+    problems = raised.value.details["problems"]
+    assert [one["asset"] for one in problems] == list(wrong)
+    assert all(one["msg"] in raised.value.msg for one in problems)
+    assert all(issubclass(getattr(_errors, one["error"]), BackupError) for one in problems)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ["repository", "databases", "secrets", "replay", "redis"])
+def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(deployment: Deployment, given: Given, asset: str) -> None:
+    scene = deployment.scene
+    change = broken(given, scene.root)[asset]
+    with pytest.raises(BackupError) as raised:
+        scene.call("backup_preflight", **{**given, **change})
+    assert raised.type is not NotReady and "problems" not in raised.value.details
+
+
+@pytest.mark.mutation
+def test_what_several_need_is_said_once(deployment: Deployment, given: Given) -> None:
+    stranger = deployment.scene.root / "stranger"
+    deployment.scene.call("backup_set", state="open", create_repository=True)
+    deployment.scene.root.joinpath("allowed_signers").rename(stranger)
+    with pytest.raises(BackupError) as raised:
+        deployment.scene.call("backup_preflight", **given)
+    assert raised.type is not NotReady
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("asset", "name"),
+    [("secrets", "repository"), ("secrets", "database_recipients"), ("replay", "stage"), ("replay", "recipients"), ("redis", "reading")],
+)
+def test_an_asset_takes_its_own_options_alone(deployment: Deployment, given: Given, asset: str, name: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        deployment.scene.call("backup_preflight", **{**given, asset: {**given[asset], name: "x"}})
+
+
+@pytest.mark.mutation
+def test_an_option_that_no_asset_has_is_refused(deployment: Deployment, given: Given) -> None:
+    with pytest.raises(OptionError, match="colour"):
+        deployment.scene.call("backup_preflight", **{**given, "redis": {**given["redis"], "colour": "red"}})
+
+
+@pytest.mark.mutation
+def test_secrets_have_recipients_of_their_own(deployment: Deployment, given: Given) -> None:
+    """Without any they are not sealed to those of the databases, and those are not taken for theirs."""
+    own = {name: value for name, value in given["secrets"].items() if name != "recipients_files"}
+    with pytest.raises(OptionError):
+        deployment.scene.call("backup_preflight", **{**given, "secrets": own})
+    with pytest.raises(KeyProblem):
+        deployment.scene.call("backup_preflight", **{**given, "secrets": {**own, "recipients_files": [str(deployment.scene.recipients)]}})
