@@ -102,7 +102,7 @@ journal_head:
   description: Head of the journal; empty where the repository is still to be made.
   returned: success
   type: str
-  sample: 12:9f86d08...
+  sample: 42-9f86d081884c7d65
 databases:
   description: As M(caracal_ops.backup.pg_encrypted_dump) returns them in check mode.
   returned: success
@@ -124,7 +124,14 @@ secrets:
   description: Ids of the keys among the secrets, by name. None of their values.
   returned: success
   type: dict
-  sample: {"kek": "kek:6b86b273ff34fce1"}
+  sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
+pairing:
+  description:
+    - With O(secrets), whether they open the database as it is now, in the words of M(caracal_ops.backup.secrets_bundle); null without.
+      Secrets that do not open it are a failure.
+  returned: success
+  type: dict
+  sample: {"verdict": "pass", "message": "every envelope of secret_store.envelope names KEK 1a2b3c4d5e6f7081"}
 replay:
   description: As RV(caracal_ops.backup.replay_volume_archive#module:volumes).
   returned: success

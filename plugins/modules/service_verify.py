@@ -41,6 +41,12 @@ options:
     description:
       - Folder with the restored replay files, as the services were started with.
     type: path
+  earlier_key_rows:
+    description:
+      - How many audit rows have an HMAC of a key before today's, as M(caracal_ops.backup.audit_chain_verify) found. The product's own
+        sweep knows today's key alone and counts each of them as a failure. More than these are a failure.
+    type: int
+    default: 0
   timeout:
     description:
       - How many seconds to wait for what gets better by waiting.

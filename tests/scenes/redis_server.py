@@ -106,12 +106,14 @@ def fill(server: RedisServer) -> None:
     run("XGROUP", "CREATE", f"{audit}.dlq", "audit-dlq-observer", "5-1")
     run("XADD", "caracal.policy.invalidate.dead", "7-1", "f", "v")
     run("XGROUP", "CREATE", "caracal.policy.invalidate", "opa-engine", "$", "MKSTREAM")
-    run("XGROUP", "CREATE", "caracal.sessions.revoke", "gateway-revocation:host-1", "$")
+    for group in ("gateway-revocation:host-1", "sts-revocation"):
+        run("XGROUP", "CREATE", "caracal.sessions.revoke", group, "$")
     for number in range(20):
         run("XADD", "caracal.keys.invalidate", f"9-{number + 1}", "n", number)
     run("XTRIM", "caracal.keys.invalidate", "MAXLEN", 0)
     run("XGROUP", "CREATE", "caracal.keys.invalidate", "sts-keys", "9-4")
     run("XADD", "caracal.invocations.lifecycle", "3-1", "n", 1)
+    run("XGROUP", "CREATE", "caracal.agents.lifecycle", "coordinator-relay", "$", "MKSTREAM")
 
 
 def state(client: t.Any) -> dict[str, t.Any]:

@@ -142,7 +142,7 @@ CAUSES = (
         "producers and the audit service hold different AUDIT_HMAC_KEYs: events are moved to the dead letters",
         f"{BUNDLE} to all services, then send the dead letters again",
         (
-            Found("*", "hmac_verify_failed"),
+            Found("settled.dead_letters", "hmac_verify_failed"),
             Above("caracal_audit_hmac_failures_total"),
             Logged("hmac_verify_failed", ("audit",)),
         ),

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._report.check import FAIL, UNPROVEN
+from .._report.check import FAIL, UNPROVEN, WARN
 from .symptoms import ANSWERED, UNANSWERED, Above, Cause, Found, Logged
 
 READY = "services.*.ready"
@@ -115,6 +115,18 @@ CAUSES = (
         ("settled.backlog", "canary.audit_row"),
     ),
     Cause(
+        "redis.lost_unread",
+        "events were trimmed from a stream before their service had read them: they were lost in the deployment, before the backup",
+        "find out why the service stood still, and look for these events in replay directories and exports",
+        (Found("redis.lost_unread", verdicts=(WARN,)),),
+    ),
+    Cause(
+        "redis.source_groups",
+        "the deployment lacked a consumer group, so that a service read nothing of its stream",
+        "make the group at 0 in the deployment (redis_stream_restore with groups_only), and see whether the service catches up",
+        (Found("redis.source_groups", verdicts=(WARN,)),),
+    ),
+    Cause(
         "settled.dead_letters",
         "messages became dead letters in the drill",
         "read the reason in the entries of the .dlq or .dead stream",
@@ -200,7 +212,10 @@ CAUSES = (
         "this drill host could not take a step, which says nothing about the set",
         "the check names it and says what to change; then drill again",
         # As the role caracal_drill says it.
-        (Found("drill.*", r"\bthis drill host could not do it: ", (UNPROVEN,)),),
+        (
+            Found("drill.*", r"\bthis drill host could not do it: ", (UNPROVEN,)),
+            Found(READY, "its command names .* which this host does not have", (UNPROVEN,)),
+        ),
         general=True,
     ),
 )

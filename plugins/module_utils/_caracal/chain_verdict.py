@@ -109,10 +109,10 @@ def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool) -> 
         ]
     found = [one for name, zone in seen.items() for one in _hmac_findings(chain, name, zone)]
     rotations = [one for name, zone in seen.items() for one in _rotations(name, zone, keys)]
-    used = sorted({index for zone in seen.values() for index in zone.keys})
-    words = f"rows are signed with {', '.join(keys[index].id for index in used)}"
+    rows_of = {key.id: sum(zone.keys[index].count for zone in seen.values() if index in zone.keys) for index, key in enumerate(keys)}
+    words = f"rows are signed with {', '.join(name for name, rows in rows_of.items() if rows)}"
     return [
-        Check(key_id, PASS, words, details={**details, "rotations": rotations[: findings.SHOWN]}),
+        Check(key_id, PASS, words, details={**details, "signed": rows_of, "rotations": rotations[: findings.SHOWN]}),
         findings.check(check_id, found, f"chain HMACs of {signed} rows", rows=signed, **details),
     ]
 

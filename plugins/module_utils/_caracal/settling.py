@@ -18,11 +18,14 @@ import typing as t
 
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from . import block_history, streams
+from .backlog import Backlog
 from .chain_examiner import Seen
 
 SWEPT, CHECKED = "caracal_audit_tamper_last_full_unix", "caracal_audit_tamper_checked_total"
 MISMATCH = "caracal_audit_tamper_mismatch_total"
-FINDINGS = ("caracal_audit_tamper_chain_breaks_total", "caracal_audit_tamper_hmac_failures_total")
+HMAC_FAILURES = "caracal_audit_tamper_hmac_failures_total"
+FINDINGS = ("caracal_audit_tamper_chain_breaks_total", HMAC_FAILURES)
+PATIENCE = "wait longer with settle_timeout (caracal_drill_settle_timeout)"
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([-+0-9.eE]+|NaN|[+-]Inf)")
 
 
@@ -65,9 +68,9 @@ def metrics(text: str) -> dict[str, float]:
     return found
 
 
-def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release: str | None) -> Judged:
+def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release: str | None, earlier: int = 0) -> Judged:
     """The product's own tamper sweep over the whole chain. Before 11 June 2026 it counts rows that cannot be recomputed; not so its
-    links and signatures."""
+    links and signatures. It knows today's key alone: `earlier` rows have an HMAC of a key before it, and each may count as a failure."""
     name = "settled.tamper_sweep"
     if found is None:
         return Judged(Check(name, UNPROVEN, f"the metrics of the audit service cannot be read: {error}"), False)
@@ -75,7 +78,7 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
         return Judged(Check(name, UNPROVEN, "the audit service has not finished a full sweep of the chain since it started"), False)
     counted = FINDINGS if release == block_history.HASHES_RECEIVED else (MISMATCH, *FINDINGS)
     values = {one: found.get(one) for one in (*counted, CHECKED)}
-    wrong = {one: values[one] for one in counted if values[one]}
+    wrong = {one: values[one] for one in counted if (values[one] or 0.0) > (earlier if one == HMAC_FAILURES else 0)}
     if wrong:
         first, number = next(iter(wrong.items()))
         words = f"the audit service's own sweep found {number:.0f} rows ({first}); see the checks of the step evidence"
@@ -84,13 +87,16 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
         return Judged(
             Check(name, UNPROVEN, "the audit service's sweep looked at no row, or does not say so", details={"metrics": values}), True
         )
-    return Judged(
-        Check(name, PASS, f"the audit service's own sweep of {values[CHECKED]:.0f} rows found nothing", details={"metrics": values}), True
-    )
+    rotated = f" but {values[HMAC_FAILURES]:.0f} rows of an earlier AUDIT_HMAC_KEY, which it does not know" if values[HMAC_FAILURES] else ""
+    words = f"the audit service's own sweep of {values[CHECKED]:.0f} rows found nothing{rotated}"
+    return Judged(Check(name, PASS, words, details={"metrics": values, "earlier_key_rows": earlier}), True)
 
 
-def consumers(groups: t.Sequence[Group], since_ms: int) -> Judged:
-    """Whether the services have read and acknowledged all that waits for them. Groups of Gateways that are gone do not count."""
+def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tuple[str, str], Backlog]) -> Judged:
+    """Whether the services have read and acknowledged all that waits for them. Groups of Gateways that are gone do not count.
+
+    One that works off what waits for it proves nothing yet, however long it takes.
+    """
     name = "settled.consumer_lag"
     judged = [group for group in groups if not _is_left_behind(group, since_ms)]
     needed = {(known.name, group) for known in streams.STREAMS for group in known.consumed}
@@ -100,12 +106,16 @@ def consumers(groups: t.Sequence[Group], since_ms: int) -> Judged:
         return Judged(Check(name, FAIL, words, details={"missing": [" ".join(one) for one in missing]}), False)
     behind = [group for group in judged if group.lag or (group.pending and group.name not in streams.RETRIED_LATER)]
     unknown = [group for group in judged if group.lag is None]
+    still = [group for group in behind if not ((backlog := backlogs.get((group.stream, group.name))) and backlog.shrinks)]
     if behind or unknown:
-        worst = (behind or unknown)[0]
-        lag = "an unknown number" if worst.lag is None else str(worst.lag)
-        words = f"{worst.name} of {worst.stream} has not read {lag} entries and not acknowledged {worst.pending}"
+        worst = (still or behind or unknown)[0]
         details = {"groups": [dataclasses.asdict(group) for group in behind or unknown]}
-        return Judged(Check(name, FAIL if behind else UNPROVEN, words, details=details), False)
+        if still or not behind:
+            lag = "an unknown number" if worst.lag is None else str(worst.lag)
+            words = f"{worst.name} of {worst.stream} has not read {lag} entries and not acknowledged {worst.pending}"
+            return Judged(Check(name, FAIL if behind else UNPROVEN, words, details=details), False)
+        words = f"{worst.name} of {worst.stream} is still at work: {backlogs[worst.stream, worst.name]}; {PATIENCE}"
+        return Judged(Check(name, UNPROVEN, words, details=details), False)
     return Judged(Check(name, PASS, f"{len(judged)} consumer groups have read and acknowledged everything"), True)
 
 
@@ -142,11 +152,14 @@ def replay(found: Replayed) -> Judged:
     return Judged(Check(name, PASS, f"{found.files} replay files were sent and removed; their events are in audit_events"), True)
 
 
-def streamed(events: int, landed: int) -> Judged:
+def streamed(events: int, landed: int, ingest: Backlog | None) -> Judged:
     """Of the newest events in the restored audit stream, those that are in the database; what waited there is ingested now."""
     name = "settled.stream_landed"
     if not events:
         return Judged(Check(name, NOT_APPLICABLE, "no audit event was in the restored streams"), True)
+    if landed < events and ingest and ingest.shrinks:
+        words = f"{events - landed} of {events} audit events of the restored stream are not in audit_events yet: {ingest}; {PATIENCE}"
+        return Judged(Check(name, UNPROVEN, words, details={"events": events, "landed": landed}), False)
     if landed < events:
         words = (
             f"{events - landed} of {events} audit events of the restored stream are not in audit_events, and no service reads them any more"

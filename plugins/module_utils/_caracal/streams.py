@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 
 PATTERN = "caracal.*"
+# Of the audit service, which writes what it reads into the database.
+AUDIT_GROUP = "audit-ingestor"
 DEAD = (".dead", ".dlq")
 
 
@@ -26,7 +28,7 @@ class KnownStream:
 
 STREAMS = (
     KnownStream("caracal.agents.lifecycle", ("coordinator-relay",), ("coordinator-relay",)),
-    KnownStream("caracal.audit.events", ("audit-ingestor", "siem-export"), ("audit-ingestor",)),
+    KnownStream("caracal.audit.events", (AUDIT_GROUP, "siem-export"), (AUDIT_GROUP,)),
     KnownStream("caracal.audit.events.dlq", ("audit-dlq-observer",)),
     KnownStream("caracal.delegations.invalidate", ("delegations-observer",)),
     KnownStream("caracal.invocations.lifecycle", ("invocations-observer",)),

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
@@ -16,6 +17,7 @@ import typing as t
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases
+from .._caracal.backlog import Backlog
 from .._caracal.canary import api_checks, audit_rows, dialect, exchange, facts, gateway, journey, jwks, self_made
 from .._caracal.canary.asking import API, Refused, Services
 from .._caracal.canary.audit_rows import GATEWAY_REQUEST, TOKEN_EXCHANGE, Head, Row
@@ -25,10 +27,11 @@ from .._caracal.canary.journey import Journey
 from .._deps import require_cryptography
 from .._drivers.postgres.server import Session
 from .._drivers.secrets import files
-from .._errors import OptionError
+from .._errors import ObjectMissing, OptionError, Unreachable
 from .._evidence import options, place, reading
 from .._report.check import UNPROVEN, Check
-from . import canary_keys, canary_place
+from .._sandbox.modules import before
+from . import canary_keys, canary_place, groups
 from .canary_keys import Secrets, SigningKeys
 from .canary_place import Place
 
@@ -113,7 +116,16 @@ class _Canaries:
         self._zones = facts.zones(session)
         self._sets = facts.active_sets(session)
         self._newest = facts.newest_events(session, self._zones)
+        self._groups = groups.Watch()
+        self._ingest()
         self.request_ids: list[str] = []
+
+    def _ingest(self) -> Backlog | None:
+        """What waits for the audit service. Without a sandbox, or without a Redis in it, nothing is known."""
+        if self._place.bundle:
+            with contextlib.suppress(ObjectMissing, Unreachable), before.redis(self._place.bundle) as redis:
+                return self._groups.ingest(groups.read(redis))
+        return None
 
     def reading(self) -> list[Check]:
         """What writes nothing."""
@@ -206,7 +218,7 @@ class _Canaries:
             exchange.judge(made.exchange, application, self._keys.kids(application.zone), reasons),
             self._gateway(made, application, upstream),
             gateway.replayed(made.gateway, made.again, self._dialect),
-            audit_rows.judge([(one.head, one.rows, one.wanted) for one in chains], self._secrets.mac, AUDIT_SECONDS),
+            audit_rows.judge([(one.head, one.rows, one.wanted) for one in chains], self._secrets.mac, AUDIT_SECONDS, self._ingest()),
         ]
 
     def _gateway(self, made: Journey, application: Application, upstream: Upstream | None) -> Check:

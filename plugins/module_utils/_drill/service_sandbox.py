@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 import time
 import typing as t
 
@@ -34,6 +36,8 @@ PATIENCE = 40.0
 # The slowest answer that a service gives when Redis is down takes 20 s.
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
+NOT_HERE = "which this host does not have"
+_ERROR = re.compile(r"^\W*(\w*(Error|Exception)|panic|fatal|error)\b.*:|\"level\":\s*(\"(error|fatal|panic)\"|[56]0\b)", re.IGNORECASE)
 OUTBOX_DEAD = "outbox_dead"
 STREAMS_KEY = "streamsHmacKey"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
@@ -179,7 +183,16 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
-    return Check(_id(service), FAIL, f"{state}: {last[-1] if gone and last else why}", service.required, details)
+    absent = [one for one in plan.own[service.name].command[1:] if one.startswith("/") and not os.path.lexists(one)]
+    if gone and absent:
+        words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
+        return Check(_id(service), UNPROVEN, words, service.required, details)
+    return Check(_id(service), FAIL, f"{state}: {_telling(last) if gone and last else why}", service.required, details)
+
+
+def _telling(lines: t.Sequence[str]) -> str:
+    """Of the end of a log, the last line that speaks of an error: behind it come traces, and the version of what ran it."""
+    return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1])
 
 
 def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
@@ -198,7 +211,7 @@ def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
 
 def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
     """The end of its log, without the secrets that it was given."""
-    lines = [line for line in programs.log_lines(bundle, service.name, 40) if line.strip()][-20:]
+    lines = [line for line in programs.log_lines(bundle, service.name, 40) if line.strip()]
     return [clean(plan.redact(line))[:300] for line in lines]
 
 

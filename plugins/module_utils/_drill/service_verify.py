@@ -16,11 +16,10 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import audit_chains, block_history, chain_keys, releases, services, settling, streams
+from .._caracal import audit_chains, block_history, chain_keys, releases, services, settling
 from .._caracal.chain_examiner import Examiner, Seen, Terms
-from .._caracal.settling import Group, Judged, Replayed
+from .._caracal.settling import Judged, Replayed
 from .._drivers.postgres.server import Session
-from .._drivers.redis import reading as redis_reading
 from .._drivers.redis.connection import Session as RedisSession
 from .._drivers.services import http
 from .._errors import VersionMismatch
@@ -28,6 +27,7 @@ from .._evidence import options, place, reading
 from .._sandbox.bundle import Bundle
 from .._sandbox.modules import before
 from .._sandbox.modules.before import Before
+from . import groups
 from .service_plan import given_secret
 
 PAUSE = 0.5
@@ -40,6 +40,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "sandbox": {"type": "path", "required": True},
             "secrets_directory": {"type": "path", "required": True},
             "replay_directory": {"type": "path"},
+            "earlier_key_rows": {"type": "int", "default": 0, "no_log": False},
             "timeout": {"type": "int", "default": 90},
             "require_valid": {"type": "bool", "default": True},
         }
@@ -65,7 +66,9 @@ class _Watch:
     def __init__(self, given: t.Mapping[str, t.Any]) -> None:
         self._bundle = Bundle.of(given["sandbox"])
         self._before: Before = before.load(self._bundle)
+        self._watch = groups.Watch()
         self._replay = given["replay_directory"]
+        self._earlier_key_rows: int = given["earlier_key_rows"]
         self._server, _info = place.server_of(given)
         self._bearer = given_secret(self._bundle, given["secrets_directory"], services.METRICS_BEARER)
         key = given_secret(self._bundle, given["secrets_directory"], "auditHmacKey")
@@ -77,12 +80,13 @@ class _Watch:
             if detected is None:
                 raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
             recompute = detected.release != block_history.HASHES_RECEIVED
+            found = list(groups.read(redis))
             return [
                 self._sweep(detected),
-                settling.consumers(list(_groups(redis)), int((time.time() - self._before.started) * 1000)),
+                settling.consumers(found, int((time.time() - self._before.started) * 1000), self._watch.backlogs(found)),
                 settling.dead_letters(self._before.dead_letters, before.dead_letters(redis), _reasons(redis)),
                 settling.replay(self._replayed(session)),
-                settling.streamed(len(self._before.streamed), _landed(session, self._before.streamed)),
+                settling.streamed(len(self._before.streamed), _landed(session, self._before.streamed), self._watch.ingest(found)),
                 settling.continued(self._new_rows(session, recompute), self._before.heads, recompute),
             ]
 
@@ -91,7 +95,8 @@ class _Watch:
         asked = http.Request("GET", f"{audit.url}/metrics", {"Authorization": f"Bearer {self._bearer}"})
         answer = self._bundle.run(http.ask, asked)
         found = settling.metrics(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
-        return settling.sweep(found, answer.error or f"HTTP {answer.status}", self._before.started, detected.release)
+        error = answer.error or f"HTTP {answer.status}"
+        return settling.sweep(found, error, self._before.started, detected.release, self._earlier_key_rows)
 
     def _replayed(self, session: Session) -> Replayed:
         ids = [one for events in self._before.replayed.values() for one in events]
@@ -131,19 +136,6 @@ class _Lines:
 
     def write(self, line: bytes) -> None:
         self._examiner.take([line[:-1]])
-
-
-def _groups(redis: RedisSession) -> t.Iterator[Group]:
-    """The groups that a service reads, with how long ago it asked."""
-    for name in redis_reading.find(redis, streams.PATTERN):
-        found = redis_reading.look(redis, name)
-        for group in found.groups if found else ():
-            stream, label = redis_reading.text(name), redis_reading.text(group.name)
-            if not streams.is_consumed(stream, label):
-                continue
-            seen = [dict(zip(one[::2], one[1::2], strict=True))[b"idle"] for one in redis.call("XINFO", "CONSUMERS", name, group.name)]
-            lag = 0 if found and group.last_delivered == found.last else group.lag
-            yield Group(stream, label, lag, group.pending, min(seen, default=None))
 
 
 def _reasons(redis: RedisSession) -> dict[str, int]:

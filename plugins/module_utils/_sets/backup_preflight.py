@@ -20,7 +20,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
 from .._assets.databases import pg_encrypted_dump
 from .._assets.replay import replay_volume_archive
-from .._assets.secrets import secrets_bundle
+from .._assets.secrets import pairing, secrets_bundle, secrets_sources
 from .._assets.streams import redis_stream_snapshot
 from .._errors import BackupError, NotReady, OptionError
 from .._evidence import metrics, options
@@ -76,7 +76,15 @@ def run(invocation: Invocation) -> Result:
     """What a backup would find, under the id of a set that is not open yet. Raises what the one look raised that failed, else NotReady."""
     given = {**invocation.options, "set_id": keys.new_set_id(options.now(), os.urandom(5))}
     trial = dataclasses.replace(invocation, check_mode=True)
-    result: Result = {"changed": False, "set_id": given["set_id"], "journal_head": "", "secrets": {}, "replay": [], "redis": []}
+    result: Result = {
+        "changed": False,
+        "set_id": given["set_id"],
+        "journal_head": "",
+        "secrets": {},
+        "pairing": None,
+        "replay": [],
+        "redis": [],
+    }
     problems: dict[str, tuple[str, BackupError]] = {}
     for name, use_case in LOOKS.items():
         if name in OPTIONAL and given[name] is None:
@@ -88,8 +96,17 @@ def run(invocation: Invocation) -> Result:
             problems.setdefault(exc.msg, (name, exc))
         else:
             result.update({mine: found[theirs] for mine, theirs in KEPT[name].items() if theirs in found})
+    if given["secrets"] is not None and not problems:
+        result["pairing"] = _paired(given)
     _refuse(list(problems.values()))
     return result
+
+
+def _paired(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Whether the secrets open the database: the second reading proves it for the set, but after the dump. Raises KeyProblem."""
+    named = _options("secrets", secrets_bundle.argument_spec(), given)
+    found = secrets_sources.collect(named)
+    return pairing.beforehand(named, found.family, found.keys, found.backend)
 
 
 def _options(name: str, spec: argspec.ArgumentSpec, given: t.Mapping[str, t.Any]) -> Result:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scenes.drilling import Drill, Outcome
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from scenes import drilling
+from scenes.drilling import Drill, Outcome, Source
 from scenes.playing import Play
 
 
@@ -42,3 +45,32 @@ def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_
     play = Play("restore_drill", made.settings, tmp_path)
     assert play.ended() == 0, play.output()
     assert "verdict: pass" in play.output() and not made.sandbox.exists() and not play.left()
+
+
+@pytest.mark.no_false_alarm
+def test_a_drill_after_a_rotation_of_the_audit_key(server_install: server_binaries.Install, tmp_path: Path) -> None:
+    """The product's own sweep knows today's key alone, and counts every row of the one before it."""
+    earlier = AuditKey(b"\x5a" * 32)
+    with drilling.source(server_install, tmp_path / "source", "v1.0.0") as source:
+        signed = sign_older_rows(source, earlier)
+        retired = source.deployment.file("retired_audit_key", earlier.secret.hex())
+        source.backup(retired_audit_keys=[str(retired)])
+        made = drilling.drill(source, tmp_path)
+        try:
+            outcome = patient(made).run()
+        finally:
+            drilling.remove(made)
+    is_clean(outcome)
+    assert signed and f" {signed} rows of an earlier " in outcome.checks["settled.tamper_sweep"]["message"]
+
+
+def sign_older_rows(source: Source, key: AuditKey) -> int:
+    """The older half of each chain, as the key had signed it that was in use then. How many rows that is."""
+    mac, older = key.hmac(), "chain_seq <= (SELECT max(chain_seq) / 2 FROM audit_events o WHERE o.zone_id = e.zone_id)"
+    rows = source.cluster.execute(f"SELECT id, content_sha256, coalesce(prev_content_sha256, '') FROM audit_events e WHERE {older}")
+    signed = ", ".join(f"('{event}', '{mac(content.encode(), previous.encode())}')" for event, content, previous in rows)
+    source.cluster.execute(
+        "SET session_replication_role = replica",
+        f"UPDATE audit_events e SET chain_hmac = new.mac FROM (VALUES {signed}) new (id, mac) WHERE e.id::text = new.id",
+    )
+    return len(rows)

@@ -23,6 +23,7 @@ BACKUP: Values = {
         "journal_head": "41-0123456789abcdef",
         "databases": [{"database": "caracal"}],
         "secrets": {},
+        "pairing": None,
         "replay": [{"state": "archived"}, {"state": "not_durable"}],
         "redis": [],
     },

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._caracal import pairing, sealed_columns
+from ..._caracal import pairing, sealed_columns, secrets
 from ..._caracal.envelopes import Reading
 from ..._caracal.kek import Keyring
-from ..._caracal.releases import SECRET_STORE
+from ..._caracal.releases import OWN_DATABASE, SECRET_STORE
 from ..._caracal.secrets import Keys
 from ..._crypto import envelope_ciphers
 from ..._deps import require_cryptography
 from ..._drivers.postgres.server import Server, Session
-from ..._drivers.postgres.snapshot import BEGIN
+from ..._drivers.postgres.snapshot import BEGIN, Snapshot
 from ..._errors import OptionError
+from ..._evidence import sealed_census
+from ..databases.dump_database import layout_of
 
 
 def prove(
@@ -38,6 +40,25 @@ def prove(
         opened = pairing.trial(_trial(Server.from_options(given), database, census["columns"], part["family"], keys))
     verdict, message = pairing.together(part["family"], backend, opened, pairing.audit(census["rows"], keys.audit))
     return {"verdict": verdict, "message": message}
+
+
+def beforehand(given: t.Mapping[str, t.Any], family: str, keys: Keys, backend: str) -> dict[str, str]:
+    """The same against the database as it is now, before a dump that may take hours. Raises KeyProblem and OptionError."""
+    with Snapshot(Server.from_options(given), OWN_DATABASE, alone=False) as held:
+        layout = layout_of(held.session, OWN_DATABASE)
+        census = sealed_census.read(held.place, layout)
+    found = layout.detected.family if layout.detected else None
+    refuse_other_family(family, found)
+    return prove(given, {"sealed": {OWN_DATABASE: census}, "family": found}, keys, backend, ())
+
+
+def refuse_other_family(family: str, of_database: str | None) -> None:
+    """Secrets of a `family` that the database is not of; None while nobody knows. Raises OptionError."""
+    if of_database and of_database != family:
+        raise OptionError(
+            f"the secrets have {secrets.CURRENT_KEK[family]}, and the database is of the family that has "
+            f"{secrets.CURRENT_KEK[of_database]}; name the secrets of this deployment"
+        )
 
 
 def _trial(server: Server, database: str, columns: t.Container[str], family: str, keys: Keys) -> list[Reading]:

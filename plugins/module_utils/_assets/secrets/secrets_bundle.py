@@ -97,12 +97,7 @@ def _in_order(invocation: Invocation, content: Parts, name: str, found: Collecte
             raise OptionError("the set has no first reading of the secrets; run secrets_bundle with reading=1 before the dump")
         if name == two and dump_set.PART not in content and not invocation.check_mode:
             raise OptionError("the set has no database yet, and reading 2 belongs after it; run pg_encrypted_dump first")
-    family = content.get(dump_set.PART, {}).get("family")
-    if family and family != found.family:
-        raise OptionError(
-            f"the secrets have {secrets.CURRENT_KEK[found.family]}, and the database is of the family that has "
-            f"{secrets.CURRENT_KEK[family]}; name the secrets of this deployment"
-        )
+    pairing.refuse_other_family(found.family, content.get(dump_set.PART, {}).get("family"))
 
 
 def _database_recipients(given: t.Mapping[str, t.Any], database: dict[str, t.Any] | None) -> set[str]:

@@ -13,8 +13,10 @@ import dataclasses
 import typing as t
 
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
+from ..backlog import Backlog
 
 CHECK_ID = "canary.audit_row"
+NOT_LANDED = "not_landed"
 TOKEN_EXCHANGE, GATEWAY_REQUEST = "token_exchange", "gateway_resource_request"
 
 
@@ -60,8 +62,13 @@ def reasons(rows: t.Sequence[Row], request: str) -> list[str]:
     return sorted({row.status for row in rows if row.request_id == request and row.decision == "deny" and row.status})
 
 
-def judge(chains: t.Sequence[tuple[Head, t.Sequence[Row], Wanted]], mac: Mac | None, seconds: float) -> Check:
-    """Of each zone that was asked: where its chain stood, what came, and what had to come. `mac` is that of the restored audit key."""
+def judge(
+    chains: t.Sequence[tuple[Head, t.Sequence[Row], Wanted]], mac: Mac | None, seconds: float, ingest: Backlog | None = None
+) -> Check:
+    """Of each zone that was asked: where its chain stood, what came, and what had to come. `mac` is that of the restored audit key.
+
+    `ingest` is what waits for the audit service in front of these rows, where that is known.
+    """
     chains = [one for one in chains if one[2]]
     details: dict[str, t.Any] = {
         "rows": [_told(head, row, wanted) for head, rows, wanted in chains for row in rows if row.request_id in wanted]
@@ -69,7 +76,10 @@ def judge(chains: t.Sequence[tuple[Head, t.Sequence[Row], Wanted]], mac: Mac | N
     if not chains:
         return Check(CHECK_ID, UNPROVEN, "no request was made that has an audit row", details=details)
     for head, rows, wanted in chains:
-        words = _fault(head, rows, wanted, mac, seconds)
+        words = _fault(head, rows, mac) or _absent(rows, wanted, seconds)
+        if words and words[0] == NOT_LANDED and ingest and ingest.shrinks:
+            why = f"the canary's audit rows wait behind those of the backup: {ingest}; drill a set of a time when it had caught up"
+            return Check(CHECK_ID, UNPROVEN, why, details={**details, "service": "audit", "reason": "backlog"})
         if words:
             return Check(CHECK_ID, FAIL, f"zone {head.zone}: {words[1]}", details={**details, "service": "audit", "reason": words[0]})
     went_on = [head for head, _rows, _wanted in chains if head.seq]
@@ -85,14 +95,18 @@ def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, t.Any]:
     return {**event, "evaluation_status": row.status, "head_before": head.seq}
 
 
-def _fault(head: Head, rows: t.Sequence[Row], wanted: Wanted, mac: Mac | None, seconds: float) -> tuple[str, str] | None:
+def _absent(rows: t.Sequence[Row], wanted: Wanted, seconds: float) -> tuple[str, str] | None:
     absent = missing(rows, wanted)
-    if absent:
-        words = (
-            f"no audit row of request {absent[0]} ({wanted[absent[0]]}) within {seconds:g} s; look at the audit service, at the group "
-            "audit-ingestor of stream caracal.audit.events, and in its dead letters for hmac_verify_failed"
-        )
-        return "not_landed", words
+    if not absent:
+        return None
+    words = (
+        f"no audit row of request {absent[0]} ({wanted[absent[0]]}) within {seconds:g} s; look at the audit service, at the group "
+        "audit-ingestor of stream caracal.audit.events, and in its dead letters for hmac_verify_failed"
+    )
+    return NOT_LANDED, words
+
+
+def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[str, str] | None:
     previous = head
     for row in rows:
         if row.seq != previous.seq + 1:

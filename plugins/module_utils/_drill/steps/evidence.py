@@ -9,9 +9,12 @@
 
 from __future__ import annotations
 
-from .step import SECRETS, Made, Step, Work
+import typing as t
+
+from .step import SECRETS, Made, Result, Step, Work
 
 KEY = "auditHmacKey"
+HMAC_KEY = "audit.hmac_key"
 _RETIRED = "retired/"
 
 
@@ -28,7 +31,15 @@ class Evidence(Step):
             audit_hmac_key_files=list(dict.fromkeys([*_restored(work), *work.given["audit_hmac_key_files"]])),
             audit_retention_days=work.given["audit_retention_days"],
         )
-        return Made(found["checks"])
+        return Made(found["checks"], kept={"earlier_key_rows": _earlier(work, found["checks"])})
+
+
+def _earlier(work: Work, checks: t.Sequence[Result]) -> int:
+    """Rows whose HMAC is of a key before today's, which alone the product knows: the first that was given, if secrets were restored."""
+    found = next((check["details"] for check in checks if check["id"] == HMAC_KEY and "signed" in check["details"]), None)
+    if found is None or SECRETS not in work.kept:
+        return 0
+    return sum(found["signed"][key] for key in found["keys"][1:])
 
 
 def _restored(work: Work) -> list[str]:

@@ -24,6 +24,7 @@ class Settle(Step):
             service_verify.run,
             secrets_directory=work.path(SECRETS),
             replay_directory=work.path("replay"),
+            earlier_key_rows=work.kept.get("earlier_key_rows"),
             timeout=work.given["settle_timeout"],
         )
         return Made(found["checks"])

@@ -13,7 +13,6 @@ reaches a disk. The indexes of an audit leaf are built next after its rows, whil
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import typing as t
@@ -27,6 +26,9 @@ COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-pub
 
 # For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
 ALONE = "-c max_parallel_maintenance_workers=0"
+
+# A list takes a moment. An archive may be anybody's, and its list must end.
+LIST_SECONDS = 300.0
 
 # What `pg_restore --list --verbose` says: `264; 1259 16868 TABLE public audit_events_default caracal`, and for each entry
 # that needs others `;\tdepends on: 226`. Attachments of indexes have no catalog number, so they are not among these.
@@ -80,11 +82,16 @@ class Definitions:
         self._restore("post-data", jobs, [line for line in self._listing if line.split(";")[0] not in skipped])
 
     def _list(self) -> list[str]:
-        listing = io.BytesIO()
         argv = [*self._pg_restore, "--list", "--verbose", _path(self._archive)]
-        tools.stream_out(argv, self._server, self._database, listing, pass_fds=[self._archive])
-        # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
-        return listing.getvalue().decode("utf-8", "replace").split("\n")
+        with open(_memory_file("listing", b""), "rb") as listing:
+            child = tools.start(argv, self._server, self._database, stdout=listing.fileno(), pass_fds=[self._archive])
+            try:
+                child.finish(LIST_SECONDS)
+            finally:
+                child.kill()
+            listing.seek(0)
+            # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
+            return listing.read().decode("utf-8", "replace").split("\n")
 
     def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "") -> None:
         wanted = _memory_file("list", "".join(f"{line}\n" for line in listing).encode())

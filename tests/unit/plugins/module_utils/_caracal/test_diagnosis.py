@@ -309,6 +309,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["redis.group_behind"],
     ),
+    "unread entries that were trimmed": ([Check("redis.lost_unread", WARN, "", required=False)], {}, ["redis.lost_unread"]),
+    "a group that the deployment lacked": ([Check("redis.source_groups", WARN, "", required=False)], {}, ["redis.source_groups"]),
     "dead letters": ([failed("settled.dead_letters")], {}, ["settled.dead_letters"]),
     "a lag that stays": ([failed("settled.consumer_lag"), failed("settled.replay_drained")], {}, ["settled.backlog"]),
     "a sweep that is not at zero": ([failed("settled.tamper_sweep")], {}, ["settled.tamper"]),
@@ -457,6 +459,8 @@ def test_hmac_failures_beside_breaks_are_no_wrong_key() -> None:
     """Only the pattern of a wrong key is one: not one row fits. A metric that was not read proves no zero."""
     failures = {f"{TAMPER}hmac_failures_total": 9.0, f"{TAMPER}checked_total": 9.0}
     few = {**failures, f"{TAMPER}chain_breaks_total": 0.0, f"{TAMPER}checked_total": 10.0}
-    assert [one.id for one in diagnosis.diagnose([], metrics=few)] == ["chain.hmac"]
+    swept = [failed("settled.tamper_sweep", f"found 9 rows ({TAMPER}hmac_failures_total)")]
+    assert [one.id for one in diagnosis.diagnose(swept, metrics=few)] == ["chain.hmac"]
+    assert diagnosis.diagnose([], metrics=few) == [], "rows of an earlier key"
     assert [one.id for one in diagnosis.diagnose([], metrics={**failures, f"{TAMPER}chain_breaks_total": 1.0})] == ["chain.broken"]
-    assert [one.id for one in diagnosis.diagnose([], metrics=failures)] == ["chain.hmac"]
+    assert [one.id for one in diagnosis.diagnose(swept, metrics=failures)] == ["chain.hmac"]

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import settling, streams
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.backlog import Backlog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.settling import Group, Replayed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN
 from unit.plugins.module_utils._caracal import chain_rows
@@ -21,6 +22,7 @@ SWEPT: dict[str, float] = {
     settling.MISMATCH: 0.0,
     **dict.fromkeys(settling.FINDINGS, 0.0),
 }
+AUDIT = "caracal.audit.events"
 GROUPS = [Group(known.name, group, 0, 0, 10) for known in streams.STREAMS for group in known.consumed]
 
 
@@ -53,6 +55,20 @@ def test_a_sweep_that_proves_nothing_or_found_something(change: dict[str, float]
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
 
+@pytest.mark.no_false_alarm
+def test_rows_of_an_earlier_key_are_no_finding_of_the_sweep() -> None:
+    rotated = {**SWEPT, settling.HMAC_FAILURES: 120.0}
+    assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=120).check.verdict == PASS
+    assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=200).check.verdict == PASS  # some are older than what is swept
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("change", [{settling.HMAC_FAILURES: 121.0}, {settling.FINDINGS[0]: 1.0}, {settling.MISMATCH: 1.0}])
+def test_more_than_the_rows_of_an_earlier_key_is_a_finding(change: dict[str, float]) -> None:
+    found = {**SWEPT, settling.HMAC_FAILURES: 120.0, **change}
+    assert settling.sweep(found, "", STARTED, "v1.0.0", earlier=120).check.verdict == FAIL
+
+
 def test_a_sweep_that_does_not_say_what_it_found_proves_nothing() -> None:
     silent = {name: value for name, value in SWEPT.items() if name != settling.FINDINGS[0]}
     assert settling.sweep(silent, "", STARTED, "v1.0.0").check.verdict == UNPROVEN
@@ -74,14 +90,14 @@ def test_rows_that_nobody_can_recompute_are_no_finding_in_the_first_release() ->
     ],
 )
 def test_consumers_that_have_read_everything(more: list[Group]) -> None:
-    judged = settling.consumers([*GROUPS, *more], 10_000)
+    judged = settling.consumers([*GROUPS, *more], 10_000, {})
     assert (judged.check.verdict, judged.settled) == (PASS, True)
 
 
 @pytest.mark.no_false_alarm
 def test_a_revocation_that_the_sts_tries_again_at_its_next_start_is_no_backlog() -> None:
     groups = [dataclasses.replace(group, pending=1) if group.name == "sts-revocation" else group for group in GROUPS]
-    assert settling.consumers(groups, 10_000).check.verdict == PASS
+    assert settling.consumers(groups, 10_000, {}).check.verdict == PASS
 
 
 @pytest.mark.mutation
@@ -89,7 +105,7 @@ def test_a_revocation_that_the_sts_tries_again_at_its_next_start_is_no_backlog()
 @pytest.mark.parametrize("name", ["audit-ingestor", "opa-engine", "coordinator-relay"])
 def test_a_consumer_that_is_behind(change: dict[str, int | None], name: str) -> None:
     groups = [dataclasses.replace(group, **t.cast(t.Any, change)) if group.name == name else group for group in GROUPS]
-    judged = settling.consumers(groups, 10_000)
+    judged = settling.consumers(groups, 10_000, {})
     assert judged.check.verdict == (UNPROVEN if change == {"lag": None} else FAIL) and not judged.settled
     assert name in judged.check.message
 
@@ -97,12 +113,47 @@ def test_a_consumer_that_is_behind(change: dict[str, int | None], name: str) -> 
 @pytest.mark.mutation
 @pytest.mark.parametrize("left_out", [group.name for group in GROUPS])
 def test_a_consumer_group_that_is_missing(left_out: str) -> None:
-    judged = settling.consumers([group for group in GROUPS if group.name != left_out], 10_000)
+    judged = settling.consumers([group for group in GROUPS if group.name != left_out], 10_000, {})
     assert judged.check.verdict == FAIL and left_out in judged.check.message
 
 
+def behind(now: int, first: int = 1000) -> tuple[list[Group], dict[tuple[str, str], Backlog]]:
+    """The audit service with `now` of `first` entries before it after 100 s, and all others with none."""
+    groups = [dataclasses.replace(group, lag=now) if group.name == streams.AUDIT_GROUP else group for group in GROUPS]
+    return groups, {(AUDIT, streams.AUDIT_GROUP): Backlog(first, now, 100.0)}
+
+
+def test_a_service_that_works_off_its_backlog_proves_nothing_yet() -> None:
+    judged = settling.consumers(behind(800)[0], 10_000, behind(800)[1])
+    assert (judged.check.verdict, judged.settled) == (UNPROVEN, False)
+    assert "800 of 1000" in judged.check.message and "6 min 40 s" in judged.check.message
+    landed = settling.streamed(5, 1, behind(800)[1][AUDIT, streams.AUDIT_GROUP])
+    assert (landed.check.verdict, landed.settled) == (UNPROVEN, False)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("now", [1000, 1200])
+def test_a_backlog_that_stays_is_a_failure(now: int) -> None:
+    groups, backlogs = behind(now)
+    assert settling.consumers(groups, 10_000, backlogs).check.verdict == FAIL
+    assert settling.streamed(5, 1, backlogs[AUDIT, streams.AUDIT_GROUP]).check.verdict == FAIL
+
+
+@pytest.mark.mutation
+def test_a_group_that_stands_still_is_not_excused_by_one_that_works() -> None:
+    groups, backlogs = behind(800)
+    stuck = [dataclasses.replace(group, pending=3) if group.name == "opa-engine" else group for group in groups]
+    judged = settling.consumers(stuck, 10_000, backlogs)
+    assert judged.check.verdict == FAIL and "opa-engine" in judged.check.message
+
+
+@pytest.mark.mutation
+def test_entries_that_landed_nowhere_are_a_failure_once_all_is_read() -> None:
+    assert settling.streamed(5, 1, Backlog(1000, 0, 100.0)).check.verdict == FAIL
+
+
 def test_a_gateway_that_reads_and_is_behind_counts() -> None:
-    judged = settling.consumers([*GROUPS, Group("caracal.sessions.revoke", "gateway-revocation:here", 2, 0, 5)], 10_000)
+    judged = settling.consumers([*GROUPS, Group("caracal.sessions.revoke", "gateway-revocation:here", 2, 0, 5)], 10_000, {})
     assert judged.check.verdict == FAIL
 
 
@@ -133,7 +184,7 @@ def test_replay_files(found: Replayed, verdict: str, settled: bool) -> None:
     ("events", "landed", "verdict", "settled"), [(0, 0, NOT_APPLICABLE, True), (5, 5, PASS, True), (5, 4, FAIL, False)]
 )
 def test_events_of_the_restored_stream(events: int, landed: int, verdict: str, settled: bool) -> None:
-    judged = settling.streamed(events, landed)
+    judged = settling.streamed(events, landed, None)
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
 

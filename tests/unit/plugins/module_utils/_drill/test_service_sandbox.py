@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import disarm, outbox, services
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs, redis_server
@@ -204,6 +205,28 @@ def test_one_that_ends_says_its_last_words_without_secrets(staged: Stage) -> Non
     one = checks(result)["services.coordinator.ready"]
     assert one["verdict"] == "fail" and one["message"] == "it ended by itself: startup failed: no way to ***"
     assert one["details"]["log"] == ["starting", "startup failed: no way to ***"] and "coordinator" not in result["running"]
+
+
+@pytest.mark.mutation
+def test_one_whose_command_names_a_file_that_is_not_there_is_unproven(staged: Stage) -> None:
+    lost = {"name": "audit", "command": [small_programs.PYTHON, "/no/such/server.py"], "environment": {}}
+    one = checks(staged.run([lost], require_valid=False))["services.audit.ready"]
+    assert one["verdict"] == "unproven" and "/no/such/server.py" in one["message"] and "can't open file" in "".join(one["details"]["log"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["Error: listen EADDRINUSE: address already in use", "    at Server.setup", "Node.js v24.21.0"], 0),
+        (["Traceback (most recent call last):", "ValueError: no KEK", "bye"], 1),
+        (["panic: assignment to entry in nil map", "", "goroutine 1 [running]:", "main.main()"], 0),
+        (['{"level":"info","msg":"up"}', '{"level":"error","msg":"no KEK"}', '{"level":"info","msg":"bye"}'], 1),
+        (['{"level":60,"msg":"no KEK"}', '{"level":30,"msg":"0 errors"}'], 0),
+        (["starting", "startup failed"], 1),
+    ],
+)
+def test_the_telling_line_of_a_log(lines: list[str], told: int) -> None:
+    assert service_sandbox._telling(lines) == lines[told]
 
 
 @pytest.mark.mutation

@@ -53,14 +53,24 @@ def test_what_is_well_is_found_and_nothing_is_written(deployment: Deployment, gi
     assert contents(deployment.scene.root) == before and not deployment.scene.repository.exists()
     assert not found["changed"] and found["journal_head"] == ""
     assert [one["database"] for one in found["databases"]] == ["caracal", "caracal_auth"]
-    assert "kek" in found["secrets"] and found["redis"] == []
+    assert "kek" in found["secrets"] and found["pairing"]["verdict"] == "pass" and found["redis"] == []
     assert [(one["service"], one["state"]) for one in found["replay"]] == [("sts", "archived")]
     assert deployment.scene.call("backup_set", state="open", create_repository=True, set_id=found["set_id"])["set_id"] == found["set_id"]
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize(("name", "error"), [("secretStoreKek", KeyProblem), ("auditHmacKey", KeyProblem)])
+def test_secrets_that_do_not_open_the_database_are_found_before_the_dump(
+    deployment: Deployment, given: Given, name: str, error: type[BackupError]
+) -> None:
+    deployment.put(name, "5e" * 16 + "a7" * 16)
+    with pytest.raises(error):
+        deployment.scene.call("backup_preflight", **given)
+
+
 def test_what_is_not_named_is_not_looked_at(deployment: Deployment) -> None:
     found = deployment.scene.call("backup_preflight", create_repository=True)
-    assert (found["secrets"], found["replay"], found["redis"]) == ({}, [], [])
+    assert (found["secrets"], found["pairing"], found["replay"], found["redis"]) == ({}, None, [], [])
 
 
 def test_the_head_of_a_journal_that_is_there_is_told(deployment: Deployment) -> None:

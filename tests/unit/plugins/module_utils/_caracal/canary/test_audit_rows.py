@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import chain_keys
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.backlog import Backlog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import audit_rows
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.audit_rows import Head, Row
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
@@ -29,9 +30,11 @@ ROWS = [row(42, "r-other"), row(43, "r-1"), row(44, "r-2", "token_exchange"), ro
 WANTED = {"r-1": "token_exchange", "r-2": "gateway_resource_request"}
 
 
-def judge(rows: t.Sequence[Row] | None = None, head: Head = HEAD, wanted: t.Mapping[str, str] | None = None) -> Check:
+def judge(
+    rows: t.Sequence[Row] | None = None, head: Head = HEAD, wanted: t.Mapping[str, str] | None = None, ingest: Backlog | None = None
+) -> Check:
     found, asked = ROWS if rows is None else rows, WANTED if wanted is None else wanted
-    return audit_rows.judge([(head, found, asked)], MAC, 60.0)
+    return audit_rows.judge([(head, found, asked)], MAC, 60.0, ingest)
 
 
 @pytest.mark.no_false_alarm
@@ -65,6 +68,23 @@ def test_rows_landed_as_the_next_ones() -> None:
 def test_rows_that_did_not_land_so(rows: list[Row], reason: str) -> None:
     found = judge(rows)
     assert found.verdict == FAIL and found.details["reason"] == reason and found.message.startswith("zone z-1: ")
+
+
+def test_a_row_behind_a_backlog_that_is_worked_off_proves_nothing_yet() -> None:
+    found = judge(ROWS[:1], ingest=Backlog(169_000, 166_600, 60.0))
+    assert found.verdict == UNPROVEN and found.details["reason"] == "backlog" and "166600 of 169000" in found.message
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("ingest", [Backlog(9, 9, 60.0), Backlog(9, 0, 60.0), Backlog(0, 2, 60.0), None])
+def test_a_row_that_waits_for_nothing_is_missed(ingest: Backlog | None) -> None:
+    assert judge(ROWS[:1], ingest=ingest).details["reason"] == "not_landed"
+
+
+@pytest.mark.mutation
+def test_a_backlog_excuses_no_broken_link() -> None:
+    broken = [dataclasses.replace(ROWS[0], previous="content 40")]
+    assert judge(broken, ingest=Backlog(9, 5, 60.0)).details["reason"] == "link"
 
 
 def test_a_new_chain_proves_no_restored_one() -> None:

@@ -182,6 +182,16 @@ def test_an_archive_that_is_none_leaves_nothing_open(postgres_server: SandboxInf
 
 
 @pytest.mark.mutation
+def test_a_list_that_does_not_end_is_ended(postgres_server: SandboxInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "LIST_SECONDS", 0.5)
+    server = Server(postgres_server.socket_dir, postgres_server.port, postgres_server.superuser)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(StageFailed):
+        Definitions(["/bin/sh", "-c", "exec sleep 600"], server, "postgres", b"")
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.mutation
 def test_a_step_that_fails_says_so(odd: tuple[Server, str], client: ClientTools) -> None:
     server, name = odd
     with Definitions([client.paths["pg_restore"]], server, name, archive(client, server, name)) as made:

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What was wrong with streams before a backup read them, so that a restore brings it back: entries that were trimmed before their service
+had read them, and groups that nobody made."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._caracal import streams as product
+from ..._drivers.redis.reading import number
+from ..._report.check import PASS, WARN, Check
+
+LOST, GROUPS = "redis.lost_unread", "redis.source_groups"
+Recorded = t.Mapping[str, t.Any]
+_START = "0-0"
+
+
+def judge(streams: t.Sequence[Recorded]) -> list[Check]:
+    """From streams as a second reading records them. Both are of the source and not of the set, which is as true as the source was."""
+    return [_lost(streams), _groups(streams)]
+
+
+def _lost(streams: t.Sequence[Recorded]) -> Check:
+    found = [
+        (one["name"], group["name"], count)
+        for one in streams
+        for group in one["groups"]
+        if product.is_consumed(one["name"], group["name"]) and (count := lost(one, group))
+    ]
+    if not found:
+        return Check(LOST, PASS, "no entry was trimmed before its service had read it", required=False)
+    stream, group, count = found[0]
+    more = f" ({len(found) - 1} more groups)" if len(found) > 1 else ""
+    words = f"{count} entries of {stream} were trimmed before {group} had read them, so they are in no database and in no set{more}"
+    details = {"lost": [{"stream": stream, "group": group, "entries": count} for stream, group, count in found]}
+    return Check(LOST, WARN, words, required=False, details=details)
+
+
+def lost(stream: Recorded, group: Recorded) -> int:
+    """How many entries the group will never get: it stands before the first one that is left, and more came than are left. 0 where Redis
+    does not know how many it has read."""
+    read = 0 if group["last_delivered"] == _START else group["entries_read"]
+    ends = stream["first"] if stream["entries"] else stream["last"]
+    if read is None or number(group["last_delivered"]) >= number(ends):
+        return 0
+    return max(0, stream["added"] - read - stream["entries"])
+
+
+def _groups(streams: t.Sequence[Recorded]) -> Check:
+    wanted = {known.name: known.consumed for known in product.STREAMS}
+    missing = [
+        (one["name"], group)
+        for one in streams
+        for group in wanted.get(one["name"], ())
+        if group not in [there["name"] for there in one["groups"]]
+    ]
+    if not missing:
+        return Check(GROUPS, PASS, "each stream had the groups of its services", required=False)
+    stream, group = missing[0]
+    more = f" ({len(missing) - 1} more)" if len(missing) > 1 else ""
+    words = f"{stream} had no group {group}, so its service read nothing of it{more}; make it at 0 with redis_stream_restore groups_only"
+    return Check(GROUPS, WARN, words, required=False, details={"missing": [" ".join(one) for one in missing]})

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The consumer groups of the services in a sandbox, and how fast they work off what waits for them."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._caracal import outbox, streams
+from .._caracal.backlog import Backlog
+from .._caracal.settling import Group
+from .._drivers.redis import reading
+from .._drivers.redis.connection import Session
+
+
+def read(redis: Session) -> t.Iterator[Group]:
+    """The groups that a service reads, with how long ago it asked."""
+    for name in reading.find(redis, streams.PATTERN):
+        found = reading.look(redis, name)
+        for group in found.groups if found else ():
+            stream, label = reading.text(name), reading.text(group.name)
+            if not streams.is_consumed(stream, label):
+                continue
+            seen = [dict(zip(one[::2], one[1::2], strict=True))[b"idle"] for one in redis.call("XINFO", "CONSUMERS", name, group.name)]
+            lag = 0 if found and group.last_delivered == found.last else group.lag
+            yield Group(stream, label, lag, group.pending, min(seen, default=None))
+
+
+class Watch:
+    """What has become of the backlog of each group since it was first seen."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first: dict[tuple[str, str], int] = {}
+
+    def backlogs(self, groups: t.Iterable[Group]) -> dict[tuple[str, str], Backlog]:
+        """By stream and group, of those whose lag is known."""
+        seconds = time.monotonic() - self._began
+        waiting = {(one.stream, one.name): one.lag + one.pending for one in groups if one.lag is not None}
+        return {name: Backlog(self._first.setdefault(name, count), count, seconds) for name, count in waiting.items()}
+
+    def ingest(self, groups: t.Iterable[Group]) -> Backlog | None:
+        """That of the audit service, if it has any."""
+        return self.backlogs(groups).get((outbox.AUDIT_EVENTS, streams.AUDIT_GROUP))

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Streams that were not well before the backup: the backup says so, and so does a restore of its set."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.streams import redis_unread
+from scenes.redis_server import RedisServer
+from scenes.scene import Result
+from unit.plugins.module_utils._assets.streams.conftest import Start, Streams
+
+STREAM, GROUP = "caracal.audit.events", "audit-ingestor"
+
+
+def stream(entries: int, added: int, first: str, group: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    groups = [{"name": GROUP, **group}] if group else []
+    return {"name": STREAM, "entries": entries, "added": added, "first": first if entries else None, "last": "20-0", "groups": groups}
+
+
+def verdicts(one: dict[str, t.Any]) -> dict[str, str]:
+    return {check.id: check.verdict for check in redis_unread.judge([one])}
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    "one",
+    [
+        # All read, then trimmed, to nothing or to a part.
+        stream(0, 20, "", {"last_delivered": "20-0", "entries_read": 20}),
+        stream(5, 20, "16-0", {"last_delivered": "17-0", "entries_read": 17}),
+        # Nothing read and nothing trimmed.
+        stream(20, 20, "1-0", {"last_delivered": "0-0", "entries_read": None}),
+        # Read up to what was trimmed.
+        stream(5, 20, "16-0", {"last_delivered": "15-0", "entries_read": 15}),
+        # Redis does not know what was read.
+        stream(5, 20, "16-0", {"last_delivered": "9-0", "entries_read": None}),
+    ],
+)
+def test_streams_of_which_nothing_was_lost(one: dict[str, t.Any]) -> None:
+    assert verdicts(one) == {redis_unread.LOST: "pass", redis_unread.GROUPS: "pass"}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("one", "count"),
+    [
+        (stream(5, 20, "16-0", {"last_delivered": "9-0", "entries_read": 9}), 6),
+        (stream(5, 20, "16-0", {"last_delivered": "0-0", "entries_read": None}), 15),
+        (stream(0, 20, "", {"last_delivered": "9-0", "entries_read": 9}), 11),
+    ],
+)
+def test_unread_entries_that_were_trimmed(one: dict[str, t.Any], count: int) -> None:
+    found = redis_unread.judge([one])[0]
+    assert (found.id, found.verdict) == (redis_unread.LOST, "warn")
+    assert found.details["lost"] == [{"stream": STREAM, "group": GROUP, "entries": count}]
+
+
+@pytest.mark.mutation
+def test_a_group_that_was_missing() -> None:
+    assert verdicts(stream(5, 5, "16-0", None)) == {redis_unread.LOST: "pass", redis_unread.GROUPS: "warn"}
+
+
+def warned(result: Result) -> set[str]:
+    return {one["id"] for one in result["checks"] if one["verdict"] == "warn"}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("major", [7, 8])
+def test_backup_and_restore_say_what_a_real_redis_has_lost(streams: Streams, start: Start, major: int) -> None:
+    source, target = start(major), start(major)
+    fill(source)
+    source.client.xtrim(STREAM, maxlen=2, approximate=False)
+    source.client.xgroup_destroy("caracal.sessions.revoke", "sts-revocation")
+    streams.read(source, 1)
+    assert warned(streams.read(source, 2)) == {redis_unread.LOST, redis_unread.GROUPS}
+    streams.commit()
+    assert warned(streams.restore(target)) == {redis_unread.LOST, redis_unread.GROUPS}
+
+
+@pytest.mark.no_false_alarm
+def test_what_was_read_may_be_trimmed(streams: Streams, start: Start) -> None:
+    source = start()
+    fill(source)
+    source.client.xreadgroup(GROUP, "worker", {STREAM: ">"}, noack=True)
+    source.client.xtrim(STREAM, maxlen=2, approximate=False)
+    streams.read(source, 1)
+    assert warned(streams.read(source, 2)) == set()
+
+
+def fill(server: RedisServer) -> None:
+    """Ten entries, two of them read; and a stream without any."""
+    for name, group in ((STREAM, GROUP), ("caracal.sessions.revoke", "sts-revocation")):
+        server.client.xgroup_create(name, group, "0", mkstream=True)
+    for number in range(10):
+        server.client.xadd(STREAM, {"n": number})
+    server.client.xreadgroup(GROUP, "worker", {STREAM: ">"}, count=2, noack=True)
