@@ -13,19 +13,24 @@ import dataclasses
 
 from .._report import text
 
+# A service that works acknowledges several entries a second; one that did nothing for so many seconds stands still.
+STILL = 15.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Backlog:
-    """Entries that a consumer group has not read or not acknowledged: `first`, and `now`, `seconds` later."""
+    """Entries that a consumer group has not read or not acknowledged: `first`, when there were most, and `now`, `seconds` later. It last
+    became less `still` seconds ago."""
 
     first: int
     now: int
     seconds: float
+    still: float
 
     @property
     def shrinks(self) -> bool:
         """Whether waiting longer would be of use."""
-        return 0 < self.now < self.first and self.seconds > 0
+        return 0 < self.now < self.first and self.seconds > 0 and self.still < STILL
 
     @property
     def rest(self) -> float:

@@ -238,6 +238,7 @@ class _Canaries:
         while True:
             for chain in chains:
                 chain.rows = facts.rows_after(self._session, chain.head)
+            self._ingest()
             if all(audit_rows.landed(one.rows, one.wanted) for one in chains) or time.monotonic() > until:
                 return
             time.sleep(_POLL)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
@@ -32,18 +33,35 @@ def read(redis: Session) -> t.Iterator[Group]:
             yield Group(stream, label, lag, group.pending, min(seen, default=None))
 
 
+@dataclasses.dataclass
+class _Seen:
+    """A backlog: the most of it and when that was, how much of it was last seen, and when it last became less."""
+
+    most: int
+    since: float
+    last: int
+    less: float
+
+
 class Watch:
-    """What has become of the backlog of each group since it was first seen."""
+    """What becomes of the backlog of each group; look often, or one that stands still is not told from one that shrinks."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._first: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
 
     def backlogs(self, groups: t.Iterable[Group]) -> dict[tuple[str, str], Backlog]:
         """By stream and group, of those whose lag is known."""
-        seconds = time.monotonic() - self._began
         waiting = {(one.stream, one.name): one.lag + one.pending for one in groups if one.lag is not None}
-        return {name: Backlog(self._first.setdefault(name, count), count, seconds) for name, count in waiting.items()}
+        return {name: self._backlog(name, count, time.monotonic()) for name, count in waiting.items()}
+
+    def _backlog(self, name: tuple[str, str], count: int, now: float) -> Backlog:
+        seen = self._seen.setdefault(name, _Seen(count, now, count, now))
+        if count >= seen.most:
+            seen.most, seen.since = count, now
+        if count < seen.last:
+            seen.less = now
+        seen.last = count
+        return Backlog(seen.most, count, now - seen.since, now - seen.less)
 
     def ingest(self, groups: t.Iterable[Group]) -> Backlog | None:
         """That of the audit service, if it has any."""

@@ -183,7 +183,9 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
-    absent = [one for one in plan.own[service.name].command[1:] if one.startswith("/") and not os.path.lexists(one)]
+    # Named by the operator, missed by the program: no fault of the set.
+    paths = [one for one in plan.own[service.name].command[1:] if one.startswith("/") and not os.path.lexists(one)]
+    absent = [one for one in paths if any(one in line for line in last)]
     if gone and absent:
         words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
         return Check(_id(service), UNPROVEN, words, service.required, details)

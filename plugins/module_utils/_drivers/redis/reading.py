@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 import typing as t
 
@@ -23,6 +24,7 @@ FIRST_PAGE, LONGEST_PAGE = 8, 128
 PENDING_PAGE = 1000
 VALUE_LIMIT = 1 << 20
 FIND_SECONDS = 600
+_ID = re.compile(rb"\d{1,20}-\d{1,20}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,4 +208,7 @@ def _map(reply: list[t.Any]) -> dict[str, t.Any]:
 
 
 def _id(data: bytes) -> str:
+    """Raises TamperedData for what is no id of an entry."""
+    if not _ID.fullmatch(data):
+        raise TamperedData(f"Redis gives {text(data)[:40]!a} where the id of an entry belongs; find out what answers there")
     return data.decode()

@@ -117,10 +117,10 @@ def test_a_consumer_group_that_is_missing(left_out: str) -> None:
     assert judged.check.verdict == FAIL and left_out in judged.check.message
 
 
-def behind(now: int, first: int = 1000) -> tuple[list[Group], dict[tuple[str, str], Backlog]]:
-    """The audit service with `now` of `first` entries before it after 100 s, and all others with none."""
+def behind(now: int, still: float = 0.5) -> tuple[list[Group], dict[tuple[str, str], Backlog]]:
+    """The audit service with `now` of 1000 entries before it after 100 s, and all others with none."""
     groups = [dataclasses.replace(group, lag=now) if group.name == streams.AUDIT_GROUP else group for group in GROUPS]
-    return groups, {(AUDIT, streams.AUDIT_GROUP): Backlog(first, now, 100.0)}
+    return groups, {(AUDIT, streams.AUDIT_GROUP): Backlog(1000, now, 100.0, still)}
 
 
 def test_a_service_that_works_off_its_backlog_proves_nothing_yet() -> None:
@@ -132,9 +132,9 @@ def test_a_service_that_works_off_its_backlog_proves_nothing_yet() -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("now", [1000, 1200])
-def test_a_backlog_that_stays_is_a_failure(now: int) -> None:
-    groups, backlogs = behind(now)
+@pytest.mark.parametrize(("now", "still"), [(1000, 100.0), (800, 20.0)])
+def test_a_backlog_that_stays_is_a_failure(now: int, still: float) -> None:
+    groups, backlogs = behind(now, still)
     assert settling.consumers(groups, 10_000, backlogs).check.verdict == FAIL
     assert settling.streamed(5, 1, backlogs[AUDIT, streams.AUDIT_GROUP]).check.verdict == FAIL
 
@@ -149,7 +149,7 @@ def test_a_group_that_stands_still_is_not_excused_by_one_that_works() -> None:
 
 @pytest.mark.mutation
 def test_entries_that_landed_nowhere_are_a_failure_once_all_is_read() -> None:
-    assert settling.streamed(5, 1, Backlog(1000, 0, 100.0)).check.verdict == FAIL
+    assert settling.streamed(5, 1, Backlog(1000, 0, 100.0, 0.5)).check.verdict == FAIL
 
 
 def test_a_gateway_that_reads_and_is_behind_counts() -> None:

@@ -46,6 +46,16 @@ def test_streams_of_which_nothing_was_lost(one: dict[str, t.Any]) -> None:
     assert verdicts(one) == {redis_unread.LOST: "pass", redis_unread.GROUPS: "pass"}
 
 
+@pytest.mark.no_false_alarm
+def test_the_group_of_a_gateway_that_is_gone_has_lost_nothing() -> None:
+    gone = {"name": "gateway-revocation:gone", "last_delivered": "2-0", "entries_read": 2}
+    there = {"name": "sts-revocation", "last_delivered": "20-0", "entries_read": 20}
+    assert verdicts({**stream(5, 20, "16-0", None), "name": "caracal.sessions.revoke", "groups": [gone, there]}) == {
+        redis_unread.LOST: "pass",
+        redis_unread.GROUPS: "pass",
+    }
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("one", "count"),

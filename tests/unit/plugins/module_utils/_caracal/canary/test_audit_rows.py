@@ -71,12 +71,12 @@ def test_rows_that_did_not_land_so(rows: list[Row], reason: str) -> None:
 
 
 def test_a_row_behind_a_backlog_that_is_worked_off_proves_nothing_yet() -> None:
-    found = judge(ROWS[:1], ingest=Backlog(169_000, 166_600, 60.0))
+    found = judge(ROWS[:1], ingest=Backlog(169_000, 166_600, 60.0, 0.5))
     assert found.verdict == UNPROVEN and found.details["reason"] == "backlog" and "166600 of 169000" in found.message
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("ingest", [Backlog(9, 9, 60.0), Backlog(9, 0, 60.0), Backlog(0, 2, 60.0), None])
+@pytest.mark.parametrize("ingest", [Backlog(9, 9, 60.0, 60.0), Backlog(9, 0, 60.0, 1.0), Backlog(9, 5, 60.0, 40.0), None])
 def test_a_row_that_waits_for_nothing_is_missed(ingest: Backlog | None) -> None:
     assert judge(ROWS[:1], ingest=ingest).details["reason"] == "not_landed"
 
@@ -84,7 +84,7 @@ def test_a_row_that_waits_for_nothing_is_missed(ingest: Backlog | None) -> None:
 @pytest.mark.mutation
 def test_a_backlog_excuses_no_broken_link() -> None:
     broken = [dataclasses.replace(ROWS[0], previous="content 40")]
-    assert judge(broken, ingest=Backlog(9, 5, 60.0)).details["reason"] == "link"
+    assert judge(broken, ingest=Backlog(9, 5, 60.0, 0.5)).details["reason"] == "link"
 
 
 def test_a_new_chain_proves_no_restored_one() -> None:

@@ -50,6 +50,14 @@ def test_names_that_come_to_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("last", [b"junk", b"-1-0", b"9", b"\xff-0", b"9-0\n"])
+def test_an_id_that_is_none(last: bytes) -> None:
+    answer = [b"length", 0, b"recorded-first-entry-id", b"0-0", b"last-generated-id", last, b"max-deleted-entry-id", b"0-0"]
+    with pytest.raises(TamperedData):
+        reading.look(t.cast("t.Any", Hostile(1, [*answer, b"entries-added", 0, b"groups", []])), b"s")
+
+
+@pytest.mark.mutation
 @pytest.mark.parametrize(
     "page",
     [entries("junk"), entries("1-0", "1-0"), entries("2-0", "1-0"), entries("1-0", "10-0"), entries(*(f"1-{one}" for one in range(9)))],
