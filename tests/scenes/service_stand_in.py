@@ -12,7 +12,6 @@ import json
 import typing as t
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services import http
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs
@@ -20,6 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle
 from ansible_collections.caracal_ops.backup.plugins.modules import service_sandbox
 from harness.small_programs import python
 from scenes.drilled_services import SERVICES, Drilled, drill
+from scenes.module_args import patch_module_args
 from scenes.twin_database import TwinCluster
 
 # `/ready` answers as ANSWER_STATUS and ANSWER_BODY say, `/seen` tells its environment and its files; SIGTERM makes it write its

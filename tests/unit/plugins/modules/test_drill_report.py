@@ -16,7 +16,6 @@ from pathlib import Path
 import pyrage
 import pytest
 import zstandard
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
@@ -30,6 +29,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base i
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.modules import drill_report
 from scenes.metrics_text import parse
+from scenes.module_args import patch_module_args
 
 SET_ID = "20261125T020000Z-k3f9"
 MAKER = "the-host-that-made-it"

@@ -11,9 +11,9 @@ import sys
 import typing as t
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.caracal_ops.backup.plugins.modules import postgres_sandbox
+from scenes.module_args import patch_module_args
 
 Run = t.Callable[..., dict[str, t.Any]]
 

@@ -13,7 +13,6 @@ import typing as t
 
 import pytest
 import redis
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
@@ -22,6 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle
 from ansible_collections.caracal_ops.backup.plugins.modules import redis_sandbox
 from harness import small_programs
 from scenes import redis_server
+from scenes.module_args import patch_module_args
 from scenes.redis_server import RedisServer
 from unit.plugins.module_utils._assets.streams.conftest import Streams
 
