@@ -137,6 +137,17 @@ bytes:
   returned: O(state=committed) and O(state=extended)
   type: int
   sample: 412345678
+verdict:
+  description:
+    - V(fail) when rows have changed that an earlier set or checkpoint committed to, else V(pass). The set is made all the same.
+  returned: O(state=committed), by the run that commits
+  type: str
+  sample: pass
+msg:
+  description: With the verdict V(fail), which rows, and what to do.
+  returned: O(state=committed) with the verdict V(fail)
+  type: str
+  sample: set 20261125T020000Z-k3f9 was made and is kept, but audit_events_2026_03, block 4, content differs
 """
 
 from ..module_utils._ansible.boundary import run

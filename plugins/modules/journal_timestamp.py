@@ -46,6 +46,11 @@ options:
         do not bring them. Several authorities may be in it; keep the root of an earlier one as long as its timestamps.
     type: path
     required: true
+  require_valid:
+    description:
+      - Fail when no timestamp could be made. Otherwise RV(verdict) and RV(message) say so.
+    type: bool
+    default: true
 requirements:
   - rfc3161-client >= 1.0.6
 notes:
@@ -68,34 +73,44 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+verdict:
+  description: V(pass), or V(unproven) where there is no timestamp.
+  returned: always
+  type: str
+  sample: pass
+message:
+  description: Who had seen which entry when, or why nobody has.
+  returned: always
+  type: str
+  sample: CN=Example Timestamping 2026,O=Example,C=NL had seen entry 42 at 2026-11-25T02:11:07.000000Z
 sequence:
   description: Number of the entry.
-  returned: always
+  returned: success
   type: int
   sample: 42
 sha256:
   description: Its digest, which is what the authority had seen.
-  returned: always
+  returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 time:
   description: When, by the authority's clock; null in check mode for one that is still to be made.
-  returned: always
+  returned: success
   type: str
   sample: "2026-11-25T02:11:07.000000Z"
 authority:
   description: Subject of the certificate that signed the timestamp; null like RV(time).
-  returned: always
+  returned: success
   type: str
   sample: CN=Example Timestamping 2026,O=Example,C=NL
 key:
   description: Where the timestamp lies in the repository.
-  returned: always
+  returned: success
   type: str
   sample: journal/0000000042-9f86d081884c7d65.tsr
 journal_head:
   description: Number and first 16 hex digits of the newest journal entry.
-  returned: always
+  returned: success
   type: str
   sample: 42-9f86d081884c7d65
 """

@@ -40,6 +40,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import audit_partition_ensure as audit_partition_ensure_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import outbox_reopen as outbox_reopen_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import restore_verify as restore_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import sealed_set
@@ -53,6 +54,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import ba
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import escrow_verify as escrow_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_copy as repository_copy_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify as repository_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import restore_preflight as restore_preflight_case
 from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_chain_verify,
     audit_checkpoint,
@@ -76,6 +78,8 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     replay_volume_restore,
     repository_copy,
     repository_verify,
+    restore_preflight,
+    restore_verify,
     retention_verify,
     rollback_info,
     secrets_bundle,
@@ -112,6 +116,8 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "redis_stream_snapshot": (redis_stream_snapshot, redis_snapshot_case, BACKUP_HOST),
     "repository_copy": (repository_copy, repository_copy_case, OPERATOR_HOST),
     "repository_verify": (repository_verify, repository_verify_case, DRILL_HOST),
+    "restore_preflight": (restore_preflight, restore_preflight_case, OPERATOR_HOST),
+    "restore_verify": (restore_verify, restore_verify_case, OPERATOR_HOST),
     "retention_verify": (retention_verify, retention_verify_case, DRILL_HOST),
     "rollback_info": (rollback_info, rollback_info_case, DRILL_HOST),
     "replay_volume_archive": (replay_volume_archive, replay_archive_case, BACKUP_HOST),

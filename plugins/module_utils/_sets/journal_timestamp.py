@@ -15,9 +15,10 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import timestamp_authority as authority
 from .._crypto.timestamps import Anchors, Stamp
-from .._errors import ObjectExists, StorageError, TamperedData
+from .._errors import BackupError, ObjectExists, StorageError, TamperedData
 from .._evidence import options
 from .._evidence.options import Opened
+from .._report.check import PASS, UNPROVEN
 from .._repository import layout, stamps
 from .._repository.entry import Entry, sha256
 
@@ -27,10 +28,26 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 
 def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"timestamp_url": {"type": "str", "required": True}, "timestamp_roots": {"type": "path", "required": True}})
+    return argspec.ArgumentSpec(
+        {
+            "timestamp_url": {"type": "str", "required": True},
+            "timestamp_roots": {"type": "path", "required": True},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Where a timestamp is not required, what kept it from being made is said in the result."""
+    try:
+        return _run(invocation)
+    except BackupError as exc:
+        if invocation.options["require_valid"]:
+            raise
+        return {"changed": False, "verdict": UNPROVEN, "message": exc.msg}
+
+
+def _run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     url = authority.check_url(given["timestamp_url"])
     anchors = Anchors.load(given["timestamp_roots"])
@@ -44,11 +61,15 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         if not invocation.check_mode:
             found, changed = _stamp(opened, entry, url, anchors)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    at = options.timestamp(found.time) if found else None
+    words = f"{found.authority} had seen entry {entry.sequence} at {at}" if found else "nobody was asked"
     return {
         "changed": changed,
+        "verdict": PASS if found else UNPROVEN,
+        "message": words,
         "sequence": entry.sequence,
         "sha256": entry.sha256,
-        "time": options.timestamp(found.time) if found else None,
+        "time": at,
         "authority": found.authority if found else None,
         "key": key,
         "journal_head": opened.head,

@@ -211,6 +211,8 @@ ELSEWHERE = {
     "repository_copy",
     "repository_verify",
     "restore_drill",
+    "restore_preflight",
+    "restore_verify",
     "retention_verify",
     "secrets_bundle",
     "secrets_restore",

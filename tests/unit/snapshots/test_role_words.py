@@ -43,6 +43,11 @@ BACKUP: Values = {
     "__caracal_backup_left_out": {},
     "__caracal_backup_timestamp": {},
 }
+CHANGED: Values = {
+    **BACKUP["__caracal_backup_committed"],
+    "verdict": "fail",
+    "msg": f"set {SET_ID} was made and is kept, but {FAILED['message']}; find out who changed the audit tables before anything is pruned",
+}
 PLAIN_BACKUP: Values = {
     **BACKUP,
     "__caracal_backup_has": {"secrets": False, "replay": False, "redis": False},
@@ -52,7 +57,7 @@ PLAIN_BACKUP: Values = {
 STAMPED: Values = {
     **BACKUP,
     "caracal_backup_timestamp_url": "https://tsa.example",
-    "__caracal_backup_timestamp": {"time": "2026-11-25T02:01:00Z", "authority": "Example TSA", "sequence": 42},
+    "__caracal_backup_timestamp": {"verdict": "pass", "message": "Example TSA had seen entry 42 at 2026-11-25T02:01:00Z"},
 }
 ABORTED: Values = {
     "ansible_failed_task": {"name": "Dump the databases"},
@@ -74,16 +79,25 @@ CHAINS: Values = {
 }
 RESTORE: Values = {
     "caracal_restore_deployment": "prod",
-    "__caracal_restore_verified": {"set_id": SET_ID, "set_facts": {"snapshot_time": "2026-11-25T02:00:00Z"}, "checks": [PASSED]},
+    "__caracal_restore_looked": {
+        "set_id": SET_ID,
+        "set_facts": {"snapshot_time": "2026-11-25T02:00:00Z"},
+        "checks": [PASSED],
+        "databases": [{"database": "caracal"}, {"database": "caracal_auth"}],
+        "replaced": [],
+        "secrets": {},
+        "safety_copy": None,
+        "replay": [],
+    },
     "__caracal_restore_databases": {"databases": [{"database": "caracal"}, {"database": "caracal_auth"}]},
     "__caracal_restore_secrets": {},
     "__caracal_restore_replay": {},
-    "__caracal_restore_proofs": [],
+    "__caracal_restore_verified": {},
     "__caracal_restore_rollback": {},
 }
 TAKEN_BACK: Values = {
     **RESTORE,
-    "__caracal_restore_proofs": [WARNED, FAILED],
+    "__caracal_restore_verified": {"checks": [WARNED, FAILED]},
     "__caracal_restore_rollback": {
         "complete": True,
         "rollback": [
@@ -134,7 +148,7 @@ CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
     ("Of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),
     ("With a timestamp", "caracal_backup", "report", STAMPED, False),
     ("In check mode", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": {}, "__caracal_backup_dumped": {}}, True),
-    ("With a block that changed", "caracal_backup", "report", {**BACKUP, "__caracal_backup_verified": {"checks": [FAILED]}}, False),
+    ("With a block that changed", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": CHANGED}, False),
     ("A backup that failed, and could not be aborted", "caracal_backup", "abort", ABORTED, False),
     ("A checkpoint", "caracal_backup", "checkpoint", {"__caracal_backup_checkpoint": CHECKPOINT}, False),
     (

@@ -9,11 +9,8 @@
 
 from __future__ import annotations
 
-from ..._caracal import releases
+from ..._caracal import secrets
 from .step import SECRETS, Made, Step, Work
-
-KEK = {releases.ZONE_KEK: "zoneKek", releases.SECRET_STORE: "secretStoreKek"}
-PREVIOUS = "secretStoreKekPrevious"
 
 
 class Keys(Step):
@@ -23,11 +20,11 @@ class Keys(Step):
     def take(self, work: Work) -> Made:
         from ..._checks import envelope_verify
 
-        rotating = f"{SECRETS}/{PREVIOUS}" in work.kept["secrets"]
+        rotating = f"{SECRETS}/{secrets.PREVIOUS_KEK}" in work.kept["secrets"]
         found = work.call(
             envelope_verify.argument_spec(),
             envelope_verify.run,
-            kek_file=work.secret(KEK[work.kept["family"]]),
-            previous_kek_file=work.secret(PREVIOUS) if rotating else None,
+            kek_file=work.secret(secrets.CURRENT_KEK[work.kept["family"]]),
+            previous_kek_file=work.secret(secrets.PREVIOUS_KEK) if rotating else None,
         )
         return Made(found["checks"], kept={"signing_keys": found["signing_keys"]})

@@ -90,7 +90,8 @@ def test_the_newest_entry_is_stamped_once(place: Place) -> None:
     predicted = place.stamp(check_mode=True)
     assert tree(place.old.folder) == before and place.server.asked == [], "check mode asks nobody"
     done = place.stamp()
-    assert {**done, "time": None, "authority": None} == predicted and done["changed"]
+    unknown = {"time": None, "authority": None, "verdict": "unproven", "message": "nobody was asked"}
+    assert {**done, **unknown} == predicted and done["changed"] and done["verdict"] == "pass"
     assert done["diff"] == {"before": "", "after": f"{place.slot}\n"} and done["key"] == place.slot
     assert (done["sequence"], done["sha256"]) == (place.head.sequence, place.head.sha256)
     assert done["authority"] == "CN=Test Stamper" and done["time"] >= NOW.strftime("%Y-%m-%dT%H:%M:%S")
@@ -148,6 +149,15 @@ def test_an_answer_that_proves_nothing_is_not_stored(place: Place) -> None:
     with pytest.raises(Unreachable, match="HTTP status 500"):
         place.stamp()
     assert tree(Path(place.old.store.location)) == before
+
+
+@pytest.mark.mutation
+def test_where_none_is_required_the_result_says_why_there_is_none(place: Place) -> None:
+    place.server.code = 500
+    found = place.stamp(require_valid=False)
+    assert found["verdict"] == "unproven" and not found["changed"] and place.server.url in found["message"]
+    place.server.code = 200
+    assert place.stamp(require_valid=False)["verdict"] == "pass"
 
 
 @pytest.mark.mutation

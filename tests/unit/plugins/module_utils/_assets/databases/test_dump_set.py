@@ -61,6 +61,20 @@ def test_an_unchanged_source_passes(tampered: Tampered) -> None:
 
 
 @pytest.mark.mutation
+def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
+    scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier
+) -> None:
+    """It is the evidence."""
+    for statement, verdict in (("SELECT", "pass"), (f"DELETE FROM {LEAF} WHERE id = '{a_row(caracal_database)[0]}'", "fail")):
+        name, set_id = caracal_copy(), scene.new_id()
+        caracal_database.execute(FREELY, statement, database=name)
+        check = blocks_check(scene.call("pg_encrypted_dump", set_id=set_id, databases=[name]))
+        committed = scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "not part of this test"})
+        assert committed["verdict"] == check["verdict"] == verdict and scene.sets()[-1] == set_id
+        assert (check["message"] in committed.get("msg", "")) == (verdict == "fail") and not committed.get("failed")
+
+
+@pytest.mark.mutation
 def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_database: TwinCluster) -> None:
     """Whoever holds the product's key edits one row and its successor's link: the product's own chain then still holds."""
     row_id, zone, seq = a_row(caracal_database)

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: whether what was restored is what the set holds, before a service starts on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation, UseCase, complete
+from .._audit.chains import audit_chain_verify
+from .._caracal import secrets
+from .._checks import envelope_verify, migration_verify, state_verify
+from .._evidence import options
+from .._report.check import FAIL, Check
+
+Result = dict[str, t.Any]
+AUDIT_KEY = "auditHmacKey"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "secrets_directory": {"type": "path", "no_log": False},
+            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "audit_retention_days": {"type": "int"},
+            "jobs": {"type": "int", "default": 2},
+        }
+    )
+    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.postgres(), own)
+
+
+def run(invocation: Invocation) -> Result:
+    """All checks that need no service. A failed one fails the module, with all of them in the result."""
+    started = time.monotonic()
+    folder = invocation.options["secrets_directory"]
+    schema = _call(invocation, migration_verify.argument_spec(), migration_verify.run)
+    # The chains come next, which read the audit rows for all that is to be said of them.
+    state = _call(invocation, state_verify.argument_spec(), state_verify.run, audit_rows=False)
+    keys = invocation.options["audit_hmac_key_files"] or ([os.path.join(folder, AUDIT_KEY)] if folder else [])
+    chains = _call(
+        invocation, audit_chain_verify.argument_spec(), audit_chain_verify.run, set_id=state["set_id"], audit_hmac_key_files=keys
+    )
+    parts = [schema, state, chains]
+    if folder:
+        parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(folder, schema["family"])))
+    checks = [Check(**check) for part in parts for check in part["checks"]]
+    result = options.judged(checks, require_valid=False)
+    # One that is not required, too: it says that rows have changed since they were committed to.
+    failed = [check.message for check in checks if check.verdict == FAIL]
+    if failed:
+        result.update(failed=True, verdict=FAIL, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
+    return {**result, "set_id": state["set_id"], "seconds": round(time.monotonic() - started, 3)}
+
+
+def _call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
+    """The result of one comparison, which judges nothing. Raises what it raises."""
+    given = {**invocation.options, "require_valid": False, **own}
+    shared = {name: value for name, value in given.items() if name in spec.argument_spec and value not in (None, "")}
+    return use_case(dataclasses.replace(invocation, options=complete(spec, shared)))
+
+
+def _keks(folder: str, family: str) -> dict[str, str]:
+    """What the services will find there: a KEK, and while a rotation is under way the one before it."""
+    found = {"kek_file": os.path.join(folder, secrets.CURRENT_KEK[family])}
+    previous = os.path.join(folder, secrets.PREVIOUS_KEK)
+    return {**found, "previous_kek_file": previous} if os.path.exists(previous) else found

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: a set is verified, and all that its restore will change is looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation, complete
+from .._assets.databases import pg_encrypted_restore
+from .._assets.replay import replay_volume_restore
+from .._assets.secrets import secrets_restore
+from .._assets.streams import redis_stream_restore
+from .._errors import VerificationFailed
+from .._report.check import FAIL
+from . import backup_set_verify
+from .rehearsal import Look, Result, rehearse
+
+OUTSIDE = ("sandbox",)
+# In the order in which a restore comes to them.
+LOOKS = {
+    # Who opens the secrets may be another than who opens the databases.
+    "secrets": Look(
+        secrets_restore,
+        {"secrets": "key_ids", "safety_copy": "safety_copy"},
+        optional=True,
+        apart=("identity_files",),
+        never=OUTSIDE,
+    ),
+    "databases": Look(pg_encrypted_restore, {"databases": "databases", "replaced": "replaced", "doubts": "checks"}),
+    "redis": Look(redis_stream_restore, {"redis": "streams"}, optional=True, never=OUTSIDE),
+    "replay": Look(replay_volume_restore, {"replay": "volumes"}, optional=True, never=OUTSIDE),
+}
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "release": {"type": "str"},
+            "confirm": {"type": "list", "elements": "str", "default": []},
+            "jobs": {"type": "int", "default": 2},
+            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
+            "secrets": {"type": "dict", "no_log": False},
+            "replay": {"type": "dict"},
+            "redis": {"type": "dict"},
+        }
+    )
+    shared = (argspec.stored_set(), argspec.signing(required=True), argspec.identities(), argspec.postgres())
+    return argspec.repository().merge(*shared, own)
+
+
+def run(invocation: Invocation) -> Result:
+    """What a restore would do. Raises VerificationFailed for a set that is not what was signed, else as `rehearse` does."""
+    verified = _verified(invocation)
+    # From here on it is this set, however old, and whatever is committed meanwhile.
+    given = {**invocation.options, "set_id": verified["set_id"], "max_age": None}
+    nothing: Result = {"secrets": {}, "safety_copy": None, "replay": [], "redis": []}
+    found = rehearse(dataclasses.replace(invocation, options=given), argument_spec(), LOOKS, "nothing can be restored")
+    checks = [*verified["checks"], *found.pop("doubts")]
+    named = {one: verified[one] for one in ("set_id", "set_facts", "journal_head")}
+    return {"changed": False, **named, **nothing, **found, "checks": checks}
+
+
+def _verified(invocation: Invocation) -> Result:
+    """A set whose age or signers nobody can judge is restored all the same, when there is no better one: its checks say so."""
+    spec = backup_set_verify.argument_spec()
+    shared = {name: value for name, value in invocation.options.items() if name in spec.argument_spec and value is not None}
+    found = backup_set_verify.run(dataclasses.replace(invocation, options=complete(spec, {**shared, "require_valid": False})))
+    if found["verdict"] == FAIL:
+        raise VerificationFailed(found["msg"], set_id=found["set_id"], checks=found["checks"])
+    return found

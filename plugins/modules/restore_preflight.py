@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_preflight
+short_description: Verify a set, rehearse its restore, and say at once all that is wrong
+version_added: 0.1.0
+description:
+  - Verifies the journal, the signature and every stored byte of a set. A set that is not what was signed is refused.
+  - Then looks at identities, target databases, secrets, Redis and replay directories, as the modules do in check mode that restore them.
+    Nothing is changed.
+  - Where several things are wrong, the failure names each of them.
+  - The role C(caracal_restore) begins with it, and in check mode does nothing else.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._stored_set
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._signing
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._postgres
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  signing_key:
+    required: true
+  release:
+    description:
+      - As O(caracal_ops.backup.pg_encrypted_restore#module:release).
+    type: str
+  confirm:
+    description:
+      - Targets that may be written to, as the refusal prints them. See O(caracal_ops.backup.pg_encrypted_restore#module:confirm) and
+        O(caracal_ops.backup.redis_stream_restore#module:confirm).
+    type: list
+    elements: str
+    default: []
+  jobs:
+    description:
+      - As O(caracal_ops.backup.pg_encrypted_restore#module:jobs).
+    type: int
+    default: 2
+  accept_vulnerable_clients:
+    description:
+      - As O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
+    type: list
+    elements: str
+    default: []
+  secrets:
+    description:
+      - Options of M(caracal_ops.backup.secrets_restore) that are about the secrets alone, and C(identity_files) if others open them than
+        open the databases. Without this option, secrets are not looked at.
+    type: dict
+  replay:
+    description:
+      - Options of M(caracal_ops.backup.replay_volume_restore) that are about the directories alone. Without this option, none is looked
+        at.
+    type: dict
+  redis:
+    description:
+      - Options of M(caracal_ops.backup.redis_stream_restore) that are about Redis alone. Without this option, it is not looked at.
+    type: dict
+notes:
+  - A set whose freshness cannot be judged is not refused, since there may be no better one; RV(checks) says so.
+requirements:
+  - psycopg2 >= 2.9
+  - pyrage >= 1.3
+  - zstandard >= 0.22
+  - C(pg_restore) of at least the major version that made the set, without known flaws
+seealso:
+  - module: caracal_ops.backup.backup_set_verify
+  - module: caracal_ops.backup.pg_encrypted_restore
+  - module: caracal_ops.backup.restore_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Look at all that tonight's restore will need
+  caracal_ops.backup.restore_preflight:
+    repository: /mnt/copy/caracal
+    deployment: prod
+    signing_key: /srv/restore/operator_signing_key
+    allowed_signers: /srv/restore/allowed_signers
+    high_water_mark: /srv/restore/high-water-mark.json
+    identity_files:
+      - /srv/restore/database.identity
+    login_unix_socket: /var/run/postgresql
+    secrets:
+      directory: /opt/caracal/secrets
+      identity_files:
+        - /srv/restore/secrets.identity
+    replay:
+      volumes:
+        - service: sts
+          path: /var/lib/caracal/sts-replay
+    redis:
+      redis_host: 127.0.0.1
+"""
+
+RETURN = r"""
+set_id:
+  description: The set that a restore would take.
+  returned: success
+  type: str
+  sample: 20261125T020000Z-k3f9
+set_facts:
+  description: As M(caracal_ops.backup.backup_set_verify) returns them.
+  returned: success
+  type: dict
+  sample: {"release": "v1.0.0", "snapshot_time": "2026-11-25T02:00:00Z"}
+journal_head:
+  description: Head of the journal.
+  returned: success
+  type: str
+  sample: 42-9f86d081884c7d65
+checks:
+  description:
+    - Those of M(caracal_ops.backup.backup_set_verify), and those of M(caracal_ops.backup.pg_encrypted_restore) in check mode.
+  returned: success, and for a set that is not what was signed
+  type: list
+  elements: dict
+  sample: [{"id": "set.signature", "verdict": "pass", "message": "manifest and RECOVERY.md as signed, entry 41 of the journal",
+    "required": true, "details": {}}]
+databases:
+  description: As M(caracal_ops.backup.pg_encrypted_restore) returns them in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"database": "caracal"}]
+replaced:
+  description: Databases that would be kept under another name.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"database": "caracal", "kept_as": "caracal_replaced_20261125031500"}]
+secrets:
+  description: Ids of the keys among the secrets, by name. None of their values.
+  returned: success
+  type: dict
+  sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
+safety_copy:
+  description: Where secrets that would be replaced are kept, or none.
+  returned: success
+  type: str
+  sample: /opt/caracal/secrets.replaced-20261125T031500Z
+replay:
+  description: As RV(caracal_ops.backup.replay_volume_restore#module:volumes).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"service": "sts", "replica": "1", "files": 2}]
+redis:
+  description: As RV(caracal_ops.backup.redis_stream_restore#module:streams).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "caracal.audit.events", "entries": 12, "groups": 1, "pending": 0}]
+problems:
+  description: Where more than one thing is wrong, each of them.
+  returned: failure
+  type: list
+  elements: dict
+  contains:
+    asset:
+      description: V(databases), V(secrets), V(replay) or V(redis).
+      type: str
+      sample: redis
+    error:
+      description: Class of the error.
+      type: str
+      sample: TargetRefused
+    msg:
+      description: What is wrong and what to do about it.
+      type: str
+      sample: database caracal is not empty; confirm it, or give another cluster
+"""
+
+from ..module_utils._ansible.boundary import run
+from ..module_utils._sets.restore_preflight import argument_spec
+from ..module_utils._sets.restore_preflight import run as use_case
+
+
+def main() -> None:
+    run(argument_spec(), use_case)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_verify
+short_description: Prove that what was restored is what the set holds, before a service starts on it
+version_added: 0.1.0
+description:
+  - Makes all comparisons of a restored deployment that need no service, in one call. The schema is compared with what the release leaves,
+    as M(caracal_ops.backup.migration_verify) does; the databases with the signed inventory, as M(caracal_ops.backup.state_verify) does;
+    the audit chains with the set's audit blocks, as M(caracal_ops.backup.audit_chain_verify) does. With O(secrets_directory) each sealed
+    value is opened, as M(caracal_ops.backup.envelope_verify) does.
+  - A check that fails, fails the module, and no service may be started. What cannot be verified is V(unproven), in RV(checks).
+  - Run it right after the restore. Services change a restored database within seconds, and then the comparison never holds again.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._stored_set
+  - caracal_ops.backup._repository
+  - caracal_ops.backup._identities
+  - caracal_ops.backup._postgres
+options:
+  secrets_directory:
+    description:
+      - Directory of the restored runtime secrets. Its KEK, and while a rotation is under way the one before it, must open the sealed
+        values.
+      - Without it no sealed value is opened.
+    type: path
+  audit_hmac_key_files:
+    description:
+      - Files with C(AUDIT_HMAC_KEY), the current one first, then those of before. Without any, the one in O(secrets_directory).
+    type: list
+    elements: path
+    default: []
+  audit_retention_days:
+    description:
+      - As O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
+    type: int
+  jobs:
+    description:
+      - How many worker processes read and hash side by side.
+    type: int
+    default: 2
+notes:
+  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+requirements:
+  - psycopg2 >= 2.9
+  - pyrage >= 1.3
+  - zstandard >= 0.22
+  - cryptography
+  - C(pg_dump) and C(psql) of at least the server's major version
+seealso:
+  - module: caracal_ops.backup.restore_preflight
+  - module: caracal_ops.backup.restore_drill
+"""
+
+EXAMPLES = r"""
+---
+- name: May Caracal's services be started on what was restored?
+  caracal_ops.backup.restore_verify:
+    repository: /mnt/copy/caracal
+    deployment: prod
+    allowed_signers: /srv/restore/allowed_signers
+    high_water_mark: /srv/restore/high-water-mark.json
+    identity_files:
+      - /srv/restore/database.identity
+    login_unix_socket: /var/run/postgresql
+    secrets_directory: /opt/caracal/secrets
+"""
+
+RETURN = r"""
+verdict:
+  description: V(pass), V(fail) or V(unproven).
+  returned: success, and when a check failed
+  type: str
+  sample: pass
+checks:
+  description: All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  returned: success, and when a check failed
+  type: list
+  elements: dict
+  sample: [{"id": "envelopes.kek", "verdict": "pass", "message": "right KEK 4870629f7486c86f: it opens 41 sealed values", "required": true,
+    "details": {}}]
+set_id:
+  description: The set that was compared with.
+  returned: success, and when a check failed
+  type: str
+  sample: 20261125T020000Z-k3f9
+seconds:
+  description: Duration in seconds.
+  returned: success, and when a check failed
+  type: float
+  sample: 2.1
+"""
+
+from ..module_utils._ansible.boundary import run
+from ..module_utils._drill.restore_verify import argument_spec
+from ..module_utils._drill.restore_verify import run as use_case
+
+
+def main() -> None:
+    run(argument_spec(), use_case)
+
+
+if __name__ == "__main__":
+    main()

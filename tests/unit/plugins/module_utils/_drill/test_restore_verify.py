@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was restored is proved in one call, and one thing that is not what the set holds keeps services away."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
+from scenes.fixtures import Copy
+from scenes.scene import Result, Scene
+from twin import keys
+from twin.releases.known import RELEASES
+
+OTHER_KEK = "5e" * 16 + "a7" * 16
+
+
+@pytest.fixture
+def folder(restored: Copy, tmp_path: Path) -> Path:
+    """The restored secrets."""
+    made = tmp_path / "secrets"
+    made.mkdir(mode=0o700)
+    for name, text in keys.for_seed(restored.spec.seed).as_files(RELEASES[restored.spec.release].family).items():
+        (made / name).write_text(text, encoding="ascii")
+    return made
+
+
+def verify(scene: Scene, restored: Copy, **given: t.Any) -> Result:
+    usual = {"login_unix_socket": restored.info.socket_dir, "login_port": restored.info.port, "audit_retention_days": 3650}
+    return scene.call("restore_verify", **{**usual, **given})
+
+
+def verdicts(found: Result) -> dict[str, str]:
+    return {check["id"]: check["verdict"] for check in found["checks"]}
+
+
+@pytest.mark.no_false_alarm
+def test_a_whole_restore_is_proved(scene: Scene, restored: Copy, folder: Path) -> None:
+    found = verify(scene, restored, secrets_directory=str(folder))
+    said = verdicts(found)
+    assert not found.get("failed") and "fail" not in said.values() and not found["changed"]
+    assert found["set_id"] == scene.sets()[-1]
+    for one in ("migrations.versions", "journal.freshness", "audit.hmac", "envelopes.kek"):
+        assert said[one] == "pass", said
+
+
+@pytest.mark.mutation
+def test_one_row_that_changed_keeps_services_away(scene: Scene, restored: Copy) -> None:
+    try:
+        restored.execute("UPDATE zones SET name = name || '?' WHERE id = (SELECT min(id) FROM zones)")
+        found = verify(scene, restored)
+    finally:
+        restored.reset("caracal")
+    failed = [check["message"] for check in found["checks"] if check["verdict"] == "fail"]
+    assert failed and found["failed"] and found["verdict"] == "fail" and all(one in found["msg"] for one in failed)
+
+
+@pytest.mark.mutation
+def test_a_kek_that_opens_nothing_keeps_services_away(scene: Scene, restored: Copy, folder: Path) -> None:
+    (folder / "secretStoreKek").write_text(OTHER_KEK, encoding="ascii")
+    found = verify(scene, restored, secrets_directory=str(folder))
+    assert found["failed"] and verdicts(found)["envelopes.kek"] == "fail"
+
+
+def test_the_kek_before_is_tried_where_it_lies_there(scene: Scene, restored: Copy, folder: Path) -> None:
+    """As the services do, while a rotation is under way."""
+    (folder / "secretStoreKek").rename(folder / "secretStoreKekPrevious")
+    (folder / "secretStoreKek").write_text(OTHER_KEK, encoding="ascii")
+    found = verify(scene, restored, secrets_directory=str(folder))
+    (check,) = [one for one in found["checks"] if one["id"] == "envelopes.kek"]
+    assert len(check["details"]["given"]) == 2 and check["verdict"] != "fail"
+
+
+def test_without_secrets_nothing_is_said_of_them(scene: Scene, restored: Copy) -> None:
+    found = verify(scene, restored)
+    said = verdicts(found)
+    assert not found.get("failed") and not [one for one in said if one.startswith("envelopes.")]
+    assert said["audit.hmac"] == "unproven" and found["verdict"] == "unproven"
+
+
+@pytest.mark.mutation
+def test_secrets_that_are_not_there_are_an_error(scene: Scene, restored: Copy, folder: Path) -> None:
+    (folder / "secretStoreKek").unlink()
+    with pytest.raises(KeyProblem):
+        verify(scene, restored, secrets_directory=str(folder))

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A set is verified and its restore rehearsed in one call, which writes nothing; all that is wrong is said in one error."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    BackupError,
+    NotReady,
+    OptionError,
+    TargetRefused,
+    VerificationFailed,
+)
+from harness.fixtures import FreshCluster
+from scenes import redis_server, replay_folders, secrets_scene
+from scenes.redis_server import RedisServer
+from scenes.scene import Result, tree
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinCluster
+
+Given = dict[str, t.Any]
+
+
+@pytest.fixture(scope="module")
+def redis() -> t.Iterator[RedisServer]:
+    """The source's."""
+    with redis_server.start() as server:
+        redis_server.fill(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def empty_redis() -> t.Iterator[RedisServer]:
+    with redis_server.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def backed_up(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster, redis: RedisServer) -> Deployment:
+    """A set of everything. Read it only."""
+    made = secrets_scene.make(tmp_path_factory.mktemp("everything") / "scene", caracal_database)
+    replay = replay_folders.folder(made.scene.root / "sts")
+    replay.file("pending-7-1.ndjson", replay_folders.event("one"))
+    set_id = made.opened()
+
+    def read(reading: int) -> None:
+        made.bundle(set_id, reading)
+        volumes = [{"service": "sts", "path": str(replay.volume)}]
+        made.scene.call("replay_volume_archive", set_id=set_id, reading=reading, volumes=volumes)
+        made.scene.call("redis_stream_snapshot", set_id=set_id, reading=reading, redis_unix_socket=redis.socket)
+
+    read(1)
+    made.scene.call("pg_encrypted_dump", set_id=set_id)
+    read(2)
+    made.commit(set_id)
+    return made
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where it is to be restored, and what finds all of it well."""
+
+    deployment: Deployment
+    target: TwinCluster
+    root: Path
+    given: Given
+
+    def call(self, *, check_mode: bool = False, **given: t.Any) -> Result:
+        return self.deployment.scene.call("restore_preflight", check_mode=check_mode, **{**self.given, **given})
+
+
+@pytest.fixture
+def place(backed_up: Deployment, fresh_cluster: FreshCluster, empty_redis: RedisServer, tmp_path: Path) -> Place:
+    scene = backed_up.scene.copy(tmp_path / "scene")
+    deployment = Deployment(scene, backed_up.cluster)
+    cluster = TwinCluster(fresh_cluster(), backed_up.cluster.spec)
+    (tmp_path / "new" / "audit-replay").mkdir(parents=True)
+    given = {
+        "login_unix_socket": cluster.info.socket_dir,
+        "login_port": cluster.info.port,
+        "confirm": [empty_redis.confirmation],
+        "secrets": {"directory": str(tmp_path / "secrets"), "identity_files": [str(deployment.identity)]},
+        "replay": {"volumes": [{"service": "sts", "path": str(tmp_path / "new")}], "owner": os.getuid(), "group": os.getgid()},
+        "redis": {"redis_unix_socket": empty_redis.socket},
+    }
+    return Place(deployment, cluster, tmp_path, given)
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_well_is_found_and_nothing_is_changed(place: Place, empty_redis: RedisServer) -> None:
+    scene = place.deployment.scene
+    scene.call("backup_set_verify", high_water_mark=str(scene.mark("operator")))
+    before = tree(place.root)
+    for check_mode in (True, False):
+        found = place.call(check_mode=check_mode)
+        assert tree(place.root) == before and not empty_redis.run("DBSIZE")
+        assert found["set_id"] == scene.sets()[-1] and not found["changed"]
+        assert [one["database"] for one in found["databases"]] == ["caracal", "caracal_auth"] and not found["replaced"]
+        assert "kek" in found["secrets"] and found["safety_copy"] is None
+        assert [one["service"] for one in found["replay"]] == ["sts"] and found["redis"]
+        said = {one["id"]: one["verdict"] for one in found["checks"]}
+        assert said["set.signature"] == said["restore.release"] == "pass"
+
+
+def test_what_is_not_named_is_not_looked_at(place: Place) -> None:
+    found = place.call(secrets=None, replay=None, redis=None)
+    assert (found["secrets"], found["replay"], found["redis"]) == ({}, [], [])
+
+
+@pytest.mark.mutation
+def test_a_set_that_is_not_what_was_signed_is_refused_with_its_checks(place: Place) -> None:
+    scene = place.deployment.scene
+    path = max((scene.repository / one for one in scene.files("objects/**/*")), key=lambda one: one.stat().st_size)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(VerificationFailed) as raised:
+        place.call()
+    assert "fail" in {one["verdict"] for one in raised.value.details["checks"]}
+
+
+def broken(place: Place) -> dict[str, Given]:
+    """By asset, options that cannot work."""
+    nowhere = str(place.root / "nowhere")
+    return {
+        "secrets": {"secrets": {**place.given["secrets"], "directory": f"{place.root}/scene/allowed_signers"}},
+        "databases": {"login_unix_socket": nowhere},
+        "redis": {"redis": {"redis_unix_socket": nowhere}},
+        "replay": {"replay": {**place.given["replay"], "volumes": [{"service": "sts", "path": nowhere}]}},
+    }
+
+
+@pytest.mark.mutation
+def test_all_that_is_wrong_is_said_at_once(place: Place) -> None:
+    wrong = broken(place)
+    with pytest.raises(NotReady) as raised:
+        place.call(**{name: value for change in wrong.values() for name, value in change.items()})
+    problems = raised.value.details["problems"]
+    assert [one["asset"] for one in problems] == list(wrong)
+    assert all(one["msg"] in raised.value.msg for one in problems)
+    assert all(issubclass(getattr(_errors, one["error"]), BackupError) for one in problems)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("asset", ["secrets", "databases", "redis", "replay"])
+def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(place: Place, asset: str) -> None:
+    with pytest.raises(BackupError) as raised:
+        place.call(**broken(place)[asset])
+    assert raised.type is not NotReady and "problems" not in raised.value.details
+
+
+@pytest.mark.mutation
+def test_a_target_must_be_confirmed_beforehand(place: Place) -> None:
+    place.target.execute("CREATE DATABASE caracal", database="postgres")
+    place.target.execute("CREATE TABLE precious (a int)")
+    with pytest.raises(TargetRefused):
+        place.call()
+    found = place.call(confirm=[*place.given["confirm"], f"caracal@{place.target.info.system_identifier}"])
+    assert [one["database"] for one in found["replaced"]] == ["caracal"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("asset", "name"), [("secrets", "sandbox"), ("secrets", "repository"), ("replay", "sandbox"), ("redis", "confirm")]
+)
+def test_an_asset_takes_its_own_options_alone(place: Place, asset: str, name: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        place.call(**{asset: {**place.given[asset], name: "x"}})
