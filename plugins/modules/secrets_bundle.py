@@ -158,7 +158,7 @@ family:
   type: str
   sample: secret_store
 names:
-  description: Names of the files in the bundle.
+  description: Names of the files in the bundle. Those in C(folders/) are directories of the secrets that held no file.
   returned: always
   type: list
   elements: str

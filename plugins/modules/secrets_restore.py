@@ -125,7 +125,7 @@ key_ids:
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 written:
-  description: Files of the bundle that were not there.
+  description: Files of the bundle that were not there. Names in C(folders/) are directories that held no file.
   returned: always
   type: list
   elements: str

@@ -22,7 +22,8 @@ _SECRETS = """
 ## {number}. Runtime secrets
 
 {both}Put `secrets/` where Caracal looks for it (directory 0700, files 0444) before anything starts: it silently makes a new key
-for every file that is missing. `index.json` says what each file was.
+for every file that is missing. `index.json` says what each file was. Each file in `folders/`, where there is one, stands for a directory
+in `secrets/` that was empty (0755): make it too.
 
 ```sh
 test -r "$SECRETS_IDENTITY"

@@ -52,6 +52,8 @@ _BOTH = (
 _SERVICES = ("api", "sts", "gateway", "audit", "coordinator")
 CURRENT_KEK = {ZONE_KEK: "zoneKek", SECRET_STORE: "secretStoreKek"}
 PREVIOUS_KEK = "secretStoreKekPrevious"
+# The installer makes them before the containers that mount them start; where one is missing, the container engine makes it as root.
+FOLDERS = ("allowlist", "console")
 NAMES: dict[str, tuple[Name, ...]] = {
     ZONE_KEK: (Name("zoneKek", KEK, True, "kek"), *_BOTH),
     SECRET_STORE: (

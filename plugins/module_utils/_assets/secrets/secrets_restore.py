@@ -21,7 +21,7 @@ from ..._crypto.recipients import load_identities
 from ..._crypto.sealing import Opener
 from ..._drivers.secrets import bundle, target
 from ..._drivers.secrets.files import File
-from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Owner, Wanted
+from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Folder, Owner, Wanted
 from ..._errors import KeyProblem, OptionError, StorageError, TamperedData, TargetRefused
 from ..._evidence import options, restore_entry
 from ..._evidence.sealed_set import SealedSet
@@ -31,6 +31,7 @@ from ..._repository.artifact import Artifact
 from . import secrets_sources
 
 ENVIRONMENT_MODE = 0o600  # as the product makes it
+FOLDER_BITS = 0o775  # whatever a bundle says, it opens no folder for everybody to write in
 
 
 def argument_spec() -> argspec.ArgumentSpec:
@@ -80,8 +81,9 @@ def _tops(given: t.Mapping[str, t.Any]) -> list[str]:
 
 def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle.Bundle) -> dict[str, t.Any]:
     who = target.owner(given["owner"], given["group"])
-    wanted = _wanted(given, found)
+    wanted, folders = _wanted(given, found), _folders(given, found)
     states = {one.name: target.examine(one, who) for one in wanted}
+    states |= {one.name: target.examine_folder(one, who) for one in folders}
     other = [one.path for one in wanted if states[one.name] == OTHER]
     if other and not given["replace"]:
         raise TargetRefused(
@@ -91,12 +93,15 @@ def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle
     loose = _loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
     if not invocation.check_mode:
         _write(given, wanted, states, saved, who)
+        for one in folders:
+            if states[one.name] != SAME:
+                target.put_folder(one, target.mode(given["directory_mode"], "directory_mode"), who)
     foreign = target.foreign(given["directory"], wanted)
     if foreign:
         invocation.warn(f"{given['directory']} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
     done = {state: sorted(name for name, one in states.items() if one == state) for state in (NEW, SAME, MODE, OTHER)}
     return {
-        "changed": loose or len(done[SAME]) < len(wanted),
+        "changed": loose or len(done[SAME]) < len(states),
         "written": done[NEW],
         "replaced": done[OTHER],
         "adjusted": done[MODE],
@@ -149,6 +154,12 @@ def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
         if not os.path.isdir(place) and (os.path.lexists(place) or not os.path.isdir(parent)):
             raise StorageError(f"{place} cannot be made: it is no directory, or {parent} is none; make {parent} first")
     return wanted
+
+
+def _folders(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Folder]:
+    """Those that held no file. A name that the product does not know is left out: the bundle does not choose what is made here."""
+    names = {f"{bundle.FOLDERS}/{name}": name for name in secrets.FOLDERS}
+    return [Folder(one.name, given["directory"], names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
 
 
 def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:

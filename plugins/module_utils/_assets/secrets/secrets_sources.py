@@ -101,7 +101,10 @@ def _named(found: t.Sequence[File]) -> dict[str, File]:
 def _secrets(given: t.Mapping[str, t.Any]) -> list[File]:
     if not given["directory"] and not given["files"]:
         raise OptionError("no source of secrets is named; set directory or files")
-    read = files.directory(given["directory"], bundle.SECRETS) if given["directory"] else []
+    read = list[File]()
+    if given["directory"]:
+        read = files.directory(given["directory"], bundle.SECRETS)
+        read += files.empty_folders(given["directory"], secrets.FOLDERS, bundle.FOLDERS, read)
     for name, path in given["files"].items():
         if not isinstance(path, str) or not os.path.isabs(path):
             raise OptionError(f"files[{name!a}] is no absolute path; write the value to a file in memory (tmpfs) and name that file")

@@ -30,6 +30,8 @@ from ..._stream.tar import Member
 from .files import FILE_LIMIT, FILES, File
 
 SECRETS, EXTRA = "secrets", "extra"
+# A member without content stands for a folder of the secrets that holds no file. The archive itself has files only, also for older readers.
+FOLDERS = "folders"
 ENVIRONMENT, PREVIOUS = "environment/caracal.env", "previous/kek"
 RETIRED_FOLDER = "retired/"
 RETIRED = RETIRED_FOLDER + "{number:03d}.audit_hmac_key"

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -61,6 +62,19 @@ def directory(path: str, folder: str) -> list[File]:
     if not found:
         raise OptionError(f"{path} holds no file, and the product would silently make new secrets in it; correct directory")
     return found
+
+
+def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Sequence[File]) -> list[File]:
+    """Those of `names` that are folders of the directory and hold none of the files `found` in it: name and mode, no content."""
+    top, empty = os.path.realpath(path), []
+    filled = {os.path.relpath(one.place, top).partition(os.sep)[0] for one in found}
+    for name in names:
+        full = os.path.join(top, name)
+        with contextlib.suppress(FileNotFoundError):
+            about = os.lstat(full)
+            if stat.S_ISDIR(about.st_mode) and name not in filled:
+                empty.append(File(f"{folder}/{name}", full, about.st_mode & 0o777, b""))
+    return empty
 
 
 def named(name: str, path: str) -> File:

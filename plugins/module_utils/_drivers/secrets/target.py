@@ -45,6 +45,20 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
+class Folder:
+    """A folder to be, with or without a file in it: its name in the bundle, and as above. `below` is one name."""
+
+    name: str
+    top: str
+    below: str
+    mode: int
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.top, self.below)
+
+
+@dataclasses.dataclass(frozen=True)
 class Owner:
     """Numeric user and group; -1 leaves them as they are."""
 
@@ -90,12 +104,28 @@ def examine(wanted: Wanted, who: Owner) -> str:
         raise TargetRefused(f"{wanted.path} is no plain file; remove it or restore elsewhere")
     if about.st_size != len(wanted.content) or _content(wanted.path, about.st_size) != wanted.content:
         return OTHER
-    fits = (about.st_mode & 0o777, about.st_uid, about.st_gid) == (
-        wanted.mode,
+    return SAME if _fits(about, wanted.mode, who) else MODE
+
+
+def examine_folder(wanted: Folder, who: Owner) -> str:
+    """The same for a folder: NEW, SAME or MODE. Raises TargetRefused for a link."""
+    try:
+        about = os.lstat(wanted.path)
+    except FileNotFoundError:
+        return NEW
+    except OSError as exc:
+        raise StorageError(f"{wanted.path} cannot be looked at: {exc.strerror}; check the path and its owner") from exc
+    if not stat.S_ISDIR(about.st_mode):
+        raise TargetRefused(f"{wanted.path} is no directory; remove it or restore elsewhere")
+    return SAME if _fits(about, wanted.mode, who) else MODE
+
+
+def _fits(about: os.stat_result, mode_bits: int, who: Owner) -> bool:
+    return (about.st_mode & 0o777, about.st_uid, about.st_gid) == (
+        mode_bits,
         about.st_uid if who.uid < 0 else who.uid,
         about.st_gid if who.gid < 0 else who.gid,
     )
-    return SAME if fits else MODE
 
 
 def _content(path: str, size: int) -> bytes:
@@ -123,7 +153,7 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
     """Under another name, durable, then renamed. Folders that are missing are made."""
     try:
         folder(wanted.top, top_mode, who)
-        parent = _parent(wanted, inner_mode, who)
+        parent = _entered(wanted.top, os.path.dirname(wanted.below), inner_mode, who)
         try:
             _put(wanted, parent, who)
         finally:
@@ -132,8 +162,22 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
         raise StorageError(f"{wanted.path} cannot be written: {exc.strerror}; check space and owner of its directory") from exc
 
 
-def _parent(wanted: Wanted, inner_mode: int, who: Owner) -> int:
-    """The folder of the file, made if missing. The directory may be a service's, which could put a link in the place of a folder in it."""
+def put_folder(wanted: Folder, top_mode: int, who: Owner) -> None:
+    """Make it if it is missing; its permissions and owner are as wanted then."""
+    try:
+        folder(wanted.top, top_mode, who)
+        made = _entered(wanted.top, wanted.below, wanted.mode, who)
+        try:
+            os.fchown(made, who.uid, who.gid)
+            os.fchmod(made, wanted.mode)
+        finally:
+            os.close(made)
+    except OSError as exc:
+        raise StorageError(f"{wanted.path} cannot be made: {exc.strerror}; check space and owner of its directory") from exc
+
+
+def _entered(top: str, below: str, inner_mode: int, who: Owner) -> int:
+    """A folder below `top`, made if missing. The directory may be a service's, which could put a link in the place of a folder in it."""
 
     def make(name: str, outer: int) -> None:
         with contextlib.suppress(FileExistsError):
@@ -146,7 +190,7 @@ def _parent(wanted: Wanted, inner_mode: int, who: Owner) -> int:
                 os.close(made)
             os.fsync(outer)
 
-    return folders.walk(wanted.top, os.path.dirname(wanted.below), make)
+    return folders.walk(top, below, make)
 
 
 def _put(wanted: Wanted, parent: int, who: Owner) -> None:

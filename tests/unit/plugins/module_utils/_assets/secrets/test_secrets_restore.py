@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import secrets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
     OptionError,
@@ -126,6 +127,90 @@ def test_what_is_no_plain_file_is_left_alone(made: Deployment, what: str) -> Non
     else:
         (made.target / "allowlist").symlink_to(made.scene.root)
     refused(made, TargetRefused, str(made.target), "restore elsewhere", replace=True)
+
+
+# ---- folders without a file
+
+
+def with_folders(tmp_path: Path, database: TwinCluster) -> Deployment:
+    """A deployment as the installer leaves it: `allowlist` and `console` hold nothing."""
+    made = secrets_scene.make(tmp_path / "installed", database)
+    for name, mode in (("allowlist", 0o755), ("console", 0o750)):
+        (made.directory / name).mkdir()
+        (made.directory / name).chmod(mode)
+    return made
+
+
+def modes(made: Deployment) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.target.iterdir() if path.is_dir()}
+
+
+@pytest.mark.no_false_alarm
+def test_folders_without_a_file_come_back(tmp_path: Path, caracal_database: TwinCluster) -> None:
+    made = with_folders(tmp_path, caracal_database)
+    _set_id, bundled = made.backup()
+    both = ["folders/allowlist", "folders/console"]
+    assert [name for name in bundled["names"] if name.startswith("folders/")] == both
+    predicted = made.restore(check_mode=True)
+    assert not made.target.exists()
+    before = os.umask(0o077)
+    try:
+        result = made.restore()
+    finally:
+        os.umask(before)
+    assert {**result, **ENTERED} == {**predicted, **ENTERED} and set(both) <= set(result["written"])
+    assert modes(made) == {"allowlist": 0o755, "console": 0o750} and result["not_restored"] == []
+    again = made.restore()
+    assert not again["changed"] and set(both) <= set(again["unchanged"])
+    (made.target / "allowlist").chmod(0o700)
+    (made.target / "console").rmdir()
+    mended = made.restore()
+    assert (mended["adjusted"], mended["written"]) == (both[:1], both[1:])
+    assert modes(made) == {"allowlist": 0o755, "console": 0o750}
+
+
+def test_a_folder_that_is_new_or_filled_is_another_state(tmp_path: Path, caracal_database: TwinCluster) -> None:
+    """An object of before, which does not have the folder, must not serve the next set."""
+    made = secrets_scene.make(tmp_path / "installed", caracal_database)
+    _first, before = made.backup()
+    (made.directory / "console").mkdir()
+    _second, after = made.backup()
+    made.put("console/smtpUrl", "smtp://mail")
+    _third, filled = made.backup()
+    assert len({before["key_set"], after["key_set"], filled["key_set"]}) == 3
+    assert "folders/console" in after["names"] and "folders/console" not in filled["names"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_is_no_folder_is_left_alone(tmp_path: Path, caracal_database: TwinCluster, what: str) -> None:
+    made = with_folders(tmp_path, caracal_database)
+    made.backup()
+    made.target.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    if what == "link":
+        (made.target / "console").symlink_to(elsewhere)
+    else:
+        (made.target / "console").write_text("mine")
+    refused(made, TargetRefused, f"{made.target}/console", replace=True)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700 and not (made.target / "secretStoreKek").exists()
+
+
+@pytest.mark.mutation
+def test_a_bundle_does_not_choose_which_folders_are_made(
+    tmp_path: Path, caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = with_folders(tmp_path, caracal_database)
+    for name in ("allowlist", "console"):
+        (made.directory / name).chmod(0o777)
+    (made.directory / "cron.d").mkdir()
+    monkeypatch.setattr(secrets, "FOLDERS", ("allowlist", "console", "cron.d"))
+    made.backup()
+    monkeypatch.undo()
+    result = made.restore()
+    assert result["not_restored"] == ["folders/cron.d"]
+    assert modes(made) == {"allowlist": 0o775, "console": 0o775}
 
 
 def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
