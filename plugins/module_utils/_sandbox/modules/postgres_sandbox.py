@@ -13,8 +13,7 @@ import typing as t
 
 from ..._ansible.argspec import ArgumentSpec
 from ..._ansible.boundary import Invocation
-from ..._drivers.postgres import server_binaries
-from .. import lifecycle, probe
+from .. import lifecycle, probe, tools
 from ..bundle import Bundle
 from ..info import AUTO, LEASE_SECONDS, REQUIRED, SandboxSpec, SourceFacts
 
@@ -57,7 +56,7 @@ def _present(call: Invocation) -> dict[str, t.Any]:
     production = [probe.parse(one) for one in options["production"]]
     spec = SandboxSpec(
         directory=options["directory"],
-        install=server_binaries.find(options["pg_bin"], minimum_major=options["minimum_major"]),
+        install=tools.find(options["pg_bin"], options["minimum_major"], options["isolation"]),
         superuser=options["superuser"],
         minimum_free=options["minimum_free_mb"] << 20,
         source=SourceFacts(data_directory=options["source_data_directory"], locale=options["locale"]),

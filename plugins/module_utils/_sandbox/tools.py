@@ -1,0 +1,52 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The programs that a sandbox is made with, looked for before any of them is started: whoever lacks three is told of all three."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import typing as t
+
+from .._drivers.postgres import server_binaries
+from .._drivers.postgres.server_binaries import Install
+from .._errors import MissingDependency
+from . import isolation
+from .info import REQUIRED
+
+
+def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
+    """PostgreSQL's server programs, where all else is there too; `wanted` is the isolation. Raises MissingDependency that names all that
+    is missing and how to install it."""
+    lacking = _lacking(isolation.find_bwrap() is not None, wanted)
+    try:
+        install = server_binaries.find(pg_bin, minimum_major=minimum_major)
+    except MissingDependency as exc:
+        if lacking:
+            raise MissingDependency(_told([*lacking, exc.msg]), **exc.details) from exc
+        raise
+    if lacking:
+        raise MissingDependency(_told(lacking))
+    return install
+
+
+def _lacking(isolated: bool, wanted: str) -> list[str]:
+    found = ["bwrap is missing, install the package bubblewrap"] if wanted == REQUIRED and not isolated else []
+    names = ["prlimit", "setsid"]
+    # Without isolation the system's own calls make root another user.
+    if isolated and os.geteuid() == 0:
+        names.append("setpriv")
+    # They are started with this environment and no other.
+    gone = [name for name in names if shutil.which(name, path=isolation.ENVIRONMENT["PATH"]) is None]
+    if gone:
+        found.append(f"{' and '.join(gone)} missing in {isolation.ENVIRONMENT['PATH']}, install the package util-linux")
+    return found
+
+
+def _told(lacking: t.Sequence[str]) -> str:
+    return f"this host lacks what a sandbox is made with: {'; '.join(lacking)}"

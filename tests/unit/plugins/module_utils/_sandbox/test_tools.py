@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Programs that a sandbox lacks are named at once, all of them, before anything is made or started."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation, lifecycle, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, REQUIRED
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox
+
+PROGRAMS = ("prlimit", "setpriv", "setsid")
+
+
+@pytest.fixture
+def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A folder that is all the sandbox's programs are looked for in; what is removed there is missing."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in PROGRAMS:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setattr(isolation, "ENVIRONMENT", {**isolation.ENVIRONMENT, "PATH": str(folder)})
+    return folder
+
+
+def refused(pg_bin: str | None, wanted: str = REQUIRED) -> str:
+    with pytest.raises(MissingDependency) as caught:
+        tools.find(pg_bin, 17, wanted)
+    assert "\n" not in caught.value.msg
+    return caught.value.msg
+
+
+@pytest.mark.no_false_alarm
+def test_nothing_is_missing_where_all_is_there(server_install: Install, programs: pathlib.Path) -> None:
+    assert tools.find(server_install.bindir, 17, REQUIRED).bindir == server_install.bindir
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_program_is_missed(server_install: Install, programs: pathlib.Path, name: str) -> None:
+    (programs / name).unlink()
+    if name == "setpriv" and os.geteuid() != 0:
+        assert tools.find(server_install.bindir, 17, REQUIRED).bindir == server_install.bindir
+        return
+    message = refused(server_install.bindir)
+    assert name in message and "util-linux" in message and not [other for other in PROGRAMS if other != name and other in message]
+
+
+@pytest.mark.mutation
+def test_all_that_is_missing_is_named_at_once(programs: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
+    for name in PROGRAMS:
+        (programs / name).unlink()
+    message = refused("/no/such/folder")
+    assert all(name in message for name in ("bwrap", "bubblewrap", "prlimit", "setsid", "util-linux", "pg_bin"))
+
+
+@pytest.mark.no_false_alarm
+def test_without_isolation_nothing_of_it_is_needed(
+    server_install: Install, programs: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
+    (programs / "setpriv").unlink()
+    assert tools.find(server_install.bindir, 17, AUTO).bindir == server_install.bindir
+    assert "bwrap" in refused(server_install.bindir, REQUIRED)
+
+
+@pytest.mark.mutation
+def test_the_module_says_so_before_it_makes_anything(
+    server_install: Install, programs: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (programs / "setsid").unlink()
+    begun: list[t.Any] = []
+    monkeypatch.setattr(lifecycle, "create", begun.append)
+    given = {"directory": str(tmp_path / "box"), "pg_bin": server_install.bindir}
+    options = complete(postgres_sandbox.argument_spec(), given)
+    with pytest.raises(MissingDependency, match="setsid"):
+        postgres_sandbox.run(Invocation(options, check_mode=False, warn=begun.append))
+    assert not begun and not (tmp_path / "box").exists()
