@@ -16,6 +16,10 @@ from .rule import Invariant
 
 _BINDINGS = "public.gateway_resource_bindings"
 _REVISION = "public.gateway_binding_revision"
+# An AI provider of the console that is taken away is archived; the API leaves its resource in the product's own zone, without a grant.
+_LEFT = """ AND NOT (r.identifier LIKE 'caracal-sys://operator-llm-%'
+                     AND EXISTS (SELECT FROM public.zones z WHERE z.id = r.zone_id AND z.slug LIKE 'caracal-sys-%')
+                     AND EXISTS (SELECT FROM public.providers q WHERE q.id = r.credential_provider_id AND q.zone_id = r.zone_id))"""
 _AGAIN = "the Gateway cannot route to it; save the resource again at the API"
 
 
@@ -24,14 +28,14 @@ def of(family: str) -> tuple[Invariant, ...]:
 
 
 def _both(family: str) -> tuple[Invariant, ...]:
-    providers = f"({PROVIDERS[family].rows})"
+    providers, left = f"({PROVIDERS[family].rows})", _LEFT if family == SECRET_STORE else ""
     return (
         Invariant(
             "gateway_bindings.provider_live", "live resources", "have no live provider of their zone",
             "the Gateway cannot reach such a resource; give it a provider at the API", "public.resources WHERE archived_at IS NULL",
-            """SELECT r.id FROM public.resources r
+            f"""SELECT r.id FROM public.resources r
                  LEFT JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id AND p.archived_at IS NULL
-                WHERE r.archived_at IS NULL AND p.id IS NULL"""),
+                WHERE r.archived_at IS NULL AND p.id IS NULL{left}"""),
         # The newer family may keep them in an external secret backend.
         Invariant(
             "gateway_bindings.provider_secret", "live providers with secret values", "have none sealed in this database",

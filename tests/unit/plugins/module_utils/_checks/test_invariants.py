@@ -113,6 +113,42 @@ def test_the_products_own_zone_needs_no_policy(twins: Twins) -> None:
     assert (other.verdict, other.details["broken"]) == (WARN, 1)
 
 
+LLM = "caracal-sys://operator-llm-one"
+REMOVED_AI = [
+    "INSERT INTO zones (id, name, slug) VALUES ('own', 'caracal.sys/system', 'caracal-sys-internal')",
+    """INSERT INTO providers SELECT (jsonb_populate_record(p, '{"id": "gone-ai", "zone_id": "own", "archived_at": "2026-11-01",
+         "identifier": "provider://caracal-sys-operator-llm-one"}')).* FROM providers p LIMIT 1""",
+    f"""INSERT INTO resources SELECT (jsonb_populate_record(r, '{{"id": "left-ai", "zone_id": "own", "archived_at": null,
+         "identifier": "{LLM}", "credential_provider_id": "gone-ai"}}')).* FROM resources r LIMIT 1""",
+]
+
+
+@pytest.mark.no_false_alarm
+def test_what_a_removed_ai_provider_leaves_in_the_products_own_zone_is_in_order(twins: Twins) -> None:
+    """The API archives the provider and leaves its resource."""
+    with broken(twins("v1.0.0")) as database:
+        before = bad(database.verify())
+        database.run(*REMOVED_AI)
+        assert bad(database.verify()) == before
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM providers WHERE id = 'gone-ai'",
+        "UPDATE providers SET zone_id = (SELECT min(id) FROM zones WHERE id <> 'own') WHERE id = 'gone-ai'",
+        "UPDATE resources SET identifier = 'caracal-control' WHERE id = 'left-ai'",
+        "UPDATE zones SET slug = 'mine' WHERE id = 'own'",
+    ],
+)
+def test_damage_in_the_products_own_zone_is_found(twins: Twins, damage: str) -> None:
+    with broken(twins("v1.0.0")) as database:
+        database.run(*REMOVED_AI, damage)
+        check = database.verify()["gateway_bindings.provider_live"]
+    assert (check.verdict, check.details["first"]) == (FAIL, ["left-ai"])
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("statement", "broken_ones", "population"),
