@@ -111,6 +111,7 @@ COMMON = {
 
 HELD = "ref LIKE '%/providers/%'"
 SECRET_STORE = {
+    "delegations.announced": Damage(f"DELETE FROM delegation_edges WHERE id = {LONE_EDGE}"),
     "gateway_bindings.provider_secret": Damage(
         f"DELETE FROM secret_store WHERE ref = {_one('secret_store', HELD, 'ref')}"),
     "sessions.revoked_time": Damage("UPDATE authority_records SET revoked_at = NULL WHERE status = 'revoked'"),

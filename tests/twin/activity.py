@@ -92,6 +92,7 @@ class _Writer:
         edge = self._edge(cursor, zone, parent, child, at)
         cursor.execute("UPDATE public.delegation_graph_epochs SET epoch = epoch + 1 WHERE zone_id = %s RETURNING epoch", [zone.id])
         payload = {"event": "edge_create", "zone_id": zone.id, "edge_id": edge, "epoch": cursor.fetchone()[0]}
+        payload |= {"source_session_id": parent.id, "target_session_id": child.id}
         self._outboxes(cursor, zone, payload, edge)
 
     def _edge(self, cursor: t.Any, zone: Zone, parent: Agent, child: Agent, at: dt.datetime) -> str:

@@ -29,6 +29,7 @@ def build(world: World, stream: AuditStream) -> None:
     for zone in world.zones:
         _zone_events(world, zone)
         _coordinator(world, zone)
+        _announced(world, zone)
         _webhooks(world, zone, heads[zone.id])
     _exports(world, stream)
 
@@ -101,6 +102,28 @@ def _coordinator(world: World, zone: Zone) -> None:
             created_at=at,
             updated_at=at + dt.timedelta(seconds=1),
         )
+
+
+def _announced(world: World, zone: Zone) -> None:
+    """Every delegation was announced when it was made. Only the newer releases keep such rows."""
+    for edge in world.rows["delegation_edges"]:
+        if edge["zone_id"] == zone.id:
+            payload = {"event": "edge_create", "zone_id": zone.id, "edge_id": edge["id"], "epoch": 1}
+            at = world.ago(minutes=20)
+            world.add(
+                "caracal_outbox",
+                id=f"f{edge['id'][1:]}",
+                producer="coordinator",
+                topic="caracal.delegations.invalidate",
+                dedupe_key=f"edge_create:{edge['id']}",
+                payload_json=Json({**payload, **{name: edge[name] for name in ("source_session_id", "target_session_id")}}),
+                status="published",
+                attempts=1,
+                available_at=at,
+                published_at=at + dt.timedelta(seconds=1),
+                created_at=at,
+                updated_at=at + dt.timedelta(seconds=1),
+            )
 
 
 def _webhooks(world: World, zone: Zone, head: int) -> None:

@@ -100,6 +100,30 @@ def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str)
 
 
 @pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    "statements",
+    [
+        # An agent that goes takes its delegations with it.
+        [
+            f"DELETE FROM sessions WHERE id = (SELECT target_session_id FROM delegation_edges WHERE id = {state_damages.LONE_EDGE})",
+            f"DELETE FROM delegation_edges WHERE id = {state_damages.LONE_EDGE}",
+        ],
+        # As retention_verify asks for: then the cleaner deletes what ended long ago.
+        ["GRANT DELETE ON delegation_edges TO caracalcoordinator", "DELETE FROM delegation_edges WHERE status <> 'active'"],
+        # A cleaner that logs in as the owner needs no grant.
+        ["""WITH old AS (UPDATE caracal_outbox SET created_at = created_at - interval '91 days' WHERE dedupe_key LIKE 'edge%'
+                          RETURNING substr(dedupe_key, 13) AS id) DELETE FROM delegation_edges d USING old WHERE d.id = old.id"""],
+    ],
+    ids=["agents", "granted", "old"],
+)  # fmt: skip
+def test_delegations_that_the_product_deletes_are_not_missed(twins: Twins, statements: list[str]) -> None:
+    with broken(twins("v1.0.0")) as database:
+        assert database.verify()["delegations.announced"].verdict == PASS
+        database.run(*statements)
+        assert database.verify()["delegations.announced"].verdict in (PASS, NOT_APPLICABLE)
+
+
+@pytest.mark.no_false_alarm
 def test_the_products_own_zone_needs_no_policy(twins: Twins) -> None:
     """The API makes it at its first start, without a policy; its slug is reserved."""
     with broken(twins("v1.0.0")) as database:
