@@ -81,7 +81,9 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description:
+    - All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns. When one failed, only those that are neither V(pass) nor
+      V(not_applicable).
   returned: success, and when a check failed
   type: list
   elements: dict

@@ -20,7 +20,7 @@ from .._audit.chains import audit_chain_verify
 from .._caracal import secrets
 from .._checks import envelope_verify, migration_verify, state_verify
 from .._evidence import options
-from .._report.check import FAIL, Check
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check
 
 Result = dict[str, t.Any]
 AUDIT_KEY = "auditHmacKey"
@@ -57,7 +57,9 @@ def run(invocation: Invocation) -> Result:
     # One that is not required, too: it says that rows have changed since they were committed to.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
-        result.update(failed=True, verdict=FAIL, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
+        # The console prints the result of a task that fails as a whole.
+        told = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]
+        result.update(failed=True, verdict=FAIL, checks=told, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
     return {**result, "set_id": state["set_id"], "seconds": round(time.monotonic() - started, 3)}
 
 

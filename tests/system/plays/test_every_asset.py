@@ -182,6 +182,21 @@ def test_a_flipped_byte_stops_a_restore_before_its_first_change(
     assert TwinCluster(cluster, whole.deployment.cluster.spec).execute(NAMES, database="postgres") == [("postgres",)]
 
 
+@pytest.mark.mutation
+def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+    """An audit key that is not the set's: evidence that nobody sent yet is put back all the same."""
+    backed_up(whole, tmp_path)
+    (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
+    other = tmp_path / "auditHmacKey"
+    other.write_text(keys.for_seed("another").as_files("secret_store")["auditHmacKey"], encoding="ascii")
+    with redis_server.start() as redis:
+        settings = {**restore_settings(whole, fresh_cluster(), redis, tmp_path / "new"), "caracal_restore_confirm": [redis.confirmation]}
+        play = Play("restore", {**settings, "caracal_restore_audit_hmac_key_files": [str(other)]}, tmp_path)
+        assert play.ended() == 2 and "fail audit.hmac" in play.output() and "start no service on it" in play.output(), play.output()
+        assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)
+    assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()
+
+
 def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back(whole: Whole, tmp_path: Path) -> None:
     """Where a session was ended and a token replaced after the backup."""
     source, secrets = whole.deployment.cluster, whole.deployment.directory

@@ -58,6 +58,7 @@ def test_one_row_that_changed_keeps_services_away(scene: Scene, restored: Copy) 
         restored.reset("caracal")
     failed = [check["message"] for check in found["checks"] if check["verdict"] == "fail"]
     assert failed and found["failed"] and found["verdict"] == "fail" and all(one in found["msg"] for one in failed)
+    assert "pass" not in verdicts(found).values(), "the console shows the whole result"
 
 
 @pytest.mark.mutation
