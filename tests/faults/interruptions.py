@@ -38,11 +38,14 @@ MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions
 
 @dataclasses.dataclass
 class Work:
-    """`steps` of one operation, the socket of the database that it uses, and how to make it possible once more after it was ended."""
+    """`steps` of one operation, the socket of the database that it uses, and how to make it possible once more after it was ended.
+
+    `again` returns the steps to take then, if they are others.
+    """
 
     steps: list[Step]
     socket: str
-    again: t.Callable[[], None]
+    again: t.Callable[[], list[Step] | None]
 
 
 class Operations:
@@ -59,15 +62,20 @@ class Operations:
         self.marks = [text for (text,) in world.deployment.cluster.execute(MARKS) if len(text) > 12]
 
     def backup(self) -> Work:
-        self._number += 1
-        set_id = f"20261102T{self._number:06d}Z-flts"
-        scene = self.world.scene
+        set_id, scene = self._new_id(), self.world.scene
 
-        def again() -> None:
-            if set_id not in scene.sets():
-                scene.call("backup_set", state="aborted", set_id=set_id)
+        def again() -> list[Step] | None:
+            if set_id in scene.sets():  # what ended it came after the commit
+                return self.world.steps(self._new_id())
+            scene.call("backup_set", state="aborted", set_id=set_id)
+            return None
 
         return Work(self.world.steps(set_id), self.world.scene.socket, again)
+
+    def _new_id(self) -> str:
+        self._number += 1
+        minutes, seconds = divmod(self._number, 60)
+        return f"20261102T{minutes // 60:02d}{minutes % 60:02d}{seconds:02d}Z-flts"
 
     def restore(self) -> Work:
         """Into a sandbox, as a drill does."""
@@ -160,8 +168,7 @@ def after(operations: Operations, work: Work, run: Victim, ended: tuple[str, str
     try:
         if wrong := _half_visible(world):
             return Outcome(HALF_VISIBLE, wrong)
-        work.again()
-        for module, options in work.steps:
+        for module, options in work.again() or work.steps:
             world.scene.call(module, **options)
         wrong = _half_visible(world)
     except BackupError as exc:

@@ -16,7 +16,7 @@ import re
 import typing as t
 
 from ..._errors import BackupError
-from ..._stream import pipes
+from ..._stream import memory, pipes
 from ..._stream.process import PIPE, Child
 
 # `pg_restore --list --verbose`: `3456; 0 16391 TABLE DATA public zones caracal` has the table's number in the catalog. That of a
@@ -64,7 +64,7 @@ class Reader:
     """A sink for an archive in custom format, which begins with its table of contents: `pg_restore` reads that far and no row."""
 
     def __init__(self, pg_restore: str) -> None:
-        self._said = os.memfd_create("contents", 0)
+        self._said = memory.file("contents")
         try:
             self._child = Child([pg_restore, "--list", "--verbose"], stdin=PIPE, stdout=self._said, env=_UTF8)
         except BaseException:

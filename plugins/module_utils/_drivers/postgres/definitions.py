@@ -17,7 +17,7 @@ import os
 import re
 import typing as t
 
-from ..._stream import pipes
+from ..._stream import memory
 from . import libpq, tools
 from .server import Server
 
@@ -48,7 +48,7 @@ class Definitions:
         self._pg_restore = pg_restore
         self._server = server
         self._database = database
-        self._archive = _memory_file("schema", data)
+        self._archive = memory.file("schema", data)
         try:
             self._listing = self._list()
         except BaseException:
@@ -83,7 +83,7 @@ class Definitions:
 
     def _list(self) -> list[str]:
         argv = [*self._pg_restore, "--list", "--verbose", _path(self._archive)]
-        with open(_memory_file("listing", b""), "rb") as listing:
+        with open(memory.file("listing", b""), "rb") as listing:
             child = tools.start(argv, self._server, self._database, stdout=listing.fileno(), pass_fds=[self._archive])
             try:
                 child.finish(LIST_SECONDS)
@@ -94,23 +94,13 @@ class Definitions:
             return listing.read().decode("utf-8", "replace").split("\n")
 
     def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "") -> None:
-        wanted = _memory_file("list", "".join(f"{line}\n" for line in listing).encode())
+        wanted = memory.file("list", "".join(f"{line}\n" for line in listing).encode())
         try:
             argv = [*self._pg_restore, *COMMON, f"--dbname={libpq.conninfo(self._database)}", f"--section={section}", f"--jobs={jobs}"]
             argv += [f"--use-list={_path(wanted)}", _path(self._archive)]
             tools.start(argv, self._server, self._database, settings, pass_fds=[wanted, self._archive]).finish()
         finally:
             os.close(wanted)
-
-
-def _memory_file(name: str, data: bytes) -> int:
-    fd = os.memfd_create(name, 0)
-    try:
-        pipes.write_all(fd, data)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
 
 
 def _path(fd: int) -> str:

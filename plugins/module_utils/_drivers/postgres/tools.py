@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from ..._errors import StageFailed
-from ..._stream import pipes
+from ..._stream import memory, pipes
 from ..._stream.process import PIPE, Child
 from . import libpq
 from .server import Server
@@ -78,10 +78,7 @@ def passfile(server: Server, database: str) -> int | None:
     password = server.password()
     if password is None:
         return None
-    fd = os.memfd_create("passfile", 0)
-    os.fchmod(fd, 0o600)
-    os.write(fd, libpq.passfile(server.host, server.port, database, server.user, password).encode())
-    return fd
+    return memory.file("passfile", libpq.passfile(server.host, server.port, database, server.user, password).encode())
 
 
 def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink, pass_fds: t.Sequence[int] = ()) -> int:

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Files in memory, for programs that want a path: what they are told never lies on a disk."""
+
+from __future__ import annotations
+
+import os
+
+from .._errors import StorageError
+from . import pipes
+
+
+def file(name: str, data: bytes = b"") -> int:
+    """Its descriptor, to pass on. A limit on the size of files holds for it too. Raises StorageError."""
+    fd = -1
+    try:
+        fd = os.memfd_create(name, 0)
+        os.fchmod(fd, 0o600)
+        pipes.write_all(fd, data)
+    except OSError as exc:
+        if fd >= 0:
+            os.close(fd)
+        raise StorageError(
+            f"a file of {len(data)} bytes in memory cannot be made: {exc.strerror}; free memory, or raise ulimit -f"
+        ) from exc
+    return fd

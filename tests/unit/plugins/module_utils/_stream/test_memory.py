@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files in memory: what they hold, who may read them, and what they do where there is no room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import memory
+
+LIMITED = f"""
+import os, resource, signal
+from {StorageError.__module__} import StorageError
+from {memory.__name__} import file
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+before = os.listdir("/proc/self/fd")
+try:
+    file("list", b"x" * 101)
+except StorageError as exc:
+    print(exc.msg)
+assert os.listdir("/proc/self/fd") == before
+os.close(file("list", b"x" * 100))
+"""
+
+
+def test_a_file_in_memory_holds_what_it_was_given_and_is_private() -> None:
+    made = memory.file("list", b"one\n" * 1000)
+    try:
+        assert os.fstat(made).st_mode & 0o777 == 0o600
+        with open(f"/proc/self/fd/{made}", "rb") as again:
+            assert again.read() == b"one\n" * 1000
+    finally:
+        os.close(made)
+
+
+@pytest.mark.mutation
+def test_without_room_it_is_an_error_in_one_line_and_nothing_stays_open() -> None:
+    """In a process of its own: a limit cannot be lifted again."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, "-c", LIMITED], env=env, check=True, capture_output=True, text=True).stdout
+    assert said.count("\n") == 1 and "ulimit -f" in said
