@@ -67,6 +67,16 @@ def require_redis() -> t.Any:
     return redis
 
 
+def require_docker() -> t.Any:
+    """docker >= 7.0, its `errors` loaded: the API of Docker and of Podman."""
+    try:
+        import docker
+        import docker.errors
+    except ImportError:
+        return _missing("docker", "docker>=7.0")
+    return docker
+
+
 def require_boto3() -> t.Any:
     """boto3 >= 1.36, which knows `If-None-Match` of multipart uploads."""
     requirement = "boto3>=1.36"

@@ -32,6 +32,14 @@ def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> li
     return lines
 
 
+def values(role: str, answers: Values, *names: str) -> Values:
+    """What variables of the role come to."""
+    folder, loader = tree.ROOT / "roles" / role, DataLoader()
+    variables = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers}
+    templar = Templar(loader=loader, variables=variables)
+    return {name: templar.template(variables[name]) for name in names}
+
+
 def _of(loader: DataLoader, folder: Path) -> Values:
     path = folder / "main.yml"
     found: Values = loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}

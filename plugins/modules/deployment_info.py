@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deployment_info
+short_description: Find where everything of a Caracal deployment is
+version_added: 0.1.0
+description:
+  - Asks the container engine for the containers of a Compose project, and says where its databases, Redis, secrets, replay directories and
+    settings are, in the words of the options of the modules that back them up.
+  - Docker and Podman answer the same questions. The engine is asked, and never told to do anything.
+  - The role C(caracal_backup) begins with it where C(caracal_backup_compose_project) is set.
+author:
+  - Caracal Ops (@caracal-ops)
+extends_documentation_fragment:
+  - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.read_only
+options:
+  compose_project:
+    description:
+      - Name of the project, as C(docker compose ls) shows it.
+    type: str
+    required: true
+  engine:
+    description:
+      - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
+        C(unix:///run/podman/podman.sock).
+    type: str
+requirements:
+  - docker >= 7.0
+notes:
+  - It tells no secret, but where they lie. Of a container's environment only the variables are told that say how long what is kept.
+  - Run it where the project runs, as a user who may use the engine's socket.
+seealso:
+  - module: caracal_ops.backup.backup_preflight
+"""
+
+EXAMPLES = r"""
+---
+- name: Where is everything of the deployment?
+  caracal_ops.backup.deployment_info:
+    compose_project: caracal
+  become: true
+  register: found
+
+- name: Show it
+  ansible.builtin.debug:
+    var: found.deployment
+"""
+
+RETURN = r"""
+summary:
+  description: The same in one line.
+  returned: success
+  type: str
+  sample: "Compose project caracal: PostgreSQL at 127.0.0.1:5432 as caracal, Redis at 127.0.0.1:6379, secrets in /srv/caracal/secrets,
+    replay directories of sts-1, gateway-1"
+deployment:
+  description:
+    - Where everything is. An empty text stands for what the project does not tell.
+  returned: success
+  type: dict
+  contains:
+    directory:
+      description: Directory of the project.
+      type: str
+      sample: /srv/caracal
+    database:
+      description: How PostgreSQL is reached, by the published port or else by the container's own address, in options of the modules.
+      type: dict
+      sample: {"login_host": "127.0.0.1", "login_port": 5432, "login_user": "caracal",
+        "login_password_file": "/srv/caracal/secrets/postgresPassword"}
+    redis:
+      description: The same for Redis.
+      type: dict
+      sample: {"redis_host": "127.0.0.1", "redis_port": 6379, "redis_password_file": "/srv/caracal/secrets/redisPassword"}
+    secrets_directory:
+      description: Directory of the runtime secrets.
+      type: str
+      sample: /srv/caracal/secrets
+    environment_file:
+      description: File with the settings of the project.
+      type: str
+      sample: /srv/caracal/caracal.env
+    extra_files:
+      description: Other files that the services cannot do without, such as certificates.
+      type: list
+      elements: str
+      sample: ["/srv/caracal/ca/extra-ca.pem"]
+    replay:
+      description: Directories of unsent audit events, and services that have none that outlives their container.
+      type: dict
+      sample: {"volumes": [{"service": "sts", "replica": "1", "path": "/var/lib/docker/volumes/caracal_stsReplay/_data/audit-replay"}],
+        "not_durable": []}
+    settings:
+      description:
+        - Variables in force that say how long what is kept, for
+          O(caracal_ops.backup.retention_verify#module:effective_environment).
+      type: dict
+      sample: {"SESSION_RETENTION_DAYS": "90"}
+    programs:
+      description: What runs, by service and replica, with the digest of its image, or its id where it comes from no registry.
+      type: list
+      elements: dict
+      sample: [{"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": "sha256:9f86d081884c7d65"}]
+"""
+
+from ..module_utils._ansible.boundary import run
+from ..module_utils._deployment.deployment_info import argument_spec
+from ..module_utils._deployment.deployment_info import run as use_case
+
+
+def main() -> None:
+    run(argument_spec(), use_case)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A socket that answers what we ask of a container engine, as Docker 20 does of a project of Caracal v1.0.0; and refuses all else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.server
+import json
+import socketserver
+import threading
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+LABEL = "com.docker.compose."
+IMAGE = "sha256:" + "ab" * 32
+Seen = dict[str, t.Any]
+
+
+def container(service: str, number: int = 1, project: str = "caracal", **changes: t.Any) -> Seen:
+    """As `GET /containers/<id>/json` shows one that runs. `changes` are `env`, `mounts`, `ports`, `addresses`, `labels`, `running`."""
+    labels = {
+        f"{LABEL}project": project,
+        f"{LABEL}service": service,
+        f"{LABEL}container-number": str(number),
+        f"{LABEL}oneoff": "False",
+        **changes.get("labels", {}),
+    }
+    mounts = [
+        {"Type": kind, "Source": source, "Destination": to, "Mode": "", "RW": True, "Propagation": ""}
+        for kind, source, to in changes.get("mounts", ())
+    ]
+    return {
+        "Id": f"{project}{service}{number}",
+        "Name": f"/{project}-{service}-{number}",
+        "Image": IMAGE,
+        "State": {"Running": changes.get("running", True)},
+        "Config": {"Image": f"caracal-{service}:v1.0.0", "Env": list(changes.get("env", ())), "Labels": labels},
+        "Mounts": mounts,
+        "NetworkSettings": {
+            "Ports": changes.get("ports", {}),
+            "Networks": {f"net{at}": {"IPAddress": one} for at, one in enumerate(changes.get("addresses", ["172.18.0.9"]))},
+        },
+    }
+
+
+def published(port: str, address: str = "127.0.0.1", at: int = 15432) -> Seen:
+    return {port: [{"HostIp": address, "HostPort": str(at)}]}
+
+
+@dataclasses.dataclass
+class Engine:
+    """`asked` are the paths so far. With `broken`, every answer but that of its version is this one."""
+
+    socket: Path
+    containers: list[Seen] = dataclasses.field(default_factory=list)
+    digests: list[str] = dataclasses.field(default_factory=list)
+    broken: tuple[int, t.Any] | None = None
+    asked: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.socket}"
+
+    def answer(self, path: str) -> tuple[int, t.Any]:
+        url = urllib.parse.urlsplit(path)
+        name = url.path.removeprefix("/v1.41")
+        if name == "/version":
+            return 200, {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
+        if self.broken:
+            return self.broken
+        if name == "/containers/json":
+            query = urllib.parse.parse_qs(url.query)
+            [wanted] = json.loads(query["filters"][0])["label"]
+            assert query["all"] == ["1"], query
+            return 200, [{"Id": one["Id"], "Labels": one["Config"]["Labels"]} for one in self.containers if _has(one, wanted)]
+        if name == f"/images/{IMAGE}/json":
+            return 200, {"Id": IMAGE, "RepoDigests": self.digests}
+        found = [one for one in self.containers if name == f"/containers/{one['Id']}/json"]
+        return (200, found[0]) if found else (404, {"message": f"nobody may ask {name}"})
+
+
+def _has(seen: Seen, wanted: str) -> bool:
+    name, equals, value = wanted.partition("=")
+    labels = seen["Config"]["Labels"]
+    return name in labels and (not equals or labels[name] == value)
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    engine: Engine
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.engine.asked.append(self.path)
+        status, said = self.server.engine.answer(self.path)
+        data = said if isinstance(said, bytes) else json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def address_string(self) -> str:
+        return "a client"
+
+    def log_message(self, *_about: t.Any) -> None:
+        return
+
+
+@contextlib.contextmanager
+def start(folder: Path) -> t.Iterator[Engine]:
+    engine = Engine(folder / "engine.sock")
+    with _Server(str(engine.socket), _Handler) as server:
+        server.engine = engine
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield engine
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def deployment(folder: Path, replay: Path) -> list[Seen]:
+    """Those of a whole project in `folder`, which has its secrets; `replay` has the volumes."""
+    secrets = folder / "secrets"
+    of_project = {f"{LABEL}project.working_dir": str(folder), f"{LABEL}project.environment_file": str(folder / "caracal.env")}
+
+    def made(service: str, *names: str, **changes: t.Any) -> Seen:
+        mounts = [("bind", str(secrets / name), f"/run/secrets/{name}") for name in names]
+        return container(service, labels=of_project, mounts=[*mounts, *changes.pop("mounts", ())], **changes)
+
+    def state(name: str) -> tuple[str, str, str]:
+        return "volume", str(replay / name), "/var/lib/caracal"
+
+    postgres = ["POSTGRES_USER=caracal", "POSTGRES_PASSWORD_FILE=/run/secrets/postgresPassword", "PATH=/usr/bin"]
+    return [
+        made("postgres", "postgresPassword", env=postgres, ports=published("5432/tcp")),
+        made("redis", "redisPassword", env=["REDIS_PASSWORD_FILE=/run/secrets/redisPassword"], ports=published("6379/tcp", at=16379)),
+        made("sts", "secretStoreKek", mounts=[state("sts"), ("bind", str(folder / "ca"), "/etc/caracal/ca")]),
+        made("gateway", "auditHmacKey", mounts=[state("gateway")]),
+        made("audit", "auditHmacKey", env=["AUDIT_RETENTION_DAYS=400", "AUDIT_ADMIN_TOKEN=a secret"]),
+        made("coordinator", env=["SESSION_RETENTION_DAYS=30", "DELEGATION_RETENTION_DAYS="]),
+    ]

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the role caracal_backup makes of what a Compose project tells: a setting that is made wins."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from unit.snapshots import role_words
+
+VOLUMES = [{"service": "sts", "replica": "1", "path": "/volumes/sts/audit-replay"}]
+FOUND = {
+    "database": {
+        "login_host": "127.0.0.1",
+        "login_port": 15432,
+        "login_user": "owner",
+        "login_password_file": "/p/secrets/postgresPassword",
+    },
+    "redis": {"redis_host": "127.0.0.1", "redis_port": 16379, "redis_password_file": "/p/secrets/redisPassword"},
+    "secrets_directory": "/p/secrets",
+    "environment_file": "/p/caracal.env",
+    "extra_files": ["/p/ca/extra-ca.pem"],
+    "replay": {"volumes": VOLUMES, "not_durable": [{"service": "gateway", "reason": "its own"}]},
+}
+LOGIN, REDIS, SECRETS, REPLAY = (f"__caracal_backup_{name}" for name in ("login", "of_redis", "of_secrets", "of_replay"))
+HAS = "__caracal_backup_has"
+Given = dict[str, t.Any]
+
+
+def located(name: str, place: Given | None = None, **settings: t.Any) -> Given:
+    """A variable of the role; `settings` without their prefix."""
+    answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
+    answers |= {f"caracal_backup_{setting}": value for setting, value in settings.items()}
+    found: Given = role_words.values("caracal_backup", answers, name)[name]
+    return found
+
+
+def test_what_is_not_named_is_found() -> None:
+    login = {"host": "127.0.0.1", "port": 15432, "user": "owner", "password_file": "/p/secrets/postgresPassword"}
+    assert located(LOGIN) == login
+    redis = located(REDIS)
+    assert (redis["redis_host"], redis["redis_port"], redis["redis_password_file"]) == ("127.0.0.1", 16379, "/p/secrets/redisPassword")
+    secrets = located(SECRETS)
+    assert (secrets["directory"], secrets["environment_file"]) == ("/p/secrets", "/p/caracal.env")
+    assert secrets["extra_files"] == ["/p/ca/extra-ca.pem"]
+    replay = located(REPLAY)
+    assert replay["volumes"] == VOLUMES and [one["service"] for one in replay["not_durable"]] == ["gateway"]
+    assert located(HAS) == {"secrets": True, "replay": True, "redis": True}
+
+
+@pytest.mark.parametrize("place", [{}, {"skipped": True, "changed": False}])
+def test_without_a_project_nothing_is_found(place: Given) -> None:
+    assert located(LOGIN, place) == {"host": "", "port": 5432, "user": "caracal", "password_file": ""}
+    assert located(HAS, place) == {"secrets": False, "replay": False, "redis": False}
+    assert "directory" not in located(SECRETS, place) and located(REPLAY, place)["volumes"] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "login"),
+    [
+        ({"login_host": "db", "login_port": 6432}, {"host": "db", "port": 6432, "user": "caracal", "password_file": ""}),
+        ({"login_unix_socket": "/run/pg"}, {"host": "", "port": 5432, "user": "caracal", "password_file": ""}),
+        (
+            {"login_user": "backup", "login_password_file": "/etc/p"},
+            {"host": "127.0.0.1", "port": 15432, "user": "backup", "password_file": "/etc/p"},
+        ),
+        ({"login_user": "backup"}, {"host": "127.0.0.1", "port": 15432, "user": "backup", "password_file": ""}),
+    ],
+)
+def test_a_server_or_a_login_that_is_named_wins(settings: Given, login: Given) -> None:
+    """No password of one goes to the other."""
+    assert located(LOGIN, None, **settings) == login
+
+
+def test_other_places_that_are_named_win() -> None:
+    redis = located(REDIS, None, redis_host="redis")
+    assert (redis["redis_host"], redis["redis_port"]) == ("redis", 6379) and "redis_password_file" not in redis
+    socket = located(REDIS, None, redis_unix_socket="/run/redis")
+    assert "redis_host" not in socket and "redis_password_file" not in socket
+    secrets = located(SECRETS, None, secrets_files={"secretStoreKek": "/dev/shm/kek"}, environment_file="/e")
+    assert "directory" not in secrets and secrets["environment_file"] == "/e"
+    own = [{"service": "sts", "path": "/elsewhere"}]
+    replay = located(REPLAY, None, replay_volumes=own)
+    assert replay["volumes"] == own and replay["not_durable"] == []
