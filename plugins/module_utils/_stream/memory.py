@@ -15,12 +15,15 @@ from .._errors import StorageError
 from . import pipes
 
 
-def file(name: str, data: bytes = b"") -> int:
-    """Its descriptor, to pass on. A limit on the size of files holds for it too. Raises StorageError."""
+def file(name: str, data: bytes = b"", mode: int = 0o777) -> int:
+    """Its descriptor, to pass on; a program of another user, as in a sandbox, opens it only if `mode` lets it.
+
+    A limit on the size of files holds for it too. Raises StorageError.
+    """
     fd = -1
     try:
         fd = os.memfd_create(name, 0)
-        os.fchmod(fd, 0o600)
+        os.fchmod(fd, mode)
         pipes.write_all(fd, data)
     except OSError as exc:
         if fd >= 0:

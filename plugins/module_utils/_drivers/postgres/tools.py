@@ -78,7 +78,8 @@ def passfile(server: Server, database: str) -> int | None:
     password = server.password()
     if password is None:
         return None
-    return memory.file("passfile", libpq.passfile(server.host, server.port, database, server.user, password).encode())
+    line = libpq.passfile(server.host, server.port, database, server.user, password)
+    return memory.file("passfile", line.encode(), mode=0o600)
 
 
 def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink, pass_fds: t.Sequence[int] = ()) -> int:

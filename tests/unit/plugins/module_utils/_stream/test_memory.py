@@ -30,10 +30,11 @@ os.close(file("list", b"x" * 100))
 """
 
 
-def test_a_file_in_memory_holds_what_it_was_given_and_is_private() -> None:
-    made = memory.file("list", b"one\n" * 1000)
+@pytest.mark.parametrize("mode", [0o777, 0o600])
+def test_a_file_in_memory_holds_what_it_was_given(mode: int) -> None:
+    made = memory.file("list", b"one\n" * 1000, mode)
     try:
-        assert os.fstat(made).st_mode & 0o777 == 0o600
+        assert os.fstat(made).st_mode & 0o777 == mode
         with open(f"/proc/self/fd/{made}", "rb") as again:
             assert again.read() == b"one\n" * 1000
     finally:
