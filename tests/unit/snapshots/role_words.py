@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import typing as t
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> li
     folder, loader = tree.ROOT / "roles" / role, DataLoader()
     variables: Values = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers, "ansible_check_mode": check_mode}
     lines: list[str] = []
-    for task in loader.load_from_file(str(folder / "tasks" / f"{tasks}.yml"), trusted_as_template=True):
+    for task in _loaded(loader, folder / "tasks" / f"{tasks}.yml"):
         templar = Templar(loader=loader, variables={**variables, **task.get("vars", {})})
-        if not all(templar.evaluate_conditional(one) for one in _list(task.get("when", True))):
+        if not _holds(templar, task.get("when", True)):
             continue
         if "ansible.builtin.set_fact" in task:
             variables.update(templar.template(task["ansible.builtin.set_fact"]))
@@ -42,8 +43,20 @@ def values(role: str, answers: Values, *names: str) -> Values:
 
 def _of(loader: DataLoader, folder: Path) -> Values:
     path = folder / "main.yml"
-    found: Values = loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
+    found: Values = _loaded(loader, path) if path.is_file() else {}
     return found
+
+
+def _loaded(loader: DataLoader, path: Path) -> t.Any:
+    """From ansible-core 2.19 on templates are only what is said to be trusted."""
+    trusted = {"trusted_as_template": True} if "trusted_as_template" in inspect.signature(loader.load_from_file).parameters else {}
+    return loader.load_from_file(str(path), **trusted)
+
+
+def _holds(templar: Templar, conditions: t.Any) -> bool:
+    if hasattr(templar, "evaluate_conditional"):
+        return all(templar.evaluate_conditional(one) for one in _list(conditions))
+    return all(templar.template(f"{{{{ ({one}) | bool }}}}") for one in _list(conditions))
 
 
 def _lines(task: Values, templar: Templar) -> list[str]:
@@ -52,7 +65,7 @@ def _lines(task: Values, templar: Templar) -> list[str]:
     if "ansible.builtin.fail" in task:
         return [f"failed: {templar.template(task['ansible.builtin.fail']['msg'])}"]
     given = task.get("ansible.builtin.assert")
-    if given is None or all(templar.evaluate_conditional(one) for one in _list(given["that"])):
+    if given is None or _holds(templar, given["that"]):
         return []
     return [f"failed: {templar.template(given['fail_msg'])}"]
 

@@ -36,7 +36,8 @@ def located(name: str, place: Given | None = None, **settings: t.Any) -> Given:
     answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
     answers |= {f"caracal_backup_{setting}": value for setting, value in settings.items()}
     found: Given = role_words.values("caracal_backup", answers, name)[name]
-    return found
+    # Up to ansible-core 2.18 a template makes a text of a number.
+    return {key: int(value) if key in ("port", "redis_port") else value for key, value in found.items()}
 
 
 def test_what_is_not_named_is_found() -> None:
