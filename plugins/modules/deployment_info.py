@@ -12,7 +12,9 @@ version_added: 0.1.0
 description:
   - Asks the container engine for the containers of a Compose project, and says where its databases, Redis, secrets, replay directories and
     settings are, in the words of the options of the modules that back them up.
-  - Docker and Podman answer the same questions. The engine is asked, and never told to do anything.
+  - The engine is asked, and never told to do anything.
+  - Replay directories are found by what the containers of STS and Gateway mount, and by the project's volumes, which outlive them. A
+    service with neither is in RV(deployment.replay), and a warning says so.
   - The role C(caracal_backup) begins with it where C(caracal_backup_compose_project) is set.
 author:
   - Caracal Ops (@caracal-ops)
@@ -30,6 +32,13 @@ options:
       - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
         C(unix:///run/podman/podman.sock).
     type: str
+  named:
+    description:
+      - What you name yourself, so that the project need not tell it. What is neither found nor named is an error, which says all of it.
+    type: list
+    elements: str
+    choices: [database, redis, secrets, environment_file, replay]
+    default: []
 requirements:
   - docker >= 7.0
 notes:
@@ -58,10 +67,10 @@ summary:
   returned: success
   type: str
   sample: "Compose project caracal: PostgreSQL at 127.0.0.1:5432 as caracal, Redis at 127.0.0.1:6379, secrets in /srv/caracal/secrets,
-    replay directories of sts-1, gateway-1"
+    settings in /srv/caracal/caracal.env, replay directories of sts-1, gateway-1"
 deployment:
   description:
-    - Where everything is. An empty text stands for what the project does not tell.
+    - Where everything is. What the project does not tell is empty.
   returned: success
   type: dict
   contains:
@@ -70,7 +79,7 @@ deployment:
       type: str
       sample: /srv/caracal
     database:
-      description: How PostgreSQL is reached, by the published port or else by the container's own address, in options of the modules.
+      description: How PostgreSQL is reached, by the published port or else the container's own address, in options. Null if not found.
       type: dict
       sample: {"login_host": "127.0.0.1", "login_port": 5432, "login_user": "caracal",
         "login_password_file": "/srv/caracal/secrets/postgresPassword"}
@@ -83,7 +92,7 @@ deployment:
       type: str
       sample: /srv/caracal/secrets
     environment_file:
-      description: File with the settings of the project.
+      description: File with the settings of the project, as it was started with.
       type: str
       sample: /srv/caracal/caracal.env
     extra_files:

@@ -73,15 +73,15 @@ options:
         required: true
   compose_project:
     description:
-      - A Compose project on this host, whose volumes C(stsReplay) and C(gatewayReplay) are found by their labels. All replicas of a
-        service share one, which is read as replica V(1). A service without one is V(not_durable), unless O(volumes) names its directory.
-      - O(docker) is asked for its context, for C(volume ls), C(volume inspect) and C(ps), and for nothing else.
+      - A Compose project on this host, whose replay directories are found by what its containers mount, and by the labels of its volumes
+        C(stsReplay) and C(gatewayReplay), which outlive their containers. Replicas that share a volume have one directory.
+      - A service without one is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
     type: str
-  docker:
+  engine:
     description:
-      - Docker's client, as a name or a path.
-    type: path
-    default: docker
+      - Address of the container engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
+        C(unix:///run/podman/podman.sock). The engine is asked, and never told to do anything.
+    type: str
   not_durable:
     description:
       - Services whose replay directory dies with its container, as an C(emptyDir) does. They cannot be protected, and the manifest says so.
@@ -113,6 +113,7 @@ notes:
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
+  - docker >= 7.0, for O(compose_project)
 seealso:
   - module: caracal_ops.backup.replay_volume_restore
   - module: caracal_ops.backup.backup_set

@@ -32,9 +32,22 @@ options:
         values.
       - Without it no sealed value is opened.
     type: path
+  restored_secrets:
+    description:
+      - Names of the secrets in O(secrets_directory) and O(retired_directory) that are the set's, which are the values
+        RV(caracal_ops.backup.secrets_restore#module:written), C(replaced), C(adjusted) and C(unchanged). A previous KEK that is not among
+        them is not used, for it would hide that the set lacks one.
+      - Without it, a previous KEK that lies in O(secrets_directory) counts.
+    type: list
+    elements: str
+  retired_directory:
+    description:
+      - Directory of former audit keys. Those that O(restored_secrets) names are used too.
+    type: path
   audit_hmac_key_files:
     description:
-      - Files with C(AUDIT_HMAC_KEY), the current one first, then those of before. Without any, the one in O(secrets_directory).
+      - Files with C(AUDIT_HMAC_KEY), the current one first, then those of before. Without any, the one in O(secrets_directory),
+        and those in O(retired_directory).
     type: list
     elements: path
     default: []

@@ -48,45 +48,65 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
     }
 
 
+def volume(name: str, path: str, project: str = "caracal", driver: str = "local") -> Seen:
+    """As `GET /volumes` lists one; `name` is what the project calls it, none where it has no such label."""
+    labels = {f"{LABEL}project": project, **({f"{LABEL}volume": name} if name else {})}
+    return {
+        "Name": f"{project}_{name or 'unnamed'}",
+        "Driver": driver,
+        "Mountpoint": path,
+        "Labels": labels,
+        "Scope": "local",
+        "Options": None,
+    }
+
+
 def published(port: str, address: str = "127.0.0.1", at: int = 15432) -> Seen:
     return {port: [{"HostIp": address, "HostPort": str(at)}]}
 
 
 @dataclasses.dataclass
 class Engine:
-    """`asked` are the paths so far. With `broken`, every answer but that of its version is this one."""
+    """`asked` are the paths so far. With `broken`, every answer but that of its version is this one, without a status none at all.
+
+    What is `gone` went after it was listed.
+    """
 
     socket: Path
     containers: list[Seen] = dataclasses.field(default_factory=list)
+    volumes: list[Seen] = dataclasses.field(default_factory=list)
+    gone: set[str] = dataclasses.field(default_factory=set)
     digests: list[str] = dataclasses.field(default_factory=list)
-    broken: tuple[int, t.Any] | None = None
+    broken: tuple[int | None, t.Any] | None = None
     asked: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def address(self) -> str:
         return f"unix://{self.socket}"
 
-    def answer(self, path: str) -> tuple[int, t.Any]:
+    def answer(self, path: str) -> tuple[int | None, t.Any]:
         url = urllib.parse.urlsplit(path)
         name = url.path.removeprefix("/v1.41")
         if name == "/version":
             return 200, {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
         if self.broken:
             return self.broken
+        query = urllib.parse.parse_qs(url.query)
+        wanted = json.loads(query["filters"][0])["label"][0] if "filters" in query else ""
         if name == "/containers/json":
-            query = urllib.parse.parse_qs(url.query)
-            [wanted] = json.loads(query["filters"][0])["label"]
             assert query["all"] == ["1"], query
-            return 200, [{"Id": one["Id"], "Labels": one["Config"]["Labels"]} for one in self.containers if _has(one, wanted)]
-        if name == f"/images/{IMAGE}/json":
+            labelled = [{"Id": one["Id"], "Labels": one["Config"]["Labels"]} for one in self.containers]
+            return 200, [one for one in labelled if _has(one["Labels"], wanted)]
+        if name == "/volumes":
+            return 200, {"Volumes": [one for one in self.volumes if _has(one["Labels"], wanted)] or None, "Warnings": None}
+        if name == f"/images/{IMAGE}/json" and IMAGE not in self.gone:
             return 200, {"Id": IMAGE, "RepoDigests": self.digests}
-        found = [one for one in self.containers if name == f"/containers/{one['Id']}/json"]
+        found = [one for one in self.containers if name == f"/containers/{one['Id']}/json" and one["Id"] not in self.gone]
         return (200, found[0]) if found else (404, {"message": f"nobody may ask {name}"})
 
 
-def _has(seen: Seen, wanted: str) -> bool:
+def _has(labels: t.Mapping[str, str], wanted: str) -> bool:
     name, equals, value = wanted.partition("=")
-    labels = seen["Config"]["Labels"]
     return name in labels and (not equals or labels[name] == value)
 
 
@@ -101,6 +121,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.engine.asked.append(self.path)
         status, said = self.server.engine.answer(self.path)
+        if status is None:
+            return
         data = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

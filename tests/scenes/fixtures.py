@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 import typing as t
 import uuid
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import NOW, make_twin, sandbox_path
+from scenes import engine_stand_in
 from scenes import scene as scenes
 from scenes.by_hand import Recover, recoverer
 from scenes.old_repository import OldRepository
@@ -36,6 +38,13 @@ def no_home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
         before = os.umask(0o022)  # so that what should be private is made so by the code
         yield
         os.umask(before)
+
+
+@pytest.fixture
+def engine() -> t.Iterator[engine_stand_in.Engine]:
+    """A container engine, whose socket has a short path."""
+    with tempfile.TemporaryDirectory(prefix="caracal-test-", dir="/var/tmp") as folder, engine_stand_in.start(Path(folder)) as started:
+        yield started
 
 
 @pytest.fixture

@@ -63,12 +63,29 @@ def certificate(name: str, issuer: Signed | None = None, *, usage: t.Sequence[x5
         .not_valid_after(now + YEAR)
         .add_extension(x509.BasicConstraints(ca=usage is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        # From Python 3.13 on, a certificate of a server needs to say whose key signed it, and one that signs what it may.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer.key if issuer else key).public_key()), critical=False)
+        .add_extension(_key_usage(signs=usage is None), critical=True)
     )
     if usage:
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         made = made.add_extension(x509.SubjectAlternativeName([address]), critical=False)
         made = made.add_extension(x509.ExtendedKeyUsage(usage), critical=True)
     return Signed(made.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+
+
+def _key_usage(signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 class Authority:

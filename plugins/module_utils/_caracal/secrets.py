@@ -51,7 +51,7 @@ _BOTH = (
 )
 _SERVICES = ("api", "sts", "gateway", "audit", "coordinator")
 CURRENT_KEK = {ZONE_KEK: "zoneKek", SECRET_STORE: "secretStoreKek"}
-PREVIOUS_KEK = "secretStoreKekPrevious"
+PREVIOUS_KEK, AUDIT_KEY = "secretStoreKekPrevious", "auditHmacKey"
 # The installer makes them before the containers that mount them start; where one is missing, the container engine makes it as root.
 FOLDERS = ("allowlist", "console")
 NAMES: dict[str, tuple[Name, ...]] = {
@@ -115,7 +115,7 @@ def keys(of: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -
         ids[one.key or one.name] = key.id
         if isinstance(key, Kek):
             keks.append(key)
-        elif one.name == "auditHmacKey":
+        elif one.name == AUDIT_KEY:
             audit.append(key)
     return Keys(tuple(keks), tuple(audit), ids)
 

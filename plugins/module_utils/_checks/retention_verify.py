@@ -19,7 +19,7 @@ from .._ansible.boundary import Invocation
 from .._caracal.retention import settings
 from .._caracal.retention.settings import Effective
 from .._crypto import strict_json
-from .._drivers.docker import environment
+from .._drivers.engine import environment
 from .._errors import OptionError, PermissionMissing, StageFailed, Unreachable
 from .._evidence import metrics, options
 from .._evidence.options import Opened

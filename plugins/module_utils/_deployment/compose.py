@@ -9,59 +9,135 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
 
-from .._caracal import replay
+from .._caracal import replay as replays
 from .._caracal.retention import settings
-from .._drivers.engine.engine import Container
+from .._drivers.engine.answers import Container, Project, Volume
 from .._errors import OptionError
-from .deployment import Database, Deployment, Program, Redis, Replay
+from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, Named, Program, Redis, Replay
 
-POSTGRES, REDIS = "postgres", "redis"
-SECRETS = "/run/secrets"
+SECRETS_FOLDER = "/run/secrets"
 # Files beside the secrets that a deployment cannot do without, by the directory that is mounted: certificates, and the gate of control.
 EXTRA = {"/etc/caracal/ca": "extra-ca.pem", "/run/caracal-control": "enabled"}
-ENVIRONMENT = "caracal.env"
+# What Compose reads in the project's directory where it is told of no file.
+ENVIRONMENTS = ("caracal.env", ".env")
 STATE = "/var/lib/caracal"
-REPLAYS = tuple(replay.COMPOSE_VOLUMES)
+FIRST = "1"
+Found = t.TypeVar("Found")
 
 
-def find(project: str, containers: t.Sequence[Container]) -> Deployment:
-    """Raises OptionError for a project that is not Caracal's, or whose databases do not run."""
-    postgres, redis = _one(project, containers, POSTGRES), _one(project, containers, REDIS)
-    user = postgres.environment.get("POSTGRES_USER", "postgres")
-    database = Database(*_address(project, postgres, "5432/tcp"), user, _secret(postgres, "POSTGRES_PASSWORD"))
-    return Deployment(
-        directory=postgres.directory,
-        database=database,
-        redis=Redis(*_address(project, redis, "6379/tcp"), _secret(redis, "REDIS_PASSWORD")),
-        secrets_directory=_secrets(project, containers),
-        environment_file=_environment_file(postgres),
-        extra_files=_extra(containers),
-        replay=_replay(project, containers),
-        settings={name: one.environment[name] for one in containers for name in settings.VARIABLES if one.environment.get(name)},
-        programs=[_program(one) for one in containers],
+def find(project: Project, named: t.Collection[str]) -> Deployment:
+    """`named` are parts that need not be found. Raises OptionError, which says all that is neither found nor named."""
+    faults: list[str] = []
+
+    def part(name: str, find_it: t.Callable[[Project], Found], otherwise: Found) -> Found:
+        try:
+            return find_it(project)
+        except OptionError as exc:
+            if name not in named:
+                faults.append(exc.msg)
+            return otherwise
+
+    found = Deployment(
+        directory=next((one.directory for one in project.containers if one.directory), ""),
+        database=part(DATABASE, _database, None),
+        redis=part(REDIS, _redis, None),
+        secrets_directory=part(SECRETS, _secrets, ""),
+        environment_file=part(ENVIRONMENT_FILE, _environment_file, ""),
+        extra_files=_extra(project.containers),
+        replay=part(REPLAY, replay, Replay([], [])),
+        settings={name: one.environment[name] for one in project.containers for name in settings.VARIABLES if one.environment.get(name)},
+        programs=[_program(one) for one in project.containers],
     )
+    if faults:
+        raise OptionError("; also, ".join(faults))
+    return found
 
 
-def _one(project: str, containers: t.Sequence[Container], service: str) -> Container:
-    found = [one for one in containers if one.service == service]
+def replay(project: Project) -> Replay:
+    """By containers and by volumes, for a volume outlives its container and keeps what that could not send. Raises OptionError.
+
+    Replicas that share a volume have one directory.
+    """
+    volumes: list[Named] = []
+    not_durable: list[Named] = []
+    for service, name in replays.COMPOSE_VOLUMES.items():
+        containers = [one for one in project.containers if one.service == service]
+        labelled = [one for one in project.volumes if one.name == name]
+        volumes += _directories(service, containers, labelled)
+        reasons = [f"container {one.name} keeps {STATE} for itself" for one in containers if not _state(one)]
+        if not containers and not labelled:
+            reasons = [f"it has neither a container of {service} nor a volume {name}"]
+        not_durable += [{"service": service, "reason": f"Compose project {project.name}: {reason}"} for reason in reasons]
+    return Replay(volumes, not_durable)
+
+
+def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume]) -> list[Named]:
+    """The project's own volume is replica 1, whichever containers there are now; any other directory is the replica that it belongs to."""
+    own = [_path(one) for one in labelled]
+    elsewhere: dict[str, str] = {}
+    for one in containers:
+        if _state(one) and _state(one) not in own:
+            elsewhere.setdefault(_state(one), one.number)
+    free = (name for name in itertools.chain([FIRST], (f"volume{at}" for at in itertools.count(1))) if name not in elsewhere.values())
+    replicas = {**dict(zip(own, free, strict=False)), **elsewhere}
+    return [{"service": service, "replica": replica, "path": _folder(source)} for source, replica in replicas.items()]
+
+
+def _state(container: Container) -> str:
+    mount = container.mounted(STATE)
+    return mount.source if mount else ""
+
+
+def _path(volume: Volume) -> str:
+    if not volume.path.startswith("/"):
+        raise OptionError(
+            f"volume {volume.full_name} of driver {volume.driver} has no directory on this host; mount it, and name the mount in volumes"
+        )
+    return volume.path
+
+
+def _folder(source: str) -> str:
+    """The folder itself: a volume without it is one that never was used, or whose file system is not mounted now."""
+    path = os.path.join(source, replays.FOLDER)
+    if os.access(source, os.X_OK) and not os.path.lexists(path):
+        raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which makes it, or mount the volume")
+    return path
+
+
+def _database(project: Project) -> Database:
+    server = _one(project, "postgres")
+    user = server.environment.get("POSTGRES_USER", "postgres")
+    return Database(*_address(project, server, "5432/tcp"), user, _secret(server, "POSTGRES_PASSWORD"))
+
+
+def _redis(project: Project) -> Redis:
+    server = _one(project, "redis")
+    return Redis(*_address(project, server, "6379/tcp"), _secret(server, "REDIS_PASSWORD"))
+
+
+def _one(project: Project, service: str) -> Container:
+    found = [one for one in project.containers if one.service == service]
     if not found:
-        known = ", ".join(sorted({one.service for one in containers}))
-        raise OptionError(f"Compose project {project} has no service {service}, so it is not Caracal's own; it has {known[:200]}")
+        known = ", ".join(sorted({one.service for one in project.containers})) or "no container"
+        raise OptionError(f"Compose project {project.name} has no service {service}, only {known[:200]}; start it, or name the server")
     if not found[0].running:
-        how = f"docker compose -p {project} up -d {service}"
-        raise OptionError(f"service {service} of Compose project {project} does not run; start it: {how}")
+        how = f"docker compose -p {project.name} up -d {service}"
+        raise OptionError(f"service {service} of Compose project {project.name} does not run; start it: {how}")
     return found[0]
 
 
-def _address(project: str, container: Container, port: str) -> tuple[str, int]:
+def _address(project: Project, container: Container, port: str) -> tuple[str, int]:
     """The published one; else the container's own, which this host reaches over the bridge."""
     if port in container.ports:
         return container.ports[port]
     if not container.addresses:
-        raise OptionError(f"service {container.service} of Compose project {project} has no address that this host reaches; publish {port}")
+        raise OptionError(
+            f"service {container.service} of Compose project {project.name} has no address that this host reaches; publish {port}"
+        )
     return container.addresses[0], int(port.partition("/")[0])
 
 
@@ -72,40 +148,34 @@ def _secret(container: Container, variable: str) -> str:
     return mount.source if path and mount else ""
 
 
-def _secrets(project: str, containers: t.Sequence[Container]) -> str:
+def _secrets(project: Project) -> str:
     """Each secret is mounted for itself, all from one directory."""
-    found = {os.path.dirname(one.source) for container in containers for one in container.mounts if os.path.dirname(one.target) == SECRETS}
+    mounts = [one for container in project.containers for one in container.mounts]
+    found = {os.path.dirname(one.source) for one in mounts if os.path.dirname(one.target) == SECRETS_FOLDER}
     if len(found) != 1:
         where = f"lie in {', '.join(sorted(found))[:300]}" if found else "are not mounted from files"
-        raise OptionError(f"the secrets of Compose project {project} {where}; name their directory, which the project does not tell")
+        raise OptionError(f"the secrets of Compose project {project.name} {where}; name their directory, which the project does not tell")
     return found.pop()
 
 
-def _environment_file(container: Container) -> str:
-    named = container.environment_file or os.path.join(container.directory, ENVIRONMENT)
-    return named if os.path.isfile(named) else ""
+def _environment_file(project: Project) -> str:
+    """The one that the project was started with; without a label a usual one, if there. Raises OptionError for several or none."""
+    told = {name for one in project.containers for name in one.environment_files}
+    usual = [os.path.join(one.directory, name) for one in project.containers if one.directory for name in ENVIRONMENTS]
+    found = told or set([path for path in usual if os.path.isfile(path)][:1])
+    if len(found) > 1:
+        raise OptionError(
+            f"Compose project {project.name} was started with {', '.join(sorted(found))[:300]}; name one, the rest as extra files"
+        )
+    if lost := [path for path in found if not os.path.isfile(path)]:
+        raise OptionError(f"Compose project {project.name} was started with {lost[0]}, which is not there; name the file of its settings")
+    return found.pop() if found else ""
 
 
 def _extra(containers: t.Sequence[Container]) -> list[str]:
     mounts = [one for container in containers for one in container.mounts]
     paths = {os.path.join(one.source, EXTRA[one.target]) for one in mounts if one.target in EXTRA and one.source}
     return sorted(path for path in paths if os.path.isfile(path))
-
-
-def _replay(project: str, containers: t.Sequence[Container]) -> Replay:
-    """Replicas that share a volume have one directory."""
-    volumes: dict[str, dict[str, str]] = {}
-    gone = []
-    for service in REPLAYS:
-        for one in (one for one in containers if one.service == service):
-            mount = one.mounted(STATE)
-            if mount is None or not mount.source:
-                reason = f"container {one.name} of Compose project {project} keeps {STATE} for itself"
-                gone.append({"service": service, "reason": reason})
-            else:
-                named = {"service": service, "replica": one.number, "path": os.path.join(mount.source, replay.FOLDER)}
-                volumes.setdefault(mount.source, named)
-    return Replay(list(volumes.values()), gone)
 
 
 def _program(one: Container) -> Program:

@@ -15,6 +15,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+# Parts that an operator may name instead.
+PARTS = DATABASE, REDIS, SECRETS, ENVIRONMENT_FILE, REPLAY = "database", "redis", "secrets", "environment_file", "replay"
+Named = dict[str, t.Any]
+
 
 @dataclasses.dataclass(frozen=True)
 class Database:
@@ -35,8 +39,14 @@ class Redis:
 class Replay:
     """Directories of unsent audit events, and the services that have none that outlives their container."""
 
-    volumes: t.Sequence[t.Mapping[str, str]]
-    not_durable: t.Sequence[t.Mapping[str, str]]
+    volumes: t.Sequence[Named]
+    not_durable: t.Sequence[Named]
+
+
+def lost(one: t.Mapping[str, str]) -> str:
+    """What it means that a service is not durable, for a warning."""
+    words = "so events that it could not send are lost with its container; name their directory in volumes if not"
+    return f"the replay directory of {one['service']} is not durable ({one['reason']}), {words}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +61,11 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """`settings` are the variables in force that say how long what is kept."""
+    """What is not found is empty. `settings` are the variables in force that say how long what is kept."""
 
     directory: str
-    database: Database
-    redis: Redis
+    database: Database | None
+    redis: Redis | None
     secrets_directory: str
     environment_file: str
     extra_files: t.Sequence[str]

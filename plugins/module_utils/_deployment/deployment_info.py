@@ -15,25 +15,38 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._drivers.engine.engine import Engine
 from . import compose
-from .deployment import Deployment
+from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"compose_project": {"type": "str", "required": True}, "engine": {"type": "str"}})
+    return argspec.ArgumentSpec(
+        {
+            "compose_project": {"type": "str", "required": True},
+            "engine": {"type": "str"},
+            "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
+        }
+    )
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Ask the engine, and nobody else."""
-    project = invocation.options["compose_project"]
-    engine = Engine(invocation.options["engine"])
-    found = compose.find(project, engine.containers(project))
+    project, named = invocation.options["compose_project"], invocation.options["named"]
+    found = compose.find(Engine(invocation.options["engine"]).project(project), named)
+    for one in () if REPLAY in named else found.replay.not_durable:
+        invocation.warn(lost(one))
+    if not found.environment_file and ENVIRONMENT_FILE not in named:
+        invocation.warn(f"Compose project {project} has no file of settings, so no set keeps one; name environment_file if it has")
     return {"changed": False, "deployment": found.to_result(), "summary": f"Compose project {project}: {_summary(found)}"}
 
 
 def _summary(found: Deployment) -> str:
     database, redis = found.database, found.redis
-    replays = ", ".join(f"{one['service']}-{one['replica']}" for one in found.replay.volumes) or "none"
-    return (
-        f"PostgreSQL at {database.login_host}:{database.login_port} as {database.login_user}, "
-        f"Redis at {redis.redis_host}:{redis.redis_port}, secrets in {found.secrets_directory}, replay directories of {replays}"
-    )
+    replays = ", ".join(f"{one['service']}-{one['replica']}" for one in found.replay.volumes)
+    parts = {
+        "PostgreSQL": f"at {database.login_host}:{database.login_port} as {database.login_user}" if database else "",
+        "Redis": f"at {redis.redis_host}:{redis.redis_port}" if redis else "",
+        "secrets": f"in {found.secrets_directory}" if found.secrets_directory else "",
+        "settings": f"in {found.environment_file}" if found.environment_file else "",
+        "replay directories": f"of {replays}" if replays else "",
+    }
+    return ", ".join(f"{name} {where or 'not found'}" for name, where in parts.items())

@@ -23,7 +23,7 @@ from .._caracal.canary.facts import Revoked, ServedKey
 from .._caracal.envelopes import Opened, unseal
 from .._caracal.inventory import Reader
 from .._caracal.kek import Kek, Keyring
-from .._caracal.secrets import CURRENT_KEK, PREVIOUS_KEK
+from .._caracal.secrets import AUDIT_KEY, CURRENT_KEK, PREVIOUS_KEK
 from .._crypto import envelope_ciphers, zone_token
 from .._drivers.secrets import files
 from .._errors import OptionError
@@ -53,7 +53,7 @@ def read(directory: str, family: str) -> Secrets:
     if not token:
         raise OptionError(f"{directory}/caracalAdminToken is empty; restore the secrets of the set before the services start")
     rotating = os.path.lexists(os.path.join(directory, PREVIOUS_KEK))
-    audit = chain_keys.parse_file(text("auditHmacKey"), os.path.join(directory, "auditHmacKey"))
+    audit = chain_keys.parse_file(text(AUDIT_KEY), os.path.join(directory, AUDIT_KEY))
     return Secrets(token, Keyring(key(CURRENT_KEK[family]), key(PREVIOUS_KEK) if rotating else None), audit.hmac())
 
 

@@ -19,17 +19,19 @@ from .._ansible.boundary import Invocation, UseCase, complete
 from .._audit.chains import audit_chain_verify
 from .._caracal import secrets
 from .._checks import envelope_verify, migration_verify, state_verify
+from .._drivers.secrets import bundle
 from .._evidence import options
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check
 
 Result = dict[str, t.Any]
-AUDIT_KEY = "auditHmacKey"
 
 
 def argument_spec() -> argspec.ArgumentSpec:
     own = argspec.ArgumentSpec(
         {
             "secrets_directory": {"type": "path", "no_log": False},
+            "retired_directory": {"type": "path"},
+            "restored_secrets": {"type": "list", "elements": "str", "no_log": False},
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
             "jobs": {"type": "int", "default": 2},
@@ -45,13 +47,13 @@ def run(invocation: Invocation) -> Result:
     schema = _call(invocation, migration_verify.argument_spec(), migration_verify.run)
     # The chains come next, which read the audit rows for all that is to be said of them.
     state = _call(invocation, state_verify.argument_spec(), state_verify.run, audit_rows=False)
-    keys = invocation.options["audit_hmac_key_files"] or ([os.path.join(folder, AUDIT_KEY)] if folder else [])
+    keys = invocation.options["audit_hmac_key_files"] or _audit_keys(invocation.options)
     chains = _call(
         invocation, audit_chain_verify.argument_spec(), audit_chain_verify.run, set_id=state["set_id"], audit_hmac_key_files=keys
     )
     parts = [schema, state, chains]
     if folder:
-        parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(folder, schema["family"])))
+        parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"])))
     checks = [Check(**check) for part in parts for check in part["checks"]]
     result = options.judged(checks, require_valid=False)
     # One that is not required, too: it says that rows have changed since they were committed to.
@@ -70,8 +72,18 @@ def _call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase,
     return use_case(dataclasses.replace(invocation, options=complete(spec, shared)))
 
 
-def _keks(folder: str, family: str) -> dict[str, str]:
-    """What the services will find there: a KEK, and while a rotation is under way the one before it."""
-    found = {"kek_file": os.path.join(folder, secrets.CURRENT_KEK[family])}
-    previous = os.path.join(folder, secrets.PREVIOUS_KEK)
-    return {**found, "previous_kek_file": previous} if os.path.exists(previous) else found
+def _audit_keys(given: t.Mapping[str, t.Any]) -> list[str]:
+    """The one of the services, and those that rows of before are signed with."""
+    folder, retired = given["secrets_directory"], given["retired_directory"]
+    restored = given["restored_secrets"] or ()
+    before = [os.path.join(retired, os.path.basename(name)) for name in restored if retired and name.startswith(bundle.RETIRED_FOLDER)]
+    return [os.path.join(folder, secrets.AUDIT_KEY), *sorted(before)] if folder else []
+
+
+def _keks(given: t.Mapping[str, t.Any], family: str) -> dict[str, str]:
+    """A KEK, and while a rotation is under way the one before it. One that is not the set's proves nothing of the set."""
+    found = {"kek_file": os.path.join(given["secrets_directory"], secrets.CURRENT_KEK[family])}
+    previous = os.path.join(given["secrets_directory"], secrets.PREVIOUS_KEK)
+    names, restored = (bundle.PREVIOUS, f"{bundle.SECRETS}/{secrets.PREVIOUS_KEK}"), given["restored_secrets"]
+    is_there = os.path.exists(previous) if restored is None else any(name in restored for name in names)
+    return {**found, "previous_kek_file": previous} if is_there else found

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "_deployment": _SANDBOX,
     "_evidence": _EVIDENCE,
     "_audit": _ROOMS,
-    "_assets": _ROOMS,
+    "_assets": _ROOMS | {"_deployment"},
     "_checks": _ROOMS,
     "_sets": _ROOMS | {"_audit", "_assets"},
     "_drill": _ROOMS | {"_audit", "_assets", "_checks", "_sets"},

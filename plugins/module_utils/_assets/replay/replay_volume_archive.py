@@ -57,7 +57,7 @@ def argument_spec() -> argspec.ArgumentSpec:
                 "options": {"service": service, "reason": {"type": "str", "required": True}},
             },
             "compose_project": {"type": "str"},
-            "docker": {"type": "path", "default": "docker"},
+            "engine": {"type": "str"},
             "stage": {"type": "path"},
         },
         mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],

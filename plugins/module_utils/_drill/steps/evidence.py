@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._caracal.secrets import AUDIT_KEY
+from ..._drivers.secrets.bundle import RETIRED_FOLDER
 from .step import SECRETS, Made, Result, Step, Work
 
-KEY = "auditHmacKey"
 HMAC_KEY = "audit.hmac_key"
-_RETIRED = "retired/"
 
 
 class Evidence(Step):
@@ -46,4 +46,4 @@ def _restored(work: Work) -> list[str]:
     """Today's key and those before it, where the secrets were restored."""
     if SECRETS not in work.kept:
         return []
-    return [work.secret(KEY), *(work.path(name) for name in work.kept["secrets"] if name.startswith(_RETIRED))]
+    return [work.secret(AUDIT_KEY), *(work.path(name) for name in work.kept["secrets"] if name.startswith(RETIRED_FOLDER))]

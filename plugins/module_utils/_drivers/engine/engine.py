@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The containers of a Compose project, as the container engine knows them. Docker and Podman answer the same questions on their socket.
+"""A Compose project, as the container engine knows it. Docker and Podman answer the same questions on their socket.
 
 The engine is only asked, never told to do anything.
 """
@@ -13,52 +13,21 @@ The engine is only asked, never told to do anything.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import typing as t
 
 from ..._deps import require_docker
 from ..._errors import OptionError, PermissionMissing, StageFailed, Unreachable
+from . import answers
+from .answers import PROJECT, Container, Project
 
-PROJECT, SERVICE, NUMBER, ONE_OFF = (f"com.docker.compose.{name}" for name in ("project", "service", "container-number", "oneoff"))
-DIRECTORY, ENVIRONMENT_FILE = f"{PROJECT}.working_dir", f"{PROJECT}.environment_file"
 # Where the engines listen, the first that is there.
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 TIMEOUT = 60
 _LOCAL = "unix://"
 # As Compose itself allows; nothing else goes into a filter.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\Z")
-
-
-@dataclasses.dataclass(frozen=True)
-class Mount:
-    """`kind` is `bind`, `volume` or another; `source` is a path on the engine's host, empty where there is none."""
-
-    kind: str
-    source: str
-    target: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Container:
-    """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run."""
-
-    name: str
-    service: str
-    number: str
-    running: bool
-    directory: str
-    environment_file: str
-    environment: t.Mapping[str, str]
-    mounts: t.Sequence[Mount]
-    ports: t.Mapping[str, tuple[str, int]]
-    addresses: t.Sequence[str]
-    image: str
-    digest: str
-
-    def mounted(self, target: str) -> Mount | None:
-        return next((one for one in self.mounts if one.target == target), None)
 
 
 class Engine:
@@ -78,18 +47,22 @@ class Engine:
             raise OptionError(f"engine {address[:200]!a} {words}")
         self.address = address
 
-    def containers(self, project: str) -> list[Container]:
-        """All of a project, running or not, but for those of single commands. Raises OptionError for a project that it does not know."""
-        if not _NAME.match(project):
-            raise OptionError(f"{project[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
+    def project(self, name: str) -> Project:
+        """All of a project but containers of single commands. Raises OptionError for one that the engine does not know."""
+        if not _NAME.match(name):
+            raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
         with self._asked() as api:
-            found = [api.inspect_container(one["Id"]) for one in api.containers(all=True, filters={"label": f"{PROJECT}={project}"})]
-            known = [] if found else sorted({one["Labels"][PROJECT] for one in api.containers(all=True, filters={"label": PROJECT})})
-            made = [_container(one, api) for one in found if one["Config"]["Labels"].get(ONE_OFF) != "True"]
-        if not made:
-            words = f"it knows {', '.join(known)[:200]}; name one of these" if known else "run the module where the project runs"
-            raise OptionError(f"{self.address} knows no Compose project {project}; {words}")
-        return sorted(made, key=lambda one: (one.service, len(one.number), one.number))
+            mine = {"label": f"{PROJECT}={name}"}
+            listed = api.containers(all=True, filters=mine)
+            volumes = api.volumes(filters=mine)["Volumes"] or []
+            if not listed and not volumes:
+                raise OptionError(f"{self.address} knows no Compose project {name}; {_known(api)}")
+            found = _containers(api, listed)
+            return Project(
+                name,
+                tuple(sorted(found, key=lambda one: (one.service, len(one.number), one.number))),
+                tuple(sorted((answers.volume(one) for one in volumes), key=lambda one: one.full_name)),
+            )
 
     @contextlib.contextmanager
     def _asked(self) -> t.Iterator[t.Any]:
@@ -100,38 +73,34 @@ class Engine:
                 yield api
         except docker.errors.APIError as exc:
             raise StageFailed(f"{self.address} refuses to answer: {str(exc.explanation or exc)[:200]!a}; see the engine's log") from exc
-        except docker.errors.DockerException as exc:
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as exc:
+            raise StageFailed(f"{self.address} answers otherwise than Docker does; name the socket of Docker or Podman in engine") from exc
+        except (docker.errors.DockerException, OSError) as exc:
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionMissing(f"{path} may not be used by this user; run as root (become), who can read the volumes too") from exc
             raise Unreachable(f"no container engine answers at {self.address}; start it, or name another socket in engine") from exc
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as exc:
-            raise StageFailed(f"{self.address} answers otherwise than Docker does; name the socket of Docker or Podman in engine") from exc
 
 
-def _container(seen: t.Mapping[str, t.Any], api: t.Any) -> Container:
-    config, labels, network = seen["Config"], seen["Config"]["Labels"], seen["NetworkSettings"]
-    digests = api.inspect_image(seen["Image"]).get("RepoDigests") or []
-    return Container(
-        name=str(seen["Name"]).lstrip("/"),
-        service=str(labels[SERVICE]),
-        number=str(labels.get(NUMBER, "1")),
-        running=seen["State"]["Running"] is True,
-        directory=str(labels.get(DIRECTORY, "")),
-        environment_file=str(labels.get(ENVIRONMENT_FILE, "")),
-        environment={name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])},
-        mounts=tuple(Mount(str(one["Type"]), str(one.get("Source") or ""), str(one["Destination"])) for one in seen.get("Mounts") or []),
-        ports=_ports(network.get("Ports") or {}),
-        addresses=tuple(str(one["IPAddress"]) for one in (network.get("Networks") or {}).values() if one.get("IPAddress")),
-        image=str(config["Image"]),
-        digest=str(digests[0]).rpartition("@")[2] if digests else str(seen["Image"]),
-    )
+def _containers(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Container]:
+    """One that goes away meanwhile is none."""
+    missing = require_docker().errors.NotFound
+    for one in listed:
+        with contextlib.suppress(missing):
+            seen = api.inspect_container(one["Id"])
+            if not answers.is_single_command(seen):
+                yield answers.container(seen, _digests(api, seen["Image"]))
 
 
-def _ports(found: t.Mapping[str, t.Any]) -> dict[str, tuple[str, int]]:
-    """The first address of each that is published; one that means every address is that of the loopback."""
-    named = {port: bound[0] for port, bound in found.items() if bound}
-    return {port: (_reached(str(one.get("HostIp") or "")), int(one["HostPort"])) for port, one in named.items()}
+def _digests(api: t.Any, image: str) -> t.Sequence[t.Any]:
+    """None where the image came from no registry, or was removed under the container."""
+    try:
+        return api.inspect_image(image).get("RepoDigests") or []
+    except require_docker().errors.NotFound:
+        return []
 
 
-def _reached(address: str) -> str:
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+def _known(api: t.Any) -> str:
+    labelled = {"label": PROJECT}
+    found = [*api.containers(all=True, filters=labelled), *(api.volumes(filters=labelled)["Volumes"] or [])]
+    known = ", ".join(sorted({one["Labels"][PROJECT] for one in found}))
+    return f"it knows {known[:200]}; name one of these" if known else "run the module where the project runs"

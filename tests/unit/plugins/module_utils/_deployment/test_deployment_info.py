@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -14,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
-from ansible_collections.caracal_ops.backup.plugins.module_utils._deployment import deployment_info
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.replay import FOLDER
+from ansible_collections.caracal_ops.backup.plugins.module_utils._deployment import compose, deployment_info
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.engine import engine as engines
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.engine.answers import Project, Volume
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.live import Directory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
     OptionError,
@@ -23,14 +27,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     Unreachable,
 )
 from scenes import engine_stand_in as stand_in
-from scenes.engine_stand_in import Engine, container, published
-
-
-@pytest.fixture
-def engine() -> t.Iterator[Engine]:
-    """One whose socket has a short path."""
-    with tempfile.TemporaryDirectory(prefix="caracal-test-", dir="/var/tmp") as folder, stand_in.start(Path(folder)) as started:
-        yield started
+from scenes.engine_stand_in import Engine, container, published, volume
+from scenes.replay_folders import folder
+from unit.plugins.module_utils._storage.test_local import NOBODY, error_of, in_child
 
 
 @pytest.fixture
@@ -44,10 +43,30 @@ def project(engine: Engine, tmp_path: Path) -> Path:
     return folder
 
 
-def find(engine: Engine, project: str = "caracal", at: str | None = "") -> dict[str, t.Any]:
+def find(engine: Engine, *named: str, project: str = "caracal", at: str | None = "", warnings: list[str] | None = None) -> dict[str, t.Any]:
     """`at` is another address than the engine's, None for none."""
-    options = complete(deployment_info.argument_spec(), {"compose_project": project, "engine": engine.address if at == "" else at})
-    return deployment_info.run(Invocation(options, False, lambda _text: None))
+    given = {"compose_project": project, "engine": engine.address if at == "" else at, "named": list(named)}
+    options = complete(deployment_info.argument_spec(), given)
+    return deployment_info.run(Invocation(options, False, [].append if warnings is None else warnings.append))
+
+
+def change(engine: Engine, service: str, **changes: t.Any) -> None:
+    """Every container of a service."""
+    for one in engine.containers:
+        if one["Config"]["Labels"][f"{stand_in.LABEL}service"] == service:
+            one.update(changes)
+
+
+def remove(engine: Engine, *services: str) -> None:
+    engine.containers = [one for one in engine.containers if one["Config"]["Labels"][f"{stand_in.LABEL}service"] not in services]
+
+
+def relabel(engine: Engine, label: str, value: str) -> None:
+    """On every container; an empty value takes it away."""
+    for one in engine.containers:
+        one["Config"]["Labels"].pop(f"{stand_in.LABEL}{label}", "")
+        if value:
+            one["Config"]["Labels"][f"{stand_in.LABEL}{label}"] = value
 
 
 def refused(kind: type[BackupError], engine: Engine, *words: str, **given: t.Any) -> None:
@@ -59,9 +78,11 @@ def refused(kind: type[BackupError], engine: Engine, *words: str, **given: t.Any
 
 @pytest.mark.no_false_alarm
 def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path) -> None:
-    result = find(engine)
+    warnings: list[str] = []
+    result = find(engine, warnings=warnings)
     found = result["deployment"]
     secrets = project / "secrets"
+    assert warnings == []
     assert found["directory"] == str(project) and found["environment_file"] == str(project / "caracal.env")
     assert found["database"] == {
         "login_host": "127.0.0.1",
@@ -76,7 +97,7 @@ def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path)
     assert found["settings"] == {"AUDIT_RETENTION_DAYS": "400", "SESSION_RETENTION_DAYS": "30"}
     assert [one["service"] for one in found["programs"]] == ["audit", "coordinator", "gateway", "postgres", "redis", "sts"]
     assert "a secret" not in json.dumps(result) and not result["changed"]
-    assert {one.partition("?")[0].rsplit("/", 1)[-1] for one in engine.asked} == {"version", "json"}
+    assert {one.partition("?")[0].rsplit("/", 1)[-1] for one in engine.asked} == {"version", "json", "volumes"}
 
 
 def test_a_port_that_is_not_published_is_reached_at_the_container(engine: Engine, project: Path) -> None:
@@ -93,11 +114,68 @@ def test_every_address_is_the_loopback(engine: Engine, project: Path, address: s
 
 def test_replicas_of_one_volume_are_one_directory_and_a_container_of_its_own_is_told(engine: Engine, project: Path, tmp_path: Path) -> None:
     shared = [("volume", str(tmp_path / "volumes" / "sts"), "/var/lib/caracal")]
-    engine.containers = [one for one in engine.containers if one["Name"] != "/caracal-gateway-1"]
+    remove(engine, "gateway")
     engine.containers += [container("sts", 2, mounts=shared), container("gateway", 1), container("gateway", 2)]
-    found = find(engine)["deployment"]["replay"]
+    warnings: list[str] = []
+    found = find(engine, warnings=warnings)["deployment"]["replay"]
     assert [(one["service"], one["replica"]) for one in found["volumes"]] == [("sts", "1")]
     assert [one["service"] for one in found["not_durable"]] == ["gateway", "gateway"]
+    assert [[name for name in ("gateway-1", "gateway-2") if name in one] for one in warnings] == [["gateway-1"], ["gateway-2"]]
+    warnings.clear()
+    find(engine, "replay", warnings=warnings)
+    assert warnings == []
+
+
+@pytest.mark.mutation
+def test_a_volume_outlives_its_container(engine: Engine, project: Path, tmp_path: Path) -> None:
+    """What the service could not send is still in it; a service with neither is told, and so is one that never was there."""
+    whole = find(engine)["deployment"]["replay"]["volumes"]
+    engine.volumes = [volume(f"{name}Replay", str(tmp_path / "volumes" / name)) for name in ("gateway", "sts")]
+    assert find(engine)["deployment"]["replay"] == {"volumes": whole, "not_durable": []}
+    remove(engine, "gateway")
+    assert find(engine)["deployment"]["replay"] == {"volumes": whole, "not_durable": []}
+    engine.volumes.pop(0)
+    warnings: list[str] = []
+    found = find(engine, warnings=warnings)["deployment"]["replay"]
+    assert found["volumes"] == whole[:1] and [one["service"] for one in found["not_durable"]] == ["gateway"] and len(warnings) == 1
+    engine.volumes = []
+    remove(engine, "sts")
+    assert [one["service"] for one in find(engine)["deployment"]["replay"]["not_durable"]] == ["sts", "gateway"]
+
+
+def test_every_directory_has_a_replica_of_its_own(engine: Engine, project: Path, tmp_path: Path) -> None:
+    """A volume that was left behind, a replica that is elsewhere, a second volume: none takes another's name."""
+    engine.volumes = [volume("gatewayReplay", str(tmp_path / name)) for name in ("left", "behind")]
+    engine.containers.append(container("gateway", 2, mounts=[("bind", str(tmp_path / "second"), "/var/lib/caracal")]))
+    found = [one for one in find(engine)["deployment"]["replay"]["volumes"] if one["service"] == "gateway"]
+    named = {one["replica"]: Path(one["path"]).parent.name for one in found}
+    assert named == {"1": "gateway", "2": "second", "volume1": "left", "volume2": "behind"}
+
+
+@pytest.mark.mutation
+def test_a_replay_volume_that_cannot_be_read_must_be_named(engine: Engine, project: Path, tmp_path: Path) -> None:
+    engine.volumes = [volume("stsReplay", "", driver="rexray")]
+    refused(OptionError, engine, "caracal_stsReplay", "rexray")
+    (tmp_path / "volumes" / "sts").mkdir(parents=True)
+    engine.volumes = []
+    refused(OptionError, engine, "audit-replay", "start the project")
+    assert find(engine, "replay")["deployment"]["replay"] == {"volumes": [], "not_durable": []}
+
+
+@pytest.mark.mutation
+def test_a_mount_point_that_only_root_may_enter(engine: Engine, project: Path) -> None:
+    """As Docker's own folder is. Nobody may look into it, so nobody may say that it is empty."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as root:
+        place = folder(Path(root) / "volumes" / "caracal_stsReplay" / "_data").volume
+        seen = Project("caracal", (), (Volume("stsReplay", "caracal_stsReplay", "local", str(place)),))
+        os.chmod(root, 0o700 if os.geteuid() == 0 else 0)
+
+        def read() -> None:
+            Directory(compose.replay(seen).volumes[0]["path"], FOLDER)
+
+        said = in_child(lambda: error_of(read), uid=NOBODY)
+        os.chmod(root, 0o700)
+    assert said.startswith("PermissionMissing: ") and "audit-replay" in said and "(become)" in said, said
 
 
 def test_a_password_that_is_in_no_file_is_not_found(engine: Engine, project: Path) -> None:
@@ -119,21 +197,23 @@ def test_an_image_of_a_registry_is_told_by_its_digest(engine: Engine, project: P
 
 @pytest.mark.mutation
 def test_a_project_that_is_not_there_or_not_caracals_is_refused(engine: Engine, project: Path) -> None:
-    refused(OptionError, engine, "no Compose project staging", "caracal", project="staging")
-    refused(OptionError, engine, "no name of a Compose project", project="a=b")
-    engine.containers = [one for one in engine.containers if one["Name"] != "/caracal-redis-1"]
-    refused(OptionError, engine, "no service redis")
+    refused(OptionError, engine, "staging", "caracal", project="staging")
+    refused(OptionError, engine, "'a=b'", project="a=b")
+    remove(engine, "redis", "postgres")
+    refused(OptionError, engine, "service redis", "service postgres")
+    assert find(engine, "redis", "database")["deployment"]["redis"] is None
     engine.containers = []
     refused(OptionError, engine, "where the project runs")
 
 
 @pytest.mark.mutation
 def test_a_database_that_does_not_run_is_refused(engine: Engine, project: Path) -> None:
-    engine.containers[0]["State"]["Running"] = False
+    change(engine, "postgres", State={"Running": False})
     refused(OptionError, engine, "postgres", "does not run", "up -d postgres")
-    engine.containers[0]["State"]["Running"] = True
-    engine.containers[0]["NetworkSettings"] = {"Ports": {}, "Networks": {}}
+    change(engine, "postgres", State={"Running": True}, NetworkSettings={"Ports": {}, "Networks": {}})
     refused(OptionError, engine, "no address", "5432/tcp")
+    result = find(engine, "database")
+    assert result["deployment"]["database"] is None and "PostgreSQL not found" in result["summary"]
 
 
 @pytest.mark.mutation
@@ -143,6 +223,32 @@ def test_secrets_of_two_directories_or_of_none_must_be_named(engine: Engine, pro
     for one in engine.containers:
         one["Mounts"] = []
     refused(OptionError, engine, "not mounted from files")
+    assert find(engine, "secrets")["deployment"]["secrets_directory"] == ""
+
+
+@pytest.mark.mutation
+def test_settings_that_lie_elsewhere_or_in_several_files_must_be_named(engine: Engine, project: Path) -> None:
+    warnings: list[str] = []
+    relabel(engine, "project.environment_file", "/moved/caracal.env")
+    refused(OptionError, engine, "/moved/caracal.env", "is not there")
+    relabel(engine, "project.environment_file", f"{project}/caracal.env,{project}/more.env")
+    refused(OptionError, engine, "caracal.env", "more.env")
+    assert find(engine, "environment_file", warnings=warnings)["deployment"]["environment_file"] == "" and warnings == []
+    relabel(engine, "project.environment_file", "")
+    assert find(engine)["deployment"]["environment_file"] == str(project / "caracal.env")
+    (project / "caracal.env").rename(project / ".env")
+    assert find(engine)["deployment"]["environment_file"] == str(project / ".env")
+    (project / ".env").unlink()
+    assert find(engine, warnings=warnings)["deployment"]["environment_file"] == "" and len(warnings) == 1
+
+
+def test_what_goes_away_meanwhile_is_none(engine: Engine, project: Path, tmp_path: Path) -> None:
+    engine.volumes = [volume("gatewayReplay", str(tmp_path / "volumes" / "gateway"))]
+    whole = find(engine)["deployment"]
+    engine.gone = {"caracalgateway1", stand_in.IMAGE}
+    found = find(engine)["deployment"]
+    assert found["replay"] == whole["replay"] and {one["digest"] for one in found["programs"]} == {stand_in.IMAGE}
+    assert len(found["programs"]) == len(whole["programs"]) - 1
 
 
 @pytest.mark.mutation
@@ -154,6 +260,8 @@ def test_an_answer_that_is_none_of_docker_is_one_line(engine: Engine, project: P
 
 @pytest.mark.mutation
 def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.broken = None, b""
+    refused(Unreachable, engine, engine.address)
     engine.broken = (500, {"message": "out of order"})
     refused(StageFailed, engine, "out of order")
     refused(Unreachable, engine, "/nowhere", at="unix:///nowhere")
@@ -163,3 +271,13 @@ def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project:
     assert find(engine, at=None)["deployment"]["directory"] == str(project)
     monkeypatch.setattr(engines, "SOCKETS", ("/nowhere",))
     refused(Unreachable, engine, "/nowhere", at=None)
+
+
+@pytest.mark.mutation
+def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path) -> None:
+    """In a child that is nobody, where this test runs as root; all that it imports is there by then."""
+    find(engine)
+    engine.socket.parent.chmod(0o755)
+    engine.socket.chmod(0o600 if os.geteuid() == 0 else 0)
+    said = in_child(lambda: error_of(lambda: find(engine)), uid=NOBODY)
+    assert said.startswith("PermissionMissing: ") and str(engine.socket) in said and "(become)" in said, said

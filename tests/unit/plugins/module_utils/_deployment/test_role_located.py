@@ -77,6 +77,35 @@ def test_a_server_or_a_login_that_is_named_wins(settings: Given, login: Given) -
     assert located(LOGIN, None, **settings) == login
 
 
+def named(**settings: t.Any) -> set[str]:
+    answers = {f"caracal_backup_{setting}": value for setting, value in settings.items()}
+    return set(role_words.values("caracal_backup", answers, "__caracal_backup_named")["__caracal_backup_named"])
+
+
+def test_what_is_named_need_not_be_found() -> None:
+    assert named() == set()
+    assert named(login_host="db") == {"database"} and named(login_user="backup") == set()
+    assert named(redis_host="redis", environment_file="/e") == {"redis", "environment_file"}
+    assert named(secrets_files={"secretStoreKek": "/k"}, replay_not_durable=[{"service": "sts", "reason": "r"}]) == {"secrets", "replay"}
+    left_out = {"secrets": "in a safe", "redis": "empty", "replay": "none"}
+    assert named(left_out=left_out) == {"secrets", "environment_file", "redis", "replay"}
+    values = role_words.values("caracal_backup", {"__caracal_backup_needed": ["database"]}, "__caracal_backup_named")
+    assert set(values["__caracal_backup_named"]) == {"secrets", "environment_file", "redis", "replay"}
+
+
+def test_what_is_left_out_is_not_looked_for() -> None:
+    left_out = {"secrets": "in a safe", "redis": "empty", "replay": "none"}
+    assert located(HAS, None, left_out=left_out) == {"secrets": False, "replay": False, "redis": False}
+    assert "environment_file" not in located(SECRETS, None, left_out=left_out)
+    assert located(LOGIN, None, left_out=left_out)["host"] == "127.0.0.1"
+
+
+def test_a_server_that_is_not_found_is_that_of_the_settings() -> None:
+    place = {**FOUND, "database": None, "redis": None}
+    assert located(LOGIN, {"deployment": place}, login_host="db")["host"] == "db"
+    assert located(HAS, {"deployment": place}, left_out={"redis": "none"})["redis"] is False
+
+
 def test_other_places_that_are_named_win() -> None:
     redis = located(REDIS, None, redis_host="redis")
     assert (redis["redis_host"], redis["redis_port"]) == ("redis", 6379) and "redis_password_file" not in redis

@@ -77,6 +77,28 @@ def test_the_kek_before_is_tried_where_it_lies_there(scene: Scene, restored: Cop
     assert len(check["details"]["given"]) == 2 and check["verdict"] != "fail"
 
 
+@pytest.mark.mutation
+def test_a_kek_before_that_is_not_the_sets_hides_nothing(scene: Scene, restored: Copy, folder: Path) -> None:
+    (folder / "secretStoreKek").rename(folder / "secretStoreKekPrevious")
+    (folder / "secretStoreKek").write_text(OTHER_KEK, encoding="ascii")
+    found = verify(scene, restored, secrets_directory=str(folder), restored_secrets=["secrets/secretStoreKek"])
+    assert found["failed"] and verdicts(found)["envelopes.kek"] == "fail"
+    for name in ("secrets/secretStoreKekPrevious", "previous/kek"):
+        found = verify(scene, restored, secrets_directory=str(folder), restored_secrets=["secrets/secretStoreKek", name])
+        assert verdicts(found)["envelopes.kek"] != "fail"
+
+
+def test_former_audit_keys_of_the_set_are_used(scene: Scene, restored: Copy, folder: Path, tmp_path: Path) -> None:
+    retired = tmp_path / "retired"
+    retired.mkdir()
+    (folder / "auditHmacKey").rename(retired / "001.audit_hmac_key")
+    (folder / "auditHmacKey").write_text(OTHER_KEK, encoding="ascii")
+    given = {"secrets_directory": str(folder), "retired_directory": str(retired)}
+    assert verdicts(verify(scene, restored, **given))["audit.hmac"] == "unproven"
+    found = verify(scene, restored, **given, restored_secrets=["secrets/secretStoreKek", "retired/001.audit_hmac_key"])
+    assert verdicts(found)["audit.hmac"] == "pass"
+
+
 def test_without_secrets_nothing_is_said_of_them(scene: Scene, restored: Copy) -> None:
     found = verify(scene, restored)
     said = verdicts(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.docker import environment
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.engine import environment
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 
 NAMES = ("AUDIT_RETENTION_DAYS", "AUDIT_EXPORT_S3_BUCKET")

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a container engine answers about a Compose project, in our words."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
+    f"com.docker.compose.{name}" for name in ("project", "service", "container-number", "oneoff", "volume")
+)
+DIRECTORY, ENVIRONMENT_FILES = f"{PROJECT}.working_dir", f"{PROJECT}.environment_file"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mount:
+    """`kind` is `bind`, `volume` or another; `source` is a path on the engine's host, empty where there is none."""
+
+    kind: str
+    source: str
+    target: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run."""
+
+    name: str
+    service: str
+    number: str
+    running: bool
+    directory: str
+    environment_files: t.Sequence[str]
+    environment: t.Mapping[str, str]
+    mounts: t.Sequence[Mount]
+    ports: t.Mapping[str, tuple[str, int]]
+    addresses: t.Sequence[str]
+    image: str
+    digest: str
+
+    def mounted(self, target: str) -> Mount | None:
+        return next((one for one in self.mounts if one.target == target), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """`name` is what the project calls it (`stsReplay`), `full_name` what the engine does, `path` where its files are, if there."""
+
+    name: str
+    full_name: str
+    driver: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """Containers that run or not, and volumes with and without a container."""
+
+    name: str
+    containers: t.Sequence[Container]
+    volumes: t.Sequence[Volume]
+
+
+def is_single_command(seen: t.Mapping[str, t.Any]) -> bool:
+    """Whether a container is no part of a service: `docker compose run`."""
+    return seen["Config"]["Labels"].get(ONE_OFF) == "True"
+
+
+def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Container:
+    """`seen` as the engine inspects a container; `digests` are those of its image."""
+    config, labels, network = seen["Config"], seen["Config"]["Labels"], seen["NetworkSettings"]
+    return Container(
+        name=str(seen["Name"]).lstrip("/"),
+        service=str(labels[SERVICE]),
+        number=str(labels.get(NUMBER, "1")),
+        running=seen["State"]["Running"] is True,
+        directory=str(labels.get(DIRECTORY, "")),
+        environment_files=tuple(one for one in str(labels.get(ENVIRONMENT_FILES, "")).split(",") if one),
+        environment={name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])},
+        mounts=tuple(Mount(str(one["Type"]), str(one.get("Source") or ""), str(one["Destination"])) for one in seen.get("Mounts") or []),
+        ports=_ports(network.get("Ports") or {}),
+        addresses=tuple(str(one["IPAddress"]) for one in (network.get("Networks") or {}).values() if one.get("IPAddress")),
+        image=str(config["Image"]),
+        digest=str(digests[0]).rpartition("@")[2] if digests else str(seen["Image"]),
+    )
+
+
+def volume(seen: t.Mapping[str, t.Any]) -> Volume:
+    """`seen` as the engine lists volumes."""
+    return Volume(str((seen["Labels"] or {}).get(VOLUME, "")), str(seen["Name"]), str(seen["Driver"]), str(seen.get("Mountpoint") or ""))
+
+
+def _ports(found: t.Mapping[str, t.Any]) -> dict[str, tuple[str, int]]:
+    """The first address of each that is published; one that means every address is that of the loopback."""
+    named = {port: bound[0] for port, bound in found.items() if bound}
+    return {port: (_reached(str(one.get("HostIp") or "")), int(one["HostPort"])) for port, one in named.items()}
+
+
+def _reached(address: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
