@@ -107,8 +107,8 @@ deployment:
         "not_durable": []}
     settings:
       description:
-        - Variables in force that say how long what is kept, for
-          O(caracal_ops.backup.retention_verify#module:effective_environment).
+        - Variables that say how long what is kept, as the running services have them, for
+          O(caracal_ops.backup.retention_verify#module:effective_environment). Null if one of them does not run, or its replicas differ.
       type: dict
       sample: {"SESSION_RETENTION_DAYS": "90"}
     programs:

@@ -49,7 +49,7 @@ def find(project: Project, named: t.Collection[str]) -> Deployment:
         environment_file=part(ENVIRONMENT_FILE, _environment_file, ""),
         extra_files=_extra(project.containers),
         replay=part(REPLAY, replay, Replay([], [])),
-        settings={name: one.environment[name] for one in project.containers for name in settings.VARIABLES if one.environment.get(name)},
+        settings=_settings(project.containers),
         programs=[_program(one) for one in project.containers],
     )
     if faults:
@@ -176,6 +176,18 @@ def _extra(containers: t.Sequence[Container]) -> list[str]:
     mounts = [one for container in containers for one in container.mounts]
     paths = {os.path.join(one.source, EXTRA[one.target]) for one in mounts if one.target in EXTRA and one.source}
     return sorted(path for path in paths if os.path.isfile(path))
+
+
+def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:
+    """As the running services have them. None where one of them does not run, or its replicas differ."""
+    found: dict[str, str] = {}
+    for service, names in settings.SERVICES.items():
+        running = [one.environment for one in containers if one.service == service and one.running]
+        told = [{name: environment[name] for name in names if environment.get(name)} for environment in running]
+        if not told or any(one != told[0] for one in told):
+            return None
+        found.update(told[0])
+    return found
 
 
 def _program(one: Container) -> Program:

@@ -61,7 +61,7 @@ class Program:
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """What is not found is empty. `settings` are the variables in force that say how long what is kept."""
+    """What is not found is empty. `settings` are the variables in force that say how long what is kept; None if unknown."""
 
     directory: str
     database: Database | None
@@ -70,7 +70,7 @@ class Deployment:
     environment_file: str
     extra_files: t.Sequence[str]
     replay: Replay
-    settings: t.Mapping[str, str]
+    settings: t.Mapping[str, str] | None
     programs: t.Sequence[Program]
 
     def to_result(self) -> dict[str, t.Any]:

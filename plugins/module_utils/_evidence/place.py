@@ -31,5 +31,5 @@ def confirmed(opened: Opened, options: t.Mapping[str, t.Any]) -> tuple[Server, s
     that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
     server, _sandbox = server_of(options)
     found = target.examine(server, options["database"])
-    target.confirm(options["database"], {**found, "objects": []}, opened.journal.system_identifiers(), options["confirm"], str(server))
+    target.confirm({options["database"]: {**found, "objects": []}}, opened.journal.system_identifiers(), options["confirm"], str(server))
     return server, found["system_identifier"]

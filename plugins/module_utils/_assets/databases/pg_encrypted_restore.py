@@ -60,8 +60,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     wanted = _wanted(inventory, given["databases"])
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
     doubts = _doubts(wanted, found)
-    for one in wanted:
-        target.confirm(one["database"], found[one["database"]], opened.journal.system_identifiers(), given["confirm"], str(server))
+    target.confirm(found, opened.journal.system_identifiers(), given["confirm"], str(server))
     major = max(one["server_version"] for one in wanted) // 10000
     client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_restore",))
     doubts += _flaws(client, sandbox, given["accept_vulnerable_clients"])

@@ -60,10 +60,8 @@ def _restore(invocation: Invocation) -> dict[str, t.Any]:
     snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
     with Session(Address.from_options(given), the_set.set_id) as session:
         facts = preflight.examine(session)
-        preflight.confirm(session, facts, given["confirm"])
         replay = replaying.Replay(session, the_set.set_id)
-        if not replay.leftover():
-            preflight.refuse_content(session, facts.keys)
+        preflight.confirm(session, facts, given["confirm"], 0 if replay.leftover() else facts.keys)
         checks = [] if invocation.check_mode else _replay(the_set.signed, snapshot, session, replay, given["identity_files"])
     if not invocation.check_mode:
         if signer:

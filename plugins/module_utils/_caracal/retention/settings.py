@@ -21,6 +21,8 @@ BUCKET = "AUDIT_EXPORT_S3_BUCKET"
 # What the services take for a variable that their environment does not have.
 DEFAULTS = {AUDIT: 365, DELEGATION: 90, OUTBOX: 7, SESSION: 90}
 VARIABLES = (*DEFAULTS, BUCKET)
+# Which service has them.
+SERVICES = {"audit": (AUDIT, BUCKET), "coordinator": (DELEGATION, OUTBOX, SESSION)}
 LONGEST = 36525
 
 

@@ -72,21 +72,22 @@ def examine(server: Server, database: str) -> dict[str, t.Any]:
     return {**found, "objects": objects}
 
 
-def confirm(database: str, found: dict[str, t.Any], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
-    """Refuse a cluster that the journal knows and a database that is not empty, unless a confirmation names it."""
-    name = f"{database}@{found['system_identifier']}"
-    if name in confirmation:
-        return
-    if found["system_identifier"] in known:
+def confirm(found: t.Mapping[str, dict[str, t.Any]], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
+    """`found` is what `examine` saw of each database. Refuse a cluster that the journal knows and databases that are not empty, unless
+    confirmations name them; the message has all that are missing."""
+    named = {database: f"{database}@{one['system_identifier']}" for database, one in found.items()}
+    missing = {database: one for database, one in found.items() if named[database] not in confirmation}
+    backed_up = sorted({one["system_identifier"] for one in missing.values()} & set(known))
+    if backed_up:
         raise TargetRefused(
-            f"the cluster at {where} is one that this repository backs up (system_identifier {found['system_identifier']}); "
-            f"to change it all the same, set confirm to {name}"
+            f"the cluster at {where} is one that this repository backs up (system_identifier {backed_up[0]}); "
+            f"to change it all the same, set confirm to {', '.join(named[database] for database in missing)}"
         )
-    if found["objects"]:
-        raise TargetRefused(
-            f"database {database} at {where} is not empty ({len(found['objects'])} objects, first: {found['objects'][0]}); "
-            f"to replace it, set confirm to {name}"
-        )
+    filled = {database: one["objects"] for database, one in missing.items() if one["objects"]}
+    if filled:
+        seen = [f"database {database} at {where} is not empty ({len(one)} objects, first: {one[0]})" for database, one in filled.items()]
+        what = "it" if len(filled) == 1 else "them"
+        raise TargetRefused(f"{', '.join(seen)}; to replace {what}, set confirm to {', '.join(named[database] for database in filled)}")
 
 
 def version_fits(database: str, recorded: int, found: int) -> list[str]:

@@ -77,20 +77,21 @@ def can_read(session: Session, name: bytes) -> None:
         return  # there is no such group, but it may be asked for
 
 
-def confirm(session: Session, facts: Facts, confirmation: list[str]) -> None:
-    """Refuse a replica, and any Redis that no confirmation names. The name changes when Redis restarts."""
-    name = f"{session.address}@{facts.run_id}"
+def confirm(session: Session, facts: Facts, confirmation: list[str], keys: int) -> None:
+    """Refuse a replica, a Redis with `keys` that are not ours, and any that no confirmation names, with all of it in one message.
+
+    The name changes when Redis restarts.
+    """
     if facts.replica:
         raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
-    if name not in confirmation:
-        raise TargetRefused(f"the restore writes into Redis {session.address}; if that is meant, set confirm to {name}")
-
-
-def refuse_content(session: Session, keys: int) -> None:
+    refusals = []
     if keys:
-        raise TargetRefused(
-            f"Redis {session.address} is not empty ({keys} keys); restore into an empty one, or stop the services and empty it (FLUSHDB)"
-        )
+        refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")
+    name = f"{session.address}@{facts.run_id}"
+    if name not in confirmation:
+        refusals.append(f"if that is meant, set confirm to {name}")
+    if refusals:
+        raise TargetRefused(f"the restore writes into Redis {session.address}; {'; '.join(refusals)}")
 
 
 def _info(session: Session) -> dict[str, str]:

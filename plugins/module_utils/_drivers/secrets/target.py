@@ -94,12 +94,9 @@ def examine(wanted: Wanted, who: Owner) -> str:
         if os.path.lexists(os.path.join(wanted.top, folder)) and not stat.S_ISDIR(os.lstat(os.path.join(wanted.top, folder)).st_mode):
             raise TargetRefused(f"{wanted.top}/{folder} is no directory; remove it or restore elsewhere")
         folder = os.path.dirname(folder)
-    try:
-        about = os.lstat(wanted.path)
-    except FileNotFoundError:
+    about = _seen(wanted.path)
+    if about is None:
         return NEW
-    except OSError as exc:
-        raise StorageError(f"{wanted.path} cannot be looked at: {exc.strerror}; check the path and its owner") from exc
     if not stat.S_ISREG(about.st_mode):
         raise TargetRefused(f"{wanted.path} is no plain file; remove it or restore elsewhere")
     if about.st_size != len(wanted.content) or _content(wanted.path, about.st_size) != wanted.content:
@@ -109,15 +106,21 @@ def examine(wanted: Wanted, who: Owner) -> str:
 
 def examine_folder(wanted: Folder, who: Owner) -> str:
     """The same for a folder: NEW, SAME or MODE. Raises TargetRefused for a link."""
-    try:
-        about = os.lstat(wanted.path)
-    except FileNotFoundError:
+    about = _seen(wanted.path)
+    if about is None:
         return NEW
-    except OSError as exc:
-        raise StorageError(f"{wanted.path} cannot be looked at: {exc.strerror}; check the path and its owner") from exc
     if not stat.S_ISDIR(about.st_mode):
         raise TargetRefused(f"{wanted.path} is no directory; remove it or restore elsewhere")
     return SAME if _fits(about, wanted.mode, who) else MODE
+
+
+def _seen(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be looked at: {exc.strerror}; check the path and its owner") from exc
 
 
 def _fits(about: os.stat_result, mode_bits: int, who: Owner) -> bool:

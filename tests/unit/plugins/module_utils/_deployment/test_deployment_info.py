@@ -242,6 +242,19 @@ def test_settings_that_lie_elsewhere_or_in_several_files_must_be_named(engine: E
     assert find(engine, warnings=warnings)["deployment"]["environment_file"] == "" and len(warnings) == 1
 
 
+@pytest.mark.mutation
+def test_settings_that_are_not_in_force_everywhere_are_unknown(engine: Engine, project: Path) -> None:
+    engine.containers.append(container("sts", 2, env=["AUDIT_RETENTION_DAYS=1"], mounts=[("volume", "/v", "/var/lib/caracal")]))
+    assert find(engine)["deployment"]["settings"] == {"AUDIT_RETENTION_DAYS": "400", "SESSION_RETENTION_DAYS": "30"}
+    engine.containers.append(container("coordinator", 2, env=["SESSION_RETENTION_DAYS=30"]))
+    assert find(engine)["deployment"]["settings"] is not None
+    engine.containers.append(container("coordinator", 3, env=["SESSION_RETENTION_DAYS=31"]))
+    assert find(engine)["deployment"]["settings"] is None
+    engine.containers.pop()
+    change(engine, "audit", State={"Running": False})
+    assert find(engine)["deployment"]["settings"] is None
+
+
 def test_what_goes_away_meanwhile_is_none(engine: Engine, project: Path, tmp_path: Path) -> None:
     engine.volumes = [volume("gatewayReplay", str(tmp_path / "volumes" / "gateway"))]
     whole = find(engine)["deployment"]

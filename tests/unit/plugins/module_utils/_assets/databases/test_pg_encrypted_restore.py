@@ -128,7 +128,8 @@ def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: 
     assert target.execute("SELECT count(*) FROM s.v", database=kept["kept_as"]) == [(1,)]
     assert target.execute("SELECT count(*) FROM pg_class WHERE relname IN ('precious', 'v')") == [(0,)]
     assert scene.call("state_verify", sandbox=target.info.directory)["verdict"] == "pass"
-    # Again into what is full now: every database must be named.
+    # Again into what is full now: every database must be named, and all that are missing are.
+    scene.refused(RESTORE, TargetRefused, f"caracal@{identifier}, caracal_auth@{identifier}", **where)
     scene.refused(RESTORE, TargetRefused, "database caracal_auth at", **where, confirm=[f"caracal@{identifier}"])
 
 

@@ -182,7 +182,9 @@ def test_a_target_that_holds_anything_is_refused(streams: Streams, source: Redis
     streams.backup(source)
     before = redis_server.state(source.client)
     given = {"set_id": streams.set_id, "confirm": [source.confirmation], **source.login}
-    streams.scene.refused(RESTORE, TargetRefused, "not empty (8 keys)", "FLUSHDB", **given)
+    streams.scene.refused(RESTORE, TargetRefused, "8 keys", "FLUSHDB", **given)
+    given["confirm"] = []
+    streams.scene.refused(RESTORE, TargetRefused, "8 keys", "FLUSHDB", source.confirmation, **given)
     assert redis_server.state(source.client) == before
 
 

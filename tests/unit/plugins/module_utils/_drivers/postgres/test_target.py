@@ -69,7 +69,7 @@ def test_a_place_without_the_database(server: Server, name: str, postgres_server
         "objects": [],
     }
     assert found["version"] // 10000 >= 17
-    target.confirm(name, found, [], [], str(server))
+    target.confirm({name: found}, [], [], str(server))
     assert not exists(server, name)
 
 
@@ -79,7 +79,7 @@ def test_an_empty_database_may_hold_extensions(server: Server, name: str) -> Non
     run(server, "CREATE EXTENSION pgcrypto", database=name)
     found = target.examine(server, name)
     assert (found["exists"], found["objects"]) == (True, [])
-    target.confirm(name, found, [], [], str(server))
+    target.confirm({name: found}, [], [], str(server))
 
 
 @pytest.mark.mutation
@@ -110,12 +110,12 @@ def test_a_database_that_is_not_empty_needs_the_confirmation_that_is_printed(ser
         [confirmation + " "],
     ):
         with pytest.raises(TargetRefused) as caught:
-            target.confirm(name, found, [], wrong, "here")
+            target.confirm({name: found}, [], wrong, "here")
         assert (
             caught.value.msg
             == f"database {name} at here is not empty (1 objects, first: {thing}); to replace it, set confirm to {confirmation}"
         )
-    target.confirm(name, found, [], ["other@1", confirmation], "here")
+    target.confirm({name: found}, [], ["other@1", confirmation], "here")
     assert exists(server, name)
 
 
@@ -124,8 +124,20 @@ def test_a_cluster_that_the_journal_knows_needs_a_confirmation_too(server: Serve
     found = target.examine(server, name)
     confirmation = f"{name}@{found['system_identifier']}"
     with pytest.raises(TargetRefused, match=f"^the cluster at here is one that this repository backs up .* set confirm to {confirmation}$"):
-        target.confirm(name, found, ["1", found["system_identifier"]], [], "here")
-    target.confirm(name, found, [found["system_identifier"]], [confirmation], "here")
+        target.confirm({name: found}, ["1", found["system_identifier"]], [], "here")
+    target.confirm({name: found}, [found["system_identifier"]], [confirmation], "here")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("known", [[], ["1"]])
+def test_all_confirmations_that_are_missing_are_named_at_once(known: list[str]) -> None:
+    found = {name: {"system_identifier": "1", "objects": ["relation public.t"]} for name in ("a", "b", "c")}
+    found["d"] = {"system_identifier": "1", "objects": []}
+    with pytest.raises(TargetRefused) as caught:
+        target.confirm(found, known, ["b@1"], "here")
+    named = ["a@1", "c@1", *(["d@1"] if known else [])]
+    assert caught.value.msg.endswith(f"set confirm to {', '.join(named)}")
+    target.confirm(found, known, ["b@1", *named], "here")
 
 
 @pytest.mark.mutation
