@@ -13,7 +13,7 @@ import collections
 import dataclasses
 import typing as t
 
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from .envelopes import NO_KEY, Reading
 from .kek import Keyring
 from .releases import SECRET_STORE, Detected
@@ -76,7 +76,7 @@ def _carried(foreign: collections.Counter[str]) -> str:
 
 
 def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
-    """One column. Without a value it proves nothing, and no release has a value in every column."""
+    """One column. No release has a value in every column."""
     name, foreign = f"envelopes.{reading.column.name}", sum(reading.foreign.values())
     details = {
         "rows": reading.rows,
@@ -86,7 +86,7 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
         "positions": reading.positions,
     }
     if not reading.rows:
-        return Check(name, UNPROVEN, "no sealed value in this column", required=False, details=details)
+        return Check(name, NOT_APPLICABLE, "no sealed value in this column", required=False, details=details)
     if reading.damaged or foreign > reading.spared:
         said = [f"{reading.damaged} damaged"] if reading.damaged else []
         said += [f"{foreign} that no given KEK opens"] if foreign else []

@@ -85,11 +85,11 @@ def confirm(session: Session, facts: Facts, confirmation: list[str], keys: int) 
     if facts.replica:
         raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
     refusals = []
-    if keys:
-        refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")
     name = f"{session.address}@{facts.run_id}"
     if name not in confirmation:
         refusals.append(f"if that is meant, set confirm to {name}")
+    if keys:
+        refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")
     if refusals:
         raise TargetRefused(f"the restore writes into Redis {session.address}; {'; '.join(refusals)}")
 
