@@ -48,18 +48,21 @@ def new_set_id(now: datetime.datetime, entropy: bytes) -> str:
 
 
 def is_id(text: str) -> bool:
-    if not _ID.match(text):
-        return False
     try:
-        datetime.datetime.strptime(text[:16], _TIME)  # noqa: DTZ007 - only whether there is such a time
+        return bool(_ID.match(text) and _time(text))
     except ValueError:
         return False
-    return True
 
 
 def id_time(text: str) -> datetime.datetime:
     """When the set or drill of this id was begun. The same at every try, unlike the present time. Raises OptionError."""
-    return datetime.datetime.strptime(check_id(text)[:16], _TIME).replace(tzinfo=datetime.timezone.utc)
+    return _time(check_id(text))
+
+
+def _time(text: str) -> datetime.datetime:
+    """Raises ValueError for one that there is not. A journal has hundreds of thousands of ids, and `strptime` takes ten times as long."""
+    day, clock = f"{text[:4]}-{text[4:6]}-{text[6:8]}", f"{text[9:11]}:{text[11:13]}:{text[13:15]}"
+    return datetime.datetime.fromisoformat(f"{day}T{clock}+00:00")
 
 
 def check_id(text: str) -> str:

@@ -54,7 +54,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _FIELDS = struct.Struct(">QIBqq32s16s")
 _DIGEST = 16
 _SIZE = _FIELDS.size + _DIGEST
-_KIND = struct.Struct(">QI").size
+_KIND, _SHA256 = struct.Struct(">QI").size, struct.Struct(">QIBqq").size
 
 
 class Damaged(Exception):
@@ -121,7 +121,8 @@ class Prefix:
         return _Record.parse(bytes(self._records[(number - 1) * _SIZE : number * _SIZE]))
 
     def sha256(self, number: int) -> str:
-        return self.record(number).sha256.hex()
+        start = (number - 1) * _SIZE + _SHA256
+        return self._records[start : start + 32].hex()
 
     @property
     def reach(self) -> Reach:
@@ -141,37 +142,36 @@ class Prefix:
     def entry(self, number: int) -> Entry:
         """As it is judged at any time since."""
         record = self.record(number)
-        written, _fingerprint = self._written(record, number)
-        return dataclasses.replace(written, kind=KINDS[record.kind], judged=record.reach.time)
+        _kind, *said, _fingerprint = self._row(record)
+        return self._entry(number, KINDS[record.kind], said, record.reach.time)
 
     def signed(self, number: int) -> Signed:
         """As its writer signed it, to be judged again."""
-        written, fingerprint = self._written(self.record(number), number)
+        kind, *said, fingerprint = self._row(self.record(number))
         name = f"{self._location}/{layout.entry_key(number)}"
+        written = self._entry(number, kind, said, parse_timestamp(said[0]["store"] or said[0]["host"]))
         return Signed(self._verifier.remembered(fingerprint, layout.NAMESPACE_JOURNAL, name), written)
 
-    def _written(self, record: _Record, number: int) -> tuple[Entry, str]:
+    def _row(self, record: _Record) -> t.Any:
+        """What `_row` has made of an entry."""
         try:
             data = os.pread(self.rows, record.size, record.place)
         except OSError as exc:
             raise Damaged from exc
         if hashlib.sha256(data).digest()[:_DIGEST] != record.row:
             raise Damaged
+        return json.loads(data)
+
+    def _entry(self, number: int, kind: str, said: t.Sequence[t.Any], judged: datetime.datetime) -> Entry:
         previous = self.sha256(number - 1) if number > 1 else None
-        return _parse(data, number, record.sha256.hex(), previous)
+        time, principal, machine, subjects, body = said
+        return Entry(number, self.sha256(number), previous, kind, subjects, time, principal, machine, body, judged)
 
 
 def _row(signed: Signed) -> bytes:
     one = signed.entry
     said = (one.kind, one.time, one.principal, one.machine, one.subjects, one.body, signed.authentic.fingerprint)
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _parse(data: bytes, number: int, sha256: str, previous: str | None) -> tuple[Entry, str]:
-    """The entry as written, and the fingerprint of the key that signed it."""
-    kind, time, principal, machine, subjects, body, fingerprint = json.loads(data)
-    judged = parse_timestamp(time["store"] or time["host"])
-    return Entry(number, sha256, previous, kind, subjects, time, principal, machine, body, judged), fingerprint
 
 
 def paths(mark: str, repository: str) -> tuple[str, str]:

@@ -106,10 +106,10 @@ class LocalStore(Store):
             except FileNotFoundError:
                 return []
             try:
-                with os.scandir(fd) as entries:
-                    # A look at a file costs more than its name. What begins `first` may be a folder with keys that come behind it.
-                    wanted = (entry for entry in entries if entry.name >= first or first.startswith(entry.name))
-                    return [(entry.name, entry.stat(follow_symlinks=False)) for entry in wanted if every or is_part(entry.name)]
+                # A look at a file costs more than its name. What begins `first` may be a folder with keys that come behind it.
+                begins = {first[:length] for length in range(len(first))}
+                wanted = [name for name in os.listdir(fd) if name >= first or name in begins]
+                return [(name, os.stat(name, dir_fd=fd, follow_symlinks=False)) for name in wanted if every or is_part(name)]
             finally:
                 os.close(fd)
 
