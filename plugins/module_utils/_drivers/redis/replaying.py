@@ -13,10 +13,12 @@ import collections
 import typing as t
 
 from ..._errors import BackupError, TargetRefused
-from . import commands, resp
+from . import commands, reading, resp
 from .connection import Session
 
 BATCH_COMMANDS, BATCH_BYTES = 256, 1 << 20
+# The product makes about ten streams; a Redis with more keys than these is not looked through.
+PROVISIONED = 100
 
 
 class Replay:
@@ -42,9 +44,23 @@ class Replay:
             )
         return found is not None
 
+    def provisioned(self) -> list[bytes]:
+        """All keys, if all are streams that never had an entry: the product makes them, with their groups, when Redis first starts."""
+        size, cursor, found = self._session.call("DBSIZE"), 0, set[bytes]()
+        while size <= PROVISIONED:
+            cursor, names = self._session.call("SCAN", cursor, "COUNT", PROVISIONED, "TYPE", "stream")
+            found.update(names)
+            if int(cursor) == 0 or len(found) > PROVISIONED:
+                break
+        seen = [reading.look(self._session, name) for name in sorted(found)] if len(found) == size else []
+        return sorted(found) if seen and all(one and (one.length, one.added, one.last) == (0, 0, "0-0") for one in seen) else []
+
     def begin(self, keys: t.Iterable[bytes]) -> None:
-        """Set the marker; what an unfinished run of the same set left of `keys` goes. Raises TargetRefused for foreign keys."""
+        """Set the marker; what an unfinished run of the same set left of `keys` goes, and what is only provisioned. Raises TargetRefused
+        for other keys."""
         again = self.leftover()
+        if not again:
+            self._unprovision()
         self._session.call("SET", commands.MARKER, self._set_id)
         if again:
             self._keys.update(keys)
@@ -56,6 +72,19 @@ class Replay:
             raise TargetRefused(
                 f"Redis {self._session.address} holds {others} keys that are not of this restore; stop the services and empty it (FLUSHDB)"
             )
+
+    def _unprovision(self) -> None:
+        """Remove streams without an entry, unless one comes meanwhile."""
+        names = self.provisioned()
+        if not names:
+            return
+        self._session.call("WATCH", *names)
+        if self.provisioned() != names:
+            self._session.call("UNWATCH")
+            return
+        self._session.call("MULTI")
+        self._session.call("UNLINK", *names)
+        self._session.call("EXEC")
 
     def apply(self, source: t.Iterable[list[bytes]], name: str) -> None:
         """Every command, checked before it is sent; the first refusal is raised."""

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis import replaying
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
     KeyProblem,
@@ -186,6 +187,64 @@ def test_a_target_that_holds_anything_is_refused(streams: Streams, source: Redis
     given["confirm"] = []
     streams.scene.refused(RESTORE, TargetRefused, "8 keys", "FLUSHDB", source.confirmation, **given)
     assert redis_server.state(source.client) == before
+
+
+def provision(target: RedisServer) -> None:
+    """As the product does when Redis first starts."""
+    for name in ("caracal.audit.events", "caracal.never.in.the.set"):
+        target.client.xgroup_create(name, "audit-ingestor", id="$", mkstream=True)
+
+
+@pytest.mark.no_false_alarm
+def test_groups_of_streams_that_never_had_an_entry_count_as_empty(streams: Streams, source: RedisServer, start: Start) -> None:
+    streams.backup(source)
+    target, fresh = start(), start()
+    provision(target)
+    streams.scene.call(RESTORE, check_mode=True, set_id=streams.set_id, confirm=[target.confirmation], **target.login)
+    assert target.client.dbsize() == 2
+    streams.restore(target)
+    streams.restore(fresh)
+    assert redis_server.state(target.client) == redis_server.state(fresh.client)
+
+
+@pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position"])
+def test_a_stream_that_had_an_entry_is_content(streams: Streams, source: RedisServer, start: Start, what: str) -> None:
+    streams.backup(source)
+    target = start()
+    provision(target)
+    if what == "another key":
+        target.run("SET", "revoked", "1")
+    elif what == "a position":
+        target.run("XSETID", "caracal.audit.events", "5-0")
+    else:
+        target.run("XADD", "caracal.audit.events", "1-1", "n", "x")
+    if what == "an entry that is gone":
+        target.run("XTRIM", "caracal.audit.events", "MAXLEN", "0")
+    before = redis_server.state(target.client)
+    given = {"set_id": streams.set_id, "confirm": [target.confirmation], **target.login}
+    streams.scene.refused(RESTORE, TargetRefused, "keys", "FLUSHDB", check_mode=False, **given)
+    assert redis_server.state(target.client) == before
+
+
+def test_an_entry_that_comes_meanwhile_is_not_removed(
+    streams: Streams, source: RedisServer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams.backup(source)
+    target = start()
+    provision(target)
+    looks, calls = replaying.Replay.provisioned, [0]
+
+    def late(self: replaying.Replay) -> list[bytes]:
+        """The last look before they are removed; then a service writes."""
+        found, calls[0] = looks(self), calls[0] + 1
+        if calls[0] == 3:
+            target.run("XADD", "caracal.audit.events", "1-1", "n", "x")
+        return found
+
+    monkeypatch.setattr(replaying.Replay, "provisioned", late)
+    given = {"set_id": streams.set_id, "confirm": [target.confirmation], **target.login}
+    streams.scene.refused(RESTORE, TargetRefused, "FLUSHDB", check_mode=False, **given)
+    assert calls == [3] and target.client.xlen("caracal.audit.events") == 1 and not target.client.exists("caracal_ops:restoring")
 
 
 def test_a_target_without_memory_is_left_empty(streams: Streams, source: RedisServer, start: Start) -> None:
