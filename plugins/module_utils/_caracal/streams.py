@@ -15,6 +15,8 @@ PATTERN = "caracal.*"
 # Of the audit service, which writes what it reads into the database.
 AUDIT_GROUP = "audit-ingestor"
 DEAD = (".dead", ".dlq")
+# Fields of the entry with which provisioning makes the stream of rate limits, which has no group.
+SEED = (b"init", b"1")
 
 
 @dataclasses.dataclass(frozen=True)

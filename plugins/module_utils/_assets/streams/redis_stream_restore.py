@@ -60,7 +60,7 @@ def _restore(invocation: Invocation) -> dict[str, t.Any]:
     snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
     with Session(Address.from_options(given), the_set.set_id) as session:
         facts = preflight.examine(session)
-        replay = replaying.Replay(session, the_set.set_id)
+        replay = replaying.Replay(session, the_set.set_id, product.SEED)
         preflight.confirm(session, facts, given["confirm"], 0 if replay.leftover() or replay.provisioned() else facts.keys)
         checks = [] if invocation.check_mode else _replay(the_set.signed, snapshot, session, replay, given["identity_files"])
     if not invocation.check_mode:

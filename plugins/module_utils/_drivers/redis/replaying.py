@@ -27,9 +27,11 @@ class Replay:
     `refused` counts, by stream and group, pending entries whose entry is gone.
     """
 
-    def __init__(self, session: Session, set_id: str) -> None:
+    def __init__(self, session: Session, set_id: str, seed: t.Sequence[bytes] = ()) -> None:
+        """`seed` are the fields of the entry with which a stream without groups is provisioned."""
         self._session = session
         self._set_id = set_id.encode()
+        self._seed = list(seed)
         self._keys: set[bytes] = set()
         self.refused: collections.Counter[tuple[bytes, bytes]] = collections.Counter()
         self.sent = 0
@@ -45,15 +47,22 @@ class Replay:
         return found is not None
 
     def provisioned(self) -> list[bytes]:
-        """All keys, if all are streams that never had an entry: the product makes them, with their groups, when Redis first starts."""
+        """All keys, if all are streams that never had an entry of use: the product makes them, with groups, when Redis first starts."""
         size, cursor, found = self._session.call("DBSIZE"), 0, set[bytes]()
         while size <= PROVISIONED:
             cursor, names = self._session.call("SCAN", cursor, "COUNT", PROVISIONED, "TYPE", "stream")
             found.update(names)
             if int(cursor) == 0 or len(found) > PROVISIONED:
                 break
-        seen = [reading.look(self._session, name) for name in sorted(found)] if len(found) == size else []
-        return sorted(found) if seen and all(one and (one.length, one.added, one.last) == (0, 0, "0-0") for one in seen) else []
+        is_all = size > 0 and len(found) == size and all(self._is_unused(reading.look(self._session, name)) for name in found)
+        return sorted(found) if is_all else []
+
+    def _is_unused(self, stream: reading.Stream | None) -> bool:
+        if stream is None or (stream.groups and stream.length):
+            return False
+        if stream.length == stream.added == 1:
+            return [fields for _id, fields in reading.entries(self._session, stream, None)] == [self._seed]
+        return (stream.length, stream.added, stream.last) == (0, 0, "0-0")
 
     def begin(self, keys: t.Iterable[bytes]) -> None:
         """Set the marker; what an unfinished run of the same set left of `keys` goes, and what is only provisioned. Raises TargetRefused

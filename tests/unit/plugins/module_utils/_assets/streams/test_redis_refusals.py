@@ -193,6 +193,7 @@ def provision(target: RedisServer) -> None:
     """As the product does when Redis first starts."""
     for name in ("caracal.audit.events", "caracal.never.in.the.set"):
         target.client.xgroup_create(name, "audit-ingestor", id="$", mkstream=True)
+    target.run("XADD", "caracal.providers.ratelimit", "MAXLEN", "~", "1", "*", "init", "1")
 
 
 @pytest.mark.no_false_alarm
@@ -201,19 +202,21 @@ def test_groups_of_streams_that_never_had_an_entry_count_as_empty(streams: Strea
     target, fresh = start(), start()
     provision(target)
     streams.scene.call(RESTORE, check_mode=True, set_id=streams.set_id, confirm=[target.confirmation], **target.login)
-    assert target.client.dbsize() == 2
+    assert target.client.dbsize() == 3
     streams.restore(target)
     streams.restore(fresh)
     assert redis_server.state(target.client) == redis_server.state(fresh.client)
 
 
-@pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position"])
+@pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position", "a second seed"])
 def test_a_stream_that_had_an_entry_is_content(streams: Streams, source: RedisServer, start: Start, what: str) -> None:
     streams.backup(source)
     target = start()
     provision(target)
     if what == "another key":
         target.run("SET", "revoked", "1")
+    elif what == "a second seed":
+        target.run("XADD", "caracal.providers.ratelimit", "*", "init", "1")
     elif what == "a position":
         target.run("XSETID", "caracal.audit.events", "5-0")
     else:
