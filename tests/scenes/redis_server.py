@@ -118,7 +118,7 @@ def fill(server: RedisServer) -> None:
 
 def state(client: t.Any) -> dict[str, t.Any]:
     """Everything of every stream but how long ago its consumers were seen."""
-    return {name.decode(): _stream(client, name) for name in client.scan_iter(_type="stream")}
+    return {name.decode("utf-8", "backslashreplace"): _stream(client, name) for name in client.scan_iter(_type="stream")}
 
 
 def _stream(client: t.Any, name: bytes) -> dict[str, t.Any]:

@@ -33,7 +33,8 @@ OBJECTS = "objects"
 DRILLS = "drills"
 CHECKPOINTS = "checkpoints"
 
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}\Z")
+# Some Pythons take hour 24 for the next day's midnight.
+_ID = re.compile(r"[0-9]{8}T(?!24)[0-9]{6}Z-[a-z0-9]{4}\Z")
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _ENTRY = re.compile(r"journal/([0-9]{10})\.json\Z")
 _TIMESTAMP = ".tsr"

@@ -142,17 +142,17 @@ class Prefix:
     def entry(self, number: int) -> Entry:
         """As it is judged at any time since."""
         record = self.record(number)
-        _kind, *said, _fingerprint = self._row(record)
+        _kind, *said, _fingerprint = self._said(record)
         return self._entry(number, KINDS[record.kind], said, record.reach.time)
 
     def signed(self, number: int) -> Signed:
         """As its writer signed it, to be judged again."""
-        kind, *said, fingerprint = self._row(self.record(number))
+        kind, *said, fingerprint = self._said(self.record(number))
         name = f"{self._location}/{layout.entry_key(number)}"
         written = self._entry(number, kind, said, parse_timestamp(said[0]["store"] or said[0]["host"]))
         return Signed(self._verifier.remembered(fingerprint, layout.NAMESPACE_JOURNAL, name), written)
 
-    def _row(self, record: _Record) -> t.Any:
+    def _said(self, record: _Record) -> t.Any:
         """What `_row` has made of an entry."""
         try:
             data = os.pread(self.rows, record.size, record.place)

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import typing as t
 
-from ..._errors import BackupError, TargetRefused
+from ..._errors import BackupError, OptionError, TargetRefused
 from . import commands, reading, resp
 from .connection import Session
 
@@ -48,14 +49,12 @@ class Replay:
 
     def provisioned(self) -> list[bytes]:
         """All keys, if all are streams that never had an entry of use: the product makes them, with groups, when Redis first starts."""
-        size, cursor, found = self._session.call("DBSIZE"), 0, set[bytes]()
-        while size <= PROVISIONED:
-            cursor, names = self._session.call("SCAN", cursor, "COUNT", PROVISIONED, "TYPE", "stream")
-            found.update(names)
-            if int(cursor) == 0 or len(found) > PROVISIONED:
-                break
-        is_all = size > 0 and len(found) == size and all(self._is_unused(reading.look(self._session, name)) for name in found)
-        return sorted(found) if is_all else []
+        size, found = self._session.call("DBSIZE"), list[bytes]()
+        if 0 < size <= PROVISIONED:
+            # A name that no document can hold is none of the product's.
+            with contextlib.suppress(OptionError):
+                found = reading.find(self._session, "*")
+        return found if len(found) == size and all(self._is_unused(reading.look(self._session, name)) for name in found) else []
 
     def _is_unused(self, stream: reading.Stream | None) -> bool:
         if stream is None or (stream.groups and stream.length):

@@ -26,7 +26,8 @@ def test_an_id_is_the_time_in_utc_and_some_entropy() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    "text", ["", "latest", "20261125T020000Z", SET.upper(), SET + "x", SET + "\n", "20261325T020000Z-k3f9", "../" + SET]
+    "text",
+    ["", "latest", "20261125T020000Z", SET.upper(), SET + "x", SET + "\n", "20261325T020000Z-k3f9", "20261125T240000Z-k3f9", "../" + SET],
 )
 def test_what_is_no_id_is_refused(text: str) -> None:
     assert not layout.is_id(text)

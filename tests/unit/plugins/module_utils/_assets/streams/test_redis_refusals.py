@@ -208,13 +208,15 @@ def test_groups_of_streams_that_never_had_an_entry_count_as_empty(streams: Strea
     assert redis_server.state(target.client) == redis_server.state(fresh.client)
 
 
-@pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position", "a second seed"])
+@pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position", "a second seed", "an odd name"])
 def test_a_stream_that_had_an_entry_is_content(streams: Streams, source: RedisServer, start: Start, what: str) -> None:
     streams.backup(source)
     target = start()
     provision(target)
     if what == "another key":
         target.run("SET", "revoked", "1")
+    elif what == "an odd name":
+        target.client.xgroup_create(b"\xff", "group", id="$", mkstream=True)
     elif what == "a second seed":
         target.run("XADD", "caracal.providers.ratelimit", "*", "init", "1")
     elif what == "a position":
