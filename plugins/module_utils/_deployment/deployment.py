@@ -45,7 +45,7 @@ class Replay:
 
 def lost(one: t.Mapping[str, str]) -> str:
     """What it means that a service is not durable, for a warning."""
-    words = "so events that it could not send are lost with its container; name their directory in volumes if not"
+    words = "so events that it could not send are lost with its container; if they are kept elsewhere, name that directory in volumes"
     return f"the replay directory of {one['service']} is not durable ({one['reason']}), {words}"
 
 

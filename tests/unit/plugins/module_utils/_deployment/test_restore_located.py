@@ -44,6 +44,13 @@ def test_without_a_project_nothing_is_found(place: Given) -> None:
     assert located(HAS, place) == {"secrets": False, "replay": False, "redis": False}
 
 
+def test_what_is_left_out_is_not_looked_for() -> None:
+    left_out = ["secrets", "redis", "replay"]
+    assert located(HAS, None, left_out=left_out) == {"secrets": False, "replay": False, "redis": False}
+    assert set(located(NAMED, None, left_out=left_out)) == {"secrets", "environment_file", "redis", "replay"}
+    assert "environment_file" not in located(SECRETS, None, left_out=left_out) and located(LOGIN, None, left_out=left_out)["port"] == 15432
+
+
 def test_what_is_named_wins() -> None:
     assert located(LOGIN, None, login_host="db") == {"host": "db", "port": 5432, "user": "caracal", "password_file": ""}
     assert located(LOGIN, None, login_user="other")["password_file"] == ""
