@@ -18,9 +18,9 @@ import typing as t
 Count = t.Callable[[str], int]
 
 # Sanity tests that always have something to test in this collection.
-SANITY_NEEDED = frozenset({"compile", "import", "no-assert", "shebang", "validate-modules"})
-# Other gates are stricter (ruff, yamllint, antsibull-changelog), and each would get an environment of its own; pylint is a gate.
-SANITY_ELSEWHERE = ("changelog", "pep8", "pylint", "yamllint")
+SANITY_NEEDED = frozenset({"compile", "no-assert", "shebang", "validate-modules"})
+# Other gates are stricter (ruff, yamllint, antsibull-changelog), and each would get an environment of its own; two are gates themselves.
+SANITY_ELSEWHERE = ("changelog", "import", "pep8", "pylint", "yamllint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +60,8 @@ def lines(output: str) -> int:
     return sum(bool(line.strip()) for line in output.splitlines())
 
 
-def sanity_tests(output: str) -> int:
-    """How many sanity tests had something to test; 0 if one that we rely on had not, or was left out."""
+def sanity_tests(output: str, needed: t.Collection[str] = SANITY_NEEDED) -> int:
+    """How many sanity tests had something to test; 0 if one that is needed had not, or was left out."""
     tested: set[str] = set()
     name = ""
     for line in output.splitlines():
@@ -73,7 +73,7 @@ def sanity_tests(output: str) -> int:
             tested.discard(name)
         elif "targets skipped" in line:
             return 0
-    return len(tested) if tested >= SANITY_NEEDED else 0
+    return len(tested) if tested.issuperset(needed) else 0
 
 
 def linted(output: str) -> int:
@@ -84,6 +84,9 @@ def linted(output: str) -> int:
 # How ansible-test makes its environments and calls its helpers; `-v` is needed to see which tests had nothing to test.
 SANITY_NOISE = r"(Run|Stream|Execute) command|Looking in|Collecting|Using cached|Download|Install|Successfully|Created|\s|$"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# What Ansible itself starts.
+STARTED = ("plugins/modules/", "plugins/action/")
 
 # In the environment that we are in; what a test needs beside it gets one of its own.
 SANITY = ("ansible-test", "sanity", "-v", "--color", "no", "--local", "--python", PYTHON)
@@ -99,6 +102,8 @@ GATES = (
         "tests",
         noise=SANITY_NOISE,
     ),
+    # Of these alone: each imports all that it is made of, and what none imports does nothing.
+    Gate("import", (*SANITY, "--test", "import", *STARTED), lambda said: sanity_tests(said, ("import",)), "tests", noise=SANITY_NOISE),
     Gate("ruff", ("ruff", "check", "."), python_files, lister=("ruff", "check", "--show-files", ".")),
     Gate("ruff-format", ("ruff", "format", "--check", "."), number(r"(\d+) files? already formatted")),
     Gate(

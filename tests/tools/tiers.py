@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 RECORD = Path(__file__).parents[1] / "durations.json"
-QUICK = 0.5
+QUICK = 0.3
 # Seconds up to which a test is not worth a line of the record.
 KEPT = 0.2
 # One of each is in the gate, or there is no gate.
