@@ -79,10 +79,11 @@ deployment:
       type: str
       sample: /srv/caracal
     database:
-      description: How PostgreSQL is reached, by the published port or else the container's own address, in options. Null if not found.
+      description: How PostgreSQL is reached, by the published port or else the container's own address, in options; and the
+        id of the image that it runs from, for M(caracal_ops.backup.postgres_programs). Null if not found.
       type: dict
       sample: {"login_host": "127.0.0.1", "login_port": 5432, "login_user": "caracal",
-        "login_password_file": "/srv/caracal/secrets/postgresPassword"}
+        "login_password_file": "/srv/caracal/secrets/postgresPassword", "image": "sha256:9f86d081884c7d65"}
     redis:
       description: The same for Redis.
       type: dict

@@ -67,9 +67,9 @@ def published(port: str, address: str = "127.0.0.1", at: int = 15432) -> Seen:
 
 @dataclasses.dataclass
 class Engine:
-    """`asked` are the paths so far. With `broken`, every answer but that of its version is this one, without a status none at all.
+    """`asked` are the paths so far. `images` have an environment, and what is saved of them.
 
-    What is `gone` went after it was listed.
+    With `broken`, every answer but that of its version is this one, without a status none at all. What is `gone` went after it was listed.
     """
 
     socket: Path
@@ -77,6 +77,7 @@ class Engine:
     volumes: list[Seen] = dataclasses.field(default_factory=list)
     gone: set[str] = dataclasses.field(default_factory=set)
     digests: list[str] = dataclasses.field(default_factory=list)
+    images: dict[str, tuple[list[str], bytes]] = dataclasses.field(default_factory=dict)
     broken: tuple[int | None, t.Any] | None = None
     asked: list[str] = dataclasses.field(default_factory=list)
 
@@ -100,7 +101,12 @@ class Engine:
         if name == "/volumes":
             return 200, {"Volumes": [one for one in self.volumes if _has(one["Labels"], wanted)] or None, "Warnings": None}
         if name == f"/images/{IMAGE}/json" and IMAGE not in self.gone:
-            return 200, {"Id": IMAGE, "RepoDigests": self.digests}
+            return 200, {"Id": IMAGE, "RepoDigests": self.digests, "Config": {"Env": ["PG_MAJOR=17"]}}
+        for image, (environment, saved) in self.images.items():
+            if name == f"/images/{image}/json":
+                return 200, {"Id": image, "Config": {"Env": environment}}
+            if name == f"/images/{image}/get":
+                return 200, saved
         found = [one for one in self.containers if name == f"/containers/{one['Id']}/json" and one["Id"] not in self.gone]
         return (200, found[0]) if found else (404, {"message": f"nobody may ask {name}"})
 

@@ -111,7 +111,7 @@ def _folder(source: str) -> str:
 def _database(project: Project) -> Database:
     server = _one(project, "postgres")
     user = server.environment.get("POSTGRES_USER", "postgres")
-    return Database(*_address(project, server, "5432/tcp"), user, _secret(server, "POSTGRES_PASSWORD"))
+    return Database(*_address(project, server, "5432/tcp"), user, _secret(server, "POSTGRES_PASSWORD"), server.image_id)
 
 
 def _redis(project: Project) -> Redis:

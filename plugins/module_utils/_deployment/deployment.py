@@ -22,10 +22,13 @@ Named = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Database:
+    """`image` is the id of what the server runs from."""
+
     login_host: str
     login_port: int
     login_user: str
     login_password_file: str
+    image: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,7 @@
 
 """Plain files as a pax tar archive on its way through a pipe, in constant memory.
 
-Only regular files: an archive that holds anything else, or a path that could lead elsewhere, is refused as a whole. Headers are read here
-and not by `tarfile`, which takes as much memory as a pax header or a map of a sparse file asks for.
+Only regular files: an archive that holds anything else, or a path that could lead elsewhere, is refused as a whole.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import typing as t
 
 from .._errors import StageFailed, TamperedData
 from . import pipes
+from .tar_blocks import Blocks, Data
 
 NAME_LIMIT = 255
 # Bytes of one pax header, which holds a path and four numbers.
@@ -31,7 +31,6 @@ MEMBERS_LIMIT = 50_000
 TAIL_LIMIT = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _PAX_FIELDS = {"path", "mtime", "uid", "gid", "size", "hdrcharset"}
-_RECORD = re.compile(rb"([1-9][0-9]{0,4}) ([A-Za-z.]{1,40})=")
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 _NAME = re.compile(r"[^/\0]{1,255}(/[^/\0]{1,255})*\Z")
 _MTIME = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\Z")
@@ -89,15 +88,15 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
     Raises TamperedData for links, devices, paths that lead out, a name twice, and an archive that is damaged or ends early.
     """
     seen: set[str] = set()
-    blocks = _Blocks(source, name)
-    while (found := blocks.header()) is not None:
+    blocks = Blocks(source, lambda what: _fault(name, what))
+    while (found := _next_header(blocks, name)) is not None:
         member = _member(*found, name)
         if member.name in seen:
             raise TamperedData(f"{name} holds {member.name!a} twice; use another copy of the set")
         if len(seen) == MEMBERS_LIMIT:
             raise TamperedData(f"{name} holds more than {MEMBERS_LIMIT} files; it was not written by this software")
         seen.add(member.name)
-        data = _Data(blocks, member.size)
+        data = Data(blocks, member.size)
         yield member, t.cast("t.BinaryIO", data)
         data.skip()
     # What follows the end is read too: only then has the stage before us proved that its bytes are authentic.
@@ -106,6 +105,18 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
         tail += len(piece)
         if tail > TAIL_LIMIT:
             raise _fault(name, "much follows its end")
+
+
+def _next_header(blocks: Blocks, name: str) -> tuple[tarfile.TarInfo, dict[str, str]] | None:
+    info, pax = blocks.header(), {}
+    if info and info.type == tarfile.XHDTYPE:
+        pax = blocks.pax(blocks.small(info, "a pax header", PAX_LIMIT))
+        if not pax.keys() <= _PAX_FIELDS:
+            raise _fault(name, "a pax header of somebody else")
+        info = blocks.header()
+        if info is None:
+            raise _fault(name, "it ends early")
+    return (info, pax) if info else None
 
 
 def _member(info: tarfile.TarInfo, pax: t.Mapping[str, str], name: str) -> Member:
@@ -130,73 +141,3 @@ def _number(text: str, name: str) -> int:
 
 def _fault(name: str, what: t.Any) -> TamperedData:
     return TamperedData(f"{name} is no intact tar archive ({what}); use another copy of the set")
-
-
-class _Blocks:
-    """Headers and whole pieces of an archive."""
-
-    def __init__(self, source: pipes.Reader, name: str) -> None:
-        self._source = source
-        self._name = name
-
-    def take(self, size: int) -> bytes:
-        """Exactly so many bytes."""
-        data = bytearray()
-        while len(data) < size:
-            piece = self._source.read(min(size - len(data), pipes.CHUNK))
-            if not piece:
-                raise _fault(self._name, "it ends early")
-            data += piece
-        return bytes(data)
-
-    def header(self) -> tuple[tarfile.TarInfo, dict[str, str]] | None:
-        """That of the next file, and its pax fields; None at the end."""
-        info, pax = self._info(), {}
-        if info and info.type == tarfile.XHDTYPE:
-            if not 0 <= info.size <= PAX_LIMIT:
-                raise _fault(self._name, f"a pax header of {info.size} bytes")
-            pax = self._fields(self.take(info.size + -info.size % tarfile.BLOCKSIZE)[: info.size])
-            info = self._info()
-            if info is None:
-                raise _fault(self._name, "it ends early")
-        return (info, pax) if info else None
-
-    def _info(self) -> tarfile.TarInfo | None:
-        block = self.take(tarfile.BLOCKSIZE)
-        if not any(block):
-            return None
-        try:
-            return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.TarError as exc:
-            raise _fault(self._name, exc) from exc
-
-    def _fields(self, data: bytes) -> dict[str, str]:
-        found, at = {}, 0
-        while at < len(data):
-            record = _RECORD.match(data, at)
-            end = at + int(record[1]) if record else 0
-            field = record[2].decode("ascii") if record else ""
-            if not record or not record.end() < end <= len(data) or data[end - 1] != ord("\n") or field not in _PAX_FIELDS:
-                raise _fault(self._name, "a pax header of somebody else")
-            found[field] = data[record.end() : end - 1].decode("utf-8", "surrogateescape")
-            at = end
-        return found
-
-
-class _Data:
-    """The bytes of one file."""
-
-    def __init__(self, blocks: _Blocks, size: int) -> None:
-        self._blocks = blocks
-        self._left = size
-        self._padding = -size % tarfile.BLOCKSIZE
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._blocks.take(self._left if size < 0 else min(size, self._left))
-        self._left -= len(data)
-        return data
-
-    def skip(self) -> None:
-        while self._left:
-            self.read(pipes.CHUNK)
-        self._blocks.take(self._padding)

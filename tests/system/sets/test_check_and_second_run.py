@@ -203,6 +203,7 @@ ELSEWHERE = {
     "journal_correct",
     "journal_timestamp",
     "migration_verify",
+    "postgres_programs",
     "redis_sandbox",
     "redis_stream_restore",
     "redis_stream_snapshot",

@@ -29,7 +29,10 @@ class Mount:
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run."""
+    """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run.
+
+    `digest` is the registry's, `image_id` that of its configuration; without a registry they are the same.
+    """
 
     name: str
     service: str
@@ -43,6 +46,7 @@ class Container:
     addresses: t.Sequence[str]
     image: str
     digest: str
+    image_id: str
 
     def mounted(self, target: str) -> Mount | None:
         return next((one for one in self.mounts if one.target == target), None)
@@ -82,13 +86,24 @@ def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Contai
         running=seen["State"]["Running"] is True,
         directory=str(labels.get(DIRECTORY, "")),
         environment_files=tuple(one for one in str(labels.get(ENVIRONMENT_FILES, "")).split(",") if one),
-        environment={name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])},
+        environment=variables(config),
         mounts=tuple(Mount(str(one["Type"]), str(one.get("Source") or ""), str(one["Destination"])) for one in seen.get("Mounts") or []),
         ports=_ports(network.get("Ports") or {}),
         addresses=tuple(str(one["IPAddress"]) for one in (network.get("Networks") or {}).values() if one.get("IPAddress")),
         image=str(config["Image"]),
         digest=str(digests[0]).rpartition("@")[2] if digests else str(seen["Image"]),
+        image_id=image_id(str(seen["Image"])),
     )
+
+
+def variables(config: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The environment in a configuration, of a container or of an image."""
+    return {name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])}
+
+
+def image_id(told: str) -> str:
+    """As Docker tells it; Podman leaves out the kind of digest."""
+    return told if ":" in told else f"sha256:{told}"
 
 
 def volume(seen: t.Mapping[str, t.Any]) -> Volume:

@@ -7,7 +7,7 @@
 
 """A Compose project, as the container engine knows it. Docker and Podman answer the same questions on their socket.
 
-The engine is only asked, never told to do anything.
+The engine is only asked, never told to do anything: not to pull an image, and not to run one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import typing as t
 
 from ..._deps import require_docker
 from ..._errors import OptionError, PermissionMissing, StageFailed, Unreachable
+from ..._stream import pipes
 from . import answers
 from .answers import PROJECT, Container, Project
 
@@ -64,6 +65,17 @@ class Engine:
                 tuple(sorted((answers.volume(one) for one in volumes), key=lambda one: one.full_name)),
             )
 
+    def environment(self, image_id: str) -> dict[str, str]:
+        """The variables that an image gives to what it starts."""
+        with self._asked() as api:
+            return answers.variables(api.inspect_image(image_id)["Config"])
+
+    @contextlib.contextmanager
+    def saved(self, image_id: str) -> t.Iterator[pipes.Reader]:
+        """The image as `docker image save` writes it, on its way."""
+        with self._asked() as api:
+            yield _Pieces(api.get_image(image_id, chunk_size=pipes.CHUNK))
+
     @contextlib.contextmanager
     def _asked(self) -> t.Iterator[t.Any]:
         docker = require_docker()
@@ -79,6 +91,23 @@ class Engine:
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionMissing(f"{path} may not be used by this user; run as root (become), who can read the volumes too") from exc
             raise Unreachable(f"no container engine answers at {self.address}; start it, or name another socket in engine") from exc
+
+
+class _Pieces:
+    """Pieces of any length as a reader."""
+
+    def __init__(self, pieces: t.Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._pending = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        while not self._pending:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._pending = memoryview(piece)
+        part, self._pending = self._pending[:size], self._pending[size:]
+        return bytes(part)
 
 
 def _containers(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Container]:

@@ -31,6 +31,9 @@ _OWN_FILES = {
     "PGSSLCERT": "~/.postgresql/postgresql.crt",
     "PGSSLKEY": "~/.postgresql/postgresql.key",
 }
+# What of this host a tool needs that sees nothing else of it: the files that these name, and the folder of a socket.
+FILES = ("PGPASSFILE", *_OWN_FILES)
+SOCKET = "PGHOST"
 
 
 class _Tool(Child):

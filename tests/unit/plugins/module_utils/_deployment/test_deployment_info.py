@@ -89,6 +89,7 @@ def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path)
         "login_port": 15432,
         "login_user": "caracal",
         "login_password_file": str(secrets / "postgresPassword"),
+        "image": stand_in.IMAGE,
     }
     assert found["redis"] == {"redis_host": "127.0.0.1", "redis_port": 16379, "redis_password_file": str(secrets / "redisPassword")}
     assert found["secrets_directory"] == str(secrets) and found["extra_files"] == [str(project / "ca" / "extra-ca.pem")]

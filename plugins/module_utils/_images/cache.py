@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Images unpacked on this host, each once: `DIRECTORY/ID/rootfs` and beside it `config.json`.
+
+A directory with an id is whole: it gets its name when all of it was read and compared with the id. What a killed run leaves goes with the
+next one, and so does an image that nobody has used for long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+import typing as t
+
+from .._crypto import trusted_files
+from .._errors import OptionError, StorageError
+from .._repository import lock
+from .._stream import pipes
+from . import layers, saved
+from .tree import Tree
+
+DIRECTORY = "/var/cache/caracal_backup/images"
+UNUSED_DAYS = 90
+_ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_NEW = ".new-"
+Save = t.Callable[[], t.ContextManager[pipes.Reader]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpacked:
+    """An image on this host. `folder` holds `rootfs` and what is made beside it."""
+
+    image_id: str
+    folder: str
+
+    @property
+    def rootfs(self) -> str:
+        return os.path.join(self.folder, "rootfs")
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(self.rootfs, f"image {self.image_id[:19]}")
+
+    def environment(self) -> dict[str, str]:
+        """That of the image, which holds no secret."""
+        try:
+            with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
+                given = (json.load(file).get("config") or {}).get("Env") or []
+            return {name: value for name, _equals, value in (str(one).partition("=") for one in given)}
+        except (OSError, ValueError, AttributeError) as exc:
+            raise StorageError(f"{self.folder} is no image that was unpacked here; remove it, then run again") from exc
+
+
+def unpacked(directory: str, image_id: str, save: Save) -> tuple[Unpacked, bool]:
+    """The image `sha256:...` below `directory`, and whether it had to be unpacked; `save` opens what an engine saves of it.
+
+    Raises KeyProblem, OptionError, StorageError, TamperedData, and what `save` raises.
+    """
+    found = _ID.match(image_id)
+    if found is None:
+        raise OptionError(f"{image_id[:100]!a} is no id of an image; give it as `docker image inspect` shows it, sha256:...")
+    with _alone(directory):
+        image = Unpacked(image_id, os.path.join(directory, found[1]))
+        new = not os.path.isdir(image.folder)
+        if new:
+            _unpack(directory, image, save)
+        os.utime(image.folder)
+        _forget(directory, image.folder)
+    return image, new
+
+
+@contextlib.contextmanager
+def _alone(directory: str) -> t.Iterator[None]:
+    """Programs are started from there, so nobody else may write it. Another run in it is waited for."""
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            about = os.fstat(descriptor)
+            if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise StorageError(f"{directory} can be written by somebody else, and programs are started from it; name another directory")
+            trusted_files.refuse_public(descriptor, directory)
+        finally:
+            os.close(descriptor)
+        with lock.exclusive(os.path.join(directory, ".images")):
+            yield
+    except OSError as exc:
+        raise StorageError(f"images cannot be kept in {directory}: {exc.strerror}; name another directory, or make room there") from exc
+
+
+def _unpack(directory: str, image: Unpacked, save: Save) -> None:
+    folder = os.path.join(directory, f"{_NEW}{secrets.token_hex(8)}")
+    try:
+        spool, root = (os.path.join(folder, name) for name in ("saved", "rootfs"))
+        for path in (folder, spool, root):
+            os.mkdir(path, 0o700)
+        with save() as source:
+            one = saved.keep(source, spool, image.image_id)
+        tree, budget = Tree(root, f"image {image.image_id[:19]}"), layers.Budget()
+        for path, diff_id in one.layers:
+            layers.unpack(path, tree, diff_id, budget)
+        shutil.rmtree(spool)
+        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as out:
+            json.dump(one.config, out)
+        # Our umask must not hide the programs from whoever runs them.
+        for path in (root, folder):
+            os.chmod(path, 0o755)
+        # A machine that stops now must not find a whole name and half of the files.
+        os.sync()
+        os.rename(folder, image.folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _forget(directory: str, used: str) -> None:
+    """What a killed run has left, and what was not used for long."""
+    before = time.time() - UNUSED_DAYS * 86400
+    for entry in list(os.scandir(directory)):
+        left = entry.name.startswith(_NEW)
+        unused = _ID.match(f"sha256:{entry.name}") and entry.path != used and entry.stat(follow_symlinks=False).st_mtime < before
+        if entry.is_dir(follow_symlinks=False) and (left or unused):
+            shutil.rmtree(entry.path)

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: PostgreSQL's client programs, of this host or out of the image that the server runs from."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation
+from .._drivers.engine.engine import Engine
+from .._drivers.postgres import client_binaries, tools
+from .._drivers.postgres.client_binaries import ClientTools
+from .._errors import MissingDependency
+from . import cache, clients
+
+# As official images and those made like them name the release of their server.
+MAJOR = "PG_MAJOR"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
+        {
+            "image": {"type": "str", "required": True},
+            "engine": {"type": "str"},
+            "directory": {"type": "path", "default": cache.DIRECTORY},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Look on this host, and only then unpack the image."""
+    options = invocation.options
+    image, engine = options["image"], Engine(options["engine"])
+    found = _installed(engine.environment(image).get(MAJOR, ""))
+    if found is not None:
+        return _result(found, changed=False, where="this host")
+    unpacked, new = cache.unpacked(options["directory"], image, lambda: engine.saved(image))
+    found = client_binaries.find(clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
+    return _result(found, changed=new, where=f"image {image[:19]}")
+
+
+def _installed(major: str) -> ClientTools | None:
+    """Programs of this host that dump a server of this major; none where an image does not tell its own."""
+    if not major.isdecimal():
+        return None
+    try:
+        return client_binaries.find(None, minimum_major=int(major), tools=tools.PROGRAMS)
+    except MissingDependency:
+        return None
+
+
+def _result(found: ClientTools, *, changed: bool, where: str) -> dict[str, t.Any]:
+    summary = f"PostgreSQL's client programs {found.version_text} of {where}, in {found.bindir}"
+    return {"changed": changed, "pg_bin": found.bindir, "version": found.version_text, "summary": summary}

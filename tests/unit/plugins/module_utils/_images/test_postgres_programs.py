@@ -1,0 +1,200 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Client programs out of an image: they dump and restore like those of this host, and see nothing of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, clients, postgres_programs
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
+from harness.fixtures import FreshCluster
+from harness.waiting import came, eventually
+from scenes import image_scene
+from scenes.engine_stand_in import Engine
+from scenes.image_scene import archive, folder, symlink
+from scenes.scene import Scene
+from scenes.twin_database import TwinCluster
+
+Image = tuple[str, bytes]
+
+
+def image_of(programs: t.Sequence[str], path: str, *others: tuple[str, bytes]) -> Image:
+    """These programs of this host with their libraries, as a distribution without /usr merged lays them out."""
+    files = {os.path.realpath(program): f"{path}/{os.path.basename(program)}" for program in programs}
+    for program in programs:
+        linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+        # The second path of a line, if it has two, is where the first is found.
+        for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", linked, re.MULTILINE):
+            files.setdefault(where, where if not name else f"/lib/{os.path.basename(name)}")
+    layer = [(target.lstrip("/"), Path(source).read_bytes()) for source, target in files.items()]
+    environment = [f"PATH={path}:/usr/bin", "LD_LIBRARY_PATH=/lib"]
+    return image_scene.saved([archive([folder("etc"), ("etc/os", b"of the image"), *layer, *others])], environment)
+
+
+@pytest.fixture(scope="module")
+def image(server_install: Install) -> Image:
+    found = client_binaries.find(server_install.bindir, minimum_major=0, tools=tools.PROGRAMS)
+    return image_of(list(found.paths.values()), "/usr/local/pgsql/bin", ("bin/sh", Path("/bin/sh").read_bytes()))
+
+
+@pytest.fixture
+def bring(engine: Engine, tmp_path: Path) -> t.Callable[..., dict[str, t.Any]]:
+    """Runs the module for an image that the engine has."""
+
+    def run(image: Image, environment: t.Sequence[str] = ()) -> dict[str, t.Any]:
+        engine.images = {image[0]: (list(environment), image[1])}
+        given = {"image": image[0], "engine": engine.address, "directory": str(tmp_path / "images")}
+        return postgres_programs.run(Invocation(complete(postgres_programs.argument_spec(), given), False, [].append))
+
+    return run
+
+
+Bring = t.Callable[..., dict[str, t.Any]]
+
+
+def test_programs_of_this_host_are_taken_where_they_fit(engine: Engine, bring: Bring, tmp_path: Path) -> None:
+    here = client_binaries.find(None, minimum_major=0, tools=tools.PROGRAMS)
+    found = bring(("sha256:" + "0" * 64, b""), [f"PG_MAJOR={here.version[0]}"])
+    assert (found["changed"], found["pg_bin"], found["version"]) == (False, here.bindir, here.version_text)
+    assert not (tmp_path / "images").exists() and not any(path.endswith("/get") for path in engine.asked)
+
+
+def test_a_later_major_comes_out_of_the_image(engine: Engine, bring: Bring, image: Image, server_install: Install, tmp_path: Path) -> None:
+    for changed in (True, False):
+        found = bring(image, ["PG_MAJOR=999"])
+        assert (found["changed"], found["version"]) == (changed, server_install.version_text)
+        assert found["pg_bin"] == str(tmp_path / "images" / image[0].removeprefix("sha256:") / "bin")
+    assert [path for path in engine.asked if path.endswith("/get")] == [f"/v1.41/images/{image[0]}/get"]
+
+
+def test_a_backup_and_a_restore_by_programs_of_an_image(
+    bring: Bring, image: Image, scene: Scene, caracal_database: TwinCluster, fresh_cluster: FreshCluster
+) -> None:
+    """A password is in memory that the program inherits, and so are archives and lists."""
+    caracal_database.execute("CREATE ROLE image_reader LOGIN SUPERUSER PASSWORD 'secret'")
+    try:
+        password = scene.root / "backup" / "password"
+        password.write_text("secret\n")
+        password.chmod(0o600)
+        pg_bin = bring(image)["pg_bin"]
+        scene.backup(pg_bin=pg_bin, login_user="image_reader", login_password_file=str(password))
+    finally:
+        caracal_database.execute("DROP ROLE image_reader")
+    target = TwinCluster(fresh_cluster(), caracal_database.spec)
+    where = {
+        "login_unix_socket": target.info.socket_dir,
+        "signing_key": str(scene.key("operator")),
+        "high_water_mark": str(scene.mark("operator")),
+        "pg_bin": pg_bin,
+    }
+    restored = scene.call("pg_encrypted_restore", **where)
+    assert [one["database"] for one in restored["databases"]] == ["caracal", "caracal_auth"]
+    query = "SELECT count(*) FROM audit_events"
+    assert target.execute(query) == caracal_database.execute(query) != [(0,)]
+
+
+def inside(bring: Bring, image: Image, script: str, **environment: str) -> str:
+    """What a shell prints where the programs run."""
+    pg_bin = bring(image)["pg_bin"]
+    shell = Path(pg_bin, "psql").read_text().replace("/usr/local/pgsql/bin/psql", "/bin/sh")
+    Path(pg_bin, "shell").write_text(shell)
+    Path(pg_bin, "shell").chmod(0o755)
+    found = subprocess.run([f"{pg_bin}/shell", "-c", script], env=environment, check=True, capture_output=True, text=True)
+    return found.stdout
+
+
+@pytest.mark.mutation
+def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(bring: Bring, image: Image, tmp_path: Path) -> None:
+    secret, key = tmp_path / "secret", tmp_path / "client's key"
+    secret.write_text("of this host")
+    key.write_text("the key")
+    told = 'read -r line < "$PGSSLKEY" || :; echo "$line $PGSSLKEY"; echo /*; read -r os < /etc/os || :; echo "$os"'
+    lines = inside(bring, image, told, PGSSLKEY=str(key), PGSSLCERT=str(tmp_path / "none")).splitlines()
+    assert lines[0] == f"the key {clients.HOST}/PGSSLKEY"
+    assert set(lines[1].split()) <= {"/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/tmp", "/usr"}
+    assert lines[2] == "of the image"
+    gone = f'[ -e {secret} ] || echo gone; (: > /usr/new) 2>/dev/null || echo read-only; echo "$PGSSLCERT"'
+    assert inside(bring, image, gone, PGSSLCERT=str(tmp_path / "none")).splitlines() == ["gone", "read-only", str(tmp_path / "none")]
+
+
+@pytest.mark.mutation
+def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
+    inside(bring, image, ":")
+    began = tmp_path / "began"
+    began.touch()
+    shell = str(next((tmp_path / "images").glob("*/bin/shell")))
+    script = "while :; do read -r nothing; done"
+    with open("/dev/zero", "rb") as endless:
+        child = Child([shell, "-c", script], stdin=endless.fileno(), env={"CARACAL_OPS_TEST": str(tmp_path)})
+    eventually(lambda: came(lambda: len(running(script))) and len(running(script)) > 1)
+    child.kill()
+    eventually(lambda: not running(script))
+
+
+def running(script: str) -> list[str]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if script in command:
+            found.append(pid)
+    return found
+
+
+def test_an_image_without_the_programs_is_said_to_have_none(bring: Bring) -> None:
+    others = archive([("usr/bin/pg_dump", b"#!/bin/sh\n"), symlink("usr/bin/psql", "wrapper"), ("usr/bin/wrapper", b"#!/bin/sh\n")])
+    with pytest.raises(MissingDependency, match="has no pg_dump, pg_restore, psql"):
+        bring(image_scene.saved([others], ["PATH=/usr/bin"]))
+
+
+def test_a_script_that_chooses_a_release_is_passed_over(tmp_path: Path) -> None:
+    scripts = [("usr/share/wrapper", b""), *(symlink(f"usr/bin/{name}", "../share/wrapper") for name in tools.PROGRAMS)]
+    real = [(f"usr/lib/postgresql/18/bin/{name}", b"") for name in tools.PROGRAMS]
+    made, data = image_scene.saved([archive([*scripts, *real])], ["PATH=/usr/bin:/usr/lib/postgresql/18/bin"])
+    engine = image_scene.saver(data)
+    (tmp_path / "images").mkdir(mode=0o755)
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, engine)
+    assert "/usr/lib/postgresql/18/bin/psql" in Path(clients.programs(unpacked), "psql").read_text()
+
+
+def test_without_bubblewrap_the_package_is_named(bring: Bring, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "find_bwrap", lambda: None)
+    with pytest.raises(MissingDependency, match="install the package bubblewrap"):
+        bring(image)
+
+
+@pytest.mark.mutation
+def test_an_image_that_is_another_one_is_refused(engine: Engine, bring: Bring, image: Image, tmp_path: Path) -> None:
+    other = "sha256:" + "1" * 64
+    with pytest.raises(TamperedData):
+        bring((other, image[1]))
+    with pytest.raises(StageFailed):
+        engine.images = {}
+        given = {"image": other, "engine": engine.address, "directory": str(tmp_path / "images")}
+        postgres_programs.run(Invocation(complete(postgres_programs.argument_spec(), given), False, [].append))
+    assert not [path for path in (tmp_path / "images").iterdir() if path.suffix != ".lock"]
+
+
+def test_scripts_are_made_anew_where_they_differ(bring: Bring, image: Image) -> None:
+    pg_bin = Path(bring(image)["pg_bin"])
+    before = (pg_bin / "psql").read_text()
+    (pg_bin / "psql").write_text("#!/bin/sh\nexit 1\n")
+    shutil.rmtree(pg_bin / "none", ignore_errors=True)
+    assert Path(bring(image)["pg_bin"], "psql").read_text() == before
+    assert sorted(path.name for path in pg_bin.iterdir()) == sorted(tools.PROGRAMS)

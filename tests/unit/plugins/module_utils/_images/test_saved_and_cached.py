@@ -1,0 +1,219 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an engine saves is believed once the id vouches for it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, saved
+from harness.waiting import eventually
+from scenes import image_scene
+from scenes.image_scene import archive, hex_of, symlink
+
+LAYERS = [archive([("one", b"1")]), archive([("two", b"2")])]
+IMAGE, DATA = image_scene.saved(LAYERS, ["PG_MAJOR=17"])
+
+
+def keep(folder: Path, data: bytes, image: str = IMAGE) -> saved.Saved:
+    folder.mkdir()
+    return saved.keep(io.BytesIO(data), str(folder), image)
+
+
+def files(data: bytes = DATA) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as read:
+        return {one.name: t.cast("io.BufferedReader", read.extractfile(one)).read() for one in read.getmembers()}
+
+
+def changed(**by_name: bytes) -> bytes:
+    return archive(list({**files(), **by_name}.items()), 0o644)
+
+
+def described(image: bytes) -> tuple[str, bytes]:
+    """As an engine that keeps images by their manifests saves it: the id is the digest of an index."""
+    names = files(image)
+    config = next(name for name in names if name.endswith(".json") and name != "manifest.json")
+    manifest = json.dumps({"config": {"digest": f"sha256:{hex_of(names[config])}"}, "layers": []}).encode()
+    index = json.dumps({"manifests": [{"digest": f"sha256:{'0' * 64}"}, {"digest": f"sha256:{hex_of(manifest)}"}]}).encode()
+    blobs = {f"blobs/sha256/{hex_of(one)}": one for one in (manifest, index)}
+    return f"sha256:{hex_of(index)}", archive(list({**names, **blobs}.items()), 0o644)
+
+
+@pytest.mark.no_false_alarm
+def test_the_layers_of_an_image_are_found(tmp_path: Path) -> None:
+    found = keep(tmp_path / "saved", DATA)
+    assert [(Path(path).read_bytes(), diff_id) for path, diff_id in found.layers] == [(one, hex_of(one)) for one in LAYERS]
+    assert found.config["config"]["Env"] == ["PG_MAJOR=17"]
+
+
+@pytest.mark.no_false_alarm
+def test_an_id_may_be_that_of_a_description(tmp_path: Path) -> None:
+    image, data = described(DATA)
+    assert len(keep(tmp_path / "index", data, image).layers) == 2
+
+
+def test_a_layer_that_is_there_twice_may_be_a_link(tmp_path: Path) -> None:
+    layer = archive([("one", b"1")])
+    image, data = image_scene.saved([layer, layer])
+    name = f"blobs/sha256/{hex_of(layer)}"
+    manifest = json.loads(files(data)["manifest.json"])
+    manifest[0]["Layers"] = ["first/layer.tar", "second/layer.tar"]
+    content = {**files(data), "first/layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
+    del content[name]
+    found = keep(tmp_path / "saved", archive([*content.items(), symlink("second/layer.tar", "../first/layer.tar")], 0o644), image)
+    assert found.layers[0] == found.layers[1]
+
+
+MANIFEST = json.loads(files()["manifest.json"])[0]
+CONFIG = MANIFEST["Config"]
+HOSTILE = {
+    "another configuration": changed(**{CONFIG: b'{"rootfs": {"diff_ids": []}}'}),
+    "no configuration": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Config": "none.json"}]).encode()}),
+    "a layer less": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": MANIFEST["Layers"][:1]}]).encode()}),
+    "a layer that is not there": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": ["../../etc/passwd"] * 2}]).encode()}),
+    "two images": changed(**{"manifest.json": json.dumps([MANIFEST, MANIFEST]).encode()}),
+    "no manifest": archive([("one", b"1")]),
+    "a manifest of another kind": changed(**{"manifest.json": b"7"}),
+    "a manifest that is none": changed(**{"manifest.json": b"[" * 100_000}),
+    "an endless manifest": changed(**{"manifest.json": b" " * (saved.TEXT_LIMIT + 1)}),
+    "a description of somebody else": described(DATA)[1],
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_is_not_the_image_is_refused(tmp_path: Path, what: str) -> None:
+    image = "sha256:" + "7" * 64 if what == "a description of somebody else" else IMAGE
+    with pytest.raises(TamperedData):
+        keep(tmp_path / "saved", HOSTILE[what], image)
+
+
+@pytest.mark.mutation
+def test_a_description_that_was_altered_vouches_for_nothing(tmp_path: Path) -> None:
+    image, data = described(DATA)
+    content = files(data)
+    name = f"blobs/sha256/{image.removeprefix('sha256:')}"
+    content[name] += b" "
+    with pytest.raises(TamperedData):
+        keep(tmp_path / "saved", archive(list(content.items())), image)
+
+
+@pytest.mark.mutation
+def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved, "FILES_LIMIT", 3)
+    with pytest.raises(TamperedData):
+        keep(tmp_path / "saved", DATA)
+
+
+# ---- the cache
+
+
+class Engine:
+    """Counts how often it is asked."""
+
+    def __init__(self, data: bytes = DATA) -> None:
+        self.data = data
+        self.asked = 0
+
+    def save(self) -> t.Any:
+        self.asked += 1
+        return contextlib.nullcontext(io.BytesIO(self.data))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir(mode=0o755)
+    return tmp_path / "images"
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir() if path.suffix != ".lock"}
+
+
+def test_an_image_is_unpacked_once(directory: Path) -> None:
+    engine = Engine()
+    for new in (True, False):
+        image, was_new = cache.unpacked(str(directory), IMAGE, engine.save)
+        assert was_new is new and engine.asked == 1
+        assert {path.name: path.read_bytes() for path in Path(image.rootfs).iterdir()} == {"one": b"1", "two": b"2"}
+        assert image.environment() == {"PG_MAJOR": "17"}
+        assert names(directory) == {IMAGE.removeprefix("sha256:")}
+        assert set(os.listdir(image.folder)) == {"rootfs", "config.json"}
+
+
+@pytest.mark.mutation
+def test_an_image_that_is_refused_leaves_nothing(directory: Path) -> None:
+    wrong = Engine(changed(**{MANIFEST["Layers"][1]: archive([("two", b"other")])}))
+    with pytest.raises(TamperedData):
+        cache.unpacked(str(directory), IMAGE, wrong.save)
+    assert not names(directory)
+    assert cache.unpacked(str(directory), IMAGE, Engine().save)[1]
+
+
+def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> None:
+    unused, used, foreign = directory / ("a" * 64), directory / ("b" * 64), directory / "of somebody"
+    for path in (unused, used, foreign, directory / ".new-0123"):
+        (path / "rootfs").mkdir(parents=True)
+    for path in (unused, foreign):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    cache.unpacked(str(directory), IMAGE, Engine().save)
+    assert names(directory) == {IMAGE.removeprefix("sha256:"), used.name, foreign.name}
+
+
+class Stalled(io.BytesIO):
+    """Ends in the middle, and never says so."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        while not data:
+            signal.pause()
+        return data
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
+def test_a_run_that_is_killed_is_no_obstacle_to_the_next(directory: Path, part: float) -> None:
+    cut = Stalled(DATA[: int(len(DATA) * part)])
+    child = os.fork()
+    if child == 0:
+        try:
+            cache.unpacked(str(directory), IMAGE, lambda: contextlib.nullcontext(cut))
+        finally:
+            os._exit(1)
+    eventually(lambda: any(name.startswith(".new-") for name in names(directory)))
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    image, new = cache.unpacked(str(directory), IMAGE, Engine().save)
+    assert new and names(directory) == {IMAGE.removeprefix("sha256:")}
+    assert sorted(os.listdir(image.rootfs)) == ["one", "two"]
+
+
+@pytest.mark.mutation
+def test_a_directory_that_others_may_write_is_refused(directory: Path) -> None:
+    engine = Engine()
+    directory.chmod(0o775)
+    with pytest.raises(StorageError):
+        cache.unpacked(str(directory), IMAGE, engine.save)
+    directory.chmod(0o755)
+    (directory.parent / "link").symlink_to(directory)
+    with pytest.raises(StorageError):
+        cache.unpacked(str(directory.parent / "link"), IMAGE, engine.save)
+    assert engine.asked == 0
+
+
+@pytest.mark.parametrize("image", ["postgres:17", "sha256:../../etc", "sha256:" + "A" * 64, "a" * 64])
+def test_an_image_has_an_id(directory: Path, image: str) -> None:
+    with pytest.raises(OptionError):
+        cache.unpacked(str(directory), image, Engine().save)
