@@ -112,11 +112,15 @@ deployment:
           O(caracal_ops.backup.retention_verify#module:effective_environment). Null if one of them does not run, or its replicas differ.
       type: dict
       sample: {"SESSION_RETENTION_DAYS": "90"}
-    programs:
-      description: What runs, by service and replica, with the digest of its image, or its id where it comes from no registry.
+    services:
+      description:
+        - What each service is made from, for O(caracal_ops.backup.backup_set#module:services). C(digest) is that of its image in a
+          registry, C(image_id) that of the image's configuration. C(command) is empty where it holds more than absolute
+          paths, which might be a secret.
       type: list
       elements: dict
-      sample: [{"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": "sha256:9f86d081884c7d65"}]
+      sample: [{"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": "sha256:9f86d081884c7d65",
+        "image_id": "sha256:60303ae22b998861", "command": ["/usr/local/bin/sts"], "working_directory": "/"}]
 """
 
 from ..module_utils._ansible.boundary import run

@@ -151,7 +151,8 @@ options:
     type: path
   services:
     description:
-      - How to start each of Caracal's services. Without it no service starts, so the drill is V(unproven).
+      - How to start each of Caracal's services. Without it the images are started that ran when the set was made, if the set says so. If
+        it does not, no service starts, and the drill is V(unproven).
     type: list
     elements: dict
     default: []
@@ -161,11 +162,20 @@ options:
         type: str
         required: true
         choices: [audit, sts, api, coordinator, gateway, web]
+      image:
+        description:
+          - Id of an image, C(sha256:) and 64 hex digits, which it is started from. Empty for a program of this host.
+        type: str
+        default: ""
       command:
-        description: The program, with an absolute path, and its arguments.
+        description: The program, with an absolute path, and its arguments. Without it, what the image starts.
         type: list
         elements: str
-        required: true
+        default: []
+      directory:
+        description: Directory of the image that it starts in.
+        type: str
+        default: /
       environment:
         description: Variables beside those that the drill sets, and instead of them. No secrets.
         type: dict
@@ -175,6 +185,16 @@ options:
         type: list
         elements: path
         default: []
+  engine:
+    description:
+      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
+        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
+    type: str
+  images_directory:
+    description:
+      - Where images are kept unpacked. Only the user who runs this may be able to write there.
+    type: path
+    default: /var/cache/caracal_backup/images
   production:
     description:
       - Addresses of production, as C(host:port) or as path of a Unix socket. It is proved that none can be reached from the sandbox.

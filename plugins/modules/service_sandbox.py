@@ -58,11 +58,20 @@ options:
         type: str
         required: true
         choices: [audit, sts, api, coordinator, gateway, web]
+      image:
+        description:
+          - Id of an image, C(sha256:) and 64 hex digits, which it is started from. Empty for a program of this host.
+        type: str
+        default: ""
       command:
-        description: The program, with an absolute path, and its arguments. No shell is involved.
+        description: The program, with an absolute path, and its arguments. No shell is involved. Without it, what the image starts.
         type: list
         elements: str
-        required: true
+        default: []
+      directory:
+        description: Directory of the image that it starts in.
+        type: str
+        default: /
       environment:
         description:
           - Variables beside those that the module sets, and instead of them. No secrets, since they could be seen by whoever is the user of
@@ -74,6 +83,16 @@ options:
         type: list
         elements: path
         default: []
+  engine:
+    description:
+      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
+        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
+    type: str
+  images_directory:
+    description:
+      - Where images are kept unpacked. Only the user who runs this may be able to write there.
+    type: path
+    default: /var/cache/caracal_backup/images
   secrets_directory:
     description:
       - Folder with the restored secrets, readable for the user of the sandbox. Required to start.

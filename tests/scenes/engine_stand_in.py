@@ -38,6 +38,8 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
         "Id": f"{project}{service}{number}",
         "Name": f"/{project}-{service}-{number}",
         "Image": IMAGE,
+        "Path": f"/usr/local/bin/{service}",
+        "Args": list(changes.get("args", ())),
         "State": {"Running": changes.get("running", True)},
         "Config": {"Image": f"caracal-{service}:v1.0.0", "Env": list(changes.get("env", ())), "Labels": labels},
         "Mounts": mounts,

@@ -11,9 +11,15 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import re
+import subprocess
 import tarfile
 import typing as t
+from pathlib import Path
 
+# Its id, and what is saved of it.
+Image = tuple[str, bytes]
 Entries = t.Sequence[tarfile.TarInfo | tuple[str, bytes]]
 
 
@@ -73,3 +79,16 @@ def saved(layers: t.Sequence[bytes], environment: t.Sequence[str] = (), pack: t.
 def saver(data: bytes) -> t.Callable[[], t.ContextManager[io.BytesIO]]:
     """An engine that saves this, whatever it is asked for."""
     return lambda: contextlib.nullcontext(io.BytesIO(data))
+
+
+def programs(names: t.Sequence[str], path: str, *others: tuple[str, bytes]) -> Image:
+    """These programs of this host with their libraries, as a distribution without /usr merged lays them out."""
+    files = {os.path.realpath(program): f"{path}/{os.path.basename(program)}" for program in names}
+    for program in names:
+        linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+        # The second path of a line, if it has two, is where the first is found.
+        for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", linked, re.MULTILINE):
+            files.setdefault(where, where if not name else f"/lib/{os.path.basename(name)}")
+    layer = [(target.lstrip("/"), Path(source).read_bytes()) for source, target in files.items()]
+    environment = [f"PATH={path}:/usr/bin", "LD_LIBRARY_PATH=/lib"]
+    return saved([archive([folder("etc"), ("etc/os", b"of the image"), *layer, *others])], environment)

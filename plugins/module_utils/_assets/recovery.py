@@ -184,7 +184,14 @@ _LAST = """
 Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets
 that belong to this set first, make the audit partitions of this month and the next three, and start with the audit service.
 What is not in this set: {left_out}.
-"""
+{services}"""
+
+
+_SERVICES = """
+These images ran when the set was made. A registry has an image by its digest, `docker image inspect` shows its id.
+
+| service | image | digest | id |
+|---|---|---|---|"""
 
 
 def render(manifest: Manifest) -> bytes:
@@ -245,7 +252,17 @@ def _tail(manifest: Manifest, databases: list[str]) -> str:
 
 def _last(manifest: Manifest, number: int) -> str:
     left_out = "; ".join(markdown(f"{asset} ({reason})") for asset, reason in sorted(manifest.left_out.items()))
-    return _LAST.format(number=number, left_out=left_out or "nothing that was asked for")
+    return _LAST.format(number=number, left_out=left_out or "nothing that was asked for", services=_services(manifest))
+
+
+def _services(manifest: Manifest) -> str:
+    if not manifest.services:
+        return ""
+    lines = [
+        f"| {markdown(one.service)} {markdown(one.replica)} | {markdown(one.image)} | `{one.digest}` | `{one.image_id}` |"
+        for one in manifest.services
+    ]
+    return "\n".join([_SERVICES, *lines, ""])
 
 
 def _dbname(database: str) -> str:

@@ -17,14 +17,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import OptionError, VerificationFailed
+from .._errors import OptionError, TamperedData, VerificationFailed
 from .._evidence import completeness, metrics
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
 from .._repository import layout as keys
+from .._repository import services
 from .._repository.fields import Fields
 from .._repository.manifest import Manifest, Pairing, PreviousSet, Source
+from .._repository.services import Service
 from . import recovery
 from .databases import dump_set
 
@@ -34,12 +36,15 @@ FIRST, SECOND = ".1", ".2"
 Parts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any]) -> tuple[Manifest, bytes]:
-    """Manifest and RECOVERY.md. `left_out` adds to what the parts say.
+def assemble(
+    opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any], ran: t.Sequence[t.Any] = ()
+) -> tuple[Manifest, bytes]:
+    """Manifest and RECOVERY.md. `left_out` adds to what the parts say; `ran` are the services, as a manifest has them.
 
     Raises OptionError for a set without a database, and VerificationFailed for one that may lack what its source had.
     """
     name = f"parts of set {set_id}"
+    recorded = _recorded(ran)
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
     _read_twice(set_id, content)
@@ -64,9 +69,17 @@ def assemble(opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[st
         tools=_merged(content, "tools"),
         timings={**_timings(database["sources"]), **_merged(content, "timings")},
         left_out={**_merged(content, "left_out"), **{str(asset): str(reason) for asset, reason in left_out.items()}},
+        services=recorded,
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
+
+
+def _recorded(ran: t.Sequence[t.Any]) -> tuple[Service, ...]:
+    try:
+        return services.parse(ran, "the option services")
+    except TamperedData as exc:
+        raise OptionError(f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
 
 
 def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:

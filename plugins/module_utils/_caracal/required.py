@@ -43,7 +43,7 @@ EVIDENCE = (
 SECRETS = ("secrets.restored",)
 KEYS = ("envelopes.kek", "envelopes.signing_keys", "envelopes.providers", "envelopes.coverage")
 PREPARE = ("prepare.partitions", "redis.groups")
-SERVICES = ("sandbox.isolated", "secrets.streams_key", "sandbox.disarmed")
+SERVICES = ("sandbox.isolated", "secrets.streams_key", "sandbox.disarmed", "services.release")
 CANARY = tuple(
     f"canary.{name}"
     for name in (
@@ -55,7 +55,8 @@ CANARY = tuple(
 ONCE = "canary.refused.replayed_token"
 # Unproven, and not required, for a set in which nothing was revoked within the time for which a Gateway remembers it.
 # The same of the key of the streams, when nothing signed waits in them.
-JUDGES_ITSELF = frozenset({"canary.refused.revoked_session", "secrets.streams_key"})
+# And whether services are those of the set, where it does not say or they are programs by path.
+JUDGES_ITSELF = frozenset({"canary.refused.revoked_session", "secrets.streams_key", "services.release"})
 SETTLE = tuple(
     f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "stream_landed", "chain_continues")
 )

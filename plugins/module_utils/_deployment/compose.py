@@ -17,7 +17,9 @@ from .._caracal import replay as replays
 from .._caracal.retention import settings
 from .._drivers.engine.answers import Container, Project, Volume
 from .._errors import OptionError
-from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, Named, Program, Redis, Replay
+from .._repository import services
+from .._repository.services import Service
+from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, Named, Redis, Replay
 
 SECRETS_FOLDER = "/run/secrets"
 # Files beside the secrets that a deployment cannot do without, by the directory that is mounted: certificates, and the gate of control.
@@ -50,7 +52,7 @@ def find(project: Project, named: t.Collection[str]) -> Deployment:
         extra_files=_extra(project.containers),
         replay=part(REPLAY, replay, Replay([], [])),
         settings=_settings(project.containers),
-        programs=[_program(one) for one in project.containers],
+        services=[_service(one) for one in project.containers],
     )
     if faults:
         raise OptionError("; also, ".join(faults))
@@ -190,5 +192,6 @@ def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:
     return found
 
 
-def _program(one: Container) -> Program:
-    return Program(one.service, one.number, one.image, one.digest)
+def _service(one: Container) -> Service:
+    command = services.paths_only(one.command)
+    return Service(one.service, one.number, one.image, one.digest, one.image_id, command, one.working_directory)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._repository.services import Service
+
 # Parts that an operator may name instead.
 PARTS = DATABASE, REDIS, SECRETS, ENVIRONMENT_FILE, REPLAY = "database", "redis", "secrets", "environment_file", "replay"
 Named = dict[str, t.Any]
@@ -53,16 +55,6 @@ def lost(one: t.Mapping[str, str]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Program:
-    """What runs as a service. Its environment and its command may hold secrets, and are not told."""
-
-    service: str
-    replica: str
-    image: str
-    digest: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Deployment:
     """What is not found is empty. `settings` are the variables in force that say how long what is kept; None if unknown."""
 
@@ -74,7 +66,7 @@ class Deployment:
     extra_files: t.Sequence[str]
     replay: Replay
     settings: t.Mapping[str, str] | None
-    programs: t.Sequence[Program]
+    services: t.Sequence[Service]
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)

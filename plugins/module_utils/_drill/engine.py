@@ -37,7 +37,7 @@ from .steps.prepare import Prepare
 from .steps.restore import Restore
 from .steps.sandbox import Sandbox
 from .steps.secrets import Secrets
-from .steps.services import Services
+from .steps.services import Services, services_of
 from .steps.settle import Settle
 from .steps.state import State
 from .steps.step import SECRETS, Made, Result, Step, Work
@@ -88,6 +88,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "audit_retention_days": {"type": "int"},
             "redis_server": {"type": "path"},
             "services": service_option.option(),
+            **service_option.images(),
             "production": {"type": "list", "elements": "str", "default": []},
             "ready_timeout": {"type": "int", "default": 90},
             "application": {"type": "dict", "default": {}},
@@ -256,7 +257,7 @@ def _reported(invocation: Invocation, kept: DrillState) -> Result:
                 checks=[*kept.checks, *made],
                 steps=kept.steps,
                 sandbox=kept.kept.get("sandbox", {}),
-                log_files=_logs(invocation.options) if "sandbox" in kept.kept else {},
+                log_files=_logs(Work(invocation, kept)) if "sandbox" in kept.kept else {},
                 rollback=kept.kept.get("rollback"),
             ),
         )
@@ -284,8 +285,8 @@ def _not_taken(invocation: Invocation, kept: DrillState, step: Step) -> Check | 
     return Check(f"drill.{name}", UNPROVEN, f"not done: {why}")
 
 
-def _logs(given: t.Mapping[str, t.Any]) -> dict[str, str]:
-    return {one["name"]: os.path.join(given["sandbox_directory"], "programs", f"{one['name']}.log") for one in given["services"]}
+def _logs(work: Work) -> dict[str, str]:
+    return {one["name"]: work.path("programs", f"{one['name']}.log") for one in services_of(work)}
 
 
 def _report_options(given: t.Mapping[str, t.Any], set_id: str, started: str, **own: t.Any) -> dict[str, t.Any]:

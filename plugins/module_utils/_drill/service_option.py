@@ -11,14 +11,23 @@ from __future__ import annotations
 
 import typing as t
 
+from .._images import cache
+
 NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 
 
 def option() -> dict[str, t.Any]:
     service = {
         "name": {"type": "str", "required": True, "choices": list(NAMES)},
-        "command": {"type": "list", "elements": "str", "required": True},
+        "image": {"type": "str", "default": ""},
+        "command": {"type": "list", "elements": "str", "default": []},
+        "directory": {"type": "str", "default": "/"},
         "environment": {"type": "dict", "default": {}},
         "readable": {"type": "list", "elements": "path", "default": []},
     }
     return {"type": "list", "elements": "dict", "default": [], "options": service}
+
+
+def images() -> dict[str, t.Any]:
+    """Where images come from, and where they are kept unpacked."""
+    return {"engine": {"type": "str"}, "images_directory": {"type": "path", "default": cache.DIRECTORY}}

@@ -20,10 +20,12 @@ from .._caracal import services as table
 from .._caracal.releases import ZONE_KEK
 from .._caracal.services import Service
 from .._errors import OptionError, StorageError
+from .._images.cache import Unpacked
 from .._sandbox import programs, redis_server
 from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
 from .._sandbox.programs import Program
+from . import service_images
 
 REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
 GIVEN = "given"
@@ -36,6 +38,17 @@ class Own:
     command: t.Sequence[str]
     environment: t.Mapping[str, str]
     readable: t.Sequence[str]
+    rootfs: str = ""
+    directory: str = "/"
+
+    @classmethod
+    def of(cls, given: t.Mapping[str, t.Any], image: Unpacked | None) -> Own:
+        """As the options say, and out of the image what they do not say."""
+        if image is None:
+            return cls(given["command"], given["environment"], given["readable"])
+        command = given["command"] or service_images.command(image)
+        environment = {**image.environment(), **given["environment"]}
+        return cls(command, environment, given["readable"], image.rootfs, given["directory"])
 
 
 def given_secret(bundle: Bundle, directory: str, name: str) -> str:
@@ -61,14 +74,14 @@ def _read(path: str) -> str:
 class Plan:
     """The programs of a drill. `passwords` maps the roles that log in to their passwords, as far as `program` was called."""
 
-    def __init__(self, bundle: Bundle, family: str, given: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, bundle: Bundle, family: str, given: t.Mapping[str, t.Any], images: t.Mapping[str, Unpacked]) -> None:
         self.family = family
         self._bundle = bundle
         self._secrets = given["secrets_directory"]
         self._replay = given["replay_directory"]
         self._folder = os.path.join(Layout.of(bundle.info.directory).programs, GIVEN)
         self.services = table.services(family)
-        self.own = {one["name"]: Own(one["command"], one["environment"], one["readable"]) for one in given["services"]}
+        self.own = {one["name"]: Own.of(one, images.get(one["name"])) for one in given["services"]}
         unknown = self.own.keys() - {service.name for service in self.services}
         if unknown:
             raise OptionError(f"family {family} has no service {min(unknown)}; leave it out of services")
@@ -93,7 +106,8 @@ class Plan:
             **({"API_READY_OUTBOX_DEAD_MAX": str(dead_rows)} if service.name == "api" else {}),
             **own.environment,
         }
-        return Program(service.name, own.command, environment, [*files.values(), *own.readable], [folder] if folder else [])
+        readable, writable = [*files.values(), *own.readable], [folder] if folder else []
+        return Program(service.name, own.command, environment, readable, writable, own.rootfs, own.directory)
 
     def redact(self, text: str) -> str:
         """The text without any secret that a service was given."""

@@ -28,7 +28,7 @@ from .._report.text import clean, one_line
 from .._sandbox import probe, programs
 from .._sandbox.bundle import NETWORK, Bundle
 from .._sandbox.modules import before
-from . import service_option
+from . import service_images, service_option
 from .service_plan import Plan
 
 # A service under SIGTERM writes its unsent events to disk first; the longest of them takes 35 s.
@@ -56,6 +56,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "ready_timeout": {"type": "int", "default": 90},
             "unisolated_reason": {"type": "str", "default": ""},
             "require_valid": {"type": "bool", "default": True},
+            **service_option.images(),
         },
         required_if=[("state", "started", ("secrets_directory",))],
     )
@@ -83,7 +84,8 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     given = invocation.options
     started = time.monotonic()
     server, _info = place.server_of(given)
-    plan = Plan(bundle, _family(server), given)
+    images = service_images.bring(given["services"], given["images_directory"], given["engine"])
+    plan = Plan(bundle, _family(server), given, images)
     checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
     already = {service.name for service in plan.services if programs.alive(bundle, service.name)}
     if checks[0].verdict in (FAIL, UNPROVEN):
@@ -184,7 +186,8 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
     # Named by the operator, missed by the program: no fault of the set.
-    paths = [one for one in plan.own[service.name].command[1:] if one.startswith("/") and not os.path.lexists(one)]
+    own = plan.own[service.name]
+    paths = [one for one in own.command[1:] if one.startswith("/") and not (own.rootfs or os.path.lexists(one))]
     absent = [one for one in paths if any(one in line for line in last)]
     if gone and absent:
         words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"

@@ -25,6 +25,7 @@ import time
 import typing as t
 
 from .._crypto import trusted_files
+from .._drivers.engine import answers
 from .._errors import OptionError, StorageError
 from .._repository import lock
 from .._stream import pipes
@@ -53,14 +54,17 @@ class Unpacked:
     def tree(self) -> Tree:
         return Tree(self.rootfs, f"image {self.image_id[:19]}")
 
-    def environment(self) -> dict[str, str]:
-        """That of the image, which holds no secret."""
+    def config(self) -> dict[str, t.Any]:
+        """How the image says that it is started, in the words of its format."""
         try:
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
-                given = (json.load(file).get("config") or {}).get("Env") or []
-            return {name: value for name, _equals, value in (str(one).partition("=") for one in given)}
-        except (OSError, ValueError, AttributeError) as exc:
+                return dict(json.load(file).get("config") or {})
+        except (OSError, ValueError, TypeError, AttributeError) as exc:
             raise StorageError(f"{self.folder} is no image that was unpacked here; remove it, then run again") from exc
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the image, none of them a secret."""
+        return answers.variables(self.config())
 
 
 def unpacked(directory: str, image_id: str, save: Save) -> tuple[Unpacked, bool]:

@@ -20,21 +20,21 @@ import typing as t
 
 from .._drivers.postgres import tools
 from .._errors import MissingDependency
-from .._sandbox.isolation import find_bwrap
+from .._sandbox import isolation
 from .cache import Unpacked
 
 # Where official images and those of distributions have them, beside what PATH says.
 FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/pgsql/bin")
 # Inside, what is the host's own.
 HOST = "/.host"
-# Made by bubblewrap or left out: no program of an image is there.
-OWN = frozenset({"dev", "etc", "home", "media", "mnt", "proc", "root", "run", "srv", "sys", "tmp", "var", HOST.strip("/")})
+# No program of an image is there, and the folder of a socket may be.
+LEFT_OUT = ("/home", "/media", "/mnt", "/root", "/srv", "/var")
 RESOLVING = ("/etc/resolv.conf", "/etc/hosts")
 
 
 def programs(image: Unpacked) -> str:
     """The folder of the programs, made anew where it differs. Raises MissingDependency without them or without bubblewrap."""
-    bwrap = find_bwrap()
+    bwrap = isolation.find_bwrap()
     if bwrap is None:
         raise MissingDependency(
             "the client programs of the image run in bubblewrap, which is not there; install the package bubblewrap,"
@@ -69,22 +69,11 @@ def _is_program(image: Unpacked, path: str) -> bool:
 
 def _arguments(image: Unpacked) -> t.Iterator[str]:
     yield from ("--die-with-parent", "--unshare-ipc", "--unshare-uts", "--unshare-pid", "--new-session")
-    yield from _entries(image.rootfs, "/", OWN)
+    yield from isolation.image(image.rootfs, [*isolation.MADE, *RESOLVING, *LEFT_OUT, HOST])
     # Names are looked up as on this host.
-    yield from _entries(os.path.join(image.rootfs, "etc"), "/etc/", {os.path.basename(path) for path in RESOLVING})
     for path in RESOLVING:
         yield from ("--ro-bind-try", path, path)
     yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", HOST, "--chdir", "/")
-
-
-def _entries(folder: str, above: str, left_out: t.Collection[str]) -> t.Iterator[str]:
-    for entry in sorted(os.scandir(folder), key=lambda one: one.name) if os.path.isdir(folder) else []:
-        if entry.name in left_out:
-            continue
-        if entry.is_symlink():
-            yield from ("--symlink", os.readlink(entry.path), f"{above}{entry.name}")
-        else:
-            yield from ("--ro-bind", entry.path, f"{above}{entry.name}")
 
 
 def _script(image: Unpacked, command: t.Sequence[str], program: str) -> str:

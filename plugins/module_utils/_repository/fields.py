@@ -132,6 +132,10 @@ class Fields:
     def array(self, field: str) -> list[t.Any]:
         return t.cast("list[t.Any]", self._typed(field, list))
 
+    def later_array(self, field: str) -> list[t.Any]:
+        """Of a field that older documents do not have."""
+        return self.array(field) if field in self._left else []
+
     def inners(self, field: str) -> list[Fields]:
         return [Fields(item, f"{field}[{number}] of {self.name}", self._remedy) for number, item in enumerate(self.array(field))]
 

@@ -17,9 +17,10 @@ from .._crypto import strict_json
 from .._errors import TamperedData
 from .._report.check import VERDICTS
 from . import artifact as artifacts
-from . import layout
+from . import layout, services
 from .artifact import Artifact
 from .fields import Fields, timestamp
+from .services import Service
 
 TYPE = "backup-set"
 
@@ -55,8 +56,8 @@ class Pairing:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """`family` and `release` are None where unknown. `key_ids`: KEK and HMAC keys by name; `tools`: versions by name;
-    `timings`: seconds by step; `left_out`: reasons by asset."""
+    """`family` and `release` are None where unknown, `services` empty where nobody told. `key_ids`: KEK and HMAC keys by name;
+    `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset."""
 
     set_id: str
     repository: str
@@ -72,6 +73,7 @@ class Manifest:
     tools: dict[str, str] = dataclasses.field(default_factory=dict)
     timings: dict[str, float] = dataclasses.field(default_factory=dict)
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    services: tuple[Service, ...] = ()
 
     @property
     def recovery(self) -> Artifact:
@@ -100,6 +102,7 @@ class Manifest:
                 "sources": [{**dataclasses.asdict(one), "snapshot_time": timestamp(one.snapshot_time)} for one in self.sources],
                 "artifacts": [one.to_dict() for one in self.artifacts],
                 "pairing": dataclasses.asdict(self.pairing),
+                "services": [dataclasses.asdict(one) for one in self.services],
             }
         )
         parse(data)
@@ -129,6 +132,7 @@ def parse(data: bytes, name: str = "the manifest") -> Manifest:
         tools=fields.table("tools"),
         timings=fields.numbers("timings"),
         left_out=fields.table("left_out"),
+        services=services.parse(fields.later_array("services"), name),
     )
     pairing.end()
     fields.end()

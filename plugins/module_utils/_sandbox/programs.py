@@ -35,13 +35,18 @@ LOG_TAIL = 256 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What to start. `readable` and `writable` are absolute paths that it may see, beside the system's programs and libraries."""
+    """What to start. `readable` and `writable` are absolute paths that it may see, beside the system's programs and libraries.
+
+    With `rootfs`, an unpacked image, it is a program of that and starts in its `directory`.
+    """
 
     name: str
     argv: t.Sequence[str]
     environment: t.Mapping[str, str]
     readable: t.Sequence[str] = ()
     writable: t.Sequence[str] = ()
+    rootfs: str = ""
+    directory: str = "/"
 
 
 def folder(bundle: Bundle, name: str) -> str:
@@ -74,7 +79,9 @@ def start(bundle: Bundle, program: Program) -> None:
     not there."""
     if alive(bundle, program.name):
         return
-    if not os.access(program.argv[0], os.X_OK) or not os.path.isabs(program.argv[0]):
+    if program.rootfs and not bundle.isolated:
+        raise MissingDependency(f"{program.name} is started from an image, which needs bubblewrap; make the sandbox with it")
+    if not program.rootfs and not (os.access(program.argv[0], os.X_OK) and os.path.isabs(program.argv[0])):
         raise MissingDependency(
             f"{program.argv[0]!r} is not the absolute path of a program on this host; correct the command of {program.name}"
         )
@@ -90,16 +97,24 @@ def start(bundle: Bundle, program: Program) -> None:
         writable=[home, *program.writable],
         passwd=Layout.of(bundle.info.directory).passwd,
         network=SHARED_NETWORK,
+        rootfs=program.rootfs,
+        directory=program.directory,
+        search=program.environment.get("PATH", "") if program.rootfs else "",
     )
-    environment = {**ENVIRONMENT, **program.environment, MARK: bundle.info.directory, NAME: program.name}
+    environment = {**ENVIRONMENT, **program.environment, **_ours(program), MARK: bundle.info.directory, NAME: program.name}
     bundle.run(
         _start, limited(command, identity), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK
     )
 
 
+def _ours(program: Program) -> dict[str, str]:
+    """What stands around a program of an image is found on this host, wherever the image looks for its own."""
+    return {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
+
+
 def _itself(program: Program) -> list[str]:
     """The program's file, unless a folder is shown that holds it."""
-    shown = any(os.path.commonpath([path, program.argv[0]]) == path for path in program.readable)
+    shown = bool(program.rootfs) or any(os.path.commonpath([path, program.argv[0]]) == path for path in program.readable)
     return [] if shown else [program.argv[0]]
 
 

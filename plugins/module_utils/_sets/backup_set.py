@@ -38,6 +38,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "staged": {"type": "path"},
             "create_repository": {"type": "bool", "default": False},
             "left_out": {"type": "dict", "default": {}},
+            "services": {"type": "list", "elements": "dict", "default": [], "options": _service()},
         },
         required_if=[
             ("state", "extended", ("set_id", "staged", "signing_key")),
@@ -47,6 +48,15 @@ def argument_spec() -> argspec.ArgumentSpec:
         ],
     )
     return argspec.repository().merge(argspec.signing(), metrics.own_options(), own)
+
+
+def _service() -> dict[str, t.Any]:
+    names = ("service", "replica", "image", "digest", "image_id")
+    return {
+        **{name: {"type": "str", "required": True} for name in names},
+        "command": {"type": "list", "elements": "str", "default": []},
+        "working_directory": {"type": "str", "default": "/"},
+    }
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -132,7 +142,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
             return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
-    manifest, text = set_parts.assemble(opened, set_id, content, given["left_out"])
+    manifest, text = set_parts.assemble(opened, set_id, content, given["left_out"], given["services"])
     if invocation.check_mode:
         opened.mark.check_writable()
         opened.store.check_writable(probe=False)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._ansible import argspec
@@ -72,6 +73,7 @@ def _facts(found: OpenSet) -> dict[str, t.Any]:
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "left_out": manifest.left_out,
+        "services": [dataclasses.asdict(one) for one in manifest.services],
         "assets": {
             "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),
             "redis": any(one.kind == artifacts.REDIS for one in manifest.artifacts),

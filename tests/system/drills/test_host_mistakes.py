@@ -55,6 +55,11 @@ def not_executable(_made: Drill, folder: Path) -> dict[str, t.Any]:
     return {"services": [{**command("audit"), "command": [str(folder / "audit")]}]}
 
 
+def image_of_nobody(_made: Drill, folder: Path) -> dict[str, t.Any]:
+    image = {"name": "audit", "image": f"sha256:{'0' * 64}"}
+    return {"services": [image], "engine": f"unix://{folder}/no-such-socket", "images_directory": str(folder / "images")}
+
+
 def not_a_table(_made: Drill, folder: Path) -> dict[str, t.Any]:
     (folder / "table.json").write_text("{")
     return {"release_table": str(folder / "table.json")}
@@ -93,6 +98,8 @@ MISTAKES = {
         "services", {"services": [{**command("audit"), "readable": ["/no/such/folder"]}]}, *READERS),
     "a service without an absolute path": mistake(
         "services", {"services": [{**command("audit"), "command": ["audit"]}]}, *READERS),
+    "an image without an engine": mistake("services", image_of_nobody, *READERS),
+    "a service that is neither image nor program": mistake("services", {"services": [{"name": "audit"}]}, *READERS),
     "an application whose secret is not there": mistake("canary", application(), *READERS),
 }  # fmt: skip
 

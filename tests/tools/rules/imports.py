@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "_assets": _ROOMS | {"_deployment"},
     "_checks": _ROOMS,
     "_sets": _ROOMS | {"_audit", "_assets"},
-    "_drill": _ROOMS | {"_audit", "_assets", "_checks", "_sets"},
+    "_drill": _ROOMS | {"_images", "_audit", "_assets", "_checks", "_sets"},
     "modules": _MODULES,
     "action": _MODULES,
     "doc_fragments": set(),

@@ -12,6 +12,7 @@ import hashlib
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets import recovery
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import artifact, layout, manifest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.services import Service
 from tools.snapshots import Snapshot
 
 SET_ID = "20261125T020000Z-k3f9"
@@ -58,6 +59,10 @@ FULL = manifest.Manifest(
     artifacts=ARTIFACTS,
     pairing=manifest.Pairing("pass", "the set's own secrets open it"),
     left_out={"replay of gateway-2": "the host was down"},
+    services=tuple(
+        Service(name, "1", f"registry.example/caracal-{image}:v1.0.0", f"sha256:{'d' * 64}", f"sha256:{'e' * 64}", (), "/")
+        for name, image in (("api", "node"), ("sts", "go"))
+    ),
 )
 
 

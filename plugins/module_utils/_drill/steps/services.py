@@ -9,7 +9,14 @@
 
 from __future__ import annotations
 
-from .step import SECRETS, Made, Step, Work
+from .step import SECRETS, Made, Result, Step, Work
+
+
+def services_of(work: Work) -> list[Result]:
+    """Those of the settings, else those that ran when the set was made."""
+    from .. import service_images
+
+    return work.given["services"] or service_images.recorded(work.kept.get("services", []))
 
 
 class Services(Step):
@@ -17,17 +24,21 @@ class Services(Step):
     needs = ("secrets", "prepare")
 
     def lacks(self, work: Work) -> str:
-        return "" if work.given["services"] else "caracal_drill_services names no service"
+        return "" if services_of(work) else "caracal_drill_services names no service, and the set does not say what ran when it was made"
 
     def take(self, work: Work) -> Made:
-        from .. import service_sandbox
+        from .. import service_images, service_sandbox
 
+        services = services_of(work)
         found = work.call(
             service_sandbox.argument_spec(),
             service_sandbox.run,
-            services=work.given["services"],
+            services=services,
+            engine=work.given["engine"],
+            images_directory=work.given["images_directory"],
             secrets_directory=work.path(SECRETS),
             replay_directory=work.path("replay"),
             ready_timeout=work.given["ready_timeout"],
         )
-        return Made(found["checks"], stops=not found["running"], why="" if found["running"] else "no service may start")
+        release = service_images.compare(services, work.kept.get("services", [])).to_result()
+        return Made([*found["checks"], release], stops=not found["running"], why="" if found["running"] else "no service may start")

@@ -25,5 +25,5 @@ class Verify(Step):
         found = work.call(backup_set_verify.argument_spec(), backup_set_verify.run)
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]
-        kept = {"assets": facts["assets"], "snapshot_time": facts["snapshot_time"], "bytes": facts["bytes"]} if facts else {}
+        kept = {name: facts[name] for name in ("assets", "snapshot_time", "bytes", "services")} if facts else {}
         return Made(checks, bytes=kept.get("bytes"), kept=kept, stops=found["verdict"] == FAIL)

@@ -32,6 +32,7 @@ class Container:
     """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run.
 
     `digest` is the registry's, `image_id` that of its configuration; without a registry they are the same.
+    `command` is all of it, entry point and arguments.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Container:
     image: str
     digest: str
     image_id: str
+    command: t.Sequence[str]
+    working_directory: str
 
     def mounted(self, target: str) -> Mount | None:
         return next((one for one in self.mounts if one.target == target), None)
@@ -91,8 +94,10 @@ def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Contai
         ports=_ports(network.get("Ports") or {}),
         addresses=tuple(str(one["IPAddress"]) for one in (network.get("Networks") or {}).values() if one.get("IPAddress")),
         image=str(config["Image"]),
-        digest=str(digests[0]).rpartition("@")[2] if digests else str(seen["Image"]),
+        digest=str(digests[0]).rpartition("@")[2] if digests else image_id(str(seen["Image"])),
         image_id=image_id(str(seen["Image"])),
+        command=[str(seen.get("Path") or ""), *map(str, seen.get("Args") or [])],
+        working_directory=str(config.get("WorkingDir") or "/"),
     )
 
 

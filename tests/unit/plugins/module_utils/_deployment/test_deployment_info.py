@@ -96,7 +96,7 @@ def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path)
     paths = {one["service"]: one["path"] for one in found["replay"]["volumes"]}
     assert paths == {name: str(tmp_path / "volumes" / name / "audit-replay") for name in ("sts", "gateway")}
     assert found["settings"] == {"AUDIT_RETENTION_DAYS": "400", "SESSION_RETENTION_DAYS": "30"}
-    assert [one["service"] for one in found["programs"]] == ["audit", "coordinator", "gateway", "postgres", "redis", "sts"]
+    assert [one["service"] for one in found["services"]] == ["audit", "coordinator", "gateway", "postgres", "redis", "sts"]
     assert "a secret" not in json.dumps(result) and not result["changed"]
     assert {one.partition("?")[0].rsplit("/", 1)[-1] for one in engine.asked} == {"version", "json", "volumes"}
 
@@ -187,13 +187,13 @@ def test_a_password_that_is_in_no_file_is_not_found(engine: Engine, project: Pat
 
 def test_a_single_command_and_another_project_are_left_out(engine: Engine, project: Path) -> None:
     engine.containers += [container("sts", 9, labels={f"{stand_in.LABEL}oneoff": "True"}), container("sts", 8, project="other")]
-    assert [one["replica"] for one in find(engine)["deployment"]["programs"] if one["service"] == "sts"] == ["1"]
+    assert [one["replica"] for one in find(engine)["deployment"]["services"] if one["service"] == "sts"] == ["1"]
 
 
 def test_an_image_of_a_registry_is_told_by_its_digest(engine: Engine, project: Path) -> None:
-    assert {one["digest"] for one in find(engine)["deployment"]["programs"]} == {stand_in.IMAGE}
+    assert {one["digest"] for one in find(engine)["deployment"]["services"]} == {stand_in.IMAGE}
     engine.digests = ["registry/caracal@sha256:" + "cd" * 32]
-    assert {one["digest"] for one in find(engine)["deployment"]["programs"]} == {"sha256:" + "cd" * 32}
+    assert {one["digest"] for one in find(engine)["deployment"]["services"]} == {"sha256:" + "cd" * 32}
 
 
 @pytest.mark.mutation
@@ -261,8 +261,8 @@ def test_what_goes_away_meanwhile_is_none(engine: Engine, project: Path, tmp_pat
     whole = find(engine)["deployment"]
     engine.gone = {"caracalgateway1", stand_in.IMAGE}
     found = find(engine)["deployment"]
-    assert found["replay"] == whole["replay"] and {one["digest"] for one in found["programs"]} == {stand_in.IMAGE}
-    assert len(found["programs"]) == len(whole["programs"]) - 1
+    assert found["replay"] == whole["replay"] and {one["digest"] for one in found["services"]} == {stand_in.IMAGE}
+    assert len(found["services"]) == len(whole["services"]) - 1
 
 
 @pytest.mark.mutation

@@ -14,8 +14,15 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import manifest as manifests
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.manifest import Manifest, PreviousSet
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.services import Service
 
 OTHER = "20251125T020000Z-bbbb"
+# What sets of before do not have.
+LATER = {"services"}
+SERVICE = {
+    **{"service": "sts", "replica": "1", "image": "registry.example/caracal-go:v1.0.0", "digest": f"sha256:{'d' * 64}"},
+    **{"image_id": f"sha256:{'e' * 64}", "command": ["/usr/local/bin/sts"], "working_directory": "/"},
+}
 
 
 @pytest.fixture
@@ -30,6 +37,10 @@ def test_what_is_written_is_read_again(manifest: Manifest) -> None:
     assert manifest.recovery.path.endswith("/RECOVERY.md") and manifest.size == sum(one.size for one in manifest.artifacts)
     later = dataclasses.replace(manifest, previous=PreviousSet(OTHER, 7, "0" * 64), family=None, release=None, key_ids={"kek": "0" * 16})
     assert manifests.parse(later.to_bytes()) == later
+    ran = (Service(**{**SERVICE, "command": ("/usr/local/bin/sts",)}),)
+    told = dataclasses.replace(manifest, services=ran)
+    assert manifests.parse(told.to_bytes()).services == ran
+    assert manifests.parse(altered(told, lambda content: content.pop("services"))).services == ()
 
 
 def altered(manifest: Manifest, change: t.Callable[[dict[str, t.Any]], object]) -> bytes:
@@ -62,6 +73,11 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
         ("pairing", {"verdict": "perhaps", "message": ""}, TamperedData, "unknown verdict 'perhaps'"),
         ("timings", {"dump": "long"}, TamperedData, "wrong timings"),
         ("left_out", {"redis": None}, TamperedData, "wrong left_out"),
+        ("services", [{**SERVICE, "image_id": "latest"}], TamperedData, "wrong image_id"),
+        ("services", [{**SERVICE, "service": "a b"}], TamperedData, "wrong service"),
+        ("services", [{**SERVICE, "command": ["/bin/sts", "--password=x"]}], TamperedData, "wrong command"),
+        ("services", [{**SERVICE, "more": 1}], TamperedData, "unknown field 'more'"),
+        ("services", [SERVICE] * 1001, TamperedData, "more than 1000 services"),
         ("more", 1, TamperedData, "unknown field 'more'"),
     ],
 )
@@ -70,7 +86,7 @@ def test_content_that_does_not_fit_is_refused(manifest: Manifest, field: str, va
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest)] + ["type", "format"])
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Manifest) if field.name not in LATER] + ["type", "format"])
 def test_a_missing_field_is_named(manifest: Manifest, field: str) -> None:
     refused(altered(manifest, lambda content: content.pop(field)), TamperedData, f"has no {field}")
 

@@ -15,12 +15,14 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
 from harness.small_programs import UNISOLATED, as_nobody, bearing, person_in, python
 from harness.waiting import eventually
+from scenes import image_scene
 
 # Writes `ended` into the folder it is told when it is asked to end; says when it is ready for that.
 POLITE = """
@@ -293,3 +295,40 @@ def _as_ordinary(spec: SandboxSpec, isolated: bool) -> tuple[bool, list[int], bo
 def _destroyed(directory: str) -> list[str]:
     lifecycle.destroy(directory)
     return [one for one in leftovers(directory) if "-programs" not in one]
+
+
+IN_AN_IMAGE = """
+while read -r name value rest; do case "$name" in Uid:) echo "uid $value";; esac; done < /proc/self/status
+read -r told < "$TOLD"; read -r os < /etc/os; read -r user < /etc/passwd
+echo "$PWD $PATH $told $os ${user%%:*}"
+echo /*
+: > "$OWN/new" && echo written
+(: > /opt/new) 2>/dev/null || echo read-only
+echo up
+while :; do read -r nothing < /dev/zero; done
+"""
+
+
+def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
+    """Which takes bubblewrap."""
+    if not bundle.isolated:
+        with pytest.raises(MissingDependency, match="bubblewrap"):
+            programs.start(bundle, Program(name, ["/bin/sh"], {}, [], [], str(tmp_path)))
+        return
+    image, data = image_scene.programs(["/bin/sh"], "/bin", ("opt/app/file", b"1"))
+    (tmp_path / "images").mkdir(mode=0o755)
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), image, image_scene.saver(data))
+    own = programs.folder(bundle, name)
+    told = pathlib.Path(own, "told")
+    told.write_text("shown\n")
+    os.chown(told, bundle.info.uid, -1)
+    given = {**unpacked.environment(), "PATH": "/opt/app", "TOLD": str(told), "OWN": own}
+    program = Program(name, ["/bin/sh", "-c", IN_AN_IMAGE], given, [str(told)], [], unpacked.rootfs, "/opt/app")
+    programs.start(bundle, program)
+    eventually(lambda: "up" in programs.log_lines(bundle, name, 9))
+    lines = programs.log_lines(bundle, name, 9)
+    assert lines[0] == f"uid {bundle.info.uid}"
+    assert lines[1].startswith("/opt/app /opt/app shown of the image ")
+    assert {"/bin", "/etc", "/opt"} <= set(lines[2].split()) and "/home" not in lines[2].split()
+    assert lines[3:6] == ["written", "read-only", "up"]
+    assert programs.stop(bundle, name, 0.1)

@@ -210,6 +210,17 @@ def test_what_was_made_by_a_newer_version_is_refused(empty_scene: Scene, monkeyp
     empty_scene.refused("backup_set", ObjectMissing, "create it again", state="open")
 
 
+def test_a_set_says_what_ran(dumped: Scene) -> None:
+    image = f"sha256:{'e' * 64}"
+    told = {"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": image, "image_id": image, "command": ["/bin/sts"]}
+    commit: dict[str, t.Any] = {"state": "committed", "set_id": open_set(dumped), "left_out": {"secrets": "none"}}
+    for wrong in ({"image_id": "latest"}, {"command": ["/bin/sts", "--password", "x"]}):
+        dumped.refused("backup_set", OptionError, "services[0]", **commit, services=[{**told, **wrong}])
+    dumped.call("backup_set", **commit, services=[told])
+    assert dumped.call("backup_set_verify")["set_facts"]["services"] == [{**told, "command": ("/bin/sts",), "working_directory": "/"}]
+    assert image in (dumped.repository / f"sets/{commit['set_id']}/RECOVERY.md").read_text()
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("after", ["RECOVERY.md", "backup.sig", "manifest.json", ".sig", "0000000004.json", "nothing"])
 def test_a_commit_that_was_killed_can_be_made_again(dumped: Scene, monkeypatch: pytest.MonkeyPatch, after: str) -> None:

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What ran as a service when a set was made: its image, and how that was started. Nothing of it is secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from .fields import Fields
+
+# One release of the product has some ten, each with a few replicas.
+LIMIT = 1000
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """`image` is as the platform calls it, `digest` that of a registry or the same as `image_id`, the digest of its configuration.
+
+    `command` is empty where it holds more than paths, which might be a secret.
+    """
+
+    service: str
+    replica: str
+    image: str
+    digest: str
+    image_id: str
+    command: tuple[str, ...]
+    working_directory: str
+
+
+def paths_only(command: t.Iterable[str]) -> tuple[str, ...]:
+    """The words of a command if they are absolute paths, else none."""
+    words = tuple(command)
+    return words if all(word.startswith("/") for word in words) else ()
+
+
+def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
+    """As they stand in a document. Raises TamperedData."""
+    found = [_parsed(Fields(one, f"services[{number}] of {name}")) for number, one in enumerate(values[: LIMIT + 1])]
+    if len(found) > LIMIT:
+        raise Fields({}, name).fault(f"names more than {LIMIT} services")
+    return tuple(found)
+
+
+def _parsed(fields: Fields) -> Service:
+    command = fields.array("command")
+    if not all(isinstance(word, str) and word.startswith("/") for word in command):
+        raise fields.fault("has a wrong command")
+    found = Service(
+        service=fields.text("service", _NAME),
+        replica=fields.text("replica", _NAME),
+        image=fields.text("image"),
+        digest=fields.text("digest", _DIGEST),
+        image_id=fields.text("image_id", _DIGEST),
+        command=tuple(command),
+        working_directory=fields.text("working_directory"),
+    )
+    fields.end()
+    return found

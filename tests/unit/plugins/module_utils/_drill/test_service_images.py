@@ -1,0 +1,101 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Services from images: which ones, and whether they are those that ran when the set was made."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_images
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_plan import Own
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError, StageFailed, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import NOT_APPLICABLE, PASS, UNPROVEN
+from scenes import image_scene
+from scenes.engine_stand_in import Engine
+from scenes.image_scene import archive
+
+ONE, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+def ran(service: str, image: str = ONE, replica: str = "1", **own: t.Any) -> dict[str, t.Any]:
+    usual = {"service": service, "replica": replica, "image": "of a registry", "digest": OTHER, "image_id": image}
+    return {**usual, "command": [f"/bin/{service}"], "working_directory": "/app", **own}
+
+
+def given(name: str, image: str = "", *command: str, **environment: str) -> dict[str, t.Any]:
+    return {"name": name, "image": image, "command": list(command), "directory": "/app", "environment": environment, "readable": []}
+
+
+def test_what_ran_is_what_is_started() -> None:
+    services = service_images.recorded([ran("postgres"), ran("sts"), ran("sts", OTHER, "2"), ran("api")])
+    assert services == [given("sts", ONE, "/bin/sts"), given("api", ONE, "/bin/api")]
+    assert service_images.recorded([ran("postgres")]) == []
+
+
+RAN = [ran("sts"), ran("sts", OTHER, "2"), ran("api")]
+
+
+@pytest.mark.parametrize(
+    ("services", "recorded", "verdict", "required"),
+    [
+        ([given("sts", ONE), given("api", ONE)], RAN, PASS, True),
+        ([given("sts", OTHER), given("api", ONE)], RAN, PASS, True),
+        ([given("sts", ONE), given("api", OTHER)], RAN, UNPROVEN, True),
+        ([given("sts", ONE), given("gateway", ONE)], RAN, UNPROVEN, True),
+        ([given("sts", ONE), given("api", "", "/bin/api")], RAN, UNPROVEN, False),
+        ([given("sts", OTHER), given("api", "", "/bin/api")], [ran("sts")], UNPROVEN, True),
+        ([given("sts", "", "/bin/sts")], [], NOT_APPLICABLE, False),
+        ([given("sts", ONE)], [ran("postgres")], NOT_APPLICABLE, False),
+    ],
+)
+def test_whether_it_is_what_ran(services: t.Any, recorded: t.Any, verdict: str, required: bool) -> None:
+    found = service_images.compare(services, recorded)
+    assert (found.id, found.verdict, found.required) == (service_images.CHECK_ID, verdict, required)
+
+
+IMAGE, DATA = image_scene.saved([archive([("bin/sts", b"1")])], ["PATH=/app/bin", "MODE=of the image"])
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> str:
+    (tmp_path / "images").mkdir(mode=0o755)
+    return str(tmp_path / "images")
+
+
+def test_an_image_is_handed_out_once(engine: Engine, directory: str) -> None:
+    engine.images = {IMAGE: ([], DATA)}
+    services = [given("sts", IMAGE), given("gateway", IMAGE), given("api", "", "/bin/api")]
+    found = service_images.bring(services, directory, engine.address)
+    assert found.keys() == {"sts", "gateway"} and found["sts"] == found["gateway"]
+    # Nobody is asked for what is here.
+    assert service_images.bring(services, directory, "unix:///no/such/socket") == found
+    assert len([path for path in engine.asked if path.endswith("/get")]) == 1
+
+
+@pytest.mark.mutation
+def test_an_image_that_cannot_be_had_is_no_fault_of_the_set(engine: Engine, directory: str) -> None:
+    with pytest.raises(StageFailed):
+        service_images.bring([given("sts", ONE)], directory, engine.address)
+    with pytest.raises(Unreachable):
+        service_images.bring([given("sts", ONE)], directory, "unix:///no/such/socket")
+    engine.images = {ONE: ([], DATA)}
+    with pytest.raises(MissingDependency):
+        service_images.bring([given("sts", ONE)], directory, engine.address)
+    with pytest.raises(OptionError):
+        service_images.bring([given("sts")], directory, engine.address)
+
+
+def test_how_an_image_is_started(directory: str) -> None:
+    image, _new = cache.unpacked(directory, IMAGE, image_scene.saver(DATA))
+    own = Own.of(given("sts", IMAGE, "/bin/sts", MODE="of the drill"), image)
+    assert (list(own.command), own.environment) == (["/bin/sts"], {"PATH": "/app/bin", "MODE": "of the drill"})
+    assert (own.rootfs, own.directory) == (image.rootfs, "/app")
+    with pytest.raises(MissingDependency):
+        Own.of(given("sts", IMAGE), image)
+    assert Own.of(given("sts", "", "/bin/sts"), None).rootfs == ""
