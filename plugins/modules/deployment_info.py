@@ -121,6 +121,11 @@ deployment:
       elements: dict
       sample: [{"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": "sha256:9f86d081884c7d65",
         "image_id": "sha256:60303ae22b998861", "command": ["/usr/local/bin/sts"], "working_directory": "/"}]
+    running:
+      description: Names of the services that run now.
+      type: list
+      elements: str
+      sample: [postgres, redis]
 """
 
 from ..module_utils._ansible.boundary import run

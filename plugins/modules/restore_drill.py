@@ -167,6 +167,12 @@ options:
           - Id of an image, C(sha256:) and 64 hex digits, which it is started from. Empty for a program of this host.
         type: str
         default: ""
+      reference:
+        description:
+          - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed,
+            when nothing on this host has the image. The image is still the one of O(services[].image), or it is refused.
+        type: str
+        default: ""
       command:
         description: The program, with an absolute path, and its arguments. Without it, what the image starts.
         type: list
@@ -190,6 +196,12 @@ options:
       - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
         C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
     type: str
+  image_archives:
+    description:
+      - Files that C(docker image save) wrote, each with one image or several, which are looked into first.
+    type: list
+    elements: path
+    default: []
   images_directory:
     description:
       - Where images are kept unpacked. Only the user who runs this may be able to write there.

@@ -70,6 +70,13 @@ options:
     description:
       - Options of M(caracal_ops.backup.redis_stream_restore) that are about Redis alone. Without this option, it is not looked at.
     type: dict
+  running:
+    description:
+      - Services that run where the set is restored to, as RV(caracal_ops.backup.deployment_info#module:deployment.running) has them. One of
+        Caracal's own is refused, since it would go on with keys, sessions and revocations that the restore replaces.
+    type: list
+    elements: str
+    default: []
 notes:
   - A set whose freshness cannot be judged is not refused, since there may be no better one; RV(checks) says so.
 requirements:

@@ -57,6 +57,8 @@ _KEKS: dict[str, dict[str, str]] = {
     SECRET_STORE: {"SECRET_STORE_KEK": "secretStoreKek", "SECRET_STORE_KEK_PREVIOUS": "secretStoreKekPrevious"},
 }
 # Secrets without which a service starts all the same.
+# Of all families, in the order of `services`.
+NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 OPTIONAL = frozenset({"secretStoreKekPrevious"})
 COMMON = {"CARACAL_MODE": "stable", "CARACAL_ALLOW_INSECURE_CONFIG_URLS": "true"}
 

@@ -53,6 +53,7 @@ def find(project: Project, named: t.Collection[str]) -> Deployment:
         replay=part(REPLAY, replay, Replay([], [])),
         settings=_settings(project.containers),
         services=[_service(one) for one in project.containers],
+        running=sorted({one.service for one in project.containers if one.running}),
     )
     if faults:
         raise OptionError("; also, ".join(faults))

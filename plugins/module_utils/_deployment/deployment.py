@@ -67,6 +67,7 @@ class Deployment:
     replay: Replay
     settings: t.Mapping[str, str] | None
     services: t.Sequence[Service]
+    running: t.Sequence[str]
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._drivers.engine.engine import Engine
-from .._errors import MissingDependency, OptionError, TamperedData
+from .._errors import MissingDependency, OptionError
 from .._images import cache
 from .._images.cache import Unpacked
+from .._images.sources import Sources
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
 from . import service_option
 
@@ -28,7 +28,8 @@ def recorded(services: t.Sequence[Given]) -> list[dict[str, t.Any]]:
     for one in services:
         if one["service"] in service_option.NAMES:
             how = {"command": list(one["command"]), "directory": one["working_directory"], "environment": {}, "readable": []}
-            first.setdefault(one["service"], {"name": one["service"], "image": one["image_id"], **how})
+            image = {"image": one["image_id"], "reference": f"{one['image'].partition('@')[0]}@{one['digest']}"}
+            first.setdefault(one["service"], {"name": one["service"], **image, **how})
     return list(first.values())
 
 
@@ -48,8 +49,8 @@ def compare(given: t.Sequence[Given], services: t.Sequence[Given]) -> Check:
     return Check(CHECK_ID, PASS, "each service is of the very image that ran when the set was made")
 
 
-def bring(services: t.Sequence[Given], directory: str, engine: str | None) -> dict[str, Unpacked]:
-    """The images of services by the service's name, unpacked below `directory`; an engine of this host hands out those that are not yet.
+def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
+    """The images of services by the service's name, unpacked; one that is not yet comes from where it can be had.
 
     Raises MissingDependency for one that cannot be had, OptionError.
     """
@@ -58,16 +59,9 @@ def bring(services: t.Sequence[Given], directory: str, engine: str | None) -> di
         if not (one["command"] or one["image"]):
             raise OptionError(f"service {one['name']} has neither command nor image; name one of them")
         if one["image"]:
-            found[one["name"]] = _unpacked(one["name"], one["image"], directory, engine)
+            saves = sources.of(one["image"], *one["reference"].split("@", 1))
+            found[one["name"]], _new = cache.unpacked(sources.directory, one["image"], saves)
     return found
-
-
-def _unpacked(service: str, image: str, directory: str, engine: str | None) -> Unpacked:
-    try:
-        return cache.unpacked(directory, image, lambda: Engine(engine).saved(image))[0]
-    except TamperedData as exc:
-        # An engine that hands out something else says nothing of the set.
-        raise MissingDependency(f"the image of {service} cannot be had: {exc.msg}") from exc
 
 
 def command(image: Unpacked) -> list[str]:

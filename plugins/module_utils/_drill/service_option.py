@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import typing as t
 
+from .._caracal.services import NAMES
 from .._images import cache
-
-NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
+from .._images.sources import Sources
 
 
 def option() -> dict[str, t.Any]:
     service = {
         "name": {"type": "str", "required": True, "choices": list(NAMES)},
         "image": {"type": "str", "default": ""},
+        "reference": {"type": "str", "default": ""},
         "command": {"type": "list", "elements": "str", "default": []},
         "directory": {"type": "str", "default": "/"},
         "environment": {"type": "dict", "default": {}},
@@ -30,4 +31,12 @@ def option() -> dict[str, t.Any]:
 
 def images() -> dict[str, t.Any]:
     """Where images come from, and where they are kept unpacked."""
-    return {"engine": {"type": "str"}, "images_directory": {"type": "path", "default": cache.DIRECTORY}}
+    return {
+        "engine": {"type": "str"},
+        "image_archives": {"type": "list", "elements": "path", "default": []},
+        "images_directory": {"type": "path", "default": cache.DIRECTORY},
+    }
+
+
+def sources(given: t.Mapping[str, t.Any]) -> Sources:
+    return Sources(given["images_directory"], given["engine"], given["image_archives"])

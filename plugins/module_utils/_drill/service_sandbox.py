@@ -84,7 +84,7 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     given = invocation.options
     started = time.monotonic()
     server, _info = place.server_of(given)
-    images = service_images.bring(given["services"], given["images_directory"], given["engine"])
+    images = service_images.bring(given["services"], service_option.sources(given))
     plan = Plan(bundle, _family(server), given, images)
     checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
     already = {service.name for service in plan.services if programs.alive(bundle, service.name)}

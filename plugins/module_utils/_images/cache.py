@@ -26,7 +26,7 @@ import typing as t
 
 from .._crypto import trusted_files
 from .._drivers.engine import answers
-from .._errors import OptionError, StorageError
+from .._errors import BackupError, MissingDependency, OptionError, StorageError
 from .._repository import lock
 from .._stream import pipes
 from . import layers, saved
@@ -35,7 +35,7 @@ from .tree import Tree
 DIRECTORY = "/var/cache/caracal_backup/images"
 UNUSED_DAYS = 90
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
-_NEW = ".new-"
+NEW = ".new-"
 Save = t.Callable[[], t.ContextManager[pipes.Reader]]
 
 
@@ -67,10 +67,11 @@ class Unpacked:
         return answers.variables(self.config())
 
 
-def unpacked(directory: str, image_id: str, save: Save) -> tuple[Unpacked, bool]:
-    """The image `sha256:...` below `directory`, and whether it had to be unpacked; `save` opens what an engine saves of it.
+def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Unpacked, bool]:
+    """The image `sha256:...` below `directory`, and whether it had to be unpacked; each of `saves` opens what `docker image save` writes
+    of it, and the first counts that has it.
 
-    Raises KeyProblem, OptionError, StorageError, TamperedData, and what `save` raises.
+    Raises KeyProblem, MissingDependency that says why each of them has it not, OptionError, StorageError.
     """
     found = _ID.match(image_id)
     if found is None:
@@ -79,7 +80,7 @@ def unpacked(directory: str, image_id: str, save: Save) -> tuple[Unpacked, bool]
         image = Unpacked(image_id, os.path.join(directory, found[1]))
         new = not os.path.isdir(image.folder)
         if new:
-            _unpack(directory, image, save)
+            _unpack_first(directory, image, saves)
         os.utime(image.folder)
         _forget(directory, image.folder)
     return image, new
@@ -104,8 +105,22 @@ def _alone(directory: str) -> t.Iterator[None]:
         raise StorageError(f"images cannot be kept in {directory}: {exc.strerror}; name another directory, or make room there") from exc
 
 
+def _unpack_first(directory: str, image: Unpacked, saves: t.Sequence[Save]) -> None:
+    """What hands out something else is no better than what has nothing: neither says anything of the set."""
+    refused = []
+    for save in saves:
+        try:
+            return _unpack(directory, image, save)
+        except StorageError:
+            raise
+        except BackupError as exc:
+            refused.append(exc.msg)
+    why = "; ".join(refused) or "no archive is named, no container engine is here, and no registry is known for it"
+    raise MissingDependency(f"image {image.image_id[:19]} cannot be had: {why}")
+
+
 def _unpack(directory: str, image: Unpacked, save: Save) -> None:
-    folder = os.path.join(directory, f"{_NEW}{secrets.token_hex(8)}")
+    folder = os.path.join(directory, f"{NEW}{secrets.token_hex(8)}")
     try:
         spool, root = (os.path.join(folder, name) for name in ("saved", "rootfs"))
         for path in (folder, spool, root):
@@ -133,7 +148,7 @@ def _forget(directory: str, used: str) -> None:
     """What a killed run has left, and what was not used for long."""
     before = time.time() - UNUSED_DAYS * 86400
     for entry in list(os.scandir(directory)):
-        left = entry.name.startswith(_NEW)
+        left = entry.name.startswith(NEW)
         unused = _ID.match(f"sha256:{entry.name}") and entry.path != used and entry.stat(follow_symlinks=False).st_mtime < before
         if entry.is_dir(follow_symlinks=False) and (left or unused):
             shutil.rmtree(entry.path)

@@ -40,7 +40,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     found = _installed(engine.environment(image).get(MAJOR, ""))
     if found is not None:
         return _result(found, changed=False, where="this host")
-    unpacked, new = cache.unpacked(options["directory"], image, lambda: engine.saved(image))
+    unpacked, new = cache.unpacked(options["directory"], image, [lambda: engine.saved(image)])
     found = client_binaries.find(clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
     return _result(found, changed=new, where=f"image {image[:19]}")
 

@@ -47,9 +47,10 @@ def keep(source: pipes.Reader, folder: str, image_id: str) -> Saved:
     """
     files = _files(source, folder)
     try:
-        config = _config(files, _hex(image_id))
+        described = set(_named(files, _hex(image_id)))
+        config, layers = _chosen(files, {_hex(image_id), *described}, image_id)
         diff_ids = [_hex(one) for one in config["rootfs"]["diff_ids"]]
-        paths = [_found(files, one) for one in _manifest(files)["Layers"]]
+        paths = [_found(files, one) for one in layers]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
         raise _fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
     if not paths or len(diff_ids) != len(paths):
@@ -88,13 +89,16 @@ def _write(path: str, data: pipes.Reader) -> str:
     return path
 
 
-def _config(files: t.Mapping[str, str], image_id: str) -> t.Any:
-    """The configuration that the id vouches for, as itself or by descriptions that lead to it."""
-    config = _text(_found(files, _manifest(files)["Config"]))
-    digest = hashlib.sha256(config).hexdigest()
-    if digest != image_id and digest not in _named(files, image_id):
-        raise _fault(f"its configuration has the digest {digest[:12]}..., and the image is {image_id[:12]}...")
-    return json.loads(config)
+def _chosen(files: t.Mapping[str, str], digests: t.Collection[str], image_id: str) -> tuple[t.Any, list[t.Any]]:
+    """Configuration and names of the layers of the image whose configuration has one of these digests.
+
+    What the archive says of itself nobody vouches for: it only says where to look.
+    """
+    for one in json.loads(_text(_found(files, "manifest.json"))):
+        config = _text(_found(files, one["Config"]))
+        if hashlib.sha256(config).hexdigest() in digests:
+            return json.loads(config), list(one["Layers"])
+    raise _fault(f"no configuration in it has the digest that is the id {image_id[:19]}...")
 
 
 def _named(files: t.Mapping[str, str], image_id: str) -> t.Iterator[str]:
@@ -112,14 +116,6 @@ def _descriptions(files: t.Mapping[str, str], digest: str) -> t.Iterator[t.Any]:
     data = _text(path) if path else b""
     if hashlib.sha256(data).hexdigest() == digest:
         yield json.loads(data)
-
-
-def _manifest(files: t.Mapping[str, str]) -> t.Any:
-    """What the archive itself says of its only image. Nobody vouches for it: it only says where to look."""
-    images = json.loads(_text(_found(files, "manifest.json")))
-    if len(images) != 1:
-        raise _fault(f"it holds {len(images)} images")
-    return images[0]
 
 
 def _found(files: t.Mapping[str, str], name: str) -> str:

@@ -19,12 +19,13 @@ from .._assets.secrets import secrets_restore
 from .._assets.streams import redis_stream_restore
 from .._errors import VerificationFailed
 from .._report.check import FAIL
-from . import backup_set_verify
+from . import backup_set_verify, services_running
 from .rehearsal import Look, Result, rehearse
 
 OUTSIDE = ("sandbox",)
 # In the order in which a restore comes to them.
 LOOKS = {
+    "services": Look(services_running, {}),
     # Who opens the secrets may be another than who opens the databases.
     "secrets": Look(
         secrets_restore,
@@ -49,6 +50,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "secrets": {"type": "dict", "no_log": False},
             "replay": {"type": "dict"},
             "redis": {"type": "dict"},
+            "running": {"type": "list", "elements": "str", "default": []},
         }
     )
     shared = (argspec.stored_set(), argspec.signing(required=True), argspec.identities(), argspec.postgres())

@@ -97,6 +97,7 @@ def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path)
     assert paths == {name: str(tmp_path / "volumes" / name / "audit-replay") for name in ("sts", "gateway")}
     assert found["settings"] == {"AUDIT_RETENTION_DAYS": "400", "SESSION_RETENTION_DAYS": "30"}
     assert [one["service"] for one in found["services"]] == ["audit", "coordinator", "gateway", "postgres", "redis", "sts"]
+    assert found["running"] == ["audit", "coordinator", "gateway", "postgres", "redis", "sts"]
     assert "a secret" not in json.dumps(result) and not result["changed"]
     assert {one.partition("?")[0].rsplit("/", 1)[-1] for one in engine.asked} == {"version", "json", "volumes"}
 
@@ -125,6 +126,22 @@ def test_replicas_of_one_volume_are_one_directory_and_a_container_of_its_own_is_
     warnings.clear()
     find(engine, "replay", warnings=warnings)
     assert warnings == []
+
+
+@pytest.mark.mutation
+def test_a_command_is_told_if_it_is_nothing_but_paths(engine: Engine, project: Path) -> None:
+    change(engine, "redis", Args=["--requirepass", "sesame"])
+    change(engine, "sts", Args=["/app/main.js"])
+    result = find(engine)
+    commands = {one["service"]: list(one["command"]) for one in result["deployment"]["services"]}
+    assert (commands["sts"], commands["redis"]) == (["/usr/local/bin/sts", "/app/main.js"], [])
+    assert "sesame" not in json.dumps(result)
+
+
+def test_what_runs_is_told(engine: Engine, project: Path) -> None:
+    change(engine, "gateway", State={"Running": False})
+    found = find(engine)["deployment"]
+    assert "gateway" in {one["service"] for one in found["services"]} and "gateway" not in found["running"]
 
 
 @pytest.mark.mutation

@@ -13,8 +13,9 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_images
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_plan import Own
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError, StageFailed, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import NOT_APPLICABLE, PASS, UNPROVEN
 from scenes import image_scene
 from scenes.engine_stand_in import Engine
@@ -24,12 +25,14 @@ ONE, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
 def ran(service: str, image: str = ONE, replica: str = "1", **own: t.Any) -> dict[str, t.Any]:
-    usual = {"service": service, "replica": replica, "image": "of a registry", "digest": OTHER, "image_id": image}
+    usual = {"service": service, "replica": replica, "image": "registry.example/go:v1", "digest": OTHER, "image_id": image}
     return {**usual, "command": [f"/bin/{service}"], "working_directory": "/app", **own}
 
 
 def given(name: str, image: str = "", *command: str, **environment: str) -> dict[str, t.Any]:
-    return {"name": name, "image": image, "command": list(command), "directory": "/app", "environment": environment, "readable": []}
+    reference = f"registry.example/go:v1@{OTHER}" if image else ""
+    how = {"command": list(command), "directory": "/app", "environment": environment, "readable": []}
+    return {"name": name, "image": image, "reference": reference, **how}
 
 
 def test_what_ran_is_what_is_started() -> None:
@@ -71,28 +74,26 @@ def directory(tmp_path: Path) -> str:
 def test_an_image_is_handed_out_once(engine: Engine, directory: str) -> None:
     engine.images = {IMAGE: ([], DATA)}
     services = [given("sts", IMAGE), given("gateway", IMAGE), given("api", "", "/bin/api")]
-    found = service_images.bring(services, directory, engine.address)
+    found = service_images.bring(services, Sources(directory, engine.address))
     assert found.keys() == {"sts", "gateway"} and found["sts"] == found["gateway"]
     # Nobody is asked for what is here.
-    assert service_images.bring(services, directory, "unix:///no/such/socket") == found
+    assert service_images.bring(services, Sources(directory, "unix:///no/such/socket")) == found
     assert len([path for path in engine.asked if path.endswith("/get")]) == 1
 
 
 @pytest.mark.mutation
 def test_an_image_that_cannot_be_had_is_no_fault_of_the_set(engine: Engine, directory: str) -> None:
-    with pytest.raises(StageFailed):
-        service_images.bring([given("sts", ONE)], directory, engine.address)
-    with pytest.raises(Unreachable):
-        service_images.bring([given("sts", ONE)], directory, "unix:///no/such/socket")
     engine.images = {ONE: ([], DATA)}
-    with pytest.raises(MissingDependency):
-        service_images.bring([given("sts", ONE)], directory, engine.address)
+    for address in (engine.address, "unix:///no/such/socket"):
+        for image in (ONE, OTHER):
+            with pytest.raises(MissingDependency):
+                service_images.bring([given("sts", image)], Sources(directory, address))
     with pytest.raises(OptionError):
-        service_images.bring([given("sts")], directory, engine.address)
+        service_images.bring([given("sts")], Sources(directory, engine.address))
 
 
 def test_how_an_image_is_started(directory: str) -> None:
-    image, _new = cache.unpacked(directory, IMAGE, image_scene.saver(DATA))
+    image, _new = cache.unpacked(directory, IMAGE, [image_scene.saver(DATA)])
     own = Own.of(given("sts", IMAGE, "/bin/sts", MODE="of the drill"), image)
     assert (list(own.command), own.environment) == (["/bin/sts"], {"PATH": "/app/bin", "MODE": "of the drill"})
     assert (own.rootfs, own.directory) == (image.rootfs, "/app")

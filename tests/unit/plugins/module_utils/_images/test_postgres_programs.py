@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, clients, postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
@@ -156,7 +156,7 @@ def test_a_script_that_chooses_a_release_is_passed_over(tmp_path: Path) -> None:
     made, data = image_scene.saved([archive([*scripts, *real])], ["PATH=/usr/bin:/usr/lib/postgresql/18/bin"])
     engine = image_scene.saver(data)
     (tmp_path / "images").mkdir(mode=0o755)
-    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, engine)
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [engine])
     assert "/usr/lib/postgresql/18/bin/psql" in Path(clients.programs(unpacked), "psql").read_text()
 
 
@@ -169,7 +169,7 @@ def test_without_bubblewrap_the_package_is_named(bring: Bring, image: Image, mon
 @pytest.mark.mutation
 def test_an_image_that_is_another_one_is_refused(engine: Engine, bring: Bring, image: Image, tmp_path: Path) -> None:
     other = "sha256:" + "1" * 64
-    with pytest.raises(TamperedData):
+    with pytest.raises(MissingDependency):
         bring((other, image[1]))
     with pytest.raises(StageFailed):
         engine.images = {}

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import tarfile
 import typing as t
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, saved
 from harness.waiting import eventually
 from scenes import image_scene
@@ -64,6 +65,13 @@ def test_an_id_may_be_that_of_a_description(tmp_path: Path) -> None:
     assert len(keep(tmp_path / "index", data, image).layers) == 2
 
 
+def test_one_of_several_images_is_found_by_its_id(tmp_path: Path) -> None:
+    other, data = image_scene.saved([archive([("other", b"3")])])
+    manifests = [json.loads(files(one)["manifest.json"])[0] for one in (data, DATA)]
+    both = archive(list({**files(data), **files(), "manifest.json": json.dumps(manifests).encode()}.items()), 0o644)
+    assert len(keep(tmp_path / "first", both).layers) == 2 and len(keep(tmp_path / "second", both, other).layers) == 1
+
+
 def test_a_layer_that_is_there_twice_may_be_a_link(tmp_path: Path) -> None:
     layer = archive([("one", b"1")])
     image, data = image_scene.saved([layer, layer])
@@ -83,7 +91,6 @@ HOSTILE = {
     "no configuration": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Config": "none.json"}]).encode()}),
     "a layer less": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": MANIFEST["Layers"][:1]}]).encode()}),
     "a layer that is not there": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": ["../../etc/passwd"] * 2}]).encode()}),
-    "two images": changed(**{"manifest.json": json.dumps([MANIFEST, MANIFEST]).encode()}),
     "no manifest": archive([("one", b"1")]),
     "a manifest of another kind": changed(**{"manifest.json": b"7"}),
     "a manifest that is none": changed(**{"manifest.json": b"[" * 100_000}),
@@ -145,7 +152,7 @@ def names(directory: Path) -> set[str]:
 def test_an_image_is_unpacked_once(directory: Path) -> None:
     engine = Engine()
     for new in (True, False):
-        image, was_new = cache.unpacked(str(directory), IMAGE, engine.save)
+        image, was_new = cache.unpacked(str(directory), IMAGE, [engine.save])
         assert was_new is new and engine.asked == 1
         assert {path.name: path.read_bytes() for path in Path(image.rootfs).iterdir()} == {"one": b"1", "two": b"2"}
         assert image.environment() == {"PG_MAJOR": "17"}
@@ -156,10 +163,15 @@ def test_an_image_is_unpacked_once(directory: Path) -> None:
 @pytest.mark.mutation
 def test_an_image_that_is_refused_leaves_nothing(directory: Path) -> None:
     wrong = Engine(changed(**{MANIFEST["Layers"][1]: archive([("two", b"other")])}))
-    with pytest.raises(TamperedData):
-        cache.unpacked(str(directory), IMAGE, wrong.save)
+    with pytest.raises(MissingDependency):
+        cache.unpacked(str(directory), IMAGE, [wrong.save])
     assert not names(directory)
-    assert cache.unpacked(str(directory), IMAGE, Engine().save)[1]
+    with pytest.raises(MissingDependency):
+        cache.unpacked(str(directory), IMAGE, [])
+    # Whoever comes next may have it.
+    assert cache.unpacked(str(directory), IMAGE, [wrong.save, Engine().save])[1]
+    shutil.rmtree(directory / IMAGE.removeprefix("sha256:"))
+    assert cache.unpacked(str(directory), IMAGE, [Engine().save])[1]
 
 
 def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> None:
@@ -168,7 +180,7 @@ def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> No
         (path / "rootfs").mkdir(parents=True)
     for path in (unused, foreign):
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    cache.unpacked(str(directory), IMAGE, Engine().save)
+    cache.unpacked(str(directory), IMAGE, [Engine().save])
     assert names(directory) == {IMAGE.removeprefix("sha256:"), used.name, foreign.name}
 
 
@@ -189,13 +201,13 @@ def test_a_run_that_is_killed_is_no_obstacle_to_the_next(directory: Path, part: 
     child = os.fork()
     if child == 0:
         try:
-            cache.unpacked(str(directory), IMAGE, lambda: contextlib.nullcontext(cut))
+            cache.unpacked(str(directory), IMAGE, [lambda: contextlib.nullcontext(cut)])
         finally:
             os._exit(1)
     eventually(lambda: any(name.startswith(".new-") for name in names(directory)))
     os.kill(child, signal.SIGKILL)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    image, new = cache.unpacked(str(directory), IMAGE, Engine().save)
+    image, new = cache.unpacked(str(directory), IMAGE, [Engine().save])
     assert new and names(directory) == {IMAGE.removeprefix("sha256:")}
     assert sorted(os.listdir(image.rootfs)) == ["one", "two"]
 
@@ -205,15 +217,15 @@ def test_a_directory_that_others_may_write_is_refused(directory: Path) -> None:
     engine = Engine()
     directory.chmod(0o775)
     with pytest.raises(StorageError):
-        cache.unpacked(str(directory), IMAGE, engine.save)
+        cache.unpacked(str(directory), IMAGE, [engine.save])
     directory.chmod(0o755)
     (directory.parent / "link").symlink_to(directory)
     with pytest.raises(StorageError):
-        cache.unpacked(str(directory.parent / "link"), IMAGE, engine.save)
+        cache.unpacked(str(directory.parent / "link"), IMAGE, [engine.save])
     assert engine.asked == 0
 
 
 @pytest.mark.parametrize("image", ["postgres:17", "sha256:../../etc", "sha256:" + "A" * 64, "a" * 64])
 def test_an_image_has_an_id(directory: Path, image: str) -> None:
     with pytest.raises(OptionError):
-        cache.unpacked(str(directory), image, Engine().save)
+        cache.unpacked(str(directory), image, [Engine().save])

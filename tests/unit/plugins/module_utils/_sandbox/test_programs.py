@@ -317,7 +317,7 @@ def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: B
         return
     image, data = image_scene.programs(["/bin/sh"], "/bin", ("opt/app/file", b"1"))
     (tmp_path / "images").mkdir(mode=0o755)
-    unpacked, _new = cache.unpacked(str(tmp_path / "images"), image, image_scene.saver(data))
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), image, [image_scene.saver(data)])
     own = programs.folder(bundle, name)
     told = pathlib.Path(own, "told")
     told.write_text("shown\n")

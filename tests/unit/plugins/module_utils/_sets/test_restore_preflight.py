@@ -102,7 +102,7 @@ def test_what_is_well_is_found_and_nothing_is_changed(place: Place, empty_redis:
     scene.call("backup_set_verify", high_water_mark=str(scene.mark("operator")))
     before = tree(place.root)
     for check_mode in (True, False):
-        found = place.call(check_mode=check_mode)
+        found = place.call(check_mode=check_mode, running=["postgres", "redis", "replayVolumeInit"])
         assert tree(place.root) == before and not empty_redis.run("DBSIZE")
         assert found["set_id"] == scene.sets()[-1] and not found["changed"]
         assert [one["database"] for one in found["databases"]] == ["caracal", "caracal_auth"] and not found["replaced"]
@@ -132,6 +132,7 @@ def broken(place: Place) -> dict[str, Given]:
     """By asset, options that cannot work."""
     nowhere = str(place.root / "nowhere")
     return {
+        "services": {"running": ["api", "postgres", "redis"]},
         "secrets": {"secrets": {**place.given["secrets"], "directory": f"{place.root}/scene/allowed_signers"}},
         "databases": {"login_unix_socket": nowhere},
         "redis": {"redis": {"redis_unix_socket": nowhere}},
@@ -151,7 +152,7 @@ def test_all_that_is_wrong_is_said_at_once(place: Place) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("asset", ["secrets", "databases", "redis", "replay"])
+@pytest.mark.parametrize("asset", ["services", "secrets", "databases", "redis", "replay"])
 def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(place: Place, asset: str) -> None:
     with pytest.raises(BackupError) as raised:
         place.call(**broken(place)[asset])

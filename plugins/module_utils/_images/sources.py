@@ -1,0 +1,78 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Where an image can come from: archives on this host, its container engine, a registry. Whichever it is, the id vouches for the bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import tempfile
+import typing as t
+
+from .._drivers.engine import engine as engines
+from .._errors import OptionError
+from .._stream import pipes
+from .._stream.process import run
+from . import cache
+from .cache import Save
+
+# As long as a registry may take for one image.
+COPY_SECONDS = 3600.0
+_REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]{0,400}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """`directory` is where images are kept unpacked. `archives` are files of `docker image save`; `engine` is the address of a socket, None
+    for the usual ones."""
+
+    directory: str
+    engine: str | None
+    archives: t.Sequence[str] = ()
+
+    def of(self, image_id: str, image: str = "", digest: str = "") -> list[Save]:
+        """How to get an image, the nearest first; from a registry only what is named by `image` and its `digest` there."""
+        saves: list[Save] = [lambda path=path: _file(path) for path in self.archives]  # type: ignore[misc]
+        if self.engine or any(os.path.exists(path) for path in engines.SOCKETS):
+            saves.append(lambda: engines.Engine(self.engine).saved(image_id))
+        skopeo = shutil.which("skopeo")
+        name = _repository(image)
+        if skopeo and name and _DIGEST.match(digest) and digest != image_id:
+            saves.append(lambda: _registry(skopeo, f"docker://{name}@{digest}", self.directory))
+        return saves
+
+
+@contextlib.contextmanager
+def _file(path: str) -> t.Iterator[pipes.Reader]:
+    try:
+        opened = open(path, "rb")  # noqa: SIM115 - closed below; an error of its reader is none of its own
+    except OSError as exc:
+        raise OptionError(f"archive of images {path} cannot be read: {exc.strerror}; correct the path") from exc
+    with opened:
+        yield opened
+
+
+def _repository(image: str) -> str:
+    """The name without a tag: with a digest, a registry wants no other."""
+    above, slash, name = image.partition("@")[0].rpartition("/")
+    found = above + slash + name.partition(":")[0]
+    return found if _REFERENCE.match(found) else ""
+
+
+@contextlib.contextmanager
+def _registry(skopeo: str, source: str, directory: str) -> t.Iterator[pipes.Reader]:
+    """A copy in a file, since skopeo writes such an archive from its end. What a killed run leaves goes with the next one."""
+    with tempfile.TemporaryDirectory(prefix=cache.NEW, dir=directory) as made:
+        path = os.path.join(made, "image.tar")
+        run([skopeo, "copy", "--quiet", source, f"docker-archive:{path}"], timeout=COPY_SECONDS)
+        with open(path, "rb") as opened:
+            yield opened

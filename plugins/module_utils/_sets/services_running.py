@@ -1,0 +1,33 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Services that run while what they read is replaced: each has keys, sessions and revocations in memory, and writes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._caracal import services
+from .._errors import Busy
+
+
+def argument_spec() -> ArgumentSpec:
+    return ArgumentSpec({"running": {"type": "list", "elements": "str", "default": []}})
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """`running` are all services of a platform that run. Raises Busy when some of them are Caracal's."""
+    found = [name for name in services.NAMES if name in invocation.options["running"]]
+    if found:
+        names = " ".join(found)
+        raise Busy(
+            f"{', '.join(found)} run, and would go on with what the restore replaces; stop them (docker compose stop {names}), but neither"
+            " PostgreSQL nor Redis"
+        )
+    return {"changed": False}
