@@ -160,6 +160,12 @@ safety_copy:
   returned: success
   type: str
   sample: /opt/caracal/secrets.replaced-20261125T031500Z
+not_restored:
+  description: Files among the secrets of the set that no option says a place for. A warning says which option.
+  returned: success
+  type: list
+  elements: str
+  sample: ["extra/ca.pem"]
 replay:
   description: As RV(caracal_ops.backup.replay_volume_restore#module:volumes).
   returned: success

@@ -165,6 +165,12 @@ CAUSES = (
         (Found("sandbox.disarmed", verdicts=(FAIL, UNPROVEN)),),
     ),
     Cause(
+        "services.other_images",
+        "the drill started other images than ran when the set was made, which proves nothing of those",
+        "leave the services out of the settings, and the drill starts those of the set; or name these",
+        (Found("services.release", "another image", (UNPROVEN,)),),
+    ),
+    Cause(
         "sandbox.room",
         "there is no room for a sandbox",
         "make room, or choose another directory",

@@ -23,13 +23,15 @@ from . import backup_set_verify, services_running
 from .rehearsal import Look, Result, rehearse
 
 OUTSIDE = ("sandbox",)
+# By the kind of file of a bundle, the option that says where it belongs.
+TARGETS = {"environment": "environment_file", "extra": "extra_directory", "retired": "retired_directory"}
 # In the order in which a restore comes to them.
 LOOKS = {
     "services": Look(services_running, {}),
     # Who opens the secrets may be another than who opens the databases.
     "secrets": Look(
         secrets_restore,
-        {"secrets": "key_ids", "safety_copy": "safety_copy"},
+        {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored"},
         optional=True,
         apart=("identity_files",),
         never=OUTSIDE,
@@ -62,8 +64,11 @@ def run(invocation: Invocation) -> Result:
     verified = _verified(invocation)
     # From here on it is this set, however old, and whatever is committed meanwhile.
     given = {**invocation.options, "set_id": verified["set_id"], "max_age": None}
-    nothing: Result = {"secrets": {}, "safety_copy": None, "replay": [], "redis": []}
+    nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "replay": [], "redis": []}
     found = rehearse(dataclasses.replace(invocation, options=given), argument_spec(), LOOKS, "nothing can be restored")
+    for kind, option in TARGETS.items():
+        if names := [name for name in found.get("not_restored", []) if name.startswith(f"{kind}/")]:
+            invocation.warn(f"{', '.join(names)} of the set will not be restored; to have them back, name {option} for the secrets")
     checks = [*verified["checks"], *found.pop("doubts")]
     named = {one: verified[one] for one in ("set_id", "set_facts", "journal_head")}
     return {"changed": False, **named, **nothing, **found, "checks": checks}

@@ -257,6 +257,12 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["canary.application"],
     ),
     "a copy that reaches out": ([failed("sandbox.disarmed", verdict=UNPROVEN)], {}, ["sandbox.armed"]),
+    "other images than ran": (
+        [failed("services.release", "api: another image than ran when the set was made", UNPROVEN)],
+        {},
+        ["services.other_images"],
+    ),
+    "programs by path": ([failed("services.release", "api: programs by path", UNPROVEN)], {}, []),
     "a release that nobody knows": ([failed("migrations.release", "unknown release", UNPROVEN)], {}, ["schema.migrations"]),
     "a log in a check": (
         [failed("services.api.ready", log=["starting", "startup failed: SECRET_STORE_KEK is required"])],

@@ -54,11 +54,12 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCl
     set_id = made.opened()
 
     def read(reading: int) -> None:
-        made.bundle(set_id, reading)
+        made.bundle(set_id, reading, extra_files=[str(made.scene.root / "ca.pem")])
         volumes = [{"service": "sts", "path": str(replay.volume)}]
         made.scene.call("replay_volume_archive", set_id=set_id, reading=reading, volumes=volumes)
         made.scene.call("redis_stream_snapshot", set_id=set_id, reading=reading, redis_unix_socket=redis.socket)
 
+    (made.scene.root / "ca.pem").write_text("certificate")
     read(1)
     made.scene.call("pg_encrypted_dump", set_id=set_id)
     read(2)
@@ -110,6 +111,16 @@ def test_what_is_well_is_found_and_nothing_is_changed(place: Place, empty_redis:
         assert [one["service"] for one in found["replay"]] == ["sts"] and found["redis"]
         said = {one["id"]: one["verdict"] for one in found["checks"]}
         assert said["set.signature"] == said["restore.release"] == "pass"
+
+
+def test_what_has_no_place_is_told_beforehand(place: Place) -> None:
+    for directory, lost in ((None, ["extra/ca.pem"]), (str(place.root / "extra"), [])):
+        warnings: list[str] = []
+        secrets = {**place.given["secrets"], "extra_directory": directory}
+        found = place.deployment.scene.call("restore_preflight", warn=warnings.append, **{**place.given, "secrets": secrets})
+        assert found["not_restored"] == lost
+        assert [one for one in warnings if "extra_directory" in one] == [one for one in warnings if "ca.pem" in one]
+        assert len([one for one in warnings if "ca.pem" in one]) == len(lost)
 
 
 def test_what_is_not_named_is_not_looked_at(place: Place) -> None:
