@@ -31,12 +31,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
-from bench import bucket, journal, memory, naive, plays, redis_streams, replay
+from bench import bucket, journal, memory, naive, plays, redis_streams, replay, starts
 from bench.scene import Scene, scene
 
 MEBIBYTE = 1 << 20
-ALL = ("dump", "chains", "streams", "replay", "bucket", "journal", "plays")
-WITHOUT_DATABASE = {"bucket", "journal", "plays"}
+ALL = ("dump", "chains", "streams", "replay", "bucket", "journal", "plays", "starts")
+WITHOUT_DATABASE = {"bucket", "journal", "plays", "starts"}
 
 # Two thirds of the 35 and 102 that they were when a step of a drill was a handful of tasks.
 MOST_TASKS = {"backup": 23, "drill": 68}
@@ -227,6 +227,11 @@ def main() -> None:
         figures.add("journal_in_a_bucket", bucket.journal(500), "entries/s", 0, more=True)
     if "journal" in arguments.only:
         _journal(arguments.entries, figures)
+    if "starts" in arguments.only:
+        found = starts.measure()
+        slowest = max(found, key=lambda name: found[name])
+        print(f"# the slowest of {len(found)} modules is {slowest}", flush=True)
+        figures.add("module_start", found[slowest], "s", 0.25)
     if "plays" in arguments.only:
         for name, played in plays.measure().items():
             figures.add(f"play_{name}_tasks", played.tasks, "tasks", MOST_TASKS[name])

@@ -12,11 +12,12 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import MissingDependency, OptionError
-from .._images import cache
-from .._images.cache import Unpacked
-from .._images.sources import Sources
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
 from . import service_option
+
+if t.TYPE_CHECKING:
+    from .._images.cache import Unpacked
+    from .._images.sources import Sources
 
 Given = t.Mapping[str, t.Any]
 CHECK_ID = "services.release"
@@ -54,6 +55,8 @@ def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
 
     Raises MissingDependency for one that cannot be had, OptionError.
     """
+    from .._images import cache
+
     found: dict[str, Unpacked] = {}
     for one in services:
         if not (one["command"] or one["image"]):

@@ -12,8 +12,10 @@ from __future__ import annotations
 import typing as t
 
 from .._caracal.services import NAMES
-from .._images import cache
-from .._images.sources import Sources
+from .._images.directory import DIRECTORY
+
+if t.TYPE_CHECKING:
+    from .._images.sources import Sources
 
 
 def option() -> dict[str, t.Any]:
@@ -34,9 +36,11 @@ def images() -> dict[str, t.Any]:
     return {
         "engine": {"type": "str"},
         "image_archives": {"type": "list", "elements": "path", "default": []},
-        "images_directory": {"type": "path", "default": cache.DIRECTORY},
+        "images_directory": {"type": "path", "default": DIRECTORY},
     }
 
 
 def sources(given: t.Mapping[str, t.Any]) -> Sources:
+    from .._images.sources import Sources
+
     return Sources(given["images_directory"], given["engine"], given["image_archives"])

@@ -20,12 +20,13 @@ from .._caracal import services as table
 from .._caracal.releases import ZONE_KEK
 from .._caracal.services import Service
 from .._errors import OptionError, StorageError
-from .._images.cache import Unpacked
 from .._sandbox import programs, redis_server
 from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
 from .._sandbox.programs import Program
-from . import service_images
+
+if t.TYPE_CHECKING:
+    from .._images.cache import Unpacked
 
 REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
 GIVEN = "given"
@@ -46,6 +47,8 @@ class Own:
         """As the options say, and out of the image what they do not say."""
         if image is None:
             return cls(given["command"], given["environment"], given["readable"])
+        from . import service_images
+
         command = given["command"] or service_images.command(image)
         environment = {**image.environment(), **given["environment"]}
         return cls(command, environment, given["readable"], image.rootfs, given["directory"])

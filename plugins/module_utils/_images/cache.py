@@ -32,7 +32,6 @@ from .._stream import pipes
 from . import layers, saved
 from .tree import Tree
 
-DIRECTORY = "/var/cache/caracal_backup/images"
 UNUSED_DAYS = 90
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
 NEW = ".new-"

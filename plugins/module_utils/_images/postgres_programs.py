@@ -18,6 +18,7 @@ from .._drivers.postgres import client_binaries, tools
 from .._drivers.postgres.client_binaries import ClientTools
 from .._errors import MissingDependency
 from . import cache, clients
+from .directory import DIRECTORY
 
 # As official images and those made like them name the release of their server.
 MAJOR = "PG_MAJOR"
@@ -28,7 +29,7 @@ def argument_spec() -> argspec.ArgumentSpec:
         {
             "image": {"type": "str", "required": True},
             "engine": {"type": "str"},
-            "directory": {"type": "path", "default": cache.DIRECTORY},
+            "directory": {"type": "path", "default": DIRECTORY},
         }
     )
 
