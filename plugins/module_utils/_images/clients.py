@@ -69,11 +69,17 @@ def _is_program(image: Unpacked, path: str) -> bool:
 
 def _arguments(image: Unpacked) -> t.Iterator[str]:
     yield from ("--die-with-parent", "--unshare-ipc", "--unshare-uts", "--unshare-pid", "--new-session")
-    yield from isolation.image(image.rootfs, [*isolation.MADE, *RESOLVING, *LEFT_OUT, HOST])
+    yield from isolation.image(image.rootfs, [*isolation.MADE, *RESOLVING, *LEFT_OUT, *_strange(image.rootfs), HOST])
     # Names are looked up as on this host.
     for path in RESOLVING:
         yield from ("--ro-bind-try", path, path)
     yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", HOST, "--chdir", "/")
+
+
+def _strange(rootfs: str) -> list[str]:
+    """Links at the top that no distribution has: the folder of a socket may lie below, and bubblewrap would follow one out of the image."""
+    links = [f"/{entry.name}" for entry in os.scandir(rootfs) if entry.is_symlink()]
+    return [path for path in links if path not in isolation.SYSTEM_FOLDERS]
 
 
 def _script(image: Unpacked, command: t.Sequence[str], program: str) -> str:

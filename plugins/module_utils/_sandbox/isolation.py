@@ -120,11 +120,13 @@ def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[
         path = f"{folder}/{entry.name}"
         if path in ours:
             continue
-        if entry.is_symlink():
-            yield from ("--symlink", os.readlink(entry.path), path)
-        elif entry.is_dir() and any(one.startswith(f"{path}/") for one in ours):
+        if any(one.startswith(f"{path}/") for one in ours):
+            # Never a link: bubblewrap would follow it, out of the image, to make the places below.
             yield from ("--dir", path)
-            yield from image(rootfs, ours, path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from image(rootfs, ours, path)
+        elif entry.is_symlink():
+            yield from ("--symlink", os.readlink(entry.path), path)
         else:
             yield from ("--ro-bind", entry.path, path)
 

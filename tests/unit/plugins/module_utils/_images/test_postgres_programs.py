@@ -160,6 +160,16 @@ def test_a_script_that_chooses_a_release_is_passed_over(tmp_path: Path) -> None:
     assert "/usr/lib/postgresql/18/bin/psql" in Path(clients.programs(unpacked), "psql").read_text()
 
 
+@pytest.mark.mutation
+def test_of_links_at_the_top_only_those_of_distributions_are_made(tmp_path: Path) -> None:
+    real = [(f"usr/bin/{name}", b"") for name in tools.PROGRAMS]
+    made, data = image_scene.saved([archive([symlink("bin", "usr/bin"), symlink("sockets", "/oldroot/etc"), *real])], ["PATH=/usr/bin"])
+    (tmp_path / "images").mkdir(mode=0o755)
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [image_scene.saver(data)])
+    script = Path(clients.programs(unpacked), "psql").read_text()
+    assert "--symlink usr/bin /bin" in script and "/sockets" not in script and "oldroot" not in script
+
+
 def test_without_bubblewrap_the_package_is_named(bring: Bring, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
     with pytest.raises(MissingDependency, match="install the package bubblewrap"):

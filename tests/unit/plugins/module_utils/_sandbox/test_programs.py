@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import uuid
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._images import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.isolation import Launcher
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.programs import Program
 from harness.small_programs import UNISOLATED, as_nobody, bearing, person_in, python
 from harness.waiting import eventually
@@ -307,6 +309,23 @@ echo /*
 echo up
 while :; do read -r nothing < /dev/zero; done
 """
+
+
+@pytest.mark.mutation
+def test_a_link_of_an_image_leads_bubblewrap_nowhere(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
+    """It stands where what is shown lies below, and names this host as bubblewrap sees it while it makes ready."""
+    outside, rootfs = tmp_path / "outside", tmp_path / "rootfs"
+    for path in (outside, rootfs):
+        path.mkdir()
+    (rootfs / "var").symlink_to(f"/oldroot{outside}")
+    with tempfile.TemporaryDirectory(prefix="caracal-test-", dir="/var/tmp") as shown:
+        command = Launcher(None, "bwrap").command(["/x"], readable=[shown], writable=[], passwd=None, rootfs=str(rootfs))
+        assert "--symlink" not in command
+        if bundle.isolated:
+            programs.start(bundle, Program(name, ["/x"], {}, [shown], [], str(rootfs)))
+            eventually(lambda: not programs.alive(bundle, name))
+            assert programs.log_lines(bundle, name, 5)
+    assert list(outside.rglob("*")) == []
 
 
 def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
