@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._recipients
   - caracal_ops.backup._identities
   - caracal_ops.backup._judged_report
+  - caracal_ops.backup._images
 attributes:
   check_mode:
     support: full
@@ -179,9 +180,9 @@ options:
         elements: str
         default: []
       directory:
-        description: Directory of the image that it starts in.
+        description: Directory of the image that it starts in. Without it, the one that the image says.
         type: str
-        default: /
+        default: ""
       environment:
         description: Variables beside those that the drill sets, and instead of them. No secrets.
         type: dict
@@ -191,22 +192,6 @@ options:
         type: list
         elements: path
         default: []
-  engine:
-    description:
-      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
-        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
-    type: str
-  image_archives:
-    description:
-      - Files that C(docker image save) wrote, each with one image or several, which are looked into first.
-    type: list
-    elements: path
-    default: []
-  images_directory:
-    description:
-      - Where images are kept unpacked. Only the user who runs this may be able to write there.
-    type: path
-    default: /var/cache/caracal_backup/images
   production:
     description:
       - Addresses of production, as C(host:port) or as path of a Unix socket. It is proved that none can be reached from the sandbox.

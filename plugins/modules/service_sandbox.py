@@ -23,6 +23,7 @@ description:
     The exports to S3 are off and the audit retention is a hundred years.
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._images
 attributes:
   check_mode:
     support: full
@@ -75,9 +76,9 @@ options:
         elements: str
         default: []
       directory:
-        description: Directory of the image that it starts in.
+        description: Directory of the image that it starts in. Without it, the one that the image says.
         type: str
-        default: /
+        default: ""
       environment:
         description:
           - Variables beside those that the module sets, and instead of them. No secrets, since they could be seen by whoever is the user of
@@ -89,22 +90,6 @@ options:
         type: list
         elements: path
         default: []
-  engine:
-    description:
-      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
-        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
-    type: str
-  image_archives:
-    description:
-      - Files that C(docker image save) wrote, each with one image or several, which are looked into first.
-    type: list
-    elements: path
-    default: []
-  images_directory:
-    description:
-      - Where images are kept unpacked. Only the user who runs this may be able to write there.
-    type: path
-    default: /var/cache/caracal_backup/images
   secrets_directory:
     description:
       - Folder with the restored secrets, readable for the user of the sandbox. Required to start.

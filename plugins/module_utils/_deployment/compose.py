@@ -195,4 +195,4 @@ def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:
 
 def _service(one: Container) -> Service:
     command = services.paths_only(one.command)
-    return Service(one.service, one.number, one.image, one.digest, one.image_id, command, one.working_directory)
+    return Service(one.service, one.number, one.image, one.digest, one.image_id, command, services.path(one.working_directory))

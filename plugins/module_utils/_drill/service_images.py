@@ -69,8 +69,7 @@ def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
 
 def command(image: Unpacked) -> list[str]:
     """What the image itself starts. Raises MissingDependency for one that says nothing."""
-    config = image.config()
-    words = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    words = image.command()
     if not words:
         raise MissingDependency(f"image {image.image_id[:19]} does not say what it starts; name a command")
-    return [str(word) for word in words]
+    return words

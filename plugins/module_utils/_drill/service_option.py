@@ -24,7 +24,7 @@ def option() -> dict[str, t.Any]:
         "image": {"type": "str", "default": ""},
         "reference": {"type": "str", "default": ""},
         "command": {"type": "list", "elements": "str", "default": []},
-        "directory": {"type": "str", "default": "/"},
+        "directory": {"type": "str", "default": ""},
         "environment": {"type": "dict", "default": {}},
         "readable": {"type": "list", "elements": "path", "default": []},
     }

@@ -34,13 +34,14 @@ GIVEN = "given"
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """What the operator says of one service: its command, and environment and paths beside ours."""
+    """What the operator says of one service: its command, and environment and paths beside ours. `variables` are an image's, below all."""
 
     command: t.Sequence[str]
     environment: t.Mapping[str, str]
     readable: t.Sequence[str]
     rootfs: str = ""
     directory: str = "/"
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, given: t.Mapping[str, t.Any], image: Unpacked | None) -> Own:
@@ -50,8 +51,8 @@ class Own:
         from . import service_images
 
         command = given["command"] or service_images.command(image)
-        environment = {**image.environment(), **given["environment"]}
-        return cls(command, environment, given["readable"], image.rootfs, given["directory"])
+        directory = given["directory"] or image.working_directory()
+        return cls(command, given["environment"], given["readable"], image.rootfs, directory, image.environment())
 
 
 def given_secret(bundle: Bundle, directory: str, name: str) -> str:
@@ -110,7 +111,7 @@ class Plan:
             **own.environment,
         }
         readable, writable = [*files.values(), *own.readable], [folder] if folder else []
-        return Program(service.name, own.command, environment, readable, writable, own.rootfs, own.directory)
+        return Program(service.name, own.command, environment, readable, writable, own.rootfs, own.directory, own.variables)
 
     def redact(self, text: str) -> str:
         """The text without any secret that a service was given."""

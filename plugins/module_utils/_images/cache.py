@@ -34,6 +34,9 @@ from .tree import Tree
 
 UNUSED_DAYS = 90
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
+# As the system takes them: no zero, and nothing that is half a character.
+_WORD = re.compile(r"[^\0\ud800-\udfff]*\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NEW = ".new-"
 Save = t.Callable[[], t.ContextManager[pipes.Reader]]
 
@@ -62,8 +65,22 @@ class Unpacked:
             raise StorageError(f"{self.folder} is no image that was unpacked here; remove it, then run again") from exc
 
     def environment(self) -> dict[str, str]:
-        """The variables of the image, none of them a secret."""
-        return answers.variables(self.config())
+        """The variables of the image, none of them a secret; those that no program can have are left out."""
+        return {name: value for name, value in answers.variables(self.config()).items() if _VARIABLE.match(name) and _WORD.match(value)}
+
+    def command(self) -> list[str]:
+        """Entry point and arguments; empty where the image says none, or none that can be started."""
+        config = self.config()
+        words = [*_texts(config.get("Entrypoint")), *_texts(config.get("Cmd"))]
+        return words if all(_WORD.match(word) for word in words) else []
+
+    def working_directory(self) -> str:
+        found = str(self.config().get("WorkingDir") or "/")
+        return found if found.startswith("/") and _WORD.match(found) else "/"
+
+
+def _texts(value: t.Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
 
 
 def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Unpacked, bool]:

@@ -68,7 +68,10 @@ def _is_program(image: Unpacked, path: str) -> bool:
 
 
 def _arguments(image: Unpacked) -> t.Iterator[str]:
-    yield from ("--die-with-parent", "--unshare-ipc", "--unshare-uts", "--unshare-pid", "--new-session")
+    yield from ("--die-with-parent", "--unshare-ipc", "--unshare-uts", "--unshare-pid", "--unshare-cgroup-try", "--new-session")
+    # Root inside is root of this host, who keeps the right to open what it is shown, such as a socket of another user's, and no other.
+    if os.geteuid() == 0:
+        yield from ("--cap-drop", "ALL", "--cap-add", "CAP_DAC_OVERRIDE")
     yield from isolation.image(image.rootfs, [*isolation.MADE, *RESOLVING, *LEFT_OUT, *_strange(image.rootfs), HOST])
     # Names are looked up as on this host.
     for path in RESOLVING:

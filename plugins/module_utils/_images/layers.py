@@ -69,12 +69,16 @@ class _Hashed:
         self.digest = hashlib.sha256()
         self._source = source
         self._name = name
+        self._size = 0
 
     def read(self, size: int) -> bytes:
         try:
             data = self._source.read(size)
+            self._size += len(data)
         except (EOFError, zlib.error, gzip.BadGzipFile, require_zstandard().ZstdError) as exc:
             raise TamperedData(f"{self._name} cannot be unpacked ({str(exc)[:100]}); get the image anew") from exc
+        if self._size > BYTES_LIMIT:
+            raise TamperedData(f"{self._name} holds more than {BYTES_LIMIT} bytes; the image was made to do harm, use another one")
         self.digest.update(data)
         return data
 

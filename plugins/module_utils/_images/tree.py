@@ -22,7 +22,9 @@ import typing as t
 from .._errors import StorageError, TamperedData
 from .._stream import pipes
 
+# Links that a path goes through, and parts of names that these have.
 HOPS = 40
+STEPS = 1000
 NAME_LIMIT = 255
 # Folders in each other: more than any image has, and few enough to be removed again.
 DEPTH = 200
@@ -162,9 +164,10 @@ class Tree:
         """Follow links inside. Empty where something is not there and not made."""
         stack: list[str] = []
         left = list(reversed(parts))
-        hops = 0
+        hops = steps = 0
         while left:
             part = left.pop()
+            steps += 1
             if part == "..":
                 del stack[-1:]
             if part in ("", ".", ".."):
@@ -182,7 +185,7 @@ class Tree:
                 raise self._fault(path, "goes through a file")
             else:
                 return where if mode and not left else ""
-            if hops > HOPS or len(stack) > DEPTH:
+            if hops > HOPS or steps > STEPS or len(stack) > DEPTH:
                 raise self._fault(path, f"goes through more than {HOPS} links or {DEPTH} directories")
         return os.path.join(self.root, *stack)
 

@@ -18,6 +18,9 @@ from .fields import Fields
 # One release of the product has some ten, each with a few replicas.
 LIMIT = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+# What a line of a terminal or of a table can hold.
+_IMAGE = re.compile(r"[!-~]{1,500}\Z")
+_PATH = re.compile(r"/[^\0-\x1f\x7f\ud800-\udfff]{0,4000}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
@@ -40,7 +43,12 @@ class Service:
 def paths_only(command: t.Iterable[str]) -> tuple[str, ...]:
     """The words of a command if they are absolute paths, else none."""
     words = tuple(command)
-    return words if all(word.startswith("/") for word in words) else ()
+    return words if all(_PATH.match(word) for word in words) else ()
+
+
+def path(text: str) -> str:
+    """The text if it is an absolute path, else the root."""
+    return text if _PATH.match(text) else "/"
 
 
 def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
@@ -53,16 +61,16 @@ def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
 
 def _parsed(fields: Fields) -> Service:
     command = fields.array("command")
-    if not all(isinstance(word, str) and word.startswith("/") for word in command):
+    if not all(isinstance(word, str) and _PATH.match(word) for word in command):
         raise fields.fault("has a wrong command")
     found = Service(
         service=fields.text("service", _NAME),
         replica=fields.text("replica", _NAME),
-        image=fields.text("image"),
+        image=fields.text("image", _IMAGE),
         digest=fields.text("digest", _DIGEST),
         image_id=fields.text("image_id", _DIGEST),
         command=tuple(command),
-        working_directory=fields.text("working_directory"),
+        working_directory=fields.text("working_directory", _PATH),
     )
     fields.end()
     return found

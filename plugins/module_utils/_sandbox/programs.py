@@ -37,7 +37,8 @@ LOG_TAIL = 256 * 1024
 class Program:
     """What to start. `readable` and `writable` are absolute paths that it may see, beside the system's programs and libraries.
 
-    With `rootfs`, an unpacked image, it is a program of that and starts in its `directory`.
+    With `rootfs`, an unpacked image, it is a program of that and starts in its `directory`, with the image's own `variables` below those of
+    `environment`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Program:
     writable: t.Sequence[str] = ()
     rootfs: str = ""
     directory: str = "/"
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def folder(bundle: Bundle, name: str) -> str:
@@ -99,17 +101,21 @@ def start(bundle: Bundle, program: Program) -> None:
         network=SHARED_NETWORK,
         rootfs=program.rootfs,
         directory=program.directory,
-        search=program.environment.get("PATH", "") if program.rootfs else "",
+        variables=_inside(program),
     )
-    environment = {**ENVIRONMENT, **program.environment, **_ours(program), MARK: bundle.info.directory, NAME: program.name}
+    # What stands around a program of an image is found on this host, wherever that looks for its own.
+    around = {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
+    environment = {**ENVIRONMENT, **program.environment, **around, MARK: bundle.info.directory, NAME: program.name}
     bundle.run(
         _start, limited(command, identity), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK
     )
 
 
-def _ours(program: Program) -> dict[str, str]:
-    """What stands around a program of an image is found on this host, wherever the image looks for its own."""
-    return {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
+def _inside(program: Program) -> dict[str, str]:
+    """Variables that only a program of an image has, and nothing that stands around it."""
+    own = {name: value for name, value in program.variables.items() if name not in program.environment}
+    search = {"PATH": program.environment["PATH"]} if program.rootfs and "PATH" in program.environment else {}
+    return {**own, **search}
 
 
 def _itself(program: Program) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
@@ -62,6 +63,33 @@ def test_whether_it_is_what_ran(services: t.Any, recorded: t.Any, verdict: str, 
     assert (found.id, found.verdict, found.required) == (service_images.CHECK_ID, verdict, required)
 
 
+@pytest.mark.parametrize(
+    ("config", "command", "directory", "variables"),
+    [
+        (
+            {"Entrypoint": ["/bin/sts"], "Cmd": ["serve"], "WorkingDir": "/app", "Env": ["A=1", "B"]},
+            ["/bin/sts", "serve"],
+            "/app",
+            {"A": "1", "B": ""},
+        ),
+        ({"Entrypoint": None, "Cmd": ["/bin/sts"]}, ["/bin/sts"], "/", {}),
+        (
+            {"Cmd": ["/bin/sts", "a\0b"], "WorkingDir": "app", "Env": ["=1", "-u=2", "A B=3", "C=\0", "D=\ud800", "E=4"]},
+            [],
+            "/",
+            {"E": "4"},
+        ),
+        ({"Cmd": "/bin/sts", "WorkingDir": "/a\0b", "Env": []}, [], "/", {}),
+    ],
+)
+def test_an_image_says_only_what_a_program_can_have(
+    tmp_path: Path, config: t.Any, command: list[str], directory: str, variables: dict[str, str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"config": config}))
+    image = cache.Unpacked(IMAGE, str(tmp_path))
+    assert (image.command(), image.working_directory(), image.environment()) == (command, directory, variables)
+
+
 IMAGE, DATA = image_scene.saved([archive([("bin/sts", b"1")])], ["PATH=/app/bin", "MODE=of the image"])
 
 
@@ -95,8 +123,8 @@ def test_an_image_that_cannot_be_had_is_no_fault_of_the_set(engine: Engine, dire
 def test_how_an_image_is_started(directory: str) -> None:
     image, _new = cache.unpacked(directory, IMAGE, [image_scene.saver(DATA)])
     own = Own.of(given("sts", IMAGE, "/bin/sts", MODE="of the drill"), image)
-    assert (list(own.command), own.environment) == (["/bin/sts"], {"PATH": "/app/bin", "MODE": "of the drill"})
-    assert (own.rootfs, own.directory) == (image.rootfs, "/app")
+    assert (list(own.command), own.environment) == (["/bin/sts"], {"MODE": "of the drill"})
+    assert (own.rootfs, own.directory, own.variables) == (image.rootfs, "/app", {"PATH": "/app/bin", "MODE": "of the image"})
     with pytest.raises(MissingDependency):
         Own.of(given("sts", IMAGE), image)
     assert Own.of(given("sts", "", "/bin/sts"), None).rootfs == ""

@@ -127,6 +127,7 @@ HOSTILE: dict[str, Entries] = {
     "a link that never ends": [symlink("a", "b"), symlink("b", "a"), ("a/file", b"1")],
     "a link to itself": [symlink("a", "a/a"), ("a/file", b"1")],
     "a link to nothing": [symlink("a", "")],
+    "links that name many parts": [*(symlink(f"l{n}", "./" * 100 + f"l{n + 1}") for n in range(30)), folder("l30"), ("l0/file", b"1")],
     "a hard link out": [hard_link("a", "/etc/passwd")],
     "a hard link up": [hard_link("a", "../../../etc/passwd")],
     "a hard link through a link": [symlink("etc", "/etc"), hard_link("a", "etc/passwd")],
@@ -172,6 +173,13 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     assert len(unpack(tmp_path / "enough", many[:3], budget=Budget(entries=3))) == 3
     with pytest.raises(TamperedData):
         unpack(tmp_path / "many", many[:2], many[2:], budget=Budget(entries=3))
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(layers, "BYTES_LIMIT", 5000)
+        # Words without end about a file cost no file.
+        endless = image_scene.entry(tarfile.XGLTYPE, "x")
+        endless.pax_headers = {"comment": "c" * 9000}
+        with pytest.raises(TamperedData):
+            unpack(tmp_path / "words", [endless], budget=Budget())
     with pytest.raises(TamperedData):
         unpack(tmp_path / "large", [("bomb", b"\0" * 2_000_000)], pack=image_scene.packed, budget=Budget(size=1_000_000))
     assert not (tmp_path / "large/rootfs/bomb").exists()

@@ -117,6 +117,14 @@ def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(bring: Bring, 
 
 
 @pytest.mark.mutation
+def test_a_program_has_no_rights_but_to_open_what_it_is_shown(bring: Bring, image: Image) -> None:
+    told = 'while read -r name value; do case "$name" in CapEff:|NoNewPrivs:) echo "$name $value";; esac; done < /proc/self/status'
+    found = dict(line.split() for line in inside(bring, image, told).splitlines())
+    override = 1 << 1
+    assert int(found["CapEff:"], 16) == (override if os.geteuid() == 0 else 0) and found["NoNewPrivs:"] == "1"
+
+
+@pytest.mark.mutation
 def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
     inside(bring, image, ":")
     began = tmp_path / "began"

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Where images of services come from; goes with `_drill.service_option.images`."""
+
+    DOCUMENTATION = r"""
+options:
+  engine:
+    description:
+      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
+        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
+    type: str
+  image_archives:
+    description:
+      - Files that C(docker image save) wrote, each with one image or several, which are looked into first.
+    type: list
+    elements: path
+    default: []
+  images_directory:
+    description:
+      - Where images are kept unpacked. Only the user who runs this may be able to write there.
+    type: path
+    default: /var/cache/caracal_backup/images
+"""
