@@ -39,6 +39,12 @@ options:
     elements: str
     choices: [database, redis, secrets, environment_file, replay]
     default: []
+  accept_stopped:
+    description:
+      - Whether PostgreSQL and Redis may be stopped, as before a restore. RV(deployment.stopped) then says what must be started; of what
+        does not run, host and port may be unknown.
+    type: bool
+    default: false
 requirements:
   - docker >= 7.0
 notes:
@@ -101,6 +107,10 @@ deployment:
       type: list
       elements: str
       sample: ["/srv/caracal/ca/extra-ca.pem"]
+    extra_directories:
+      description: Where such files belong, by their name, for O(caracal_ops.backup.secrets_restore#module:extra_directories).
+      type: dict
+      sample: {"extra-ca.pem": "/srv/caracal/ca", "enabled": "/srv/caracal/control"}
     replay:
       description: Directories of unsent audit events, and services that have none that outlives their container.
       type: dict
@@ -126,6 +136,14 @@ deployment:
       type: list
       elements: str
       sample: [postgres, redis]
+    stopped:
+      description:
+        - With O(accept_stopped), what must run before anything is restored and does not, for
+          O(caracal_ops.backup.compose_services#module:services) and O(caracal_ops.backup.restore_preflight#module:stopped). Without what
+          O(named) names.
+      type: list
+      elements: str
+      sample: [postgres, redis, replayVolumeInit]
 """
 
 from ..module_utils._ansible.boundary import run

@@ -53,7 +53,8 @@ options:
     required: false
   confirm:
     description:
-      - Targets that may be written, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it.
+      - Targets that may be written, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it. Without its last part,
+        C(<host>:<port>/<db>), it means whichever start of that Redis.
     type: list
     elements: str
     default: []

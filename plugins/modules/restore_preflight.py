@@ -77,6 +77,14 @@ options:
     type: list
     elements: str
     default: []
+  stopped:
+    description:
+      - Services that the restore itself will start, as RV(caracal_ops.backup.deployment_info#module:deployment.stopped) has them.
+        Databases, Redis and replay directories are not looked at before those run; the set, identities, secrets and programs are.
+    type: list
+    elements: str
+    choices: [postgres, redis, replayVolumeInit]
+    default: []
 notes:
   - A set whose freshness cannot be judged is not refused, since there may be no better one; RV(checks) says so.
 requirements:
@@ -172,6 +180,12 @@ replay:
   type: list
   elements: dict
   sample: [{"service": "sts", "replica": "1", "files": 2}]
+waiting:
+  description: What was not looked at, since its server does not run yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [databases, redis]
 redis:
   description: As RV(caracal_ops.backup.redis_stream_restore#module:streams).
   returned: success

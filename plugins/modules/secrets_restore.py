@@ -52,6 +52,12 @@ options:
     description:
       - Where other files of the installation go, with the modes that they had. Without it, they are not restored.
     type: path
+  extra_directories:
+    description:
+      - Where single ones of these files go, by their name, as
+        RV(caracal_ops.backup.deployment_info#module:deployment.extra_directories) has them.
+    type: dict
+    default: {}
   retired_directory:
     description:
       - Where former audit keys go, which only who verifies the audit chain needs. Without it, they are not restored.

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A socket that answers what we ask of a container engine, as Docker 20 does of a project of Caracal v1.0.0; and refuses all else."""
+"""A socket that answers what we ask of a container engine, as Docker 20 does of a project of Caracal v1.0.0, and starts containers; it
+refuses all else."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
         "Image": IMAGE,
         "Path": f"/usr/local/bin/{service}",
         "Args": list(changes.get("args", ())),
-        "State": {"Running": changes.get("running", True)},
+        "State": state("running" if changes.get("running", True) else "created"),
         "Config": {"Image": f"caracal-{service}:v1.0.0", "Env": list(changes.get("env", ())), "Labels": labels},
         "Mounts": mounts,
         "NetworkSettings": {
@@ -48,6 +49,11 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
             "Networks": {f"net{at}": {"IPAddress": one} for at, one in enumerate(changes.get("addresses", ["172.18.0.9"]))},
         },
     }
+
+
+def state(status: str, exit_code: int = 0, health: str = "") -> Seen:
+    """As a container's, of which nothing checks the health unless it is given."""
+    return {"Running": status == "running", "Status": status, "ExitCode": exit_code, **({"Health": {"Status": health}} if health else {})}
 
 
 def volume(name: str, path: str, project: str = "caracal", driver: str = "local") -> Seen:
@@ -72,6 +78,7 @@ class Engine:
     """`asked` are the paths so far. `images` have an environment, and what is saved of them.
 
     With `broken`, every answer but that of its version is this one, without a status none at all. What is `gone` went after it was listed.
+    What was `started` comes, with every look at it, to the next of the states that `becomes` has for its service, and stays in the last.
     """
 
     socket: Path
@@ -82,6 +89,9 @@ class Engine:
     images: dict[str, tuple[list[str], bytes]] = dataclasses.field(default_factory=dict)
     broken: tuple[int | None, t.Any] | None = None
     asked: list[str] = dataclasses.field(default_factory=list)
+    becomes: dict[str, list[Seen]] = dataclasses.field(default_factory=dict)
+    started: list[str] = dataclasses.field(default_factory=list)
+    _looks: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -95,7 +105,7 @@ class Engine:
         if self.broken:
             return self.broken
         query = urllib.parse.parse_qs(url.query)
-        wanted = json.loads(query["filters"][0])["label"][0] if "filters" in query else ""
+        wanted = json.loads(query["filters"][0])["label"] if "filters" in query else []
         if name == "/containers/json":
             assert query["all"] == ["1"], query
             labelled = [{"Id": one["Id"], "Labels": one["Config"]["Labels"]} for one in self.containers]
@@ -110,12 +120,28 @@ class Engine:
             if name == f"/images/{image}/get":
                 return 200, saved
         found = [one for one in self.containers if name == f"/containers/{one['Id']}/json" and one["Id"] not in self.gone]
-        return (200, found[0]) if found else (404, {"message": f"nobody may ask {name}"})
+        return (200, self._now(found[0])) if found else (404, {"message": f"nobody may ask {name}"})
+
+    def _now(self, one: Seen) -> Seen:
+        states = self.becomes.get(one["Config"]["Labels"][f"{LABEL}service"], [])
+        if one["Id"] in self.started and states:
+            one["State"] = states[min(self._looks[one["Id"]], len(states) - 1)]
+            self._looks[one["Id"]] += 1
+        return one
+
+    def start(self, path: str) -> tuple[int, t.Any]:
+        for one in self.containers:
+            if path.endswith(f"/containers/{one['Id']}/start") and one["Id"] not in self.gone:
+                self.started.append(one["Id"])
+                self._looks[one["Id"]] = 0
+                one["State"] = state("running")
+                return 204, b""
+        return 404, {"message": f"nobody may do {path}"}
 
 
-def _has(labels: t.Mapping[str, str], wanted: str) -> bool:
-    name, equals, value = wanted.partition("=")
-    return name in labels and (not equals or labels[name] == value)
+def _has(labels: t.Mapping[str, str], wanted: t.Sequence[str]) -> bool:
+    pairs = [one.partition("=") for one in wanted]
+    return all(name in labels and (not equals or labels[name] == value) for name, equals, value in pairs)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -128,7 +154,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.engine.asked.append(self.path)
-        status, said = self.server.engine.answer(self.path)
+        self._say(*self.server.engine.answer(self.path))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._say(*self.server.engine.start(self.path))
+
+    def _say(self, status: int | None, said: t.Any) -> None:
         if status is None:
             return
         data = said if isinstance(said, bytes) else json.dumps(said).encode()

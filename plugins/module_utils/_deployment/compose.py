@@ -28,11 +28,20 @@ EXTRA = {"/etc/caracal/ca": "extra-ca.pem", "/run/caracal-control": "enabled"}
 ENVIRONMENTS = ("caracal.env", ".env")
 STATE = "/var/lib/caracal"
 FIRST = "1"
+# What a restore needs before any service of Caracal runs: PostgreSQL, Redis, and the folders of the replay volumes.
+SERVERS = ("postgres", "redis")
+FOLDERS = "replayVolumeInit"
+DATA = (*SERVERS, FOLDERS)
+# Services that end when their work is done.
+ONCE = (FOLDERS, "dbMigrate")
 Found = t.TypeVar("Found")
 
 
-def find(project: Project, named: t.Collection[str]) -> Deployment:
-    """`named` are parts that need not be found. Raises OptionError, which says all that is neither found nor named."""
+def find(project: Project, named: t.Collection[str], stopped: bool = False) -> Deployment:
+    """`named` are parts that need not be found; with `stopped`, PostgreSQL and Redis need not run, and their addresses may be unknown.
+
+    Raises OptionError, which says all that is neither found nor named.
+    """
     faults: list[str] = []
 
     def part(name: str, find_it: t.Callable[[Project], Found], otherwise: Found) -> Found:
@@ -43,25 +52,36 @@ def find(project: Project, named: t.Collection[str]) -> Deployment:
                 faults.append(exc.msg)
             return otherwise
 
+    extra = _extra(project.containers)
     found = Deployment(
         directory=next((one.directory for one in project.containers if one.directory), ""),
-        database=part(DATABASE, _database, None),
-        redis=part(REDIS, _redis, None),
+        database=part(DATABASE, lambda of: _database(of, stopped), None),
+        redis=part(REDIS, lambda of: _redis(of, stopped), None),
         secrets_directory=part(SECRETS, _secrets, ""),
         environment_file=part(ENVIRONMENT_FILE, _environment_file, ""),
-        extra_files=_extra(project.containers),
-        replay=part(REPLAY, replay, Replay([], [])),
+        extra_files=sorted(path for path in map(os.path.join, extra.values(), extra) if os.path.isfile(path)),
+        extra_directories=extra,
+        replay=part(REPLAY, lambda of: replay(of, made=not stopped), Replay([], [])),
         settings=_settings(project.containers),
         services=[_service(one) for one in project.containers],
         running=sorted({one.service for one in project.containers if one.running}),
+        stopped=_stopped(project, named) if stopped else [],
     )
     if faults:
         raise OptionError("; also, ".join(faults))
     return found
 
 
-def replay(project: Project) -> Replay:
-    """By containers and by volumes, for a volume outlives its container and keeps what that could not send. Raises OptionError.
+def _stopped(project: Project, named: t.Collection[str]) -> list[str]:
+    """Of `DATA` those that have yet to run, where one of the servers does not; without those that are named."""
+    own = {"postgres": DATABASE, "redis": REDIS, FOLDERS: REPLAY}
+    still = {one.service for one in project.containers if not one.running and own.get(one.service, "") not in named}
+    return [name for name in DATA if name in still] if still.intersection(SERVERS) else []
+
+
+def replay(project: Project, made: bool = True) -> Replay:
+    """By containers and by volumes, for a volume outlives its container and keeps what that could not send. Raises OptionError, also for
+    a volume without its folder, unless that is not `made` yet.
 
     Replicas that share a volume have one directory.
     """
@@ -70,7 +90,7 @@ def replay(project: Project) -> Replay:
     for service, name in replays.COMPOSE_VOLUMES.items():
         containers = [one for one in project.containers if one.service == service]
         labelled = [one for one in project.volumes if one.name == name]
-        volumes += _directories(service, containers, labelled)
+        volumes += _directories(service, containers, labelled, made)
         reasons = [f"container {one.name} keeps {STATE} for itself" for one in containers if not _state(one)]
         if not containers and not labelled:
             reasons = [f"it has neither a container of {service} nor a volume {name}"]
@@ -78,7 +98,7 @@ def replay(project: Project) -> Replay:
     return Replay(volumes, not_durable)
 
 
-def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume]) -> list[Named]:
+def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume], made: bool) -> list[Named]:
     """The project's own volume is replica 1, whichever containers there are now; any other directory is the replica that it belongs to."""
     own = [_path(one) for one in labelled]
     elsewhere: dict[str, str] = {}
@@ -87,7 +107,7 @@ def _directories(service: str, containers: t.Sequence[Container], labelled: t.Se
             elsewhere.setdefault(_state(one), one.number)
     free = (name for name in itertools.chain([FIRST], (f"volume{at}" for at in itertools.count(1))) if name not in elsewhere.values())
     replicas = {**dict(zip(own, free, strict=False)), **elsewhere}
-    return [{"service": service, "replica": replica, "path": _folder(source)} for source, replica in replicas.items()]
+    return [{"service": service, "replica": replica, "path": _folder(source, made)} for source, replica in replicas.items()]
 
 
 def _state(container: Container) -> str:
@@ -103,31 +123,31 @@ def _path(volume: Volume) -> str:
     return volume.path
 
 
-def _folder(source: str) -> str:
+def _folder(source: str, made: bool) -> str:
     """The folder itself: a volume without it is one that never was used, or whose file system is not mounted now."""
     path = os.path.join(source, replays.FOLDER)
-    if os.access(source, os.X_OK) and not os.path.lexists(path):
+    if made and os.access(source, os.X_OK) and not os.path.lexists(path):
         raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which makes it, or mount the volume")
     return path
 
 
-def _database(project: Project) -> Database:
-    server = _one(project, "postgres")
+def _database(project: Project, stopped: bool) -> Database:
+    server = _one(project, "postgres", stopped)
     user = server.environment.get("POSTGRES_USER", "postgres")
     return Database(*_address(project, server, "5432/tcp"), user, _secret(server, "POSTGRES_PASSWORD"), server.image_id)
 
 
-def _redis(project: Project) -> Redis:
-    server = _one(project, "redis")
+def _redis(project: Project, stopped: bool) -> Redis:
+    server = _one(project, "redis", stopped)
     return Redis(*_address(project, server, "6379/tcp"), _secret(server, "REDIS_PASSWORD"))
 
 
-def _one(project: Project, service: str) -> Container:
+def _one(project: Project, service: str, stopped: bool) -> Container:
     found = [one for one in project.containers if one.service == service]
     if not found:
         known = ", ".join(sorted({one.service for one in project.containers})) or "no container"
         raise OptionError(f"Compose project {project.name} has no service {service}, only {known[:200]}; start it, or name the server")
-    if not found[0].running:
+    if not found[0].running and not stopped:
         how = f"docker compose -p {project.name} up -d {service}"
         raise OptionError(f"service {service} of Compose project {project.name} does not run; start it: {how}")
     return found[0]
@@ -137,6 +157,8 @@ def _address(project: Project, container: Container, port: str) -> tuple[str, in
     """The published one; else the container's own, which this host reaches over the bridge."""
     if port in container.ports:
         return container.ports[port]
+    if not container.running:
+        return "", 0
     if not container.addresses:
         raise OptionError(
             f"service {container.service} of Compose project {project.name} has no address that this host reaches; publish {port}"
@@ -175,10 +197,10 @@ def _environment_file(project: Project) -> str:
     return found.pop() if found else ""
 
 
-def _extra(containers: t.Sequence[Container]) -> list[str]:
+def _extra(containers: t.Sequence[Container]) -> dict[str, str]:
+    """The directory of each of `EXTRA`, whether the file is there or not."""
     mounts = [one for container in containers for one in container.mounts]
-    paths = {os.path.join(one.source, EXTRA[one.target]) for one in mounts if one.target in EXTRA and one.source}
-    return sorted(path for path in paths if os.path.isfile(path))
+    return {EXTRA[one.target]: one.source for one in mounts if one.target in EXTRA and one.source}
 
 
 def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:

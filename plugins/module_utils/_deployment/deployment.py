@@ -24,7 +24,7 @@ Named = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """`image` is the id of what the server runs from."""
+    """`image` is the id of what the server runs from. Host and port are unknown where it does not run."""
 
     login_host: str
     login_port: int
@@ -56,7 +56,11 @@ def lost(one: t.Mapping[str, str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """What is not found is empty. `settings` are the variables in force that say how long what is kept; None if unknown."""
+    """What is not found is empty. `settings` are the variables in force that say how long what is kept; None if unknown.
+
+    `extra_files` are those that there are, `extra_directories` say where each such file belongs, by its name.
+    `running` are services, and `stopped` those that must be started before anything can be restored.
+    """
 
     directory: str
     database: Database | None
@@ -64,10 +68,12 @@ class Deployment:
     secrets_directory: str
     environment_file: str
     extra_files: t.Sequence[str]
+    extra_directories: t.Mapping[str, str]
     replay: Replay
     settings: t.Mapping[str, str] | None
     services: t.Sequence[Service]
     running: t.Sequence[str]
+    stopped: t.Sequence[str]
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)

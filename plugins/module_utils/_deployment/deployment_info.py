@@ -24,6 +24,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "compose_project": {"type": "str", "required": True},
             "engine": {"type": "str"},
             "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
+            "accept_stopped": {"type": "bool", "default": False},
         }
     )
 
@@ -31,7 +32,7 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Ask the engine, and nobody else."""
     project, named = invocation.options["compose_project"], invocation.options["named"]
-    found = compose.find(Engine(invocation.options["engine"]).project(project), named)
+    found = compose.find(Engine(invocation.options["engine"]).project(project), named, invocation.options["accept_stopped"])
     for one in () if REPLAY in named else found.replay.not_durable:
         invocation.warn(lost(one))
     if not found.environment_file and ENVIRONMENT_FILE not in named:
@@ -43,10 +44,14 @@ def _summary(found: Deployment) -> str:
     database, redis = found.database, found.redis
     replays = ", ".join(f"{one['service']}-{one['replica']}" for one in found.replay.volumes)
     parts = {
-        "PostgreSQL": f"at {database.login_host}:{database.login_port} as {database.login_user}" if database else "",
-        "Redis": f"at {redis.redis_host}:{redis.redis_port}" if redis else "",
+        "PostgreSQL": f"{_at(database.login_host, database.login_port)} as {database.login_user}" if database else "",
+        "Redis": _at(redis.redis_host, redis.redis_port) if redis else "",
         "secrets": f"in {found.secrets_directory}" if found.secrets_directory else "",
         "settings": f"in {found.environment_file}" if found.environment_file else "",
         "replay directories": f"of {replays}" if replays else "",
     }
     return ", ".join(f"{name} {where or 'not found'}" for name, where in parts.items())
+
+
+def _at(host: str, port: int) -> str:
+    return f"at {host}:{port}" if host else "(not running)"

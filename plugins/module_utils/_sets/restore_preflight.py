@@ -13,13 +13,13 @@ import dataclasses
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
-from .._assets.databases import pg_encrypted_restore
+from .._assets.databases import pg_encrypted_restore, readiness
 from .._assets.replay import replay_volume_restore
 from .._assets.secrets import secrets_restore
 from .._assets.streams import redis_stream_restore
 from .._errors import VerificationFailed
 from .._report.check import FAIL
-from . import backup_set_verify, services_running
+from . import backup_set_verify, server_passwords, services_running
 from .rehearsal import Look, Result, rehearse
 
 OUTSIDE = ("sandbox",)
@@ -31,15 +31,18 @@ LOOKS = {
     # Who opens the secrets may be another than who opens the databases.
     "secrets": Look(
         secrets_restore,
-        {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored"},
+        {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored", "other_secrets": "replaced"},
         optional=True,
         apart=("identity_files",),
         never=OUTSIDE,
     ),
+    "dumps": Look(readiness, {"doubts": "checks"}),
     "databases": Look(pg_encrypted_restore, {"databases": "databases", "replaced": "replaced", "doubts": "checks"}),
     "redis": Look(redis_stream_restore, {"redis": "streams"}, optional=True, never=OUTSIDE),
     "replay": Look(replay_volume_restore, {"replay": "volumes"}, optional=True, never=OUTSIDE),
 }
+# By the service of a platform that does not run yet, what cannot be looked at before it does.
+WAITING = {"postgres": "databases", "redis": "redis", "replayVolumeInit": "replay"}
 
 
 def argument_spec() -> argspec.ArgumentSpec:
@@ -53,6 +56,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "replay": {"type": "dict"},
             "redis": {"type": "dict"},
             "running": {"type": "list", "elements": "str", "default": []},
+            "stopped": {"type": "list", "elements": "str", "choices": list(WAITING), "default": []},
         }
     )
     shared = (argspec.stored_set(), argspec.signing(required=True), argspec.identities(), argspec.postgres())
@@ -64,14 +68,17 @@ def run(invocation: Invocation) -> Result:
     verified = _verified(invocation)
     # From here on it is this set, however old, and whatever is committed meanwhile.
     given = {**invocation.options, "set_id": verified["set_id"], "max_age": None}
-    nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "replay": [], "redis": []}
-    found = rehearse(dataclasses.replace(invocation, options=given), argument_spec(), LOOKS, "nothing can be restored")
+    nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "databases": [], "replaced": [], "replay": [], "redis": []}
+    waiting = [WAITING[one] for one in given["stopped"]]
+    looks = {name: look for name, look in LOOKS.items() if name not in (waiting if "databases" in waiting else [*waiting, "dumps"])}
+    found = {**nothing, **rehearse(dataclasses.replace(invocation, options=given), argument_spec(), looks, "nothing can be restored")}
+    server_passwords.refuse_others(given, found.pop("other_secrets", []), waiting)
     for kind, option in TARGETS.items():
-        if names := [name for name in found.get("not_restored", []) if name.startswith(f"{kind}/")]:
+        if names := [name for name in found["not_restored"] if name.startswith(f"{kind}/")]:
             invocation.warn(f"{', '.join(names)} of the set will not be restored; to have them back, name {option} for the secrets")
     checks = [*verified["checks"], *found.pop("doubts")]
     named = {one: verified[one] for one in ("set_id", "set_facts", "journal_head")}
-    return {"changed": False, **named, **nothing, **found, "checks": checks}
+    return {"changed": False, **named, **found, "waiting": waiting, "checks": checks}
 
 
 def _verified(invocation: Invocation) -> Result:

@@ -17,8 +17,9 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
-from scenes import redis_server, replay_folders, secrets_scene
+from scenes import engine_stand_in, redis_server, replay_folders, secrets_scene
 from scenes.by_hand import Recover, commands
+from scenes.engine_stand_in import Engine, container, published
 from scenes.playing import Play, backup_settings
 from scenes.redis_server import RedisServer
 from scenes.replay_folders import ReplayFolder, event
@@ -147,6 +148,40 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
     assert copy.execute(THIS_MONTH) == [(True,)]
     count = "SELECT count(*) FROM audit_events"
     assert copy.execute(count) == whole.deployment.cluster.execute(count)
+
+
+def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
+    whole: Whole, fresh_cluster: FreshCluster, engine: Engine, tmp_path: Path
+) -> None:
+    """Its secrets are there before the servers start, the services start last, and nothing but the database is named."""
+    backed_up(whole, tmp_path)
+    project, volume, port = tmp_path / "project", tmp_path / "new" / "sts", free_port()
+    (volume / "audit-replay").mkdir(parents=True)
+    project.mkdir()
+    labels = {f"{engine_stand_in.LABEL}project.working_dir": str(project)}
+    needs = {f"{engine_stand_in.LABEL}depends_on": "redis:service_healthy:false"}
+    key = ("bind", str(project / "secrets" / "auditHmacKey"), "/run/secrets/auditHmacKey")
+    state = ("volume", str(volume), "/var/lib/caracal")
+    engine.containers = [
+        container("sts", running=False, labels={**labels, **needs}, mounts=[key, state]),
+        container("redis", running=False, labels=labels, ports=published("6379/tcp", at=port)),
+    ]
+    with redis_server.start(8, "--port", str(port), "--bind", "127.0.0.1") as redis:
+        settings = restore_settings(whole, fresh_cluster(), redis, tmp_path / "new")
+        for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
+            del settings[f"caracal_restore_{name}"]
+        settings |= {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_restore_start_services": True}
+        rehearsed = Play("restore", settings, tmp_path, ("--check",))
+        assert rehearsed.ended() == 0 and "started PostgreSQL and Redis: redis" in rehearsed.output(), rehearsed.output()
+        assert engine.started == [] and not (project / "secrets").exists()
+        play = Play("restore", settings, tmp_path)
+        assert play.ended() == 0, play.output()
+        assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)
+    assert engine.started == ["caracalredis1", "caracalsts1"]
+    assert contents(project / "secrets") == contents(whole.deployment.directory)
+    assert ReplayFolder(volume).content() == whole.replay.content()
+    refused = Play("restore", settings, tmp_path)
+    assert refused.ended() != 0 and "docker compose stop sts" in refused.output(), refused.output()
 
 
 @pytest.mark.mutation

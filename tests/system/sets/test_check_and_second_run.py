@@ -197,6 +197,7 @@ ELSEWHERE = {
     "backup_prune",
     "backup_set_info",
     "canary_exchange",
+    "compose_services",
     "deployment_info",
     "envelope_verify",
     "escrow_verify",

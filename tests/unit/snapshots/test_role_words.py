@@ -80,6 +80,7 @@ CHAINS: Values = {
 RESTORE: Values = {
     "caracal_restore_deployment": "prod",
     "__caracal_restore_looked": {
+        "waiting": [],
         "set_id": SET_ID,
         "set_facts": {"snapshot_time": "2026-11-25T02:00:00Z"},
         "checks": [PASSED],
@@ -92,12 +93,18 @@ RESTORE: Values = {
     "__caracal_restore_databases": {"databases": [{"database": "caracal"}, {"database": "caracal_auth"}]},
     "__caracal_restore_secrets": {},
     "__caracal_restore_replay": {},
-    "__caracal_restore_verified": {},
+    "__caracal_restore_verified": {"verdict": "pass", "checks": []},
     "__caracal_restore_rollback": {},
+}
+UNSTARTED: Values = {
+    **RESTORE,
+    "__caracal_restore_looked": {**RESTORE["__caracal_restore_looked"], "databases": [], "waiting": ["databases", "redis"]},
+    "__caracal_restore_databases": {},
+    "__caracal_restore_verified": {},
 }
 TAKEN_BACK: Values = {
     **RESTORE,
-    "__caracal_restore_verified": {"checks": [WARNED, FAILED]},
+    "__caracal_restore_verified": {"verdict": "fail", "checks": [WARNED, FAILED]},
     "__caracal_restore_rollback": {
         "complete": True,
         "rollback": [
@@ -160,7 +167,8 @@ CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
     ),
     ("Chains that are broken", "caracal_backup", "verify_audit", {"__caracal_backup_audit": CHAINS}, False),
     ("A restore", "caracal_restore", "report", RESTORE, False),
-    ("In check mode", "caracal_restore", "report", RESTORE, True),
+    ("In check mode", "caracal_restore", "report", {**RESTORE, "__caracal_restore_verified": {}}, True),
+    ("In check mode, before the servers run", "caracal_restore", "report", UNSTARTED, True),
     ("One that takes something back, and does not hold", "caracal_restore", "report", TAKEN_BACK, False),
     ("An archive that does not hold", "caracal_archive", "report", ARCHIVE, False),
     ("In check mode", "caracal_archive", "report", {**ARCHIVE, "__caracal_archive_verified": {}}, True),

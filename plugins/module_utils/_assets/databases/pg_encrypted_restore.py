@@ -14,19 +14,15 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import block_history, upgrade
+from ..._caracal import block_history
 from ..._crypto.signing import Signer
-from ..._drivers.postgres import client_binaries, target
-from ..._drivers.postgres.client_binaries import ClientTools
+from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server
-from ..._errors import MissingDependency, OptionError, TamperedData
 from ..._evidence import incarnation, options, place, restore_entry, sealed_set
 from ..._evidence.options import Opened
-from ..._report.check import FAIL, WARN, Check
+from ..._report.check import WARN, Check
 from ..._repository import records
-from ..._sandbox.info import SandboxInfo
-from ..._sandbox.isolation import NONE
-from . import restoration
+from . import readiness, restoration
 
 
 def argument_spec() -> argspec.ArgumentSpec:
@@ -53,21 +49,15 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given, warn=invocation.warn)
     server, sandbox = place.server_of(given)
     signer = None if sandbox else restore_entry.signer(opened, given)
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    _intact(opened, the_set)
-    release = _release(the_set, given["release"])
-    inventory = the_set.inventory()
-    wanted = _wanted(inventory, given["databases"])
+    ready = readiness.ready(opened, given, sandbox)
+    the_set, wanted = ready.the_set, ready.wanted
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
-    doubts = _doubts(wanted, found)
+    doubts = [*ready.checks, *_doubts(wanted, found)]
     target.confirm(found, opened.journal.system_identifiers(), given["confirm"], str(server))
-    major = max(one["server_version"] for one in wanted) // 10000
-    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_restore",))
-    doubts += _flaws(client, sandbox, given["accept_vulnerable_clients"])
     result: dict[str, t.Any] = {
         "changed": True,
         "set_id": the_set.set_id,
-        "checks": [check.to_result() for check in (release, *doubts)],
+        "checks": [check.to_result() for check in doubts],
         "target": found[wanted[0]["database"]]["system_identifier"],
     }
     heads = _heads(opened, the_set, server, found) if signer else {}
@@ -75,9 +65,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
         result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
     else:
-        work = restoration.Restoration(the_set, server, client, given["jobs"], tuple(given["identity_files"]), given["confirm"])
+        work = restoration.Restoration(the_set, server, ready.client, given["jobs"], tuple(given["identity_files"]), given["confirm"])
         with restoration.room(server, sandbox):
-            work.run(inventory, wanted, sandbox)
+            work.run(ready.inventory, wanted, sandbox)
         result["databases"] = work.databases
         result["replaced"] = work.replaced
         result["checks"] += [check.to_result() for check in work.checks]
@@ -95,22 +85,6 @@ def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
     return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
-def _intact(opened: Opened, the_set: sealed_set.SealedSet) -> None:
-    """Before the first change: every digest, and whether this host can remember the journal."""
-    opened.mark.advance(opened.journal, dry=True)
-    bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
-    if bad:
-        raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
-
-
-def _flaws(client: ClientTools, sandbox: SandboxInfo | None, accepted: t.Collection[str]) -> list[Check]:
-    """What is known against pg_restore, which reads a hostile archive. Where it is not locked in, that must be accepted."""
-    unaccepted = [flaw.cve for flaw in client.flaws if flaw.cve not in accepted]
-    if unaccepted and (sandbox is None or sandbox.isolation == NONE):
-        raise MissingDependency(f"{client.doubt}, or set accept_vulnerable_clients to {', '.join(unaccepted)}")
-    return [Check("restore.clients", WARN, client.doubt)] if client.flaws else []
-
-
 def _doubts(wanted: list[dict[str, t.Any]], found: dict[str, t.Any]) -> list[Check]:
     """Refuse targets that cannot take the databases; what speaks against the others."""
     return [
@@ -120,22 +94,9 @@ def _doubts(wanted: list[dict[str, t.Any]], found: dict[str, t.Any]) -> list[Che
     ]
 
 
-def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
-    databases = inventory["databases"]
-    unknown = set(names) - {one["database"] for one in databases}
-    if unknown:
-        raise OptionError(f"the set has no database {sorted(unknown)[0]}; it has {', '.join(one['database'] for one in databases)}")
-    return [one for one in databases if not names or one["database"] in names]
-
-
 def _expected(the_set: sealed_set.SealedSet, database: str) -> dict[str, t.Any]:
     size = sum(one.size for kind in ("dump", "schema", "leaf") for one in the_set.artifacts(kind, database))
     return {"database": database, "seconds": 0.0, "bytes": size, "leaves": len(the_set.artifacts("leaf", database))}
-
-
-def _release(the_set: sealed_set.SealedSet, wanted: str | None) -> Check:
-    manifest = the_set.open_set.manifest
-    return upgrade.judge(manifest.release, manifest.family, wanted)
 
 
 def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: dict[str, t.Any]) -> dict[str, t.Any]:

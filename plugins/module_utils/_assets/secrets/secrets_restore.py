@@ -31,6 +31,7 @@ from ..._repository.artifact import Artifact
 from . import secrets_sources
 
 ENVIRONMENT_MODE = 0o600  # as the product makes it
+LISTED = 4
 FOLDER_BITS = 0o775  # whatever a bundle says, it opens no folder for everybody to write in
 
 
@@ -41,6 +42,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "directory": {"type": "path", "required": True},
             "environment_file": {"type": "path"},
             "extra_directory": {"type": "path"},
+            "extra_directories": {"type": "dict", "default": {}},
             "retired_directory": {"type": "path"},
             "file_mode": {"type": "str", "default": "0444"},
             "directory_mode": {"type": "str", "default": "0700"},
@@ -76,7 +78,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 def _tops(given: t.Mapping[str, t.Any]) -> list[str]:
     """Every place that is named for a file."""
-    return [given[name] for name in ("directory", "environment_file", "extra_directory", "retired_directory") if given[name]]
+    named = [given[name] for name in ("directory", "environment_file", "extra_directory", "retired_directory")]
+    return [path for path in (*named, *given["extra_directories"].values()) if path]
 
 
 def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle.Bundle) -> dict[str, t.Any]:
@@ -86,9 +89,7 @@ def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle
     states |= {one.name: target.examine_folder(one, who) for one in folders}
     other = [one.path for one in wanted if states[one.name] == OTHER]
     if other and not given["replace"]:
-        raise TargetRefused(
-            f"{', '.join(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them"
-        )
+        raise TargetRefused(f"{_listed(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them")
     saved = f"{given['directory']}.replaced-{options.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
     loose = _loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
     if not invocation.check_mode:
@@ -111,6 +112,11 @@ def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle
         "safety_copy": saved,
         "diff": {"before": "".join(f"{name}\n" for name in done[SAME]), "after": "".join(f"{name}\n" for name in sorted(states))},
     }
+
+
+def _listed(paths: t.Sequence[str]) -> str:
+    """A new installation has made all of them."""
+    return ", ".join(paths) if len(paths) <= LISTED else f"{', '.join(paths[:LISTED])} and {len(paths) - LISTED} more files"
 
 
 def _key_set(artifact: Artifact) -> str:
@@ -170,6 +176,8 @@ def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:
     if name == bundle.ENVIRONMENT:
         path = given["environment_file"]
         return os.path.split(os.path.abspath(path)) if path else (None, below)
+    if folder == bundle.EXTRA and below in given["extra_directories"]:
+        return given["extra_directories"][below], below
     tops = {bundle.SECRETS: "directory", bundle.EXTRA: "extra_directory", bundle.RETIRED_FOLDER.rstrip("/"): "retired_directory"}
     return (given[tops[folder]] if folder in tops else None), below
 

@@ -16,6 +16,9 @@ PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
     f"com.docker.compose.{name}" for name in ("project", "service", "container-number", "oneoff", "volume")
 )
 DIRECTORY, ENVIRONMENT_FILES = f"{PROJECT}.working_dir", f"{PROJECT}.environment_file"
+DEPENDS_ON = "com.docker.compose.depends_on"
+# What another service must have come to before one is started, in the words of Compose.
+STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,22 @@ class Container:
 
     def mounted(self, target: str) -> Mount | None:
         return next((one for one in self.mounts if one.target == target), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """How a container does. `health` is healthy, unhealthy or starting, if it is `checked` at all; `needs` are conditions by service."""
+
+    container: str
+    name: str
+    service: str
+    number: str
+    running: bool
+    ended: bool
+    exit_code: int
+    health: str
+    checked: bool
+    needs: t.Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +118,30 @@ def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Contai
         command=[str(seen.get("Path") or ""), *map(str, seen.get("Args") or [])],
         working_directory=str(config.get("WorkingDir") or "/"),
     )
+
+
+def state(seen: t.Mapping[str, t.Any]) -> State:
+    """`seen` as the engine inspects a container."""
+    config, labels, now = seen["Config"], seen["Config"]["Labels"], seen["State"]
+    check = (config.get("Healthcheck") or {}).get("Test") or []
+    return State(
+        container=str(seen["Id"]),
+        name=str(seen["Name"]).lstrip("/"),
+        service=str(labels[SERVICE]),
+        number=str(labels.get(NUMBER, "1")),
+        running=now["Running"] is True,
+        ended=now["Status"] in ("exited", "dead"),
+        exit_code=int(now["ExitCode"]),
+        health=str((now.get("Health") or {}).get("Status") or ""),
+        checked=bool(check) and check[0] != "NONE",
+        needs=_needs(str(labels.get(DEPENDS_ON, ""))),
+    )
+
+
+def _needs(label: str) -> dict[str, str]:
+    """As Compose writes it: `service:condition:restart`, separated by commas."""
+    parts = [one.split(":") for one in label.split(",") if one]
+    return {one[0]: one[1] if len(one) > 1 else STARTED for one in parts}
 
 
 def variables(config: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@
 
 """A Compose project, as the container engine knows it. Docker and Podman answer the same questions on their socket.
 
-The engine is only asked, never told to do anything: not to pull an image, and not to run one.
+The engine is asked. It is told one thing only: to start a container that is there. It pulls no image, and makes and removes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..._deps import require_docker
 from ..._errors import OptionError, PermissionMissing, StageFailed, Unreachable
 from ..._stream import pipes
 from . import answers
-from .answers import PROJECT, Container, Project
+from .answers import PROJECT, Container, Project, State
 
 # Where the engines listen, the first that is there.
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
@@ -50,8 +50,7 @@ class Engine:
 
     def project(self, name: str) -> Project:
         """All of a project but containers of single commands. Raises OptionError for one that the engine does not know."""
-        if not _NAME.match(name):
-            raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
+        _check_name(name)
         with self._asked() as api:
             mine = {"label": f"{PROJECT}={name}"}
             listed = api.containers(all=True, filters=mine)
@@ -64,6 +63,21 @@ class Engine:
                 tuple(sorted(found, key=lambda one: (one.service, len(one.number), one.number))),
                 tuple(sorted((answers.volume(one) for one in volumes), key=lambda one: one.full_name)),
             )
+
+    def states(self, name: str, service: str = "") -> list[State]:
+        """How the containers of a project, or of one service of it, do; by service and number. Raises OptionError where there is none."""
+        _check_name(name)
+        mine = [f"{PROJECT}={name}", *([f"{answers.SERVICE}={service}"] if service else [])]
+        with self._asked() as api:
+            found = [answers.state(one) for one in _inspected(api, api.containers(all=True, filters={"label": mine}))]
+            if not found:
+                raise OptionError(f"{self.address} knows no container of Compose project {name}; {_known(api)}")
+            return sorted(found, key=lambda one: (one.service, len(one.number), one.number))
+
+    def start(self, container: str) -> None:
+        """One that runs already is left alone."""
+        with self._asked() as api:
+            api.start(container)
 
     def environment(self, image_id: str) -> dict[str, str]:
         """The variables that an image gives to what it starts."""
@@ -93,6 +107,11 @@ class Engine:
             raise Unreachable(f"no container engine answers at {self.address}; start it, or name another socket in engine") from exc
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.match(name):
+        raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
+
+
 class _Pieces:
     """Pieces of any length as a reader."""
 
@@ -111,13 +130,18 @@ class _Pieces:
 
 
 def _containers(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Container]:
-    """One that goes away meanwhile is none."""
+    for seen in _inspected(api, listed):
+        yield answers.container(seen, _digests(api, seen["Image"]))
+
+
+def _inspected(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Mapping[str, t.Any]]:
+    """Those of services. One that goes away meanwhile is none."""
     missing = require_docker().errors.NotFound
     for one in listed:
         with contextlib.suppress(missing):
             seen = api.inspect_container(one["Id"])
             if not answers.is_single_command(seen):
-                yield answers.container(seen, _digests(api, seen["Image"]))
+                yield seen
 
 
 def _digests(api: t.Any, image: str) -> t.Sequence[t.Any]:
@@ -132,4 +156,6 @@ def _known(api: t.Any) -> str:
     labelled = {"label": PROJECT}
     found = [*api.containers(all=True, filters=labelled), *(api.volumes(filters=labelled)["Volumes"] or [])]
     known = ", ".join(sorted({one["Labels"][PROJECT] for one in found}))
-    return f"it knows {known[:200]}; name one of these" if known else "run the module where the project runs"
+    if known:
+        return f"it knows {known[:200]}; name one of these"
+    return "run the module where the project runs, or make its containers first (docker compose create)"

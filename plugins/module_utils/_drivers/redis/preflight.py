@@ -80,13 +80,13 @@ def can_read(session: Session, name: bytes) -> None:
 def confirm(session: Session, facts: Facts, confirmation: list[str], keys: int) -> None:
     """Refuse a replica, a Redis with `keys` that are not ours, and any that no confirmation names, with all of it in one message.
 
-    The name changes when Redis restarts.
+    The name changes when Redis restarts; the address alone means whichever start of it.
     """
     if facts.replica:
         raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
     refusals = []
     name = f"{session.address}@{facts.run_id}"
-    if name not in confirmation:
+    if not {name, str(session.address)}.intersection(confirmation):
         refusals.append(f"if that is meant, set confirm to {name}")
     if keys:
         refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")

@@ -43,9 +43,17 @@ def project(engine: Engine, tmp_path: Path) -> Path:
     return folder
 
 
-def find(engine: Engine, *named: str, project: str = "caracal", at: str | None = "", warnings: list[str] | None = None) -> dict[str, t.Any]:
+def find(
+    engine: Engine,
+    *named: str,
+    project: str = "caracal",
+    at: str | None = "",
+    warnings: list[str] | None = None,
+    accept_stopped: bool = False,
+) -> dict[str, t.Any]:
     """`at` is another address than the engine's, None for none."""
-    given = {"compose_project": project, "engine": engine.address if at == "" else at, "named": list(named)}
+    address = engine.address if at == "" else at
+    given = {"compose_project": project, "engine": address, "named": list(named), "accept_stopped": accept_stopped}
     options = complete(deployment_info.argument_spec(), given)
     return deployment_info.run(Invocation(options, False, [].append if warnings is None else warnings.append))
 
@@ -93,6 +101,7 @@ def test_a_whole_project_is_found(engine: Engine, project: Path, tmp_path: Path)
     }
     assert found["redis"] == {"redis_host": "127.0.0.1", "redis_port": 16379, "redis_password_file": str(secrets / "redisPassword")}
     assert found["secrets_directory"] == str(secrets) and found["extra_files"] == [str(project / "ca" / "extra-ca.pem")]
+    assert found["extra_directories"] == {"extra-ca.pem": str(project / "ca")}
     paths = {one["service"]: one["path"] for one in found["replay"]["volumes"]}
     assert paths == {name: str(tmp_path / "volumes" / name / "audit-replay") for name in ("sts", "gateway")}
     assert found["settings"] == {"AUDIT_RETENTION_DAYS": "400", "SESSION_RETENTION_DAYS": "30"}
@@ -312,3 +321,25 @@ def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path
     engine.socket.chmod(0o600 if os.geteuid() == 0 else 0)
     said = in_child(lambda: error_of(lambda: find(engine)), uid=NOBODY)
     assert said.startswith("PermissionMissing: ") and str(engine.socket) in said and "(become)" in said, said
+
+
+def test_before_a_restore_servers_may_be_stopped(engine: Engine, project: Path, tmp_path: Path) -> None:
+    """Their volumes are new, and the replay volumes have no folders yet."""
+    engine.containers.append(container("replayVolumeInit", running=False))
+    (tmp_path / "volumes" / "sts").mkdir(parents=True)
+    assert find(engine, "replay")["deployment"]["stopped"] == []
+    for name in ("postgres", "redis", "sts"):
+        change(engine, name, State=stand_in.state("created"), NetworkSettings={"Ports": {}, "Networks": {}})
+    result = find(engine, accept_stopped=True)
+    found = result["deployment"]
+    assert found["stopped"] == ["postgres", "redis", "replayVolumeInit"] and "(not running)" in result["summary"]
+    assert (found["database"]["login_host"], found["database"]["image"]) == ("", stand_in.IMAGE)
+    assert found["replay"]["volumes"][0]["path"] == str(tmp_path / "volumes" / "sts" / "audit-replay")
+    assert find(engine, "database", "replay", accept_stopped=True)["deployment"]["stopped"] == ["redis"]
+    assert find(engine, "database", "redis", "replay", accept_stopped=True)["deployment"]["stopped"] == []
+    refused(OptionError, engine, "postgres", "redis", "audit-replay")
+
+
+def test_what_runs_once_is_not_stopped_beside_servers_that_run(engine: Engine, project: Path) -> None:
+    engine.containers.append(container("replayVolumeInit", running=False))
+    assert find(engine, accept_stopped=True)["deployment"]["stopped"] == []

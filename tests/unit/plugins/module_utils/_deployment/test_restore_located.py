@@ -14,6 +14,7 @@ from unit.plugins.module_utils._deployment.test_role_located import FOUND, VOLUM
 from unit.snapshots import role_words
 
 LOGIN, REDIS, SECRETS, REPLAY = (f"__caracal_restore_{name}" for name in ("login", "of_redis", "of_secrets", "of_replay"))
+CONFIRMED, WRONG = "__caracal_restore_redis_confirmed", "__caracal_restore_wrong"
 HAS, NAMED = "__caracal_restore_has", "__caracal_restore_named"
 Given = dict[str, t.Any]
 
@@ -34,6 +35,7 @@ def test_what_is_not_named_is_found() -> None:
     redis, secrets = located(REDIS), located(SECRETS)
     assert (redis["redis_host"], redis["redis_port"], redis["redis_password_file"]) == ("127.0.0.1", 16379, "/p/secrets/redisPassword")
     assert (secrets["directory"], secrets["environment_file"]) == ("/p/secrets", "/p/caracal.env")
+    assert secrets["extra_directories"] == {"extra-ca.pem": "/p/ca", "enabled": "/p/control"}
     assert located(REPLAY)["volumes"] == VOLUMES
     assert located(HAS) == {"secrets": True, "replay": True, "redis": True} and list(located(NAMED)) == []
 
@@ -48,7 +50,8 @@ def test_what_is_left_out_is_not_looked_for() -> None:
     left_out = ["secrets", "redis", "replay"]
     assert located(HAS, None, left_out=left_out) == {"secrets": False, "replay": False, "redis": False}
     assert set(located(NAMED, None, left_out=left_out)) == {"secrets", "environment_file", "redis", "replay"}
-    assert "environment_file" not in located(SECRETS, None, left_out=left_out) and located(LOGIN, None, left_out=left_out)["port"] == 15432
+    assert not {"environment_file", "extra_directories"}.intersection(located(SECRETS, None, left_out=left_out))
+    assert located(LOGIN, None, left_out=left_out)["port"] == 15432
 
 
 def test_what_is_named_wins() -> None:
@@ -58,7 +61,19 @@ def test_what_is_named_wins() -> None:
     assert (redis["redis_host"], redis["redis_port"]) == ("r", 7000) and "redis_password_file" not in redis
     own = [{"service": "sts", "path": "/elsewhere"}]
     assert located(REPLAY, None, replay_volumes=own)["volumes"] == own
-    secrets = located(SECRETS, None, secrets_directory="/s", environment_file="/e")
-    assert (secrets["directory"], secrets["environment_file"]) == ("/s", "/e")
+    secrets = located(SECRETS, None, secrets_directory="/s", environment_file="/e", extra_directory="/x")
+    assert (secrets["directory"], secrets["environment_file"]) == ("/s", "/e") and "extra_directories" not in secrets
     settings = {"login_unix_socket": "/run", "redis_unix_socket": "/r", "secrets_directory": "/s", "environment_file": "/e"}
     assert set(located(NAMED, None, replay_volumes=own, **settings)) == {"database", "redis", "secrets", "environment_file", "replay"}
+
+
+def test_whoever_names_the_project_means_its_redis() -> None:
+    assert list(located(CONFIRMED)) == ["127.0.0.1:16379/0"]
+    assert list(located(CONFIRMED, None, redis_host="r")) == [] and list(located(CONFIRMED, {})) == []
+    assert list(located(CONFIRMED, None, left_out=["redis"])) == []
+
+
+@pytest.mark.mutation
+def test_services_are_started_in_a_project_alone() -> None:
+    assert not list(located(WRONG, None, compose_project="caracal", start_services=True))
+    assert len(located(WRONG, {}, start_services=True)) == 1

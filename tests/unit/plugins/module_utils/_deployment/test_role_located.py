@@ -24,6 +24,7 @@ FOUND = {
     "secrets_directory": "/p/secrets",
     "environment_file": "/p/caracal.env",
     "extra_files": ["/p/ca/extra-ca.pem"],
+    "extra_directories": {"extra-ca.pem": "/p/ca", "enabled": "/p/control"},
     "replay": {"volumes": VOLUMES, "not_durable": [{"service": "gateway", "reason": "its own"}]},
 }
 LOGIN, REDIS, SECRETS, REPLAY = (f"__caracal_backup_{name}" for name in ("login", "of_redis", "of_secrets", "of_replay"))

@@ -21,6 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TargetRefused,
     VerificationFailed,
 )
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import server_passwords
 from harness.fixtures import FreshCluster
 from scenes import redis_server, replay_folders, secrets_scene
 from scenes.redis_server import RedisServer
@@ -187,3 +188,65 @@ def test_a_target_must_be_confirmed_beforehand(place: Place) -> None:
 def test_an_asset_takes_its_own_options_alone(place: Place, asset: str, name: str) -> None:
     with pytest.raises(OptionError, match=name):
         place.call(**{asset: {**place.given[asset], name: "x"}})
+
+
+STOPPED = {"stopped": ["postgres", "redis", "replayVolumeInit"]}
+
+
+@pytest.mark.no_false_alarm
+def test_before_the_servers_run_all_else_is_looked_at(place: Place) -> None:
+    unreachable = {"login_unix_socket": str(place.root / "nowhere"), **broken(place)["redis"], **broken(place)["replay"]}
+    found = place.call(**STOPPED, **unreachable)
+    assert found["waiting"] == ["databases", "redis", "replay"]
+    assert (found["databases"], found["replaced"], found["redis"], found["replay"]) == ([], [], [], [])
+    said = {one["id"]: one["verdict"] for one in found["checks"]}
+    assert "kek" in found["secrets"] and said["set.signature"] == said["restore.release"] == "pass"
+    assert place.call(stopped=["redis"], **broken(place)["redis"])["waiting"] == ["redis"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("wrong", ["identity_files", "pg_bin", "signing_key", "secrets", "services"])
+def test_before_the_servers_run_what_is_wrong_is_said(place: Place, wrong: str) -> None:
+    """None of it needs a server, and none may be found when the secrets are replaced already."""
+    scene = place.deployment.scene
+    changes: dict[str, Given] = {
+        **broken(place),
+        "identity_files": {"identity_files": [str(place.deployment.identity)]},
+        "pg_bin": {"pg_bin": str(place.root)},
+        "signing_key": {"signing_key": str(scene.root / "nowhere")},
+    }
+    with pytest.raises(BackupError):
+        place.call(**{**STOPPED, **changes[wrong]})
+
+
+@pytest.mark.mutation
+def test_a_password_is_not_replaced_under_a_server_that_runs(place: Place) -> None:
+    """It would keep its own, and could not be reached any more."""
+    directory = place.root / "secrets"
+    directory.mkdir()
+    password, apart = directory / "apiDbPassword", place.root / "password"
+    for path in (password, apart):
+        path.write_text("of the server that runs")
+        path.chmod(0o600)
+    secrets = {**place.given["secrets"], "replace": True}
+    with pytest.raises(OptionError, match="apiDbPassword"):
+        place.call(secrets=secrets, login_password_file=str(password))
+    assert place.call(secrets=secrets, login_password_file=str(password), **STOPPED)["safety_copy"]
+    assert place.call(secrets=secrets, login_password_file=str(apart))["safety_copy"]
+
+
+@pytest.mark.mutation
+def test_so_is_that_of_redis(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    (tmp_path / "link").symlink_to(directory)
+    given = {
+        "secrets": {"directory": str(directory)},
+        "redis": {"redis_password_file": f"{tmp_path}/link/redisPassword"},
+        "login_password_file": None,
+    }
+    with pytest.raises(OptionError, match="redisPassword"):
+        server_passwords.refuse_others(given, ["secrets/apiDbPassword", "secrets/redisPassword"], [])
+    server_passwords.refuse_others(given, ["secrets/redisPassword"], ["redis"])
+    server_passwords.refuse_others(given, ["secrets/apiDbPassword"], [])
+    server_passwords.refuse_others({**given, "redis": None}, ["secrets/redisPassword"], [])

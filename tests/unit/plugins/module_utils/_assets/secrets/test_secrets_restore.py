@@ -82,6 +82,15 @@ def test_files_without_a_target_are_told(made: Deployment) -> None:
     assert not made.restore(**everything)["changed"]
 
 
+def test_single_files_go_where_each_belongs(made: Deployment) -> None:
+    """As a Compose project mounts them, each from a directory of its own."""
+    own = made.scene.root / "project" / "ca"
+    own.mkdir(parents=True)
+    result = made.restore(extra_directories={"ca.pem": str(own), "enabled": "/nowhere"}, extra_directory=str(made.scene.root / "extra"))
+    assert "extra/ca.pem" in result["written"] and contents(own) == {"ca.pem": (0o644, b"certificate")}
+    assert not (made.scene.root / "extra").exists()
+
+
 @pytest.mark.no_false_alarm
 def test_a_half_full_directory_is_filled(made: Deployment) -> None:
     made.restore()

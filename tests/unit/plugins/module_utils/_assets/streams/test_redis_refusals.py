@@ -177,6 +177,10 @@ def test_a_target_needs_its_confirmation(streams: Streams, source: RedisServer, 
     message = streams.scene.refused(RESTORE, TargetRefused, f"set confirm to {target.confirmation}", **given)
     streams.scene.refused(RESTORE, TargetRefused, "set confirm to", confirm=[source.confirmation], **given)
     assert message.endswith(target.confirmation) and target.client.dbsize() == 0
+    # The address alone is whichever start of that Redis, and of no other.
+    address = target.confirmation.partition("@")[0]
+    streams.scene.refused(RESTORE, TargetRefused, "set confirm to", confirm=[source.confirmation.partition("@")[0], address[:-1]], **given)
+    streams.scene.call(RESTORE, check_mode=True, confirm=[address], **given)
 
 
 def test_a_target_that_holds_anything_is_refused(streams: Streams, source: RedisServer) -> None:

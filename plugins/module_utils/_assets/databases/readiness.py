@@ -1,0 +1,98 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case: all that a restore of databases needs, and can be looked at before the server runs that takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._ansible import argspec
+from ..._ansible.boundary import Invocation
+from ..._caracal import upgrade
+from ..._drivers.postgres import client_binaries
+from ..._drivers.postgres.client_binaries import ClientTools
+from ..._errors import MissingDependency, OptionError, TamperedData
+from ..._evidence import options, restore_entry
+from ..._evidence.options import Opened
+from ..._evidence.sealed_set import SealedSet
+from ..._report.check import FAIL, WARN, Check
+from ..._sandbox.info import SandboxInfo
+from ..._sandbox.isolation import NONE
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """`wanted` are the databases, as the inventory describes them; `client` has pg_restore; `checks` say what speaks against it."""
+
+    the_set: SealedSet
+    inventory: dict[str, t.Any]
+    wanted: list[dict[str, t.Any]]
+    client: ClientTools
+    checks: list[Check]
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec(
+        {
+            "databases": {"type": "list", "elements": "str", "default": []},
+            "release": {"type": "str"},
+            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
+            "pg_bin": {"type": "path"},
+        }
+    )
+    return argspec.repository().merge(argspec.stored_set(), argspec.signing(required=True), argspec.identities(), own)
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """As `pg_encrypted_restore` looks at it, without a target."""
+    given = invocation.options
+    opened = options.open_repository(given, warn=invocation.warn)
+    restore_entry.signer(opened, given)
+    return {"changed": False, "checks": [check.to_result() for check in ready(opened, given, None).checks]}
+
+
+def ready(opened: Opened, given: t.Mapping[str, t.Any], sandbox: SandboxInfo | None) -> Ready:
+    """Raises KeyProblem, MissingDependency, OptionError, TamperedData."""
+    the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    _intact(opened, the_set)
+    release = _release(the_set, given["release"])
+    inventory = the_set.inventory()
+    wanted = _wanted(inventory, given["databases"])
+    major = max(one["server_version"] for one in wanted) // 10000
+    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_restore",))
+    return Ready(the_set, inventory, wanted, client, [release, *_flaws(client, sandbox, given["accept_vulnerable_clients"])])
+
+
+def _intact(opened: Opened, the_set: SealedSet) -> None:
+    """Before the first change: every digest, and whether this host can remember the journal."""
+    opened.mark.advance(opened.journal, dry=True)
+    bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
+    if bad:
+        raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
+
+
+def _release(the_set: SealedSet, wanted: str | None) -> Check:
+    manifest = the_set.open_set.manifest
+    return upgrade.judge(manifest.release, manifest.family, wanted)
+
+
+def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    databases = inventory["databases"]
+    unknown = set(names) - {one["database"] for one in databases}
+    if unknown:
+        raise OptionError(f"the set has no database {sorted(unknown)[0]}; it has {', '.join(one['database'] for one in databases)}")
+    return [one for one in databases if not names or one["database"] in names]
+
+
+def _flaws(client: ClientTools, sandbox: SandboxInfo | None, accepted: t.Collection[str]) -> list[Check]:
+    """What is known against pg_restore, which reads a hostile archive. Where it is not locked in, that must be accepted."""
+    unaccepted = [flaw.cve for flaw in client.flaws if flaw.cve not in accepted]
+    if unaccepted and (sandbox is None or sandbox.isolation == NONE):
+        raise MissingDependency(f"{client.doubt}, or set accept_vulnerable_clients to {', '.join(unaccepted)}")
+    return [Check("restore.clients", WARN, client.doubt)] if client.flaws else []

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: services of a Compose project are started, each when what it needs is ready."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation
+from .._drivers.engine.answers import COMPLETED, STARTED, State
+from .._drivers.engine.engine import Engine
+from .._errors import OptionError, StageFailed
+from .start_order import Starts, in_order
+
+POLL_SECONDS = 0.5
+States = t.Sequence[State]
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
+        {
+            "compose_project": {"type": "str", "required": True},
+            "engine": {"type": "str"},
+            "services": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 180},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Start, wait, go on to the next. Raises OptionError for a service that is not there, StageFailed for one that does not get ready."""
+    given = invocation.options
+    project = _Project(Engine(given["engine"]), given["compose_project"], time.monotonic() + given["timeout"])
+    states = project.states()
+    unknown = [name for name in given["services"] if name not in {one.service for one in states}]
+    if unknown:
+        raise OptionError(
+            f"Compose project {given['compose_project']} has no container of {', '.join(unknown)[:200]}; make it (docker compose create),"
+            " or correct services"
+        )
+    starts = in_order(states, given["services"])
+    if not invocation.check_mode:
+        for one in starts:
+            project.start(one)
+    names = [one.service for one in starts]
+    return {"changed": bool(names), "started": names, "diff": _diff(names)}
+
+
+def _diff(names: t.Sequence[str]) -> dict[str, str]:
+    return {"before": "", "after": "".join(f"{name}\n" for name in names)}
+
+
+class _Project:
+    """One time limit is that of all."""
+
+    def __init__(self, engine: Engine, name: str, deadline: float) -> None:
+        self._engine, self._name, self._deadline = engine, name, deadline
+
+    def states(self, service: str = "") -> States:
+        return self._engine.states(self._name, service)
+
+    def start(self, one: Starts) -> None:
+        for service, condition in one.needs.items():
+            self._wait(service, condition)
+        for replica in self.states(one.service):
+            if not replica.running:
+                self._engine.start(replica.container)
+        self._wait(one.service, one.until)
+
+    def _wait(self, service: str, condition: str) -> None:
+        """Until all replicas are so far. What ended for good, or is found to be ill, does not get there any more."""
+        while late := [one for one in self.states(service) if not _has_come_to(one, condition)]:
+            lost = [one for one in late if one.health == "unhealthy" or (one.ended and condition == COMPLETED)]
+            if lost or time.monotonic() > self._deadline:
+                one = (lost or late)[0]
+                raise StageFailed(f"{one.name} {_how(one)}; see docker logs {one.name}, then run again")
+            time.sleep(POLL_SECONDS)
+
+
+def _has_come_to(one: State, condition: str) -> bool:
+    if condition == COMPLETED:
+        return one.ended and one.exit_code == 0
+    return one.running and (condition == STARTED or one.health == "healthy" or not one.checked)
+
+
+def _how(one: State) -> str:
+    if one.ended:
+        return f"ended with exit status {one.exit_code}"
+    if not one.running:
+        return "does not run"
+    return f"is not ready: its health is {one.health!a}" if one.checked else "has not ended"

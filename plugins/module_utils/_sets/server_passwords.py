@@ -1,0 +1,30 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Passwords by which a restore reaches servers that run: a file of them must not become another one while the server keeps what it has."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import OptionError
+
+
+def refuse_others(given: t.Mapping[str, t.Any], others: t.Sequence[str], waiting: t.Collection[str]) -> None:
+    """`others` are names of secrets that the set has otherwise than the target; servers of what is `waiting` do not run yet."""
+    secrets, redis = given["secrets"] or {}, given["redis"] or {}
+    if not others:
+        return
+    replaced = {os.path.realpath(os.path.join(secrets["directory"], name.partition("/")[2])) for name in others}
+    used = {"databases": given["login_password_file"], "redis": redis.get("redis_password_file")}
+    kept = [path for asset, path in used.items() if asset not in waiting and path and os.path.realpath(path) in replaced]
+    if kept:
+        raise OptionError(
+            f"{' and '.join(kept)} would become the set's, but the server that runs keeps its password; stop it and give it a new volume,"
+            " or name a copy of the file elsewhere as the password file"
+        )
