@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where images of services come from; goes with `_drill.service_option.images`."""
+    """Where images come from; goes with `_images.options.images`."""
 
     DOCUMENTATION = r"""
 options:

@@ -95,8 +95,8 @@ version:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._images.postgres_programs import argument_spec
-from ..module_utils._images.postgres_programs import run as use_case
+from ..module_utils._sandbox.modules.postgres_programs import argument_spec
+from ..module_utils._sandbox.modules.postgres_programs import run as use_case
 
 
 def main() -> None:

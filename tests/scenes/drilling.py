@@ -52,8 +52,8 @@ class Source:
     def scene(self) -> Scene:
         return self.deployment.scene
 
-    def backup(self, **secrets: t.Any) -> str:
-        """A committed set, read in the order in which the role does it; its id."""
+    def backup(self, services: t.Sequence[t.Mapping[str, t.Any]] = (), **secrets: t.Any) -> str:
+        """A committed set, read in the order in which the role does it; its id. `services` are what is said to have run."""
         set_id = self.deployment.opened()
         volumes = [{"service": name, "path": str(self.replay / name)} for name in surroundings.IN_FILES]
         own = {
@@ -66,7 +66,7 @@ class Source:
         self.scene.call("pg_encrypted_dump", set_id=set_id)
         for name, given in reversed(own.items()):
             self.scene.call(name, set_id=set_id, reading=2, **given)
-        self.scene.call("backup_set", state="committed", set_id=set_id)
+        self.scene.call("backup_set", state="committed", set_id=set_id, services=list(services))
         return set_id
 
 

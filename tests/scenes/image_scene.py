@@ -18,6 +18,9 @@ import tarfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+
 # Its id, and what is saved of it.
 Image = tuple[str, bytes]
 Entries = t.Sequence[tarfile.TarInfo | tuple[str, bytes]]
@@ -83,12 +86,41 @@ def saver(data: bytes) -> t.Callable[[], t.ContextManager[io.BytesIO]]:
 
 def programs(names: t.Sequence[str], path: str, *others: tuple[str, bytes]) -> Image:
     """These programs of this host with their libraries, as a distribution without /usr merged lays them out."""
-    files = {os.path.realpath(program): f"{path}/{os.path.basename(program)}" for program in names}
-    for program in names:
-        linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
-        # The second path of a line, if it has two, is where the first is found.
-        for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", linked, re.MULTILINE):
-            files.setdefault(where, where if not name else f"/lib/{os.path.basename(name)}")
-    layer = [(target.lstrip("/"), Path(source).read_bytes()) for source, target in files.items()]
-    environment = [f"PATH={path}:/usr/bin", "LD_LIBRARY_PATH=/lib"]
-    return saved([archive([folder("etc"), ("etc/os", b"of the image"), *layer, *others])], environment)
+    files = {f"{path}/{os.path.basename(program)}": os.path.realpath(program) for program in names}
+    return _of_host(files, [path], others)
+
+
+def ran(service: str, image: str) -> dict[str, t.Any]:
+    """As a set says that a service ran, of an image that no registry has."""
+    about = {"image": f"{service}:1", "digest": image, "image_id": image}
+    return {"service": service, "replica": "1", **about, "command": [], "working_directory": "/"}
+
+
+PGSQL = "/usr/local/pgsql"
+
+
+def postgres(install: Install, environment: t.Sequence[str] = ()) -> Image:
+    """PostgreSQL as this host has it, and what it needs of a system: a shell, a time zone, a locale."""
+    root = os.path.commonpath(install.folders)
+    found = [install.program(name) for name in ("initdb", "postgres", *tools.PROGRAMS)]
+    found += [os.path.join(install.libdir, name) for name in os.listdir(install.libdir) if ".so" in name]
+    found += _files(install.sharedir)
+    files = {f"{PGSQL}/{os.path.relpath(path, root)}": path for path in found}
+    system = ["/bin/sh", "/usr/share/zoneinfo/UTC", *_files("/usr/lib/locale/C.utf8")]
+    return _of_host({**files, **{path: path for path in system}}, [f"{PGSQL}/bin", "/bin"], (), environment)
+
+
+def _files(folder: str) -> list[str]:
+    return [os.path.join(above, name) for above, _folders, names in os.walk(folder) for name in names]
+
+
+def _of_host(files: dict[str, str], path: t.Sequence[str], others: Entries, environment: t.Sequence[str] = ()) -> Image:
+    """Files of this host, by their places in the image, and the libraries of those that have some."""
+    linked = [source for source in files.values() if os.access(source, os.X_OK) or ".so" in source]
+    # The second path of a line, if it has two, is where the first is found.
+    told = subprocess.run(["ldd", *linked], check=False, capture_output=True, text=True).stdout
+    for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", told, re.MULTILINE):
+        files.setdefault(where if not name else f"/lib/{os.path.basename(name)}", where)
+    layer = [(target.lstrip("/"), Path(source).read_bytes()) for target, source in files.items()]
+    variables = [f"PATH={':'.join(path)}:/usr/bin", "LD_LIBRARY_PATH=/lib", *environment]
+    return saved([archive([folder("etc"), ("etc/os", b"of the image"), *layer, *others])], variables)

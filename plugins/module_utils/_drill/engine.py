@@ -23,6 +23,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
 from .._errors import BackupError, OptionError
 from .._evidence import metrics, options
+from .._images import options as images
 from .._report.check import FAIL, PASS, UNPROVEN, Check
 from .._repository.fields import timestamp
 from .._sandbox import lease
@@ -88,7 +89,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "audit_retention_days": {"type": "int"},
             "redis_server": {"type": "path"},
             "services": service_option.option(),
-            **service_option.images(),
+            **images.images(),
             "production": {"type": "list", "elements": "str", "default": []},
             "ready_timeout": {"type": "int", "default": 90},
             "application": {"type": "dict", "default": {}},

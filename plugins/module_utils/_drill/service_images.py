@@ -29,9 +29,13 @@ def recorded(services: t.Sequence[Given]) -> list[dict[str, t.Any]]:
     for one in services:
         if one["service"] in service_option.NAMES:
             how = {"command": list(one["command"]), "directory": one["working_directory"], "environment": {}, "readable": []}
-            image = {"image": one["image_id"], "reference": f"{one['image'].partition('@')[0]}@{one['digest']}"}
-            first.setdefault(one["service"], {"name": one["service"], **image, **how})
+            first.setdefault(one["service"], {"name": one["service"], **image_of(one), **how})
     return list(first.values())
+
+
+def image_of(one: Given) -> dict[str, str]:
+    """The options that name the image of a recorded service, and where a registry has it."""
+    return {"image": one["image_id"], "reference": f"{one['image'].partition('@')[0]}@{one['digest']}"}
 
 
 def compare(given: t.Sequence[Given], services: t.Sequence[Given]) -> Check:

@@ -12,10 +12,6 @@ from __future__ import annotations
 import typing as t
 
 from .._caracal.services import NAMES
-from .._images.directory import DIRECTORY
-
-if t.TYPE_CHECKING:
-    from .._images.sources import Sources
 
 
 def option() -> dict[str, t.Any]:
@@ -29,18 +25,3 @@ def option() -> dict[str, t.Any]:
         "readable": {"type": "list", "elements": "path", "default": []},
     }
     return {"type": "list", "elements": "dict", "default": [], "options": service}
-
-
-def images() -> dict[str, t.Any]:
-    """Where images come from, and where they are kept unpacked."""
-    return {
-        "engine": {"type": "str"},
-        "image_archives": {"type": "list", "elements": "path", "default": []},
-        "images_directory": {"type": "path", "default": DIRECTORY},
-    }
-
-
-def sources(given: t.Mapping[str, t.Any]) -> Sources:
-    from .._images.sources import Sources
-
-    return Sources(given["images_directory"], given["engine"], given["image_archives"])

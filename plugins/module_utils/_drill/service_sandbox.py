@@ -23,6 +23,7 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import StageFailed, VersionMismatch
 from .._evidence import options, place, reading
+from .._images import options as images
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import clean, one_line
 from .._sandbox import probe, programs
@@ -56,7 +57,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "ready_timeout": {"type": "int", "default": 90},
             "unisolated_reason": {"type": "str", "default": ""},
             "require_valid": {"type": "bool", "default": True},
-            **service_option.images(),
+            **images.images(),
         },
         required_if=[("state", "started", ("secrets_directory",))],
     )
@@ -84,8 +85,8 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     given = invocation.options
     started = time.monotonic()
     server, _info = place.server_of(given)
-    images = service_images.bring(given["services"], service_option.sources(given))
-    plan = Plan(bundle, _family(server), given, images)
+    unpacked = service_images.bring(given["services"], images.sources(given))
+    plan = Plan(bundle, _family(server), given, unpacked)
     checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
     already = {service.name for service in plan.services if programs.alive(bundle, service.name)}
     if checks[0].verdict in (FAIL, UNPROVEN):

@@ -10,10 +10,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import struct
 import time
+import typing as t
 
 from .._drivers.postgres.server_binaries import Install
 from .._errors import StageFailed, StorageError
@@ -23,7 +26,9 @@ from .info import PORT, Layout
 from .isolation import ENVIRONMENT, Launcher, limited
 
 START_SECONDS = 60.0
-LOG = os.path.join("log", "postgresql.log")
+LOG = ("log", "postgresql.log")
+END_LIMIT = 64 * 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Nothing else is on the loopback of bubblewrap's network, and the services of a drill look for their database there.
 LOOPBACK = "127.0.0.1"
@@ -78,28 +83,41 @@ def _open_to_all(root: str) -> None:
                 os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
 
 
-def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuser: str, locale: str) -> None:
-    """Run initdb, write the settings, leave everything to the server's user."""
+def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuser: str, locales: t.Sequence[str]) -> str:
+    """Run initdb, write the settings, leave everything to the server's user; the first of the `locales` that it takes."""
     server = launcher.identity
     # initdb wants a user with a name: bubblewrap shows it one for any uid, without it root lends a named user.
     maker = users.named_identity() if server is not None and launcher.bwrap is None else server
     users.give(layout.data, maker)
     _admit(layout, maker)
-    argv = [install.program("initdb"), "-D", layout.data, "-U", superuser, "--encoding=UTF8", f"--locale={locale}", "--lc-messages=C"]
-    argv += ["--auth=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]
-    command = launcher.command(argv, readable=install.folders, writable=[layout.data], passwd=layout.passwd)
-    try:
-        # The data directory as working directory makes all processes findable, also those that initdb starts.
-        run(limited(command, None), env=ENVIRONMENT, cwd=layout.data, timeout=START_SECONDS, identity=None if launcher.bwrap else maker)
-    except StageFailed as exc:
-        raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
-    _write(
-        os.path.join(layout.data, "postgresql.conf"),
-        "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items()),
-    )
-    _write(os.path.join(layout.data, "pg_hba.conf"), _access(superuser))
+    for locale in locales:
+        try:
+            _run_initdb(layout, install, launcher, maker, [f"--username={superuser}", f"--locale={locale}"])
+            break
+        except StageFailed as exc:
+            if locale == locales[-1]:
+                raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
+    settings = "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items())
+    _write(layout, "postgresql.conf", settings)
+    _write(layout, "pg_hba.conf", _access(superuser))
     users.give(layout.data, server)
     _admit(layout, server)
+    return locale
+
+
+def _run_initdb(layout: Layout, install: Install, launcher: Launcher, maker: Identity | None, own: t.Sequence[str]) -> None:
+    argv = [install.program("initdb"), "-D", layout.data, *own, "--encoding=UTF8", "--lc-messages=C"]
+    argv += ["--auth=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]
+    command = launcher.command(
+        argv,
+        readable=install.folders,
+        writable=[layout.data],
+        passwd=layout.passwd,
+        rootfs=install.rootfs,
+        variables=install.variables,
+    )
+    # The data directory as working directory makes all processes findable, also those that initdb starts.
+    run(limited(command, None), env=ENVIRONMENT, cwd=layout.data, timeout=START_SECONDS, identity=None if launcher.bwrap else maker)
 
 
 def _admit(layout: Layout, identity: Identity | None) -> None:
@@ -120,15 +138,26 @@ def _access(superuser: str) -> str:
     return f'local all "{quoted}" trust\nlocal all all scram-sha-256\nhost all all {LOOPBACK}/32 scram-sha-256\n'
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as out:
+def _write(layout: Layout, name: str, text: str) -> None:
+    """A file in the data directory instead of what initdb has put there, which an image's may have made a link."""
+    path = os.path.join(layout.data, name)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
 
 
 def start(layout: Layout, install: Install, launcher: Launcher) -> None:
     """Start the server in a session of its own, so that it outlives us, and wait until it accepts connections."""
     argv = [install.program("postgres"), "-D", layout.data]
-    command = launcher.command(argv, readable=install.folders, writable=[layout.data, layout.socket_dir], passwd=layout.passwd)
+    command = launcher.command(
+        argv,
+        readable=install.folders,
+        writable=[layout.data, layout.socket_dir],
+        passwd=layout.passwd,
+        rootfs=install.rootfs,
+        variables=install.variables,
+    )
     log = os.open(layout.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     argv = ["setsid", *limited(command, launcher.identity)]
     child = Child(argv, stderr=log, env=ENVIRONMENT, cwd=layout.data, identity=launcher.child_identity, detached=True)
@@ -152,25 +181,41 @@ def _keep_socket(layout: Layout, identity: Identity | None) -> None:
 def _ready(layout: Layout) -> bool:
     """The eighth line of `postmaster.pid` is the server's own word that it accepts connections."""
     try:
-        with open(os.path.join(layout.data, "postmaster.pid"), encoding="ascii", errors="replace") as lines:
-            return lines.read().splitlines()[7].strip() == "ready"
+        return _end_of(layout.data, "postmaster.pid").decode("ascii", "replace").splitlines()[7].strip() == "ready"
     except (OSError, IndexError):
         return False
 
 
 def _complaint(layout: Layout) -> str:
-    """Its last word; what it writes is bounded by what it may write at all."""
-    for path in (os.path.join(layout.data, LOG), layout.log):
-        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as log:
-            if said := log.read():
+    """Its last word."""
+    for folder, *names in ((layout.data, *LOG), (os.path.dirname(layout.log), os.path.basename(layout.log))):
+        with contextlib.suppress(OSError):
+            if said := _end_of(folder, *names).decode("utf-8", "replace"):
                 return last_line(said)
     return last_line("")
+
+
+def _end_of(folder: str, *names: str) -> bytes:
+    """The end of a file, most of it that anybody needs. The server may have made it a pipe or a link to what is ours: then OSError."""
+    at = os.open(folder, _FOLDER)
+    try:
+        for name in names[:-1]:
+            above, at = at, os.open(name, _FOLDER, dir_fd=at)
+            os.close(above)
+        descriptor = os.open(names[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+    finally:
+        os.close(at)
+    with open(descriptor, "rb") as source:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "is no file")
+        source.seek(max(0, about.st_size - END_LIMIT))
+        return source.read(END_LIMIT)
 
 
 def system_identifier(layout: Layout) -> str:
     """The first eight bytes of the control file; no other cluster has the same."""
     try:
-        with open(os.path.join(layout.data, "global", "pg_control"), "rb") as control:
-            return str(struct.unpack("=Q", control.read(8))[0])
+        return str(struct.unpack_from("=Q", _end_of(layout.data, "global", "pg_control"))[0])
     except (OSError, struct.error) as exc:
         raise StorageError(f"{layout.data} has no readable control file; remove the sandbox and make it again") from exc

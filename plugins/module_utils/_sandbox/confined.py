@@ -15,7 +15,7 @@ import typing as t
 from .._errors import BackupError, MissingDependency
 from .._stream.process import Identity, run
 from .info import Layout, SandboxInfo
-from .isolation import ENVIRONMENT, NONE, Launcher, find_bwrap
+from .isolation import ENVIRONMENT, NONE, Launcher, bound, find_bwrap
 
 
 def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
 
     Raises MissingDependency when it does not run inside.
     """
-    if sandbox.isolation == NONE:
+    if sandbox.isolation == NONE or _is_of_image(sandbox, program):
         return (program,)
     bwrap = find_bwrap()
     if bwrap is None:
@@ -35,7 +35,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
         writable=[],
         passwd=Layout.of(sandbox.directory).passwd,
     )
-    words = (bwrap, "--die-with-parent", *inside[1:])
+    words = bound(inside)
     try:
         run([*words, "--version"], env=ENVIRONMENT, timeout=60)
     except BackupError as exc:
@@ -52,3 +52,8 @@ def _shown(program: str) -> t.Iterator[str]:
     beside = (os.path.join(above, "lib"), os.path.join(above, "lib64"), f"{os.path.dirname(above)}.libs")
     yield bindir
     yield from (folder for folder in beside if os.path.isdir(folder))
+
+
+def _is_of_image(sandbox: SandboxInfo, program: str) -> bool:
+    """Whether it starts itself inside."""
+    return bool(sandbox.image) and os.path.dirname(program) == Layout.of(sandbox.directory).clients

@@ -100,6 +100,11 @@ class Layout:
         return os.path.join(self.root, "programs")
 
     @property
+    def clients(self) -> str:
+        """PostgreSQL's client programs of the image that the server is of, if it is of one."""
+        return os.path.join(self.root, "clients")
+
+    @property
     def holders(self) -> str:
         """Who works with it."""
         return os.path.join(self.root, "holders")
@@ -118,7 +123,8 @@ class Layout:
 @dataclasses.dataclass(frozen=True)
 class SandboxInfo:
     """A running sandbox. `pid` is the server's as this host sees it, `uid` whom its programs run as; `isolation_reason` says why there
-    is none, and `unisolated_reason` why that was accepted."""
+    is none, and `unisolated_reason` why that was accepted. `image` is the id of the image that the server is of, and `pg_bin` the folder of
+    that image's client programs; empty without."""
 
     directory: str
     data_directory: str
@@ -134,6 +140,8 @@ class SandboxInfo:
     isolation_reason: str
     warnings: tuple[str, ...]
     unisolated_reason: str = ""
+    image: str = ""
+    pg_bin: str = ""
 
     def to_result(self) -> dict[str, t.Any]:
         return {**dataclasses.asdict(self), "warnings": list(self.warnings)}

@@ -42,6 +42,7 @@ OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Threads count too.
 PROCESSES = 4096
+SAID_LIMIT = 64 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +75,11 @@ class Launcher:
         """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it.
 
         `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries.
-        `variables` are the image's own, which it alone gets: they could make any program load what the image brings.
+        `variables` are the image's own, which it alone gets: they could make any program load what the image brings. Raises
+        MissingDependency for an image without bubblewrap.
         """
+        if self.bwrap is None and rootfs:
+            raise MissingDependency("an image is started in bubblewrap only, which is not there; install the package bubblewrap")
         if self.bwrap is None:
             return list(argv)
         shown = [*readable, *writable]
@@ -171,16 +175,18 @@ def _of_host(name: str, rootfs: str) -> list[str]:
     # A link of this host's may name its target from the root, which inside is the image's.
     loader = next((os.path.realpath(path) for pattern in LOADERS for path in sorted(glob.glob(pattern))), None)
     if program is None or loader is None:
-        raise MissingDependency(f"no {name}, or no loader for it at {' or '.join(LOADERS)}; name the services as programs of this host")
+        raise MissingDependency(f"no {name}, or no loader for it at {' or '.join(LOADERS)}; name programs of this host instead of images")
     libraries = ":".join(f"{HOST}{os.path.realpath(path)}" for pattern in LIBRARIES for path in sorted(glob.glob(pattern)))
     return [f"{HOST}{loader}", "--library-path", libraries, f"{HOST}{os.path.realpath(program)}"]
 
 
-def limited(argv: t.Sequence[str], identity: Identity | None) -> list[str]:
-    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is nobody else's."""
+def limited(argv: t.Sequence[str], identity: Identity | None, written: int | None = None) -> list[str]:
+    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is nobody else's; `written`
+    are the bytes that it may write into a file."""
     processes = [f"--nproc={PROCESSES}:{PROCESSES}"] if identity is not None else []
+    size = [] if written is None else [f"--fsize={written}:{written}"]
     # With 0, a kernel that pipes core files to a program would still do that.
-    return ["prlimit", "--core=1:1", *processes, "--", *argv]
+    return ["prlimit", "--core=1:1", *processes, *size, "--", *argv]
 
 
 def find_bwrap() -> str | None:
@@ -189,13 +195,32 @@ def find_bwrap() -> str | None:
     return shutil.which("bwrap") or next((path for path in wheels if os.access(path, os.X_OK)), None)
 
 
-def choose(identity: Identity | None, program: str, readable: t.Sequence[str], *, bwrap: str | None) -> Launcher:
+def bound(words: t.Sequence[str]) -> tuple[str, ...]:
+    """The words of an isolated command, so that it dies with us."""
+    return words[0], "--die-with-parent", *words[1:]
+
+
+def choose(
+    identity: Identity | None,
+    program: str,
+    readable: t.Sequence[str],
+    *,
+    bwrap: str | None,
+    rootfs: str = "",
+    variables: t.Mapping[str, str] | None = None,
+) -> Launcher:
     """A launcher with isolation if bubblewrap is there and `program --version` runs inside it, else one without and the reason."""
     if bwrap is None:
         return Launcher(identity, None, "bubblewrap is not installed")
     isolated = Launcher(identity, bwrap)
     try:
-        run(isolated.command([program, "--version"], readable=readable, writable=(), passwd=None), env=ENVIRONMENT, timeout=60)
+        said(isolated, program, readable, rootfs, variables or {})
     except BackupError as exc:
         return Launcher(identity, None, f"bubblewrap does not work here: {exc.msg}")
     return isolated
+
+
+def said(isolated: Launcher, program: str, readable: t.Sequence[str], rootfs: str, variables: t.Mapping[str, str]) -> bytes:
+    """What `program --version` prints inside. Raises StageFailed."""
+    words = isolated.command([program, "--version"], readable=readable, writable=(), passwd=None, rootfs=rootfs, variables=variables)
+    return run(limited(bound(words), isolated.identity, SAID_LIMIT), env=ENVIRONMENT, timeout=60)

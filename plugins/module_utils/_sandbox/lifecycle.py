@@ -15,9 +15,11 @@ import os
 import secrets
 import stat
 
+from .._drivers.postgres.server_binaries import Install
 from .._errors import ObjectMissing, OptionError, StageFailed, TargetRefused, Unreachable
 from . import cluster, lease, marker, preflight, processes, removal, users, watcher
 from .info import PORT, TOKEN, Layout, SandboxInfo, SandboxSpec
+from .isolation import Launcher
 
 OOM_SCORE = 800
 
@@ -83,18 +85,32 @@ def _make(spec: SandboxSpec, forecast: preflight.Forecast) -> SandboxInfo:
     _make_folders(layout, note)
     note = _watched(layout, note, spec)
     install = cluster.copy_install(spec.install, layout) if forecast.copies_install else spec.install
-    cluster.initialize(layout, install, launcher, superuser=spec.superuser, locale=forecast.locale)
+    locale = cluster.initialize(layout, install, launcher, superuser=spec.superuser, locales=forecast.locales)
     cluster.start(layout, install, launcher)
     warnings = list(forecast.warnings)
+    if spec.source.locale and locale != forecast.locales[0]:
+        warnings.append(f"the image has no UTF-8 locale {spec.source.locale!r}; the sandbox sorts as {locale} does")
+    pg_bin, lacking = _clients(layout, install, launcher)
+    warnings += lacking
     if not processes.raise_oom_score(layout, note.exclusive_uid, OOM_SCORE):
         warnings.append("the server's oom_score_adj could not be raised; when memory runs out, something else may die first")
     server = processes.postmaster(layout, note.exclusive_uid)
     if server is None:
         raise StageFailed(f"the sandbox's PostgreSQL in {layout.root} ended at once; look for what kills processes on this host")
     identifier = cluster.system_identifier(layout)
-    info = _describe(spec, forecast, pid=server.pid, system_identifier=identifier, warnings=tuple(warnings))
+    described = _describe(spec, forecast, pid=server.pid, system_identifier=identifier, warnings=tuple(warnings))
+    info = dataclasses.replace(described, pg_bin=pg_bin)
     marker.write(layout, dataclasses.replace(note, start_time=server.start_time, info=info))
     return info
+
+
+def _clients(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, list[str]]:
+    """Folder of the client programs beside a server of an image, if it is of one, and why there is none."""
+    if not install.rootfs:
+        return "", []
+    from . import server_clients
+
+    return server_clients.make(layout, install, launcher)
 
 
 def _watched(layout: Layout, note: marker.Marker, spec: SandboxSpec) -> marker.Marker:
@@ -138,6 +154,7 @@ def _describe(
         isolation_reason=forecast.launcher.reason,
         warnings=warnings,
         unisolated_reason="" if forecast.launcher.bwrap else spec.unisolated_reason,
+        image=spec.install.image_id,
     )
 
 

@@ -26,12 +26,13 @@ FALLBACK_LOCALE = "C.UTF-8"
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What `create` will find and do: `state` is `new`, `running` (nothing to do) or `dead` (made anew)."""
+    """What `create` will find and do: `state` is `new`, `running` (nothing to do) or `dead` (made anew). Of `locales` the first is taken
+    that the server has."""
 
     state: str
     layout: Layout
     launcher: Launcher
-    locale: str
+    locales: tuple[str, ...]
     copies_install: bool
     protection: str
     warnings: tuple[str, ...]
@@ -45,16 +46,21 @@ def preflight(spec: SandboxSpec) -> Forecast:
     state = state_of(layout, spec.token)
     warnings = [*_check_place(layout, spec), *_check_room(layout, spec, state)]
     identity = users.server_identity()
-    launcher = choose(identity, spec.install.program("postgres"), spec.install.folders, bwrap=find_bwrap())
+    install = spec.install
+    launcher = choose(
+        identity, install.program("postgres"), install.folders, bwrap=find_bwrap(), rootfs=install.rootfs, variables=install.variables
+    )
+    if install.rootfs and launcher.bwrap is None:
+        raise MissingDependency(f"the server is of an image, which is started in bubblewrap only, but {launcher.reason}; see to that first")
     copies = _check_reach(layout, spec, launcher)
-    locale, doubts = _locale(spec.source.locale)
+    locales, doubts = _locales(spec)
     warnings += [*_check_isolation(spec, launcher), *doubts]
     if state == DEAD:
         warnings.append(f"the server of the sandbox in {layout.root} is dead, or its drill was killed; the sandbox is made anew")
     protection = space.protection(layout.root)
     if protection == space.CLEAR:
         warnings.append(f"{layout.root} is on a disk without encryption that we can see; use tmpfs or a dm-crypt volume for real data")
-    return Forecast(state, layout, launcher, locale, copies, protection, tuple(warnings))
+    return Forecast(state, layout, launcher, locales, copies, protection, tuple(warnings))
 
 
 def state_of(layout: Layout, token: str) -> str:
@@ -160,6 +166,15 @@ def _check_isolation(spec: SandboxSpec, launcher: Launcher) -> list[str]:
     if spec.isolation == REQUIRED:
         raise MissingDependency(f"isolation is required, but {launcher.reason}; install bubblewrap and allow it to make namespaces")
     return [f"the sandbox is not isolated: {launcher.reason}; accepted: {spec.unisolated_reason}"]
+
+
+def _locales(spec: SandboxSpec) -> tuple[tuple[str, ...], list[str]]:
+    """What this host has says nothing of an image, whose server is asked for one after the other."""
+    wanted = spec.source.locale
+    if spec.install.rootfs:
+        return tuple(dict.fromkeys([*([wanted] if wanted else []), FALLBACK_LOCALE, "C"])), []
+    found, doubts = _locale(wanted)
+    return (found,), doubts
 
 
 def _locale(wanted: str | None) -> tuple[str, list[str]]:

@@ -59,7 +59,7 @@ def folder(bundle: Bundle, name: str) -> str:
         make_above(above)
         if not os.path.isdir(path):
             os.mkdir(path, mode=0o700)
-            users.give(path, _identity(bundle))
+            users.give(path, identity(bundle))
     except OSError as exc:
         raise StorageError(f"{path} cannot be made: {exc.strerror}; make room there") from exc
     return path
@@ -91,8 +91,8 @@ def start(bundle: Bundle, program: Program) -> None:
     if gone is not None:
         raise MissingDependency(f"{gone!r} is not there; correct what {program.name} may read")
     home = folder(bundle, program.name)
-    identity = _identity(bundle)
-    launcher = Launcher(identity, find_bwrap() if bundle.isolated else None)
+    who = identity(bundle)
+    launcher = Launcher(who, find_bwrap() if bundle.isolated else None)
     command = launcher.command(
         program.argv,
         readable=[*_itself(program), *program.readable],
@@ -106,9 +106,7 @@ def start(bundle: Bundle, program: Program) -> None:
     # What stands around a program of an image is found on this host, wherever that looks for its own.
     around = {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
     environment = {**ENVIRONMENT, **program.environment, **around, MARK: bundle.info.directory, NAME: program.name}
-    bundle.run(
-        _start, limited(command, identity), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK
-    )
+    bundle.run(_start, limited(command, who), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK)
 
 
 def _inside(program: Program) -> dict[str, str]:
@@ -131,7 +129,8 @@ def _start(command: t.Sequence[str], environment: dict[str, str], home: str, log
     os.close(log)
 
 
-def _identity(bundle: Bundle) -> Identity | None:
+def identity(bundle: Bundle) -> Identity | None:
+    """Whom the programs of a sandbox become where we are root."""
     return Identity(bundle.info.uid, bundle.info.uid) if os.geteuid() == 0 else None
 
 

@@ -17,16 +17,20 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import sys
 import time
 import typing as t
 
 from .._errors import MissingDependency, ObjectMissing, OptionError, StageFailed, StorageError
 from .._stream.process import last_line, run
-from . import programs
+from . import programs, users
 from .bundle import Bundle
 from .info import SOCKET_PATH_LIMIT, Layout
 from .programs import Program
+
+if t.TYPE_CHECKING:
+    from .._images.cache import Unpacked
 
 NAME = "redis"
 PORT = 6379
@@ -42,15 +46,36 @@ SETTINGS = ("maxmemory-policy noeviction", "appendonly no", 'save ""', "unixsock
 @dataclasses.dataclass(frozen=True)
 class RedisInfo:
     """A running Redis. Its port is in the sandbox's network, or without isolation on this host's loopback. The password is in
-    `password_file`."""
+    `password_file`. `image` is the id of the image that it is of, empty for one of this host."""
 
     unix_socket: str
     port: int
     password_file: str
     version: str
+    image: str = ""
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A server that can be started: the path of its program, on this host or in an unpacked image, whose `variables` it gets."""
+
+    program: str
+    version: str
+    image_id: str = ""
+    rootfs: str = ""
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def look(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None) -> Found:
+    """The one of the image that `bring` gives, else one of this host. Raises MissingDependency."""
+    if bring is None:
+        return Found(*find(path))
+    from . import image_redis
+
+    return image_redis.find(bundle, bring)
 
 
 def find(path: str | None) -> tuple[str, str]:
@@ -62,13 +87,19 @@ def find(path: str | None) -> tuple[str, str]:
         if not os.access(place, os.X_OK):
             refused += [f"{place} is no program"] if path else []
             continue
-        found = _VERSION.search(run([place, "--version"], timeout=START_SECONDS))
-        version = tuple(int(part) for part in found.groups()) if found else ()
-        if version[:2] >= OLDEST:
-            return place, ".".join(map(str, version))
-        refused.append(f"{place} is {'.'.join(map(str, version)) or 'no Redis'}")
+        version, fits = version_said(run([place, "--version"], timeout=START_SECONDS))
+        if fits:
+            return place, version
+        refused.append(f"{place} is {version or 'no Redis'}")
     looked = f" ({'; '.join(refused)})" if refused else ""
     raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
+
+
+def version_said(said: bytes) -> tuple[str, bool]:
+    """The version that a program has printed, empty for what is no Redis, and whether it is one that reads what we restore."""
+    found = _VERSION.search(said)
+    version = tuple(int(part) for part in found.groups()) if found else ()
+    return ".".join(map(str, version)), version[:2] >= OLDEST
 
 
 def attach(bundle: Bundle) -> RedisInfo:
@@ -84,27 +115,28 @@ def _note(bundle: Bundle) -> str:
     return os.path.join(Layout.of(bundle.info.directory).programs, f"{NAME}.json")
 
 
-def predict(bundle: Bundle, version: str, port: int) -> RedisInfo:
+def predict(bundle: Bundle, version: str, port: int, image_id: str = "") -> RedisInfo:
     """What `start` would give."""
     home = os.path.join(Layout.of(bundle.info.directory).programs, NAME)
     path = os.path.join(home, "redis.sock")
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
         raise OptionError(f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes of a socket path; use a shorter directory for the sandbox")
     password = os.path.join(Layout.of(bundle.info.directory).programs, f"{NAME}.password")
-    return RedisInfo(path, port, password, version)
+    return RedisInfo(path, port, password, version, image_id)
 
 
-def start(bundle: Bundle, path: str | None) -> tuple[RedisInfo, bool]:
-    """The running server, and whether this call started it. Raises what `find` raises, and StageFailed when it does not start."""
+def start(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None = None) -> tuple[RedisInfo, bool]:
+    """The running server, and whether this call started it. Raises what `look` raises, and StageFailed when it does not start."""
     if programs.alive(bundle, NAME):
         return attach(bundle), False
-    program, version = find(path)
-    found = predict(bundle, version, PORT if bundle.isolated else _free_port())
+    server = look(bundle, path, bring)
+    found = predict(bundle, server.version, PORT if bundle.isolated else _free_port(), server.image_id)
     home = programs.folder(bundle, NAME)
     config = os.path.join(os.path.dirname(home), "redis.conf")
     password = secrets.token_urlsafe(32)
     lines = [*SETTINGS, f"dir {home}", f"unixsocket {found.unix_socket}", f"port {found.port}", "bind 127.0.0.1", f"requirepass {password}"]
     try:
+        users.give(home, programs.identity(bundle))
         _write(found.password_file, password)
         _write(_note(bundle), json.dumps(found.to_result()))
         _write(config, "".join(f"{line}\n" for line in lines), bundle.info.uid)
@@ -112,9 +144,24 @@ def start(bundle: Bundle, path: str | None) -> tuple[RedisInfo, bool]:
             os.unlink(found.unix_socket)  # of a server that was killed; it must not pass for the new one's
     except OSError as exc:
         raise StorageError(f"{exc.filename}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
-    programs.start(bundle, Program(NAME, [program, config], {}, readable=[os.path.dirname(program), config]))
+    readable = [config] if server.rootfs else [os.path.dirname(server.program), config]
+    argv = [server.program, config]
+    programs.start(bundle, Program(NAME, argv, {}, readable=readable, rootfs=server.rootfs, variables=server.variables))
     _wait(bundle, found)
+    if server.rootfs:
+        _keep_socket(bundle, home, found.unix_socket)
     return found, True
+
+
+def _keep_socket(bundle: Bundle, home: str, path: str) -> None:
+    """From now on the folder is ours: with a link there, an image's program could lead us to a socket of this host. It writes nothing."""
+    identity = programs.identity(bundle)
+    if identity is not None:
+        os.chown(home, os.geteuid(), identity.gid)
+        os.chmod(home, 0o710)
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        programs.stop(bundle, NAME, 0)
+        raise StageFailed(f"{path} is no socket: the image's Redis has put something else there; do not use that image")
 
 
 def _free_port() -> int:

@@ -30,9 +30,15 @@ def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
         if lacking:
             raise MissingDependency(_told([*lacking, exc.msg]), **exc.details) from exc
         raise
+    refuse_lacking(wanted)
+    return install
+
+
+def refuse_lacking(wanted: str) -> None:
+    """Raises MissingDependency for what else than PostgreSQL is missing."""
+    lacking = _lacking(isolation.find_bwrap() is not None, wanted)
     if lacking:
         raise MissingDependency(_told(lacking))
-    return install
 
 
 def _lacking(isolated: bool, wanted: str) -> list[str]:

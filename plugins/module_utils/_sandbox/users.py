@@ -95,8 +95,11 @@ def give(path: str, identity: Identity | None) -> None:
         return
     try:
         os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
-        for folder, folders, files in os.walk(path):
-            for name in (*folders, *files):
-                os.chown(os.path.join(folder, name), identity.uid, identity.gid, follow_symlinks=False)
+        # An image may have filled it, deeper than a recursion leads down.
+        waiting = [path]
+        while waiting:
+            for entry in os.scandir(waiting.pop()):
+                os.chown(entry.path, identity.uid, identity.gid, follow_symlinks=False)
+                waiting += [entry.path] if entry.is_dir(follow_symlinks=False) else []
     except OSError as exc:
         raise StorageError(f"{path} cannot be given to uid {identity.uid}: {exc.strerror}; use a local file system") from exc

@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from ..._caracal import replay
-from ..._report.check import FAIL, PASS, Check
+from ..._report.check import FAIL, PASS, WARN, Check
 from .step import Made, Result, Step, Work
 
 # This month, and those for which the product makes one ahead.
@@ -50,14 +51,20 @@ def _redis(work: Work) -> list[Result]:
     """A Redis with the streams of the set, and the groups that services expect, from the first entry on."""
     from ..._assets.streams import redis_stream_restore
     from ..._sandbox.modules import redis_sandbox
+    from .. import server_images
 
-    redis = work.call(redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=work.given["redis_server"])["redis"]
+    services, named = work.kept.get("services", []), work.given["redis_server"]
+    make = functools.partial(work.call, redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=named)
+    found, doubt = server_images.start(server_images.REDIS, work.given, services, named, make)
+    redis = found["redis"]
+    told = [server_images.compare(server_images.REDIS, redis["version"], redis["image"], services)]
+    told += [Check("redis.warning", WARN, doubt, required=False)] if doubt else []
     spec, restore = redis_stream_restore.argument_spec(), redis_stream_restore.run
     login = {"redis_unix_socket": redis["unix_socket"], "redis_password_file": redis["password_file"]}
     restored: list[Result] = []
     if work.assets["redis"]:
         restored = work.call(spec, restore, **login, confirm=[redis["confirmation"]])["checks"]
-    return [*restored, *work.call(spec, restore, **login, groups_only=True)["checks"]]
+    return [*(one.to_result() for one in told), *restored, *work.call(spec, restore, **login, groups_only=True)["checks"]]
 
 
 def _replay(work: Work) -> None:

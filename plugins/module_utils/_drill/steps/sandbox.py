@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
@@ -25,28 +26,38 @@ class Sandbox(Step):
     needs = ("verify",)
 
     def take(self, work: Work) -> Made:
-        from ..._sandbox.modules import postgres_sandbox
+        from .. import server_images
 
-        given = work.given
-        room = given["minimum_free_mb"]
-        found = work.call(
-            postgres_sandbox.argument_spec(),
-            postgres_sandbox.run,
-            directory=given["sandbox_directory"],
-            token=work.state.drill,
-            superuser=given["superuser"],
-            minimum_free_mb=room if room is not None else max(LEAST_MB, work.kept["bytes"] * GROWTH >> 20),
-            isolation=given["isolation"],
-            source_data_directory=given["source_data_directory"],
-            allow_shared_filesystem=given["allow_shared_filesystem"],
-        )
-        isolation = _isolation(found["sandbox"])
-        warnings = [one for one in found["sandbox"]["warnings"] if one != isolation.message]
-        checks = [isolation.to_result(), *found["checks"], *(_warning(number, one) for number, one in enumerate(warnings, 1))]
+        services = work.kept.get("services", [])
+        which = server_images.DATABASE
+        found, doubt = server_images.start(which, work.given, services, work.given["pg_bin"], functools.partial(_made, work))
+        sandbox = found["sandbox"]
+        isolation = _isolation(sandbox)
+        server = server_images.compare(which, sandbox["server_version"], sandbox["image"], services)
+        warnings = [*(one for one in sandbox["warnings"] if one != isolation.message), *([doubt] if doubt else [])]
+        told = [_warning(number, one) for number, one in enumerate(warnings, 1)]
+        checks = [isolation.to_result(), *found["checks"], server.to_result(), *told]
         is_open = any(check["verdict"] in (FAIL, UNPROVEN) for check in found["checks"])
-        return Made(
-            checks, kept={"sandbox": found["sandbox"]}, stops=is_open, why="the sandbox is not proved to be isolated" if is_open else ""
-        )
+        return Made(checks, kept={"sandbox": sandbox}, stops=is_open, why="the sandbox is not proved to be isolated" if is_open else "")
+
+
+def _made(work: Work, **own: t.Any) -> Result:
+    from ..._sandbox.modules import postgres_sandbox
+
+    given = work.given
+    room = given["minimum_free_mb"]
+    return work.call(
+        postgres_sandbox.argument_spec(),
+        postgres_sandbox.run,
+        directory=given["sandbox_directory"],
+        token=work.state.drill,
+        superuser=given["superuser"],
+        minimum_free_mb=room if room is not None else max(LEAST_MB, work.kept["bytes"] * GROWTH >> 20),
+        isolation=given["isolation"],
+        source_data_directory=given["source_data_directory"],
+        allow_shared_filesystem=given["allow_shared_filesystem"],
+        **own,
+    )
 
 
 def _isolation(sandbox: t.Mapping[str, t.Any]) -> Check:

@@ -27,14 +27,15 @@ class Services(Step):
         return "" if services_of(work) else "caracal_drill_services names no service, and the set does not say what ran when it was made"
 
     def take(self, work: Work) -> Made:
-        from .. import service_images, service_option, service_sandbox
+        from ..._images import options as images
+        from .. import service_images, service_sandbox
 
         services = services_of(work)
         found = work.call(
             service_sandbox.argument_spec(),
             service_sandbox.run,
             services=services,
-            **{name: work.given[name] for name in service_option.images()},
+            **{name: work.given[name] for name in images.images()},
             secrets_directory=work.path(SECRETS),
             replay_directory=work.path("replay"),
             ready_timeout=work.given["ready_timeout"],

@@ -65,6 +65,11 @@ class Work:
         """What the set holds beside databases."""
         return dict(self.kept["assets"])
 
+    @property
+    def _clients(self) -> str | None:
+        """PostgreSQL's client programs of the image that the sandbox's server is of."""
+        return self.kept.get("sandbox", {}).get("pg_bin") or None
+
     def path(self, *names: str) -> str:
         """In the sandbox."""
         return os.path.join(self.given["sandbox_directory"], *names)
@@ -75,7 +80,7 @@ class Work:
 
     def call(self, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
         """The result of a use case in the sandbox, which judges nothing. Raises what it raises."""
-        shared = {name: self.given[name] for name in SHARED}
+        shared = {**{name: self.given[name] for name in SHARED}, "pg_bin": self.given["pg_bin"] or self._clients}
         usual = {**shared, "sandbox": self.given["sandbox_directory"], "set_id": self.state.set_id, "require_valid": False}
         given = {**{name: value for name, value in usual.items() if name in spec.argument_spec}, **own}
         options = complete(spec, {name: value for name, value in given.items() if value is not None})

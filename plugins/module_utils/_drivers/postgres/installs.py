@@ -76,6 +76,11 @@ def version_of(program: str) -> Version:
         said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
         raise MissingDependency(f"{program} does not run: {exc.msg}; install PostgreSQL's programs anew") from exc
+    return version_said(said, program)
+
+
+def version_said(said: str, program: str) -> Version:
+    """The same of what `program` has printed."""
     match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
     if match is None:
         raise MissingDependency(f"{program} prints no PostgreSQL version; name a folder that holds PostgreSQL's programs")

@@ -21,20 +21,28 @@ from .installs import Candidate, Version, candidates, check_tools, lowest, versi
 
 @dataclasses.dataclass(frozen=True)
 class Install:
-    """One server install: absolute folders of its programs, its loadable libraries and its shared files."""
+    """One server install: absolute folders of its programs, its loadable libraries and its shared files.
+
+    With `rootfs` it is one of an image that is unpacked there: the folders are inside, it runs in bubblewrap only, and with the `variables`
+    of the image.
+    """
 
     bindir: str
     libdir: str
     sharedir: str
     version: Version
     origin: str
+    image_id: str = ""
+    rootfs: str = ""
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def program(self, name: str) -> str:
         return os.path.join(self.bindir, name)
 
     @property
-    def folders(self) -> tuple[str, str, str]:
-        return self.bindir, self.libdir, self.sharedir
+    def folders(self) -> tuple[str, ...]:
+        """Of this host, those that the server needs."""
+        return () if self.rootfs else (self.bindir, self.libdir, self.sharedir)
 
     @property
     def version_text(self) -> str:
@@ -66,8 +74,8 @@ def _examine(place: Candidate, need: t.Sequence[str], extension: str) -> tuple[V
     if reason:
         raise MissingDependency(reason)
     version = version_of(os.path.join(bindir, "postgres"))
-    libdir = _first_with(_library_folders(bindir), "plpgsql.so")
-    sharedir = _first_with(_shared_folders(bindir, version[0]), "postgres.bki")
+    libdir = _first_with(library_folders(bindir), "plpgsql.so")
+    sharedir = _first_with(shared_folders(bindir, version[0]), "postgres.bki")
     if libdir is None or sharedir is None:
         raise MissingDependency(f"{version[0]}.{version[1]} without its library or shared files")
     if not os.path.exists(os.path.join(sharedir, "extension", f"{extension}.control")):
@@ -79,7 +87,8 @@ def _examine(place: Candidate, need: t.Sequence[str], extension: str) -> tuple[V
 # of each folder instead, where the builds of the known distributions put it.
 
 
-def _library_folders(bindir: str) -> list[str]:
+def library_folders(bindir: str) -> list[str]:
+    """Where the modules of a server can be whose programs are in `bindir`."""
     above = os.path.dirname(bindir)
     release = re.sub(r"\D", "", os.path.basename(bindir))
     return [os.path.join(above, part) for part in ("lib", "lib64", "lib/postgresql", "lib/pgsql", "lib64/pgsql")] + [
@@ -87,7 +96,8 @@ def _library_folders(bindir: str) -> list[str]:
     ]
 
 
-def _shared_folders(bindir: str, major: int) -> list[str]:
+def shared_folders(bindir: str, major: int) -> list[str]:
+    """Where its shared files can be."""
     above = os.path.dirname(bindir)
     beside = [os.path.join(above, part) for part in ("share", "share/postgresql", "share/pgsql")]
     return [*beside, f"/usr/share/postgresql/{major}", f"/usr/share/postgresql{major}"]

@@ -34,6 +34,11 @@ _OWN_FILES = {
 # What of this host a tool needs that sees nothing else of it: the files that these name, and the folder of a socket.
 FILES = ("PGPASSFILE", *_OWN_FILES)
 SOCKET = "PGHOST"
+# By which a tool is told what it connects to and how: all that one has to know of who starts it, and none of it a secret.
+CONNECTING = (
+    *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE", "PGREQUIREAUTH", "PGPASSFILE"),
+    *("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGTZ", "PGOPTIONS"),
+)
 
 
 class _Tool(Child):

@@ -13,6 +13,9 @@ import typing as t
 
 from ..._ansible.argspec import ArgumentSpec
 from ..._ansible.boundary import Invocation
+from ..._drivers.postgres.server_binaries import Install
+from ..._errors import OptionError
+from ..._images import options as images
 from .. import lifecycle, probe, tools
 from ..bundle import Bundle
 from ..info import AUTO, LEASE_SECONDS, REQUIRED, SandboxSpec, SourceFacts
@@ -36,6 +39,9 @@ def argument_spec() -> ArgumentSpec:
             "locale": {"type": "str"},
             "source_data_directory": {"type": "path"},
             "allow_shared_filesystem": {"type": "bool", "default": False},
+            "image": {"type": "str", "default": ""},
+            "reference": {"type": "str", "default": ""},
+            **images.images(),
         }
     )
 
@@ -56,7 +62,7 @@ def _present(call: Invocation) -> dict[str, t.Any]:
     production = [probe.parse(one) for one in options["production"]]
     spec = SandboxSpec(
         directory=options["directory"],
-        install=tools.find(options["pg_bin"], options["minimum_major"], options["isolation"]),
+        install=_install(options),
         superuser=options["superuser"],
         minimum_free=options["minimum_free_mb"] << 20,
         source=SourceFacts(data_directory=options["source_data_directory"], locale=options["locale"]),
@@ -72,3 +78,14 @@ def _present(call: Invocation) -> dict[str, t.Any]:
         call.warn(warning)
     checks = [] if call.check_mode else [probe.verify(Bundle.of(outcome.info.directory), production, options["unisolated_reason"])]
     return {"changed": outcome.changed, "sandbox": outcome.info.to_result(), "checks": [check.to_result() for check in checks]}
+
+
+def _install(options: t.Mapping[str, t.Any]) -> Install:
+    if not options["image"]:
+        return tools.find(options["pg_bin"], options["minimum_major"], options["isolation"])
+    if options["pg_bin"]:
+        raise OptionError("image and pg_bin both name a server; leave one of them out")
+    from .. import image_server
+
+    tools.refuse_lacking(REQUIRED)
+    return image_server.find(images.bring(options), options["minimum_major"])

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation
-from .._drivers.engine.engine import Engine
-from .._drivers.postgres import client_binaries, tools
-from .._drivers.postgres.client_binaries import ClientTools
-from .._errors import MissingDependency
-from . import cache, clients
-from .directory import DIRECTORY
+from ..._ansible import argspec
+from ..._ansible.boundary import Invocation
+from ..._drivers.engine.engine import Engine
+from ..._drivers.postgres import client_binaries, tools
+from ..._drivers.postgres.client_binaries import ClientTools
+from ..._errors import MissingDependency
+from ..._images import cache
+from ..._images.options import DIRECTORY
+from .. import image_clients
 
 # As official images and those made like them name the release of their server.
 MAJOR = "PG_MAJOR"
@@ -42,7 +43,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if found is not None:
         return _result(found, changed=False, where="this host")
     unpacked, new = cache.unpacked(options["directory"], image, [lambda: engine.saved(image)])
-    found = client_binaries.find(clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
+    found = client_binaries.find(image_clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
     return _result(found, changed=new, where=f"image {image[:19]}")
 
 

@@ -18,8 +18,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.bounda
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, clients, postgres_programs
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import image_clients, isolation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
 from harness.fixtures import FreshCluster
 from harness.waiting import eventually
@@ -109,7 +110,7 @@ def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(bring: Bring, 
     key.write_text("the key")
     told = 'read -r line < "$PGSSLKEY" || :; echo "$line $PGSSLKEY"; echo /*; read -r os < /etc/os || :; echo "$os"'
     lines = inside(bring, image, told, PGSSLKEY=str(key), PGSSLCERT=str(tmp_path / "none")).splitlines()
-    assert lines[0] == f"the key {clients.HOST}/PGSSLKEY"
+    assert lines[0] == f"the key {image_clients.HOST}/PGSSLKEY"
     assert set(lines[1].split()) <= {"/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/tmp", "/usr"}
     assert lines[2] == "of the image"
     gone = f'[ -e {secret} ] || echo gone; (: > /usr/new) 2>/dev/null || echo read-only; echo "$PGSSLCERT"'
@@ -165,7 +166,7 @@ def test_a_script_that_chooses_a_release_is_passed_over(tmp_path: Path) -> None:
     engine = image_scene.saver(data)
     (tmp_path / "images").mkdir(mode=0o755)
     unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [engine])
-    assert "/usr/lib/postgresql/18/bin/psql" in Path(clients.programs(unpacked), "psql").read_text()
+    assert "/usr/lib/postgresql/18/bin/psql" in Path(image_clients.programs(unpacked), "psql").read_text()
 
 
 @pytest.mark.mutation
@@ -174,7 +175,7 @@ def test_of_links_at_the_top_only_those_of_distributions_are_made(tmp_path: Path
     made, data = image_scene.saved([archive([symlink("bin", "usr/bin"), symlink("sockets", "/oldroot/etc"), *real])], ["PATH=/usr/bin"])
     (tmp_path / "images").mkdir(mode=0o755)
     unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [image_scene.saver(data)])
-    script = Path(clients.programs(unpacked), "psql").read_text()
+    script = Path(image_clients.programs(unpacked), "psql").read_text()
     assert "--symlink usr/bin /bin" in script and "/sockets" not in script and "oldroot" not in script
 
 

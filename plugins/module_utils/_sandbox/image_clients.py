@@ -20,11 +20,10 @@ import typing as t
 
 from .._drivers.postgres import tools
 from .._errors import MissingDependency
-from .._sandbox import isolation
-from .cache import Unpacked
+from .._images import programs as image_programs
+from .._images.cache import Unpacked
+from . import isolation
 
-# Where official images and those of distributions have them, beside what PATH says.
-FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/pgsql/bin")
 # Inside, what is the host's own.
 HOST = "/.host"
 # No program of an image is there, and the folder of a socket may be.
@@ -40,31 +39,12 @@ def programs(image: Unpacked) -> str:
             "the client programs of the image run in bubblewrap, which is not there; install the package bubblewrap,"
             " or PostgreSQL's client programs"
         )
-    inside = _folder_inside(image)
+    inside = image_programs.folder(image, tools.PROGRAMS, "install PostgreSQL's client programs on this host")
     made = os.path.join(image.folder, "bin")
     os.makedirs(made, mode=0o755, exist_ok=True)
     for name in tools.PROGRAMS:
         _write(os.path.join(made, name), _script(image, [bwrap, *_arguments(image)], f"{inside}/{name}"))
     return made
-
-
-def _folder_inside(image: Unpacked) -> str:
-    path = image.environment().get("PATH", "")
-    places = [place for place in (*path.split(":"), *FOLDERS) if place.startswith("/")]
-    for place in places:
-        if all(_is_program(image, f"{place}/{name}") for name in tools.PROGRAMS):
-            return place
-    raise MissingDependency(
-        f"image {image.image_id[:19]} has no {', '.join(tools.PROGRAMS)} in {':'.join(dict.fromkeys(places))[:200]};"
-        " install PostgreSQL's client programs on this host"
-    )
-
-
-def _is_program(image: Unpacked, path: str) -> bool:
-    """Whether PostgreSQL's own lies there, and no script of a distribution that chooses one."""
-    where = image.tree.resolve(path)
-    same = where is not None and os.path.basename(where) == os.path.basename(path)
-    return where is not None and same and os.path.isfile(where) and os.access(where, os.X_OK)
 
 
 def _arguments(image: Unpacked) -> t.Iterator[str]:

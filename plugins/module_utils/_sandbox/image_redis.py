@@ -1,0 +1,41 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The Redis of an image: looked for in its files, and started in bubblewrap only, since nobody vouches for what it does."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._errors import MissingDependency, StageFailed
+from .._images import programs as image_programs
+from .._images.cache import Unpacked
+from . import isolation, programs, redis_server
+from .bundle import Bundle
+from .redis_server import Found
+
+PROGRAM = "redis-server"
+REMEDY = "install Redis on this host, or name the program"
+
+
+def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
+    """Raises MissingDependency for an image without a Redis that reads what we restore, and without bubblewrap."""
+    if not bundle.isolated:
+        raise MissingDependency("an image is started in bubblewrap only; make the sandbox with it, or name a redis-server of this host")
+    image = bring()
+    program = os.path.join(image_programs.folder(image, (PROGRAM,), REMEDY), PROGRAM)
+    launcher = isolation.Launcher(programs.identity(bundle), isolation.find_bwrap())
+    name = f"{program} of image {image.image_id[:19]}"
+    try:
+        said = isolation.said(launcher, program, (), image.rootfs, image.environment())
+    except StageFailed as exc:
+        raise MissingDependency(f"{name} does not run: {exc.msg}; {REMEDY}") from exc
+    version, fits = redis_server.version_said(said)
+    if not fits:
+        raise MissingDependency(f"{name} is {version or 'no Redis'}, and 7.0 is needed at least; {REMEDY}")
+    return Found(program, version, image.image_id, image.rootfs, image.environment())

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Client programs of the image that a sandbox's server is of: they see its socket, and of this host nothing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from .._drivers.postgres import client_binaries, tools
+from .._drivers.postgres.server_binaries import Install
+from .._errors import MissingDependency
+from .info import Layout
+from .isolation import ENVIRONMENT, Launcher, bound, limited
+
+# What it may make us keep of its messages.
+WRITTEN_LIMIT = 256 << 20
+
+
+def make(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, list[str]]:
+    """A folder of the client programs that lie beside the server of an image, each a script that starts it inside; or none, and why."""
+    os.mkdir(layout.clients, 0o700)
+    for name in tools.PROGRAMS:
+        words = launcher.command(
+            [install.program(name)],
+            readable=[layout.socket_dir],
+            writable=[],
+            passwd=layout.passwd,
+            rootfs=install.rootfs,
+            variables=install.variables,
+        )
+        command = limited(bound(words), launcher.identity, WRITTEN_LIMIT)
+        given = " ".join(f'${{{variable}+"{variable}=${variable}"}}' for variable in (*tools.CONNECTING, "LC_ALL"))
+        script = f'exec env -i PATH={ENVIRONMENT["PATH"]} {given} {shlex.join(command)} "$@"'
+        _write(os.path.join(layout.clients, name), f"#!/bin/sh\nPATH={ENVIRONMENT['PATH']}\n{script}\n")
+    try:
+        client_binaries.find(layout.clients, minimum_major=install.version[0], tools=tools.PROGRAMS)
+    except MissingDependency as exc:
+        return "", [f"client programs are those of this host, since the image has none that fit: {exc.msg}"]
+    return layout.clients, []
+
+
+def _write(path: str, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o700), "w", encoding="utf-8") as out:
+        out.write(text)

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Drills in the very images that ran when the set was made, on a host that has no PostgreSQL; and on one that cannot have the images."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.installs import Candidate, candidates
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import redis_server as sandbox_redis
+from scenes import drilling, image_scene, redis_server
+from scenes.drilling import Drill, Source
+from scenes.image_scene import Image
+
+# A host that has drilled nothing yet.
+FIRST = {"journal.freshness"}
+
+
+@pytest.fixture(scope="module")
+def postgres(server_install: Install) -> Image:
+    return image_scene.postgres(server_install)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Image:
+    return image_scene.programs([redis_server.program(8)], "/usr/local/bin")
+
+
+@pytest.fixture(scope="module")
+def source(server_install: Install, postgres: Image, redis: Image, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Source]:
+    """A deployment whose newest set says of which image its database ran."""
+    with drilling.source(server_install, tmp_path_factory.mktemp("imaged"), "v1.0.0") as made:
+        made.backup([image_scene.ran("postgres", postgres[0]), image_scene.ran("redis", redis[0])])
+        yield made
+
+
+@pytest.fixture
+def drill(source: Source, postgres: Image, redis: Image, tmp_path: Path) -> t.Iterator[Drill]:
+    (tmp_path / "images").mkdir(mode=0o755)
+    for name, image in (("postgres", postgres), ("redis", redis)):
+        (tmp_path / f"{name}.tar").write_bytes(image[1])
+    made = drilling.drill(source, tmp_path)
+    made.settings["caracal_drill_engine"] = "unix:///no/such/socket"
+    made.settings["caracal_drill_images_directory"] = str(tmp_path / "images")
+    made.settings["caracal_drill_image_archives"] = [str(tmp_path / f"{name}.tar") for name in ("postgres", "redis")]
+    yield made
+    drilling.remove(made)
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But what is named."""
+
+    def named(pg_bin: str | None) -> list[Candidate]:
+        return candidates(pg_bin) if pg_bin else []
+
+    for module in (client_binaries, server_binaries):
+        monkeypatch.setattr(module, "candidates", named)
+    find = sandbox_redis.find
+    monkeypatch.setattr(sandbox_redis, "find", lambda path: find(path or "/no/such/program"))
+
+
+def test_a_drill_in_the_images_of_the_servers(drill: Drill, nothing_installed: None) -> None:
+    outcome = drill.run()
+    assert outcome.verdict == "pass", outcome.told()
+    assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"pass"}
+
+
+@pytest.mark.mutation
+def test_without_the_image_redis_is_of_this_host(drill: Drill) -> None:
+    drill.settings["caracal_drill_image_archives"].pop()
+    outcome = drill.run(until="prepare", without=["migrations", "state", "secrets", "evidence", "keys"])
+    assert outcome.of("unproven", required=False) == {"redis.server", *FIRST}, outcome.told()
+    assert "cannot be had" in outcome.checks["redis.warning"]["message"]
+
+
+@pytest.mark.mutation
+def test_without_the_image_the_server_is_of_this_host(drill: Drill) -> None:
+    drill.settings["caracal_drill_image_archives"] = []
+    outcome = drill.run(until="sandbox")
+    assert outcome.of("unproven", required=False) == {"sandbox.server", *FIRST} and not outcome.unproven, outcome.told()
+    warned = [one["message"] for name, one in outcome.checks.items() if name.startswith("sandbox.warning.")]
+    assert any("cannot be had" in words for words in warned)
+
+
+@pytest.mark.mutation
+def test_without_the_image_and_a_server_of_this_host(drill: Drill, nothing_installed: None) -> None:
+    drill.settings["caracal_drill_image_archives"] = []
+    outcome = drill.run(until="sandbox")
+    assert "drill.sandbox" in outcome.unproven and "sandbox.server" not in outcome.checks
+    words = outcome.checks["drill.sandbox"]["message"]
+    assert "no PostgreSQL server" in words and "cannot be had" in words
+
+
+@pytest.mark.mutation
+def test_a_server_that_is_named_is_taken(drill: Drill, server_install: Install) -> None:
+    drill.settings["caracal_drill_pg_bin"] = server_install.bindir
+    outcome = drill.run(until="sandbox")
+    assert outcome.of("unproven", required=False) == {"sandbox.server", *FIRST}, outcome.told()

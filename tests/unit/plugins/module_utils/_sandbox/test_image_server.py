@@ -1,0 +1,183 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A sandbox whose PostgreSQL is of an image: it works as any other, and nothing of the image runs outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
+    confined,
+    image_server,
+    isolation,
+    lifecycle,
+    preflight,
+    processes,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec, SourceFacts
+from harness.small_programs import UNISOLATED, bearing
+from scenes import image_scene
+from scenes.image_scene import Image, archive, symlink
+
+Bring = t.Callable[[Image], cache.Unpacked]
+LOCAL = f"{image_scene.PGSQL}/bin"[1:]
+
+
+@pytest.fixture(scope="session")
+def real(server_install: Install) -> Image:
+    return image_scene.postgres(server_install, environment=["LD_PRELOAD=/evil.so", "PGDATA=/etc", "PGHOST=elsewhere", "LC_ALL=evil"])
+
+
+@pytest.fixture
+def bring(tmp_path: Path) -> Bring:
+    (tmp_path / "images").mkdir(mode=0o755)
+    return lambda image: cache.unpacked(str(tmp_path / "images"), image[0], [image_scene.saver(image[1])])[0]
+
+
+def restored(pg_bin: str, info: SandboxInfo) -> None:
+    """By pg_dump, psql and pg_restore of the image, which see its server and nothing else."""
+    client = client_binaries.find(pg_bin, minimum_major=0, tools=tools.PROGRAMS)
+    assert client.bindir == Layout.of(info.directory).clients
+    words = {name: confined.command(info, path) for name, path in client.paths.items()}
+    assert words == {name: (path,) for name, path in client.paths.items()}
+    environment = {
+        "SECRET": "of this host",
+        "PGHOST": info.socket_dir,
+        "PGPORT": str(info.port),
+        "PGUSER": info.superuser,
+        "PGDATABASE": "postgres",
+    }
+
+    def run(name: str, *arguments: str, given: bytes = b"") -> bytes:
+        found = subprocess.run([*words[name], *arguments], env=environment, input=given, check=True, capture_output=True)
+        # What the image's variables tell the loader is told the image's own program, and none that stands around it.
+        assert found.stderr.decode().count("/evil.so") == 1 + ("\\! " in "".join(arguments))
+        return found.stdout
+
+    run("psql", "-qc", "CREATE DATABASE other", "-c", "CREATE EXTENSION pgcrypto; CREATE TABLE kept AS SELECT 42 AS answer")
+    run("pg_restore", "--dbname=other", given=run("pg_dump", "--format=custom"))
+    assert run("psql", "-Atd", "other", "-c", "SELECT answer FROM kept").strip() == b"42"
+    seen = run("psql", "-Atc", "\\! echo /*; read -r os < /etc/os; echo $os; echo none$SECRET").split(b"\n")
+    assert set(seen[0].decode().split()) <= {"/.host", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/usr"}
+    assert seen[1:3] == [b"of the image", b"none"]
+
+
+def test_a_sandbox_from_an_image(real: Image, bring: Bring, sandbox_directory: str) -> None:
+    image = bring(real)
+    install = image_server.find(image, 17)
+    info = lifecycle.create(SandboxSpec(sandbox_directory, install, source=SourceFacts(locale="xx_YY.UTF-8"))).info
+    assert (info.image, info.isolation, info.server_version) == (image.image_id, isolation.BUBBLEWRAP, install.version_text)
+    assert any("xx_YY.UTF-8" in warning for warning in info.warnings)
+    server = processes.look(info.pid)
+    assert server is not None and server.uid == info.uid != 0 and server.argv[0] == install.program("postgres")
+    assert Path(f"/proc/{info.pid}/root/etc/os").exists()
+    restored(info.pg_bin, info)
+    assert lifecycle.attach(sandbox_directory) == info
+    assert lifecycle.destroy(sandbox_directory)
+    assert not os.path.exists(sandbox_directory) and processes.look(info.pid) is None
+
+
+def refused(image: cache.Unpacked, minimum_major: int = 17) -> str:
+    with pytest.raises(MissingDependency) as caught:
+        image_server.find(image, minimum_major)
+    assert "\n" not in caught.value.msg
+    return caught.value.msg
+
+
+@pytest.mark.mutation
+def test_an_image_whose_server_does_not_fit(real: Image, bring: Bring, server_install: Install) -> None:
+    assert f"{server_install.version_text} of image" in refused(bring(real), 99)
+    lacking = bring(real)
+    (control,) = Path(lacking.rootfs).glob("**/pgcrypto.control")
+    control.unlink()
+    assert "no extension pgcrypto" in refused(lacking)
+    Path(lacking.rootfs, LOCAL, "initdb").unlink()
+    assert "has no postgres, initdb" in refused(lacking)
+    others = [(f"{LOCAL}/{name}", b"#!/none") for name in image_server.PROGRAMS]
+    assert "does not run" in refused(bring(image_scene.saved([archive(others)])))
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("link", ["{outside}", "../../../../../../../../../..{outside}", "/usr/bin/env"])
+def test_a_server_that_is_a_link_out_of_the_image(bring: Bring, tmp_path: Path, link: str) -> None:
+    """What it names is looked for inside, whatever lies there on this host."""
+    outside, began = tmp_path / "postgres", tmp_path / "began"
+    outside.write_text(f"#!/bin/sh\n: > {began}\necho 'postgres (PostgreSQL) 17.10'\n")
+    outside.chmod(0o755)
+    links = [symlink(f"{LOCAL}/{name}", link.format(outside=outside)) for name in image_server.PROGRAMS]
+    assert "has no postgres" in refused(bring(image_scene.saved([archive(links)])))
+    assert not began.exists()
+
+
+@pytest.mark.mutation
+def test_what_an_image_says_never_ends_here(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version without end is cut off; a program that leaves another behind leaves nothing."""
+    script = "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"
+    assert "does not run" in refused(scripted(bring, postgres=script))
+    assert "no PostgreSQL version" in refused(scripted(bring, postgres="echo something else"))
+    left = scripted(bring, postgres=f"(while :; do read -r left_{os.getpid()} < /dev/zero; done) & echo 'postgres (PostgreSQL) 17.10'")
+    assert "pgcrypto" in refused(left)
+    assert not bearing(f"left_{os.getpid()}")
+
+
+def scripted(bring: Bring, **programs: str) -> cache.Unpacked:
+    """An image whose programs are these scripts."""
+    return bring(image_scene.programs(["/bin/sh"], "/bin", *scripts(initdb="exit 1", **programs)))
+
+
+def hostile(image: cache.Unpacked) -> Install:
+    return Install(f"/{LOCAL}", "", "", (17, 10), "image", image.image_id, image.rootfs, image_server.own(image))
+
+
+@pytest.mark.mutation
+def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, sandbox_directory: str, tmp_path: Path) -> None:
+    """As root writes the settings, reads the log and the state of the server."""
+    kept, secret = tmp_path / "kept", tmp_path / "postgresql.log"
+    kept.write_text("of this host")
+    secret.write_text("FATAL: a secret of this host\n")
+    initdb = f'ln -s {kept} "$2/postgresql.conf"; ln -s {kept} "$2/pg_hba.conf"; ln -s {tmp_path} "$2/log"; mkfifo "$2/postmaster.pid"'
+    image = bring(
+        image_scene.programs(["/bin/sh", "/bin/ln", "/usr/bin/mkfifo"], "/bin", *scripts(initdb=initdb, postgres='[ "$1" = --version ]'))
+    )
+    with pytest.raises(StageFailed) as caught:
+        lifecycle.create(SandboxSpec(sandbox_directory, hostile(image)))
+    assert "secret" not in caught.value.msg and kept.read_text() == "of this host"
+    assert not os.path.exists(sandbox_directory)
+
+
+def scripts(**programs: str) -> list[tuple[str, bytes]]:
+    return [(f"{LOCAL}/{name}", f"#!/bin/sh\n{text}\n".encode()) for name, text in programs.items()]
+
+
+@pytest.mark.mutation
+def test_without_bubblewrap_no_image_is_started(real: Image, bring: Bring, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    install = image_server.find(bring(real), 17)
+    monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
+    for allowed in ({}, UNISOLATED):
+        with pytest.raises(MissingDependency, match="bubblewrap"):
+            preflight.preflight(SandboxSpec(sandbox_directory, install, **allowed))
+    assert "bubblewrap" in refused(bring(real))
+
+
+@pytest.mark.mutation
+def test_client_programs_that_an_image_lacks_are_those_of_this_host(real: Image, bring: Bring, sandbox_directory: str) -> None:
+    image = bring(real)
+    Path(image.rootfs, LOCAL, "pg_dump").unlink()
+    install = image_server.find(image, 17)
+    info = lifecycle.create(SandboxSpec(sandbox_directory, install)).info
+    assert info.pg_bin == "" and any("pg_dump" in warning for warning in info.warnings)
+    assert not any("locale" in warning for warning in info.warnings)
+    psycopg2.connect(host=info.socket_dir, port=info.port, user=info.superuser, dbname="postgres").close()
