@@ -25,9 +25,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
     lifecycle,
     preflight,
     processes,
+    server_clients,
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout, SandboxInfo, SandboxSpec, SourceFacts
-from harness.small_programs import UNISOLATED, bearing
+from harness.small_programs import UNISOLATED, as_nobody, bearing
 from scenes import image_scene
 from scenes.image_scene import Image, archive, symlink
 
@@ -170,6 +171,33 @@ def test_without_bubblewrap_no_image_is_started(real: Image, bring: Bring, sandb
         with pytest.raises(MissingDependency, match="bubblewrap"):
             preflight.preflight(SandboxSpec(sandbox_directory, install, **allowed))
     assert "bubblewrap" in refused(bring(real))
+
+
+@pytest.mark.mutation
+def test_no_words_start_an_image_without_bubblewrap() -> None:
+    with pytest.raises(MissingDependency):
+        isolation.Launcher(None, None).command(["/bin/sh"], readable=[], writable=[], passwd=None, rootfs="/srv/image")
+
+
+# An ordinary user may not be able to read this Python's files, so what is imported late is here before.
+assert server_clients
+
+
+def _as_ordinary(directory: str, image: Image) -> tuple[bool, str]:
+    images = f"{directory}-images"
+    os.mkdir(images, 0o755)
+    unpacked, _new = cache.unpacked(images, image[0], [image_scene.saver(image[1])])
+    info = lifecycle.create(SandboxSpec(directory, image_server.find(unpacked, 17))).info
+    try:
+        restored(info.pg_bin, info)
+    finally:
+        lifecycle.destroy(directory)
+        subprocess.run(["rm", "-rf", images], check=True)
+    return info.uid == os.geteuid(), info.isolation
+
+
+def test_an_ordinary_user_makes_one_too(real: Image, sandbox_directory: str) -> None:
+    assert as_nobody(_as_ordinary, sandbox_directory, real) == (True, isolation.BUBBLEWRAP)
 
 
 @pytest.mark.mutation
