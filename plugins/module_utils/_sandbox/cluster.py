@@ -21,7 +21,7 @@ import typing as t
 from .._drivers.postgres.server_binaries import Install
 from .._errors import StageFailed, StorageError
 from .._stream.process import Child, Identity, last_line, run
-from . import users
+from . import processes, users
 from .info import PORT, Layout
 from .isolation import ENVIRONMENT, Launcher, limited
 
@@ -92,11 +92,14 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
     _admit(layout, maker)
     for locale in locales:
         try:
-            _run_initdb(layout, install, launcher, maker, [f"--username={superuser}", f"--locale={locale}"])
+            _run_initdb(layout, install, launcher, maker, superuser, locale)
             break
         except StageFailed as exc:
             if locale == locales[-1]:
                 raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
+    if install.rootfs:
+        # What initdb of an image has left at work would change what we write and give away there as root.
+        processes.kill_all(layout, None if server is None else server.uid)
     settings = "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items())
     _write(layout, "postgresql.conf", settings)
     _write(layout, "pg_hba.conf", _access(superuser))
@@ -105,8 +108,8 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
     return locale
 
 
-def _run_initdb(layout: Layout, install: Install, launcher: Launcher, maker: Identity | None, own: t.Sequence[str]) -> None:
-    argv = [install.program("initdb"), "-D", layout.data, *own, "--encoding=UTF8", "--lc-messages=C"]
+def _run_initdb(layout: Layout, install: Install, launcher: Launcher, maker: Identity | None, superuser: str, locale: str) -> None:
+    argv = [install.program("initdb"), "-D", layout.data, "-U", superuser, "--encoding=UTF8", f"--locale={locale}", "--lc-messages=C"]
     argv += ["--auth=scram-sha-256", "--auth-local=trust", "--no-sync", "--no-instructions"]
     command = launcher.command(
         argv,

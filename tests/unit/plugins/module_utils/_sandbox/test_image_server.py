@@ -19,6 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
+    cluster,
     confined,
     image_server,
     isolation,
@@ -33,6 +34,7 @@ from scenes import image_scene
 from scenes.image_scene import Image, archive, symlink
 
 Bring = t.Callable[[Image], cache.Unpacked]
+WRITE = cluster._write
 LOCAL = f"{image_scene.PGSQL}/bin"[1:]
 
 
@@ -156,6 +158,26 @@ def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, san
         lifecycle.create(SandboxSpec(sandbox_directory, hostile(image)))
     assert "secret" not in caught.value.msg and kept.read_text() == "of this host"
     assert not os.path.exists(sandbox_directory)
+
+
+@pytest.mark.mutation
+def test_what_initdb_leaves_at_work_is_gone_before_anything_is_written(
+    bring: Bring, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it could put a link where root writes, or gives away."""
+    word = f"left_{os.getpid()}"
+    at_work: list[bool] = []
+
+    def write(layout: Layout, name: str, text: str) -> None:
+        at_work.append(bool(bearing(word)))
+        WRITE(layout, name, text)
+
+    monkeypatch.setattr(cluster, "_write", write)
+    loop = f"(exec /bin/sh -c 'while :; do read -r {word}; done < /dev/zero' > /dev/null 2>&1) &"
+    image = bring(image_scene.programs(["/bin/sh"], "/bin", *scripts(initdb=loop, postgres='[ "$1" = --version ]')))
+    with pytest.raises(StageFailed):
+        lifecycle.create(SandboxSpec(sandbox_directory, hostile(image)))
+    assert at_work == [False, False]
 
 
 def scripts(**programs: str) -> list[tuple[str, bytes]]:
