@@ -189,7 +189,8 @@ def test_without_bubblewrap_no_image_is_started(real: Image, bring: Bring, sandb
     install = image_server.find(bring(real), 17)
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
-    for allowed in ({}, UNISOLATED):
+    kinds: tuple[dict[str, t.Any], ...] = ({}, UNISOLATED)
+    for allowed in kinds:
         with pytest.raises(MissingDependency, match="bubblewrap"):
             preflight.preflight(SandboxSpec(sandbox_directory, install, **allowed))
     assert "bubblewrap" in refused(bring(real))
