@@ -28,7 +28,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump, snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from bench import bucket, journal, memory, naive, plays, redis_streams, replay, starts
@@ -113,7 +113,7 @@ def artifacts(place: Scene, jobs: int) -> None:
     shutil.rmtree(store, ignore_errors=True)
     to = tuple(recipients.load([place.recipient], []))
     with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         programs = (f"{place.bindir}/{name}" for name in ("pg_dump", "pg_restore", "psql"))
         source = dump.Source(held.place, *programs, LocalStore(str(store)), to)
         tasks: list[workers.Task] = [

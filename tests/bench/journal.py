@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A journal of ten years of hourly checkpoints and nightly sets, and what a call costs that finds one new entry in it.
-
-Run as a program: one call of `backup_set`, in a process of its own.
-"""
+"""A journal of ten years of hourly checkpoints and nightly sets, and what a call costs that finds one new entry in it."""
 
 from __future__ import annotations
 
@@ -20,21 +17,18 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sshsig import armor, wire_string
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.entry import Draft
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.records import Checkpoint
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set
 from scenes import s3_server, scene
 from unit.plugins.module_utils._repository.conftest import ROLES, World
 
@@ -157,22 +151,6 @@ def _calls(long: Long, given: dict[str, t.Any], carry: t.Callable[[list[Path]], 
 
 def _seconds(given: dict[str, t.Any], what: str) -> tuple[float, float]:
     env = {**os.environ, "BENCH_JOURNAL": json.dumps(given)}
-    done = subprocess.run([sys.executable, "-m", "bench.journal", what], env=env, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "bench.journal_call", what], env=env, check=True, capture_output=True, text=True)
     wall, processor = json.loads(done.stdout)
     return wall, processor
-
-
-def main() -> None:
-    """What comes before is the start of any module, which has a figure of its own."""
-    given = json.loads(os.environ["BENCH_JOURNAL"])
-    started, used = time.monotonic(), time.process_time()
-    if sys.argv[1] == "everything":
-        opened = options.open_repository(given, everything=True)
-        opened.mark.advance(opened.journal)
-    else:
-        backup_set.run(Invocation(given, False, lambda _text: None))
-    print(json.dumps([time.monotonic() - started, time.process_time() - used]))
-
-
-if __name__ == "__main__":
-    main()

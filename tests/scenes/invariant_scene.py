@@ -15,7 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from scenes.state_damages import FREELY
 from scenes.twin_database import TwinCluster
@@ -39,8 +39,8 @@ class Broken:
         for statement in (FREELY, "SET LOCAL search_path = public", *statements, "SET LOCAL search_path = ''"):
             self.session.rows(statement)
 
-    def layout(self) -> reading.Layout:
-        return reading.layout(self.session)
+    def layout(self) -> database_layout.Layout:
+        return database_layout.read(self.session)
 
     def record(self) -> tuple[Inventory, list[Block]]:
         """What a backup of this moment would say, as far as the rules ask for it."""

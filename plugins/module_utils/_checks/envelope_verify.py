@@ -25,8 +25,8 @@ from .._deps import require_cryptography
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import KeyProblem, VersionMismatch
-from .._evidence import options, place
-from .._report.check import UNPROVEN, Check
+from .._evidence import place
+from .._report.check import UNPROVEN, Check, judged
 
 # More than any key; what is longer is no key file.
 _FILE_LIMIT = 4096
@@ -68,7 +68,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         census = _Census(session, given["database"], keyring)
         checks = census.checks()
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "database": given["database"],
         "family": census.detected.family,
         "release": census.detected.release,

@@ -21,8 +21,8 @@ from .._drivers.postgres import catalog
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import OptionError, VersionMismatch
-from .._evidence import options, place
-from .._report.check import FAIL, UNPROVEN, Check
+from .._evidence import place
+from .._report.check import FAIL, UNPROVEN, Check, judged
 
 # Of the named ones only: others may bear a name that is no text.
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname = ANY (%s::text[])"
@@ -71,7 +71,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if releases.AUTH_DATABASE in nearest.table.databases:
         checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles)
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "release": nearest.table.release if nearest.known else None,
         "nearest": nearest.table.release,
         "family": nearest.table.family,

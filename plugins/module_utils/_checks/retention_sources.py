@@ -24,8 +24,7 @@ from .._drivers.redis import preflight, reading
 from .._drivers.redis.connection import Address
 from .._drivers.redis.connection import Session as Redis
 from .._errors import BackupError, OptionError
-from .._evidence import moment
-from .._evidence import reading as databases
+from .._evidence import database_layout, moment
 from .._evidence.options import Opened
 from .._report.check import Check
 from .._repository import catalog, holdings, selection
@@ -50,7 +49,7 @@ def of_coordinator(given: t.Mapping[str, t.Any], effective: Effective) -> list[C
 
 def _tables(session: Database) -> tuple[frozenset[str], str]:
     """Tables of schema public, and the family. Raises VersionMismatch for a database that is no Caracal's."""
-    layout = databases.layout(session)
+    layout = database_layout.read(session)
     return layout.public, (layout.detected or releases.detect(layout.public, ())).family
 
 

@@ -24,7 +24,7 @@ from .._errors import OptionError, PermissionMissing, StageFailed, Unreachable
 from .._evidence import metrics, options
 from .._evidence.options import Opened
 from .._report import junit, retention, waiver
-from .._report.check import NOT_APPLICABLE, UNPROVEN, Check
+from .._report.check import NOT_APPLICABLE, UNPROVEN, Check, judged
 from .._report.retention import Look
 from .._report.text import one_line
 from .._repository import layout
@@ -83,7 +83,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     document = retention.build(look)
     shown = {name: document[name] for name in ("checks", "counts", "waivers", "journal_head", "freshness", "seconds")}
     return {
-        **options.judged(look.counted, given["require_valid"]),
+        **judged(look.counted, given["require_valid"]),
         **shown,
         "report": [] if invocation.check_mode else _leave(invocation, look, document),
         "summary_lines": retention.render(document),

@@ -20,7 +20,7 @@ from .._caracal import rollback, rollback_compare
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import BackupError, VersionMismatch
-from .._evidence import moment, reading
+from .._evidence import database_layout, moment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _former(server: Server, given: dict[str, t.Any]) -> Server:
 def _side(server: Server, database: str) -> t.Iterator[Side]:
     with Session(server, database) as session:
         session.rows(BEGIN)
-        read = reading.layout(session)
+        read = database_layout.read(session)
         if read.detected is None:
             raise VersionMismatch(f"database {database} is not Caracal's own; correct the database name")
         yield Side(session, read.detected.family, _names(session))

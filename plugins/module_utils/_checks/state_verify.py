@@ -20,8 +20,8 @@ from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import options, place, reading, sealed_set
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._evidence import database_layout, options, place, reading, sealed_set
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
 from . import invariant_reading
 from .invariant_reading import Wanted
@@ -62,7 +62,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     checks.append(_roles(server, expected["roles"], sandbox.superuser if sandbox else None))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "set_id": the_set.set_id,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -85,7 +85,7 @@ def _database(
     except Unreachable as exc:
         return [Check(f"inventory.{name}", FAIL, exc.msg)], []
     with held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         rules = (invariant_reading.observe, (held.place, wanted, read.public))
         if not audit_rows:
             read = read.without({leaf.qualified for leaf in read.leaves})

@@ -16,8 +16,6 @@ from .._deps import require_cryptography
 
 try:
     from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 except ImportError:
     pass  # require_cryptography says so
@@ -48,6 +46,10 @@ def public_point(pem: bytes) -> Point | None:
     require_cryptography()
     if not pem.startswith(_SEC1):
         return None
+    # It reads keys of every kind, and takes as long as the rest of cryptography.
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

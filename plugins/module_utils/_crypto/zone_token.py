@@ -16,12 +16,6 @@ import typing as t
 from .._deps import require_cryptography
 from .envelope_ciphers import public_point
 
-try:
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, utils
-except ImportError:
-    pass  # require_cryptography says so
-
 _COORDINATE = 32
 
 
@@ -30,6 +24,9 @@ def sign(pem: bytes, kid: str, claims: t.Mapping[str, t.Any]) -> str | None:
     require_cryptography()
     if public_point(pem) is None:
         return None
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+
     key = t.cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(pem, password=None))
     signed = f"{_part({'alg': 'ES256', 'typ': 'JWT', 'kid': kid})}.{_part(claims)}"
     r, s = utils.decode_dss_signature(key.sign(signed.encode("ascii"), ec.ECDSA(hashes.SHA256())))

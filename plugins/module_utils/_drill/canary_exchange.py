@@ -28,8 +28,8 @@ from .._deps import require_cryptography
 from .._drivers.postgres.server import Session
 from .._drivers.secrets import files
 from .._errors import ObjectMissing, OptionError, Unreachable
-from .._evidence import options, place, reading
-from .._report.check import UNPROVEN, Check
+from .._evidence import database_layout, place
+from .._report.check import UNPROVEN, Check, judged
 from .._sandbox.modules import before
 from . import canary_keys, canary_place, groups
 from .canary_keys import Secrets, SigningKeys
@@ -77,14 +77,14 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError("application and self_made are two ways to the same canaries; give one of them")
     server, _sandbox = place.server_of(given)
     with Session(server, given["database"]) as session:
-        layout = reading.layout(session)
+        layout = database_layout.read(session)
         detected = layout.detected or releases.detect(layout.public, ())
         where = canary_place.of(given, detected.family)
         canaries = _Canaries(session, detected.family, where, canary_keys.read(given["secrets_directory"], detected.family), given)
         checks = canaries.reading()
         checks += canaries.unasked("check mode") if invocation.check_mode else canaries.writing()
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "changed": bool(given["self_made"] or given["application"] or where.bundle),
         "family": detected.family,
         "release": detected.release,

@@ -17,7 +17,7 @@ from .._ansible.boundary import Invocation
 from .._caracal import outbox
 from .._drivers.postgres.server import Server, Session
 from .._errors import OptionError, VersionMismatch
-from .._evidence import moment, options, place, reading
+from .._evidence import database_layout, moment, options, place
 
 
 def argument_spec() -> argspec.ArgumentSpec:
@@ -57,7 +57,7 @@ def _reopen(server: Server, given: dict[str, t.Any], since: datetime.datetime | 
     """Stream, table and ids of what is or would be sent again."""
     with Session(server, given["database"]) as session:
         session.rows("BEGIN")
-        detected = reading.layout(session).detected
+        detected = database_layout.read(session).detected
         if detected is None:
             raise VersionMismatch(f"database {given['database']} is not Caracal's own; correct the database name")
         rows = [

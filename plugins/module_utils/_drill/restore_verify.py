@@ -18,10 +18,9 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation, UseCase, complete
 from .._audit.chains import audit_chain_verify
 from .._caracal import secrets
-from .._checks import envelope_verify, migration_verify, state_verify
+from .._checks import migration_verify, state_verify
 from .._drivers.secrets import bundle
-from .._evidence import options
-from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check, judged
 
 Result = dict[str, t.Any]
 
@@ -53,9 +52,11 @@ def run(invocation: Invocation) -> Result:
     )
     parts = [schema, state, chains]
     if folder:
+        from .._checks import envelope_verify
+
         parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"])))
     checks = [Check(**check) for part in parts for check in part["checks"]]
-    result = options.judged(checks, require_valid=False)
+    result = judged(checks, require_valid=False)
     # One that is not required, too: it says that rows have changed since they were committed to.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:

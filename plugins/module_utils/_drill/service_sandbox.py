@@ -22,9 +22,9 @@ from .._caracal.services import Service
 from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import StageFailed, VersionMismatch
-from .._evidence import options, place, reading
+from .._evidence import database_layout, place
 from .._images import options as images
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._report.text import clean, one_line
 from .._sandbox import probe, programs
 from .._sandbox.bundle import NETWORK, Bundle
@@ -94,7 +94,7 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     elif not invocation.check_mode:
         checks += _run(bundle, plan, server, given["replay_directory"], given["ready_timeout"])
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "changed": any(name not in already for name in plan.own) and checks[0].verdict not in (FAIL, UNPROVEN),
         "running": [service.name for service in plan.services if programs.alive(bundle, service.name)],
         "urls": {service.name: service.url for service in plan.services if service.name in plan.own},
@@ -104,7 +104,7 @@ def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
 
 def _family(server: Server) -> str:
     with Session(server, releases.OWN_DATABASE) as session:
-        detected = reading.layout(session).detected
+        detected = database_layout.read(session).detected
     if detected is None:
         raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
     return detected.family

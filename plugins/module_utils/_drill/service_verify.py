@@ -23,7 +23,8 @@ from .._drivers.postgres.server import Session
 from .._drivers.redis.connection import Session as RedisSession
 from .._drivers.services import http
 from .._errors import VersionMismatch
-from .._evidence import options, place, reading
+from .._evidence import database_layout, place
+from .._report.check import judged
 from .._sandbox.bundle import Bundle
 from .._sandbox.modules import before
 from .._sandbox.modules.before import Before
@@ -53,11 +54,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     started = time.monotonic()
     watch = _Watch(given)
     while True:
-        judged = watch.look()
-        if all(one.settled for one in judged) or time.monotonic() - started > given["timeout"]:
+        looked = watch.look()
+        if all(one.settled for one in looked) or time.monotonic() - started > given["timeout"]:
             break
         time.sleep(PAUSE)
-    return {**options.judged([one.check for one in judged], given["require_valid"]), "seconds": round(time.monotonic() - started, 3)}
+    return {**judged([one.check for one in looked], given["require_valid"]), "seconds": round(time.monotonic() - started, 3)}
 
 
 class _Watch:
@@ -76,7 +77,7 @@ class _Watch:
 
     def look(self) -> list[Judged]:
         with Session(self._server, releases.OWN_DATABASE) as session, before.redis(self._bundle) as redis:
-            detected = reading.layout(session).detected
+            detected = database_layout.read(session).detected
             if detected is None:
                 raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
             recompute = detected.release != block_history.HASHES_RECEIVED

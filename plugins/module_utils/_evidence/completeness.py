@@ -23,7 +23,7 @@ from .._drivers.postgres.relations import Relation
 from .._drivers.postgres.snapshot import Place
 from .._errors import BackupError
 from .._report.check import FAIL, PASS, UNPROVEN, Check
-from .reading import Layout
+from .database_layout import Layout
 
 CHECK_ID = "source.complete"
 SHOWN = 50

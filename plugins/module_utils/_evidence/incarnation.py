@@ -15,7 +15,7 @@ from .._caracal import block_history
 from .._drivers.postgres.server import Server, Session
 from .._errors import BackupError
 from .._repository import records
-from . import baseline, newest_rows, reading
+from . import baseline, database_layout, newest_rows
 from .options import Opened
 
 
@@ -33,7 +33,7 @@ def _heads_of(server: Server, database: str) -> records.Heads:
     found: records.Heads = {}
     try:
         with Session(server, database) as session:
-            for chain, table in newest_rows.chains(reading.layout(session)):
+            for chain, table in newest_rows.chains(database_layout.read(session)):
                 for span in newest_rows.spans(session, table):
                     zone = chain.name, span.zone
                     found[zone] = max(found.get(zone, 0), span.high)

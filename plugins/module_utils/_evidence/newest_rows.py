@@ -25,7 +25,7 @@ from .._drivers.postgres.tables import Table
 from .._errors import BackupError
 from .._stream.workers import Task
 from . import reading
-from .reading import Layout
+from .database_layout import Layout
 
 # A step from zone to zone through the index, since there may be many rows and few zones.
 _SPANS = """COPY (

@@ -19,7 +19,7 @@ import typing as t
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import BackupError, OptionError
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, overall
+from .._report.check import PASS, UNPROVEN, WARN, Check
 from .._repository import journal as journals
 from .._repository import layout, objects
 from .._repository import repository as repositories
@@ -181,15 +181,3 @@ def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
     home = os.path.expanduser("~")
     usual = [os.path.join(home, *parts) for parts in ((".config", "age"), (".config", "sops", "age"), (".age",), (".ssh",))]
     return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | {*usual, "/etc/age"})
-
-
-def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
-    """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
-    verdict = overall(checks)
-    result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
-    if verdict != PASS:
-        first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
-        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
-        if require_valid:
-            result["failed"] = True
-    return result

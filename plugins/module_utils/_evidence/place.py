@@ -13,15 +13,18 @@ import typing as t
 
 from .._drivers.postgres import target
 from .._drivers.postgres.server import Server
-from .._sandbox import lifecycle
-from .._sandbox.info import SandboxInfo
-from .options import Opened
+
+if t.TYPE_CHECKING:
+    from .._sandbox.info import SandboxInfo
+    from .options import Opened
 
 
 def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
     """The server of the copy; the sandbox too if it is one."""
     if not options["sandbox"]:
         return Server.from_options(options), None
+    from .._sandbox import lifecycle
+
     info = lifecycle.attach(options["sandbox"])
     return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info
 

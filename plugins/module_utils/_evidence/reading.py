@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import audit_blocks, audit_chains, block_history, inventory, releases
+from .._caracal import audit_blocks, audit_chains, block_history, inventory
 from .._caracal.audit_blocks import Block
 from .._caracal.audit_chains import Chain
 from .._caracal.block_history import Baseline
@@ -29,47 +29,7 @@ from .._errors import BackupError
 from .._report.check import Check
 from .._stream.pipes import Sink
 from .._stream.workers import Task
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """The tables of a database, and which of them are audit leaves: at whatever depth below the audit table."""
-
-    tables: tuple[Table, ...]
-    leaves: tuple[Table, ...]
-    detected: releases.Detected | None
-
-    def without(self, gone: t.Collection[str]) -> Layout:
-        """The same, as if the tables named in `gone` had never been."""
-        kept = tuple(table for table in self.tables if table.qualified not in gone)
-        return Layout(kept, tuple(leaf for leaf in self.leaves if leaf in kept), self.detected)
-
-    @property
-    def public(self) -> frozenset[str]:
-        """Names of the tables in schema public, and of those there that have leaves."""
-        roots = {leaf.root.partition(".")[2] for leaf in self.tables if leaf.root and leaf.root.startswith("public.")}
-        return frozenset({table.name for table in self.tables if table.schema == "public"} | roots)
-
-    @property
-    def partitioned(self) -> tuple[str, ...]:
-        """The tables at the top of the leaves, quoted."""
-        return tuple(sorted({".".join(map(tables.quote, (leaf.root or "").split("."))) for leaf in self.leaves}))
-
-    @property
-    def rest(self) -> tuple[Table, ...]:
-        return tuple(table for table in self.tables if table not in self.leaves)
-
-
-def layout(session: Session) -> Layout:
-    """Read once, at the start; `detected` is None for the auth database, which has no migrations table."""
-    found = tables.read_tables(session)
-    names = {table.name for table in found if table.schema == "public"}
-    leaves = [table for table in found if table.root == f"public.{audit_chains.AUDIT.table}"]
-    detected = None
-    if "schema_migrations" in names:
-        migrations = [row[0] for row in session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
-        detected = releases.detect(names, migrations)
-    return Layout(tuple(found), tuple(sorted(leaves, key=lambda leaf: -leaf.size)), detected)
+from .database_layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table
 from .._errors import BackupError
 from . import newest_rows, reading
-from .reading import Layout
+from .database_layout import Layout
 
 ZONES = 50  # of each leaf; a key that signs one zone signs all
 _ENVELOPES = """

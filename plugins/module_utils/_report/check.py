@@ -51,3 +51,15 @@ def overall(checks: t.Iterable[Check]) -> str:
     if UNPROVEN in required or not proved:
         return UNPROVEN
     return PASS
+
+
+def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
+    """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
+    verdict = overall(checks)
+    result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
+    if verdict != PASS:
+        first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
+        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
+        if require_valid:
+            result["failed"] = True
+    return result

@@ -15,7 +15,7 @@ import typing as t
 
 # What neither XML 1.0 nor a terminal can take, control characters and halves of surrogate pairs; and the marks
 # that turn the direction of writing, with which a message could show another verdict than it has.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 

@@ -16,18 +16,35 @@ import typing as t
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._assets.databases import pg_encrypted_dump
-from .._assets.replay import replay_volume_archive
-from .._assets.secrets import pairing, secrets_bundle, secrets_sources
-from .._assets.streams import redis_stream_snapshot
 from .._evidence import metrics, options
 from .._repository import layout as keys
 from . import backup_set
-from .rehearsal import Look, Result, rehearse
+from .rehearsal import Look, Result, UseCase, rehearse
 
 RECIPIENTS = ("recipients", "recipients_files")
 FIRST = {"reading": 1}
+
+
+def _secrets() -> UseCase:
+    from .._assets.secrets import secrets_bundle
+
+    return secrets_bundle
+
+
+def _replay() -> UseCase:
+    from .._assets.replay import replay_volume_archive
+
+    return replay_volume_archive
+
+
+def _redis() -> UseCase:
+    from .._assets.streams import redis_stream_snapshot
+
+    return redis_stream_snapshot
+
+
 SECRETS = Look(
-    secrets_bundle,
+    _secrets,
     {"secrets": "key_ids"},
     FIRST,
     optional=True,
@@ -38,11 +55,11 @@ SECRETS = Look(
 )
 # In the order in which a backup comes to them.
 LOOKS = {
-    "repository": Look(backup_set, {"journal_head": "journal_head"}, {"state": "open"}),
-    "databases": Look(pg_encrypted_dump, {one: one for one in ("databases", "left_out", "checks")}),
+    "repository": Look(lambda: backup_set, {"journal_head": "journal_head"}, {"state": "open"}),
+    "databases": Look(lambda: pg_encrypted_dump, {one: one for one in ("databases", "left_out", "checks")}),
     "secrets": SECRETS,
-    "replay": Look(replay_volume_archive, {"replay": "volumes"}, FIRST, optional=True, never=("set_id", "stage")),
-    "redis": Look(redis_stream_snapshot, {"redis": "streams"}, FIRST, optional=True, never=("set_id",)),
+    "replay": Look(_replay, {"replay": "volumes"}, FIRST, optional=True, never=("set_id", "stage")),
+    "redis": Look(_redis, {"redis": "streams"}, FIRST, optional=True, never=("set_id",)),
 }
 
 
@@ -71,6 +88,8 @@ def run(invocation: Invocation) -> Result:
 
 def _paired(given: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Whether the secrets open the database: the second reading proves it for the set, but after the dump. Raises KeyProblem."""
+    from .._assets.secrets import pairing, secrets_sources
+
     named = SECRETS.options("secrets", argument_spec().argument_spec, given)
     found = secrets_sources.collect(named)
     return pairing.beforehand(named, found.family, found.keys, found.backend)

@@ -16,7 +16,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._evidence import options
 from .._evidence.options import Opened
-from .._report.check import PASS, UNPROVEN, Check
+from .._report.check import PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
 from .._repository.catalog import OpenSet
 from . import signature_checks
@@ -49,7 +49,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     ]
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         "set_id": record.set_id,
         "journal_head": opened.head,
         "set_facts": _facts(found),

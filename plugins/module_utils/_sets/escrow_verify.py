@@ -18,7 +18,7 @@ from .._crypto import recipients as age
 from .._errors import BackupError, KeyProblem, StageFailed
 from .._evidence import drill_set, options, restore_entry
 from .._evidence.options import Opened
-from .._report.check import FAIL, PASS, Check
+from .._report.check import FAIL, PASS, Check, judged
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout as keys
@@ -53,7 +53,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         journals.append(opened.repository, opened.journal, signer, entries.ESCROW, subjects, body, time=times, machine=machine)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **options.judged([*checks, options.freshness_check(opened)], given["require_valid"]),
+        **judged([*checks, options.freshness_check(opened)], given["require_valid"]),
         "changed": bool(proved and signer),
         "set_id": record.set_id,
         "proved": proved,

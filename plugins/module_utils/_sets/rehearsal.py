@@ -34,12 +34,12 @@ class UseCase(t.Protocol):
 class Look:
     """What one use case looks at.
 
-    `kept` says what becomes of its result: ours by theirs. `fixed` are options that it always gets. A deployment may lack an `optional`
-    asset; the option that bears its name then has the options that are about it alone. Of those that all share it has its own `apart`;
-    `shared_as` says under which name it gets the shared one beside it.
+    `use_case` brings it. `kept` says what becomes of its result: ours by theirs. `fixed` are options that it always gets. A deployment may
+    lack an `optional` asset, whose code is then not read; the option that bears its name has the options that are about it alone. Of those
+    that all share it has its own `apart`; `shared_as` says under which name it gets the shared one beside it.
     """
 
-    use_case: UseCase
+    use_case: t.Callable[[], UseCase]
     kept: t.Mapping[str, str]
     fixed: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     optional: bool = False
@@ -49,7 +49,7 @@ class Look:
 
     def options(self, name: str, mine: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> Result:
         """What all share, then what was given for this asset alone. Raises OptionError."""
-        spec = self.use_case.argument_spec()
+        spec = self.use_case().argument_spec()
         shared = {one: given[one] for one in spec.argument_spec if one in given and given[one] != mine.get(one, {}).get("default")}
         shared.update(self.fixed)
         if not self.optional:
@@ -72,7 +72,7 @@ def rehearse(invocation: Invocation, spec: ArgumentSpec, looks: t.Mapping[str, L
         if look.optional and given[name] is None:
             continue
         try:
-            found = look.use_case.run(dataclasses.replace(invocation, check_mode=True, options=look.options(name, mine, given)))
+            found = look.use_case().run(dataclasses.replace(invocation, check_mode=True, options=look.options(name, mine, given)))
         except BackupError as exc:
             # What several of them need fails each of them with the same words.
             problems.setdefault(exc.msg, (name, exc))

@@ -21,7 +21,7 @@ from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
 from .._evidence import options
 from .._evidence.options import Opened
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._repository import decisions, layout, objects
 from .._repository import entry as entries
 from .._repository import journal as journals
@@ -81,7 +81,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     about = {"part": part, "parts": given["parts"], "objects": len(chosen), "bytes": sum(one.size for one in chosen)}
     return {
-        **options.judged(checks, given["require_valid"]),
+        **judged(checks, given["require_valid"]),
         **about,
         "changed": signer is not None,
         "sets": len(manifests),

@@ -14,32 +14,49 @@ import dataclasses
 from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
 from .._assets.databases import pg_encrypted_restore, readiness
-from .._assets.replay import replay_volume_restore
-from .._assets.secrets import secrets_restore
-from .._assets.streams import redis_stream_restore
 from .._errors import VerificationFailed
 from .._report.check import FAIL
 from . import backup_set_verify, server_passwords, services_running
-from .rehearsal import Look, Result, rehearse
+from .rehearsal import Look, Result, UseCase, rehearse
 
 OUTSIDE = ("sandbox",)
 # By the kind of file of a bundle, the option that says where it belongs.
 TARGETS = {"environment": "environment_file", "extra": "extra_directory", "retired": "retired_directory"}
+
+
+def _secrets() -> UseCase:
+    from .._assets.secrets import secrets_restore
+
+    return secrets_restore
+
+
+def _redis() -> UseCase:
+    from .._assets.streams import redis_stream_restore
+
+    return redis_stream_restore
+
+
+def _replay() -> UseCase:
+    from .._assets.replay import replay_volume_restore
+
+    return replay_volume_restore
+
+
 # In the order in which a restore comes to them.
 LOOKS = {
-    "services": Look(services_running, {}),
+    "services": Look(lambda: services_running, {}),
     # Who opens the secrets may be another than who opens the databases.
     "secrets": Look(
-        secrets_restore,
+        _secrets,
         {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored", "other_secrets": "replaced"},
         optional=True,
         apart=("identity_files",),
         never=OUTSIDE,
     ),
-    "dumps": Look(readiness, {"doubts": "checks"}),
-    "databases": Look(pg_encrypted_restore, {"databases": "databases", "replaced": "replaced", "doubts": "checks"}),
-    "redis": Look(redis_stream_restore, {"redis": "streams"}, optional=True, never=OUTSIDE),
-    "replay": Look(replay_volume_restore, {"replay": "volumes"}, optional=True, never=OUTSIDE),
+    "dumps": Look(lambda: readiness, {"doubts": "checks"}),
+    "databases": Look(lambda: pg_encrypted_restore, {"databases": "databases", "replaced": "replaced", "doubts": "checks"}),
+    "redis": Look(_redis, {"redis": "streams"}, optional=True, never=OUTSIDE),
+    "replay": Look(_replay, {"replay": "volumes"}, optional=True, never=OUTSIDE),
 }
 # By the service of a platform that does not run yet, what cannot be looked at before it does.
 WAITING = {"postgres": "databases", "redis": "redis", "replayVolumeInit": "replay"}

@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import typing as t
+
+if t.TYPE_CHECKING:
+    import concurrent.futures
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
@@ -25,6 +27,8 @@ def in_order(work: t.Callable[[Item], Result], items: t.Iterable[Item], threads:
     if threads == 1:
         yield from map(work, items)
         return
+    import concurrent.futures
+
     flying: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         try:

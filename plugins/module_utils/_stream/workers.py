@@ -17,8 +17,6 @@ import collections
 import contextlib
 import ctypes
 import gc
-import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import time
@@ -28,7 +26,6 @@ import typing as t
 from .._errors import BackupError, OptionError, StageFailed
 
 PR_SET_PDEATHSIG = 1
-FORK = multiprocessing.get_context("fork")
 
 Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
@@ -46,6 +43,9 @@ def run_all(
     So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
     `then` has by index what follows a task: it comes next, before others that wait, and its result is not given. `bare` tasks are stripped.
     """
+    # Many modules can do this, and few of their calls do.
+    from multiprocessing.connection import wait
+
     if jobs < 1:
         raise OptionError(f"jobs is {jobs}; give 1 or more")
     results: list[t.Any] = [None] * len(tasks)
@@ -56,13 +56,10 @@ def run_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 index, task = waiting.popleft()
-                receiver, sender = FORK.Pipe(duplex=False)
-                process = FORK.Process(target=_work, args=(os.getpid(), bare, sender, *task), daemon=True)
-                process.start()
-                sender.close()
+                receiver, process = _started(task, bare)
                 running[receiver] = (index, process)
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            finished = multiprocessing.connection.wait(list(running), left)
+            finished = wait(list(running), left)
             if not finished:
                 raise StageFailed("the run did not end within max_duration and was stopped; allow more time, or more jobs")
             for ready in finished:
@@ -78,6 +75,22 @@ def run_all(
         for _index, process in running.values():
             process.kill()
             process.join()
+
+
+def _started(task: Task, bare: bool) -> tuple[t.Any, t.Any]:
+    """Where its result will come, and its process."""
+    fork = _fork()
+    receiver, sender = fork.Pipe(duplex=False)
+    process = fork.Process(target=_work, args=(os.getpid(), bare, sender, *task), daemon=True)
+    process.start()
+    sender.close()
+    return receiver, process
+
+
+def _fork() -> t.Any:
+    import multiprocessing
+
+    return multiprocessing.get_context("fork")
 
 
 def _result(receiver: t.Any, process: t.Any) -> t.Any:
@@ -107,8 +120,9 @@ def become_child() -> None:
 
 def detach(function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
     """Call it in a process that outlives us, is no child of ours and holds nothing that we have open; its pid."""
-    receiver, sender = FORK.Pipe(duplex=False)
-    between = FORK.Process(target=_between, args=(sender, function, arguments))
+    fork = _fork()
+    receiver, sender = fork.Pipe(duplex=False)
+    between = fork.Process(target=_between, args=(sender, function, arguments))
     between.start()
     sender.close()
     try:
@@ -122,7 +136,7 @@ def detach(function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
 
 
 def _between(*given: t.Any) -> None:
-    FORK.Process(target=_detached, args=given).start()
+    _fork().Process(target=_detached, args=given).start()
     os._exit(0)
 
 

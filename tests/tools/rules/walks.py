@@ -27,12 +27,12 @@ ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
         "playbooks/backup.yml caracal_ops.backup.caracal_backup",
         "_storage/local.py _LocalWriter.publish",
-        55,
+        56,
     ),
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
         "roles/caracal_backup/tasks/verify_audit.yml __caracal_backup_audit",
-        49,
+        50,
     ),
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",

@@ -23,7 +23,7 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import completeness, earlier, reading, sealed_census
+from ..._evidence import completeness, database_layout, earlier, reading, sealed_census
 from ..._evidence.options import Opened
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
@@ -62,9 +62,9 @@ class Dumped:
     account: completeness.Account
 
 
-def layout_of(session: Session, database: str) -> reading.Layout:
+def layout_of(session: Session, database: str) -> database_layout.Layout:
     """The tables of a database; the one named `caracal` must be Caracal's."""
-    read = reading.layout(session)
+    read = database_layout.read(session)
     if read.detected is None and database == releases.OWN_DATABASE:
         raise VersionMismatch(f"database {database} has no schema_migrations, so it is no Caracal database; correct databases")
     return read
@@ -124,13 +124,13 @@ def _run(plan: Plan, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.An
     return workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], plan.jobs, plan.deadline)
 
 
-def _moved(server: Server, database: str, read: reading.Layout) -> bool:
+def _moved(server: Server, database: str, read: database_layout.Layout) -> bool:
     """Whether tables have come or gone since; then the snapshot shows some that nobody can lock any more."""
     with Session(server, database) as session:
-        return {table.qualified for table in reading.layout(session).tables} != {table.qualified for table in read.tables}
+        return {table.qualified for table in database_layout.read(session).tables} != {table.qualified for table in read.tables}
 
 
-def _definitions(plan: Plan, source: dump.Source, read: reading.Layout) -> list[workers.Task]:
+def _definitions(plan: Plan, source: dump.Source, read: database_layout.Layout) -> list[workers.Task]:
     """What is read of the catalog: first and quickly, since the catalog does not stand still under a snapshot."""
     names = [table.name for table in read.tables if table.schema == "public"]
     folder, key = keys.postgres_folder(plan.set_id), keys.schema_key(plan.set_id, source.place.database)
@@ -141,7 +141,7 @@ def _rows(
     plan: Plan,
     guard: Guard,
     held: snapshot.Snapshot,
-    read: reading.Layout,
+    read: database_layout.Layout,
     source: dump.Source,
     history: earlier.History,
     schema: Sealed,
@@ -180,7 +180,7 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
     return [Check("leaves.dropped", WARN, f"{words}{name}", required=False) for name in gone]
 
 
-def _row_tasks(plan: Plan, source: dump.Source, read: reading.Layout, history: earlier.History) -> list[workers.Task]:
+def _row_tasks(plan: Plan, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
     folder = keys.postgres_folder(plan.set_id)
     tasks: list[workers.Task] = [
         (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned)),

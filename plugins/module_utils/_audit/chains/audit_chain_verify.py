@@ -27,11 +27,11 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
-from ..._evidence import baseline, options, place, reading
+from ..._evidence import baseline, database_layout, options, place, reading
 from ..._evidence.options import Opened
-from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check
+from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository.fields import parse_timestamp
-from . import chain_reading, exports_against_rows
+from . import chain_reading
 
 RETENTION_DAYS = 365
 APPLICATION = "caracal_ops.backup audit_chain_verify"
@@ -41,7 +41,7 @@ APPLICATION = "caracal_ops.backup audit_chain_verify"
 class Context:
     """What the checks need to know of the database beside its rows."""
 
-    layout: reading.Layout
+    layout: database_layout.Layout
     facts: dict[str, t.Any]
     marker: int | None
     retention_days: int
@@ -108,10 +108,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
         checks = [*_chain_checks(context, chains, keys, opened, known), *_committed(given, opened, known, held, context, chains)]
         if given["exports"]:
+            from . import exports_against_rows
+
             cuts = baseline.cuts(opened) if opened else []
             ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given["exports"])
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
-    result = options.judged(checks, given["require_valid"])
+    result = judged(checks, given["require_valid"])
     if opened is not None:
         result["journal_head"] = opened.head
         if not invocation.check_mode:
@@ -153,7 +155,7 @@ def _since(opened: Opened | None, name: str | None) -> Baseline | None:
 
 
 def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline | None) -> Context:
-    layout = reading.layout(held.session)
+    layout = database_layout.read(held.session)
     names = {table.name for table in layout.tables if table.schema == "public"}
     if not layout.leaves:
         raise OptionError(f"database {given['database']} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")

@@ -25,7 +25,7 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server
 from ..._errors import Busy, ObjectExists, VersionMismatch
-from ..._evidence import baseline, newest_rows, options, reading
+from ..._evidence import baseline, database_layout, newest_rows, options, reading
 from ..._evidence.options import Opened
 from ..._report.check import FAIL, Check
 from ..._repository import entry as entries
@@ -92,7 +92,7 @@ def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
     # The journal was read before: the other way round, a checkpoint of others could know rows that this snapshot does not show.
     with Guard(server, database, HOLD_MAX) as guard, snapshot.Snapshot(server, database, alone=False) as held:
         preflight.full_sight(held.session)
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         if not read.leaves:
             raise VersionMismatch(f"database {database} has no partitions of audit_events, so it is no Caracal database; correct database")
         known = baseline.load(opened, held.facts["system_identifier"])

@@ -27,7 +27,7 @@ from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
 from ..._drivers.postgres.tables import TOP, Table, literal
 from ..._errors import BackupError, StageFailed
-from ..._evidence import newest_rows, reading
+from ..._evidence import database_layout, newest_rows, reading
 from ..._evidence.newest_rows import Read
 from ..._stream import workers
 
@@ -68,7 +68,7 @@ class Chains:
 Unit = tuple[Table, Terms, "Pages | None"]
 
 
-def read(place: Place, layout: reading.Layout, plan: Plan, guard: Guard) -> Chains:
+def read(place: Place, layout: database_layout.Layout, plan: Plan, guard: Guard) -> Chains:
     """Everything. Raises StageFailed when a leaf is dropped while it is read."""
     admin = next((table for table in layout.rest if table.qualified == f"public.{ADMIN.table}"), None)
     if admin is not None and not ADMIN.columns <= set(admin.columns):
@@ -185,7 +185,7 @@ class _Gathered:
             self.blocks += found
 
 
-def _explained(place: Place, layout: reading.Layout, error: BackupError) -> BackupError:
+def _explained(place: Place, layout: database_layout.Layout, error: BackupError) -> BackupError:
     """Retention may drop a leaf while we read it; what is left would look like a hole."""
     with Session(place.server, place.database) as session:
         for leaf in layout.leaves:

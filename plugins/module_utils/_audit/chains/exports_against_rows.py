@@ -25,7 +25,7 @@ from ..._caracal.export_files import Exports
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
-from ..._evidence import reading
+from ..._evidence import database_layout
 from ..._report.check import Check
 from ..._stream import workers
 
@@ -42,7 +42,7 @@ def folder(path: str) -> Gather:
 
 def compare(
     place: Place,
-    layout: reading.Layout,
+    layout: database_layout.Layout,
     gather: Gather,
     keys: t.Sequence[AuditKey],
     cuts: t.Sequence[Cut],
@@ -69,7 +69,7 @@ def hours(seen: Seen) -> dict[int, int]:
 
 def _compare(
     place: Place,
-    layout: reading.Layout,
+    layout: database_layout.Layout,
     gather: Gather,
     keys: t.Sequence[AuditKey],
     cuts: t.Sequence[Cut],
@@ -83,7 +83,7 @@ def _compare(
         return exports.examine(gather(), keys, database, cuts)
 
 
-def _database(session: Session, layout: reading.Layout, ingested: t.Mapping[int, int]) -> Database:
+def _database(session: Session, layout: database_layout.Layout, ingested: t.Mapping[int, int]) -> Database:
     names = {table.name for table in layout.tables if table.schema == "public"}
     oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.branch or leaf.name))), default=(0, 0))
 

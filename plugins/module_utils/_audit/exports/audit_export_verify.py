@@ -22,8 +22,8 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError
-from ..._evidence import baseline, options, place, reading
-from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check
+from ..._evidence import baseline, database_layout, options, place
+from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository import archive_days
 from ..._repository import entry as entries
 from ..._storage.base import Store
@@ -79,7 +79,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         coverage = {"files": 0, "entered": len(entered), "keys": [key.id for key in keys], "not_verified": ["everything"]}
     if not invocation.check_mode:
         opened.mark.advance(opened.journal)
-    result = options.judged(checks, given["require_valid"])
+    result = judged(checks, given["require_valid"])
     return {**result, "coverage": coverage, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -107,7 +107,7 @@ def _with_database(
         Guard(server, given["database"], given["lock_hold_max"]) as guard,
         snapshot.Snapshot(server, given["database"], alone=False) as held,
     ):
-        layout = reading.layout(held.session)
+        layout = database_layout.read(held.session)
         if not layout.leaves:
             raise OptionError(
                 f"database {given['database']} has no leaf of audit_events, so nothing was exported from it; correct database"
@@ -118,7 +118,7 @@ def _with_database(
         return [*checks, *exports_against_rows.compare(held.place, layout, gather, keys, cuts, ours, guard, due)]
 
 
-def _ingested(where: snapshot.Place, layout: reading.Layout) -> dict[int, int]:
+def _ingested(where: snapshot.Place, layout: database_layout.Layout) -> dict[int, int]:
     """Hour since 1970 → events that were ingested in it. Leaf by leaf: a lock on the parent would keep partition changes waiting."""
     found: dict[int, int] = {}
     for leaf in layout.leaves:

@@ -14,7 +14,6 @@ blocks others ends our session at once; anybody else's patience is `hold_max` se
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import time
 import typing as t
@@ -44,6 +43,8 @@ class Guard:
     """Runs beside the workers while its `with` block does; make it before any thread is started."""
 
     def __init__(self, server: Server, database: str, hold_max: float) -> None:
+        import multiprocessing
+
         context = multiprocessing.get_context("fork")
         self._ended = context.Value("i", 0)
         self._longest = context.Value("d", 0.0)

@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import newest_rows, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, newest_rows
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.newest_rows import Span
 from scenes.twin_database import Copier, TwinCluster
 from unit.plugins.module_utils._evidence.test_reading import ZONES, insert
@@ -74,7 +74,7 @@ def test_spans_name_zones_as_copy_does(caracal_database: TwinCluster, caracal_co
 def test_a_leaf_that_retention_dropped_meanwhile_is_told(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     database = caracal_copy()
     with Snapshot(caracal_database.server, database, alone=False) as held:
-        (leaf, *_rest) = reading.layout(held.session).leaves
+        (leaf, *_rest) = database_layout.read(held.session).leaves
         caracal_database.execute(f"DROP TABLE {leaf.name}", database=database)
         assert newest_rows.every_row(held.place, AUDIT, leaf) == newest_rows.Read(leaf, gone=True)
         assert newest_rows.new_rows(held.place, AUDIT, leaf, [], {}) == newest_rows.Read(leaf, gone=True)
@@ -84,7 +84,7 @@ def test_a_leaf_that_retention_dropped_meanwhile_is_told(caracal_database: TwinC
 def test_a_leaf_that_cannot_be_read_is_an_error(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     database = caracal_copy()
     with Snapshot(caracal_database.server, database, alone=False) as held:
-        (leaf, *_rest) = reading.layout(held.session).leaves
+        (leaf, *_rest) = database_layout.read(held.session).leaves
         caracal_database.execute("ALTER TABLE audit_events RENAME COLUMN zone_id TO other", database=database)
         with pytest.raises(StageFailed, match="zone_id"):
             newest_rows.new_rows(held.place, AUDIT, leaf, [], {})

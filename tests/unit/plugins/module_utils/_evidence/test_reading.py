@@ -24,7 +24,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from harness.waiting import eventually
@@ -62,7 +62,7 @@ def lines(blocks: t.Iterable[Block]) -> list[bytes]:
 
 def read_all(held: Snapshot, client: ClientTools) -> tuple[dict[str, t.Any], list[Block]]:
     """The inventory and the blocks, as a backup and a verification read them."""
-    read = reading.layout(held.session)
+    read = database_layout.read(held.session)
     facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, client), 2)
     found = reading.assemble(held.place.database, read, facts, rest, leaves)
     found["sequences"] = catalog.sequences(held.session)
@@ -71,7 +71,7 @@ def read_all(held: Snapshot, client: ClientTools) -> tuple[dict[str, t.Any], lis
 
 def read_blocks(held: Snapshot, client: ClientTools) -> list[Block]:
     """The blocks alone."""
-    read = reading.layout(held.session)
+    read = database_layout.read(held.session)
     admin = reading.rest(held.place, [table for table in read.rest if table.name == ADMIN.table])
     return [*admin.blocks, *(block for table in read.leaves for block in reading.leaf(held.place, table, client.paths["psql"]).blocks)]
 
@@ -93,7 +93,7 @@ def insert(table: str, zone: str, sequence: int | None, number: int) -> tuple[st
 
 def test_the_tables_of_the_twin(caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal") as session:
-        read = reading.layout(session)
+        read = database_layout.read(session)
     assert read.detected is not None
     assert (read.detected.family, read.detected.release) == ("secret_store", "v1.0.0")
     assert read.partitioned == ('"public"."audit_events"',)
@@ -101,13 +101,13 @@ def test_the_tables_of_the_twin(caracal_database: TwinCluster) -> None:
     assert [leaf.size for leaf in read.leaves] == sorted((leaf.size for leaf in read.leaves), reverse=True)
     assert {table.qualified for table in read.rest}.isdisjoint(leaf.qualified for leaf in read.leaves)
     with Session(caracal_database.server, "caracal_auth") as session:
-        other = reading.layout(session)
+        other = database_layout.read(session)
     assert (other.detected, other.leaves, other.partitioned) == (None, (), ())
 
 
 def test_the_blocks_of_the_twin_are_those_of_the_format(caracal_database: TwinCluster, client: ClientTools) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         total = 0
         for table in read.leaves:
             leaf = reading.leaf(held.place, table, client.paths["psql"])
@@ -182,7 +182,7 @@ def test_a_change_of_one_row_is_found_in_its_block(
     caracal_database.execute("ALTER TABLE audit_events DISABLE TRIGGER USER", change.format(row), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
         )
     assert check.verdict == FAIL
     assert [(one["zone"], one["leaf"]) for one in check.details["positions"]] == [(zone, leaf)]
@@ -204,13 +204,13 @@ def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
     caracal_database.execute(*(add(zone, heads[zone] + number) for zone in zones for number in (1, 2, 3)), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
         )
     assert (check.verdict, check.details["positions"]) == (PASS, [])
     caracal_database.execute(add(zones[1], heads[zones[1]]).replace("later", "forged"), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, reading.layout(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
         )
     (difference,) = check.details["positions"]
     assert (difference["kind"], difference["zone"], difference["leaf"]) == ("block_added_rows", zones[1], "audit_events_y2026m06")
@@ -219,7 +219,7 @@ def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
 @pytest.mark.mutation
 def test_a_leaf_that_cannot_be_read_whole_is_an_error(caracal_database: TwinCluster, client: ClientTools) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         with pytest.raises(StageFailed, match=r'psql failed \(exit status 1\): ERROR:  relation "public.no such leaf" does not exist;'):
             reading.leaf(held.place, dataclasses.replace(read.leaves[0], name="no such leaf"), client.paths["psql"])
         assert reading.leaf(held.place, read.leaves[0], client.paths["psql"]).rows > 0
@@ -241,7 +241,7 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
         writer.join()
     with Snapshot(cluster.server, "caracal") as held:
         third, grown = read_all(held, client)
-        history = reading.compare_with_earlier(held.place, reading.layout(held.session), Baseline(tuple(blocks), "set X"), grown)
+        history = reading.compare_with_earlier(held.place, database_layout.read(held.session), Baseline(tuple(blocks), "set X"), grown)
     assert lines(blocks) == lines(again) != lines(grown)
     # Sequences are in no snapshot.
     checks = inventory.compare({**second, "sequences": first["sequences"]}, first)

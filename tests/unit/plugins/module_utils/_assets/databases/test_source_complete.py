@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import contents, restore, server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import VerificationFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import FreshCluster, sandbox_path
@@ -209,13 +209,13 @@ def refused(scene: Scene, set_id: str, *words: str) -> None:
 @pytest.mark.mutation
 def test_a_leaf_that_nobody_reads_ends_the_set(small: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch) -> None:
     scene, name = small
-    layout = reading.layout
+    layout = database_layout.read
 
-    def short(session: t.Any) -> reading.Layout:
+    def short(session: t.Any) -> database_layout.Layout:
         read = layout(session)
         return dataclasses.replace(read, leaves=tuple(leaf for leaf in read.leaves if leaf.name != f"{relations.MONTH}_0"))
 
-    monkeypatch.setattr(reading, "layout", short)
+    monkeypatch.setattr(database_layout, "read", short)
     lost = f"table public.{relations.MONTH}_0 of database {name}"
     set_id = scene.new_id()
     scene.refused("pg_encrypted_dump", VerificationFailed, lost, check_mode=True, set_id=set_id, databases=[name])

@@ -21,7 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.guard import Guard
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
 from scenes.twin_database import Copier, TwinCluster
 from twin import keys
 from unit.plugins.module_utils._caracal.chain_rows import answer, faults
@@ -67,7 +67,7 @@ def plan_of(cluster: TwinCluster, **other: t.Any) -> Plan:
 
 def read(cluster: TwinCluster, database: str, plan: Plan) -> Chains:
     with Guard(cluster.server, database, 60) as guard, Snapshot(cluster.server, database, alone=False) as held:
-        return chain_reading.read(held.place, reading.layout(held.session), plan, guard)
+        return chain_reading.read(held.place, database_layout.read(held.session), plan, guard)
 
 
 def lines(found: Chains) -> list[bytes]:
@@ -97,7 +97,7 @@ def test_the_chains_of_the_twin_are_right(whole: Chains, caracal_database: TwinC
 
 def test_the_blocks_are_those_of_a_backup(whole: Chains, caracal_database: TwinCluster) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
-        layout = reading.layout(held.session)
+        layout = database_layout.read(held.session)
         expected = [block for leaf in layout.leaves for block in reading.leaf(held.place, leaf, PSQL).blocks]
         expected += reading.rest(held.place, [table for table in layout.rest if table.name == ADMIN.table]).blocks
     assert lines(whole) == sorted(block.line() for block in expected) != []
@@ -190,7 +190,7 @@ def test_a_row_outside_of_its_month_is_misplaced(caracal_database: TwinCluster, 
 def test_a_leaf_that_is_dropped_meanwhile_is_one_line(caracal_database: TwinCluster, caracal_copy: Copier, jobs: int) -> None:
     name = caracal_copy()
     with Guard(caracal_database.server, name, 60) as guard, Snapshot(caracal_database.server, name, alone=False) as held:
-        layout = reading.layout(held.session)
+        layout = database_layout.read(held.session)
         caracal_database.execute("DROP TABLE audit_events_y2026m03", database=name)
         with pytest.raises(StageFailed) as caught:
             chain_reading.read(held.place, layout, plan_of(caracal_database, jobs=jobs), guard)

@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import LineHash, digest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import completeness, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import completeness, database_layout, reading
 from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
@@ -134,7 +134,7 @@ def test_no_session_looks_into_public(caracal_database: TwinCluster, hostile: st
 def test_a_preflight_runs_nothing_of_the_owner(caracal_database: TwinCluster, hostile: str) -> None:
     with snapshot.Snapshot(caracal_database.server, hostile) as held:
         preflight.full_sight(held.session)
-        reading.layout(held.session)
+        database_layout.read(held.session)
         assert completeness.look(held.place, False).relations
     assert not taken(caracal_database)
 
@@ -142,7 +142,7 @@ def test_a_preflight_runs_nothing_of_the_owner(caracal_database: TwinCluster, ho
 @pytest.mark.mutation
 def test_a_reading_runs_nothing_of_the_owner(caracal_database: TwinCluster, hostile: str, client: ClientTools) -> None:
     with snapshot.Snapshot(caracal_database.server, hostile) as held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         reading.facts(held.place, [table.name for table in read.tables if table.schema == "public"], client.paths["pg_dump"])
         reading.rest(held.place, read.rest)
         for leaf in read.leaves[:2]:
@@ -191,7 +191,7 @@ def test_a_table_that_becomes_a_view_between_looking_and_reading(
     """The names are those of the snapshot; what is read under them is what is there now."""
     name = caracal_copy()
     with snapshot.Snapshot(caracal_database.server, name) as held:
-        zones = next(table for table in reading.layout(held.session).tables if table.qualified == "public.zones")
+        zones = next(table for table in database_layout.read(held.session).tables if table.qualified == "public.zones")
         caracal_database.execute(_TAKE, "ALTER TABLE public.zones RENAME TO aside", VIEW, database=name)
         with pytest.raises(StageFailed, match=f"^database {name}: access to non-system view"):
             reading.rest(held.place, [zones])
@@ -206,7 +206,7 @@ def test_an_audit_leaf_that_becomes_a_view(
     """Some pages of a leaf are read by a query, which a view would answer."""
     name = caracal_copy()
     with snapshot.Snapshot(caracal_database.server, name) as held:
-        leaf = next(one for one in reading.layout(held.session).leaves)
+        leaf = next(one for one in database_layout.read(held.session).leaves)
         columns = ", ".join(f"aside.{column}" for column in leaf.columns)
         caracal_database.execute(
             _TAKE,
@@ -264,7 +264,7 @@ def test_a_cast_of_the_owner_sorts_no_rows(
         database=name,
     )
     with snapshot.Snapshot(caracal_database.server, name) as held:
-        moods = next(table for table in reading.layout(held.session).tables if table.name == "moods")
+        moods = next(table for table in database_layout.read(held.session).tables if table.name == "moods")
         assert digest(held.session, moods) == {"rows": 3, "digest": plain.hexdigest()}
     assert not taken(caracal_database)
 

@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, Unreachable, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
 from harness.fixtures import FreshCluster
 from scenes import scene as scenes
 from twin import load
@@ -58,7 +58,7 @@ def execute(server: Server, database: str, *statements: str) -> None:
 @pytest.mark.mutation
 def test_a_table_whose_name_is_no_text_is_one_line(server: Server) -> None:
     with snapshot.Snapshot(server, "ascii") as held:
-        for read in (reading.layout, catalog.schema, catalog.owners):
+        for read in (database_layout.read, catalog.schema, catalog.owners):
             with held.place.join() as session, pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}") as caught:
                 read(session)
             assert "\n" not in caught.value.msg
@@ -70,7 +70,7 @@ def test_a_table_whose_name_is_no_text_is_one_line(server: Server) -> None:
 def test_rows_that_are_no_text_are_one_line(server: Server, client: ClientTools) -> None:
     execute(server, "ascii", 'DROP TABLE "t\xff"')
     with snapshot.Snapshot(server, "ascii") as held:
-        read = reading.layout(held.session)
+        read = database_layout.read(held.session)
         with pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}"):
             reading.rest(held.place, read.rest)
         with pytest.raises(StageFailed, match=r"^database ascii: .*invalid byte sequence") as caught:
