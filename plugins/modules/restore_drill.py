@@ -91,8 +91,8 @@ options:
     default: caracal
   pg_bin:
     description:
-      - Folder with PostgreSQL's programs. Without it, server and client programs are those of the image that ran as the service C(postgres)
-        when the set was made, if the set says so and the image can be had. Otherwise the usual folders of this host are searched.
+      - Folder with PostgreSQL's programs. Without it the usual folders are searched, and then the image that ran as the service C(postgres)
+        when the set was made, if the set says so.
     type: path
   minimum_free_mb:
     description:
@@ -149,8 +149,8 @@ options:
     type: int
   redis_server:
     description:
-      - The program of the sandbox's Redis. Without it, it is that of the image that ran as the service C(redis) when the set was made, if
-        the set says so and the image can be had. Otherwise the usual folders of this host are searched.
+      - The program of the sandbox's Redis. Without it the usual folders are searched, and then the image that ran as the service C(redis)
+        when the set was made, if the set says so.
     type: path
   services:
     description:

@@ -13,7 +13,7 @@ import functools
 import os
 
 from ..._caracal import replay
-from ..._report.check import FAIL, PASS, WARN, Check
+from ..._report.check import FAIL, PASS, Check
 from .step import Made, Result, Step, Work
 
 # This month, and those for which the product makes one ahead.
@@ -55,16 +55,15 @@ def _redis(work: Work) -> list[Result]:
 
     services, named = work.kept.get("services", []), work.given["redis_server"]
     make = functools.partial(work.call, redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=named)
-    found, doubt = server_images.start(server_images.REDIS, work.given, services, named, make)
+    found = server_images.start(server_images.REDIS, work.given, services, named, make)
     redis = found["redis"]
-    told = [server_images.compare(server_images.REDIS, redis["version"], redis["image"], services)]
-    told += [Check("redis.warning", WARN, doubt, required=False)] if doubt else []
+    told = server_images.told(server_images.REDIS, redis["version"], redis["image"])
     spec, restore = redis_stream_restore.argument_spec(), redis_stream_restore.run
     login = {"redis_unix_socket": redis["unix_socket"], "redis_password_file": redis["password_file"]}
     restored: list[Result] = []
     if work.assets["redis"]:
         restored = work.call(spec, restore, **login, confirm=[redis["confirmation"]])["checks"]
-    return [*(one.to_result() for one in told), *restored, *work.call(spec, restore, **login, groups_only=True)["checks"]]
+    return [told.to_result(), *restored, *work.call(spec, restore, **login, groups_only=True)["checks"]]
 
 
 def _replay(work: Work) -> None:

@@ -30,11 +30,11 @@ class Sandbox(Step):
 
         services = work.kept.get("services", [])
         which = server_images.DATABASE
-        found, doubt = server_images.start(which, work.given, services, work.given["pg_bin"], functools.partial(_made, work))
+        found = server_images.start(which, work.given, services, work.given["pg_bin"], functools.partial(_made, work))
         sandbox = found["sandbox"]
         isolation = _isolation(sandbox)
-        server = server_images.compare(which, sandbox["server_version"], sandbox["image"], services)
-        warnings = [*(one for one in sandbox["warnings"] if one != isolation.message), *([doubt] if doubt else [])]
+        server = server_images.told(which, sandbox["server_version"], sandbox["image"])
+        warnings = [one for one in sandbox["warnings"] if one != isolation.message]
         told = [_warning(number, one) for number, one in enumerate(warnings, 1)]
         checks = [isolation.to_result(), *found["checks"], server.to_result(), *told]
         is_open = any(check["verdict"] in (FAIL, UNPROVEN) for check in found["checks"])
