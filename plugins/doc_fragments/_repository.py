@@ -49,7 +49,7 @@ options:
       - Address of a server that speaks S3, such as C(https://s3.example.org). Without it, AWS.
       - The options named C(s3_*) and C(lock_*) say nothing of a directory. Needs the Python library boto3 1.36 or later.
       - Set them once for all modules with C(module_defaults) of the action group C(caracal_ops.backup.repository).
-        The playbooks of this collection take them from the variable C(caracal_repository_access).
+        The playbooks of this collection take them from the variable C(caracal_ops_access).
     type: str
   s3_region:
     description:

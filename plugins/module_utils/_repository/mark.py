@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import typing as t
@@ -88,6 +89,7 @@ class HighWaterMark:
         if is_known and prefix.is_kept(journal):
             return
         try:
+            self._make_folder()
             # Two modules at once must not undo each other's mark.
             with lock.exclusive(self.path):
                 self.check(journal)
@@ -102,13 +104,22 @@ class HighWaterMark:
 
     def check_writable(self) -> None:
         """Raises StorageError where nothing could be written, as far as that shows without trying."""
-        folder = os.path.dirname(os.path.abspath(self.path))
+        folder = self._folder if os.path.lexists(self._folder) else os.path.dirname(self._folder)
         try:
             os.stat(folder)
         except OSError as exc:
             raise self._problem(exc) from exc
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             raise self._problem(OSError(errno.EACCES, f"{folder} is read-only for this user"))
+
+    @property
+    def _folder(self) -> str:
+        return os.path.dirname(os.path.abspath(self.path))
+
+    def _make_folder(self) -> None:
+        """The last folder alone: where more of a path is missing, it is a wrong one. Raises OSError."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._folder, mode=0o700)
 
     def _read(self) -> dict[str, tuple[str, Head]]:
         try:

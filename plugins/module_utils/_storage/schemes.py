@@ -29,6 +29,8 @@ def open_store(location: str, options: t.Mapping[str, t.Any] | None = None) -> S
 
     Nothing is asked of it yet. Raises OptionError.
     """
+    if not location:
+        raise OptionError("no repository is named; set repository, or for the roles caracal_ops_repository")
     scheme, separator, rest = location.partition("://")
     if not separator:
         return _local(location, {})

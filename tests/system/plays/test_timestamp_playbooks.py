@@ -26,7 +26,7 @@ def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: st
 
 def verify(scene: Scene, folder: Path, roots: str) -> tuple[int, str]:
     settings: dict[str, t.Any] = {
-        "caracal_repository_location": str(scene.repository),
+        "caracal_repository_repository": str(scene.repository),
         "caracal_repository_deployment": DEPLOYMENT,
         "caracal_repository_allowed_signers": str(scene.root / "allowed_signers"),
         "caracal_repository_high_water_mark": str(scene.mark(DRILL_HOST)),

@@ -160,9 +160,17 @@ def test_a_file_that_is_no_mark_is_refused(world, mark: HighWaterMark, content: 
     assert mark.path in caught.value.msg and Path(mark.path).read_bytes() == content
 
 
+def test_its_folder_is_made_for_nobody_else(world, tmp_path: Path) -> None:
+    mark = HighWaterMark(str(tmp_path / "new" / "mark"))
+    mark.advance(world.journal(), dry=True)
+    assert not (tmp_path / "new").exists()
+    mark.advance(world.journal())
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700 and mark.check(world.journal()) == FRESH
+
+
 @pytest.mark.mutation
 def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
-    for path in (tmp_path / "missing" / "mark", tmp_path / "file" / "mark", tmp_path):
+    for path in (tmp_path / "missing" / "too" / "mark", tmp_path / "file" / "mark", tmp_path):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StorageError, match="name a file that this user may write") as caught:
             HighWaterMark(str(path)).advance(world.journal())
