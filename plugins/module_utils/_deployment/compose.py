@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 import typing as t
@@ -32,6 +33,8 @@ FIRST = "1"
 SERVERS = ("postgres", "redis")
 FOLDERS = "replayVolumeInit"
 DATA = (*SERVERS, FOLDERS)
+# Where images of PostgreSQL have a cluster in their volume.
+CLUSTERS = ("PG_VERSION", "*/PG_VERSION", "*/*/PG_VERSION")
 # Services that end when their work is done.
 ONCE = (FOLDERS, "dbMigrate")
 Found = t.TypeVar("Found")
@@ -147,10 +150,16 @@ def _one(project: Project, service: str, stopped: bool) -> Container:
     if not found:
         known = ", ".join(sorted({one.service for one in project.containers})) or "no container"
         raise OptionError(f"Compose project {project.name} has no service {service}, only {known[:200]}; start it, or name the server")
-    if not found[0].running and not stopped:
+    if not found[0].running and (not stopped or _holds_a_cluster(found[0])):
         how = f"docker compose -p {project.name} up -d {service}"
         raise OptionError(f"service {service} of Compose project {project.name} does not run; start it: {how}")
     return found[0]
+
+
+def _holds_a_cluster(server: Container) -> bool:
+    """Whether PostgreSQL ran on one of its volumes before: then it keeps the password of that time, and is looked at first."""
+    patterns = [os.path.join(glob.escape(one.source), place) for one in server.mounts if one.source for place in CLUSTERS]
+    return any(glob.glob(pattern) for pattern in patterns)
 
 
 def _address(project: Project, container: Container, port: str) -> tuple[str, int]:

@@ -340,6 +340,19 @@ def test_before_a_restore_servers_may_be_stopped(engine: Engine, project: Path, 
     refused(OptionError, engine, "postgres", "redis", "audit-replay")
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize("place", ["", "data", "18/docker"])
+def test_a_stopped_server_that_has_a_cluster_is_started_first(engine: Engine, project: Path, tmp_path: Path, place: str) -> None:
+    """It keeps its password, whatever the restored secrets say."""
+    cluster = tmp_path / "pg" / place
+    cluster.mkdir(parents=True)
+    mounts = [{"Type": "volume", "Source": str(tmp_path / "pg"), "Destination": "/var/lib/postgresql/data"}]
+    change(engine, "postgres", State=stand_in.state("exited"), Mounts=engine.containers[0]["Mounts"] + mounts)
+    assert find(engine, "replay", accept_stopped=True)["deployment"]["stopped"] == ["postgres"]
+    (cluster / "PG_VERSION").touch()
+    refused(OptionError, engine, "postgres", "up -d postgres", accept_stopped=True)
+
+
 def test_what_runs_once_is_not_stopped_beside_servers_that_run(engine: Engine, project: Path) -> None:
     engine.containers.append(container("replayVolumeInit", running=False))
     assert find(engine, accept_stopped=True)["deployment"]["stopped"] == []

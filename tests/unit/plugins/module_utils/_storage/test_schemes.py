@@ -27,7 +27,7 @@ def test_a_directory_is_a_local_store(location: str) -> None:
         ("sftp://host/x", "sftp:// is no kind of store"),
         ("backup", "is no absolute path"),
         ("file://host/backup", "is no absolute path"),
-        ("", "is no absolute path"),
+        ("", "no repository is named"),
         ("/srv/a\nb", "is no absolute path"),
     ],
 )
