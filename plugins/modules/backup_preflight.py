@@ -56,6 +56,10 @@ options:
     description:
       - Options of M(caracal_ops.backup.redis_stream_snapshot) that are about Redis alone. Without this option, it is not looked at.
     type: dict
+  images:
+    description:
+      - Options of M(caracal_ops.backup.image_archive) that are about images alone. Without this option, no image is looked for.
+    type: dict
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
@@ -144,6 +148,12 @@ redis:
   type: list
   elements: dict
   sample: [{"name": "caracal.audit.events", "entries": 12, "groups": 1, "pending": 0}]
+images:
+  description: As RV(caracal_ops.backup.image_archive#module:images), in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"image_id": "sha256:3a1f...", "services": ["gateway", "sts"], "shared": true}]
 problems:
   description: Where more than one thing is wrong, each of them.
   returned: failure
@@ -151,7 +161,7 @@ problems:
   elements: dict
   contains:
     asset:
-      description: V(repository), V(databases), V(secrets), V(replay) or V(redis).
+      description: V(repository), V(databases), V(secrets), V(replay), V(redis) or V(images).
       type: str
       sample: redis
     error:

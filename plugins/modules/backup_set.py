@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._repository
+  - caracal_ops.backup._services
   - caracal_ops.backup._signing
 attributes:
   check_mode:
@@ -70,39 +71,6 @@ options:
       - With V(committed), what runs as services, by the digests of their images, as
         RV(caracal_ops.backup.deployment_info#module:deployment.services) has it.
       - It is recorded in the manifest, so that a drill can start the same.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      service:
-        description: Name of the service.
-        type: str
-        required: true
-      replica:
-        description: Which one of it.
-        type: str
-        required: true
-      image:
-        description: What the platform calls its image.
-        type: str
-        required: true
-      digest:
-        description: Digest of the image in its registry, or the same as O(services[].image_id).
-        type: str
-        required: true
-      image_id:
-        description: Digest of the image's configuration.
-        type: str
-        required: true
-      command:
-        description: Entry point and arguments. Nothing but absolute paths, since the manifest is not sealed. Empty where that is not known.
-        type: list
-        elements: str
-        default: []
-      working_directory:
-        description: Directory in the image that it starts in.
-        type: str
-        default: /
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its folder must exist.

@@ -104,10 +104,15 @@ sets:
       elements: str
       sample: [caracal, caracal_auth]
     assets:
-      description: What is in it, some of V(databases), V(secrets), V(replay) and V(redis).
+      description: What is in it, some of V(databases), V(secrets), V(replay), V(redis) and V(images).
       type: list
       elements: str
       sample: [databases, redis, replay, secrets]
+    images:
+      description: The images that it keeps, C(image_id) and C(bytes) of each, which several may have in common.
+      type: list
+      elements: dict
+      sample: [{"image_id": "sha256:3a1f...", "bytes": 51234567}]
     left_out:
       description: What is not in it, each with the reason.
       type: dict

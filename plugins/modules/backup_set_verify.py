@@ -88,12 +88,15 @@ set_facts:
   description:
     - What the manifest says about the set. Its C(assets) say what it holds beside the databases, the C(replay) volumes as
       C(<service>-<replica>).
+    - C(data_bytes) is its size without C(images), each of which has its C(image_id) and the C(bytes) of its objects.
   returned: always
   type: dict
   sample:
     release: v1.0.0
     snapshot_time: "2026-11-25T02:00:01.000000Z"
     bytes: 412345678
+    data_bytes: 361111111
+    images: [{image_id: "sha256:3a1f...", bytes: 51234567}]
     assets: {secrets: true, redis: true, replay: [gateway-1, sts-1]}
 """
 

@@ -22,6 +22,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_dump as dump_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_restore as restore_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.images import image_archive as image_archive_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay import replay_volume_archive as replay_archive_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay import replay_volume_restore as replay_restore_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.secrets import secrets_bundle as secrets_bundle_case
@@ -68,6 +69,7 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     backup_set_info,
     backup_set_verify,
     escrow_verify,
+    image_archive,
     migration_verify,
     outbox_reopen,
     pg_encrypted_dump,
@@ -108,6 +110,7 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
     "escrow_verify": (escrow_verify, escrow_verify_case, OPERATOR_HOST),
+    "image_archive": (image_archive, image_archive_case, BACKUP_HOST),
     "migration_verify": (migration_verify, migration_verify_case, DRILL_HOST),
     "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),

@@ -172,6 +172,16 @@ def recipients() -> ArgumentSpec:
     )
 
 
+def services() -> ArgumentSpec:
+    """Fragment `_services`: what runs as services, as `deployment_info` finds it."""
+    service = {
+        **{name: {"type": "str", "required": True} for name in ("service", "replica", "image", "digest", "image_id")},
+        "command": {"type": "list", "elements": "str", "default": []},
+        "working_directory": {"type": "str", "default": "/"},
+    }
+    return ArgumentSpec({"services": {"type": "list", "elements": "dict", "default": [], "options": service}})
+
+
 def identities(required: bool = True) -> ArgumentSpec:
     """Fragment `_identities`: who opens artifacts."""
     return ArgumentSpec({"identity_files": {"type": "list", "elements": "path", "required": required, "no_log": False}})

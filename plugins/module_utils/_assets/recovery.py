@@ -15,7 +15,7 @@ from .._drivers.postgres import libpq, row_code
 from .._repository.artifact import DUMP, INVENTORY, LEAF, RECOVERY, SCHEMA, Artifact
 from .._repository.fields import timestamp
 from .._repository.manifest import Manifest
-from . import recovery_assets, recovery_download
+from . import recovery_assets, recovery_download, recovery_images
 from .recovery_quoting import code, markdown, shell
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -199,6 +199,7 @@ def render(manifest: Manifest) -> bytes:
     databases = [one.database or "" for one in manifest.artifacts if one.kind == DUMP]
     parts = [_head(manifest), *(_database(manifest, name, number) for number, name in enumerate(databases, 3)), _tail(manifest, databases)]
     after = recovery_assets.sections(manifest, len(databases) + 4)
+    after += recovery_images.sections(manifest, len(databases) + len(after) + 4)
     return "".join([*parts, *after, _last(manifest, len(databases) + len(after) + 4)]).encode()
 
 

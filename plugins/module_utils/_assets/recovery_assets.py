@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._repository.artifact import REDIS, REPLAY, SECRETS, Artifact
+from .._repository.artifact import IMAGE, REDIS, REPLAY, SECRETS, Artifact
 from .._repository.manifest import Manifest
 from .recovery_quoting import code
 
@@ -59,6 +59,9 @@ test "$(redis-cli -u "$REDIS_URL" --no-auth-warning DBSIZE)" = 0
 """
 
 
+_IN_CLEAR = {SECRETS, REPLAY, IMAGE}
+
+
 def sections(manifest: Manifest, first: int) -> list[str]:
     """Those that the set has artifacts for, numbered from `first`."""
     made: list[str] = []
@@ -74,7 +77,7 @@ def variables(manifest: Manifest) -> str:
     sealed = {one.kind: ", ".join(map(code, one.recipients)) for one in manifest.artifacts}
     rows = [
         ("SECRETS_IDENTITY", f"an age identity of one of: {sealed.get(SECRETS)}", SECRETS in sealed),
-        ("RESTORED", "an empty folder on a tmpfs or an encrypted disk, for what comes out in clear", SECRETS in sealed or REPLAY in sealed),
+        ("RESTORED", "an empty folder on a tmpfs or an encrypted disk, for what comes out in clear", bool(sealed.keys() & _IN_CLEAR)),
         ("REDIS_URL", "`redis://user@host:port/0` of an empty Redis; its password belongs in `REDISCLI_AUTH`", REDIS in sealed),
     ]
     return "".join(f"| `{name}` | {meaning} |\n" for name, meaning, used in rows if used)

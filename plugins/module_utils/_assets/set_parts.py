@@ -8,7 +8,8 @@
 """The manifest and the RECOVERY.md that all parts of an open set make together.
 
 Every part has `artifacts`, and what the module returns when it runs again (`result`). It may have `tools` (versions by name),
-`timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset) and `pairing` (verdict and message).
+`timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset), `pairing` (verdict and message) and
+`images` (as a manifest has them).
 The part `postgres` also has `sources`, `family`, `release` and `checks`; of these, `source.complete` must have passed.
 """
 
@@ -17,16 +18,15 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._errors import OptionError, TamperedData, VerificationFailed
+from .._errors import OptionError, VerificationFailed
 from .._evidence import completeness, metrics
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
+from .._repository import images, services
 from .._repository import layout as keys
-from .._repository import services
 from .._repository.fields import Fields
 from .._repository.manifest import Manifest, Pairing, PreviousSet, Source
-from .._repository.services import Service
 from . import recovery
 from .databases import dump_set
 
@@ -44,7 +44,7 @@ def assemble(
     Raises OptionError for a set without a database, and VerificationFailed for one that may lack what its source had.
     """
     name = f"parts of set {set_id}"
-    recorded = _recorded(ran)
+    recorded = services.given(ran)
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
     _read_twice(set_id, content)
@@ -70,16 +70,10 @@ def assemble(
         timings={**_timings(database["sources"]), **_merged(content, "timings")},
         left_out={**_merged(content, "left_out"), **{str(asset): str(reason) for asset, reason in left_out.items()}},
         services=recorded,
+        images=tuple(one for part in content.values() for one in images.parse(part.get("images", []), name)),
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
-
-
-def _recorded(ran: t.Sequence[t.Any]) -> tuple[Service, ...]:
-    try:
-        return services.parse(ran, "the option services")
-    except TamperedData as exc:
-        raise OptionError(f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
 
 
 def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:
@@ -133,6 +127,7 @@ _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
     "tools": Fields.table,
     "timings": Fields.numbers,
     "left_out": Fields.table,
+    "images": Fields.array,
 }
 
 

@@ -24,6 +24,7 @@ CHECK_ID = "drill.complete"
 # By step of the drill, what it must have made. Of every set:
 VERIFY = ("journal.chain", "set.signature", "set.objects")
 # Of every set with databases:
+IMAGES = ("images.kept",)
 RESTORE = ("restore.release", "restore.roles")
 CLUSTER = ("inventory.roles",)
 # Of each database, as `inventory.<database>.<section>` and `schema.<database>.<section>`:
@@ -62,12 +63,14 @@ SETTLE = tuple(
 )
 
 
-def by_step(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> dict[str, set[str]]:
+def by_step(
+    databases: t.Sequence[str], family: str | None = None, release: str | None = None, *, images: bool = False
+) -> dict[str, set[str]]:
     """Ids of the checks that a drill of a set with these databases must have made, by the step that makes them.
 
-    `family` and `release` are the set's. Without a family, nothing is asked that only a Caracal can have.
+    `family` and `release` are the set's; with `images` it keeps some. Without a family, nothing is asked that only a Caracal can have.
     """
-    found: dict[str, set[str]] = {"verify": set(VERIFY)}
+    found: dict[str, set[str]] = {"verify": {*VERIFY, *(IMAGES if images else ())}}
     if databases:
         found["restore"] = set(RESTORE)
         found["state"] = {*CLUSTER, *(f"inventory.{database}.{section}" for database in databases for section in INVENTORY)}
@@ -99,12 +102,14 @@ def _of_caracal(databases: t.Sequence[str], family: str) -> dict[str, set[str]]:
     }
 
 
-def complete(checks: t.Sequence[Check], databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> list[Check]:
+def complete(
+    checks: t.Sequence[Check], databases: t.Sequence[str], family: str | None = None, release: str | None = None, *, images: bool = False
+) -> list[Check]:
     """The checks, those of the table made required, and one that says whether all of the table were made.
 
     A step that was not done, or failed, has a check `drill.<step>` that says so, and that cannot be declared unimportant either.
     """
-    steps = by_step(databases, family, release)
+    steps = by_step(databases, family, release, images=images)
     told = {check.id for check in checks if check.verdict in (FAIL, UNPROVEN)}
     wanted: set[str] = set().union(*(ids for step, ids in steps.items() if f"drill.{step}" not in told))
     forced: set[str] = set().union(*steps.values(), {f"drill.{step}" for step in steps})

@@ -72,7 +72,7 @@ def _checks(given: t.Sequence[t.Mapping[str, t.Any]], drilled: DrilledSet) -> li
     made = [_check(number, check) for number, check in enumerate(given, 1)]
     if drilled.problem:
         made = [drilled.problem, *(check for check in made if check.id != drilled.problem.id)]
-    return required.complete(made, drilled.databases, *drilled.release)
+    return required.complete(made, drilled.databases, *drilled.release, images=drilled.keeps_images)
 
 
 def _time(option: str, text: str, now: datetime.datetime) -> datetime.datetime:

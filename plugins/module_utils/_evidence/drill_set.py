@@ -25,7 +25,7 @@ from .._repository.catalog import OpenSet, SetRecord
 from .options import Opened
 
 SIGNATURE_CHECK = "set.signature"
-DATABASES, SECRETS, REPLAY, REDIS = "databases", "secrets", "replay", "redis"
+DATABASES, SECRETS, REPLAY, REDIS, IMAGES = "databases", "secrets", "replay", "redis", "images"
 # The kind, or for a sealed inventory of a replay or Redis artifact the folder that both lie in.
 _CLASSES = {
     artifacts.DUMP: DATABASES,
@@ -35,6 +35,7 @@ _CLASSES = {
     artifacts.SECRETS: SECRETS,
     artifacts.REPLAY: REPLAY,
     artifacts.REDIS: REDIS,
+    artifacts.IMAGE: IMAGES,
 }
 
 
@@ -57,6 +58,10 @@ class DrilledSet:
     def release(self) -> tuple[str | None, str | None]:
         """Family and release, None where unknown."""
         return (self.open_set.manifest.family, self.open_set.manifest.release) if self.open_set else (None, None)
+
+    @property
+    def keeps_images(self) -> bool:
+        return bool(self.open_set and self.open_set.manifest.images)
 
     @property
     def key_ids(self) -> dict[str, str]:
@@ -107,7 +112,7 @@ def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) 
 
 
 def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Sealed artifacts by what they are of: databases, secrets, replay, redis."""
+    """Sealed artifacts by what they are of: databases, secrets, replay, redis, images."""
     classes: dict[str, list[Artifact]] = {}
     for one in found:
         if one.recipients:

@@ -56,41 +56,62 @@ def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
     """
     name = f"layer {diff_id[:12]}"
     with open(path, "rb") as packed:
-        source = _Hashed(_unpacked(packed), name)
+        source = Layer(packed, name)
         _apply(source, tree, name, budget)
-    if source.digest.hexdigest() != diff_id:
-        raise TamperedData(f"{name} holds {source.digest.hexdigest()[:12]}...; the image is not what its configuration names, get it anew")
+    source.compare(diff_id)
 
 
-class _Hashed:
-    """What comes out of a decompressor, and the digest of all that was read."""
+class Layer:
+    """What is packed in a layer, a tar archive as it is or in gzip or zstd, and the digest of all that was read."""
 
-    def __init__(self, source: pipes.Reader, name: str) -> None:
+    def __init__(self, packed: pipes.Reader, name: str) -> None:
         self.digest = hashlib.sha256()
-        self._source = source
+        self.size = 0
+        self._source = _unpacked(packed)
         self._name = name
-        self._size = 0
+
+    def compare(self, diff_id: str) -> None:
+        """Raises TamperedData unless all of it has this SHA-256, in hex."""
+        found = self.digest.hexdigest()
+        if found != diff_id:
+            raise TamperedData(f"{self._name} holds {found[:12]}...; the image is not what its configuration names, get it anew")
 
     def read(self, size: int) -> bytes:
         try:
             data = self._source.read(size)
-            self._size += len(data)
+            self.size += len(data)
         except (EOFError, zlib.error, gzip.BadGzipFile, require_zstandard().ZstdError) as exc:
             raise TamperedData(f"{self._name} cannot be unpacked ({str(exc)[:100]}); get the image anew") from exc
-        if self._size > BYTES_LIMIT:
+        if self.size > BYTES_LIMIT:
             raise TamperedData(f"{self._name} holds more than {BYTES_LIMIT} bytes; the image was made to do harm, use another one")
         self.digest.update(data)
         return data
 
 
-def _unpacked(packed: t.BinaryIO) -> pipes.Reader:
-    head = packed.read(4)
-    packed.seek(0)
+def _unpacked(packed: pipes.Reader) -> pipes.Reader:
+    head = b""
+    while len(head) < len(_ZSTD) and (more := packed.read(len(_ZSTD) - len(head))):
+        head += more
+    source = _Again(head, packed)
     if head[:2] == _GZIP:
-        return t.cast("pipes.Reader", gzip.GzipFile(fileobj=packed))
+        return t.cast("pipes.Reader", gzip.GzipFile(fileobj=t.cast("t.BinaryIO", source)))
     if head == _ZSTD:
-        return t.cast("pipes.Reader", require_zstandard().ZstdDecompressor().stream_reader(packed, read_across_frames=True))
-    return packed
+        return t.cast("pipes.Reader", require_zstandard().ZstdDecompressor().stream_reader(source, read_across_frames=True))
+    return source
+
+
+class _Again:
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: pipes.Reader) -> None:
+        self._head = head
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        return self._rest.read(size)
 
 
 def _apply(source: pipes.Reader, tree: Tree, name: str, budget: Budget) -> None:

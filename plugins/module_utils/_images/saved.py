@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import posixpath
@@ -29,6 +30,7 @@ from .layers import BYTES_LIMIT
 
 FILES_LIMIT = 4096
 TEXT_LIMIT = 8 << 20
+Taken = t.TypeVar("Taken")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
 
 
@@ -40,27 +42,37 @@ class Saved:
     config: t.Mapping[str, t.Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """`documents` are what has the id and what that names, down to the configuration; `layers` their names in the archive, the lowest
+    first, each with the SHA-256 of what is packed in it."""
+
+    documents: t.Sequence[bytes]
+    layers: t.Sequence[tuple[str, str]]
+
+    @property
+    def config(self) -> dict[str, t.Any]:
+        return dict(json.loads(self.documents[-1]))
+
+
 def keep(source: pipes.Reader, folder: str, image_id: str) -> Saved:
     """Write what an engine saves into an empty directory, and find the image `sha256:...` in it.
 
     Raises OptionError, StorageError, TamperedData.
     """
-    files = _files(source, folder)
-    try:
-        described = set(_named(files, _hex(image_id)))
-        config, layers = _chosen(files, {_hex(image_id), *described}, image_id)
-        diff_ids = [_hex(one) for one in config["rootfs"]["diff_ids"]]
-        paths = [_found(files, one) for one in layers]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
-        raise _fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
-    if not paths or len(diff_ids) != len(paths):
-        raise _fault(f"it holds {len(paths)} layers, but its configuration names {len(diff_ids)}")
-    return Saved(list(zip(paths, diff_ids, strict=True)), config)
+    numbers = itertools.count()
+    found = files(source, lambda _name, _size, data: _write(os.path.join(folder, str(next(numbers))), data))
+
+    def text(name: str) -> bytes | None:
+        return _text(found[name]) if name in found else None
+
+    image = describe(text, image_id)
+    return Saved([(_named(found, name), diff_id) for name, diff_id in image.layers], image.config)
 
 
-def _files(source: pipes.Reader, folder: str) -> dict[str, str]:
-    """Where each file of the archive lies now, by its name there. Links are other names."""
-    found: dict[str, str] = {}
+def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken]) -> dict[str, Taken]:
+    """What `take` makes of each file of the archive, of its name, size and bytes, by its name there. Links are other names."""
+    found: dict[str, Taken] = {}
     links: dict[str, str] = {}
     left = BYTES_LIMIT
     for entry, data in entries.read(source, "what the engine saved"):
@@ -69,10 +81,23 @@ def _files(source: pipes.Reader, folder: str) -> dict[str, str]:
             raise _fault(f"it holds more than {FILES_LIMIT} files or {BYTES_LIMIT} bytes")
         name = posixpath.normpath(entry.path)
         if entry.kind == FILE:
-            found[name] = _write(os.path.join(folder, str(len(found))), data)
+            found[name] = take(name, entry.size, data)
         elif entry.kind in (SYMLINK, HARD_LINK):
             links[name] = _target(name, entry)
     return {**{name: found[target] for name, target in links.items() if target in found}, **found}
+
+
+def describe(text: t.Callable[[str], bytes | None], image_id: str) -> Described:
+    """The image `sha256:...` in an archive whose files `text` reads by name, None where one is not there. Raises TamperedData."""
+    try:
+        found = _chosen(text, image_id)
+        diff_ids = [_hex(one) for one in found.config["rootfs"]["diff_ids"]]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
+        raise _fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
+    names = [name for name, _none in found.layers]
+    if not names or len(diff_ids) != len(names):
+        raise _fault(f"it holds {len(names)} layers, but its configuration names {len(diff_ids)}")
+    return dataclasses.replace(found, layers=list(zip(names, diff_ids, strict=True)))
 
 
 def _target(name: str, entry: Entry) -> str:
@@ -89,40 +114,57 @@ def _write(path: str, data: pipes.Reader) -> str:
     return path
 
 
-def _chosen(files: t.Mapping[str, str], digests: t.Collection[str], image_id: str) -> tuple[t.Any, list[t.Any]]:
-    """Configuration and names of the layers of the image whose configuration has one of these digests.
-
-    What the archive says of itself nobody vouches for: it only says where to look.
-    """
-    for one in json.loads(_text(_found(files, "manifest.json"))):
-        config = _text(_found(files, one["Config"]))
-        if hashlib.sha256(config).hexdigest() in digests:
-            return json.loads(config), list(one["Layers"])
+def _chosen(text: t.Callable[[str], bytes | None], image_id: str) -> Described:
+    """The image whose configuration the id vouches for. What the archive says of itself nobody vouches for: it only says where to look."""
+    above: dict[str, tuple[bytes, ...]] = {_hex(image_id): (), **dict(_above(text, _hex(image_id)))}
+    for one in json.loads(_needed(text, "manifest.json")):
+        config = _needed(text, one["Config"])
+        digest = hashlib.sha256(config).hexdigest()
+        if digest in above:
+            return Described([*above[digest], config], [(posixpath.normpath(name), "") for name in one["Layers"]])
     raise _fault(f"no configuration in it has the digest that is the id {image_id[:19]}...")
 
 
-def _named(files: t.Mapping[str, str], image_id: str) -> t.Iterator[str]:
-    """Digests of configurations that a manifest, or an index of manifests, names whose own digest is the id."""
-    for description in _descriptions(files, image_id):
-        if "config" in description:
-            yield _hex(description["config"]["digest"])
+def _above(text: t.Callable[[str], bytes | None], image_id: str) -> t.Iterator[tuple[str, tuple[bytes, ...]]]:
+    """Digests of configurations that a manifest, or an index of manifests, names whose own digest is the id; and these documents."""
+    for data in _descriptions(text, image_id):
+        description = json.loads(data)
+        yield from ((digest, (data,)) for digest in _configuration(description))
         for one in description.get("manifests") or []:
-            yield from (_hex(other["config"]["digest"]) for other in _descriptions(files, _hex(one["digest"])) if "config" in other)
+            for other in _descriptions(text, _hex(one["digest"])):
+                yield from ((digest, (data, other)) for digest in _configuration(json.loads(other)))
 
 
-def _descriptions(files: t.Mapping[str, str], digest: str) -> t.Iterator[t.Any]:
+def _configuration(description: t.Any) -> t.Iterator[str]:
+    """The digest of the configuration that a manifest names. A configuration has such a field too, of which it is none."""
+    named = description.get("config") or {}
+    if "digest" in named:
+        yield _hex(named["digest"])
+
+
+def _descriptions(text: t.Callable[[str], bytes | None], digest: str) -> t.Iterator[bytes]:
     """The one with this digest, if it is there."""
-    path = files.get(f"blobs/sha256/{digest}")
-    data = _text(path) if path else b""
+    data = text(blob(digest)) or b""
     if hashlib.sha256(data).hexdigest() == digest:
-        yield json.loads(data)
+        yield data
 
 
-def _found(files: t.Mapping[str, str], name: str) -> str:
-    path = files.get(posixpath.normpath(name))
-    if path is None:
+def blob(digest: str) -> str:
+    """The name of what has this SHA-256, in newer archives."""
+    return f"blobs/sha256/{digest}"
+
+
+def _needed(text: t.Callable[[str], bytes | None], name: str) -> bytes:
+    data = text(posixpath.normpath(name))
+    if data is None:
         raise _fault(f"it lacks {name[:100]!a}")
-    return path
+    return data
+
+
+def _named(found: t.Mapping[str, Taken], name: str) -> Taken:
+    if name not in found:
+        raise _fault(f"it lacks {name[:100]!a}")
+    return found[name]
 
 
 def _text(path: str) -> bytes:

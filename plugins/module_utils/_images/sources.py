@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Where an image can come from: archives on this host, its container engine, a registry. Whichever it is, the id vouches for the bytes."""
+"""Where an image can come from: a set, archives on this host, its container engine, a registry. The id vouches for the bytes of each."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """`directory` is where images are kept unpacked. `archives` are files of `docker image save`; `engine` is the address of a socket, None
-    for the usual ones."""
+    """`directory` is where images are kept unpacked. `kept` are images that a set holds, by id; `archives` files of `docker image save`;
+    `engine` is the address of a socket, None for the usual ones."""
 
     directory: str
     engine: str | None
     archives: t.Sequence[str] = ()
+    kept: t.Mapping[str, Save] = dataclasses.field(default_factory=dict)
 
     def of(self, image_id: str, image: str = "", digest: str = "") -> list[Save]:
         """How to get an image, the nearest first; from a registry only what is named by `image` and its `digest` there."""
-        saves: list[Save] = [lambda path=path: _file(path) for path in self.archives]  # type: ignore[misc]
+        saves = [self.kept[image_id]] if image_id in self.kept else []
+        saves += [lambda path=path: _file(path) for path in self.archives]  # type: ignore[misc]
         if self.engine or any(os.path.exists(path) for path in engines.SOCKETS):
             saves.append(lambda: engines.Engine(self.engine).saved(image_id))
         skopeo = shutil.which("skopeo")

@@ -22,8 +22,8 @@ from . import layout
 from .fields import Fields
 
 DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY = "dump", "schema", "leaf", "inventory", "blocks", "recovery"
-REPLAY, SECRETS, REDIS, DETAILS = "replay", "secrets", "redis", "details"
-KINDS = (DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY, REPLAY, SECRETS, REDIS, DETAILS)
+REPLAY, SECRETS, REDIS, DETAILS, IMAGE = "replay", "secrets", "redis", "details", "image"
+KINDS = (DUMP, SCHEMA, LEAF, INVENTORY, BLOCKS, RECOVERY, REPLAY, SECRETS, REDIS, DETAILS, IMAGE)
 COMPRESSIONS = ("zstd", "none")
 _OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOVERY: layout.recovery_key}
 
@@ -32,7 +32,7 @@ _OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOV
 class Artifact:
     """`size` in bytes and `sha256` in hex of the stored bytes; `recipients` are fingerprints, none for public artifacts.
 
-    `database`, `leaf` (`schema.table`) and `source` (a replay directory, a Redis) say what it is of; `shared_from` is the set
+    `database`, `leaf` (`schema.table`) and `source` (a replay directory, a Redis, a digest) say what it is of; `shared_from` is the set
     that made it when that is another one. An artifact of kind `details` is the sealed inventory of another one.
     """
 
@@ -89,6 +89,8 @@ def _check_place(found: Artifact, name: str, set_id: str) -> None:
     maker = found.shared_from or set_id
     if found.kind in _OF_THE_SET:
         right = found.path == _OF_THE_SET[found.kind](set_id) and found.shared_from is None
+    elif found.kind == IMAGE:
+        right = layout.is_id(maker) and found.path in [layout.image_key(found.source or "", maker, layer=one) for one in (True, False)]
     elif found.path.startswith(f"{layout.OBJECTS}/"):
         right = layout.is_id(maker) and f".{maker}." in found.path
     else:

@@ -38,6 +38,7 @@ _ID = re.compile(r"[0-9]{8}T(?!24)[0-9]{6}Z-[a-z0-9]{4}\Z")
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _ENTRY = re.compile(r"journal/([0-9]{10})\.json\Z")
 _TIMESTAMP = ".tsr"
+_LAYER, _DOCUMENT = ".tar.zst.age", ".json.zst.age"
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._-]")
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -211,6 +212,17 @@ def maker_of(key: str) -> str | None:
 def secrets_key(key_set: str, set_id: str) -> str:
     """One state of the secrets. Several sets may refer to the object; `set_id` is the one that made it."""
     return f"{OBJECTS}/secrets/{key_set}.{check_id(set_id)}.tar.zst.age"
+
+
+def image_key(digest: str, set_id: str, *, layer: bool) -> str:
+    """A part of an image by its digest, `sha256:...`: a layer, or a document that names what else belongs to it. Several sets may refer to
+    the object; `set_id` is the one that made it."""
+    return f"{OBJECTS}/images/{digest.removeprefix('sha256:')}.{check_id(set_id)}{_LAYER if layer else _DOCUMENT}"
+
+
+def is_layer(key: str) -> bool:
+    """Whether a key that `image_key` made is that of a layer."""
+    return key.endswith(_LAYER)
 
 
 def checkpoint_key(checkpoint_id: str) -> str:

@@ -17,9 +17,10 @@ from .._crypto import strict_json
 from .._errors import TamperedData
 from .._report.check import VERDICTS
 from . import artifact as artifacts
-from . import layout, services
+from . import images, layout, services
 from .artifact import Artifact
 from .fields import Fields, timestamp
+from .images import Image
 from .services import Service
 
 TYPE = "backup-set"
@@ -56,8 +57,8 @@ class Pairing:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """`family` and `release` are None where unknown, `services` empty where nobody told. `key_ids`: KEK and HMAC keys by name;
-    `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset."""
+    """`family` and `release` are None where unknown, `services` empty where nobody told, `images` where none was kept. `key_ids`: KEK and
+    HMAC keys by name; `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset."""
 
     set_id: str
     repository: str
@@ -74,6 +75,7 @@ class Manifest:
     timings: dict[str, float] = dataclasses.field(default_factory=dict)
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    images: tuple[Image, ...] = ()
 
     @property
     def recovery(self) -> Artifact:
@@ -85,6 +87,11 @@ class Manifest:
         return sum(one.size for one in self.artifacts)
 
     @property
+    def data_size(self) -> int:
+        """The same without images, of which a restore needs none and whose size says nothing of the data."""
+        return sum(one.size for one in self.artifacts if one.kind != artifacts.IMAGE)
+
+    @property
     def recovery_point(self) -> datetime.datetime:
         """When the oldest of its snapshots was taken: what happened later may be missing."""
         return min((one.snapshot_time for one in self.sources), default=self.created)
@@ -92,6 +99,7 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """What is signed. Raises TamperedData for content that `parse` would refuse."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        kept = [dataclasses.asdict(one) for one in plain.pop("images")]
         data = strict_json.dumps(
             {
                 **plain,
@@ -103,6 +111,8 @@ class Manifest:
                 "artifacts": [one.to_dict() for one in self.artifacts],
                 "pairing": dataclasses.asdict(self.pairing),
                 "services": [dataclasses.asdict(one) for one in self.services],
+                # An older release reads a set without images.
+                **({"images": kept} if kept else {}),
             }
         )
         parse(data)
@@ -133,9 +143,11 @@ def parse(data: bytes, name: str = "the manifest") -> Manifest:
         timings=fields.numbers("timings"),
         left_out=fields.table("left_out"),
         services=services.parse(fields.later_array("services"), name),
+        images=images.parse(fields.later_array("images"), name),
     )
     pairing.end()
     fields.end()
+    images.check(found.images, found.artifacts, name)
     return found
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import re
 import typing as t
 
+from .._errors import OptionError, TamperedData
 from .fields import Fields
 
 # One release of the product has some ten, each with a few replicas.
@@ -57,6 +58,14 @@ def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
     if len(found) > LIMIT:
         raise Fields({}, name).fault(f"names more than {LIMIT} services")
     return tuple(found)
+
+
+def given(values: t.Sequence[t.Any]) -> tuple[Service, ...]:
+    """The same from an option. Raises OptionError."""
+    try:
+        return parse(values, "the option services")
+    except TamperedData as exc:
+        raise OptionError(f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
 
 
 def _parsed(fields: Fields) -> Service:

@@ -43,6 +43,12 @@ def _redis() -> UseCase:
     return redis_stream_snapshot
 
 
+def _images() -> UseCase:
+    from .._assets.images import image_archive
+
+    return image_archive
+
+
 SECRETS = Look(
     _secrets,
     {"secrets": "key_ids"},
@@ -60,6 +66,7 @@ LOOKS = {
     "secrets": SECRETS,
     "replay": Look(_replay, {"replay": "volumes"}, FIRST, optional=True, never=("set_id", "stage")),
     "redis": Look(_redis, {"redis": "streams"}, FIRST, optional=True, never=("set_id",)),
+    "images": Look(_images, {"images": "images"}, optional=True, never=("set_id",)),
 }
 
 
@@ -70,6 +77,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "secrets": {"type": "dict", "no_log": False},
             "replay": {"type": "dict"},
             "redis": {"type": "dict"},
+            "images": {"type": "dict"},
         }
     )
     shared = (argspec.recipients(), argspec.postgres(), argspec.dump(), metrics.own_options())
@@ -79,7 +87,7 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> Result:
     """What a backup would find, under the id of a set that is not open yet. Raises as `rehearse` does, and KeyProblem."""
     given = {**invocation.options, "set_id": keys.new_set_id(options.now(), os.urandom(5))}
-    nothing: Result = {"journal_head": "", "secrets": {}, "pairing": None, "replay": [], "redis": []}
+    nothing: Result = {"journal_head": "", "secrets": {}, "pairing": None, "replay": [], "redis": [], "images": []}
     found = rehearse(dataclasses.replace(invocation, options=given), argument_spec(), LOOKS, "no backup can be made")
     if given["secrets"] is not None:
         found["pairing"] = _paired(given)

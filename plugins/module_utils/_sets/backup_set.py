@@ -38,7 +38,6 @@ def argument_spec() -> argspec.ArgumentSpec:
             "staged": {"type": "path"},
             "create_repository": {"type": "bool", "default": False},
             "left_out": {"type": "dict", "default": {}},
-            "services": {"type": "list", "elements": "dict", "default": [], "options": _service()},
         },
         required_if=[
             ("state", "extended", ("set_id", "staged", "signing_key")),
@@ -47,16 +46,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             ("state", "open", ("signing_key",)),
         ],
     )
-    return argspec.repository().merge(argspec.signing(), metrics.own_options(), own)
-
-
-def _service() -> dict[str, t.Any]:
-    names = ("service", "replica", "image", "digest", "image_id")
-    return {
-        **{name: {"type": "str", "required": True} for name in names},
-        "command": {"type": "list", "elements": "str", "default": []},
-        "working_directory": {"type": "str", "default": "/"},
-    }
+    return argspec.repository().merge(argspec.signing(), argspec.services(), metrics.own_options(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -18,7 +18,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError, OptionError
 from .._evidence import drill_set, options
-from .._repository import catalog, decisions, selection
+from .._repository import catalog, decisions, images, selection
 from .._repository import entry as entries
 from .._repository.catalog import SetRecord
 from .._repository.decisions import Hold
@@ -81,7 +81,9 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
         "committed": timestamp(entry.judged),
         "last_drill": None if drill is None else _drill(drill),
         "holds": decisions.told(holds),
-        **dict.fromkeys(("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "left_out", "problem")),
+        **dict.fromkeys(
+            ("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "images", "left_out", "problem")
+        ),
     }
     if isinstance(manifest, BackupError):
         return {**about, "problem": manifest.msg}
@@ -94,6 +96,7 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "assets": sorted(drill_set.by_class(manifest.artifacts)),
+        "images": images.told(manifest.images, manifest.artifacts),
         "left_out": manifest.left_out,
     }
 

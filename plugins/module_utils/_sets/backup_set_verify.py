@@ -18,6 +18,7 @@ from .._evidence import options
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
+from .._repository import images
 from .._repository.catalog import OpenSet
 from . import signature_checks
 
@@ -70,10 +71,12 @@ def _facts(found: OpenSet) -> dict[str, t.Any]:
         "family": manifest.family,
         "snapshot_time": options.timestamp(max(one.snapshot_time for one in manifest.sources)),
         "bytes": manifest.size,
+        "data_bytes": manifest.data_size,
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "left_out": manifest.left_out,
         "services": [dataclasses.asdict(one) for one in manifest.services],
+        "images": images.told(manifest.images, manifest.artifacts),
         "assets": {
             "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),
             "redis": any(one.kind == artifacts.REDIS for one in manifest.artifacts),

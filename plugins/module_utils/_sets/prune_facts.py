@@ -70,7 +70,7 @@ def _set(record: SetRecord, manifest: Manifest, problem: str) -> SetFacts:
         set_id=record.set_id,
         sequence=record.entry.sequence,
         committed=record.entry.judged,
-        size=manifest.size,
+        size=manifest.data_size,
         contents=frozenset({one.database for one in manifest.sources} | (drill_set.by_class(manifest.artifacts).keys() - {"databases"})),
         artifacts=frozenset(one.path for one in manifest.artifacts),
         problem=problem,

@@ -39,6 +39,23 @@ class Both:
         self._second.write(data)
 
 
+class Pieces:
+    """Pieces of any length as a reader."""
+
+    def __init__(self, pieces: t.Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._pending = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        while not self._pending:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._pending = memoryview(piece)
+        part, self._pending = self._pending[:size], self._pending[size:]
+        return bytes(part)
+
+
 def large_pipe() -> tuple[int, int]:
     """A pipe (read end, write end) of 1 MiB, so that the stages at its ends seldom wait for each other."""
     read_end, write_end = os.pipe()

@@ -201,6 +201,7 @@ ELSEWHERE = {
     "deployment_info",
     "envelope_verify",
     "escrow_verify",
+    "image_archive",
     "journal_correct",
     "journal_timestamp",
     "migration_verify",

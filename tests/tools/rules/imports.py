@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "_deployment": _SANDBOX,
     "_evidence": _EVIDENCE,
     "_audit": _ROOMS,
-    "_assets": _ROOMS | {"_deployment"},
+    "_assets": _ROOMS | {"_deployment", "_images"},
     "_checks": _ROOMS,
     "_sets": _ROOMS | {"_audit", "_assets"},
     "_drill": _ROOMS | {"_images", "_audit", "_assets", "_checks", "_sets"},

@@ -29,8 +29,11 @@ class Services(Step):
     def take(self, work: Work) -> Made:
         from ..._images import options as images
         from .. import service_images, service_sandbox
+        from . import image_sources
 
         services = services_of(work)
+        # Who starts them finds them on this host then, whether they came from the set or not.
+        service_images.bring(services, image_sources.of(work))
         found = work.call(
             service_sandbox.argument_spec(),
             service_sandbox.run,

@@ -20,10 +20,13 @@ class Verify(Step):
     name = "verify"
 
     def take(self, work: Work) -> Made:
+        from ..._assets.images import kept_images
         from ..._sets import backup_set_verify
 
         found = work.call(backup_set_verify.argument_spec(), backup_set_verify.run)
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]
-        kept = {name: facts[name] for name in ("assets", "snapshot_time", "bytes", "services")} if facts else {}
-        return Made(checks, bytes=kept.get("bytes"), kept=kept, stops=found["verdict"] == FAIL)
+        kept = {name: facts[name] for name in ("assets", "snapshot_time", "services", "images")}
+        checks.append(kept_images.check(work.given, work.state.set_id).to_result())
+        # What is restored decides how much room a sandbox needs.
+        return Made(checks, bytes=facts["bytes"], kept={**kept, "bytes": facts["data_bytes"]}, stops=found["verdict"] == FAIL)

@@ -26,6 +26,8 @@ from .answers import PROJECT, Container, Project, State
 # Where the engines listen, the first that is there.
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 TIMEOUT = 60
+# Docker lays a whole image down beside its own before it hands out the first byte.
+SAVE_TIMEOUT = 900
 _LOCAL = "unix://"
 # As Compose itself allows; nothing else goes into a filter.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\Z")
@@ -84,18 +86,27 @@ class Engine:
         with self._asked() as api:
             return answers.variables(api.inspect_image(image_id)["Config"])
 
+    def has(self, image_id: str) -> bool:
+        """Whether an image is here. One that a container runs from may have been removed under it."""
+        with self._asked() as api:
+            try:
+                api.inspect_image(image_id)
+            except require_docker().errors.NotFound:
+                return False
+        return True
+
     @contextlib.contextmanager
     def saved(self, image_id: str) -> t.Iterator[pipes.Reader]:
         """The image as `docker image save` writes it, on its way."""
-        with self._asked() as api:
-            yield _Pieces(api.get_image(image_id, chunk_size=pipes.CHUNK))
+        with self._asked(SAVE_TIMEOUT) as api:
+            yield pipes.Pieces(api.get_image(image_id, chunk_size=pipes.CHUNK))
 
     @contextlib.contextmanager
-    def _asked(self) -> t.Iterator[t.Any]:
+    def _asked(self, timeout: int = TIMEOUT) -> t.Iterator[t.Any]:
         docker = require_docker()
         path = self.address.removeprefix(_LOCAL)
         try:
-            with contextlib.closing(docker.APIClient(base_url=self.address, version="auto", timeout=TIMEOUT)) as api:
+            with contextlib.closing(docker.APIClient(base_url=self.address, version="auto", timeout=timeout)) as api:
                 yield api
         except docker.errors.APIError as exc:
             raise StageFailed(f"{self.address} refuses to answer: {str(exc.explanation or exc)[:200]!a}; see the engine's log") from exc
@@ -110,23 +121,6 @@ class Engine:
 def _check_name(name: str) -> None:
     if not _NAME.match(name):
         raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
-
-
-class _Pieces:
-    """Pieces of any length as a reader."""
-
-    def __init__(self, pieces: t.Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._pending = memoryview(b"")
-
-    def read(self, size: int) -> bytes:
-        while not self._pending:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._pending = memoryview(piece)
-        part, self._pending = self._pending[:size], self._pending[size:]
-        return bytes(part)
 
 
 def _containers(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Container]:

@@ -26,10 +26,10 @@ IsHeld = t.Callable[[str], "bool | None"]
 class SetFacts:
     """A set that was not pruned, its manifest verified.
 
-    `committed` is the journal's time, `size` in bytes with shared objects. `contents` are its databases and other assets, `artifacts`
-    the keys of everything that its manifest names. `problem` says what is not there in its size, empty for a whole set. `drill` is the
-    verdict of the last drill that told something, `ever_passed` whether one ever passed, `failed` whether a verification of the repository
-    found a fault; `holds` are the names of holds on it.
+    `committed` is the journal's time, `size` in bytes with shared objects and without images. `contents` are its databases and other
+    assets, `artifacts` the keys of everything that its manifest names. `problem` says what is not there in its size, empty for a whole set.
+    `drill` is the verdict of the last drill that told something, `ever_passed` whether one ever passed, `failed` whether a verification of
+    the repository found a fault; `holds` are the names of holds on it.
     """
 
     set_id: str

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import tarfile
 import typing as t
 from pathlib import Path
 
@@ -34,22 +33,15 @@ def keep(folder: Path, data: bytes, image: str = IMAGE) -> saved.Saved:
 
 
 def files(data: bytes = DATA) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(data)) as read:
-        return {one.name: t.cast("io.BufferedReader", read.extractfile(one)).read() for one in read.getmembers()}
+    return image_scene.files(data)
 
 
 def changed(**by_name: bytes) -> bytes:
-    return archive(list({**files(), **by_name}.items()), 0o644)
+    return image_scene.changed((IMAGE, DATA), **by_name)
 
 
 def described(image: bytes) -> tuple[str, bytes]:
-    """As an engine that keeps images by their manifests saves it: the id is the digest of an index."""
-    names = files(image)
-    config = next(name for name in names if name.endswith(".json") and name != "manifest.json")
-    manifest = json.dumps({"config": {"digest": f"sha256:{hex_of(names[config])}"}, "layers": []}).encode()
-    index = json.dumps({"manifests": [{"digest": f"sha256:{'0' * 64}"}, {"digest": f"sha256:{hex_of(manifest)}"}]}).encode()
-    blobs = {f"blobs/sha256/{hex_of(one)}": one for one in (manifest, index)}
-    return f"sha256:{hex_of(index)}", archive(list({**names, **blobs}.items()), 0o644)
+    return image_scene.described((IMAGE, image))
 
 
 @pytest.mark.no_false_alarm
@@ -63,6 +55,15 @@ def test_the_layers_of_an_image_are_found(tmp_path: Path) -> None:
 def test_an_id_may_be_that_of_a_description(tmp_path: Path) -> None:
     image, data = described(DATA)
     assert len(keep(tmp_path / "index", data, image).layers) == 2
+
+
+@pytest.mark.no_false_alarm
+def test_a_configuration_may_lie_where_manifests_do(tmp_path: Path) -> None:
+    """As Docker lays it out since release 25."""
+    name = f"blobs/sha256/{CONFIG.removesuffix('.json')}"
+    content = {**files(), name: files()[CONFIG], "manifest.json": json.dumps([{**MANIFEST, "Config": name}]).encode()}
+    del content[CONFIG]
+    assert len(keep(tmp_path / "saved", archive(list(content.items()), 0o644)).layers) == 2
 
 
 def test_one_of_several_images_is_found_by_its_id(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, TamperedData, VersionMismatch
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import manifest as manifests
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.manifest import Manifest, PreviousSet
@@ -18,11 +19,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.ser
 
 OTHER = "20251125T020000Z-bbbb"
 # What sets of before do not have.
-LATER = {"services"}
+LATER = {"services", "images"}
 SERVICE = {
     **{"service": "sts", "replica": "1", "image": "registry.example/caracal-go:v1.0.0", "digest": f"sha256:{'d' * 64}"},
     **{"image_id": f"sha256:{'e' * 64}", "command": ["/usr/local/bin/sts"], "working_directory": "/"},
 }
+ID, CONFIG, LAYER = (f"sha256:{one * 64}" for one in "123")
+IMAGE = {"image_id": ID, "documents": [ID, CONFIG], "layers": [{"digest": LAYER, "size": 1024}, {"digest": LAYER, "size": 1024}]}
 
 
 @pytest.fixture
@@ -80,6 +83,21 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
         ("services", [{**SERVICE, "working_directory": "app"}], TamperedData, "wrong working_directory"),
         ("services", [{**SERVICE, "command": ["/bin/a\0b"]}], TamperedData, "wrong command"),
         ("services", [{**SERVICE, "more": 1}], TamperedData, "unknown field 'more'"),
+        ("images", [{**IMAGE, "image_id": "latest"}], TamperedData, "wrong image_id"),
+        ("images", [{**IMAGE, "documents": []}], TamperedData, "wrong documents"),
+        ("images", [{**IMAGE, "documents": [CONFIG]}], TamperedData, "wrong documents"),
+        ("images", [{**IMAGE, "documents": [ID, "../x"]}], TamperedData, "wrong documents"),
+        ("images", [{**IMAGE, "documents": [ID] * 4}], TamperedData, "wrong documents"),
+        ("images", [{**IMAGE, "layers": []}], TamperedData, "wrong layers"),
+        ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": 1}] * 1001}], TamperedData, "wrong layers"),
+        ("images", [{**IMAGE, "layers": [{"digest": "x", "size": 1}]}], TamperedData, "wrong digest"),
+        ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": -1}]}], TamperedData, "negative size"),
+        ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": 1, "more": 1}]}], TamperedData, "unknown field 'more'"),
+        ("images", [{**IMAGE, "more": 1}], TamperedData, "unknown field 'more'"),
+        ("images", [IMAGE] * 2, TamperedData, "names an image twice"),
+        ("images", [IMAGE] * 1001, TamperedData, "more than 1000 images"),
+        ("images", [IMAGE], TamperedData, "other artifacts of images"),
+        ("images", {}, TamperedData, "wrong images"),
         ("services", [SERVICE] * 1001, TamperedData, "more than 1000 services"),
         ("more", 1, TamperedData, "unknown field 'more'"),
     ],
@@ -151,3 +169,57 @@ def test_duplicate_keys_are_refused(manifest: Manifest) -> None:
 def test_what_could_not_be_read_is_not_written(manifest: Manifest) -> None:
     with pytest.raises(TamperedData, match=r"RECOVERY.md"):
         dataclasses.replace(manifest, artifacts=()).to_bytes()
+
+
+def part(digest: str, *, layer: bool = False, maker: str = OTHER, **changes: t.Any) -> dict[str, t.Any]:
+    """An artifact of an image that another set has stored."""
+    found = Artifact(layout.image_key(digest, maker, layer=layer), "image", 1, "0" * 64, "zstd", ("SHA256:abc",), source=digest)
+    return {**found.to_dict(), "shared_from": maker, **changes}
+
+
+WHOLE = [part(ID), part(CONFIG), part(LAYER, layer=True)]
+
+
+def with_images(manifest: Manifest, parts: t.Sequence[t.Any], images: t.Sequence[t.Any] = (IMAGE,)) -> Manifest:
+    return manifests.parse(
+        altered(manifest, lambda content: content.update(images=list(images), artifacts=[*content["artifacts"], *parts])), "x/manifest.json"
+    )
+
+
+@pytest.mark.no_false_alarm
+def test_a_set_may_keep_images(manifest: Manifest) -> None:
+    found = with_images(manifest, WHOLE)
+    assert manifests.parse(found.to_bytes()) == found
+    assert found.size == manifest.size + 3 and found.data_size == manifest.data_size == manifest.size
+    # So that older releases read all others.
+    assert b"images" not in manifest.to_bytes()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "parts",
+    [
+        WHOLE[:2],
+        WHOLE[1:],
+        [*WHOLE, part(f"sha256:{'4' * 64}")],
+        [*WHOLE[:2], part(LAYER)],
+        [*WHOLE, part(LAYER)],
+        [*WHOLE, part(LAYER, layer=True, maker="20251124T020000Z-bbbb")],
+        [part(ID, source=CONFIG), *WHOLE[1:]],
+        [part(ID, source=None), *WHOLE[1:]],
+        [part(ID, shared_from=None), *WHOLE[1:]],
+        [part(ID, kind="secrets"), *WHOLE[1:]],
+        [part(ID, path=f"sets/{OTHER}/x.json.zst.age"), *WHOLE[1:]],
+        [part(ID, path=f"objects/audit/x/{'1' * 64}.{OTHER}.json.zst.age"), *WHOLE[1:]],
+    ],
+)
+def test_an_image_has_its_artifacts_and_no_others(manifest: Manifest, parts: t.Any) -> None:
+    with pytest.raises(TamperedData):
+        with_images(manifest, parts)
+
+
+@pytest.mark.mutation
+def test_nothing_is_a_layer_and_a_document(manifest: Manifest) -> None:
+    image = {**IMAGE, "layers": [{"digest": CONFIG, "size": 1}]}
+    with pytest.raises(TamperedData):
+        with_images(manifest, [*WHOLE[:2], part(CONFIG, layer=True)], [image])

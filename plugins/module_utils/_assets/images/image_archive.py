@@ -1,0 +1,171 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: the images that run as services into an open set, so that a drill needs no registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ..._ansible import argspec
+from ..._ansible.boundary import Invocation
+from ..._drivers.engine.engine import Engine
+from ..._errors import MissingDependency, OptionError, StorageError, TamperedData
+from ..._evidence import open_set
+from ..._evidence.open_set import OpenSet
+from ..._images import passing
+from ..._images.layers import Layer
+from ..._repository import artifact as artifacts
+from ..._repository import images, services
+from ..._repository import layout as keys
+from ..._repository.artifact import Artifact
+from ..._repository.images import Image
+from ..._stream import pipes
+
+PART = "images"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    own = argspec.ArgumentSpec({"engine": {"type": "str"}})
+    return argspec.repository().merge(argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.services(), own)
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Seal what the newest set does not hold, and add the part; in check mode look only whether the engine has it."""
+    started = time.monotonic()
+    given = invocation.options
+    wanted = _wanted(given["services"])
+    target = open_set.load(given, invocation.check_mode)
+    content = target.parts()
+    if PART in content:
+        result = {**content[PART]["result"], "changed": False}
+    else:
+        dry = invocation.check_mode or not target.opened
+        made = _Archive(target, given["engine"]).predict(wanted) if dry else _Archive(target, given["engine"]).make(wanted)
+        result = {**made["result"], "changed": True}
+        if not dry:
+            target.add_part(PART, made)
+    listing = "".join(f"{one['image_id']} {', '.join(one['services'])}\n" for one in result["images"])
+    diff = {"before": "" if result["changed"] else listing, "after": listing}
+    return {**result, "set_id": target.set_id, "diff": diff, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _wanted(given: t.Sequence[t.Any]) -> dict[str, list[str]]:
+    """Ids of images, and the services that run from each."""
+    found: dict[str, set[str]] = {}
+    for one in services.given(given):
+        found.setdefault(one.image_id, set()).add(one.service)
+    if not found:
+        raise OptionError("services names none, so there is no image to keep; give the services as deployment_info has found them")
+    return {image_id: sorted(names) for image_id, names in sorted(found.items())}
+
+
+class _Archive:
+    """What is sealed for the recipients of today already, and what is still to be sealed."""
+
+    def __init__(self, target: OpenSet, engine: str | None) -> None:
+        self._target = target
+        self._address = engine
+        self._known, self._held = _earlier(target)
+        self._new: dict[str, Artifact] = {}
+
+    def predict(self, wanted: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
+        """The part without what is still to be sealed. Raises MissingDependency for an image that the engine does not have."""
+        found = [image for image_id in wanted if (image := self._shared(image_id))]
+        for image_id in wanted.keys() - {one.image_id for one in found}:
+            if not Engine(self._address).has(image_id):
+                raise _gone(image_id, wanted[image_id])
+        return self._part(wanted, found, found)
+
+    def make(self, wanted: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
+        shared = [image for image_id in wanted if (image := self._shared(image_id))]
+        there = {one.image_id: one for one in shared}
+        return self._part(wanted, [there.get(image_id) or self._archived(image_id, names) for image_id, names in wanted.items()], shared)
+
+    def _shared(self, image_id: str) -> Image | None:
+        """An image of which nothing is to be sealed, so that nobody has to be asked for it."""
+        known = self._known.get(image_id)
+        return known if known and known.digests <= self._held.keys() else None
+
+    def _archived(self, image_id: str, names: t.Sequence[str]) -> Image:
+        engine = Engine(self._address)
+        if not engine.has(image_id):
+            raise _gone(image_id, names)
+        try:
+            return self._sealed(engine, image_id)
+        except TamperedData as exc:
+            raise TamperedData(f"image {image_id} of {', '.join(names)[:200]} is not kept: {exc.msg}") from exc
+
+    def _sealed(self, engine: Engine, image_id: str) -> Image:
+        """All of it was compared before anything is published."""
+        with engine.saved(image_id) as source:
+            seen = passing.look(source, image_id)
+        paths = {digest: keys.image_key(digest, self._target.set_id, layer=False) for digest in seen.documents}
+        paths |= {digest: keys.image_key(digest, self._target.set_id, layer=True) for digest, _size in seen.layers}
+        paths = {digest: path for digest, path in paths.items() if digest not in self._held}
+        self._target.refuse_leftovers(paths.values())
+        for digest, text in seen.documents.items():
+            if digest in paths:
+                self._seal_text(digest, paths[digest], text)
+        missing = {digest for digest, _size in seen.layers} & paths.keys()
+        if missing:
+            with engine.saved(image_id) as source:
+                passing.hand_on(source, seen, missing, lambda digest, layer: self._seal_layer(digest, paths[digest], layer))
+        return Image(image_id, tuple(seen.documents), tuple(images.Layer(*one) for one in seen.layers))
+
+    def _seal_text(self, digest: str, path: str, text: bytes) -> None:
+        with self._target.sealed(path) as (sealer, publish):
+            sealer.write(text)
+            self._add(self._target.artifact(artifacts.IMAGE, path, publish(path), digest))
+
+    def _seal_layer(self, digest: str, path: str, layer: Layer) -> None:
+        with self._target.sealed(path) as (sealer, publish):
+            pipes.copy(layer, sealer)
+            layer.compare(digest.removeprefix("sha256:"))
+            self._add(self._target.artifact(artifacts.IMAGE, path, publish(path), digest))
+
+    def _add(self, made: Artifact) -> None:
+        self._new[str(made.source)] = self._held[str(made.source)] = made
+
+    def _part(self, wanted: t.Mapping[str, list[str]], found: t.Sequence[Image], shared: t.Sequence[Image]) -> dict[str, t.Any]:
+        named = [self._held[digest] for digest in sorted(frozenset().union(*(one.digests for one in found)))]
+        told = [
+            {"image_id": image_id, "services": names, "shared": image_id in {one.image_id for one in shared}}
+            for image_id, names in wanted.items()
+        ]
+        written = sum(one.size for one in self._new.values())
+        return {
+            "artifacts": [one.to_dict() for one in named],
+            "images": [dataclasses.asdict(one) for one in found],
+            "result": {"images": told, "bytes": sum(one.size for one in named), "bytes_written": written},
+        }
+
+
+def _gone(image_id: str, names: t.Sequence[str]) -> MissingDependency:
+    return MissingDependency(
+        f"image {image_id} of {', '.join(names)[:200]} is not in the engine, or was removed under its containers; start these services anew"
+    )
+
+
+def _earlier(target: OpenSet) -> tuple[dict[str, Image], dict[str, Artifact]]:
+    """Images of the newest set by their ids, and by their digests its objects that all recipients of today open. A damaged set has none."""
+    record = target.opened.catalog.newest() if target.opened else None
+    if not target.opened or not record:
+        return {}, {}
+    try:
+        manifest = target.opened.catalog.read(record.set_id).manifest
+    except (TamperedData, StorageError):
+        return {}, {}
+    recipients = {one.fingerprint for one in target.recipients}
+    held = {}
+    for digest, one in images.objects(manifest.artifacts).items():
+        stored = target.store.stat(one.path) if recipients <= set(one.recipients) else None
+        if stored is not None and stored.size == one.size:
+            held[digest] = dataclasses.replace(one, shared_from=one.shared_from or record.set_id)
+    return {one.image_id: one for one in manifest.images}, held

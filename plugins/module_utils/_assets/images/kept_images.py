@@ -1,0 +1,144 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Images out of a set: as `docker image save` writes them, and whether they are what their ids say."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tarfile
+import typing as t
+
+from ..._errors import BackupError, ObjectMissing, OptionError, StageFailed, StorageError, TamperedData
+from ..._evidence import options
+from ..._images import saved as archives
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from ..._repository import images, objects
+from ..._repository.artifact import Artifact
+from ..._repository.images import Image
+from ..._stream import pipes
+
+CHECK_ID = "images.kept"
+MANIFEST = "manifest.json"
+Given = t.Mapping[str, t.Any]
+
+
+@contextlib.contextmanager
+def saved(given: Given, set_id: str, image_id: str) -> t.Iterator[pipes.Reader]:
+    """An image that the set keeps, on its way. `given` are the options of a repository and `identity_files`.
+
+    What the store refuses says nothing of this host's disk: whoever reads goes on to the next place that may have the image.
+    """
+    with contextlib.closing(_archive(given, set_id, image_id)) as pieces:
+        yield pipes.Pieces(pieces)
+
+
+def _archive(given: Given, set_id: str, image_id: str) -> t.Generator[bytes, None, None]:
+    try:
+        kept = _Kept(given, set_id)
+        image = next((one for one in kept.images if one.image_id == image_id), None)
+        if image is None:
+            raise OptionError(f"set {set_id} does not keep image {image_id[:19]}; use a source that has it")
+        yield from kept.archive(image)
+    except StorageError as exc:
+        raise StageFailed(f"image {image_id[:19]} cannot be read from set {set_id}: {exc.msg}") from exc
+
+
+def check(given: Given, set_id: str) -> Check:
+    """Whether every image that the set keeps is what its id says, all of its bytes opened. A set without any has none to be wrong."""
+    kept = _Kept(given, set_id)
+    if not kept.images:
+        return Check(CHECK_ID, NOT_APPLICABLE, "the set keeps no images", required=False)
+    try:
+        layers = kept.compare()
+    except (TamperedData, ObjectMissing) as exc:
+        return Check(CHECK_ID, FAIL, exc.msg)
+    except BackupError as exc:
+        return Check(CHECK_ID, UNPROVEN, exc.msg)
+    return Check(CHECK_ID, PASS, f"{len(kept.images)} images, their configurations and {layers} layers are what their ids say")
+
+
+class _Kept:
+    """The images of a set, and its objects of them by digest."""
+
+    def __init__(self, given: Given, set_id: str) -> None:
+        catalog = options.open_repository(given).catalog
+        found = catalog.read(catalog.get(set_id).set_id)
+        self.images = found.manifest.images
+        self._objects = images.objects(found.manifest.artifacts)
+        self._signed = catalog.signed(found)
+        self._identities = given["identity_files"] or []
+
+    def archive(self, image: Image) -> t.Iterator[bytes]:
+        """Descriptions first, so that who reads knows what comes; then each layer once."""
+        documents = [self._text(digest) for digest in image.documents]
+        for name, text in _texts(image, documents).items():
+            yield from _file(name, len(text), [text])
+        for layer in dict.fromkeys(image.layers):
+            yield from _file(_name(layer.digest), layer.size, self._pieces(layer))
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def compare(self) -> int:
+        """How many layers there are. Raises TamperedData for what is not as an id says."""
+        for image in self.images:
+            texts = _texts(image, [self._text(digest) for digest in image.documents])
+            described = archives.describe(texts.get, image.image_id)
+            if [f"sha256:{diff_id}" for _name, diff_id in described.layers] != [one.digest for one in image.layers]:
+                raise TamperedData(f"image {image.image_id} has other layers than the set says; use another set")
+        layers = {layer for image in self.images for layer in image.layers}
+        for layer in sorted(layers, key=lambda one: one.digest):
+            digest = hashlib.sha256()
+            for piece in self._pieces(layer):
+                digest.update(piece)
+            self._is(layer.digest, digest.hexdigest())
+        return len(layers)
+
+    def _text(self, digest: str) -> bytes:
+        with objects.open_sealed(self._signed, self._object(digest).path, self._identities) as source:
+            data = source.read_all(archives.TEXT_LIMIT)
+        self._is(digest, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _pieces(self, layer: images.Layer) -> t.Iterator[bytes]:
+        """Exactly as many bytes as were signed for."""
+        path, left = self._object(layer.digest).path, layer.size
+        with objects.open_sealed(self._signed, path, self._identities) as source:
+            while piece := source.read(pipes.PIECE):
+                left -= len(piece)
+                if left < 0:
+                    break
+                yield piece
+        if left:
+            raise TamperedData(f"{path} holds another layer than one of {layer.size} bytes; use another set")
+
+    def _is(self, digest: str, found: str) -> None:
+        if digest != f"sha256:{found}":
+            raise TamperedData(f"{self._object(digest).path} holds sha256:{found}; use another set")
+
+    def _object(self, digest: str) -> Artifact:
+        return self._objects[digest]
+
+
+def _texts(image: Image, documents: t.Sequence[bytes]) -> dict[str, bytes]:
+    """The files of an archive that describe what else is in it."""
+    names = [_name(digest) for digest in image.documents]
+    manifest = [{"Config": names[-1], "RepoTags": None, "Layers": [_name(one.digest) for one in image.layers]}]
+    return {MANIFEST: json.dumps(manifest).encode(), **dict(zip(names, documents, strict=True))}
+
+
+def _name(digest: str) -> str:
+    return archives.blob(digest.removeprefix("sha256:"))
+
+
+def _file(name: str, size: int, pieces: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    yield info.tobuf(tarfile.GNU_FORMAT)
+    yield from pieces
+    yield bytes(-size % tarfile.BLOCKSIZE)

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An image on its way from an engine to somewhere else: looked at as a whole first, then handed on layer by layer, the way it was.
+
+Nothing of it is kept on this host, and of its layers no more than a piece in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import typing as t
+
+from .._errors import TamperedData
+from .._stream import pipes
+from . import layers, saved
+
+# Of all files of an archive that may be descriptions.
+TEXTS_LIMIT = 32 << 20
+_BEGINS = (b"{", b"[")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """The image as it was saved. `documents` are those that its id vouches for by their digests, `sha256:...`, the configuration last;
+    `layers` digest and size of the tar archives, the lowest first; `places` says which file of the archive holds which layer."""
+
+    documents: t.Mapping[str, bytes]
+    layers: t.Sequence[tuple[str, int]]
+    places: t.Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """`fault` says why it can be no layer."""
+
+    name: str
+    text: bytes | None
+    digest: str
+    size: int
+    fault: TamperedData | None
+
+
+class _Look:
+    """Takes each file of an archive, and keeps what may be a description."""
+
+    def __init__(self) -> None:
+        self._texts = TEXTS_LIMIT
+        self._packed = layers.BYTES_LIMIT
+
+    def take(self, name: str, size: int, data: pipes.Reader) -> _File:
+        text = None
+        if size <= saved.TEXT_LIMIT:
+            content = data.read(size)
+            data = io.BytesIO(content)
+            text = content if content.startswith(_BEGINS) else None
+            self._texts -= len(text or b"")
+            if self._texts < 0:
+                raise TamperedData(f"its descriptions have more than {TEXTS_LIMIT} bytes; the image was made to do harm, use another one")
+        layer = layers.Layer(data, f"layer {name[-64:]!a}")
+        try:
+            while piece := layer.read(pipes.CHUNK):
+                self._packed -= len(piece)
+                if self._packed < 0:
+                    break
+        except TamperedData as exc:
+            return _File(name, text, "", 0, exc)
+        if self._packed < 0:
+            raise TamperedData(f"it holds more than {layers.BYTES_LIMIT} bytes; the image was made to do harm, use another one")
+        return _File(name, text, layer.digest.hexdigest(), layer.size, None)
+
+
+def look(source: pipes.Reader, image_id: str) -> Seen:
+    """Read all that an engine saves of the image `sha256:...`, and compare it with the id. Raises OptionError, TamperedData."""
+    found = saved.files(source, _Look().take)
+    image = saved.describe(lambda name: found[name].text if name in found else None, image_id)
+    sizes, places = [], {}
+    for name, diff_id in image.layers:
+        file = found.get(name)
+        if file is None:
+            raise TamperedData(f"it lacks the layer {diff_id}; pull the image anew, then run again")
+        if file.fault:
+            raise file.fault
+        if file.digest != diff_id:
+            raise TamperedData(f"instead of the layer {diff_id} it holds {file.digest}; pull the image anew, then run again")
+        sizes.append((f"sha256:{diff_id}", file.size))
+        places[file.name] = f"sha256:{diff_id}"
+    return Seen({f"sha256:{hashlib.sha256(one).hexdigest()}": one for one in image.documents}, sizes, places)
+
+
+def hand_on(source: pipes.Reader, seen: Seen, wanted: t.Collection[str], take: t.Callable[[str, layers.Layer], object]) -> None:
+    """What an engine saves of the same image once more: `take` gets each layer of those `wanted` by its digest, and has to compare it at
+    its end. Raises TamperedData for what was there before and is not now."""
+    left = set(wanted)
+
+    def each(name: str, _size: int, data: pipes.Reader) -> None:
+        digest = seen.places.get(name)
+        if digest in left:
+            take(digest, layers.Layer(data, f"layer {digest}"))
+            left.discard(digest)
+
+    saved.files(source, each)
+    if left:
+        raise TamperedData(f"it lacks the layer {min(left)}, which was there before; pull the image anew, then run again")

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The images that a set keeps: of which objects each one consists. Its id vouches for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from . import artifact as artifacts
+from . import layout
+from .artifact import Artifact
+from .fields import Fields
+
+# As many as services; an engine's own limit of layers is 127.
+LIMIT = 1000
+LAYERS_LIMIT = 1000
+# An index, a manifest, a configuration.
+DOCUMENTS_LIMIT = 3
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """`digest` and `size`, in bytes, of the tar archive, as it is in no package."""
+
+    digest: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """`documents` are digests: of what has the id, and of what that names, down to the configuration; `layers` the lowest first."""
+
+    image_id: str
+    documents: tuple[str, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of all that it consists of."""
+        return frozenset((*self.documents, *(one.digest for one in self.layers)))
+
+
+def parse(values: t.Sequence[t.Any], name: str) -> tuple[Image, ...]:
+    """As they stand in a document. Raises TamperedData."""
+    if len(values) > LIMIT:
+        raise Fields({}, name).fault(f"names more than {LIMIT} images")
+    found = tuple(_parsed(Fields(one, f"images[{number}] of {name}")) for number, one in enumerate(values))
+    if len({one.image_id for one in found}) != len(found):
+        raise Fields({}, name).fault("names an image twice")
+    return found
+
+
+def _parsed(fields: Fields) -> Image:
+    image_id, documents = fields.text("image_id", _DIGEST), fields.texts("documents")
+    if not 0 < len(documents) <= DOCUMENTS_LIMIT or documents[0] != image_id or not all(map(_DIGEST.match, documents)):
+        raise fields.fault("has wrong documents")
+    layers = fields.array("layers")
+    if not 0 < len(layers) <= LAYERS_LIMIT:
+        raise fields.fault("has wrong layers")
+    found = Image(image_id, documents, tuple(_layer(Fields(one, f"a layer of {fields.name}")) for one in layers))
+    fields.end()
+    return found
+
+
+def _layer(fields: Fields) -> Layer:
+    found = Layer(fields.text("digest", _DIGEST), fields.integer("size"))
+    fields.end()
+    return found
+
+
+def objects(found: t.Iterable[Artifact]) -> dict[str, Artifact]:
+    """The artifacts that images consist of, by the digest of what is sealed in each."""
+    return {one.source: one for one in found if one.kind == artifacts.IMAGE and one.source}
+
+
+def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> None:
+    """Whether each image has all of its artifacts, each one once, and each of these its image. Raises TamperedData."""
+    wanted = {(digest, False) for image in images for digest in image.documents}
+    wanted |= {(layer.digest, True) for image in images for layer in image.layers}
+    there = [(one.source, layout.is_layer(one.path)) for one in found if one.kind == artifacts.IMAGE]
+    if len({digest for digest, _layer in wanted}) != len(wanted) or len(there) != len(wanted) or wanted != set(there):
+        raise Fields({}, name).fault("has other artifacts of images than its images name")
+
+
+def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[dict[str, t.Any]]:
+    """Of each image its id, and the bytes of its objects, which may be those of others too."""
+    there = objects(found)
+    return [{"image_id": one.image_id, "bytes": sum(there[digest].size for digest in one.digests)} for one in images]
