@@ -20,7 +20,7 @@ options:
     type: str
   image_archives:
     description:
-      - Files that C(docker image save) wrote, each with one image or several, which are looked into first.
+      - Files that C(docker image save) wrote, each with one image or several, which are looked into before any engine.
     type: list
     elements: path
     default: []

@@ -30,6 +30,7 @@ REPOSITORY_SIGNATURE = "repository.json.sig"
 JOURNAL = "journal"
 SETS = "sets"
 OBJECTS = "objects"
+IMAGES = f"{OBJECTS}/images"
 DRILLS = "drills"
 CHECKPOINTS = "checkpoints"
 
@@ -217,7 +218,7 @@ def secrets_key(key_set: str, set_id: str) -> str:
 def image_key(digest: str, set_id: str, *, layer: bool) -> str:
     """A part of an image by its digest, `sha256:...`: a layer, or a document that names what else belongs to it. Several sets may refer to
     the object; `set_id` is the one that made it."""
-    return f"{OBJECTS}/images/{digest.removeprefix('sha256:')}.{check_id(set_id)}{_LAYER if layer else _DOCUMENT}"
+    return f"{IMAGES}/{digest.removeprefix('sha256:')}.{check_id(set_id)}{_LAYER if layer else _DOCUMENT}"
 
 
 def is_layer(key: str) -> bool:

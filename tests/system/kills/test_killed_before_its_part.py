@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectExists
-from scenes import redis_server, replay_folders, secrets_scene
+from scenes import image_scene, redis_server, replay_folders, secrets_scene
+from scenes.engine_stand_in import Engine
 from scenes.redis_server import RedisServer
 from scenes.replay_folders import ReplayFolder, event
 from scenes.scene import tree
@@ -26,6 +27,7 @@ from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinCluster
 from system.kills.test_kills import AGE, Runner
 
+IMAGE = image_scene.saved([image_scene.archive([("one", b"1")])])
 Step = tuple[str, dict[str, t.Any]]
 
 
@@ -36,6 +38,7 @@ class Backup:
     deployment: Deployment
     replay: ReplayFolder
     redis: RedisServer
+    engine: Engine
     set_id: str
 
     def steps(self) -> dict[str, Step]:
@@ -48,6 +51,8 @@ class Backup:
         found = {f"{name} 1": (module, {**given, "reading": 1}) for name, (module, given) in own.items()}
         found["dump"] = ("pg_encrypted_dump", {})
         found.update({f"{name} 2": (module, {**given, "reading": 2}) for name, (module, given) in reversed(own.items())})
+        services = [{"service": "sts", "replica": "1", "image": "go:v1", "digest": IMAGE[0], "image_id": IMAGE[0]}]
+        found["images"] = ("image_archive", {"services": services, "engine": self.engine.address})
         return {name: (module, {**given, "set_id": self.set_id}) for name, (module, given) in found.items()}
 
     def run(self, until: str | None = None) -> None:
@@ -58,17 +63,18 @@ class Backup:
 
 
 @pytest.fixture
-def backup(tmp_path: Path, caracal_database: TwinCluster) -> t.Iterator[Backup]:
+def backup(tmp_path: Path, caracal_database: TwinCluster, engine: Engine) -> t.Iterator[Backup]:
     deployment = secrets_scene.make(tmp_path / "scene", caracal_database)
     replay = replay_folders.folder(tmp_path / "sts")
     replay.file("pending-7-1.ndjson", event("one"))
     with redis_server.start() as redis:
         redis_server.fill(redis)
-        yield Backup(deployment, replay, redis, deployment.opened())
+        engine.images = {IMAGE[0]: ([], IMAGE[1])}
+        yield Backup(deployment, replay, redis, engine, deployment.opened())
 
 
 # What may be there, of those that publish something; a second reading of unchanged secrets shares the object of the first.
-STEPS = ("secrets 1", "replay 1", "redis 1", "dump", "redis 2", "replay 2")
+STEPS = ("secrets 1", "replay 1", "redis 1", "dump", "redis 2", "replay 2", "images")
 
 
 @pytest.mark.mutation

@@ -12,6 +12,7 @@ import hashlib
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets import recovery
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import artifact, layout, manifest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.images import Image, Layer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.services import Service
 from tools.snapshots import Snapshot
 
@@ -19,6 +20,7 @@ SET_ID = "20261125T020000Z-k3f9"
 TAKEN = datetime.datetime(2026, 11, 25, 2, 0, tzinfo=datetime.timezone.utc)
 OPENER, OTHER = "SHA256:database-host", "SHA256:escrow"
 DIGEST = hashlib.sha256(b"rows").hexdigest()
+CONFIG, *LAYERS = (f"sha256:{one * 64}" for one in "e12")
 
 
 def sealed(kind: str, path: str, recipients: tuple[str, ...] = (OPENER, OTHER), **of: str) -> Artifact:
@@ -43,6 +45,8 @@ ARTIFACTS = (
     sealed(artifact.REPLAY, layout.replay_key(SET_ID, "sts-1", 1), source="sts-1"),
     sealed(artifact.REPLAY, layout.replay_key(SET_ID, "sts-1", 2), source="sts-1"),
     sealed(artifact.REDIS, layout.redis_key(SET_ID, 1), source="redis"),
+    sealed(artifact.IMAGE, layout.image_key(CONFIG, SET_ID, layer=False), source=CONFIG),
+    *(sealed(artifact.IMAGE, layout.image_key(one, SET_ID, layer=True), source=one) for one in LAYERS),
 )
 FULL = manifest.Manifest(
     set_id=SET_ID,
@@ -63,6 +67,7 @@ FULL = manifest.Manifest(
         Service(name, "1", f"registry.example/caracal-{image}:v1.0.0", f"sha256:{'d' * 64}", f"sha256:{'e' * 64}", (), "/")
         for name, image in (("api", "node"), ("sts", "go"))
     ),
+    images=(Image(CONFIG, (CONFIG,), tuple(Layer(one, 1024) for one in LAYERS)),),
 )
 
 

@@ -26,6 +26,7 @@ BACKUP: Values = {
         "pairing": None,
         "replay": [{"state": "archived"}, {"state": "not_durable"}],
         "redis": [],
+        "images": [],
     },
     "__caracal_backup_has": {"secrets": True, "replay": True, "redis": True},
     "__caracal_backup_dumped": {
@@ -58,6 +59,11 @@ STAMPED: Values = {
     **BACKUP,
     "caracal_backup_timestamp_url": "https://tsa.example",
     "__caracal_backup_timestamp": {"verdict": "pass", "message": "Example TSA had seen entry 42 at 2026-11-25T02:01:00Z"},
+}
+WITH_IMAGES: Values = {
+    **BACKUP,
+    "caracal_backup_images": True,
+    "__caracal_backup_archived": {"images": [{"image_id": f"sha256:{one * 64}"} for one in "abc"]},
 }
 ABORTED: Values = {
     "ansible_failed_task": {"name": "Dump the databases"},
@@ -154,6 +160,7 @@ CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
     ("A backup of everything", "caracal_backup", "report", BACKUP, False),
     ("Of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),
     ("With a timestamp", "caracal_backup", "report", STAMPED, False),
+    ("With images", "caracal_backup", "report", WITH_IMAGES, False),
     ("In check mode", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": {}, "__caracal_backup_dumped": {}}, True),
     ("With a block that changed", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": CHANGED}, False),
     ("A backup that failed, and could not be aborted", "caracal_backup", "abort", ABORTED, False),

@@ -46,6 +46,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     if PART in content:
         result = {**content[PART]["result"], "changed": False}
     else:
+        there = [one.key for one in target.store.list(keys.IMAGES) if keys.maker_of(one.key) == target.set_id]
+        target.refuse_leftovers(there)
         dry = invocation.check_mode or not target.opened
         made = _Archive(target, given["engine"]).predict(wanted) if dry else _Archive(target, given["engine"]).make(wanted)
         result = {**made["result"], "changed": True}
@@ -109,7 +111,6 @@ class _Archive:
         paths = {digest: keys.image_key(digest, self._target.set_id, layer=False) for digest in seen.documents}
         paths |= {digest: keys.image_key(digest, self._target.set_id, layer=True) for digest, _size in seen.layers}
         paths = {digest: path for digest, path in paths.items() if digest not in self._held}
-        self._target.refuse_leftovers(paths.values())
         for digest, text in seen.documents.items():
             if digest in paths:
                 self._seal_text(digest, paths[digest], text)

@@ -50,6 +50,8 @@ def test_a_probe_that_has_nothing_to_probe_must_be_made_and_proves_what_it_can()
 
 def test_what_is_asked_depends_on_what_the_set_holds() -> None:
     assert required.required([]) == set(required.VERIFY)
+    assert required.by_step(DATABASES, images=True)["verify"] - required.by_step(DATABASES)["verify"] == {"images.kept"}
+    assert overall(required.complete(made(), DATABASES, images=True)) == UNPROVEN
     assert not {"inventory.caracal_auth.state", "audit.links"} & required.required(["caracal_auth"])
     assert {"inventory.caracal.state", "audit.links"} <= required.required(["caracal"])
     other = Check("inventory.caracal_auth.state", NOT_APPLICABLE, "nothing", required=False)

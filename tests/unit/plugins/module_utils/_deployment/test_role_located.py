@@ -117,3 +117,23 @@ def test_other_places_that_are_named_win() -> None:
     own = [{"service": "sts", "path": "/elsewhere"}]
     replay = located(REPLAY, None, replay_volumes=own)
     assert replay["volumes"] == own and replay["not_durable"] == []
+
+
+SERVICE = {"service": "sts", "image_id": "sha256:x"}
+PLACE = {"deployment": {**FOUND, "services": [SERVICE]}}
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted", "wrong"),
+    [(PLACE, True, False), ({}, True, True), ({"deployment": {**FOUND, "services": []}}, True, True), ({}, False, False)],
+)
+def test_images_need_services_of_a_project(place: Given, wanted: bool, wrong: bool) -> None:
+    answers = {"__caracal_backup_located": place, "caracal_backup_images": wanted}
+    answers |= {f"caracal_backup_{name}recipients": ["age1"] for name in ("", "secrets_")}
+    found = role_words.values("caracal_backup", answers, "__caracal_backup_wrong")["__caracal_backup_wrong"]
+    assert [("caracal_backup_images" in one) for one in found] == ([True] if wrong else [])
+
+
+def test_images_are_those_of_the_services() -> None:
+    assert located("__caracal_backup_of_images", PLACE) == {"services": [SERVICE]}
+    assert located("__caracal_backup_of_images", PLACE, engine="unix:///s")["engine"] == "unix:///s"

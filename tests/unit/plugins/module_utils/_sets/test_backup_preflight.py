@@ -13,12 +13,14 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, KeyProblem, NotReady, OptionError
-from scenes import redis_server, secrets_scene
+from scenes import image_scene, redis_server, secrets_scene
+from scenes.engine_stand_in import Engine
 from scenes.redis_server import RedisServer
 from scenes.secrets_scene import Deployment, contents
 from scenes.twin_database import TwinCluster
 
 Given = dict[str, t.Any]
+IMAGE = image_scene.saved([image_scene.archive([])])
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +149,14 @@ def test_secrets_have_recipients_of_their_own(deployment: Deployment, given: Giv
         deployment.scene.call("backup_preflight", **{**given, "secrets": own})
     with pytest.raises(KeyProblem):
         deployment.scene.call("backup_preflight", **{**given, "secrets": {**own, "recipients_files": [str(deployment.scene.recipients)]}})
+
+
+def test_images_are_looked_for_in_the_engine(deployment: Deployment, engine: Engine) -> None:
+    service = {"service": "sts", "replica": "1", "image": "go:v1", "digest": IMAGE[0], "image_id": IMAGE[0]}
+    given = {"create_repository": True, "images": {"services": [service], "engine": engine.address}}
+    with pytest.raises(_errors.MissingDependency):
+        deployment.scene.call("backup_preflight", **given)
+    engine.images = {IMAGE[0]: ([], IMAGE[1])}
+    found = deployment.scene.call("backup_preflight", **given)
+    assert found["images"] == [{"image_id": IMAGE[0], "services": ["sts"], "shared": False}]
+    assert not [path for path in engine.asked if path.endswith("/get")]

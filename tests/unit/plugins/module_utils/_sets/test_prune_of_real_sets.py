@@ -9,13 +9,17 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectMissing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import prune_facts
+from scenes import image_scene
+from scenes.engine_stand_in import Engine
 from scenes.scene import Scene
+from unit.plugins.module_utils._assets.images.test_image_archive import BASE, NEXT, ONE, commit
 
 LATER = datetime.timedelta(days=3)
 RULES = {"keep_last": 1, "minimum": 1}
@@ -45,3 +49,37 @@ def test_what_is_left_is_whole_and_the_next_backup_builds_on_it(scene: Scene, mo
     result = scene.call("audit_checkpoint")
     assert {one["verdict"] for one in result["checks"]} <= {"pass", "not_applicable"}
     assert scene.backup()["set_id"] in scene.sets()
+
+
+def test_images_go_with_the_last_set_that_names_them(scene: Scene, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.call("backup_set_info", high_water_mark=str(scene.mark("prune")))
+    engine.images = {image: ([], data) for image, data in (ONE, NEXT)}
+    monkeypatch.setattr(prune_facts, "read", read_later)
+
+    def left(image: image_scene.Image | None, **given: t.Any) -> set[str]:
+        """What lies there once only a new set with this image is left."""
+        made = commit(scene, engine, image)["set_id"] if image else scene.backup()["set_id"]
+        scene.call("backup_prune", **RULES, **given, examined=[made])
+        assert scene.sets() == [made] and scene.call("backup_set_verify")["verdict"] == "pass"
+        return set(scene.files("objects/images/*"))
+
+    first = left(ONE)
+    # The newer set has none of its own.
+    assert left(ONE) == first and len(first) == 3
+    newer = left(NEXT)
+    base = next(path for path in first if image_scene.hex_of(BASE) in path)
+    assert newer & first == {base} and len(newer) == 3
+    copy = tmp_path / "copy"
+    scene.call("repository_copy", destination=str(copy))
+    assert {str(path.relative_to(copy)) for path in copy.glob("objects/images/*")} == newer
+    assert left(None) == set()
+
+
+@pytest.mark.mutation
+def test_images_hide_no_shrunken_database(scene: Scene, engine: Engine) -> None:
+    """They are larger than it, and stay as they are."""
+    engine.images = {ONE[0]: ([], ONE[1])}
+    before = prune_facts.read(options.open_repository(scene.options("backup_prune", **RULES)))[0].sets[-1].size
+    commit(scene, engine, ONE)
+    last = prune_facts.read(options.open_repository(scene.options("backup_prune", **RULES)))[0].sets[-1]
+    assert "images" in last.contents and abs(last.size - before) < 5000
