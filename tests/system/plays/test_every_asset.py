@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
-from scenes import engine_stand_in, redis_server, replay_folders, secrets_scene
+from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene
 from scenes.by_hand import Recover, commands
 from scenes.engine_stand_in import Engine, container, published
 from scenes.playing import Play, backup_settings
@@ -182,6 +182,22 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
     assert ReplayFolder(volume).content() == whole.replay.content()
     refused = Play("restore", settings, tmp_path)
     assert refused.ended() != 0 and "docker compose stop sts" in refused.output(), refused.output()
+
+
+def test_the_images_of_a_project_are_kept(whole: Whole, engine: Engine, tmp_path: Path) -> None:
+    image, data = image_scene.saved([image_scene.archive([("bin/sts", b"1")])])
+    engine.images = {image: ([], data)}
+    engine.containers = [{**container("sts"), "Image": image}]
+    found = {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_backup_images": True}
+    settings = {**whole.settings, **found}
+    checked = Play("backup", settings, tmp_path, ("--check",))
+    assert checked.ended() == 0 and "1 images" in checked.output(), checked.output()
+    assert not [path for path in engine.asked if path.endswith("/get")]
+    play = Play("backup", settings, tmp_path)
+    assert play.ended() == 0 and "1 images" in play.output(), play.output()
+    scene = whole.deployment.scene
+    manifest = whole.deployment.manifest(scene.sets()[-1])
+    assert [one["image_id"] for one in manifest["images"]] == [one["image_id"] for one in manifest["services"]] == [image]
 
 
 @pytest.mark.mutation
