@@ -20,6 +20,9 @@ from .._images import options as images
 from .._report.check import PASS, WARN, Check
 from . import service_images
 
+if t.TYPE_CHECKING:
+    from .._images.sources import Sources
+
 Given = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 
@@ -37,10 +40,17 @@ DATABASE = Server("postgres", "sandbox.server", "PostgreSQL")
 REDIS = Server("redis", "redis.server", "Redis")
 
 
-def start(server: Server, given: Given, services: t.Sequence[Given], named: str | None, call: t.Callable[..., Result]) -> Result:
+def start(
+    server: Server,
+    given: Given,
+    services: t.Sequence[Given],
+    named: str | None,
+    call: t.Callable[..., Result],
+    sources: t.Callable[[], Sources],
+) -> Result:
     """What `call` makes with what this host has; where nothing of it fits and nothing is `named`, with the image that ran.
 
-    `services` are those of the set, and `given` says where images are.
+    `services` are those of the set; `given` and `sources` say where images are.
     """
     ran = [one for one in services if one["service"] == server.service]
     try:
@@ -50,6 +60,8 @@ def start(server: Server, given: Given, services: t.Sequence[Given], named: str 
             raise
         lacking = exc
     try:
+        # It is found on this host then, whether it came from the set or not.
+        service_images.bring([{"name": server.service, "command": [], **service_images.image_of(ran[0])}], sources())
         return call(**service_images.image_of(ran[0]), **{name: given[name] for name in images.images()})
     except BackupError as exc:
         # What is wrong with the host is said once.

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import typing as t
 
-from .. import service_option
+from ..._images import options as images
 from .step import Work
 
 if t.TYPE_CHECKING:
@@ -26,4 +26,4 @@ def of(work: Work) -> Sources:
 
     given, set_id = work.given, work.state.set_id
     kept = {one["image_id"]: functools.partial(kept_images.saved, given, set_id, one["image_id"]) for one in work.kept.get("images", [])}
-    return dataclasses.replace(service_option.sources(given), kept=kept)
+    return dataclasses.replace(images.sources(given), kept=kept)

@@ -52,10 +52,11 @@ def _redis(work: Work) -> list[Result]:
     from ..._assets.streams import redis_stream_restore
     from ..._sandbox.modules import redis_sandbox
     from .. import server_images
+    from . import image_sources
 
     services, named = work.kept.get("services", []), work.given["redis_server"]
     make = functools.partial(work.call, redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=named)
-    found = server_images.start(server_images.REDIS, work.given, services, named, make)
+    found = server_images.start(server_images.REDIS, work.given, services, named, make, functools.partial(image_sources.of, work))
     redis = found["redis"]
     told = server_images.told(server_images.REDIS, redis["version"], redis["image"])
     spec, restore = redis_stream_restore.argument_spec(), redis_stream_restore.run

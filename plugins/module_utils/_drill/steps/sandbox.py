@@ -27,10 +27,12 @@ class Sandbox(Step):
 
     def take(self, work: Work) -> Made:
         from .. import server_images
+        from . import image_sources
 
         services = work.kept.get("services", [])
         which = server_images.DATABASE
-        found = server_images.start(which, work.given, services, work.given["pg_bin"], functools.partial(_made, work))
+        make, sources = functools.partial(_made, work), functools.partial(image_sources.of, work)
+        found = server_images.start(which, work.given, services, work.given["pg_bin"], make, sources)
         sandbox = found["sandbox"]
         isolation = _isolation(sandbox)
         server = server_images.told(which, sandbox["server_version"], sandbox["image"])

@@ -13,8 +13,17 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import server_images
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.server_images import DATABASE, REDIS, Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, MissingDependency
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS, WARN
 from scenes.image_scene import ran
+
+
+@pytest.fixture(autouse=True)
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image is on this host already."""
+    monkeypatch.setattr(cache, "unpacked", lambda directory, image_id, _saves: (cache.Unpacked(image_id, directory), False))
+
 
 ONE, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 RAN = [ran("redis", OTHER), ran("postgres", ONE), ran("api", OTHER)]
@@ -46,7 +55,7 @@ class Calls:
 
 
 def start(calls: Calls, named: str | None = None, services: t.Any = RAN) -> dict[str, t.Any]:
-    return server_images.start(DATABASE, {**PLACES, "other": 1}, services, named, calls)
+    return server_images.start(DATABASE, {**PLACES, "other": 1}, services, named, calls, lambda: Sources("/var/cache/images", None))
 
 
 LACKING = MissingDependency("no server")
