@@ -23,6 +23,8 @@ LIMIT = 1000
 LAYERS_LIMIT = 1000
 # An index, a manifest, a configuration.
 DOCUMENTS_LIMIT = 3
+# What whoever opens them reads at most, since few sealed bytes can become endless ones.
+BYTES_LIMIT = 32 << 30
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
@@ -55,7 +57,14 @@ def parse(values: t.Sequence[t.Any], name: str) -> tuple[Image, ...]:
     found = tuple(_parsed(Fields(one, f"images[{number}] of {name}")) for number, one in enumerate(values))
     if len({one.image_id for one in found}) != len(found):
         raise Fields({}, name).fault("names an image twice")
+    if are_too_large(found):
+        raise Fields({}, name).fault(f"names images of more than {BYTES_LIMIT} bytes")
     return found
+
+
+def are_too_large(found: t.Iterable[Image]) -> bool:
+    """Whether a set takes them all, each layer counted once."""
+    return sum(one.size for one in {layer for image in found for layer in image.layers}) > BYTES_LIMIT
 
 
 def _parsed(fields: Fields) -> Image:

@@ -135,6 +135,8 @@ class _Archive:
         self._new[str(made.source)] = self._held[str(made.source)] = made
 
     def _part(self, wanted: t.Mapping[str, list[str]], found: t.Sequence[Image], shared: t.Sequence[Image]) -> dict[str, t.Any]:
+        if images.are_too_large(found):
+            raise OptionError(f"the images have more than {images.BYTES_LIMIT} bytes, which no set takes; do not keep them")
         named = [self._held[digest] for digest in sorted(frozenset().union(*(one.digests for one in found)))]
         told = [
             {"image_id": image_id, "services": names, "shared": image_id in {one.image_id for one in shared}}

@@ -92,6 +92,7 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
         ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": 1}] * 1001}], TamperedData, "wrong layers"),
         ("images", [{**IMAGE, "layers": [{"digest": "x", "size": 1}]}], TamperedData, "wrong digest"),
         ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": -1}]}], TamperedData, "negative size"),
+        ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": 1 << 36}]}], TamperedData, "more than 34359738368 bytes"),
         ("images", [{**IMAGE, "layers": [{"digest": LAYER, "size": 1, "more": 1}]}], TamperedData, "unknown field 'more'"),
         ("images", [{**IMAGE, "more": 1}], TamperedData, "unknown field 'more'"),
         ("images", [IMAGE] * 2, TamperedData, "names an image twice"),
