@@ -198,6 +198,13 @@ CAUSES = (
         (Found("outbox.audit_frames_landed"),),
     ),
     Cause(
+        "state.constraint",
+        "rows contradict a constraint of their own schema, so that PostgreSQL refuses to make it on the copy: somebody wrote past it",
+        "find these rows in production by the constraint that the check names, and repair them there; until then restore an earlier set",
+        (Found("drill.restore", r"violates foreign key constraint|could not create unique index|is violated by some row"),),
+        ("drill.step",),
+    ),
+    Cause(
         "inventory.differs",
         "the copy is not what the set's signed inventory says: rows, definitions or numbers differ",
         "see the sealed details for what differs; restore again, and if it stays, drill an earlier set",

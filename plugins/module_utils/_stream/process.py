@@ -28,6 +28,8 @@ from . import pipes
 
 STDERR_LIMIT = 64 * 1024
 _TELLING = re.compile(r"\b(error|fatal|panic):", re.IGNORECASE)
+# Of pg_restore with several jobs, after one of them has said why.
+_AFTERWARDS = re.compile(r"\ba worker process died unexpectedly\Z")
 PIPE = subprocess.PIPE
 
 
@@ -148,7 +150,8 @@ def telling_lines(text: str) -> list[str]:
     What PostgreSQL's tools say around an error is the statement, hints, and rows, which belong in no log.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    return [line for line in lines if _TELLING.search(line)] or lines
+    telling = [line for line in lines if _TELLING.search(line)]
+    return [line for line in telling if not _AFTERWARDS.search(line)] or telling or lines
 
 
 def last_line(text: str) -> str:

@@ -342,6 +342,11 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["set.identity"],
     ),
+    "rows that a constraint forbids": (
+        [failed("drill.restore", 'pg_restore: error: ERROR:  insert or update on table "a" violates foreign key constraint "a_b_fkey"')],
+        {},
+        ["state.constraint"],
+    ),
     "a slow drill": ([failed("drill.rto")], {}, ["drill.budget"]),
     "a secret that was left out": (
         [failed("drill.keys", "kek_file /x/secretStoreKek cannot be read: No such file or directory")],

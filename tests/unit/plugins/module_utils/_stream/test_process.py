@@ -140,6 +140,8 @@ pg_restore: warning: something
         ("", []),
         ("a\nb\n \n", ["a", "b"]),
         (PG_RESTORE, PG_RESTORE.splitlines()[:1]),
+        (f"{PG_RESTORE}pg_restore: error: a worker process died unexpectedly\n", PG_RESTORE.splitlines()[:1]),
+        ("pg_restore: error: a worker process died unexpectedly", ["pg_restore: error: a worker process died unexpectedly"]),
         ("psql: error: FATAL:  no\npassword retrieved from file", ["psql: error: FATAL:  no"]),
     ],
 )
