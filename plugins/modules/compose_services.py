@@ -19,6 +19,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._compose
 attributes:
   check_mode:
     support: full
@@ -29,16 +30,6 @@ attributes:
   idempotent:
     support: full
 options:
-  compose_project:
-    description:
-      - Name of the project, as C(docker compose ls -a) shows it.
-    type: str
-    required: true
-  engine:
-    description:
-      - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
-    type: str
   services:
     description:
       - Services to start, and with them what they need. Without this option, all.

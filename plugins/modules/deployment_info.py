@@ -21,17 +21,8 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._compose
 options:
-  compose_project:
-    description:
-      - Name of the project, as C(docker compose ls) shows it.
-    type: str
-    required: true
-  engine:
-    description:
-      - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
-    type: str
   named:
     description:
       - What you name yourself, so that the project need not tell it. What is neither found nor named is an error, which says all of it.

@@ -60,6 +60,11 @@ options:
       - How many worker processes read and hash side by side.
     type: int
     default: 2
+  require_valid:
+    description:
+      - Fail for a verdict of V(unproven) too, as before services are started. V(fail) always does.
+    type: bool
+    default: false
 notes:
   - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
 requirements:

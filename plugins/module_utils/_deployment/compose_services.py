@@ -17,6 +17,7 @@ from .._ansible.boundary import Invocation
 from .._drivers.engine.answers import COMPLETED, STARTED, State
 from .._drivers.engine.engine import Engine
 from .._errors import OptionError, StageFailed
+from . import deployment
 from .start_order import Starts, in_order
 
 POLL_SECONDS = 0.5
@@ -26,8 +27,7 @@ States = t.Sequence[State]
 def argument_spec() -> argspec.ArgumentSpec:
     return argspec.ArgumentSpec(
         {
-            "compose_project": {"type": "str", "required": True},
-            "engine": {"type": "str"},
+            **deployment.project(),
             "services": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 180},
         }

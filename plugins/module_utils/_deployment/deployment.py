@@ -22,6 +22,11 @@ PARTS = DATABASE, REDIS, SECRETS, ENVIRONMENT_FILE, REPLAY = "database", "redis"
 Named = dict[str, t.Any]
 
 
+def project() -> dict[str, t.Any]:
+    """Fragment `_compose`."""
+    return {"compose_project": {"type": "str", "required": True}, "engine": {"type": "str"}}
+
+
 @dataclasses.dataclass(frozen=True)
 class Database:
     """`image` is the id of what the server runs from. Host and port are unknown where it does not run."""

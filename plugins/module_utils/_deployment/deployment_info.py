@@ -15,14 +15,13 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._drivers.engine.engine import Engine
 from . import compose
-from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost
+from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost, project
 
 
 def argument_spec() -> argspec.ArgumentSpec:
     return argspec.ArgumentSpec(
         {
-            "compose_project": {"type": "str", "required": True},
-            "engine": {"type": "str"},
+            **project(),
             "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
             "accept_stopped": {"type": "bool", "default": False},
         }
@@ -31,13 +30,13 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Ask the engine, and nobody else."""
-    project, named = invocation.options["compose_project"], invocation.options["named"]
-    found = compose.find(Engine(invocation.options["engine"]).project(project), named, invocation.options["accept_stopped"])
+    name, named = invocation.options["compose_project"], invocation.options["named"]
+    found = compose.find(Engine(invocation.options["engine"]).project(name), named, invocation.options["accept_stopped"])
     for one in () if REPLAY in named else found.replay.not_durable:
         invocation.warn(lost(one))
     if not found.environment_file and ENVIRONMENT_FILE not in named:
-        invocation.warn(f"Compose project {project} has no file of settings, so no set keeps one; name environment_file if it has")
-    return {"changed": False, "deployment": found.to_result(), "summary": f"Compose project {project}: {_summary(found)}"}
+        invocation.warn(f"Compose project {name} has no file of settings, so no set keeps one; name environment_file if it has")
+    return {"changed": False, "deployment": found.to_result(), "summary": f"Compose project {name}: {_summary(found)}"}
 
 
 def _summary(found: Deployment) -> str:

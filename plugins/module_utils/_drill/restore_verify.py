@@ -34,13 +34,15 @@ def argument_spec() -> argspec.ArgumentSpec:
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
             "jobs": {"type": "int", "default": 2},
+            "require_valid": {"type": "bool", "default": False},
         }
     )
     return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.postgres(), own)
 
 
 def run(invocation: Invocation) -> Result:
-    """All checks that need no service. A failed one fails the module, with all of them in the result."""
+    """All checks that need no service. A failed one fails the module, with all of them in the result; with `require_valid`, so does one
+    that nothing proves."""
     started = time.monotonic()
     folder = invocation.options["secrets_directory"]
     schema = _call(invocation, migration_verify.argument_spec(), migration_verify.run)
@@ -56,13 +58,16 @@ def run(invocation: Invocation) -> Result:
 
         parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"])))
     checks = [Check(**check) for part in parts for check in part["checks"]]
-    result = judged(checks, require_valid=False)
+    result = judged(checks, invocation.options["require_valid"])
     # One that is not required, too: it says that rows have changed since they were committed to.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
+        result.update(failed=True, verdict=FAIL, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
+    elif result.get("failed"):
+        result["msg"] = f"the set is restored, but not proved: {result['msg']}; see to that, or start the services yourself"
+    if result.get("failed"):
         # The console prints the result of a task that fails as a whole.
-        told = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]
-        result.update(failed=True, verdict=FAIL, checks=told, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
+        result["checks"] = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]
     return {**result, "set_id": state["set_id"], "seconds": round(time.monotonic() - started, 3)}
 
 

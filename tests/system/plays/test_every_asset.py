@@ -168,6 +168,8 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
     ]
     with redis_server.start(8, "--port", str(port), "--bind", "127.0.0.1") as redis:
         settings = restore_settings(whole, fresh_cluster(), redis, tmp_path / "new")
+        # The first look of a new host.
+        settings["caracal_restore_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
         for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
             del settings[f"caracal_restore_{name}"]
         settings |= {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_restore_start_services": True}

@@ -107,6 +107,14 @@ def test_without_secrets_nothing_is_said_of_them(scene: Scene, restored: Copy) -
 
 
 @pytest.mark.mutation
+def test_what_nothing_proves_keeps_services_away_that_would_be_started(scene: Scene, restored: Copy, folder: Path) -> None:
+    found = verify(scene, restored, require_valid=True)
+    assert found["failed"] and found["verdict"] == "unproven" and "audit.hmac" in found["msg"]
+    assert "pass" not in verdicts(found).values()
+    assert not verify(scene, restored, require_valid=True, secrets_directory=str(folder)).get("failed")
+
+
+@pytest.mark.mutation
 def test_secrets_that_are_not_there_are_an_error(scene: Scene, restored: Copy, folder: Path) -> None:
     (folder / "secretStoreKek").unlink()
     with pytest.raises(KeyProblem):
