@@ -74,6 +74,13 @@ started:
   type: list
   elements: str
   sample: [postgres, redis, replayVolumeInit]
+urls:
+  description:
+    - Where this host reaches those services that run and that M(caracal_ops.backup.canary_exchange) asks, as it takes them in C(urls); the
+      published address, else the container's own.
+  returned: success
+  type: dict
+  sample: {"sts": "http://127.0.0.1:8080", "gateway": "http://127.0.0.1:8081"}
 """
 
 from ..module_utils._ansible.boundary import run

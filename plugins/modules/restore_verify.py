@@ -112,6 +112,14 @@ set_id:
   returned: success, and when a check failed
   type: str
   sample: 20261125T020000Z-k3f9
+signing_keys:
+  description:
+    - The zones' signing keys that open with the restored KEK, as M(caracal_ops.backup.envelope_verify) returns them and
+      M(caracal_ops.backup.canary_exchange) takes them. Empty without O(secrets_directory).
+  returned: success, and when a check failed
+  type: list
+  elements: dict
+  sample: []
 seconds:
   description: Duration in seconds.
   returned: success, and when a check failed

@@ -79,6 +79,7 @@ class Engine:
 
     With `broken`, every answer but that of its version is this one, without a status none at all. What is `gone` went after it was listed.
     What was `started` comes, with every look at it, to the next of the states that `becomes` has for its service, and stays in the last.
+    What `runs` is called when the container of that service is started.
     """
 
     socket: Path
@@ -91,6 +92,7 @@ class Engine:
     asked: list[str] = dataclasses.field(default_factory=list)
     becomes: dict[str, list[Seen]] = dataclasses.field(default_factory=dict)
     started: list[str] = dataclasses.field(default_factory=list)
+    runs: dict[str, t.Callable[[], None]] = dataclasses.field(default_factory=dict)
     _looks: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
@@ -134,6 +136,7 @@ class Engine:
             if path.endswith(f"/containers/{one['Id']}/start") and one["Id"] not in self.gone:
                 self.started.append(one["Id"])
                 self._looks[one["Id"]] = 0
+                self.runs.get(one["Config"]["Labels"][f"{LABEL}service"], lambda: None)()
                 one["State"] = state("running")
                 return 204, b""
         return 404, {"message": f"nobody may do {path}"}

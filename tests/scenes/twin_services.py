@@ -122,9 +122,9 @@ class Deployment:
         (self.secrets / name).write_text(text, encoding="ascii")
 
     def url(self, service: str) -> str:
-        return f"http://127.0.0.1:{self._port(service)}"
+        return f"http://127.0.0.1:{self.port(service)}"
 
-    def _port(self, service: str) -> int:
+    def port(self, service: str) -> int:
         return int(self._held[service].getsockname()[1])
 
     def replay(self, service: str) -> Path:
@@ -136,7 +136,7 @@ class Deployment:
         info = self.cluster.info
         query = urllib.parse.urlencode({"host": info.socket_dir, "port": info.port})
         found = {
-            "PORT": str(self._port(service)),
+            "PORT": str(self.port(service)),
             "DATABASE_URL": f"postgresql://{info.superuser}@/{self.database}?{query}",
             "REDIS_URL": f"unix://{self.redis.socket}",
             "ISSUER_URL": ISSUER,

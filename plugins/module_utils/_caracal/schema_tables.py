@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import typing as t
 
 from .._errors import OptionError
 from . import releases
-from .schema import v0_1_0, v0_2_1, v1_0_0, v2026_06_04, v2026_06_21, v2026_06_25_rc_1
 from .schema_facts import Facts, Key, line, parse, text
 from .schema_reading import Reading
 
@@ -57,18 +57,26 @@ class ReleaseTable:
 
 
 _ZONE_KEK_ROLES = ("caracalapi", "caracalaudit", "caracalcoordinator", "caracalgateway", "caracalsts")
-_MODULES: dict[str, t.Any] = {
-    "2026-06-04": v2026_06_04,
-    "v2026.06.21": v2026_06_21,
-    "v2026.06.25-rc.1": v2026_06_25_rc_1,
-    "v0.1.0": v0_1_0,
-    "v0.2.1": v0_2_1,
-    "v1.0.0": v1_0_0,
-}
 
 
-def _known(release: releases.Release) -> ReleaseTable:
-    facts = {name: getattr(_MODULES[release.name], name.upper()) for name in release.databases}
+@functools.cache
+def known() -> tuple[ReleaseTable, ...]:
+    """Of each release in `releases.RELEASES`, in their order. Thousands of facts, which are read when somebody asks for them."""
+    from .schema import v0_1_0, v0_2_1, v1_0_0, v2026_06_04, v2026_06_21, v2026_06_25_rc_1
+
+    modules: dict[str, t.Any] = {
+        "2026-06-04": v2026_06_04,
+        "v2026.06.21": v2026_06_21,
+        "v2026.06.25-rc.1": v2026_06_25_rc_1,
+        "v0.1.0": v0_1_0,
+        "v0.2.1": v0_2_1,
+        "v1.0.0": v1_0_0,
+    }
+    return tuple(_table(release, modules[release.name]) for release in releases.RELEASES)
+
+
+def _table(release: releases.Release, module: t.Any) -> ReleaseTable:
+    facts = {name: getattr(module, name.upper()) for name in release.databases}
     roles = _ZONE_KEK_ROLES if release.family == releases.ZONE_KEK else (*_ZONE_KEK_ROLES, "caracalauth")
     return ReleaseTable(release.name, release.family, release.migrations, roles, facts)
 
@@ -79,12 +87,9 @@ def of_build(database: str, expected: Facts, actual: Facts) -> Facts:
     return {**expected, **_ISSUER} if newer else expected
 
 
-KNOWN = tuple(_known(release) for release in releases.RELEASES)
-
-
 def names() -> frozenset[str]:
     """Of the tables that any known release has in schema public, in whichever of its databases."""
-    return frozenset(key.of.strip('"') for one in KNOWN for facts in one.databases.values() for key in facts if key.kind == "table")
+    return frozenset(key.of.strip('"') for one in known() for facts in one.databases.values() for key in facts if key.kind == "table")
 
 
 def from_json(text: str, where: str) -> ReleaseTable:
@@ -96,7 +101,7 @@ def from_json(text: str, where: str) -> ReleaseTable:
     fault = _fault(given)
     if fault:
         raise OptionError(f"{where} is no release table: {fault}; make it again with describe")
-    if given["release"] in _MODULES:
+    if given["release"] in {one.release for one in known()}:
         raise OptionError(f"{where}: release {given['release']} has a table in this collection; leave release_table out")
     databases = {name: parse(facts) for name, facts in given["databases"].items()}
     return ReleaseTable(given["release"], given["family"], tuple(sorted(given["migrations"])), tuple(sorted(given["roles"])), databases)

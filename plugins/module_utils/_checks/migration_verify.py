@@ -47,7 +47,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """Read each database in one transaction of its own, find the release, compare."""
     started = time.monotonic()
     given = invocation.options
-    tables = [*schema_tables.KNOWN, *([_user_table(given["release_table"])] if given["release_table"] else [])]
+    tables = [*schema_tables.known(), *([_user_table(given["release_table"])] if given["release_table"] else [])]
     names = {releases.OWN_DATABASE: given["database"], releases.AUTH_DATABASE: given["auth_database"]}
     server, _sandbox = place.server_of(given)
     with _reading(server, names[releases.OWN_DATABASE]) as session:

@@ -14,7 +14,10 @@ import itertools
 import os
 import typing as t
 
+from .._caracal import releases
 from .._caracal import replay as replays
+from .._caracal import services as caracal
+from .._caracal.canary import asking
 from .._caracal.retention import settings
 from .._drivers.engine.answers import Container, Project, Volume
 from .._errors import OptionError
@@ -35,6 +38,8 @@ FOLDERS = "replayVolumeInit"
 DATA = (*SERVERS, FOLDERS)
 # Where images of PostgreSQL have a cluster in their volume.
 CLUSTERS = ("PG_VERSION", "*/PG_VERSION", "*/*/PG_VERSION")
+# Where the services that canaries ask listen, of every release.
+ASKED = {one.name: one.port for one in caracal.services(releases.SECRET_STORE) if one.name in asking.SERVICES}
 # Services that end when their work is done.
 ONCE = (FOLDERS, "dbMigrate")
 Found = t.TypeVar("Found")
@@ -132,6 +137,17 @@ def _folder(source: str, made: bool) -> str:
     if made and os.access(source, os.X_OK) and not os.path.lexists(path):
         raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which makes it, or mount the volume")
     return path
+
+
+def urls(project: Project) -> dict[str, str]:
+    """Where this host reaches the running services that canaries ask, the first replica of each. Some it may not reach at all."""
+    found: dict[str, str] = {}
+    for one in project.containers:
+        port = f"{ASKED.get(one.service)}/tcp"
+        if one.service in ASKED and one.running and (port in one.ports or one.addresses):
+            host, number = _address(project, one, port)
+            found.setdefault(one.service, f"http://{f'[{host}]' if ':' in host else host}:{number}")
+    return found
 
 
 def _database(project: Project, stopped: bool) -> Database:

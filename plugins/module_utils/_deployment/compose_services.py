@@ -17,7 +17,7 @@ from .._ansible.boundary import Invocation
 from .._drivers.engine.answers import COMPLETED, STARTED, State
 from .._drivers.engine.engine import Engine
 from .._errors import OptionError, StageFailed
-from . import deployment
+from . import compose, deployment
 from .start_order import Starts, in_order
 
 POLL_SECONDS = 0.5
@@ -37,7 +37,8 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Start, wait, go on to the next. Raises OptionError for a service that is not there, StageFailed for one that does not get ready."""
     given = invocation.options
-    project = _Project(Engine(given["engine"]), given["compose_project"], time.monotonic() + given["timeout"])
+    engine = Engine(given["engine"])
+    project = _Project(engine, given["compose_project"], time.monotonic() + given["timeout"])
     states = project.states()
     unknown = [name for name in given["services"] if name not in {one.service for one in states}]
     if unknown:
@@ -50,7 +51,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         for one in starts:
             project.start(one)
     names = [one.service for one in starts]
-    return {"changed": bool(names), "started": names, "diff": _diff(names)}
+    urls = compose.urls(engine.project(given["compose_project"]))
+    return {"changed": bool(names), "started": names, "urls": urls, "diff": _diff(names)}
 
 
 def _diff(names: t.Sequence[str]) -> dict[str, str]:

@@ -48,15 +48,17 @@ def run(invocation: Invocation) -> Result:
     schema = _call(invocation, migration_verify.argument_spec(), migration_verify.run)
     # The chains come next, which read the audit rows for all that is to be said of them.
     state = _call(invocation, state_verify.argument_spec(), state_verify.run, audit_rows=False)
-    keys = invocation.options["audit_hmac_key_files"] or _audit_keys(invocation.options)
+    audit_keys = invocation.options["audit_hmac_key_files"] or _audit_keys(invocation.options)
     chains = _call(
-        invocation, audit_chain_verify.argument_spec(), audit_chain_verify.run, set_id=state["set_id"], audit_hmac_key_files=keys
+        invocation, audit_chain_verify.argument_spec(), audit_chain_verify.run, set_id=state["set_id"], audit_hmac_key_files=audit_keys
     )
-    parts = [schema, state, chains]
+    parts, signing_keys = [schema, state, chains], []
     if folder:
         from .._checks import envelope_verify
 
-        parts.append(_call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"])))
+        keys = _call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"]))
+        parts.append(keys)
+        signing_keys = keys["signing_keys"]
     checks = [Check(**check) for part in parts for check in part["checks"]]
     result = judged(checks, invocation.options["require_valid"])
     # One that is not required, too: it says that rows have changed since they were committed to.
@@ -68,7 +70,7 @@ def run(invocation: Invocation) -> Result:
     if result.get("failed"):
         # The console prints the result of a task that fails as a whole.
         result["checks"] = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]
-    return {**result, "set_id": state["set_id"], "seconds": round(time.monotonic() - started, 3)}
+    return {**result, "set_id": state["set_id"], "signing_keys": signing_keys, "seconds": round(time.monotonic() - started, 3)}
 
 
 def _call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:

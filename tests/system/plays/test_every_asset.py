@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
-from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene
+from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene, twin_services
 from scenes.by_hand import Recover, commands
 from scenes.engine_stand_in import Engine, container, published
 from scenes.playing import Play, backup_settings
@@ -153,37 +153,53 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
 def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
     whole: Whole, fresh_cluster: FreshCluster, engine: Engine, tmp_path: Path
 ) -> None:
-    """Its secrets are there before the servers start, the services start last, and nothing but the database is named."""
+    """Its secrets are there before the servers start, the services start last, are asked, and nothing but the database is named."""
     backed_up(whole, tmp_path)
     project, volume, port = tmp_path / "project", tmp_path / "new" / "sts", free_port()
     (volume / "audit-replay").mkdir(parents=True)
     project.mkdir()
-    labels = {f"{engine_stand_in.LABEL}project.working_dir": str(project)}
-    needs = {f"{engine_stand_in.LABEL}depends_on": "redis:service_healthy:false"}
-    key = ("bind", str(project / "secrets" / "auditHmacKey"), "/run/secrets/auditHmacKey")
-    state = ("volume", str(volume), "/var/lib/caracal")
-    engine.containers = [
-        container("sts", running=False, labels={**labels, **needs}, mounts=[key, state]),
-        container("redis", running=False, labels=labels, ports=published("6379/tcp", at=port)),
-    ]
-    with redis_server.start(8, "--port", str(port), "--bind", "127.0.0.1") as redis:
-        settings = restore_settings(whole, fresh_cluster(), redis, tmp_path / "new")
+    cluster = TwinCluster(fresh_cluster(), whole.deployment.cluster.spec)
+    with (
+        redis_server.start(8, "--port", str(port), "--bind", "127.0.0.1") as redis,
+        twin_services.deployment(cluster, redis, tmp_path / "services") as services,
+    ):
+        put_back: list[t.Any] = []
+
+        def starts(name: str) -> None:
+            put_back.append(redis_server.state(redis.client))
+            services.start(name)
+
+        def made(service: str, port: str, at: int, needs: str = "", mounts: t.Any = ()) -> engine_stand_in.Seen:
+            labels = {f"{engine_stand_in.LABEL}project.working_dir": str(project), f"{engine_stand_in.LABEL}depends_on": needs}
+            return container(service, running=False, labels=labels, mounts=mounts, ports=published(port, at=at))
+
+        key = ("bind", str(project / "secrets" / "auditHmacKey"), "/run/secrets/auditHmacKey")
+        state = ("volume", str(volume), "/var/lib/caracal")
+        engine.containers = [
+            made("gateway", "8081/tcp", services.port("gateway"), "sts:service_healthy:false"),
+            made("sts", "8080/tcp", services.port("sts"), "redis:service_healthy:false", [key, state]),
+            made("redis", "6379/tcp", port),
+        ]
+        engine.runs = {"sts": lambda: starts("sts"), "gateway": lambda: starts("gateway")}
+        settings = restore_settings(whole, cluster.info, redis, tmp_path / "new")
         # The first look of a new host.
         settings["caracal_restore_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
         for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
             del settings[f"caracal_restore_{name}"]
         settings |= {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_restore_start_services": True}
+        settings["caracal_restore_canaries"] = True
         rehearsed = Play("restore", settings, tmp_path, ("--check",))
         assert rehearsed.ended() == 0 and "started PostgreSQL and Redis: redis" in rehearsed.output(), rehearsed.output()
         assert engine.started == [] and not (project / "secrets").exists()
         play = Play("restore", settings, tmp_path)
         assert play.ended() == 0, play.output()
-        assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)
-    assert engine.started == ["caracalredis1", "caracalsts1"]
+        assert put_back[0] == redis_server.state(whole.redis.client)
+        assert "skipping" not in play.output().partition("Ask the services")[2].partition("TASK")[0], play.output()
+    assert engine.started == ["caracalredis1", "caracalsts1", "caracalgateway1"]
     assert contents(project / "secrets") == contents(whole.deployment.directory)
     assert ReplayFolder(volume).content() == whole.replay.content()
     refused = Play("restore", settings, tmp_path)
-    assert refused.ended() != 0 and "docker compose stop sts" in refused.output(), refused.output()
+    assert refused.ended() != 0 and "docker compose stop" in refused.output(), refused.output()
 
 
 def test_the_images_of_a_project_are_kept(whole: Whole, engine: Engine, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import releases, schema_checks, schema_tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.schema_facts import Key, changed, line, parse, text
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.schema_tables import KNOWN, Nearest
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.schema_tables import Nearest, known
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 
+KNOWN = known()
 NEWEST = KNOWN[-1]
 SOME = [
     "column zones id: text not null",

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._deployment import compose_services
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, OptionError, StageFailed
-from scenes.engine_stand_in import LABEL, Engine, Seen, container, state
+from scenes.engine_stand_in import LABEL, Engine, Seen, container, published, state
 
 HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
 READY = state("running", health="healthy")
@@ -77,7 +77,19 @@ def test_all_are_started_after_what_they_need_and_a_second_time_none(created: En
     assert sorted(order) == sorted(NEEDS)
     for name, needs in NEEDS.items():
         assert all(order.index(one.split(":")[0]) < order.index(name) for one in needs.split(",") if one)
-    assert start(created) == {"changed": False, "started": [], "diff": {"before": "", "after": ""}}
+    again = start(created)
+    assert not again["changed"] and again["started"] == [] and again["diff"] == {"before": "", "after": ""}
+
+
+def test_where_canaries_reach_what_runs(created: Engine) -> None:
+    """The published address, else the container's own; nothing of what does not run."""
+    of(created, "sts")["NetworkSettings"]["Ports"] = published("8080/tcp", "::", 18080)
+    created.containers.append(container("sts", 2))
+    created.containers.append(container("coordinator", running=False))
+    assert start(created, "api", check_mode=True)["urls"] == {"sts": "http://172.18.0.9:8080"}
+    assert start(created, "api")["urls"] == {"sts": "http://[::1]:18080", "api": "http://172.18.0.9:3000"}
+    of(created, "gateway")["NetworkSettings"]["Networks"] = {"host": {"IPAddress": ""}}
+    assert "gateway" not in start(created)["urls"]
 
 
 def test_only_what_is_named_and_what_that_needs_is_started(created: Engine) -> None:

@@ -77,3 +77,12 @@ def test_whoever_names_the_project_means_its_redis() -> None:
 def test_services_are_started_in_a_project_alone() -> None:
     assert not list(located(WRONG, None, compose_project="caracal", start_services=True))
     assert len(located(WRONG, {}, start_services=True)) == 1
+
+
+@pytest.mark.mutation
+def test_canaries_ask_services_that_were_started() -> None:
+    application = {"zone": "z"}
+    started = {"compose_project": "caracal", "start_services": True}
+    assert not list(located(WRONG, None, **started, canaries=True, canary_application=application))
+    assert len(located(WRONG, None, compose_project="caracal", canaries=True)) == 1
+    assert len(located(WRONG, None, **started, canary_application=application)) == 1
