@@ -21,7 +21,7 @@ import typing as t
 
 from .._crypto import trusted_files
 from .._errors import Busy, OptionError, StorageError, TargetRefused
-from .._repository import lock
+from .._repository import lock, mark
 from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
 from .._storage import folders
@@ -64,6 +64,10 @@ class DrillState:
 
     def begin(self) -> None:
         """The first state of a drill. Raises Busy while another one is at work in this directory, and StorageError."""
+        try:
+            mark.make_folder(self.path)
+        except OSError as exc:
+            raise _problem(self.path, exc) from exc
         with _alone(self.path):
             refuse(_read(self.path))
             self._write()

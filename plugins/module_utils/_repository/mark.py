@@ -89,7 +89,7 @@ class HighWaterMark:
         if is_known and prefix.is_kept(journal):
             return
         try:
-            self._make_folder()
+            make_folder(self.path)
             # Two modules at once must not undo each other's mark.
             with lock.exclusive(self.path):
                 self.check(journal)
@@ -115,11 +115,6 @@ class HighWaterMark:
     @property
     def _folder(self) -> str:
         return os.path.dirname(os.path.abspath(self.path))
-
-    def _make_folder(self) -> None:
-        """The last folder alone: where more of a path is missing, it is a wrong one. Raises OSError."""
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(self._folder, mode=0o700)
 
     def _read(self) -> dict[str, tuple[str, Head]]:
         try:
@@ -153,3 +148,12 @@ class HighWaterMark:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "make room there" if full else "name a file that this user may write, in a folder that exists"
         return StorageError(f"high-water mark {self.path}: {exc.strerror}; {remedy}")
+
+
+def make_folder(path: str) -> None:
+    """That of a mark, or of what lies beside it, for nobody else. The last folder alone: where more is missing, a path is a wrong one.
+
+    Raises OSError.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.dirname(os.path.abspath(path)), mode=0o700)

@@ -60,6 +60,17 @@ def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> N
     assert {path.name for path in Path(made.path).parent.iterdir()} == {Path(made.path).name, "mark.json.lock"}
 
 
+def test_its_folder_is_made_for_nobody_else(given: Given, tmp_path: Path) -> None:
+    """On a host that has not drilled before. The last folder alone: where more is missing, a path is a wrong one."""
+    given["high_water_mark"] = str(tmp_path / "new" / "mark.json")
+    state(given).begin()
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700 and drill_state.load(given).drill == given["drill"]
+    given["high_water_mark"] = str(tmp_path / "wrong" / "path" / "mark.json")
+    with pytest.raises(StorageError):
+        state(given).begin()
+    assert not (tmp_path / "wrong").exists()
+
+
 def test_each_directory_has_its_own(given: Given, tmp_path: Path) -> None:
     state(given).begin()
     assert drill_state.place(given) != drill_state.place({**given, "sandbox_directory": str(tmp_path / "another")})
