@@ -85,8 +85,11 @@ def links(chain: Chain, seen: Seen) -> Check:
     return findings.check(f"{chain.name}.links", found, f"{number} rows hold on to the row before them", rows=number)
 
 
-def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool) -> list[Check]:
-    """`chain_hmac` against the candidate keys. `sound` is whether contents and links are right, and tells a wrong key from tampering."""
+def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool, keyless: bool = False) -> list[Check]:
+    """`chain_hmac` against the candidate keys. `sound` is whether contents and links are right, and tells a wrong key from tampering.
+
+    `keyless` is whether this release has writers that are given no key; then the audit blocks alone bind their rows.
+    """
     check_id, key_id = f"{chain.name}.hmac", f"{chain.name}.hmac_key"
     signed = sum(positions.count for zone in seen.values() for positions in zone.keys.values())
     unmatched = sum(zone.unmatched.count for zone in seen.values())
@@ -95,7 +98,10 @@ def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool) -> 
         words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
         return [Check(check_id, UNPROVEN, words, details=details)]
     if not signed and not unmatched:
-        return [Check(check_id, UNPROVEN, "no row has a chain HMAC; all were written without a key", details=details)]
+        words = "no row has a chain HMAC; all were written without a key"
+        if keyless:
+            words = f"{words}, which this release's services are not given; the audit blocks bind them"
+        return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
     if not signed:
         named = ", ".join(key.id for key in keys)
         why = (

@@ -16,7 +16,7 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import block_history, chain_gaps, chain_keys, chain_verdict, inventory
+from ..._caracal import block_history, chain_gaps, chain_keys, chain_verdict, inventory, releases
 from ..._caracal.audit_blocks import Block
 from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
 from ..._caracal.block_history import Baseline
@@ -55,6 +55,11 @@ class Context:
     @property
     def release(self) -> str:
         return (self.layout.detected.release if self.layout.detected else None) or "an unknown release"
+
+    @property
+    def keyless(self) -> bool:
+        """Whether the API has no key: the Compose file of that family gives it to those who write events."""
+        return self.layout.detected is not None and self.layout.detected.family == releases.ZONE_KEK
 
     @property
     def recompute(self) -> bool | None:
@@ -193,7 +198,8 @@ def _of_chain(
     sound = FAIL not in (content.verdict, links.verdict)
     missing = chain_gaps.gaps(seen, context.floors(chain))
     sequence = chain_gaps.sequence(chain, seen, missing, dropped, None if ever is None else chain_gaps.known_from(chain, ever))
-    return [chain_verdict.rows(chain, seen), content, links, *chain_verdict.hmacs(chain, seen, keys, sound), sequence]
+    keyless = chain == ADMIN and context.keyless and ever is not None
+    return [chain_verdict.rows(chain, seen), content, links, *chain_verdict.hmacs(chain, seen, keys, sound, keyless), sequence]
 
 
 def _dropped(opened: Opened | None, known: t.Sequence[Block], existing: set[str], missing: t.Sequence[Gap]) -> list[Block]:

@@ -129,3 +129,24 @@ def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) 
         world = world_of(cluster, copied(cluster))
         expected = DAMAGES[name](world)
         assert found(verify(scene, world)) == expected, name
+
+
+@pytest.mark.mutation
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(("release", "required", "verdict"), [("v2026.06.21", False, "pass"), ("v1.0.0", True, "unproven")])
+def test_admin_rows_without_a_key(release: str, required: bool, verdict: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
+    """The Compose file of the older family gives the API none. What was committed to and loses its HMACs later was tampered with."""
+    cluster = twin_cluster(events=600, release=release)
+    kept = copied(cluster)
+    world = world_of(cluster, "caracal")
+    world.execute(emptied := "UPDATE admin_audit_events SET chain_hmac = NULL")
+    scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
+    scene.backup()
+    result = verify(scene, world)
+    check = next(one for one in result["checks"] if one["id"] == "admin.hmac")
+    assert (result["verdict"], check["verdict"], check["required"]) == (verdict, "unproven", required)
+    cluster.execute("DROP DATABASE caracal", f"ALTER DATABASE {kept} RENAME TO caracal", database="postgres")
+    another = scenes.make(tmp_path / "another", cluster.info.socket_dir)
+    another.backup()
+    world.execute(emptied)
+    assert verify(another, world)["verdict"] == "fail"
