@@ -59,7 +59,7 @@ def _recovery(document: Document, total: float) -> list[str]:
 
 def _note(step: t.Mapping[str, t.Any]) -> str:
     amount = f", {size(step['bytes'])}" if step["bytes"] is not None else ""
-    rate = f", {step['mb_per_second']} MB/s" if step["mb_per_second"] is not None else ""
+    rate = f", {step['mb_per_second']} MB/s" if step["mb_per_second"] else ""
     return duration(step["seconds"]) + amount + rate
 
 

@@ -78,7 +78,7 @@ def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> list[tuple[str, str]]:
     lines = []
     for step in shown:
         amount = f"{size(step['bytes']):>12}" if step["bytes"] is not None else ""
-        rate = f"{step['mb_per_second']:>9.1f} MB/s" if step["mb_per_second"] is not None else ""
+        rate = f"{step['mb_per_second']:>9.1f} MB/s" if step["mb_per_second"] else ""
         lines.append((f"  {one_line(step['name'])[:13]}", f"{duration(step['seconds']):>14}{amount}{rate}"))
     left = steps[len(shown) :]
     return lines + ([(f"  {len(left)} more", f"{duration(sum(step['seconds'] for step in left)):>14}")] if left else [])
