@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set_info
-short_description: List the sets of a repository, and choose one to drill
+short_description: List the sets of a repository, or choose one to drill
 version_added: 0.1.0
 description:
   - Lists the sets that the repository's verified journal names, with what their manifests say and what the last drill of each found.
@@ -138,6 +138,17 @@ sets:
       description: Why the manifest cannot be believed or read, or null.
       type: str
       sample: null
+    locked_until:
+      description:
+        - Until when the store itself refuses to delete its manifest, null where it would not refuse. Nobody is asked with O(select).
+      type: str
+      sample: "2026-12-25T02:00:31.000000Z"
+lines:
+  description: The same as a table for people, newest first and 40 sets at most; null with O(select).
+  returned: always
+  type: list
+  elements: str
+  sample: ["1 set of deployment prod, journal head 42-9f86d081884c7d65 (fresh)"]
 selected:
   description: Id of the chosen set, null without O(select).
   returned: always

@@ -18,7 +18,9 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError, OptionError
 from .._evidence import drill_set, options
-from .._repository import catalog, decisions, images, selection
+from .._evidence.options import Opened
+from .._report import set_table
+from .._repository import catalog, decisions, images, layout, selection
 from .._repository import entry as entries
 from .._repository.catalog import SetRecord
 from .._repository.decisions import Hold
@@ -47,6 +49,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     manifests = opened.catalog.manifests(records)
     result: dict[str, t.Any] = {
         "changed": False,
+        "lines": None,
         "sets": [_set(one, manifests[one.set_id], last.get(one.set_id), held.get(one.set_id, {})) for one in records],
         "selected": None,
         "reason": None,
@@ -57,8 +60,18 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         seed = given["seed"].encode() if given["seed"] else os.urandom(SEED)
         chosen = selection.choose(records, drilled, given["select"], now=options.now(), within=within, seed=seed)
         result.update(selected=chosen.record.set_id, reason=chosen.reason)
+    else:
+        _tell(result, opened, given["deployment"])
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return result
+
+
+def _tell(result: dict[str, t.Any], opened: Opened, deployment: str) -> None:
+    """What a person asks for, and whoever chooses a set does not: one more question to the store for each set."""
+    for one in result["sets"]:
+        until = opened.store.locked_until(layout.manifest_key(one["set_id"]))
+        one["locked_until"] = timestamp(until) if until else None
+    result["lines"] = set_table.render(result["sets"], deployment, opened.head, opened.freshness, options.now())
 
 
 def _within(given: t.Mapping[str, t.Any]) -> datetime.timedelta | None:
@@ -82,8 +95,9 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
         "last_drill": None if drill is None else _drill(drill),
         "holds": decisions.told(holds),
         **dict.fromkeys(
-            ("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "images", "left_out", "problem")
+            ("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "images", "left_out", "problem"),
         ),
+        "locked_until": None,
     }
     if isinstance(manifest, BackupError):
         return {**about, "problem": manifest.msg}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks prune, verify_repository and repository_copy, played by a real ansible-playbook."""
+"""The playbooks prune, verify_repository, repository_copy and sets, played by a real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scenes.scene import tree
 def play(old: OldRepository, name: str, role: str, *options: str, **own: t.Any) -> tuple[int, str]:
     """Exit status and output."""
     settings = {
-        "location": old.store.location,
+        "repository": old.store.location,
         "deployment": "prod",
         "allowed_signers": str(old.allowed),
         "high_water_mark": str(old.mark(role)),
@@ -58,9 +58,15 @@ def test_copy_then_verify_the_copy(old: OldRepository) -> None:
     copy = str(old.folder / "copy")
     status, said = play(old, "repository_copy", "operator", destination=copy)
     assert status == 0 and "Copied" in said and "0 were there" in said, said
-    verify = {"location": copy, "identity_files": [str(old.identity)]}
+    verify = {"repository": copy, "identity_files": [str(old.identity)]}
     status, said = play(old, "verify_repository", "drill", **verify)
     assert status == 0 and "Verdict pass: 6 sets" in said and "changed=0" in said, said
     Path(copy, layout.inventory_key(old.made[2])).unlink()
     status, said = play(old, "verify_repository", "drill", **verify)
     assert status == 2 and "verdict fail: set.objects" in said and old.made[2] in said, said
+
+
+def test_sets_are_listed_newest_first(old: OldRepository) -> None:
+    status, said = play(old, "sets", "operator")
+    assert status == 0 and "changed=0" in said, said
+    assert sorted(old.sets(), key=said.index) == old.sets()[::-1]

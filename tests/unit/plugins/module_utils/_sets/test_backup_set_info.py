@@ -52,7 +52,10 @@ def test_sets_are_listed_with_what_became_of_them(scene: Scene) -> None:
     assert (two["sequence"], two["release"], two["family"], two["bytes"]) == (3, manifest.release, manifest.family, manifest.size)
     assert two["artifacts"] == len(manifest.artifacts) and two["assets"] == ["databases"] and two["problem"] is None
     assert two["databases"] == [source.database for source in manifest.sources] and two["left_out"] == manifest.left_out
-    assert found["journal_head"].startswith("5-")
+    assert found["journal_head"].startswith("5-") and two["locked_until"] is None
+    assert [line.split()[0] for line in found["lines"][2:]] == [second, first]
+    chosen = scene.call("backup_set_info", select="latest")
+    assert chosen["lines"] is None and chosen["selected"] == second
 
 
 def test_it_writes_its_mark_and_nothing_else(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import lease
 from scenes import s3_policies
 from scenes.old_repository import OldRepository
@@ -139,3 +140,11 @@ def test_secrets_whose_lock_has_ended_are_found(s3: S3Server, role_keys: Path, t
     found = verdict(old, lock_days={"sets": 0, "objects": 0, "secrets": 1, "journal": 0, "drills": 0})
     assert found["verdict"] == "fail", found
     assert [one["path"] for one in found["details"]["objects"]] == secrets_of(old, old.made), "the sets are older than a day, and need them"
+
+
+def test_the_list_of_sets_tells_until_when_the_store_keeps_them(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+    old, _prefix = locked(s3, tmp_path, role_keys)
+    listed = old.call("backup_set_info", "drill")
+    until = old.store.locked_until(layout.manifest_key(old.made[0]))
+    assert until is not None and listed["sets"][0]["locked_until"] == timestamp(until)
+    assert all(until.date().isoformat() in line for line in listed["lines"][2:])

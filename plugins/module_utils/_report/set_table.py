@@ -1,0 +1,64 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The sets of a repository as a table for the console, newest first."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .text import duration, one_line, plural, size
+
+SHOWN = 40
+# Of what a whole set has; the rest is told where it is there.
+USUAL = ("databases", "secrets", "replay", "redis")
+IMAGES = "images"
+_HEAD = ("set", "age", "release", "size", "last drill", "locked until", "")
+Set = t.Mapping[str, t.Any]
+
+
+def render(sets: t.Sequence[Set], deployment: str, head: str, freshness: str, now: datetime.datetime) -> list[str]:
+    """`sets` as `backup_set_info` returns them, oldest first. The head of the journal is there to be compared with one kept elsewhere."""
+    first = f"{plural(len(sets), 'set')} of deployment {deployment}, journal head {head} ({freshness})"
+    if not sets:
+        return [first]
+    rows = [_HEAD, *(_row(one, now) for one in reversed(sets[-SHOWN:]))]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    older = len(sets) - SHOWN
+    return [first, *lines, *([f"and {plural(older, 'older set')}"] if older > 0 else [])]
+
+
+def _row(one: Set, now: datetime.datetime) -> tuple[str, ...]:
+    return (
+        one["set_id"],
+        _ago(one["snapshot_time"] or one["committed"], now),
+        one_line(one["release"] or "unknown"),
+        size(one["bytes"]),
+        f"{one['last_drill']['verdict']} {_ago(one['last_drill']['time'], now)} ago" if one["last_drill"] else "never",
+        (one["locked_until"] or "not locked").partition("T")[0],
+        one_line("; ".join(_remarks(one))),
+    )
+
+
+def _remarks(one: Set) -> list[str]:
+    """What sets it apart from any other."""
+    if one["problem"]:
+        return [f"not to be believed: {one['problem']}"]
+    missing = [name for name in USUAL if name not in one["assets"]]
+    return [
+        *([f"without {', '.join(missing)}"] if missing else []),
+        *(["with images"] if IMAGES in one["assets"] else []),
+        *(f"held: {hold['hold']}" for hold in one["holds"]),
+    ]
+
+
+def _ago(moment: str, now: datetime.datetime) -> str:
+    """To the larger unit; a time to come, by another clock, is none."""
+    then = datetime.datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    return duration(max(0.0, round((now - then).total_seconds())))
