@@ -27,6 +27,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import marker, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
+from harness import sandbox_uids
 from harness.fixtures import sandbox_path
 from harness.waiting import came, remains
 from scenes import kill_runner
@@ -270,10 +271,11 @@ class Box:
 
     def left(self) -> list[str]:
         """Processes, sockets, shared memory, files."""
-        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in self._uids or self._works_here(one)]
+        uids = self._uids - sandbox_uids.of_others(self.directory)
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in uids or self._works_here(one)]
         found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
         found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
-        found += [str(path) for path in Path("/dev/shm").iterdir() if path.lstat().st_uid in self._uids]
+        found += [str(path) for path in Path("/dev/shm").iterdir() if path.lstat().st_uid in uids]
         return found + [self.directory] * os.path.lexists(self.directory)
 
     def _works_here(self, process: processes.Process) -> bool:

@@ -20,9 +20,20 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import d
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, marker, probe, processes, programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
+    lifecycle,
+    marker,
+    probe,
+    processes,
+    programs,
+    redis_server,
+    users,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import PORT, Layout, SandboxSpec
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Identity
+from harness import sandbox_uids
+from harness.fixtures import sandbox_path
 from harness.waiting import came
 from scenes.playing import LONGEST, Play
 from scenes.redis_server import program as redis_program
@@ -42,7 +53,7 @@ class Box:
     def __init__(self, directory: str) -> None:
         self.path = Path(directory)
         self._uids: set[int] = set()
-        self._networks: set[str] = set()
+        self._networks = Networks()
         self._segments: list[list[str]] = []
 
     def has(self, *names: str) -> bool:
@@ -63,7 +74,7 @@ class Box:
         if own is not None:
             self._uids.add(own)
         running = processes.of_sandbox(Layout.of(str(self.path)), own)
-        self._networks |= networks_of(running) - {network_of(os.getpid())}
+        self._networks.hold(running)
         with contextlib.suppress(OSError, IndexError):
             self._segments.append((self.path / "data" / "postmaster.pid").read_text().splitlines()[6].split())
         return running
@@ -75,17 +86,48 @@ class Box:
 
     def left(self) -> list[str]:
         """Processes, whoever still holds its network, sockets, shared memory, files of its own user, the directory and its like."""
-        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self._ours(one)]
+        uids = self._uids - sandbox_uids.of_others(str(self.path))
+        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in uids or self._ours(one)]
         found += [line for line in Path("/proc/net/unix").read_text().splitlines() if str(self.path) in line]
         found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
         for folder in (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp")):
-            found += [str(path) for path in folder.iterdir() if owner_of(path) in self._uids or path.name.startswith(self.path.name)]
+            found += [str(path) for path in folder.iterdir() if owner_of(path) in uids or path.name.startswith(self.path.name)]
         return found
 
+    def close(self) -> None:
+        self._networks.close()
+
     def _ours(self, one: processes.Process) -> bool:
-        inside = one.uid in self._uids or network_of(one.pid) in self._networks
+        inside = network_of(one.pid) in self._networks.numbers
         named = any(str(self.path) in word for word in one.argv) or str(self.path) in str(processes.told(one, processes.MARK))
         return inside or named or processes.works_below(one, str(self.path))
+
+
+class Networks:
+    """Namespaces that are held open: else the kernel gives the number of one that is over to the next, which is somebody else's."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, int] = {}
+
+    @property
+    def numbers(self) -> set[str]:
+        return set(self._held)
+
+    def hold(self, running: t.Iterable[processes.Process]) -> None:
+        """Theirs, but for our own."""
+        for one in running:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(f"/proc/{one.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                number = os.readlink(f"/proc/self/fd/{descriptor}")
+                if number in {*self._held, network_of(os.getpid())}:
+                    os.close(descriptor)
+                else:
+                    self._held[number] = descriptor
+
+    def close(self) -> None:
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held.clear()
 
 
 def network_of(pid: int) -> str:
@@ -162,11 +204,12 @@ EDGES = ("the sandbox is made", "the sandbox is destroyed")
 
 
 @pytest.fixture
-def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Box]:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    return Box(sandbox_directory)
+    with contextlib.closing(Box(sandbox_directory)) as made:
+        yield made
 
 
 def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str) -> Play:
@@ -249,6 +292,24 @@ def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
     assert again.ended() == 0, again.output()
     assert came(lambda: not orphans(play, box), LONGEST, 0.05), orphans(play, box)
     assert box.left() == []
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may have the uid that this one had, and would have the number of its network."""
+    lifecycle.create(SandboxSpec(str(box.path), server_install))
+    note = marker.read(Layout.of(str(box.path)))
+    assert box.note() and note is not None
+    assert lifecycle.destroy(str(box.path)) and box.left() == []
+    monkeypatch.setattr(users, "server_identity", lambda: Identity(note.server_uid, note.server_uid) if note.own_uid else None)
+    other = sandbox_path()
+    try:
+        lifecycle.create(SandboxSpec(other, server_install))
+        running = Box(other).note()
+        assert running and box.left() == []
+        assert not note.own_uid or {note.server_uid} & {one.uid for one in running}, "the control: it has that uid"
+    finally:
+        lifecycle.destroy(other)
 
 
 @pytest.mark.mutation
