@@ -100,6 +100,29 @@ def described(image: Image) -> Image:
     return f"sha256:{hex_of(index)}", archive(list({**names, **blobs}.items()), 0o644)
 
 
+def layout(folder: Path, *images: Image, configured: bool = True, nested: int = 0) -> list[str]:
+    """Images in an OCI layout, as skopeo writes it: each by the id of its configuration, or by that of its manifest; `nested` indexes
+    above these, or the one above all has the id."""
+    (folder / "blobs/sha256").mkdir(parents=True)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+    def put(data: bytes) -> dict[str, t.Any]:
+        (folder / "blobs/sha256" / hex_of(data)).write_bytes(data)
+        return {"digest": f"sha256:{hex_of(data)}", "size": len(data)}
+
+    ids, named = [], []
+    for image, data in images:
+        names = files(data)
+        (manifest,) = json.loads(names["manifest.json"])
+        layers = [put(names[name]) for name in manifest["Layers"]]
+        named.append(put(json.dumps({"schemaVersion": 2, "config": put(names[manifest["Config"]]), "layers": layers}).encode()))
+        ids.append(image if configured else named[-1]["digest"])
+    for _level in range(nested):
+        named = [put(json.dumps({"schemaVersion": 2, "manifests": named}).encode())]
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": named}))
+    return ids if configured or not nested else [named[0]["digest"]]
+
+
 def saver(data: bytes) -> t.Callable[[], t.ContextManager[io.BytesIO]]:
     """An engine that saves this, whatever it is asked for."""
     return lambda: contextlib.nullcontext(io.BytesIO(data))

@@ -13,10 +13,11 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import parts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import preflight
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox, redis_sandbox
 from ansible_collections.caracal_ops.backup.plugins.modules import postgres_sandbox as sandbox_module
 from scenes.scene import ModuleArgumentSpecValidator, Scene
 
@@ -28,6 +29,14 @@ def backup(scene: Scene, argument: str) -> None:
     set_id, *databases = argument.split()
     scene.call("backup_set", state="open", create_repository=True, set_id=set_id)
     scene.call("pg_encrypted_dump", set_id=set_id, databases=databases)
+    scene.call("backup_set", state="committed", set_id=set_id, left_out=LEFT_OUT)
+
+
+def backup_by_image(scene: Scene, argument: str) -> None:
+    """The same by client programs of an image: their folder, the set's id, databases or none."""
+    pg_bin, set_id, *databases = argument.split()
+    scene.call("backup_set", state="open", create_repository=True, set_id=set_id)
+    scene.call("pg_encrypted_dump", set_id=set_id, databases=databases, pg_bin=pg_bin)
     scene.call("backup_set", state="committed", set_id=set_id, left_out=LEFT_OUT)
 
 
@@ -54,7 +63,28 @@ def bare_sandbox(_scene: Scene, directory: str) -> None:
     sandbox_state(directory, "absent")
 
 
-def sandbox_state(directory: str, state: str, **own: str) -> dict[str, t.Any]:
+def image_unpacked(_scene: Scene, argument: str) -> None:
+    """As every module does that starts something from an image; the argument has its options."""
+    given: dict[str, t.Any] = json.loads(argument)
+    options.bring({**images(given["directory"], given["archives"]), "image": given["image"], "reference": ""})
+
+
+def image_sandbox(_scene: Scene, argument: str) -> None:
+    """PostgreSQL and Redis, each of its image."""
+    given: dict[str, t.Any] = json.loads(argument)
+    found = images(given["images"], given["archives"])
+    sandbox_state(given["directory"], "present", image=given["postgres"], **found)
+    redis = {"sandbox": given["directory"], "image": given["redis"], **found}
+    redis_sandbox.run(Invocation(complete(redis_sandbox.argument_spec(), redis), False, lambda _text: None))
+    sandbox_state(given["directory"], "absent")
+
+
+def images(directory: str, archives: t.Sequence[str]) -> dict[str, t.Any]:
+    """Options that find images in archives and nowhere else."""
+    return {"images_directory": directory, "image_archives": archives, "engine": "unix:///no/such/socket"}
+
+
+def sandbox_state(directory: str, state: str, **own: t.Any) -> dict[str, t.Any]:
     """The module postgres_sandbox, called as it calls itself."""
     given = {"directory": directory, "state": state, **own}
     spec = ModuleArgumentSpecValidator(**sandbox_module.argument_spec().to_module()).validate(given)
@@ -66,6 +96,9 @@ CASES: dict[str, t.Callable[[Scene, str], None]] = {
     "backup": backup,
     "restore": restore,
     "before_its_part": before_its_part,
+    "backup_by_image": backup_by_image,
+    "image_unpacked": image_unpacked,
+    "image_sandbox": image_sandbox,
     "sandbox": sandbox,
     "bare_sandbox": bare_sandbox,
 }

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
 import time
 import typing as t
@@ -29,7 +28,7 @@ from .._drivers.engine import answers
 from .._errors import BackupError, MissingDependency, OptionError, StorageError
 from .._repository import lock
 from .._stream import pipes
-from . import layers, saved
+from . import layers, removal, saved
 from .tree import Tree
 
 UNUSED_DAYS = 90
@@ -146,7 +145,7 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
         tree, budget = Tree(root, f"image {image.image_id[:19]}"), layers.Budget()
         for path, diff_id in one.layers:
             layers.unpack(path, tree, diff_id, budget)
-        shutil.rmtree(spool)
+        removal.remove(spool)
         with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as out:
             json.dump(one.config, out)
         # Our umask must not hide the programs from whoever runs them.
@@ -156,7 +155,8 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
         os.sync()
         os.rename(folder, image.folder)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            removal.remove(folder)
         raise
 
 
@@ -167,4 +167,4 @@ def _forget(directory: str, used: str) -> None:
         left = entry.name.startswith(NEW)
         unused = _ID.match(f"sha256:{entry.name}") and entry.path != used and entry.stat(follow_symlinks=False).st_mtime < before
         if entry.is_dir(follow_symlinks=False) and (left or unused):
-            shutil.rmtree(entry.path)
+            removal.remove(entry.path)

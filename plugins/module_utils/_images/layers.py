@@ -7,16 +7,17 @@
 
 """Layers of an image, unpacked one over the other. Source: the OCI image specification, "Image Layer Filesystem Changeset".
 
-A layer removes what lies below it by whiteouts: `.wh.NAME` the NAME beside it, `.wh..wh..opq` all that was in its directory before. Its
-bytes are believed only once they are what the image's configuration names, so nothing of it is used before all of it was read.
+A layer removes what lies below it by whiteouts: `.wh.NAME` the NAME beside it, `.wh..wh..opq` all that is in its directory. It is read
+two or three times, in constant memory: first as a whole, so that nothing of it is used that the image's configuration does not name, or
+that has no end; then for what it removes, if it does; then for what it holds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
-import os
 import typing as t
 import zlib
 
@@ -55,10 +56,26 @@ def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
     `diff_id` is the SHA-256 of the tar archive, in hex. Raises StorageError, TamperedData.
     """
     name = f"layer {diff_id[:12]}"
+    before, removes = dataclasses.replace(budget), False
+    with _opened(path, name) as source:
+        for entry, _data in entries.read(source, name):
+            budget.spend(entry, name)
+            removes = removes or _base(entry).startswith(WHITEOUT)
+        source.compare(diff_id)
+    tree.needs(before.entries - budget.entries, before.size - budget.size)
+    if removes:
+        with _opened(path, name) as source:
+            _remove(source, tree, name)
+    with _opened(path, name) as source:
+        for entry, data in entries.read(source, name):
+            if not _base(entry).startswith(WHITEOUT):
+                _put(tree, entry, data, name)
+
+
+@contextlib.contextmanager
+def _opened(path: str, name: str) -> t.Iterator[Layer]:
     with open(path, "rb") as packed:
-        source = Layer(packed, name)
-        _apply(source, tree, name, budget)
-    source.compare(diff_id)
+        yield Layer(packed, name)
 
 
 class Layer:
@@ -114,17 +131,17 @@ class _Again:
         return self._rest.read(size)
 
 
-def _apply(source: pipes.Reader, tree: Tree, name: str, budget: Budget) -> None:
-    placed: set[str] = set()
-    for entry, data in entries.read(source, name):
-        budget.spend(entry, name)
-        folder, _slash, base = entry.path.rstrip("/").rpartition("/")
+def _base(entry: Entry) -> str:
+    return entry.path.rstrip("/").rpartition("/")[2]
+
+
+def _remove(source: pipes.Reader, tree: Tree, name: str) -> None:
+    for entry, _data in entries.read(source, name):
+        folder, base = entry.path.rstrip("/").rpartition("/")[0], _base(entry)
         if base == OPAQUE:
-            tree.empty(folder, placed)
+            tree.empty(folder)
         elif base.startswith(WHITEOUT):
             tree.remove(f"{folder}/{_named(base, entry, name)}")
-        else:
-            _keep(_put(tree, entry, data, name), tree, placed)
 
 
 def _named(base: str, entry: Entry, name: str) -> str:
@@ -134,23 +151,15 @@ def _named(base: str, entry: Entry, name: str) -> str:
     return gone
 
 
-def _put(tree: Tree, entry: Entry, data: pipes.Reader, name: str) -> str:
+def _put(tree: Tree, entry: Entry, data: pipes.Reader, name: str) -> None:
     if entry.kind == FOLDER:
-        return tree.folder(entry.path)
-    if entry.kind == FILE:
-        return tree.file(entry.path, data, executable=entry.executable)
-    if entry.kind == SYMLINK:
-        return tree.symlink(entry.path, entry.target)
-    if entry.kind == HARD_LINK:
-        return tree.hard_link(entry.path, entry.target)
+        tree.folder(entry.path)
+    elif entry.kind == FILE:
+        tree.file(entry.path, data, executable=entry.executable)
+    elif entry.kind == SYMLINK:
+        tree.symlink(entry.path, entry.target)
+    elif entry.kind == HARD_LINK:
+        tree.hard_link(entry.path, entry.target)
     # Whoever runs it gets devices of the host's choice; many images carry their own in /dev.
-    if entry.kind == DEVICE and not entry.path.lstrip("./").startswith("dev/"):
+    elif entry.kind == DEVICE and not entry.path.lstrip("./").startswith("dev/"):
         raise TamperedData(f"{name}: {entry.path[:200]!a} is a device; the image was made to do harm, use another one")
-    return tree.root
-
-
-def _keep(where: str, tree: Tree, placed: set[str]) -> None:
-    """What this layer has put there, and all above it."""
-    while where != tree.root and where not in placed:
-        placed.add(where)
-        where = os.path.dirname(where)

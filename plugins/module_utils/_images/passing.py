@@ -19,10 +19,9 @@ import typing as t
 
 from .._errors import TamperedData
 from .._stream import pipes
-from . import layers, saved
+from . import descriptions, layers, saved
+from .descriptions import TEXTS_LIMIT
 
-# Of all files of an archive that may be descriptions.
-TEXTS_LIMIT = 32 << 20
 _BEGINS = (b"{", b"[")
 
 
@@ -56,7 +55,7 @@ class _Look:
 
     def take(self, name: str, size: int, data: pipes.Reader) -> _File:
         text = None
-        if size <= saved.TEXT_LIMIT:
+        if size <= descriptions.TEXT_LIMIT:
             content = data.read(size)
             data = io.BytesIO(content)
             text = content if content.startswith(_BEGINS) else None
@@ -79,7 +78,7 @@ class _Look:
 def look(source: pipes.Reader, image_id: str) -> Seen:
     """Read all that an engine saves of the image `sha256:...`, and compare it with the id. Raises OptionError, TamperedData."""
     found = saved.files(source, _Look().take)
-    image = saved.describe(lambda name: found[name].text if name in found else None, image_id)
+    image = descriptions.describe(lambda name: found[name].text if name in found else None, image_id)
     sizes, places = [], {}
     for name, diff_id in image.layers:
         file = found.get(name)

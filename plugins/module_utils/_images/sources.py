@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from .._drivers.engine import engine as engines
 from .._errors import OptionError
 from .._stream import pipes
 from .._stream.process import run
-from . import cache
+from . import cache, layouts
 from .cache import Save
 
 # As long as a registry may take for one image.
@@ -32,8 +33,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """`directory` is where images are kept unpacked. `kept` are images that a set holds, by id; `archives` files of `docker image save`;
-    `engine` is the address of a socket, None for the usual ones."""
+    """`directory` is where images are kept unpacked. `kept` are images that a set holds, by id; `archives` files of `docker image save`,
+    or directories that are OCI layouts; `engine` is the address of a socket, None for the usual ones."""
 
     directory: str
     engine: str | None
@@ -43,7 +44,7 @@ class Sources:
     def of(self, image_id: str, image: str = "", digest: str = "") -> list[Save]:
         """How to get an image, the nearest first; from a registry only what is named by `image` and its `digest` there."""
         saves = [self.kept[image_id]] if image_id in self.kept else []
-        saves += [lambda path=path: _file(path) for path in self.archives]  # type: ignore[misc]
+        saves += [functools.partial(_archive, path, image_id) for path in self.archives]
         if self.engine or any(os.path.exists(path) for path in engines.SOCKETS):
             saves.append(lambda: engines.Engine(self.engine).saved(image_id))
         skopeo = shutil.which("skopeo")
@@ -51,6 +52,10 @@ class Sources:
         if skopeo and name and _DIGEST.match(digest) and digest != image_id:
             saves.append(lambda: _registry(skopeo, f"docker://{name}@{digest}", self.directory))
         return saves
+
+
+def _archive(path: str, image_id: str) -> t.ContextManager[pipes.Reader]:
+    return layouts.archived(path, image_id) if os.path.isdir(path) else _file(path)
 
 
 @contextlib.contextmanager

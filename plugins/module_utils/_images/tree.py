@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import typing as t
 
 from .._errors import StorageError, TamperedData
 from .._stream import pipes
+from . import removal, room
 
 # Links that a path goes through, and parts of names that these have.
 HOPS = 40
@@ -41,6 +41,10 @@ class Tree:
         self._name = name
         # The last folder that was found, by how it was written: most entries lie beside the one before.
         self._last: tuple[str, str] | None = None
+
+    def needs(self, files: int, size: int) -> None:
+        """Raises StorageError unless there is room for so many files, and bytes in them, beside what must stay free."""
+        room.check(self.root, files, size)
 
     def folder(self, path: str) -> str:
         """Make a directory, or keep the one that is there; where it is."""
@@ -96,19 +100,14 @@ class Tree:
             with self._told(path):
                 self._clear(where)
 
-    def empty(self, path: str, kept: t.Collection[str]) -> None:
-        """Remove what is in a directory but for `kept`, places as the others give them, and what is above these."""
-        where = self._place(path)
-        if _is_folder(where):
+    def empty(self, path: str) -> None:
+        """Remove all that is in a directory, if there is one."""
+        parts = self._parts(path)
+        where = self._walk(path, parts, make=False)
+        if where and _is_folder(where):
             with self._told(path):
-                self._empty(where, kept)
-
-    def _empty(self, where: str, kept: t.Collection[str]) -> None:
-        for entry in list(os.scandir(where)):
-            if entry.path not in kept:
-                self._clear(entry.path)
-            elif entry.is_dir(follow_symlinks=False):
-                self._empty(entry.path, kept)
+                removal.empty(where)
+            self._last = None
 
     def _new(self, path: str) -> str:
         """Where something is made instead of what is there."""
@@ -121,7 +120,7 @@ class Tree:
 
     def _clear(self, where: str) -> None:
         if _is_folder(where):
-            shutil.rmtree(where)
+            removal.remove(where)
         else:
             try:
                 os.unlink(where)

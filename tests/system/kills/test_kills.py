@@ -25,23 +25,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TargetRefused
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import marker, processes
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
-from harness import sandbox_uids
-from harness.fixtures import sandbox_path
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
 from harness.waiting import came, remains
 from scenes import kill_runner
 from scenes.fixtures import Committed
 from scenes.scene import Scene
 from scenes.twin_database import Copier, TwinCluster
+from system.kills.box import Box
 from twin import load
 
 SEED = 20261125
 AGE = b"age-encryption.org/v1\n"
 
 OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
-# What only the source's rows hold, with the magic words of an archive and of a cluster.
-MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"
 
 
 @dataclasses.dataclass
@@ -141,11 +137,6 @@ class Moments:
 # ---- backup
 
 
-@pytest.fixture(scope="module")
-def marks(caracal_database: TwinCluster) -> list[bytes]:
-    return [b"PGDMP", b"COPY public.", *(text.encode() for (text,) in caracal_database.execute(MARKS) if len(text) > 12)]
-
-
 def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
     """Files with a mark, and files under an artifact's name that do not begin as age's."""
     found = []
@@ -182,7 +173,7 @@ def check_sets(scene: Scene) -> list[str]:
     return sets
 
 
-def next_backup(scene: Scene, set_id: str) -> None:
+def next_backup(scene: Scene, set_id: str, **given: t.Any) -> None:
     """What an operator or the role does next: the killed set is finished where it exists and aborted where not, then a new one."""
     begun = scene.repository.joinpath("journal", "0000000001.json").exists()
     before = check_sets(scene) if begun else []
@@ -192,7 +183,7 @@ def next_backup(scene: Scene, set_id: str) -> None:
         if begun:
             scene.call("backup_set", state="aborted", set_id=set_id)
         assert of_set(scene, set_id) == []
-    scene.backup()
+    scene.backup(**given)
     assert len(check_sets(scene)) == len(before) + 1
 
 
@@ -240,57 +231,6 @@ def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
 
 
 # ---- restore and sandbox
-
-
-class Box:
-    """The directory of a sandbox, and what its servers had: uids of their own (under root), shared memory."""
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self._uids: set[int] = set()
-        self._segments: list[list[str]] = []
-
-    def note(self) -> bool:
-        """Look at what is there now, for `left`; whether a server has its shared memory."""
-        found = marker.read(Layout.of(self.directory))
-        if found is not None and found.own_uid:
-            self._uids.add(found.server_uid)
-        try:
-            self._segments.append(Path(self.directory, "data", "postmaster.pid").read_text().splitlines()[6].split())
-        except (OSError, IndexError):
-            return False
-        return True
-
-    def make(self) -> None:
-        self.note()
-        kill_runner.sandbox_state(self.directory, "present")
-
-    def remove(self) -> None:
-        self.note()
-        kill_runner.sandbox_state(self.directory, "absent")
-
-    def left(self) -> list[str]:
-        """Processes, sockets, shared memory, files."""
-        uids = self._uids - sandbox_uids.of_others(self.directory)
-        found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in uids or self._works_here(one)]
-        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]
-        found += [line for line in Path("/proc/sysvipc/shm").read_text().splitlines() if line.split()[:2] in self._segments]
-        found += [str(path) for path in Path("/dev/shm").iterdir() if path.lstat().st_uid in uids]
-        return found + [self.directory] * os.path.lexists(self.directory)
-
-    def _works_here(self, process: processes.Process) -> bool:
-        try:
-            folder = os.readlink(f"/proc/{process.pid}/cwd")
-        except OSError:
-            folder = ""
-        return folder.startswith(self.directory) or any(self.directory in word for word in process.argv)
-
-
-@pytest.fixture
-def box() -> t.Iterator[Box]:
-    made = Box(sandbox_path())
-    yield made
-    made.remove()
 
 
 @pytest.mark.mutation

@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tarfile
 import typing as t
 
 from ..._errors import BackupError, ObjectMissing, OptionError, StageFailed, StorageError, TamperedData
 from ..._evidence import options
+from ..._images import descriptions
 from ..._images import saved as archives
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from ..._repository import images, objects
@@ -25,7 +25,6 @@ from ..._repository.images import Image
 from ..._stream import pipes
 
 CHECK_ID = "images.kept"
-MANIFEST = "manifest.json"
 Given = t.Mapping[str, t.Any]
 
 
@@ -79,16 +78,16 @@ class _Kept:
         """Descriptions first, so that who reads knows what comes; then each layer once."""
         documents = [self._text(digest) for digest in image.documents]
         for name, text in _texts(image, documents).items():
-            yield from _file(name, len(text), [text])
+            yield from archives.file(name, len(text), [text])
         for layer in dict.fromkeys(image.layers):
-            yield from _file(_name(layer.digest), layer.size, self._pieces(layer))
-        yield bytes(2 * tarfile.BLOCKSIZE)
+            yield from archives.file(_name(layer.digest), layer.size, self._pieces(layer))
+        yield archives.END
 
     def compare(self) -> int:
         """How many layers there are. Raises TamperedData for what is not as an id says."""
         for image in self.images:
             texts = _texts(image, [self._text(digest) for digest in image.documents])
-            described = archives.describe(texts.get, image.image_id)
+            described = descriptions.describe(texts.get, image.image_id)
             if [f"sha256:{diff_id}" for _name, diff_id in described.layers] != [one.digest for one in image.layers]:
                 raise TamperedData(f"image {image.image_id} has other layers than the set says; use another set")
         layers = {layer for image in self.images for layer in image.layers}
@@ -101,7 +100,7 @@ class _Kept:
 
     def _text(self, digest: str) -> bytes:
         with objects.open_sealed(self._signed, self._object(digest).path, self._identities) as source:
-            data = source.read_all(archives.TEXT_LIMIT)
+            data = source.read_all(descriptions.TEXT_LIMIT)
         self._is(digest, hashlib.sha256(data).hexdigest())
         return data
 
@@ -129,16 +128,8 @@ def _texts(image: Image, documents: t.Sequence[bytes]) -> dict[str, bytes]:
     """The files of an archive that describe what else is in it."""
     names = [_name(digest) for digest in image.documents]
     manifest = [{"Config": names[-1], "RepoTags": None, "Layers": [_name(one.digest) for one in image.layers]}]
-    return {MANIFEST: json.dumps(manifest).encode(), **dict(zip(names, documents, strict=True))}
+    return {descriptions.MANIFEST: json.dumps(manifest).encode(), **dict(zip(names, documents, strict=True))}
 
 
 def _name(digest: str) -> str:
-    return archives.blob(digest.removeprefix("sha256:"))
-
-
-def _file(name: str, size: int, pieces: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o644
-    yield info.tobuf(tarfile.GNU_FORMAT)
-    yield from pieces
-    yield bytes(-size % tarfile.BLOCKSIZE)
+    return descriptions.blob(digest.removeprefix("sha256:"))

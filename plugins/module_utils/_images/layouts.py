@@ -1,0 +1,155 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An OCI image layout: a directory with an image's parts by digest, as skopeo, umoci and buildah write it; handed on as an archive.
+
+Whoever may write there is a stranger. So only files in it are read, no link is followed, and each part is compared with its digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import posixpath
+import stat
+import typing as t
+
+from .._errors import BackupError, OptionError, TamperedData
+from .._stream import pipes
+from . import descriptions, saved
+from .descriptions import INDEX, MANIFEST, TEXT_LIMIT
+from .layers import BYTES_LIMIT
+
+MARK, MARKED = "oci-layout", "1.0.0"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A pipe must not make us wait.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def archived(path: str, image_id: str) -> t.Iterator[pipes.Reader]:
+    """The image `sha256:...` of the layout in this directory, on its way; of a layout with others no more than this one.
+
+    Reading it raises OptionError for what cannot be read, TamperedData for what is no layout, or has no such image.
+    """
+    with contextlib.closing(_archive(path, image_id)) as pieces:
+        yield pipes.Pieces(pieces)
+
+
+def _archive(path: str, image_id: str) -> t.Generator[bytes, None, None]:
+    layout = _Layout(path)
+    layout.check()
+    image = descriptions.describe(layout.text, image_id)
+    if sum(image.sizes.values()) > BYTES_LIMIT:
+        raise TamperedData(f"{path}: the image holds more than {BYTES_LIMIT} bytes; it was made to do harm, use another one")
+    for name, text in layout.texts.items():
+        if text is not None:
+            yield from saved.file(name, len(text), [text])
+    for name, size in image.sizes.items():
+        yield from saved.file(name, size, layout.pieces(name, size))
+    yield saved.END
+
+
+class _Layout:
+    """`texts` are what was asked for of it, by name."""
+
+    def __init__(self, path: str) -> None:
+        self.texts: dict[str, bytes | None] = {}
+        self._path = path
+
+    def check(self) -> None:
+        """Whether it is a layout of the version that we know."""
+        try:
+            version = json.loads(self.text(MARK) or b"{}")["imageLayoutVersion"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            version = None
+        if version != MARKED:
+            raise self._fault(MARK, f"does not say that this is an OCI layout of version {MARKED}")
+        if self.text(INDEX) is None:
+            raise self._fault(INDEX, "is not there")
+
+    def text(self, name: str) -> bytes | None:
+        """A description; None where it is not there. What Docker puts beside the layout has nothing that this has not."""
+        if name not in self.texts and name != MANIFEST:
+            self.texts[name] = self._text(name)
+        return self.texts.get(name)
+
+    def _text(self, name: str) -> bytes | None:
+        try:
+            descriptor, size = self._open(name)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:
+            if size > TEXT_LIMIT:
+                raise self._fault(name, f"has more than {TEXT_LIMIT} bytes, as no description has")
+            data = self._read(name, file, size)
+        if name.startswith("blobs/"):
+            self._compare(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def pieces(self, name: str, size: int) -> t.Iterator[bytes]:
+        """Those of a layer, compared with its digest at the end."""
+        try:
+            descriptor, found = self._open(name)
+        except FileNotFoundError:
+            raise self._fault(name, "is not there") from None
+        with open(descriptor, "rb", buffering=0) as file:
+            digest, left = hashlib.sha256(), size
+            if found != size:
+                raise self._fault(name, f"has {found} bytes instead of {size}")
+            while left and (piece := self._read(name, file, min(left, pipes.PIECE))):
+                digest.update(piece)
+                left -= len(piece)
+                yield piece
+        if left:
+            raise self._fault(name, "has become shorter")
+        self._compare(name, digest.hexdigest())
+
+    def _open(self, name: str) -> tuple[int, int]:
+        """A file and its size. Raises FileNotFoundError."""
+        try:
+            with contextlib.ExitStack() as folders:
+                above = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
+                folders.callback(os.close, above)
+                *way, last = name.split("/")
+                for part in way:
+                    above = os.open(part, _FOLDER, dir_fd=above)
+                    folders.callback(os.close, above)
+                # Only to open a device may do something.
+                if not stat.S_ISREG(os.stat(last, dir_fd=above, follow_symlinks=False).st_mode):
+                    raise self._fault(name, "is no file")
+                descriptor = os.open(last, _FILE, dir_fd=above)
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            raise self._refused(name, exc) from exc
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            os.close(descriptor)
+            raise self._fault(name, "is no file")
+        return descriptor, about.st_size
+
+    def _read(self, name: str, file: t.BinaryIO, size: int) -> bytes:
+        try:
+            return file.read(size)
+        except OSError as exc:
+            raise self._refused(name, exc) from exc
+
+    def _refused(self, name: str, exc: OSError) -> BackupError:
+        if exc.errno in (errno.ELOOP, errno.ENOTDIR):
+            return self._fault(name, "lies in no directory")
+        return OptionError(f"{posixpath.join(self._path, name)} cannot be read: {exc.strerror}; correct that, or copy the image there anew")
+
+    def _compare(self, name: str, found: str) -> None:
+        if posixpath.basename(name) != found:
+            raise self._fault(name, f"holds sha256:{found}")
+
+    def _fault(self, name: str, what: str) -> TamperedData:
+        return TamperedData(f"{posixpath.join(self._path, name)} {what}; copy the image there anew")

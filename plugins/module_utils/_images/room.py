@@ -1,0 +1,31 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Room on the disk where images are unpacked: looked for before anything is written, since others need that disk too."""
+
+from __future__ import annotations
+
+import os
+
+from .._errors import StorageError
+
+# A hundredth of the disk stays free.
+LEFT = 100
+# What a file takes at least, beside its bytes.
+BLOCK = 4096
+
+
+def check(folder: str, files: int, size: int) -> None:
+    """Raises StorageError unless the disk takes so many files, and bytes in them."""
+    about = os.statvfs(folder)
+    free, needed = about.f_bavail * about.f_frsize, size + files * BLOCK + about.f_blocks * about.f_frsize // LEFT
+    if needed > free:
+        words = f"{needed >> 20} MiB must be free to unpack the image, and {free >> 20} MiB are"
+        raise StorageError(f"{folder}: {words}; make room there, or name another directory")
+    # Some file systems count none.
+    if about.f_files and files + about.f_files // LEFT > about.f_favail:
+        raise StorageError(f"{folder}: the image needs {files} files, and the disk takes {about.f_favail} more; make room there")
