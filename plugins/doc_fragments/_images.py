@@ -20,7 +20,8 @@ options:
     type: str
   image_archives:
     description:
-      - Files that C(docker image save) wrote, each with one image or several, which are looked into before any engine.
+      - Files that C(docker image save) wrote, each with one image or several, or directories that are OCI layouts, as
+        C(skopeo copy --preserve-digests) writes them. They are looked into before any engine.
     type: list
     elements: path
     default: []

@@ -83,7 +83,7 @@ def _in_layout(text: Text, image_id: str) -> Described:
     if not vouched or not {"manifests", "layers"} & json.loads(vouched[0]).keys():
         found = [one for one in _images(text, [_needed(text, INDEX)], "") if hashlib.sha256(one.documents[-1]).hexdigest() == image_id]
         if not found:
-            raise fault(f"no configuration in it has the digest that is the id {image_id[:12]}...")
+            raise fault(f"no configuration in it has the digest that is the id {image_id[:12]}..., which a copy in another format changes")
         return dataclasses.replace(found[0], documents=found[0].documents[-1:])
     found = list(_images(text, vouched, image_id))
     fitting = [one for one in found if len(found) == 1 or _is_of_this_host(one.config)]

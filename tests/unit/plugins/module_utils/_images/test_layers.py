@@ -71,6 +71,13 @@ def test_whiteouts_remove_what_lies_below_and_not_what_is_new(tmp_path: Path) ->
     assert unpack(tmp_path, below, above) == {"a": None, "a/two": b"2", "b": None, "b/old": None, "b/old/new": b"6"}
 
 
+def test_a_whiteout_is_about_what_lies_below(tmp_path: Path) -> None:
+    """Wherever it stands in its layer, which may hold the same name."""
+    below = [("a/file", b"1"), ("b/deep/file", b"2"), ("c", b"3")]
+    above = [("a/file", b"4"), ("a/.wh.file", b""), ("b/deep/new", b"5"), (".wh.b", b""), ("d/.wh..wh..opq", b""), (".wh.c/", b"")]
+    assert unpack(tmp_path, below, above) == {"a": None, "a/file": b"4", "b": None, "b/deep": None, "b/deep/new": b"5"}
+
+
 def test_a_file_takes_the_place_of_a_directory_and_a_directory_that_of_a_link(tmp_path: Path) -> None:
     below = [("a/deep/file", b"1"), symlink("b", "a"), folder("c"), ("c/kept", b"2")]
     above = [("a", b"now a file"), folder("b"), ("b/own", b"3"), folder("c")]
@@ -173,6 +180,7 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     assert len(unpack(tmp_path / "enough", many[:3], budget=Budget(entries=3))) == 3
     with pytest.raises(TamperedData):
         unpack(tmp_path / "many", many[:2], many[2:], budget=Budget(entries=3))
+    assert len(os.listdir(tmp_path / "many/rootfs")) == 2, "nothing of the layer that has too many"
     with pytest.MonkeyPatch.context() as small:
         small.setattr(layers, "BYTES_LIMIT", 5000)
         # Words without end about a file cost no file.
@@ -191,6 +199,7 @@ def test_a_layer_is_what_the_configuration_names(tmp_path: Path) -> None:
     os.mkdir(tmp_path / "rootfs")
     with pytest.raises(TamperedData):
         layers.unpack(str(tmp_path / "layer"), Tree(str(tmp_path / "rootfs"), "the image"), "0" * 64, Budget())
+    assert os.listdir(tmp_path / "rootfs") == [], "nothing of it is used"
 
 
 @pytest.mark.mutation
