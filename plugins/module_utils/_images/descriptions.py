@@ -94,7 +94,7 @@ def _in_layout(text: Text, image_id: str) -> Described:
 
 def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Described]:
     """Those whose manifest and configuration are there, below an index of any depth."""
-    waiting = collections.deque((one, (one,)) for one in top)
+    waiting: collections.deque[tuple[bytes, tuple[bytes, ...]]] = collections.deque((one, (one,)) for one in top)
     looked = {seen}
     while waiting:
         data, above = waiting.popleft()

@@ -294,6 +294,33 @@ def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
     assert box.left() == []
 
 
+def new_network() -> subprocess.Popen[bytes]:
+    """A process alone in one."""
+    made = subprocess.Popen(["unshare", *(["--map-root-user"] if os.geteuid() else []), "--net", "sleep", "600"])
+    assert came(lambda: network_of(made.pid) not in ("", network_of(os.getpid())))
+    return made
+
+
+def end(one: subprocess.Popen[bytes]) -> str:
+    """Its network."""
+    number = network_of(one.pid)
+    one.kill()
+    one.wait()
+    return number
+
+
+@pytest.mark.no_false_alarm
+def test_a_network_that_is_over_keeps_its_number() -> None:
+    with contextlib.closing(Networks()) as networks:
+        held, other = new_network(), new_network()
+        networks.hold([one for one in processes.everyone() if one.pid == held.pid])
+        assert networks.numbers == {end(held)}
+        seen: set[str] = set()
+        given_again = end(other)
+        assert came(lambda: seen.add(end(new_network())) or given_again in seen), "the control: that of another is given again"
+        assert not seen & networks.numbers
+
+
 @pytest.mark.no_false_alarm
 def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which may have the uid that this one had, and would have the number of its network."""
