@@ -15,6 +15,7 @@ import functools
 import os
 import re
 import shutil
+import stat
 import tempfile
 import typing as t
 
@@ -61,10 +62,13 @@ def _archive(path: str, image_id: str) -> t.ContextManager[pipes.Reader]:
 @contextlib.contextmanager
 def _file(path: str) -> t.Iterator[pipes.Reader]:
     try:
-        opened = open(path, "rb")  # noqa: SIM115 - closed below; an error of its reader is none of its own
+        # A pipe in its place must not make us wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
         raise OptionError(f"archive of images {path} cannot be read: {exc.strerror}; correct the path") from exc
-    with opened:
+    with open(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OptionError(f"archive of images {path} is no file; correct the path")
         yield opened
 
 

@@ -44,12 +44,12 @@ def source(server_install: Install, postgres: Image, redis: Image, tmp_path_fact
 @pytest.fixture
 def drill(source: Source, postgres: Image, redis: Image, tmp_path: Path) -> t.Iterator[Drill]:
     (tmp_path / "images").mkdir(mode=0o755)
-    for name, image in (("postgres", postgres), ("redis", redis)):
-        (tmp_path / f"{name}.tar").write_bytes(image[1])
+    (tmp_path / "postgres.tar").write_bytes(postgres[1])
+    image_scene.layout(tmp_path / "redis", redis)
     made = drilling.drill(source, tmp_path)
     made.settings["caracal_drill_engine"] = "unix:///no/such/socket"
     made.settings["caracal_drill_images_directory"] = str(tmp_path / "images")
-    made.settings["caracal_drill_image_archives"] = [str(tmp_path / f"{name}.tar") for name in ("postgres", "redis")]
+    made.settings["caracal_drill_image_archives"] = [str(tmp_path / name) for name in ("postgres.tar", "redis")]
     yield made
     drilling.remove(made)
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_an_archive_that_has_it_is_enough(directory: Path, engine: Engine) -> No
         path.write_bytes(data)
     assert found(Sources(str(directory), engine.address, ["/no/such/archive", *map(str, paths)]))
     assert engine.asked == []
+
+
+@pytest.mark.mutation
+def test_an_archive_that_became_a_pipe_is_not_waited_for(directory: Path) -> None:
+    """Where others may write, one of them may have put it there."""
+    os.mkfifo(directory.parent / "image.tar")
+    with pytest.raises(MissingDependency, match=r"image\.tar"):
+        found(Sources(str(directory), None, [str(directory.parent / "image.tar")]))
 
 
 def test_the_engine_comes_before_a_registry(directory: Path, engine: Engine) -> None:
