@@ -10,6 +10,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 ARGS ?=
 # Of the quickstart: `local` for a directory, `s3` for a bucket with Object Lock.
 REPOSITORY ?= local
+# Of the quickstart: `host` for programs on this host, `compose` for a Compose project of Docker, which is lost and restored as well.
+DEPLOYMENT ?= host
 
 export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
@@ -20,6 +22,7 @@ INSIDE := $(TOOL) tools.inside
 
 help:
 	@echo "make quickstart   back up a deployment, restore it elsewhere, prove that it works; REPOSITORY=s3 with a locked bucket"
+	@echo "                  DEPLOYMENT=compose with a Compose project (Docker, as root), which is lost and restored as well"
 	@echo "make test         the gate's tests; ARGS=--all for every test, ARGS=\"--all --part 2/4\" for a quarter of them"
 	@echo "make snapshots    rewrite tests/snapshots, the texts that users read most, after a change of words"
 	@echo "make lint         all other gates"
@@ -33,8 +36,9 @@ venv:
 
 quickstart: venv
 	@$(TOOL) tools.bring_tools ssh-keygen bwrap
-	@$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart \
-		--repository $(REPOSITORY) $(ARGS)
+	@DOCKER_CONFIG="$${DOCKER_CONFIG:-$$HOME/.docker}" \
+		$(INSIDE) sh -c 'exec python -m tools.quickstart --directory "$$CARACAL_OPS_BUILD/quickstart" "$$@"' quickstart \
+		--repository $(REPOSITORY) --deployment $(DEPLOYMENT) $(ARGS)
 
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7

@@ -75,7 +75,7 @@ def source(install: server_binaries.Install, root: Path, release: str) -> t.Iter
     """A small deployment of that release, on its way since a moment ago."""
     spec = Spec(events=200, zones=2, seed=f"drill {release}", months=3, release=release)
     with make_twin(install, spec) as cluster, redis_server.start() as redis:
-        client = surroundings.connect(str(redis.socket), None)
+        client = surroundings.connect(f"unix://{redis.socket}", None)
         surroundings.create(cluster.target, spec.seed, client, root / "replay")
         client.close()
         yield Source(secrets_scene.make(root / "scene", cluster), redis, root / "replay")

@@ -4,7 +4,8 @@
 
 """Run the quickstart playbook, say what it is doing in a line a step, and end with its summary.
 
-Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's; 1 where a locked set was deleted.
+Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's; 1 where a locked set was deleted, or
+where a Compose project cannot be made here. However it ends, Ctrl-C included, nothing stays but the directory and the log.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 import typing as t
 from pathlib import Path
 
-from tools.quickstart_bucket import Bucket, bucket
+from tools import quickstart_project
+from tools.quickstart_bucket import bucket
 
 TASK = re.compile(r"^TASK \[(?:caracal_ops\.backup\.(?P<role>\w+) : )?(?P<name>.+)\] \**$")
 # What takes less time is not worth a line.
@@ -29,8 +32,8 @@ LAST_LINES = 15
 MARKER = ".caracal-quickstart"
 
 
-def command(directory: Path, events: int, place: Bucket | None = None) -> list[str]:
-    settings = [f"quickstart_directory={directory}", f"quickstart_events={events}", *(place.settings() if place else [])]
+def command(directory: Path, events: int, others: t.Sequence[str] = ()) -> list[str]:
+    settings = [f"quickstart_directory={directory}", f"quickstart_events={events}", *others]
     return ["ansible-playbook", "caracal_ops.backup.quickstart", *(part for one in settings for part in ("--extra-vars", one))]
 
 
@@ -65,12 +68,12 @@ class Progress:
         self._task, self._since = task, now
 
 
-def play(directory: Path, events: int, log: Path, place: Bucket | None = None) -> int:
-    """Run it; its exit status."""
+def play(directory: Path, events: int, log: Path, others: t.Sequence[str] = ()) -> int:
+    """Run it, with other settings; its exit status."""
     progress = Progress(lambda text: print(text, flush=True))
     with open(log, "w", encoding="utf-8", buffering=1) as copy:
         child = subprocess.Popen(
-            command(directory, events, place),
+            command(directory, events, others),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -78,10 +81,20 @@ def play(directory: Path, events: int, log: Path, place: Bucket | None = None) -
             text=True,
         )
         with child:
-            for text in t.cast(t.TextIO, child.stdout):
-                copy.write(text)
-                progress.line(text.rstrip("\n"))
+            try:
+                for text in t.cast(t.TextIO, child.stdout):
+                    copy.write(text)
+                    progress.line(text.rstrip("\n"))
+            except BaseException:
+                child.terminate()
+                child.wait()
+                raise
     return child.returncode
+
+
+def stop(_signal: int, _frame: t.Any) -> t.NoReturn:
+    """SIGTERM ends us as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
@@ -91,15 +104,35 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--repository", choices=("local", "s3"), default="local", help="a directory, or a bucket with Object Lock (%(default)s)"
     )
+    parser.add_argument(
+        "--deployment", choices=("host", "compose"), default="host", help="of programs on this host, or a Compose project (%(default)s)"
+    )
     options = parser.parse_args(arguments)
+    if options.deployment == "compose" and options.repository != "local":
+        parser.error("a Compose project is backed up into a directory; leave --repository out")
     directory = options.directory.absolute()
     directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return round_trip(directory, options.events, options.repository, options.deployment)
+    except quickstart_project.ProjectFailed as error:
+        print(f"quickstart: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("quickstart: interrupted; what it had started is gone", file=sys.stderr)
+        return 130
+
+
+def round_trip(directory: Path, events: int, repository: str, deployment: str) -> int:
+    """Play it and show what came of it; the exit status."""
     log, summary = directory.with_name(f"{directory.name}.log"), directory / "summary.txt"
     if (directory / MARKER).exists():
         summary.unlink(missing_ok=True)
     with contextlib.ExitStack() as opened:
-        place = opened.enter_context(bucket()) if options.repository == "s3" else None
-        status = play(directory, options.events, log, place)
+        place = opened.enter_context(bucket()) if repository == "s3" else None
+        others = place.settings() if place else []
+        if deployment == "compose":
+            others = opened.enter_context(quickstart_project.project(directory)).settings()
+        status = play(directory, events, log, others)
         locked, withstood = place.try_to_delete() if place and not status else ([], True)
     print()
     if (directory / MARKER).exists() and summary.is_file():
@@ -112,4 +145,5 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
     sys.exit(main())

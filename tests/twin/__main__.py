@@ -15,8 +15,7 @@ from pathlib import Path
 import psycopg2
 import redis
 
-from . import keys, load, surroundings
-from .facts import SECRET_STORE
+from . import load, secret_files, surroundings
 from .releases.known import RELEASES
 from .spec import Spec
 
@@ -33,9 +32,9 @@ def parse(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     create.add_argument("--months", type=int, default=default.months, help="months with audit events (%(default)s)")
     create.add_argument("--seed", default=str(default.seed), help="a number or a word; decides every id and key (%(default)s)")
     create.add_argument("--release", choices=RELEASES, default=default.release, help="the release to stand in for (%(default)s)")
-    create.add_argument("--redis-socket", metavar="PATH", help="fill this empty Redis with events on their way")
+    create.add_argument("--redis", metavar="URL", help="fill this empty Redis with events on their way: unix:///PATH, redis://HOST:PORT")
     create.add_argument("--redis-password-file", metavar="PATH")
-    create.add_argument("--replay", metavar="FOLDER", help="where STS and Gateway keep unsent events; needs --redis-socket")
+    create.add_argument("--replay", metavar="FOLDER", help="where STS and Gateway keep unsent events; needs --redis")
     create.add_argument("--secrets", metavar="FOLDER", help="write the keys of this seed as the product keeps them, a file each")
     return parser.parse_args(arguments)
 
@@ -46,10 +45,10 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     try:
         spec = Spec(events=options.events, zones=options.zones, seed=options.seed, months=options.months, release=options.release)
         if options.secrets:
-            _write_secrets(Path(options.secrets), spec)
+            secret_files.write(Path(options.secrets), secret_files.of_release(spec.seed, spec.release))
         made = load.create(target, spec)
-        if options.redis_socket:
-            client = surroundings.connect(options.redis_socket, options.redis_password_file)
+        if options.redis:
+            client = surroundings.connect(options.redis, options.redis_password_file)
             surroundings.create(target, spec.seed, client, Path(options.replay))
     except (load.TwinError, ValueError, OSError, psycopg2.Error, redis.exceptions.RedisError) as error:
         print(f"twin: {' '.join(str(error).split())}", file=sys.stderr)
@@ -57,17 +56,6 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     size = f"{made.database_bytes / 1e6:.0f} MB"
     print(f"twin: {made.tables} tables, {made.zones} zones, {made.events} audit events, {made.rows} rows, {size}, {made.seconds:.1f} s")
     return 0
-
-
-def _write_secrets(folder: Path, spec: Spec) -> None:
-    """The folder is 0700; the files are 0444, since containers read them as another user."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    family = RELEASES[spec.release].family
-    console = {"caracalAuthSecret": keys.derive(spec.seed, "auth secret").hex()} if family == SECRET_STORE else {}
-    for name, text in {**keys.for_seed(spec.seed).as_files(family), **console}.items():
-        (folder / name).unlink(missing_ok=True)
-        with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w", encoding="ascii") as file:
-            file.write(text)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ def create(target: t.Mapping[str, t.Any], seed: int | str, client: t.Any, replay
     return Made(ON_THE_WAY, sum(IN_FILES.values()))
 
 
-def connect(socket: str, password_file: str | None) -> t.Any:
+def connect(url: str, password_file: str | None) -> t.Any:
     password = Path(password_file).read_text(encoding="utf-8").strip() if password_file else None
-    return redis.Redis(unix_socket_path=socket, password=password, decode_responses=True, protocol=2)
+    return redis.Redis.from_url(url, password=password, decode_responses=True, protocol=2)
 
 
 def _zone(target: t.Mapping[str, t.Any]) -> str:

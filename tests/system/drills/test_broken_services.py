@@ -104,7 +104,7 @@ def replay_is_not_writable(made: Drill, _folder: Path) -> None:
 def group_at_the_end(made: Drill, _folder: Path) -> None:
     """As provisioning makes it, when it comes after the events."""
     found = redis_server.attach(made.bundle)
-    surroundings.connect(found.unix_socket, found.password_file).xgroup_setid("caracal.audit.events", "audit-ingestor", "$")
+    surroundings.connect(f"unix://{found.unix_socket}", found.password_file).xgroup_setid("caracal.audit.events", "audit-ingestor", "$")
 
 
 def other_redis_password(made: Drill, _folder: Path) -> None:
@@ -113,7 +113,7 @@ def other_redis_password(made: Drill, _folder: Path) -> None:
 
 def event_with_a_wrong_signature(made: Drill, _folder: Path) -> None:
     found = redis_server.attach(made.bundle)
-    client = surroundings.connect(found.unix_socket, found.password_file)
+    client = surroundings.connect(f"unix://{found.unix_socket}", found.password_file)
     client.xadd("caracal.audit.events", {"id": "x", "data": "{}", "sig": "0" * 64})
     client.close()
 

@@ -16,18 +16,29 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ROOT = Path(__file__).parents[3]
 STORIES = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 GATE = {"tampered": pytest.mark.story("molecule")}
+# They need Docker, which the machines of these tests do not have: CONTRIBUTING.md has the command, and nothing here says that they passed.
+BY_HAND = {"compose"}
 
 
 def test_there_are_stories() -> None:
-    assert {"default", "tampered"} <= set(STORIES)
+    assert {"default", "tampered"} | BY_HAND <= set(STORIES)
 
 
-@pytest.mark.parametrize("story", [pytest.param(one, marks=GATE.get(one, ())) for one in STORIES])
+def molecule(command: str, story: str) -> subprocess.CompletedProcess[str]:
+    words = ["molecule", command, "--scenario-name", story]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
+
+
+@pytest.mark.parametrize("story", [pytest.param(one, marks=GATE.get(one, ())) for one in STORIES if one not in BY_HAND])
 def test_a_story_ends_well(story: str) -> None:
-    played = subprocess.run(
-        ["molecule", "test", "--scenario-name", story], cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False
-    )
+    played = molecule("test", story)
     assert played.returncode == 0, (played.stdout + played.stderr)[-6000:]
     # A molecule that finds no playbook is content as well, so its own count of what it did must be there.
     counted = re.search(r"actions=(\d+)\s+successful=(\d+)", ANSI.sub("", played.stdout + played.stderr))
     assert counted and counted[1] == counted[2] and int(counted[1]) >= 6
+
+
+@pytest.mark.parametrize("story", sorted(BY_HAND))
+def test_a_story_that_is_played_by_hand_is_at_least_one_that_ansible_reads(story: str) -> None:
+    read = molecule("syntax", story)
+    assert read.returncode == 0, (read.stdout + read.stderr)[-6000:]

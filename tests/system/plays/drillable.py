@@ -60,7 +60,7 @@ def source(root: Path, cluster: TwinCluster) -> t.Iterator[tuple[Deployment, dic
     deployment = secrets_scene.make(root, cluster)
     replay = root / "replay"
     with redis_server.start() as redis:
-        surroundings.create(cluster.target, cluster.spec.seed, surroundings.connect(redis.socket, None), replay)
+        surroundings.create(cluster.target, cluster.spec.seed, surroundings.connect(f"unix://{redis.socket}", None), replay)
         yield (
             deployment,
             {

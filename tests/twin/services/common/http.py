@@ -25,6 +25,7 @@ from .keyring import SealError
 ID_HEADER = "X-Request-Id"
 GOOD_ID = re.compile(r"[A-Za-z0-9_.\-:]{1,128}")
 BODY_LIMIT = 1 << 20
+LOOPBACK = "127.0.0.1"
 TROUBLE = (psycopg2.Error, redis.exceptions.RedisError, OSError, ValueError, SealError)
 
 
@@ -131,13 +132,13 @@ def _not_found(request: Request) -> Response:
     return Response(404, {"message": f"Route {request.method}:{request.url} not found", "error": "Not Found", "statusCode": 404})
 
 
-def serve(app: App, port: int, closers: t.Sequence[t.Callable[[], None]] = ()) -> None:
-    """Answer on 127.0.0.1 until SIGTERM or SIGINT, then close what is to be closed, in order."""
+def serve(app: App, host: str, port: int, closers: t.Sequence[t.Callable[[], None]] = ()) -> None:
+    """Answer at an address until SIGTERM or SIGINT, then close what is to be closed, in order."""
 
     class Connection(_Connection):
         application = app
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Connection)
+    server = ThreadingHTTPServer((host, port), Connection)
     server.daemon_threads = True
 
     def stop(*_signal: t.Any) -> None:

@@ -13,7 +13,7 @@ import psycopg2
 import redis
 
 from .environment import Environment, StartError
-from .http import App, serve
+from .http import LOOPBACK, App, serve
 from .journal import log
 
 
@@ -37,7 +37,7 @@ def run(make: t.Callable[[Environment], Service], default_port: int) -> int:
     except (StartError, psycopg2.Error, redis.exceptions.RedisError, OSError) as error:
         log("fatal", "init failed", err=" ".join(str(error).split()))
         return 1
-    serve(service.app, port, service.closers())
+    serve(service.app, environment.optional("HOST", LOOPBACK), port, service.closers())
     return 0
 
 

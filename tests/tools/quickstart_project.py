@@ -1,0 +1,184 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Compose project of the quickstart: the stand-in services as an image of their own, beside PostgreSQL and Redis as anybody pulls them.
+
+Its containers, volumes, networks and its image bear one name, by which all of them are found and removed whatever has become of a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+import twin
+from twin import secret_files
+from twin.spec import Spec
+
+# The collection asks there too, whatever context the user has chosen for the command line.
+SOCKET = "unix:///var/run/docker.sock"
+TWIN = Path(next(iter(twin.__path__)))
+COMPOSE = TWIN / "compose"
+SERVICES = ("audit", "sts", "api", "coordinator", "gateway", "web")
+# What the services import, of the clone's environment.
+LIBRARIES = ("psycopg2-binary", "redis", "cryptography", "cffi", "pycparser")
+# Where the drill unpacks them, in the quickstart's directory.
+IMAGES = "images"
+LABEL = "label=com.docker.compose.project"
+# A hundred years: the audit service would drop the older months of what stands in for a deployment.
+RETENTION_DAYS = 36500
+
+
+class ProjectFailed(Exception):
+    """No project can be made here; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """The one of a quickstart's directory."""
+
+    name: str
+    directory: Path
+
+    def settings(self) -> list[str]:
+        """Variables of the playbook."""
+        return ["quickstart_deployment=compose"]
+
+    def address(self, service: str, port: int) -> str:
+        """Where this host reaches a port of a service. Raises ProjectFailed."""
+        told = _docker("compose", "--project-directory", str(self.directory), "port", service, str(port))
+        if told.returncode:
+            raise ProjectFailed(f"{service} of {self.name} publishes no port: {' '.join(told.stderr.split())[:300]}")
+        return told.stdout.strip()
+
+
+def of(directory: Path) -> Project:
+    """Two clones have two projects."""
+    return Project(f"caracal-quickstart-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]}", directory / "compose")
+
+
+@contextlib.contextmanager
+def project(directory: Path) -> t.Iterator[Project]:
+    """Nothing of an earlier run is there at the beginning, and nothing at all at the end."""
+    check()
+    made = of(directory)
+    remove(made)
+    try:
+        yield made
+    finally:
+        # A second Ctrl-C would leave what the first one asked to remove.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        remove(made)
+        shutil.rmtree(directory / IMAGES, ignore_errors=True)
+        signal.signal(signal.SIGINT, before)
+
+
+def check() -> None:
+    """Raises ProjectFailed where Compose cannot be used, in one line."""
+    if os.geteuid():
+        raise ProjectFailed("DEPLOYMENT=compose reads Docker's volumes, which belong to root; run it as root")
+    if shutil.which("docker") is None:
+        raise ProjectFailed("docker is missing; install Docker and its Compose plugin")
+    if _docker("version", "--format", "{{.Server.Version}}").returncode:
+        raise ProjectFailed(f"no container engine answers on {SOCKET}; start Docker")
+    if _docker("compose", "version").returncode:
+        raise ProjectFailed("docker compose is missing; install Docker's Compose plugin")
+
+
+def install(made: Project, seed: int | str) -> None:
+    """What the product's installer puts on a host: the Compose file, its settings, and secrets, which are those of the seed."""
+    made.directory.mkdir(mode=0o700, exist_ok=True)
+    shutil.copyfile(COMPOSE / "compose.yml", made.directory / "compose.yml")
+    settings = {"COMPOSE_PROJECT_NAME": made.name, "CARACAL_IMAGE": made.name, "AUDIT_RETENTION_DAYS": str(RETENTION_DAYS)}
+    (made.directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
+    secret_files.write(made.directory / "secrets", secret_files.of_compose(seed, Spec().release))
+
+
+def build(made: Project) -> None:
+    """The image of the services, for the Python that the libraries were made for. Raises ProjectFailed."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder))
+        version = f"PYTHON={sys.version_info.major}.{sys.version_info.minor}"
+        dockerfile = str(COMPOSE / "Dockerfile")
+        built = _docker("build", "--quiet", "--tag", made.name, "--build-arg", version, "--file", dockerfile, folder)
+    if built.returncode:
+        raise ProjectFailed(f"docker build: {' '.join(built.stderr.split())[-500:]}")
+
+
+def fill(folder: Path) -> None:
+    """What the image has beside Python. Any user may read it there."""
+    shutil.copytree(TWIN, folder / "twin", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (file for name in LIBRARIES for file in importlib.metadata.files(name) or ()):
+        if ".." not in file.parts and "__pycache__" not in file.parts:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), folder / file)
+    for name in ("service.py", "healthcheck.py"):
+        shutil.copyfile(COMPOSE / name, folder / name)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.parent == folder else 0o644)
+    for name in SERVICES:
+        (folder / name).symlink_to("service.py")
+
+
+def remove(made: Project) -> None:
+    """All that bears the project's name. Raises ProjectFailed for what the engine keeps."""
+    mine = f"{LABEL}={made.name}"
+    for kind, listed, removes in (
+        ("containers", ("ps", "--all", "--quiet", "--filter", mine), ("rm", "--force", "--volumes")),
+        ("volumes", ("volume", "ls", "--quiet", "--filter", mine), ("volume", "rm", "--force")),
+        ("networks", ("network", "ls", "--quiet", "--filter", mine), ("network", "rm")),
+        ("images", ("image", "ls", "--quiet", made.name), ("image", "rm", "--force")),
+    ):
+        found = sorted(set(_docker(*listed).stdout.split()))
+        if found and (gone := _docker(*removes, *found)).returncode:
+            raise ProjectFailed(f"{kind} of {made.name} cannot be removed: {' '.join(gone.stderr.split())[:300]}")
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # In a session of its own, so that what Ctrl-C ends is the quickstart and not its tidying up.
+    return subprocess.run(
+        ["docker", *arguments],
+        env={**os.environ, "DOCKER_HOST": SOCKET},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def main(arguments: t.Sequence[str] | None = None) -> str | None:
+    parser = argparse.ArgumentParser(prog="quickstart_project", description=__doc__)
+    parser.add_argument("--directory", required=True, type=Path, help="of the quickstart")
+    parser.add_argument("step", choices=("install", "install-anew", "remove"), help="install-anew is after a loss, with secrets of its own")
+    options = parser.parse_args(arguments)
+    made = of(options.directory)
+    try:
+        check()
+        if options.step == "remove":
+            remove(made)
+        elif options.step == "install":
+            install(made, Spec().seed)
+            build(made)
+        else:
+            install(made, "installed anew")
+    except (ProjectFailed, OSError) as error:
+        return f"quickstart_project: {error}"
+    print(made.name)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
