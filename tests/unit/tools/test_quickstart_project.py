@@ -57,7 +57,8 @@ def test_without_an_engine_or_compose_nothing_begins(
     assert quickstart.main(["--directory", str(tmp_path / "made"), "--deployment", "compose"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert word in line
-    assert not (tmp_path / "made").exists() and "rm" not in asked.read_text(encoding="utf-8")
+    assert not (tmp_path / "made").exists()
+    assert not [line for line in asked.read_text(encoding="utf-8").splitlines() if " rm " in f" {line}"]
 
 
 def test_it_is_for_root(docker: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,4 +150,4 @@ def test_the_image_has_all_that_a_service_needs(tmp_path: Path) -> None:
         run = subprocess.run(
             [sys.executable, "-S", str(program)], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False, timeout=60
         )
-        assert run.returncode == 1 and "DATABASE_URL is required" in run.stdout + run.stderr, run
+        assert run.returncode == 1 and re.search(r"[A-Z_]+_URL is required", run.stderr), run
