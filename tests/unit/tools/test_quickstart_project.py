@@ -125,7 +125,7 @@ def test_secrets_of_another_installation_are_others(tmp_path: Path) -> None:
 
 def test_it_has_the_services_and_volumes_of_the_product() -> None:
     names = {service.name for service in table.services("secret_store")}
-    assert names | {"postgres", "redis", "replayVolumeInit"} <= COMPOSE["services"].keys()
+    assert names | {"postgres", "redis", "replayVolumeInit", "dbMigrate"} <= COMPOSE["services"].keys()
     assert set(replay.COMPOSE_VOLUMES.values()) <= COMPOSE["volumes"].keys()
 
 
