@@ -5,7 +5,7 @@
 """Run the quickstart playbook, say what it is doing in a line a step, and end with its summary.
 
 Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's; 1 where a locked set was deleted, or
-where a Compose project cannot be made here. However it ends, Ctrl-C included, nothing stays but the directory and the log.
+where a Compose project cannot be made here. However it ends, Ctrl-C included, nothing stays of a Compose project.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         print(f"quickstart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("quickstart: interrupted; what it had started is gone", file=sys.stderr)
+        print("quickstart: interrupted", file=sys.stderr)
         return 130
 
 
