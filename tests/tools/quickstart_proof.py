@@ -50,7 +50,7 @@ def compare(made: Project, noted: t.Mapping[str, t.Any]) -> list[str]:
         for zone, seq, digest in noted["heads"]:
             cursor.execute(LINK, [zone, seq])
             if cursor.fetchall() != [(digest,)]:
-                lost.append(f"the audit chain of zone {zone} has another link at {seq}")
+                lost.append(f"zone {zone} has no such audit event at {seq} any more")
     status, _answer = _asked(_tokens(made), noted["token"])
     if status != 200:
         lost.append(f"the admin token is refused: {status}")
