@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from .._errors import BackupError, OptionError, printable
+from . import role_variables
 from .argspec import ArgumentSpec
 
 
@@ -35,8 +37,11 @@ def run(spec: ArgumentSpec, use_case: UseCase) -> None:
     """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
     module = AnsibleModule(supports_check_mode=True, **spec.to_module())
     result = answer(use_case, Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
-    end = module.fail_json if result.pop("failed", False) else module.exit_json
-    end(**result)
+    if not result.pop("failed", False):
+        module.exit_json(**result)
+    if role := os.environ.get(role_variables.ROLE):
+        result["msg"] = role_variables.told(result["msg"], role)
+    module.fail_json(**result)
 
 
 def answer(use_case: UseCase, invocation: Invocation) -> dict[str, t.Any]:
