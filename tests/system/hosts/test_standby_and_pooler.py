@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 import typing as t
@@ -24,96 +23,34 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StageFailed
 from harness.fixtures import sandbox_path
 from harness.waiting import PATIENCE, eventually
+from scenes import own_server
 from scenes import scene as scenes
+from scenes.own_server import Cluster
 from scenes.twin_database import TwinCluster
 from twin import load
 from twin.spec import Spec
 
-UID = 65534
-
-
-class Cluster:
-    """A server that can be a primary or a standby, which a sandbox cannot."""
-
-    def __init__(self, folder: Path, install: Install, port: int) -> None:
-        self.folder, self.install, self.port = folder, install, port
-        self.data = folder / str(port) / "data"
-        self._server: subprocess.Popen[bytes] | None = None
-
-    def run(self, *argv: str) -> None:
-        subprocess.run(self._as_user(argv), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-    def _as_user(self, argv: t.Sequence[str]) -> list[str]:
-        program = os.path.join(self.install.bindir, argv[0])
-        drop = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"] if os.geteuid() == 0 else []
-        return [*drop, program, *argv[1:]]
-
-    def start(self) -> None:
-        settings = {"port": self.port, "unix_socket_directories": self.folder, "listen_addresses": "", "timezone": "UTC", "fsync": "off"}
-        more = {
-            "dynamic_shared_memory_type": "mmap",
-            "wal_level": "replica",
-            "max_standby_streaming_delay": "0",
-            "wal_receiver_status_interval": "1s",
-        }
-        options = [part for name, value in {**settings, **more}.items() for part in ("-c", f"{name}={value}")]
-        self._server = subprocess.Popen(
-            self._as_user(["postgres", "-D", str(self.data), *options]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        eventually(self._answers)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(Exception), contextlib.closing(load.open_database(self.target, "postgres")):
-            return True
-        return False
-
-    def stop(self) -> None:
-        if self._server:
-            self._server.terminate()
-            self._server.wait(PATIENCE)
-
-    @property
-    def target(self) -> dict[str, t.Any]:
-        return {"host": str(self.folder), "port": self.port, "user": "caracal", "password": None}
-
-    def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:
-        with contextlib.closing(load.open_database(self.target, "caracal")) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            for statement in statements:
-                cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+# A standby that lets no reading stand in replay's way.
+IMPATIENT = {"wal_level": "replica", "max_standby_streaming_delay": "0", "wal_receiver_status_interval": "1s"}
 
 
 @pytest.fixture
 def pair(server_install: Install) -> t.Iterator[tuple[Cluster, Cluster]]:
     """A primary with the twin, and its streaming standby that lets no reading stand in replay's way."""
-    folder = Path(sandbox_path())
-    folder.mkdir(mode=0o755)
-    # The server's user may not be able to reach the install where it lies.
-    reachable = folder / "install"
-    root = Path(os.path.commonpath([server_install.bindir, server_install.libdir, server_install.sharedir]))
-    shutil.copytree(root, reachable, symlinks=True)
-    install = Install(str(reachable / Path(server_install.bindir).relative_to(root)), "", "", server_install.version, "copy")
-    if os.geteuid() == 0:
-        os.chown(folder, UID, UID)
-    os.chmod(folder, 0o755)
-    for path in (reachable, *reachable.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-    primary, standby = Cluster(folder, install, 5432), Cluster(folder, install, 5433)
-    try:
-        primary.run("initdb", "-D", str(primary.data), "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
-        primary.start()
-        load.create(primary.target, Spec(events=20_000))
-        primary.run(
-            "pg_basebackup", "-h", str(folder), "-p", "5432", "-U", "caracal", "-D", str(standby.data), "-R", "-c", "fast", "--no-sync"
-        )
-        standby.start()
-        yield primary, standby
-    finally:
-        standby.stop()
-        primary.stop()
-        shutil.rmtree(folder)
+    with own_server.folder(server_install) as (folder, install):
+        primary, standby = Cluster(folder, install, 5432), Cluster(folder, install, 5433)
+        try:
+            primary.create()
+            primary.start(**IMPATIENT)
+            load.create(primary.target, Spec(events=20_000))
+            primary.run(
+                "pg_basebackup", "-h", str(folder), "-p", "5432", "-U", "caracal", "-D", str(standby.data), "-R", "-c", "fast", "--no-sync"
+            )
+            standby.start(**IMPATIENT)
+            yield primary, standby
+        finally:
+            standby.stop()
+            primary.stop()
 
 
 def _caught_up(primary: Cluster, standby: Cluster) -> None:

@@ -6,16 +6,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import typing as t
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis import replaying
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
@@ -31,6 +25,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from harness.free_ports import free_port
 from harness.waiting import PATIENCE
 from scenes import redis_server
+from scenes.certificates import certificate
 from scenes.redis_server import RedisServer
 from scenes.scene import BACKUP_HOST
 from unit.plugins.module_utils._assets.streams.conftest import Start, Streams
@@ -45,30 +40,6 @@ def password_file(streams: Streams, text: str) -> str:
     path.write_text(f"{text}\n")
     path.chmod(0o600)
     return str(path)
-
-
-def certificate(folder: Path) -> tuple[str, str]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    folder.mkdir()
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
-    now = dt.datetime.now(dt.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "cert.pem", folder / "key.pem"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return str(paths[0]), str(paths[1])
 
 
 def failed(streams: Streams, kind: type[BackupError], words: str, **given: t.Any) -> None:

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide for hosts without containers, played: a backup, a drill and a restore with its settings, and with values of a test."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from harness.fixtures import FreshCluster
+from scenes import drilled_services, guide_pages, redis_server, secrets_scene
+from scenes.playing import Play, backup_settings, drill_settings
+from scenes.redis_server import RedisServer
+from scenes.replay_folders import ReplayFolder
+from scenes.scene import DEPLOYMENT, OPERATOR_HOST
+from scenes.secrets_scene import Deployment, contents
+from scenes.twin_database import TwinFactory
+from twin import surroundings
+
+PAGE = "guide_plain_hosts"
+BACKUP, DRILL, RESTORE = guide_pages.settings(PAGE)
+(LOGIN,) = guide_pages.blocks(PAGE, "sql")
+PASSWORD = "login-of-the-backup"
+# What has a usual place below /etc and /var/lib, which a test may not write to.
+KEYS = ("signing_key", "allowed_signers", "high_water_mark", "recipients_files", "identity_files")
+
+
+def once(deployment: Deployment) -> dict[str, t.Any]:
+    return {"caracal_ops_repository": str(deployment.scene.repository), "caracal_ops_deployment": DEPLOYMENT}
+
+
+def keys(role: str, settings: dict[str, t.Any], *more: str) -> dict[str, t.Any]:
+    return {name: value for name, value in settings.items() if name.removeprefix(f"{role}_") in (*KEYS, *more)}
+
+
+def volumes(folder: Path) -> list[dict[str, str]]:
+    return [{"service": name, "path": str(folder / name)} for name in ("sts", "gateway")]
+
+
+def backed_up(deployment: Deployment, redis: RedisServer, folder: Path) -> None:
+    for statement in guide_pages.statements(LOGIN):
+        deployment.cluster.execute(statement, database="postgres")
+    deployment.cluster.execute(f"ALTER ROLE backup PASSWORD '{PASSWORD}'", database="postgres")
+    here = {
+        **once(deployment),
+        "caracal_backup_login_unix_socket": deployment.scene.socket,
+        "caracal_backup_login_user": ...,
+        "caracal_backup_login_password_file": str(deployment.file("database_password", PASSWORD)),
+        "caracal_backup_redis_unix_socket": redis.socket,
+        "caracal_backup_secrets_directory": str(deployment.directory),
+        "caracal_backup_environment_file": str(deployment.file("caracal.env", "CARACAL_MODE=test\n")),
+        "caracal_backup_replay_volumes": volumes(folder),
+    }
+    own = {
+        **keys("caracal_backup", backup_settings(deployment.scene), "create_repository"),
+        "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
+    }
+    play = Play("backup", {**guide_pages.played(BACKUP, here), **own}, folder)
+    assert play.ended() == 0 and PASSWORD not in play.output(), play.output()
+    manifest = deployment.manifest(deployment.scene.sets()[-1])
+    assert not {"secrets", "replay", "redis"} & manifest["left_out"].keys()
+
+
+def drilled(deployment: Deployment, sandbox: str, folder: Path) -> None:
+    assert [one["name"] for one in DRILL["caracal_drill_services"]] == list(drilled_services.SERVICES)
+    here = {
+        **once(deployment),
+        "caracal_drill_services": [drilled_services.command(one["name"], {}) for one in DRILL["caracal_drill_services"]],
+        "caracal_drill_production": [f"{deployment.scene.socket}/.s.PGSQL.{deployment.cluster.info.port}"],
+    }
+    usual = drill_settings(deployment.scene, sandbox)
+    own = {
+        **keys("caracal_drill", usual, "sandbox_directory", "minimum_free_mb", "allow_shared_filesystem"),
+        "caracal_drill_secrets_identity_files": [str(deployment.identity)],
+        "caracal_drill_report_dir": str(folder / "reports"),
+        "caracal_drill_ready_timeout": 300,
+        "caracal_drill_settle_timeout": 300,
+    }
+    play = Play("restore_drill", {**guide_pages.played(DRILL, here), **own}, folder)
+    assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
+
+
+def restored(deployment: Deployment, socket: str, redis: RedisServer, folder: Path) -> None:
+    for name in ("sts", "gateway"):
+        (folder / name / "audit-replay").mkdir(parents=True)
+    here = {
+        **once(deployment),
+        "caracal_restore_identity_files": [str(deployment.scene.identity)],
+        "caracal_restore_secrets_identity_files": [str(deployment.identity)],
+        "caracal_restore_login_unix_socket": socket,
+        "caracal_restore_login_user": ...,
+        "caracal_restore_redis_unix_socket": redis.socket,
+        "caracal_restore_confirm": [f"{redis.socket}/0"],
+        "caracal_restore_secrets_directory": str(folder / "secrets"),
+        "caracal_restore_environment_file": str(folder / "caracal.env"),
+        "caracal_restore_replay_volumes": volumes(folder),
+        "caracal_restore_replay_owner": os.getuid(),
+        "caracal_restore_replay_group": os.getgid(),
+    }
+    own = {
+        "caracal_restore_signing_key": str(deployment.scene.key(OPERATOR_HOST)),
+        "caracal_restore_allowed_signers": str(deployment.scene.root / "allowed_signers"),
+        "caracal_restore_high_water_mark": str(deployment.scene.mark(OPERATOR_HOST)),
+        "caracal_restore_audit_retention_days": 3650,
+    }
+    settings = {**guide_pages.played(RESTORE, here), **own}
+    for arguments in (("--check",), ()):
+        play = Play("restore", settings, folder, arguments)
+        assert play.ended() == 0, play.output()
+
+
+@pytest.mark.no_false_alarm
+def test_from_nothing_to_restored(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, sandbox_directory: str, tmp_path: Path) -> None:
+    deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
+    source, target = tmp_path / "source", tmp_path / "target"
+    target.mkdir()
+    with redis_server.start() as redis, redis_server.start() as other:
+        surroundings.create(deployment.cluster.target, deployment.cluster.spec.seed, surroundings.connect(redis.socket, None), source)
+        backed_up(deployment, redis, source)
+        drilled(deployment, sandbox_directory, source)
+        restored(deployment, fresh_cluster().socket_dir, other, target)
+        assert redis_server.state(other.client) == redis_server.state(redis.client)
+    assert contents(target / "secrets") == contents(deployment.directory)
+    assert (target / "caracal.env").read_text(encoding="utf-8") == "CARACAL_MODE=test\n"
+    for name in ("sts", "gateway"):
+        assert ReplayFolder(target / name).content() == ReplayFolder(source / name).content()
