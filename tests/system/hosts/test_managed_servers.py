@@ -150,6 +150,9 @@ def test_a_member_of_the_owners_backs_up(managed: Provider, fresh_cluster: Fresh
     managed.made(MEMBER, "restorer")
     made, result = backed_up(managed, tmp_path)
     assert [one["sight"] for one in result["databases"]] == ["owner", "owner"]
+    assert made.call("audit_checkpoint", **managed.login("backup"))["rows"] == 0
+    for name in ("audit_chain_verify", "retention_verify"):
+        assert made.call(name, require_valid=False, **managed.login("backup"))["checks"]
     sandbox = fresh_cluster().directory
     made.call("pg_encrypted_restore", sandbox=sandbox)
     assert made.call("state_verify", sandbox=sandbox)["verdict"] == "pass"

@@ -27,17 +27,17 @@ ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
         "playbooks/backup.yml caracal_ops.backup.caracal_backup",
         "_storage/local.py _LocalWriter.publish",
-        56,
+        57,
     ),
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
         "roles/caracal_backup/tasks/verify_audit.yml __caracal_backup_audit",
-        50,
+        51,
     ),
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",
         "_repository/mark.py HighWaterMark.advance",
-        57,
+        58,
     ),
 }
 _ITEM = re.compile(r"#\. (Back in )?``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)
