@@ -120,7 +120,8 @@ def test_from_nothing_to_restored(twin_cluster: TwinFactory, fresh_cluster: Fres
     source, target = tmp_path / "source", tmp_path / "target"
     target.mkdir()
     with redis_server.start() as redis, redis_server.start() as other:
-        surroundings.create(deployment.cluster.target, deployment.cluster.spec.seed, surroundings.connect(redis.socket, None), source)
+        client = surroundings.connect(f"unix://{redis.socket}", None)
+        surroundings.create(deployment.cluster.target, deployment.cluster.spec.seed, client, source)
         backed_up(deployment, redis, source)
         drilled(deployment, sandbox_directory, source)
         restored(deployment, fresh_cluster().socket_dir, other, target)
