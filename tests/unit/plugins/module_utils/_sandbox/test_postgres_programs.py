@@ -131,17 +131,18 @@ def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path
     began = tmp_path / "began"
     began.touch()
     shell = str(next((tmp_path / "images").glob("*/bin/shell")))
-    script = "while :; do read -r nothing; done"
+    # Like no other's, also where this test was killed before.
+    script = f"while :; do read -r nothing; done # {tmp_path}"
     with open("/dev/zero", "rb") as endless:
         child = Child([shell, "-c", script], stdin=endless.fileno(), env={"CARACAL_OPS_TEST": str(tmp_path)})
-    # bubblewrap's own processes have the script among their arguments before they are bound to us.
-    eventually(lambda: "/bin/sh" in running(script))
+    # Those that start it have the script among their arguments too, and are bound to us only when it runs.
+    eventually(lambda: any(one[1:3] == ["-c", script] for one in running(script)))
     child.kill()
     eventually(lambda: not running(script))
 
 
-def running(script: str) -> list[str]:
-    """What runs it, and what runs that."""
+def running(script: str) -> list[list[str]]:
+    """The commands of what runs it, and of what runs that."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -149,7 +150,7 @@ def running(script: str) -> list[str]:
         except OSError:
             continue
         if script in command:
-            found.append(command[0])
+            found.append(command)
     return found
 
 
