@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._images
+  - caracal_ops.backup._images.reference
 attributes:
   check_mode:
     support: full
@@ -65,12 +66,6 @@ options:
         and every byte compared with the id.
       - Nothing of it ever runs outside of C(bubblewrap), without which it is refused, also with O(isolation=auto).
       - Its client programs then come with the sandbox, and see nothing but its server.
-    type: str
-    default: ""
-  reference:
-    description:
-      - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed, when nothing on this host has the
-        image. The image is still the one of O(image), or it is refused.
     type: str
     default: ""
   minimum_major:

@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._images
+  - caracal_ops.backup._images.reference
 attributes:
   check_mode:
     support: full
@@ -47,12 +48,6 @@ options:
     description:
       - Id of an image, C(sha256:) and 64 hex digits, whose C(redis-server) runs instead of one of this host. It is unpacked once, and every
         byte compared with the id. It takes a sandbox in C(bubblewrap), and nothing of the image ever runs outside of that.
-    type: str
-    default: ""
-  reference:
-    description:
-      - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed, when nothing on this host has the
-        image. The image is still the one of O(image), or it is refused.
     type: str
     default: ""
 author:

@@ -23,6 +23,7 @@ import re
 import typing as t
 
 from .._errors import TamperedData
+from .._repository.images import LAYERS_LIMIT
 
 TEXT_LIMIT = 8 << 20
 # Of all files of an image that may be descriptions.
@@ -58,6 +59,8 @@ def describe(text: Text, image_id: str) -> Described:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
         raise fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
     names = [name for name, _none in found.layers]
+    if len(names) > LAYERS_LIMIT:
+        raise fault(f"it holds {len(names)} layers, and no image has more than {LAYERS_LIMIT}")
     if not names or len(diff_ids) != len(names):
         raise fault(f"it holds {len(names)} layers, but its configuration names {len(diff_ids)}")
     return dataclasses.replace(found, layers=list(zip(names, diff_ids, strict=True)))

@@ -41,9 +41,9 @@ class Budget:
     entries: int = ENTRIES_LIMIT
     size: int = BYTES_LIMIT
 
-    def spend(self, entry: Entry, name: str) -> None:
-        self.entries -= 1
-        self.size -= entry.size
+    def spend(self, entries: int, size: int, name: str) -> None:
+        self.entries -= entries
+        self.size -= size
         if self.entries < 0:
             raise TamperedData(f"{name}: the image holds more than {ENTRIES_LIMIT} entries; it was made to do harm, use another one")
         if self.size < 0:
@@ -59,10 +59,13 @@ def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
     before, removes = dataclasses.replace(budget), False
     with _opened(path, name) as source:
         for entry, _data in entries.read(source, name):
-            budget.spend(entry, name)
+            budget.spend(1, entry.size, name)
             removes = removes or _base(entry).startswith(WHITEOUT)
         source.compare(diff_id)
-    tree.needs(before.entries - budget.entries, before.size - budget.size)
+    held = before.size - budget.size
+    # Words about files are read as well, and many layers may have nothing else.
+    budget.spend(0, max(0, source.size - held), name)
+    tree.needs(before.entries - budget.entries, held)
     if removes:
         with _opened(path, name) as source:
             _remove(source, tree, name)

@@ -191,6 +191,11 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     with pytest.raises(TamperedData):
         unpack(tmp_path / "large", [("bomb", b"\0" * 2_000_000)], pack=image_scene.packed, budget=Budget(size=1_000_000))
     assert not (tmp_path / "large/rootfs/bomb").exists()
+    # What is no file's content counts too, of all layers together.
+    several = [[("one", b"1")], [("two", b"2")]]
+    assert len(unpack(tmp_path / "both", *several, budget=Budget(size=2 * tarfile.RECORDSIZE))) == 2
+    with pytest.raises(TamperedData):
+        unpack(tmp_path / "words of all", *several, budget=Budget(size=2 * tarfile.RECORDSIZE - 1))
 
 
 @pytest.mark.mutation

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, MissingDependency, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, descriptions, layouts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
+from harness.users import only_root
 from scenes import image_scene
 from scenes.image_scene import archive, hex_of, packed
 
@@ -174,7 +175,7 @@ def test_a_hostile_layout_is_refused_and_named(images: Path, tmp_path: Path, wha
 
 
 @pytest.mark.mutation
-@pytest.mark.skipif(os.geteuid() != 0, reason="makes a device")
+@only_root
 def test_a_device_is_not_opened(tmp_path: Path) -> None:
     image_scene.layout(tmp_path / "layout", ONE)
     blob(tmp_path / "layout", LAYER).unlink()

@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, saved
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.images import LAYERS_LIMIT
 from harness.waiting import eventually
 from scenes import image_scene
 from scenes.image_scene import archive, hex_of, symlink
@@ -64,6 +65,16 @@ def test_a_configuration_may_lie_where_manifests_do(tmp_path: Path) -> None:
     content = {**files(), name: files()[CONFIG], "manifest.json": json.dumps([{**MANIFEST, "Config": name}]).encode()}
     del content[CONFIG]
     assert len(keep(tmp_path / "saved", archive(list(content.items()), 0o644)).layers) == 2
+
+
+@pytest.mark.mutation
+def test_an_image_has_no_end_of_layers(tmp_path: Path) -> None:
+    """One layer that comes again and again costs no byte of an archive, and time without end."""
+    image, data = image_scene.saved([LAYERS[0]] * LAYERS_LIMIT)
+    assert len(keep(tmp_path / "most", data, image).layers) == LAYERS_LIMIT
+    image, data = image_scene.saved([LAYERS[0]] * (LAYERS_LIMIT + 1))
+    with pytest.raises(TamperedData):
+        keep(tmp_path / "too many", data, image)
 
 
 def test_one_of_several_images_is_found_by_its_id(tmp_path: Path) -> None:
