@@ -38,6 +38,13 @@ options:
       - Where O(repository) holds no repository yet, look at whether M(caracal_ops.backup.backup_set) could make it there.
     type: bool
     default: false
+  earlier:
+    description:
+      - What was looked at before, so that all that is wrong is said at once. V(deployment) and V(programs) are what the modules
+        M(caracal_ops.backup.deployment_info) and M(caracal_ops.backup.postgres_programs) returned, with a failure too. V(settings) is a
+        list of what is wrong with the settings of a role.
+    type: dict
+    default: {}
   metrics_file:
     description:
       - Look at whether O(caracal_ops.backup.backup_set#module:metrics_file) could be written.
@@ -161,7 +168,7 @@ problems:
   elements: dict
   contains:
     asset:
-      description: V(repository), V(databases), V(secrets), V(replay), V(redis) or V(images).
+      description: Such as V(settings), V(deployment), V(keys), V(repository), V(databases), V(secrets), V(replay), V(redis) or V(images).
       type: str
       sample: redis
     error:

@@ -46,10 +46,13 @@ attributes:
 options:
   step:
     description:
-      - Which step. They are taken in the order of the choices.
+      - Which step. Those of a drill are taken in the order of the choices.
+      - V(preflight) is no step of a drill. It looks at all that a drill would need on this host, reads of the set no more than who can open
+        it, changes nothing, and fails with all that is wrong at once. The playbook C(doctor) asks for it.
     type: str
     required: true
     choices:
+      - preflight
       - verify
       - sandbox
       - restore
@@ -67,8 +70,8 @@ options:
       - verdict
   drill:
     description:
-      - What V(verify) returned in RV(drill). Every step but V(verify) needs it. V(destroy) without it removes whatever was left over in
-        O(sandbox_directory).
+      - What V(verify) returned in RV(drill). Every step but V(preflight) and V(verify) needs it. V(destroy) without it
+        removes whatever was left over in O(sandbox_directory).
     type: str
   set_id:
     description:

@@ -70,6 +70,11 @@ options:
     description:
       - Options of M(caracal_ops.backup.redis_stream_restore) that are about Redis alone. Without this option, it is not looked at.
     type: dict
+  earlier:
+    description:
+      - As O(caracal_ops.backup.backup_preflight#module:earlier).
+    type: dict
+    default: {}
   running:
     description:
       - Services that run where the set is restored to, as RV(caracal_ops.backup.deployment_info#module:deployment.running) has them. One of

@@ -23,6 +23,7 @@ from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene
 COLLECTIONS = Path(_errors.__file__).parents[5]
 # Whatever a play starts inherits it, in whatever session and group it is.
 MARK = "CARACAL_TEST_PLAY"
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 # Of a play, in seconds; on a busy machine a drill takes minutes.
 LONGEST = 900
 
@@ -57,20 +58,31 @@ def drill_settings(scene: Scene, sandbox: str) -> dict[str, t.Any]:
 
 @dataclasses.dataclass
 class Play:
-    """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`."""
+    """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`.
+
+    Without an `inventory` it is played on this machine alone; with one, that says how its hosts are reached.
+    """
 
     name: str
     settings: dict[str, t.Any]
     folder: Path
     options: tuple[str, ...] = ()
+    inventory: Path | None = None
 
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
         self._log = self.folder / f"{self.mark}.log"
-        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        given = self.settings if self.inventory else {**LOCAL, **self.settings}
         command = [
-            *(sys.executable, "-m", "ansible.cli.playbook", f"caracal_ops.backup.{self.name}", "--inventory", "localhost,"),
-            *("--extra-vars", json.dumps({**local, **self.settings}), *self.options),
+            *(
+                sys.executable,
+                "-m",
+                "ansible.cli.playbook",
+                f"caracal_ops.backup.{self.name}",
+                "--inventory",
+                str(self.inventory or "localhost,"),
+            ),
+            *("--extra-vars", json.dumps(given), *self.options),
         ]
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(

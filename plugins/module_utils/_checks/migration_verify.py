@@ -47,7 +47,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     """Read each database in one transaction of its own, find the release, compare."""
     started = time.monotonic()
     given = invocation.options
-    tables = [*schema_tables.known(), *([_user_table(given["release_table"])] if given["release_table"] else [])]
+    tables = [*schema_tables.known(), *([user_table(given["release_table"])] if given["release_table"] else [])]
     names = {releases.OWN_DATABASE: given["database"], releases.AUTH_DATABASE: given["auth_database"]}
     server, _sandbox = place.server_of(given)
     with _reading(server, names[releases.OWN_DATABASE]) as session:
@@ -86,7 +86,8 @@ def _reading(server: Server, database: str) -> Session:
     return session
 
 
-def _user_table(path: str) -> ReleaseTable:
+def user_table(path: str) -> ReleaseTable:
+    """Of the option `release_table`. Raises OptionError."""
     try:
         with open(path, encoding="utf-8") as stream:
             return schema_tables.from_json(stream.read(_FILE_LIMIT), f"release_table {path}")

@@ -60,7 +60,7 @@ STEPS: tuple[Step, ...] = (
     Settle(),
 )
 BY_NAME = {step.name: step for step in STEPS}
-REPORT, DESTROY, VERDICT = "report", "destroy", "verdict"
+PREFLIGHT, REPORT, DESTROY, VERDICT = "preflight", "report", "destroy", "verdict"
 FROM_THE_JOURNAL = ("latest", "oldest", "random")
 OF_HOST = "this drill host could not do it: "
 
@@ -70,7 +70,7 @@ def argument_spec() -> argspec.ArgumentSpec:
     shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report(), metrics.own_options())
     own = argspec.ArgumentSpec(
         {
-            "step": {"type": "str", "required": True, "choices": [*BY_NAME, REPORT, DESTROY, VERDICT]},
+            "step": {"type": "str", "required": True, "choices": [PREFLIGHT, *BY_NAME, REPORT, DESTROY, VERDICT]},
             "drill": {"type": "str", "no_log": False},
             "set_id": {"type": "str", "default": "latest"},
             "max_age": {"type": "float"},
@@ -104,8 +104,8 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> Result:
     """The step that is asked for. Raises only where there can be no report: what cannot begin, or is another drill's."""
     name = invocation.options["step"]
-    if name in ENDS:
-        return ENDS[name](invocation)
+    if name in APART:
+        return APART[name](invocation)
     kept = _begun(invocation) if name == Verify.name else drill_state.load(invocation.options, invocation.check_mode)
     with _token(kept.drill):
         return _reported(invocation, kept) if name == REPORT else _stepped(invocation, kept, BY_NAME[name])
@@ -324,4 +324,16 @@ def _judged(invocation: Invocation) -> Result:
     return result
 
 
-ENDS: dict[str, t.Callable[[Invocation], Result]] = {DESTROY: _destroyed, VERDICT: _judged}
+def _looked(invocation: Invocation) -> Result:
+    """Whether a drill could be made here, without beginning one."""
+    from .._sets import backup_set_info
+    from . import preflight
+
+    def choose(given: Result) -> str:
+        return str(backup_set_info.run(dataclasses.replace(invocation, options=_choice(given)))["selected"])
+
+    return preflight.run(invocation, check_settings, choose)
+
+
+# What is no step of a drill that is under way.
+APART: dict[str, t.Callable[[Invocation], Result]] = {PREFLIGHT: _looked, DESTROY: _destroyed, VERDICT: _judged}

@@ -88,17 +88,28 @@ def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Un
 
     Raises KeyProblem, MissingDependency that says why each of them has it not, OptionError, StorageError.
     """
-    found = _ID.match(image_id)
-    if found is None:
-        raise OptionError(f"{image_id[:100]!a} is no id of an image; give it as `docker image inspect` shows it, sha256:...")
+    image = place(directory, image_id)
     with _alone(directory):
-        image = Unpacked(image_id, os.path.join(directory, found[1]))
         new = not os.path.isdir(image.folder)
         if new:
             _unpack_first(directory, image, saves)
         os.utime(image.folder)
         _forget(directory, image.folder)
     return image, new
+
+
+def place(directory: str, image_id: str) -> Unpacked:
+    """Where an image is once it is unpacked. Raises OptionError for what is no id."""
+    found = _ID.match(image_id)
+    if found is None:
+        raise OptionError(f"{image_id[:100]!a} is no id of an image; give it as `docker image inspect` shows it, sha256:...")
+    return Unpacked(image_id, os.path.join(directory, found[1]))
+
+
+def refused(image_id: str, reasons: t.Sequence[str]) -> MissingDependency:
+    """An image that nobody has, and why each place has it not."""
+    why = "; ".join(reasons) or "no archive is named, no container engine is here, and no registry is known for it"
+    return MissingDependency(f"image {image_id[:19]} cannot be had: {why}")
 
 
 @contextlib.contextmanager
@@ -122,16 +133,15 @@ def _alone(directory: str) -> t.Iterator[None]:
 
 def _unpack_first(directory: str, image: Unpacked, saves: t.Sequence[Save]) -> None:
     """What hands out something else is no better than what has nothing: neither says anything of the set."""
-    refused = []
+    reasons = []
     for save in saves:
         try:
             return _unpack(directory, image, save)
         except StorageError:
             raise
         except BackupError as exc:
-            refused.append(exc.msg)
-    why = "; ".join(refused) or "no archive is named, no container engine is here, and no registry is known for it"
-    raise MissingDependency(f"image {image.image_id[:19]} cannot be had: {why}")
+            reasons.append(exc.msg)
+    raise refused(image.image_id, reasons)
 
 
 def _unpack(directory: str, image: Unpacked, save: Save) -> None:

@@ -20,7 +20,7 @@ import tempfile
 import typing as t
 
 from .._drivers.engine import engine as engines
-from .._errors import OptionError
+from .._errors import BackupError, OptionError
 from .._stream import pipes
 from .._stream.process import run
 from . import cache, layouts
@@ -48,11 +48,41 @@ class Sources:
         saves += [functools.partial(_archive, path, image_id) for path in self.archives]
         if self.engine or any(os.path.exists(path) for path in engines.SOCKETS):
             saves.append(lambda: engines.Engine(self.engine).saved(image_id))
-        skopeo = shutil.which("skopeo")
-        name = _repository(image)
-        if skopeo and name and _DIGEST.match(digest) and digest != image_id:
+        skopeo, name = shutil.which("skopeo"), _pullable(image_id, image, digest)
+        if skopeo and name:
             saves.append(lambda: _registry(skopeo, f"docker://{name}@{digest}", self.directory))
         return saves
+
+    def look(self, image_id: str, image: str = "", digest: str = "") -> None:
+        """Whether one of these places may have it, without fetching it. A registry is not asked, nor is an archive read. Raises
+        MissingDependency, and OptionError for what is no id."""
+        if os.path.isdir(cache.place(self.directory, image_id).folder) or image_id in self.kept:
+            return
+        reasons = []
+        for has in (*(functools.partial(_opens, path) for path in self.archives), functools.partial(self._in_engine, image_id)):
+            try:
+                if has():
+                    return
+            except BackupError as exc:
+                reasons.append(exc.msg)
+        if not (shutil.which("skopeo") and _pullable(image_id, image, digest)):
+            raise cache.refused(image_id, reasons)
+
+    def _in_engine(self, image_id: str) -> bool:
+        here = self.engine or any(os.path.exists(path) for path in engines.SOCKETS)
+        return bool(here) and engines.Engine(self.engine).has(image_id)
+
+
+def _pullable(image_id: str, image: str, digest: str) -> str:
+    """What a registry would be asked for; empty where it is not named by its digest there."""
+    return _repository(image) if _DIGEST.match(digest) and digest != image_id else ""
+
+
+def _opens(path: str) -> bool:
+    if os.path.isdir(path):
+        return True
+    with _file(path):
+        return True
 
 
 def _archive(path: str, image_id: str) -> t.ContextManager[pipes.Reader]:

@@ -44,7 +44,8 @@ def preflight(spec: SandboxSpec) -> Forecast:
     _check_bounds(spec)
     layout = Layout.of(spec.directory)
     state = state_of(layout, spec.token)
-    warnings = [*_check_place(layout, spec), *_check_room(layout, spec, state)]
+    warnings = _check_place(layout, spec)
+    check_room(layout, spec.minimum_free, state)
     identity = users.server_identity()
     install = spec.install
     launcher = choose(
@@ -129,18 +130,18 @@ def _here(data: str) -> bool:
     return True
 
 
-def _check_room(layout: Layout, spec: SandboxSpec, state: str) -> list[str]:
+def check_room(layout: Layout, minimum_free: int, state: str) -> None:
+    """Raises StorageError where no sandbox can be made, or none of so many bytes."""
     parent = os.path.dirname(layout.root)
     if not os.path.isdir(parent):
         raise StorageError(f"{parent} does not exist; create it or name another directory")
     if not os.access(parent, os.W_OK | os.X_OK) and not os.path.isdir(layout.root):
         raise StorageError(f"{parent} is not writable; choose another directory such as one under /var/tmp")
     free = space.free_bytes(layout.root)
-    if state != RUNNING and free < spec.minimum_free:
+    if state != RUNNING and free < minimum_free:
         raise StorageError(
-            f"{layout.root} has {free >> 20} MiB free and needs {spec.minimum_free >> 20} MiB; make room or choose another file system"
+            f"{layout.root} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB; make room or choose another file system"
         )
-    return []
 
 
 def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:

@@ -83,13 +83,7 @@ def start(bundle: Bundle, program: Program) -> None:
         return
     if program.rootfs and not bundle.isolated:
         raise MissingDependency(f"{program.name} is started from an image, which needs bubblewrap; make the sandbox with it")
-    if not program.rootfs and not (os.access(program.argv[0], os.X_OK) and os.path.isabs(program.argv[0])):
-        raise MissingDependency(
-            f"{program.argv[0]!r} is not the absolute path of a program on this host; correct the command of {program.name}"
-        )
-    gone = next((path for path in program.readable if not os.path.lexists(path)), None)
-    if gone is not None:
-        raise MissingDependency(f"{gone!r} is not there; correct what {program.name} may read")
+    look(program.name, [] if program.rootfs else program.argv, program.readable)
     home = folder(bundle, program.name)
     who = identity(bundle)
     launcher = Launcher(who, find_bwrap() if bundle.isolated else None)
@@ -107,6 +101,15 @@ def start(bundle: Bundle, program: Program) -> None:
     around = {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
     environment = {**ENVIRONMENT, **program.environment, **around, MARK: bundle.info.directory, NAME: program.name}
     bundle.run(_start, limited(command, who), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK)
+
+
+def look(name: str, command: t.Sequence[str], readable: t.Sequence[str]) -> None:
+    """Whether a program of this host is there, and what it may read. Raises MissingDependency."""
+    if command and not (os.access(command[0], os.X_OK) and os.path.isabs(command[0])):
+        raise MissingDependency(f"{command[0]!r} is not the absolute path of a program on this host; correct the command of {name}")
+    gone = next((path for path in readable if not os.path.lexists(path)), None)
+    if gone is not None:
+        raise MissingDependency(f"{gone!r} is not there; correct what {name} may read")
 
 
 def _inside(program: Program) -> dict[str, str]:

@@ -5,21 +5,28 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""All that is wrong with a backup or a restore, said at once and before the first change.
+"""All that is wrong with a backup, a restore or a drill, said at once and before the first change.
 
-It is found by the very use cases that do the work, each as in check mode, so nothing passes here that they refuse, and the other way round.
+It is found by the very code that does the work, as in check mode, so nothing passes here that it refuses, and the other way round.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
+from .. import _errors
 from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation, complete
 from .._errors import BackupError, NotReady, OptionError
 
 Result = dict[str, t.Any]
+# A part of what is looked at, and what is wrong with it.
+Problem = tuple[str, BackupError]
+# What a play has looked at before: by the part that each task is about, a field that only its success returns.
+BEFORE = {"deployment": "deployment", "programs": "pg_bin"}
+SETTINGS = "settings"
 
 
 class UseCase(t.Protocol):
@@ -36,7 +43,9 @@ class Look:
 
     `use_case` brings it. `kept` says what becomes of its result: ours by theirs. `fixed` are options that it always gets. A deployment may
     lack an `optional` asset, whose code is then not read; the option that bears its name has the options that are about it alone. Of those
-    that all share it has its own `apart`; `shared_as` says under which name it gets the shared one beside it.
+    that all share it has its own `apart`; `shared_as` says under which name it gets the shared one beside it. Where none of
+    `found_by` is given, only a deployment that was found tells where it is. What several need can keep one from
+    coming to its own source, which `alone` looks at then.
     """
 
     use_case: t.Callable[[], UseCase]
@@ -46,6 +55,13 @@ class Look:
     apart: t.Collection[str] = ()
     shared_as: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     never: t.Collection[str] = ()
+    found_by: t.Collection[str] = ()
+    alone: t.Callable[[Result], object] | None = None
+
+    def follows(self, name: str, given: t.Mapping[str, t.Any], missed: t.Collection[str]) -> bool:
+        """Whether all that it could say is that the deployment was not found."""
+        own = given[name] if self.optional else given
+        return "deployment" in missed and bool(self.found_by) and not any(own.get(one) for one in self.found_by)
 
     def options(self, name: str, mine: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> Result:
         """What all share, then what was given for this asset alone. Raises OptionError."""
@@ -63,30 +79,71 @@ class Look:
         return complete(spec, {**shared, **own})
 
 
-def rehearse(invocation: Invocation, spec: ArgumentSpec, looks: t.Mapping[str, Look], what: str) -> Result:
-    """What all looks found, as they are kept. Raises what the one look raised that failed, else NotReady about `what`."""
+def rehearse(
+    invocation: Invocation, spec: ArgumentSpec, looks: t.Mapping[str, Look], what: str, problems: t.Sequence[Problem] = ()
+) -> Result:
+    """What all looks found, as they are kept; `problems` were found beside them. Raises as `refuse` does, about `what`."""
     mine, given = spec.argument_spec, invocation.options
     result: Result = {}
-    problems: dict[str, tuple[str, BackupError]] = {}
+    problems = [*before(given), *problems]
+    missed = {part for part, _exc in problems}
     for name, look in looks.items():
-        if look.optional and given[name] is None:
+        if (look.optional and given[name] is None) or look.follows(name, given, missed):
             continue
         try:
             found = look.use_case().run(dataclasses.replace(invocation, check_mode=True, options=look.options(name, mine, given)))
         except BackupError as exc:
-            # What several of them need fails each of them with the same words.
-            problems.setdefault(exc.msg, (name, exc))
+            if look.alone and exc.msg in [other.msg for _part, other in problems]:
+                problems += collect([(name, functools.partial(look.alone, look.options(name, mine, given)))])
+            problems.append((name, exc))
         else:
             result.update({ours: found[theirs] for ours, theirs in look.kept.items() if theirs in found})
-    _refuse(list(problems.values()), what)
+    refuse(problems, what)
     return result
 
 
-def _refuse(problems: t.Sequence[tuple[str, BackupError]], what: str) -> None:
-    if not problems:
+def earlier() -> dict[str, t.Any]:
+    """Option `earlier`: results of tasks of BEFORE, which need not have succeeded, and under `settings` what is wrong with those."""
+    return {"type": "dict", "default": {}}
+
+
+def before(given: t.Mapping[str, t.Any]) -> list[Problem]:
+    """What the tasks before could not do. One that was skipped had nothing to do."""
+    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in given["earlier"].get(SETTINGS, [])]
+    for part, field in BEFORE.items():
+        result = given["earlier"].get(part) or {}
+        if result and field not in result and not result.get("skipped"):
+            told.append((part, _raised(result)))
+    return told
+
+
+def _raised(result: t.Mapping[str, t.Any]) -> BackupError:
+    """Of the class that it had. What is no module of ours says so in words only."""
+    known = getattr(_errors, str(result.get("error", "")), NotReady)
+    words = str(result.get("msg") or "the task before failed without a word; run it alone")
+    return known(words) if isinstance(known, type) and issubclass(known, BackupError) else NotReady(words)
+
+
+def collect(looks: t.Iterable[tuple[str, t.Callable[[], object]]]) -> list[Problem]:
+    """What is wrong where each of them looks, by the part that it is about."""
+    problems: list[Problem] = []
+    for name, look in looks:
+        try:
+            look()
+        except BackupError as exc:
+            problems.append((name, exc))
+    return problems
+
+
+def refuse(problems: t.Iterable[Problem], what: str) -> None:
+    """Raises the one problem, else NotReady with all of them. What several parts need fails each of them with the same words."""
+    found: dict[str, Problem] = {}
+    for name, exc in problems:
+        found.setdefault(exc.msg, (name, exc))
+    if not found:
         return
-    if len(problems) == 1:
-        raise problems[0][1]
-    listed = [{"asset": name, "error": type(exc).__name__, "msg": exc.msg} for name, exc in problems]
-    words = "; ".join(f"({number}) {exc.msg}" for number, (_name, exc) in enumerate(problems, 1))
-    raise NotReady(f"{what}, for {len(problems)} reasons: {words}", problems=listed)
+    if len(found) == 1:
+        raise next(iter(found.values()))[1]
+    listed = [{"asset": name, "error": type(exc).__name__, "msg": exc.msg} for name, exc in found.values()]
+    words = "; ".join(f"({number}) {one['msg']}" for number, one in enumerate(listed, 1))
+    raise NotReady(f"{what}, for {len(listed)} reasons: {words}", problems=listed)

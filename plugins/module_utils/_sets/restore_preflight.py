@@ -14,11 +14,12 @@ import dataclasses
 from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
 from .._assets.databases import pg_encrypted_restore, readiness
-from .._errors import VerificationFailed
+from .._errors import BackupError, VerificationFailed
 from .._report.check import FAIL
 from . import backup_set_verify, server_passwords, services_running
-from .rehearsal import Look, Result, UseCase, rehearse
+from .rehearsal import Look, Result, UseCase, before, earlier, refuse, rehearse
 
+WHAT = "nothing can be restored"
 OUTSIDE = ("sandbox",)
 # By the kind of file of a bundle, the option that says where it belongs.
 TARGETS = {"environment": "environment_file", "extra": "extra_directory", "retired": "retired_directory"}
@@ -54,7 +55,11 @@ LOOKS = {
         never=OUTSIDE,
     ),
     "dumps": Look(lambda: readiness, {"doubts": "checks"}),
-    "databases": Look(lambda: pg_encrypted_restore, {"databases": "databases", "replaced": "replaced", "doubts": "checks"}),
+    "databases": Look(
+        lambda: pg_encrypted_restore,
+        {"databases": "databases", "replaced": "replaced", "doubts": "checks"},
+        found_by=("login_host", "login_unix_socket"),
+    ),
     "redis": Look(_redis, {"redis": "streams"}, optional=True, never=OUTSIDE),
     "replay": Look(_replay, {"replay": "volumes"}, optional=True, never=OUTSIDE),
 }
@@ -72,6 +77,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "secrets": {"type": "dict", "no_log": False},
             "replay": {"type": "dict"},
             "redis": {"type": "dict"},
+            "earlier": earlier(),
             "running": {"type": "list", "elements": "str", "default": []},
             "stopped": {"type": "list", "elements": "str", "choices": list(WAITING), "default": []},
         }
@@ -82,13 +88,17 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> Result:
     """What a restore would do. Raises VerificationFailed for a set that is not what was signed, else as `rehearse` does."""
-    verified = _verified(invocation)
+    try:
+        verified = _verified(invocation)
+    except BackupError as exc:
+        refuse([*before(invocation.options), ("repository", exc)], WHAT)
+        raise
     # From here on it is this set, however old, and whatever is committed meanwhile.
     given = {**invocation.options, "set_id": verified["set_id"], "max_age": None}
     nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "databases": [], "replaced": [], "replay": [], "redis": []}
     waiting = [WAITING[one] for one in given["stopped"]]
     looks = {name: look for name, look in LOOKS.items() if name not in (waiting if "databases" in waiting else [*waiting, "dumps"])}
-    found = {**nothing, **rehearse(dataclasses.replace(invocation, options=given), argument_spec(), looks, "nothing can be restored")}
+    found = {**nothing, **rehearse(dataclasses.replace(invocation, options=given), argument_spec(), looks, WHAT)}
     server_passwords.refuse_others(given, found.pop("other_secrets", []), waiting)
     for kind, option in TARGETS.items():
         if names := [name for name in found["not_restored"] if name.startswith(f"{kind}/")]:

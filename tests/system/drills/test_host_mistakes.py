@@ -159,3 +159,60 @@ def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
     assert store_drill.run(until="sandbox").verdict == "unproven"
     entries = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store_drill.scene.repository.glob("journal/*.json"))]
     assert [one["predicate"]["body"]["verdict"] for one in entries if one["predicate"]["kind"] == "drill"] == ["unproven"]
+
+
+def looked(made: Drill) -> dict[str, t.Any]:
+    """What the step preflight says, which leaves everything as it is."""
+    before = made.scene.files("**/*")
+    found = made.take("preflight")
+    assert made.scene.files("**/*") == before and not made.sandbox.exists()
+    return found
+
+
+@pytest.mark.no_false_alarm
+def test_a_host_that_is_well_is_found_well(store_drill: Drill) -> None:
+    found = looked(store_drill)
+    assert not found.get("failed"), found
+    assert (found["set_id"], found["changed"]) == (
+        json.loads(store_drill.scene.files("sets/*/manifest.json")[-1].read_text())["set_id"],
+        False,
+    )
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", [*BEFORE, *MISTAKES])
+def test_a_mistake_is_found_beforehand(store_drill: Drill, tmp_path: Path, name: str) -> None:
+    made = BEFORE[name] if name in BEFORE else MISTAKES[name].settings
+    changed = made(store_drill, tmp_path)
+    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    found = looked(store_drill)
+    assert found.get("failed") and "problems" not in found, found
+
+
+@pytest.mark.mutation
+def test_all_mistakes_are_found_at_once(store_drill: Drill, tmp_path: Path) -> None:
+    names = [
+        *("an identity that everybody may read", "a key that is not the drill's", "a folder for metrics that is not there", "no room"),
+        *("programs of PostgreSQL that are not there", "a Redis that is not there", "a service that is not there"),
+        *("an audit key that is not there", "a table of a release that is none", "an application whose secret is not there"),
+    ]
+    for name in names:
+        changed = (BEFORE[name] if name in BEFORE else MISTAKES[name].settings)(store_drill, tmp_path)
+        store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    found = looked(store_drill)
+    assert (found["error"], len(found["problems"])) == ("NotReady", len(names)), found
+
+
+@pytest.mark.mutation
+def test_an_identity_that_opens_nothing_is_found_beforehand(store_drill: Drill, tmp_path: Path) -> None:
+    new_identity(tmp_path / "stranger")
+    store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "stranger")]
+    assert looked(store_drill)["error"] == "KeyProblem"
+    store_drill.settings["caracal_drill_secrets_identity_files"] = [str(tmp_path / "stranger")]
+    assert len(looked(store_drill)["problems"]) > 1
+
+
+@pytest.mark.mutation
+def test_without_a_set_all_else_is_looked_at(store_drill: Drill) -> None:
+    store_drill.settings.update(caracal_drill_max_age=1e-6, caracal_drill_redis_server="/no/such/redis")
+    assert [one["asset"] for one in looked(store_drill)["problems"]] == ["set", "redis"]

@@ -199,6 +199,7 @@ ELSEWHERE = {
     "canary_exchange",
     "compose_services",
     "deployment_info",
+    "doctor_report",
     "envelope_verify",
     "escrow_verify",
     "image_archive",

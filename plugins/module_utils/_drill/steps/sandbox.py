@@ -46,20 +46,21 @@ class Sandbox(Step):
 def _made(work: Work, **own: t.Any) -> Result:
     from ..._sandbox.modules import postgres_sandbox
 
-    given = work.given
-    room = given["minimum_free_mb"]
-    return work.call(
-        postgres_sandbox.argument_spec(),
-        postgres_sandbox.run,
-        directory=given["sandbox_directory"],
-        token=work.state.drill,
-        superuser=given["superuser"],
-        minimum_free_mb=room if room is not None else max(LEAST_MB, work.kept["bytes"] * GROWTH >> 20),
-        isolation=given["isolation"],
-        source_data_directory=given["source_data_directory"],
-        allow_shared_filesystem=given["allow_shared_filesystem"],
-        **own,
-    )
+    told = {**settings(work.given, work.kept["bytes"]), "token": work.state.drill, **own}
+    return work.call(postgres_sandbox.argument_spec(), postgres_sandbox.run, **told)
+
+
+def settings(given: t.Mapping[str, t.Any], data_bytes: int) -> Result:
+    """What the drill is told of its sandbox alone."""
+    same = ("superuser", "isolation", "source_data_directory", "allow_shared_filesystem")
+    own = {"directory": given["sandbox_directory"], "minimum_free_mb": room(given, data_bytes)}
+    return {**{name: given[name] for name in same}, **own}
+
+
+def room(given: t.Mapping[str, t.Any], data_bytes: int) -> int:
+    """MiB that must be free for the copy of a set of so many bytes."""
+    named = given["minimum_free_mb"]
+    return int(named) if named is not None else max(LEAST_MB, data_bytes * GROWTH >> 20)
 
 
 def _isolation(sandbox: t.Mapping[str, t.Any]) -> Check:

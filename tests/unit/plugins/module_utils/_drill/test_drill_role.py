@@ -36,8 +36,7 @@ def steps(tasks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[str]:
 
 
 def test_every_setting_becomes_the_option_of_its_name() -> None:
-    [drill] = load("tasks/main.yml")
-    given = drill["module_defaults"][MODULE]
+    given = load("vars/main.yml")["__caracal_drill_options"]
     settings = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     assert {f"caracal_drill_{name}" for name in given} - {"caracal_drill_drill"} == set(settings)
     assert set(given) - {"drill"} == set(engine.argument_spec().argument_spec) - NOT_OF_THE_ROLE
@@ -47,7 +46,8 @@ def test_every_setting_becomes_the_option_of_its_name() -> None:
 def test_the_steps_are_played_in_their_order() -> None:
     played = list(steps(load("tasks/main.yml")))
     assert played == [*(step.name for step in engine.STEPS), engine.REPORT, engine.DESTROY, engine.VERDICT]
-    assert played == engine.argument_spec().argument_spec["step"]["choices"]
+    looked = list(steps(load("tasks/doctor.yml")))
+    assert [*looked, *played] == engine.argument_spec().argument_spec["step"]["choices"]
 
 
 def test_what_a_step_needs_comes_before_it() -> None:

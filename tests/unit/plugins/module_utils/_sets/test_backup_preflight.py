@@ -160,3 +160,46 @@ def test_images_are_looked_for_in_the_engine(deployment: Deployment, engine: Eng
     found = deployment.scene.call("backup_preflight", **given)
     assert found["images"] == [{"image_id": IMAGE[0], "services": ["sts"], "shared": False}]
     assert not [path for path in engine.asked if path.endswith("/get")]
+
+
+NOT_FOUND = {"error": "OptionError", "msg": "no Compose project caracal; name it", "failed": False}
+
+
+@pytest.mark.mutation
+def test_a_deployment_that_was_not_found_is_told_with_the_rest(deployment: Deployment, redis: RedisServer) -> None:
+    given = {
+        "signing_key": "/no/such/key",
+        "redis": {"redis_unix_socket": redis.socket},
+        "images": {"services": []},
+        "login_unix_socket": None,
+    }
+    with pytest.raises(NotReady) as caught:
+        deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": NOT_FOUND}, **given)
+    assert [(one["asset"], one["error"]) for one in caught.value.details["problems"]] == [
+        ("deployment", "OptionError"),
+        ("keys", "KeyProblem"),
+    ]
+
+
+@pytest.mark.mutation
+def test_what_failed_before_is_raised_as_it_was(deployment: Deployment) -> None:
+    for result, error in ((NOT_FOUND, OptionError), ({"msg": "no such interpreter", "rc": 127}, NotReady)):
+        with pytest.raises(error):
+            deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": result}, login_unix_socket=None)
+    with pytest.raises(OptionError):
+        deployment.scene.call("backup_preflight", create_repository=True, earlier={"settings": ["Nobody could open the set."]})
+
+
+def test_what_was_skipped_or_found_before_is_no_problem(deployment: Deployment) -> None:
+    for result in ({}, {"skipped": True}, {"deployment": {}, "failed": False}):
+        assert deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": result})["journal_head"] == ""
+
+
+@pytest.mark.mutation
+def test_without_a_key_every_source_is_looked_at_all_the_same(deployment: Deployment, given: Given) -> None:
+    given["secrets"]["directory"] = "/no/such/secrets"
+    given["redis"] = {"redis_unix_socket": "/no/such/redis"}
+    given["replay"]["volumes"][0]["path"] = "/no/such/replay"
+    with pytest.raises(NotReady) as caught:
+        deployment.scene.call("backup_preflight", signing_key="/no/such/key", login_unix_socket="/no/such/server", **given)
+    assert sorted(one["asset"] for one in caught.value.details["problems"]) == ["databases", "keys", "redis", "replay", "secrets"]

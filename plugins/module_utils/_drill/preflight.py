@@ -1,0 +1,231 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""All that is wrong with a drill host, said at once. Nothing is restored, unpacked or written, and no set is read but its first bytes.
+
+A mistake that only shows in a step is found here by the code of that step. What is wrong with the set itself is for a drill to say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import typing as t
+
+from .._ansible.boundary import Invocation, complete
+from .._crypto import recipients as age
+from .._crypto.signing import Signer
+from .._errors import BackupError, KeyProblem, MissingDependency, OptionError, TamperedData
+from .._evidence import drill_set, options
+from .._evidence.drill_set import DrilledSet
+from .._evidence.options import Opened
+from .._report import prometheus
+from .._repository import layout
+from .._sandbox.info import Layout
+from .._sets import rehearsal
+from .._sets.rehearsal import Problem, Result
+from .._storage.local import LocalStore
+
+if t.TYPE_CHECKING:
+    from .._images.cache import Save
+    from .server_images import Server
+
+WHAT = "no drill can be made"
+SECRETS = "secrets"
+
+
+def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choose: t.Callable[[Result], str]) -> Result:
+    """What a drill would find. `choose` says which set it would take. Raises what is wrong; NotReady for several things."""
+    host = _Host(invocation.options)
+    host.look("settings", lambda: check_settings(host.given))
+    opened = host.look("repository", host.repository)
+    host.look("keys", lambda: host.signer(opened))
+    host.look("keys", lambda: age.load(host.given["recipients"], host.given["recipients_files"]))
+    identities = host.identities()
+    host.look("report", host.report)
+    chosen = host.look("set", lambda: host.chosen(opened, choose)) if opened else None
+    if chosen and identities:
+        host.look("set", lambda: host.opens(chosen, host.given["identity_files"], lambda assets: assets != SECRETS))
+        others = host.given["secrets_identity_files"] or host.given["identity_files"]
+        host.look("set", lambda: host.opens(chosen, others, lambda assets: assets == SECRETS))
+    host.look("sandbox", lambda: host.place(chosen))
+    host.look("sandbox", lambda: host.sandbox(chosen))
+    host.look("redis", lambda: host.redis(chosen))
+    host.services(chosen)
+    host.files()
+    rehearsal.refuse(host.problems, WHAT)
+    found = t.cast("_Chosen", chosen)
+    return {"changed": False, "drill": "", "set_id": found.drilled.record.set_id, "checks": []}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    opened: Opened
+    drilled: DrilledSet
+
+    @property
+    def services(self) -> list[Result]:
+        """What is said to have run when the set was made."""
+        found = self.drilled.open_set
+        return [dataclasses.asdict(one) for one in found.manifest.services] if found else []
+
+    @property
+    def images(self) -> list[str]:
+        """Ids of those that the set keeps."""
+        found = self.drilled.open_set
+        return [one.image_id for one in found.manifest.images] if found else []
+
+    @property
+    def data_bytes(self) -> int:
+        found = self.drilled.open_set
+        return found.manifest.data_size if found else 0
+
+
+T = t.TypeVar("T")
+
+
+class _Host:
+    """Each look is tried, whatever became of the others."""
+
+    def __init__(self, given: Result) -> None:
+        self.given = given
+        self.problems: list[Problem] = []
+
+    def look(self, asset: str, at: t.Callable[[], T]) -> T | None:
+        try:
+            return at()
+        except BackupError as exc:
+            self.problems.append((asset, exc))
+            return None
+
+    def repository(self) -> Opened:
+        opened = options.open_repository(self.given)
+        opened.store.check_writable(probe=False)
+        opened.mark.check_writable()
+        return opened
+
+    def signer(self, opened: Opened | None) -> None:
+        if not self.given["signing_key"]:
+            raise OptionError("signing_key is missing; name the key of drill@<deployment>")
+        if opened:
+            options.signer(opened, self.given, layout.DRILL)
+        else:
+            Signer(self.given["signing_key"], layout.principal(layout.DRILL, self.given["deployment"]))
+
+    def identities(self) -> bool:
+        """Whether all that are named can be read."""
+        named = [*self.given["identity_files"], *self.given["secrets_identity_files"]]
+        return all([self.look("keys", functools.partial(age.load_identities, [path])) for path in dict.fromkeys(named)])
+
+    def report(self) -> None:
+        if self.given["report_dir"]:
+            LocalStore(os.path.abspath(self.given["report_dir"])).check_writable(probe=False)
+        if self.given["metrics_file"]:
+            prometheus.check_place(self.given["metrics_file"])
+
+    def chosen(self, opened: Opened, choose: t.Callable[[Result], str]) -> _Chosen:
+        return _Chosen(opened, drill_set.read(opened, choose(self.given)))
+
+    def opens(self, chosen: _Chosen, identity_files: t.Sequence[str], wanted: t.Callable[[str], bool]) -> None:
+        """Whether one of these identities opens each class of assets, by the first bytes of its objects. Raises KeyProblem."""
+        facts = drill_set.facts(chosen.opened, chosen.drilled, identity_files)
+        for one in facts.recipients or []:
+            if not wanted(one["assets"]) or one["opened_by"]:
+                continue
+            if one["opened_by"] is None:
+                raise TamperedData(f"{one['assets']} of set {facts.id} cannot be read; verify the repository")
+            raise KeyProblem(
+                f"none of {', '.join(identity_files)} opens {one['assets']} of set {facts.id}, which is sealed to "
+                f"{', '.join(one['sealed_to'])}; bring an identity of these, or back up to this host's recipients and drill that set"
+            )
+
+    def place(self, chosen: _Chosen | None) -> None:
+        from .._sandbox import preflight
+        from . import drill_state
+        from .steps import sandbox
+
+        drill_state.refuse_another(self.given)
+        found = Layout.of(self.given["sandbox_directory"])
+        room = sandbox.room(self.given, chosen.data_bytes if chosen else 0)
+        preflight.check_room(found, room << 20, preflight.state_of(found, ""))
+
+    def sandbox(self, chosen: _Chosen | None) -> None:
+        from .._sandbox import tools
+        from .._sandbox.modules import postgres_sandbox
+        from . import server_images
+        from .steps import sandbox
+
+        spec = postgres_sandbox.argument_spec()
+        shared = {name: self.given[name] for name in ("pg_bin", "production", "unisolated_reason")}
+        # The room was looked at already.
+        own = {**shared, **sandbox.settings(self.given, 0), "minimum_free_mb": 0}
+        made = Invocation(complete(spec, {name: value for name, value in own.items() if value is not None}), True, lambda _text: None)
+        self._server(server_images.DATABASE, self.given["pg_bin"], chosen, lambda: postgres_sandbox.run(made))
+        tools.refuse_lacking(self.given["isolation"])
+
+    def redis(self, chosen: _Chosen | None) -> None:
+        from .._sandbox import redis_server
+        from . import server_images
+
+        named = self.given["redis_server"]
+        self._server(server_images.REDIS, named, chosen, lambda: redis_server.find(named))
+
+    def _server(self, server: Server, named: str | None, chosen: _Chosen | None, find: t.Callable[[], object]) -> None:
+        """One of this host, else the image that ran when the set was made. Raises what `find` does where neither can be had."""
+        from . import service_images
+
+        ran = [one for one in (chosen.services if chosen else []) if one["service"] == server.service]
+        try:
+            find()
+        except MissingDependency as exc:
+            if named or not ran:
+                raise
+            try:
+                self._image(service_images.image_of(ran[0]), chosen)
+            except BackupError as other:
+                raise MissingDependency(f"{exc.msg}; and of the image of the set: {other.msg}") from other
+
+    def services(self, chosen: _Chosen | None) -> None:
+        """Those of the settings, else those that ran when the set was made."""
+        from .._sandbox import programs
+        from . import service_images
+
+        wanted = self.given["services"] or service_images.recorded(chosen.services if chosen else [])
+        if not wanted and chosen:
+            words = f"set {chosen.drilled.record.set_id} does not say what ran when it was made; name services, or the drill starts none"
+            self.problems.append(("services", OptionError(words)))
+        for one in wanted:
+            self.look("services", functools.partial(service_images.refuse_empty, one))
+            if one["image"]:
+                self.look("services", functools.partial(self._image, one, chosen))
+            self.look("services", functools.partial(programs.look, one["name"], [] if one["image"] else one["command"], one["readable"]))
+
+    def _image(self, one: Result, chosen: _Chosen | None) -> None:
+        from .._images import options as images
+
+        found = images.sources(self.given)
+        kept: dict[str, Save] = {image: _never for image in (chosen.images if chosen else [])}
+        dataclasses.replace(found, kept=kept).look(one["image"], *one["reference"].split("@", 1))
+
+    def files(self) -> None:
+        """What is only read after the restore."""
+        from .._audit.chains import audit_chain_verify
+        from .._checks import migration_verify
+        from .._drivers.secrets import files
+
+        for path in self.given["audit_hmac_key_files"]:
+            keys = {"audit_hmac_keys": [], "audit_hmac_key_files": [path]}
+            self.look("evidence", functools.partial(audit_chain_verify.hmac_keys, keys))
+        if self.given["release_table"]:
+            self.look("migrations", functools.partial(migration_verify.user_table, self.given["release_table"]))
+        if secret := self.given["application"].get("client_secret_file"):
+            self.look("canary", functools.partial(files.named, "client_secret", secret))
+
+
+def _never() -> t.NoReturn:
+    raise AssertionError("nothing is fetched here")

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What is wrong with the hosts of a deployment before anything runs on them, as lines for the console.
+
+A host answers what it likes. So only what a success alone returns counts as one, and whatever else comes is a finding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .text import one_line, plural
+
+# By the part that was looked at, a field that only its success returns.
+SUCCESS = {
+    "backup": "journal_head",
+    "replay": "volumes",
+    "drill": "set_id",
+    "retention": "verdict",
+    "archive": "journal_head",
+    "restore": "set_id",
+    "deployment": "deployment",
+}
+HOST = "host"
+UNREACHABLE = "Unreachable"
+NOT_LOOKED_AT = "NotLookedAt"
+Result = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """`parts` are those that need what is wrong, `error` its class."""
+
+    host: str
+    parts: tuple[str, ...]
+    error: str
+    message: str
+
+
+def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> list[Finding]:
+    """By host, in the order in which they were found. A look is `part` and the `result` of its task; `deployment`, if there is one, that
+    of the task which it needed; `of`, if there is one, the host that it was delegated to. The same words are one finding."""
+    found: dict[tuple[str, str], Finding] = {}
+    for host in hosts:
+        mine = list(looks.get(host) or [])
+        if not mine:
+            mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not looked at; the lines above say why"}}]
+        for look in mine:
+            for finding in _of(str(look.get("of") or host), look):
+                # Each task says in other words that a host does not answer.
+                key = (finding.host, UNREACHABLE if finding.error == UNREACHABLE and look["result"].get("unreachable") else finding.message)
+                parts = (*found[key].parts, *finding.parts) if key in found else finding.parts
+                found[key] = dataclasses.replace(finding, parts=tuple(dict.fromkeys(parts)))
+    return list(found.values())
+
+
+def _of(host: str, look: Result) -> list[Finding]:
+    part, result = str(look.get("part")), look.get("result") or {}
+    before = look.get("deployment") or {}
+    if before and not before.get("skipped") and SUCCESS["deployment"] not in before:
+        result = before
+    elif part in SUCCESS and SUCCESS[part] in result and not (result.get("failed") or result.get("unreachable")):
+        return []
+    if result.get("unreachable"):
+        return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user may log in there")]
+    problems = result.get("problems")
+    if isinstance(problems, list) and problems:
+        return [Finding(host, (part,), one_line(str(one.get("error"))), _words(one)) for one in problems if isinstance(one, dict)]
+    return [Finding(host, (part,), one_line(str(result.get("error") or "ModuleFailed")), _words(result))]
+
+
+def _words(result: Result) -> str:
+    return one_line(str(result.get("msg") or "failed without a word; run its playbook in check mode"))
+
+
+def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], found: t.Sequence[Finding]) -> list[str]:
+    """A line for each part of each host, and below it what is wrong, with numbers that run through."""
+    all_hosts = list(dict.fromkeys([*hosts, *(one.host for one in found)]))
+    bad = {one.host for one in found}
+    told = [f"{plural(len(found), 'finding')} on {len(bad)} of {plural(len(all_hosts), 'host')}" if found else _well(all_hosts)]
+    number = 0
+    for host in all_hosts:
+        mine = [one for one in found if one.host == host]
+        well = [str(look.get("part")) for look in looks.get(host) or [] if not look.get("of")]
+        well = [part for part in dict.fromkeys(well) if not any(part in one.parts for one in mine)]
+        if well:
+            told.append(f"{one_line(host)}: {', '.join(well)} ok")
+        for one in mine:
+            number += 1
+            told.append(f"{one_line(host)}: {', '.join(one.parts)}: ({number}) {one.message}")
+    return told
+
+
+def _well(hosts: t.Sequence[str]) -> str:
+    return f"nothing is wrong on {plural(len(hosts), 'host')}"

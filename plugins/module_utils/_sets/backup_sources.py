@@ -1,0 +1,50 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a backup reads, looked at without a repository or a key: where these are missing, it is not known otherwise.
+
+Each takes the options of the use case that reads the source, and raises what that raises.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import releases, replay
+
+Given = t.Mapping[str, t.Any]
+
+
+def databases(given: Given) -> None:
+    from .._drivers.postgres import preflight
+    from .._drivers.postgres.server import Server, Session
+
+    with Session(Server.from_options(given), releases.OWN_DATABASE) as session:
+        preflight.full_sight(session)
+
+
+def secrets(given: Given) -> None:
+    from .._assets.secrets import secrets_sources
+
+    secrets_sources.collect(given)
+
+
+def replay_volumes(given: Given) -> None:
+    from .._assets.replay import replay_sources
+    from .._drivers.volume.live import Directory
+
+    for volume in replay_sources.collect(given, lambda _text: None).volumes.values():
+        with Directory(volume["path"], replay.FOLDER):
+            pass
+
+
+def redis(given: Given) -> None:
+    from .._drivers.redis import preflight
+    from .._drivers.redis.connection import Address, Session
+
+    with Session(Address.from_options(given), given["set_id"]) as session:
+        preflight.examine(session)

@@ -1,0 +1,40 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: what all hosts of a deployment lack, in one list."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation
+from .._report import findings
+from .._report.check import FAIL, PASS
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
+        {
+            "hosts": {"type": "list", "elements": "str", "required": True},
+            "looks": {"type": "dict", "required": True},
+            "require_valid": {"type": "bool", "default": True},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Fails with the first line where there is a finding, unless `require_valid` is false; all of them are in the result."""
+    hosts, looks = invocation.options["hosts"], invocation.options["looks"]
+    found = findings.gather(hosts, looks)
+    told = findings.lines(hosts, looks, found)
+    verdict = FAIL if found else PASS
+    result = {"changed": False, "verdict": verdict, "findings": [dataclasses.asdict(one) for one in found], "lines": told}
+    if found and invocation.options["require_valid"]:
+        result.update(failed=True, msg=told[0])
+    return result

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook doctor finds all that is wrong on all hosts in one run, and writes nothing there."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes.playing import LOCAL, Play, backup_settings
+from scenes.scene import DRILL_HOST, Scene, new_identity, tree
+from system.plays.drillable import Drillable
+
+Settings = dict[str, t.Any]
+# Of a host what is wrong there: the part that needs it, and the class of the error. Two of a kind are two.
+Wanted = list[tuple[str, str]]
+
+
+def of_backup(**own: t.Any) -> Settings:
+    return {f"caracal_backup_{name}": value for name, value in own.items()}
+
+
+def of_drill(**own: t.Any) -> Settings:
+    return {f"caracal_drill_{name}": value for name, value in own.items()}
+
+
+def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
+    """A host for each set-up that is broken in its own way, or in several."""
+    new_identity(folder / "open")
+    (folder / "open").chmod(0o644)
+    new_identity(folder / "stranger")
+    nobody = "/no/such/thing"
+    service = {"name": "audit", "command": ["/no/such/audit"]}
+    backups: dict[str, tuple[Settings, Wanted]] = {
+        "signing-key-missing": (of_backup(signing_key=nobody), [("backup", "KeyProblem")]),
+        # An identity lies beside it.
+        "signing-key-of-another": (of_backup(signing_key=str(scene.key(DRILL_HOST))), [("backup", "KeyProblem")] * 2),
+        "recipients-missing": (of_backup(recipients_files=[nobody]), [("backup", "KeyProblem")]),
+        "metrics-impossible": (of_backup(metrics_file=f"{nobody}/x.prom"), [("backup", "StorageError")]),
+        "database-missing": (of_backup(login_unix_socket=nobody), [("backup", "Unreachable")]),
+        "login-unknown": (of_backup(login_user="nobody_at_all"), [("backup", "Unreachable")]),
+        "secrets-missing": (of_backup(secrets_directory=nobody), [("backup", "KeyProblem")]),
+        "replay-missing": (of_backup(replay_volumes=[{"service": "sts", "path": nobody}]), [("backup", "OptionError")]),
+        "redis-missing": (of_backup(redis_unix_socket=nobody), [("backup", "Unreachable")]),
+        "project-unknown": (
+            of_backup(compose_project="nobody", engine=f"unix://{nobody}", signing_key=nobody, login_unix_socket=""),
+            [("backup", "Unreachable"), ("backup", "KeyProblem")],
+        ),
+        "settings-wrong": (
+            of_backup(login_host="db", timestamp_url="http://tsa"),
+            [("backup", "OptionError"), ("backup", "OptionError"), ("backup", "Unreachable")],
+        ),
+    }
+    drills: dict[str, tuple[Settings, Wanted]] = {
+        "identity-missing": (of_drill(identity_files=[nobody]), [("drill", "KeyProblem")]),
+        "identity-open": (of_drill(identity_files=[str(folder / "open")]), [("drill", "WrongIdentity")]),
+        "identity-of-another": (of_drill(identity_files=[str(folder / "stranger")]), [("drill", "KeyProblem")]),
+        "programs-missing": (
+            of_drill(pg_bin=nobody, redis_server=nobody, services=[service]),
+            [("drill", "MissingDependency")] * 3,
+        ),
+        "no-room": (of_drill(minimum_free_mb=2**40, report_dir=f"{scene.identity}/x"), [("drill", "StorageError")] * 2),
+    }
+    both: dict[str, tuple[Settings, Wanted]] = {
+        "signers-missing": (
+            of_backup(allowed_signers=nobody) | of_drill(allowed_signers=nobody),
+            [("backup", "KeyProblem"), ("drill", "KeyProblem")],
+        ),
+        "repository-missing": (
+            of_backup(repository=nobody, create_repository=False, signing_key=nobody) | of_drill(repository=nobody, signing_key=nobody),
+            [("backup drill", "ObjectMissing"), ("backup drill", "KeyProblem")],
+        ),
+        "unreachable": ({"ansible_remote_tmp": "/proc/no-such-folder"}, [("backup drill", "Unreachable")]),
+        "no-python": ({"ansible_python_interpreter": nobody}, [("backup drill", "ModuleFailed")]),
+        "everything": (
+            of_backup(
+                signing_key=nobody, recipients_files=["/no/such/list"], secrets_directory="/no/such/secrets", redis_unix_socket=nobody
+            )
+            | of_drill(signing_key="/no/such/key", identity_files=["/no/such/identity"], redis_server="/no/such/redis"),
+            [("backup", error) for error in ("KeyProblem", "KeyProblem", "KeyProblem", "Unreachable")]
+            + [("drill", error) for error in ("KeyProblem", "KeyProblem", "MissingDependency")],
+        ),
+    }
+    return {**backups, **drills, **both}
+
+
+def played(drilled: Drillable, folder: Path, hosts: t.Mapping[str, Settings]) -> tuple[int, dict[str, t.Any], str]:
+    """Exit status, what was kept as JSON, and the output."""
+    whole = {
+        **LOCAL,
+        **backup_settings(drilled.scene),
+        **of_backup(secrets_directory=str(drilled.deployment.directory), secrets_recipients_files=[str(drilled.deployment.recipients)]),
+        **drilled.settings(str(folder / "sandbox")),
+    }
+    inventory = folder / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"vars": whole, "hosts": dict(hosts)}}), encoding="utf-8")
+    names = {
+        "caracal_backup_hosts": "all",
+        "caracal_drill_hosts": "all",
+        "caracal_retention_hosts": "nobody",
+        "caracal_doctor_report": str(folder / "doctor.json"),
+    }
+    play = Play("doctor", names, folder, inventory=inventory)
+    status = play.ended()
+    return status, json.loads((folder / "doctor.json").read_text(encoding="utf-8")), play.output()
+
+
+def told(kept: t.Mapping[str, t.Any], host: str) -> Wanted:
+    return sorted((" ".join(one["parts"]), one["error"]) for one in kept["findings"] if one["host"] == host)
+
+
+@pytest.mark.no_false_alarm
+def test_hosts_that_are_well_are_found_well(drilled: Drillable, tmp_path: Path) -> None:
+    before = tree(drilled.scene.root)
+    status, kept, output = played(drilled, tmp_path, {"prod": {}, "drill": {}})
+    assert (status, kept) == (0, {"verdict": "pass", "findings": []}), output
+    assert "changed=0" in output and "prod: backup, drill ok" in output, output
+    assert tree(drilled.scene.root) == before
+
+
+@pytest.mark.mutation
+def test_a_host_that_does_not_answer_hides_no_other(drilled: Drillable, tmp_path: Path) -> None:
+    hosts = broken(drilled.scene, tmp_path)
+    chosen = ("unreachable", "no-python", "everything", "project-unknown")
+    status, kept, output = played(drilled, tmp_path, {"well": {}, **{name: hosts[name][0] for name in chosen}})
+    assert status == 2 and kept["verdict"] == "fail", output
+    assert {name: told(kept, name) for name in chosen} == {name: sorted(hosts[name][1]) for name in chosen}, output
+    assert not told(kept, "well") and "well: backup, drill ok" in output
+
+
+@pytest.mark.mutation
+def test_every_broken_set_up_is_told_in_one_run(drilled: Drillable, tmp_path: Path) -> None:
+    hosts = broken(drilled.scene, tmp_path)
+    assert len(hosts) >= 20
+    status, kept, output = played(drilled, tmp_path, {name: settings for name, (settings, _wanted) in hosts.items()})
+    assert status == 2, output
+    assert {name: told(kept, name) for name in hosts} == {name: sorted(wanted) for name, (_settings, wanted) in hosts.items()}, output

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What hosts answer becomes one list; only what a success alone returns counts as one."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report import findings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.findings import Finding
+
+WELL = {"part": "backup", "result": {"journal_head": "1-9f86", "failed": False}}
+MISSING = {"error": "KeyProblem", "msg": "key /k is missing; make it", "failed": False}
+
+
+def of(*looks: t.Mapping[str, t.Any], host: str = "prod") -> list[Finding]:
+    return findings.gather([host], {host: looks})
+
+
+def test_a_success_is_no_finding() -> None:
+    assert of(WELL, {"part": "drill", "result": {"set_id": "s"}}, {"part": "retention", "result": {"verdict": "fail"}}) == []
+
+
+def test_each_problem_is_a_finding() -> None:
+    listed = [{"asset": "keys", "error": "KeyProblem", "msg": "a"}, {"asset": "redis", "error": "Unreachable", "msg": "b"}]
+    found = of({"part": "backup", "result": {"error": "NotReady", "msg": "both", "problems": listed}})
+    assert [(one.parts, one.error, one.message) for one in found] == [(("backup",), "KeyProblem", "a"), (("backup",), "Unreachable", "b")]
+
+
+def test_the_same_words_are_one_finding_of_all_that_need_it() -> None:
+    assert of({"part": "backup", "result": MISSING}, {"part": "drill", "result": MISSING}) == [
+        Finding("prod", ("backup", "drill"), "KeyProblem", MISSING["msg"])
+    ]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"failed": True},
+        {"skipped": True},
+        {"msg": "The module interpreter '/x' was not found.", "rc": 127},
+        {"journal_head": "1-9f86", "failed": True},
+        {"journal_head": "1-9f86", "unreachable": True},
+        {"problems": "none"},
+        {"problems": []},
+        {"set_id": "of another part"},
+    ],
+)
+def test_whatever_is_no_success_is_a_finding(result: dict[str, t.Any]) -> None:
+    assert len(of({"part": "backup", "result": result})) == 1
+
+
+def test_a_part_that_nobody_knows_is_a_finding() -> None:
+    assert len(of({"part": "host", "result": {"host": "x"}})) == len(of({"part": "", "result": {}})) == 1
+
+
+def test_a_host_that_does_not_answer_is_one_finding() -> None:
+    away = [{"part": part, "result": {"unreachable": True, "msg": f"no route, {part}"}} for part in ("backup", "drill")]
+    [found] = of(*away)
+    assert (found.parts, found.error) == (("backup", "drill"), findings.UNREACHABLE)
+
+
+def test_a_host_without_a_look_is_a_finding() -> None:
+    assert [one.error for one in findings.gather(["prod", "drill"], {"prod": [WELL]})] == [findings.NOT_LOOKED_AT]
+
+
+def test_what_follows_from_a_deployment_that_was_not_found_is_not_told() -> None:
+    look = {"part": "retention", "result": {"error": "Unreachable", "msg": "no database"}, "deployment": MISSING}
+    assert [one.message for one in of(look)] == [MISSING["msg"]]
+    assert of({**look, "result": {"verdict": "pass"}, "deployment": {"skipped": True}}) == []
+    assert len(of({**look, "deployment": {"deployment": {}}})) == 1
+
+
+def test_a_look_at_another_host_is_that_host_s() -> None:
+    assert [one.host for one in of({"part": "replay", "of": "sts-2", "result": MISSING})] == ["sts-2"]
+
+
+def test_lines_name_what_is_well_and_number_the_rest() -> None:
+    looks = {"prod": [WELL, {"part": "retention", "result": MISSING}], "drill": [{"part": "drill", "result": {"set_id": "s"}}]}
+    hosts = ["prod", "drill"]
+    assert findings.lines(hosts, looks, findings.gather(hosts, looks)) == [
+        "1 finding on 1 of 2 hosts",
+        "prod: backup ok",
+        "prod: retention: (1) key /k is missing; make it",
+        "drill: drill ok",
+    ]
+    assert findings.lines(["prod"], {"prod": [WELL]}, []) == ["nothing is wrong on 1 host", "prod: backup ok"]
+
+
+def test_what_a_host_says_keeps_to_its_line() -> None:
+    [found] = of({"part": "backup", "result": {"error": "A\nB", "msg": "a\nprod: backup ok\x1b[31m"}})
+    assert "\n" not in found.message + found.error and "\x1b" not in found.message
