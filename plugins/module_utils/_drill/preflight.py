@@ -47,13 +47,14 @@ def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choo
     host.look("keys", lambda: host.signer(opened))
     host.look("keys", lambda: age.load(host.given["recipients"], host.given["recipients_files"]))
     identities = host.identities()
-    host.look("report", host.report)
+    host.report()
     chosen = host.look("set", lambda: host.chosen(opened, choose)) if opened else None
     if chosen and identities:
         host.look("set", lambda: host.opens(chosen, host.given["identity_files"], lambda assets: assets != SECRETS))
         others = host.given["secrets_identity_files"] or host.given["identity_files"]
         host.look("set", lambda: host.opens(chosen, others, lambda assets: assets == SECRETS))
     host.look("sandbox", lambda: host.place(chosen))
+    host.look("sandbox", host.production)
     host.look("sandbox", lambda: host.sandbox(chosen))
     host.look("redis", lambda: host.redis(chosen))
     host.services(chosen)
@@ -124,9 +125,9 @@ class _Host:
 
     def report(self) -> None:
         if self.given["report_dir"]:
-            LocalStore(os.path.abspath(self.given["report_dir"])).check_writable(probe=False)
+            self.look("report", lambda: LocalStore(os.path.abspath(self.given["report_dir"])).check_writable(probe=False))
         if self.given["metrics_file"]:
-            prometheus.check_place(self.given["metrics_file"])
+            self.look("report", lambda: prometheus.check_place(self.given["metrics_file"]))
 
     def chosen(self, opened: Opened, choose: t.Callable[[Result], str]) -> _Chosen:
         return _Chosen(opened, drill_set.read(opened, choose(self.given)))
@@ -154,6 +155,12 @@ class _Host:
         room = sandbox.room(self.given, chosen.data_bytes if chosen else 0)
         preflight.check_room(found, room << 20, preflight.state_of(found, ""))
 
+    def production(self) -> None:
+        from .._sandbox import probe
+
+        for one in self.given["production"]:
+            probe.parse(one)
+
     def sandbox(self, chosen: _Chosen | None) -> None:
         from .._sandbox import tools
         from .._sandbox.modules import postgres_sandbox
@@ -161,8 +168,8 @@ class _Host:
         from .steps import sandbox
 
         spec = postgres_sandbox.argument_spec()
-        shared = {name: self.given[name] for name in ("pg_bin", "production", "unisolated_reason")}
-        # The room was looked at already.
+        shared = {name: self.given[name] for name in ("pg_bin", "unisolated_reason")}
+        # The room was looked at already, and so was what must not be reached.
         own = {**shared, **sandbox.settings(self.given, 0), "minimum_free_mb": 0}
         made = Invocation(complete(spec, {name: value for name, value in own.items() if value is not None}), True, lambda _text: None)
         self._server(server_images.DATABASE, self.given["pg_bin"], chosen, lambda: postgres_sandbox.run(made))

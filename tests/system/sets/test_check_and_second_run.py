@@ -206,6 +206,7 @@ ELSEWHERE = {
     "journal_correct",
     "journal_timestamp",
     "migration_verify",
+    "notify_watch",
     "postgres_programs",
     "redis_sandbox",
     "redis_stream_restore",

@@ -22,7 +22,7 @@ _DRIVERS = _STORES | {"_repository"}
 _SANDBOX = _DRIVERS | {"_drivers", "_caracal", "_ansible"}
 _EVIDENCE = _SANDBOX | {"_sandbox"}
 _ROOMS = _EVIDENCE | {"_evidence"}
-_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_sandbox", "_sets"}
+_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_sandbox", "_sets"}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
     "_report": {"_errors"},
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "_drivers": _DRIVERS,
     "_images": _SANDBOX,
     "_sandbox": _SANDBOX | {"_images"},
+    "_notify": _SANDBOX | {"_sandbox"},
     "_deployment": _SANDBOX,
     "_evidence": _EVIDENCE,
     "_audit": _ROOMS,

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Use case of the module of the same name: word of a play that dies before it can say how it ended.
+
+A process beside the play waits for the end of its controller. Whoever ends well has told it to go; all else, a SIGKILL, a host that became
+unreachable, an interrupt, is told by the playbook `notify`. What that
+sends is in its environment, and in no file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import time
+import typing as t
+
+from .._ansible import argspec
+from .._ansible.boundary import Invocation
+from .._errors import BackupError, NotReady, OptionError
+from .._sandbox import lease, processes
+from .._stream import process, workers
+
+PLAYBOOK = "caracal_ops.backup.notify"
+SETTINGS = "CARACAL_OPS_NOTIFY"
+PAUSE = 0.5
+# A notification that hangs ends with it, in seconds.
+LONGEST = 300
+_WATCHER = re.compile(r"([1-9][0-9]{0,9})-([0-9]{1,20})\Z")
+_PROGRAM = "ansible-playbook"
+
+
+def argument_spec() -> argspec.ArgumentSpec:
+    return argspec.ArgumentSpec(
+        {
+            "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+            "settings": {"type": "dict", "no_log": True},
+            "watcher": {"type": "str"},
+        },
+        required_if=[("state", "present", ("settings",)), ("state", "absent", ("watcher",))],
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Begin to watch the play that this call is part of, or end it."""
+    given = invocation.options
+    if given["state"] == "absent":
+        return {"changed": _ended(given["watcher"], invocation.check_mode), "watcher": ""}
+    controller = lease.controller()
+    if not controller:
+        raise NotReady("no ansible-playbook runs above this task, so nobody could see it end; delegate it to localhost")
+    if invocation.check_mode:
+        return {"changed": True, "watcher": ""}
+    pid = int(controller.partition("-")[0])
+    found = processes.look(pid)
+    command = _command(found.argv if found else ())
+    # What the watcher starts finds the collection, its settings and its vault as the play did.
+    environment = {**os.environ, SETTINGS: json.dumps(given["settings"])}
+    started = workers.detach(_watch, controller, command, environment, os.readlink(f"/proc/{pid}/cwd"))
+    watcher = processes.look(started)
+    return {"changed": True, "watcher": f"{started}-{watcher.start_time}" if watcher else ""}
+
+
+def _command(argv: t.Sequence[str]) -> list[str]:
+    """The ansible-playbook of the play, by its interpreter."""
+    at = next((number for number, word in enumerate(argv) if os.path.basename(word) == _PROGRAM), None)
+    return [*argv[: at + 1]] if at is not None else [argv[0] if argv else "python3", "-m", "ansible.cli.playbook"]
+
+
+def _watch(controller: str, command: t.Sequence[str], environment: dict[str, str], cwd: str) -> None:
+    while not lease.gone(controller):
+        time.sleep(PAUSE)
+    # There is nobody left whom an error could be told.
+    with contextlib.suppress(BackupError):
+        process.run([*command, PLAYBOOK], env=environment, cwd=cwd, timeout=LONGEST)
+
+
+def _ended(watcher: str, check_mode: bool) -> bool:
+    """Whether there was one to end. A pid that is another process's by now is left alone."""
+    named = _WATCHER.match(watcher)
+    if named is None:
+        raise OptionError(f"{watcher[:40]!a} is no watcher; give what state=present returned")
+    found = processes.look(int(named[1]))
+    if found is None or found.start_time != int(named[2]) or found.uid != os.getuid():
+        return False
+    if not check_mode:
+        processes.send_kill(found.pid)
+    return True

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whoever wants to be told how a playbook ended is told, however it ended."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes import hook as hooks
+from scenes.hook import LONGEST, Hook
+from scenes.old_repository import OldRepository
+from scenes.playing import LOCAL, Play
+
+SECRET = "s3cr3t-topic"
+JOB = "verify_repository"
+
+
+@pytest.fixture
+def hook() -> t.Iterator[Hook]:
+    with hooks.listening() as made:
+        yield made
+
+
+def played(
+    old: OldRepository, channels: t.Sequence[t.Mapping[str, t.Any]], *options: str, inventory: Path | None = None, **own: str
+) -> Play:
+    """`verify_repository` of a small repository, on its way."""
+    settings = {
+        "repository": old.store.location,
+        "deployment": "prod",
+        "allowed_signers": str(old.allowed),
+        "high_water_mark": str(old.mark("drill")),
+        **own,
+    }
+    given = {f"caracal_repository_{option}": value for option, value in settings.items()}
+    return Play(JOB, {**given, "caracal_ops_deployment": "prod", "caracal_ops_notify": list(channels)}, old.folder, options, inventory)
+
+
+def all_kinds(hook: Hook) -> list[dict[str, t.Any]]:
+    return [
+        {"kind": "ping", "url": f"{hook.address}/ping/{{job}}"},
+        {"kind": "webhook", "url": f"{hook.address}/hook/{SECRET}"},
+        {"kind": "ntfy", "url": f"{hook.address}/topic"},
+        {"kind": "alertmanager", "url": f"{hook.address}/am"},
+    ]
+
+
+def gone(play: Play) -> bool:
+    """Whether nothing of a play is left, soon."""
+    until = time.monotonic() + LONGEST
+    while play.left() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not play.left()
+
+
+@pytest.mark.no_false_alarm
+def test_a_good_run_is_told_where_it_is_wanted(old: OldRepository, hook: Hook) -> None:
+    play = played(old, [*all_kinds(hook), {"kind": "webhook", "url": f"{hook.address}/all", "on": ["started", "succeeded"]}])
+    assert play.ended() == 0 and "changed=0" in play.output(), play.output()
+    assert sorted(hook.paths) == sorted([f"/ping/{JOB}/start", "/all", f"/ping/{JOB}", "/all", "/am/api/v2/alerts"])
+    assert gone(play)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("options", [(), ("--tags", "caracal_repository_verify")])
+def test_a_failure_is_told_with_its_words_and_stays_one(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
+    play = played(old, all_kinds(hook), *options, allowed_signers="/no/such/list")
+    assert play.ended() == 2, play.output()
+    assert {f"/ping/{JOB}/fail", f"/hook/{SECRET}", "/topic", "/am/api/v2/alerts"} <= set(hook.paths) and f"/ping/{JOB}" not in hook.paths
+    told = hook.json(f"/hook/{SECRET}")
+    assert (told["event"], told["job"], told["deployment"], told["host"]) == ("failed", JOB, "prod", "localhost")
+    assert all("/no/such/list" in words for words in (told["message"], hook.body("/topic"), hook.body(f"/ping/{JOB}/fail")))
+    assert hook.json("/am/api/v2/alerts")[0]["labels"]["job"] == JOB
+    assert SECRET not in play.output() and gone(play)
+
+
+@pytest.mark.mutation
+def test_a_play_without_notifications_fails_as_before(old: OldRepository, hook: Hook) -> None:
+    play = played(old, [], "--tags", "caracal_repository_verify", allowed_signers="/no/such/list")
+    assert play.ended() == 2 and play.output().rindex("/no/such/list") > play.output().rindex("TASK"), play.output()
+    assert hook.sent == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("group", [False, True])
+def test_a_play_that_is_killed_is_told(old: OldRepository, hook: Hook, group: bool) -> None:
+    hook.hold.set()
+    play = played(old, all_kinds(hook))
+    hook.wait(f"/ping/{JOB}/start")
+    assert play.kill(group)
+    hook.hold.clear()
+    hook.wait(f"/ping/{JOB}/fail")
+    hook.wait(f"/hook/{SECRET}")
+    assert hook.json(f"/hook/{SECRET}")["event"] == "failed" and gone(play)
+
+
+@pytest.mark.mutation
+def test_a_host_that_became_unreachable_is_told(old: OldRepository, hook: Hook) -> None:
+    inventory = old.folder / "inventory.json"
+    away = {"all": {"hosts": {"away": {**LOCAL, "ansible_remote_tmp": "/proc/no-such-folder"}, "localhost": LOCAL}}}
+    inventory.write_text(json.dumps(away), encoding="utf-8")
+    play = played(old, all_kinds(hook), "--extra-vars", "caracal_drill_hosts=away", inventory=inventory)
+    assert play.ended() == 4, play.output()
+    hook.wait(f"/ping/{JOB}/fail")
+    hook.wait(f"/hook/{SECRET}")
+    assert hook.json(f"/hook/{SECRET}")["event"] == "failed" and gone(play)
+
+
+@pytest.mark.mutation
+def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: Hook) -> None:
+    channels = [{"kind": "webhook", "url": f"{hook.address}/broken/{SECRET}", "on": ["succeeded"]}]
+    play = played(old, channels)
+    assert play.ended() == 2 and "nobody was told by webhook" in play.output(), play.output()
+    assert SECRET not in play.output() and gone(play)
+
+
+@pytest.mark.mutation
+def test_a_kind_that_is_none_is_refused(old: OldRepository, hook: Hook) -> None:
+    play = played(old, [{"kind": "pigeon", "url": hook.address}])
+    assert play.ended() == 2 and "pigeon" in play.output() and hook.sent == []
+
+
+def test_check_mode_tells_nobody(old: OldRepository, hook: Hook) -> None:
+    play = played(old, all_kinds(hook), "--check")
+    assert play.ended() == 0 and hook.sent == [] and gone(play), play.output()
+
+
+def test_one_event_of_something_else(old: OldRepository, hook: Hook) -> None:
+    event = {
+        "caracal_ops_notify": all_kinds(hook),
+        "caracal_notify_job": "cron",
+        "caracal_notify_event": "failed",
+        "caracal_notify_message": "!",
+    }
+    play = Play("notify", event, old.folder)
+    assert play.ended() == 0 and hook.body("/ping/cron/fail") == "!", play.output()
