@@ -26,7 +26,7 @@ options:
     required: true
   looks:
     description:
-      - By host, a list of what was looked at, the fact C(caracal_doctor_looks) of the host.
+      - By host, a list of what was looked at, as the facts C(caracal_backup_doctor), C(caracal_drill_doctor) and the like have it.
     type: dict
     required: true
   require_valid:
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 - name: Say what was found
   caracal_ops.backup.doctor_report:
     hosts: "{{ ansible_play_hosts_all }}"
-    looks: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'caracal_doctor_looks'))) }}"
+    looks: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'caracal_backup_doctor'))) }}"
   delegate_to: localhost
   run_once: true
 """

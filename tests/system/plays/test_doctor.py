@@ -116,11 +116,11 @@ def told(kept: t.Mapping[str, t.Any], host: str) -> Wanted:
 
 @pytest.mark.no_false_alarm
 def test_hosts_that_are_well_are_found_well(drilled: Drillable, tmp_path: Path) -> None:
-    before = tree(drilled.scene.root)
+    before = tree(drilled.scene.repository)
     status, kept, output = played(drilled, tmp_path, {"prod": {}, "drill": {}})
     assert (status, kept) == (0, {"verdict": "pass", "findings": []}), output
     assert "changed=0" in output and "prod: backup, drill ok" in output, output
-    assert tree(drilled.scene.root) == before
+    assert tree(drilled.scene.repository) == before
 
 
 @pytest.mark.mutation

@@ -288,7 +288,7 @@ def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: S
     scenes.new_ssh_key(scene.root / "stranger")
     stranger = str(scene.root / "stranger")
     scene.refused("backup_set", KeyProblem, stranger, "not in", **opening, signing_key=stranger)
-    nowhere = str(tmp_path / "no" / "mark")
+    nowhere = str(tmp_path / "no" / "such" / "mark")
     scene.refused("backup_set", StorageError, nowhere, "folder that exists", **opening, high_water_mark=nowhere)
     inside = str(scene.repository / "mark")
     scene.refused("backup_set", OptionError, inside, "inside the repository", **opening, high_water_mark=inside)
@@ -303,7 +303,7 @@ def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: S
 
 
 def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World, tmp_path: Path) -> None:
-    scene, nowhere = world.scene, str(tmp_path / "no" / "mark")
+    scene, nowhere = world.scene, str(tmp_path / "no" / "such" / "mark")
     words = (nowhere, "folder that exists")
     scene.refused("backup_set", StorageError, *words, state="open", high_water_mark=nowhere)
     scene.refused("backup_set", StorageError, *words, state="committed", set_id=world.open_set, high_water_mark=nowhere, check_mode=True)
