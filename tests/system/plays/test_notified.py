@@ -62,7 +62,7 @@ def gone(play: Play) -> bool:
 
 @pytest.mark.no_false_alarm
 def test_a_good_run_is_told_where_it_is_wanted(old: OldRepository, hook: Hook) -> None:
-    play = played(old, [*all_kinds(hook), {"kind": "webhook", "url": f"{hook.address}/all", "on": ["started", "succeeded"]}])
+    play = played(old, [*all_kinds(hook), {"kind": "webhook", "url": f"{hook.address}/all", "events": ["started", "succeeded"]}])
     assert play.ended() == 0 and "changed=0" in play.output(), play.output()
     assert sorted(hook.paths) == sorted([f"/ping/{JOB}/start", "/all", f"/ping/{JOB}", "/all", "/am/api/v2/alerts"])
     assert gone(play)
@@ -115,7 +115,7 @@ def test_a_host_that_became_unreachable_is_told(old: OldRepository, hook: Hook) 
 
 @pytest.mark.mutation
 def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: Hook) -> None:
-    channels = [{"kind": "webhook", "url": f"{hook.address}/broken/{SECRET}", "on": ["succeeded"]}]
+    channels = [{"kind": "webhook", "url": f"{hook.address}/broken/{SECRET}", "events": ["succeeded"]}]
     play = played(old, channels)
     assert play.ended() == 2 and "nobody was told by webhook" in play.output(), play.output()
     assert SECRET not in play.output() and gone(play)
