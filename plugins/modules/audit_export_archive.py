@@ -48,6 +48,11 @@ options:
         M(caracal_ops.backup.audit_export_verify) reads all.
     type: int
     default: 2
+  metrics_file:
+    description:
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its folder must exist.
+      - The end of the newest archived hour, time and duration of the run, and the numbers of hours and faults are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+    type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).
   - The repository must exist; M(caracal_ops.backup.backup_set) makes it.

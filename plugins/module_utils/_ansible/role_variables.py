@@ -49,7 +49,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "login_unix_socket": _DATABASE,
     "login_user": _DATABASE,
     "max_duration": (_BACKUP,),
-    "metrics_file": (_BACKUP, _DRILL, _RETENTION),
+    "metrics_file": (_BACKUP, _DRILL, _RETENTION, _ARCHIVE),
     "pg_bin": (_BACKUP, _RESTORE, _DRILL),
     "previous_kek": (_BACKUP,),
     "redis_ca_cert": _REDIS,

@@ -102,9 +102,7 @@ def _leave(invocation: Invocation, look: Look, document: dict[str, t.Any]) -> li
         for name, data in (("report.json", strict_json.dumps(document)), ("junit.xml", junit.render(document).encode())):
             local.put(f"{look.id}/{name}", data)
             paths.append(f"{local.location}/{look.id}/{name}")
-    if given["metrics_file"]:
-        samples = metrics.of_retention(look.deployment, document["verdict"], look.counted, look.finished)
-        metrics.write(given["metrics_file"], samples, invocation.warn)
+    metrics.leave(invocation, lambda: metrics.of_retention(look.deployment, document["verdict"], look.counted, look.finished))
     return paths
 
 

@@ -108,9 +108,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         signature = _publish(case, report)
         if local:
             _copy(local, report, signature)
-        if given["metrics_file"]:
-            samples = metrics.of_drill(report.document, case.opened.head, case.drill.finished)
-            metrics.write(given["metrics_file"], samples, invocation.warn)
+        metrics.leave(invocation, lambda: metrics.of_drill(report.document, case.opened.journal, case.drill.finished))
     return _result(case, report, local, given["require_valid"])
 
 

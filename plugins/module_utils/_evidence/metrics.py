@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Which metrics a backup, a drill and a look at retention leave for node_exporter."""
+"""Which metrics the jobs leave for node_exporter. Each metric is of one job, so that the files of several never disagree."""
 
 from __future__ import annotations
 
@@ -13,86 +13,213 @@ import datetime
 import typing as t
 
 from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
 from .._errors import BackupError
 from .._report import prometheus
-from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, Check
+from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check
 from .._report.prometheus import Sample
-from .._repository import catalog
+from .._repository import catalog, decisions, selection
+from .._repository import entry as entries
 from .._repository.entry import Entry
-from .._repository.journal import Head
+from .._repository.journal import Journal
 from .._repository.manifest import Manifest
+from .options import Opened
 
 PREFIX = "caracal_backup"
 # In a manifest's timings, before the name of a database.
 LOCK_WAIT = "lock_wait."
+
+# What there is, by name without the prefix. The monitoring guide has the same names.
+MEANINGS = {
+    "last_snapshot_timestamp_seconds": "When the oldest snapshot of the newest set was taken.",
+    "last_commit_timestamp_seconds": "When the newest set was entered into the journal.",
+    "last_size_bytes": "Sealed size of the newest set, shared objects included.",
+    "last_artifacts": "Artifacts and objects of the newest set.",
+    "longest_lock_wait_seconds": "Longest that another session was seen waiting for the newest backup.",
+    "sets": "Sets that the repository keeps.",
+    "repository_free_bytes": "Room that a repository in a directory has left.",
+    "identity_proved_timestamp_seconds": "When the identity of each recipient of the newest set was last proved, 0 for never.",
+    "journal_entries": "Number of the newest entry of the journal.",
+    "journal_head_info": "Number and first digits of the newest entry, against a rolled-back repository.",
+    "checkpoint_finished_timestamp_seconds": "When the newest look at new audit rows ended.",
+    "checkpoint_duration_seconds": "How long it took.",
+    "checkpoint_verdict": "1 at what became of the audit rows that were known before.",
+    "checkpoint_rows": "Audit rows that were new.",
+    "archive_finished_timestamp_seconds": "When the newest run of the archive ended.",
+    "archive_duration_seconds": "How long it took.",
+    "archive_last_hour_timestamp_seconds": "When the newest archived hour ended.",
+    "archive_exports": "Hours in the archive.",
+    "archive_copied_exports": "Hours that the newest run copied.",
+    "archive_faults": "Hours that are not as they must be.",
+    "drill_verdict": "1 at the verdict of the newest drill.",
+    "drill_finished_timestamp_seconds": "When the newest drill ended.",
+    "drill_passed_timestamp_seconds": "When the newest drill that passed was entered into the journal.",
+    "drill_duration_seconds": "How long the newest drill took.",
+    "drill_recovery_time_seconds": "Upper bound of the recovery time that the newest drill measured.",
+    "drill_recovery_point_seconds": "Age of the snapshot when the newest drill began.",
+    "drill_set_age_seconds": "Age of the snapshot when the newest drill ended.",
+    "drill_rto_budget_seconds": "Budget of the recovery time.",
+    "drill_rpo_budget_seconds": "Budget of the recovery point.",
+    "drill_diagnosis_info": "1 for each cause that the newest drill found.",
+    "drill_checks": "Checks of the newest drill by verdict.",
+    "drill_journal_head_info": "Number and first digits of the drill's entry, against a rolled-back repository.",
+    "retention_verdict": "1 at the verdict of the newest look at retention.",
+    "retention_finished_timestamp_seconds": "When the newest look at retention ended.",
+    "retention_checks": "Checks of the newest look at retention by verdict.",
+    "retention_set_age_seconds": "Age of the newest set's oldest snapshot.",
+    "retention_drill_age_seconds": "How long ago the last drill passed.",
+    "retention_archive_age_seconds": "How long ago the last archived hour ended.",
+    "retention_export_age_seconds": "How long ago the last exported hour ended.",
+    "retention_pending_oldest_seconds": "Age of the oldest entry without acknowledgement.",
+    "verification_verdict": "1 at the verdict of the newest verification of the repository.",
+    "verification_finished_timestamp_seconds": "When the newest verification of the repository ended.",
+    "verification_checks": "Checks of the newest verification by verdict.",
+    "verification_read_bytes": "Bytes of objects that the newest verification read.",
+    "verification_failed_sets": "Sets in which something is wrong.",
+    "prune_finished_timestamp_seconds": "When the newest prune ended.",
+    "prune_stopped": "1 when the newest prune deleted nothing because something looked wrong.",
+    "prune_pruned_sets": "Sets that the newest prune ended.",
+    "prune_kept_sets": "Sets that it left.",
+    "prune_freed_bytes": "Bytes that it freed.",
+    "prune_locked_objects": "Objects that the store still holds against deletion.",
+    "copy_finished_timestamp_seconds": "When the newest copy of the repository ended.",
+    "copy_copied_objects": "Objects that it copied.",
+    "copy_copied_bytes": "Bytes that it copied.",
+    "copy_kept_objects": "Objects that were there before.",
+    "copy_faults": "Objects that could not be copied.",
+}
 
 
 def own_options() -> ArgumentSpec:
     return ArgumentSpec({"metrics_file": {"type": "path"}})
 
 
-def of_set(manifest: Manifest, entry: Entry, head: Head) -> list[Sample]:
+def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
     made = _Table(manifest.deployment)
-    snapshot = catalog.recovery_point(manifest, entry).timestamp()
-    made.add("last_snapshot_timestamp_seconds", "When the oldest snapshot of the newest set was taken.", snapshot)
-    made.add("last_commit_timestamp_seconds", "When the newest set was entered into the journal.", entry.judged.timestamp())
-    made.add("last_size_bytes", "Sealed size of the newest set, shared objects included.", manifest.size)
-    made.add("last_artifacts", "Artifacts and objects of the newest set.", len(manifest.artifacts))
+    made.add("last_snapshot_timestamp_seconds", catalog.recovery_point(manifest, entry).timestamp())
+    made.add("last_commit_timestamp_seconds", entry.judged.timestamp())
+    made.add("last_size_bytes", manifest.size)
+    made.add("last_artifacts", len(manifest.artifacts))
     waits = [seconds for name, seconds in manifest.timings.items() if name.startswith(LOCK_WAIT)]
     if waits:
-        made.add("longest_lock_wait_seconds", "Longest that another session was seen waiting for the newest backup.", max(waits))
-    made.add("journal_entries", "Number of the newest entry of the journal.", head.sequence)
-    made.add("journal_head_info", "Number and first digits of the newest entry, against a rolled-back repository.", 1, head=str(head))
+        made.add("longest_lock_wait_seconds", max(waits))
+    made.add("sets", len(opened.catalog.sets()))
+    free = opened.store.free_bytes()
+    if free is not None:
+        made.add("repository_free_bytes", free)
+    proofs = decisions.escrows(opened.journal.of_kind(entries.ESCROW))
+    for one in sorted({recipient for artifact in manifest.artifacts for recipient in artifact.recipients}):
+        when = proofs[one].judged.timestamp() if one in proofs else 0
+        made.add("identity_proved_timestamp_seconds", when, recipient=one)
+    made.add("journal_entries", opened.journal.head.sequence)
+    made.add("journal_head_info", 1, head=opened.head)
     return made.samples
 
 
-def of_drill(report: t.Mapping[str, t.Any], head: str, finished: datetime.datetime) -> list[Sample]:
-    """A drill, from the document of its report."""
+def of_checkpoint(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+    """A look at new audit rows, from its result. Without new rows nothing is entered, and the look counts all the same."""
+    made = _Table(deployment)
+    made.add("checkpoint_finished_timestamp_seconds", finished.timestamp())
+    made.add("checkpoint_duration_seconds", result["seconds"])
+    made.add_verdict("checkpoint_verdict", result["verdict"], (PASS, WARN, FAIL, UNPROVEN))
+    made.add("checkpoint_rows", result["rows"])
+    return made.samples
+
+
+def of_archive(deployment: str, result: t.Mapping[str, t.Any], hours: t.Collection[int], finished: datetime.datetime) -> list[Sample]:
+    """A run of the archive, from its result and from all hours, counted from 1970, that are in it now."""
+    made = _Table(deployment)
+    made.add("archive_finished_timestamp_seconds", finished.timestamp())
+    made.add("archive_duration_seconds", result["seconds"])
+    if hours:
+        # No datetime, since whoever writes to the source may name an hour of the year 9999.
+        made.add("archive_last_hour_timestamp_seconds", 3600 * (max(hours) + 1))
+    made.add("archive_exports", len(hours))
+    made.add("archive_copied_exports", len(result["archived"]))
+    made.add("archive_faults", len(result["faults"]))
+    return made.samples
+
+
+def of_drill(report: t.Mapping[str, t.Any], journal: Journal, finished: datetime.datetime) -> list[Sample]:
+    """A drill, from the document of its report and the journal that has its entry."""
     made = _Table(report["deployment"])
-    for verdict in (PASS, FAIL, UNPROVEN):
-        made.add("drill_verdict", "1 at the verdict of the newest drill.", int(report["verdict"] == verdict), verdict=verdict)
-    made.add("drill_finished_timestamp_seconds", "When the newest drill ended.", finished.timestamp())
-    made.add("drill_duration_seconds", "How long the newest drill took.", report["seconds"])
+    made.add_verdict("drill_verdict", report["verdict"], (PASS, FAIL, UNPROVEN))
+    made.add("drill_finished_timestamp_seconds", finished.timestamp())
+    passed = [one.entry.judged for one in selection.drills(journal.of_kind(entries.DRILL)) if one.verdict == PASS]
+    if passed:
+        made.add("drill_passed_timestamp_seconds", max(passed).timestamp())
+    made.add("drill_duration_seconds", report["seconds"])
     if report["rto_seconds"] is not None:
-        made.add("drill_recovery_time_seconds", "Upper bound of the recovery time that the newest drill measured.", report["rto_seconds"])
+        made.add("drill_recovery_time_seconds", report["rto_seconds"])
     if report["rpo_seconds"] is not None:
-        made.add("drill_recovery_point_seconds", "Age of the snapshot when the newest drill began.", report["rpo_seconds"])
-        made.add("drill_set_age_seconds", "Age of the snapshot when the newest drill ended.", report["set"]["age_seconds"])
-    for name, words in (("rto", "recovery time"), ("rpo", "recovery point")):
+        made.add("drill_recovery_point_seconds", report["rpo_seconds"])
+        made.add("drill_set_age_seconds", report["set"]["age_seconds"])
+    for name in ("rto", "rpo"):
         if report["budgets"][f"{name}_seconds"] is not None:
-            made.add(f"drill_{name}_budget_seconds", f"Budget of the {words}.", report["budgets"][f"{name}_seconds"])
+            made.add(f"drill_{name}_budget_seconds", report["budgets"][f"{name}_seconds"])
     for one in report["diagnosis"]:
-        made.add("drill_diagnosis_info", "1 for each cause that the newest drill found.", 1, cause=one["id"])
+        made.add("drill_diagnosis_info", 1, cause=one["id"])
     for verdict in VERDICTS:
-        made.add("drill_checks", "Checks of the newest drill by verdict.", report["counts"][verdict], verdict=verdict)
-    made.add("drill_journal_head_info", "Number and first digits of the drill's entry, against a rolled-back repository.", 1, head=head)
+        made.add("drill_checks", report["counts"][verdict], verdict=verdict)
+    made.add("drill_journal_head_info", 1, head=str(journal.head))
     return made.samples
 
 
-# Of the details of a check: the metric's name, the field that it shows, and what it says.
+# Of the details of a check: the metric's name and the field that it shows.
 _RETENTION = {
-    "retention.backups.newest": ("set_age_seconds", "age_seconds", "Age of the newest set's oldest snapshot."),
-    "retention.backups.drill": ("drill_age_seconds", "age_seconds", "How long ago the last drill passed."),
-    "retention.backups.archive": ("archive_age_seconds", "age_seconds", "How long ago the last archived hour ended."),
-    "retention.audit.exports_current": ("export_age_seconds", "age_seconds", "How long ago the last exported hour ended."),
-    "retention.streams.pending": ("pending_oldest_seconds", "oldest_seconds", "Age of the oldest entry without acknowledgement."),
+    "retention.backups.newest": ("retention_set_age_seconds", "age_seconds"),
+    "retention.backups.drill": ("retention_drill_age_seconds", "age_seconds"),
+    "retention.backups.archive": ("retention_archive_age_seconds", "age_seconds"),
+    "retention.audit.exports_current": ("retention_export_age_seconds", "age_seconds"),
+    "retention.streams.pending": ("retention_pending_oldest_seconds", "oldest_seconds"),
 }
 
 
 def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finished: datetime.datetime) -> list[Sample]:
     """A look at retention. A number that was not measured has no sample: a dashboard must not draw it as zero."""
     made = _Table(deployment)
-    for one in (PASS, FAIL, UNPROVEN):
-        made.add("retention_verdict", "1 at the verdict of the newest look at retention.", int(verdict == one), verdict=one)
-    made.add("retention_finished_timestamp_seconds", "When that was.", finished.timestamp())
-    for one in VERDICTS:
-        number = sum(check.verdict == one for check in checks)
-        made.add("retention_checks", "Checks of the newest look at retention by verdict.", number, verdict=one)
+    made.add_verdict("retention_verdict", verdict, (PASS, FAIL, UNPROVEN))
+    made.add("retention_finished_timestamp_seconds", finished.timestamp())
+    made.add_checks("retention_checks", [check.verdict for check in checks])
     for check in checks:
-        name, field, words = _RETENTION.get(check.id, ("", "", ""))
+        name, field = _RETENTION.get(check.id, ("", ""))
         if field in check.details:
-            made.add(f"retention_{name}", words, check.details[field])
+            made.add(name, check.details[field])
+    return made.samples
+
+
+def of_verification(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+    """A verification of the repository, from its result."""
+    made = _Table(deployment)
+    made.add_verdict("verification_verdict", result["verdict"], (PASS, FAIL, UNPROVEN))
+    made.add("verification_finished_timestamp_seconds", finished.timestamp())
+    made.add_checks("verification_checks", [check["verdict"] for check in result["checks"]])
+    made.add("verification_read_bytes", result["bytes"])
+    made.add("verification_failed_sets", len(result["failed_sets"]))
+    return made.samples
+
+
+def of_prune(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+    """A prune, from its result; one that stopped has freed nothing."""
+    made = _Table(deployment)
+    made.add("prune_finished_timestamp_seconds", finished.timestamp())
+    made.add("prune_stopped", int(bool(result["stopped"])))
+    made.add("prune_pruned_sets", len(result["pruned"]))
+    made.add("prune_kept_sets", len(result["sets"]) - len(result["pruned"]))
+    made.add("prune_freed_bytes", result["bytes"])
+    made.add("prune_locked_objects", len(result["retained"]))
+    return made.samples
+
+
+def of_copy(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+    """A copy of the repository, from its result."""
+    made = _Table(deployment)
+    made.add("copy_finished_timestamp_seconds", finished.timestamp())
+    made.add("copy_copied_objects", result["copied"])
+    made.add("copy_copied_bytes", result["bytes"])
+    made.add("copy_kept_objects", result["kept"])
+    made.add("copy_faults", len(result["faults"]))
     return made.samples
 
 
@@ -103,8 +230,17 @@ class _Table:
         self._deployment = deployment
         self.samples: list[Sample] = []
 
-    def add(self, name: str, words: str, value: float, **labels: str) -> None:
-        self.samples.append(Sample(f"{PREFIX}_{name}", words, "gauge", {"deployment": self._deployment, **labels}, value))
+    def add(self, name: str, value: float, **labels: str) -> None:
+        self.samples.append(Sample(f"{PREFIX}_{name}", MEANINGS[name], "gauge", {"deployment": self._deployment, **labels}, value))
+
+    def add_verdict(self, name: str, found: str, possible: t.Sequence[str]) -> None:
+        """1 at what was found, 0 at the others, so that each series goes on."""
+        for one in possible:
+            self.add(name, int(found == one), verdict=one)
+
+    def add_checks(self, name: str, found: t.Sequence[str]) -> None:
+        for one in VERDICTS:
+            self.add(name, found.count(one), verdict=one)
 
 
 def look(path: str, warn: t.Callable[[str], None]) -> None:
@@ -115,9 +251,18 @@ def look(path: str, warn: t.Callable[[str], None]) -> None:
         warn(exc.msg)
 
 
-def write(path: str, samples: t.Iterable[Sample], warn: t.Callable[[str], None]) -> None:
+def write(path: str, measure: t.Callable[[], t.Iterable[Sample]], warn: t.Callable[[str], None]) -> None:
     """What was done stands whatever becomes of its metrics, so an error is a warning: somebody will see that they grow old."""
     try:
-        prometheus.write(path, prometheus.render(samples))
+        prometheus.write(path, prometheus.render(measure()))
     except BackupError as exc:
         warn(exc.msg)
+
+
+def leave(invocation: Invocation, measure: t.Callable[[], t.Iterable[Sample]]) -> None:
+    """What `measure` finds, where the option asks for it; in check mode only a look at the place."""
+    path = invocation.options["metrics_file"]
+    if path and invocation.check_mode:
+        look(path, invocation.warn)
+    elif path:
+        write(path, measure, invocation.warn)

@@ -21,7 +21,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, ObjectExists, OptionError, StorageError
-from .._evidence import clocks, options
+from .._evidence import clocks, metrics, options
 from .._evidence.options import Opened
 from .._repository import entry as entries
 from .._repository import journal as journals
@@ -41,7 +41,7 @@ HOURS_LIMIT = 24 * 36525
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(argspec.signing(required=True), _own_options())
+    return argspec.repository().merge(argspec.signing(required=True), metrics.own_options(), _own_options())
 
 
 def _own_options() -> argspec.ArgumentSpec:
@@ -73,7 +73,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         _delete(opened, plan)
     before = facts.now - policy.grace
     partials = 0 if plan.stopped else opened.store.sweep(before, dry=invocation.check_mode)
-    return {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
+    result = {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
+    metrics.leave(invocation, lambda: metrics.of_prune(given["deployment"], result, options.now()))
+    return result
 
 
 def _policy(given: t.Mapping[str, t.Any]) -> Policy:

@@ -180,11 +180,9 @@ def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, chang
 
 def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None:
     """An older set that is committed again leaves the metrics of the newest alone."""
-    path, newest = invocation.options["metrics_file"], opened.catalog.newest()
-    if path and invocation.check_mode:
-        metrics.look(path, invocation.warn)
-    elif path and newest and newest.set_id == manifest.set_id:
-        metrics.write(path, metrics.of_set(manifest, newest.entry, opened.journal.head), invocation.warn)
+    newest = opened.catalog.newest()
+    if invocation.check_mode or (newest and newest.set_id == manifest.set_id):
+        metrics.leave(invocation, lambda: metrics.of_set(opened, manifest, newest.entry) if newest else [])
 
 
 def _extend(invocation: Invocation) -> dict[str, t.Any]:

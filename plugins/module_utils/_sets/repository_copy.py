@@ -18,7 +18,7 @@ import typing as t
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import ObjectMissing, OptionError, TamperedData
-from .._evidence import options
+from .._evidence import metrics, options
 from .._evidence.options import Opened
 from .._repository import layout, objects
 from .._storage.archived import Held
@@ -29,7 +29,7 @@ from .named_objects import Named, digest
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(_own_options())
+    return argspec.repository().merge(metrics.own_options(), _own_options())
 
 
 def _own_options() -> argspec.ArgumentSpec:
@@ -58,6 +58,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
     if done.faults:
         result.update(failed=True, msg=f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}")
+    metrics.leave(invocation, lambda: metrics.of_copy(given["deployment"], result, options.now()))
     return result
 
 

@@ -19,7 +19,7 @@ from .._crypto import recipients as age
 from .._crypto.signing import Signer
 from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
-from .._evidence import options
+from .._evidence import metrics, options
 from .._evidence.options import Opened
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._repository import decisions, layout, objects
@@ -36,7 +36,7 @@ LISTED = 50
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(argspec.signing(), _own_options())
+    return argspec.repository().merge(argspec.signing(), metrics.own_options(), _own_options())
 
 
 def _own_options() -> argspec.ArgumentSpec:
@@ -80,7 +80,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         _enter(opened, signer, done)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     about = {"part": part, "parts": given["parts"], "objects": len(chosen), "bytes": sum(one.size for one in chosen)}
-    return {
+    result = {
         **judged(checks, given["require_valid"]),
         **about,
         "changed": signer is not None,
@@ -89,6 +89,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         "journal_head": opened.head,
         "diff": {"before": "", "after": f"part {part} of {given['parts']} verified\n" if signer else ""},
     }
+    metrics.leave(invocation, lambda: metrics.of_verification(given["deployment"], result, options.now()))
+    return result
 
 
 def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:

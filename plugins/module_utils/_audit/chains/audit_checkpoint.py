@@ -25,7 +25,7 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server
 from ..._errors import Busy, ObjectExists, VersionMismatch
-from ..._evidence import baseline, database_layout, newest_rows, options, reading
+from ..._evidence import baseline, database_layout, metrics, newest_rows, options, reading
 from ..._evidence.options import Opened
 from ..._report.check import FAIL, Check
 from ..._repository import entry as entries
@@ -61,7 +61,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "require_unchanged": {"type": "bool", "default": True},
         }
     )
-    return argspec.repository().merge(argspec.signing(required=True), argspec.postgres(), own)
+    return argspec.repository().merge(argspec.signing(required=True), argspec.postgres(), metrics.own_options(), own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -83,7 +83,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         if taken.detected and taken.detected.release is None:
             invocation.warn(f"database {given['database']}: release unknown (family {taken.detected.family}); recorded as such")
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+        result = {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+        metrics.leave(invocation, lambda: metrics.of_checkpoint(given["deployment"], result, options.now()))
+        return result
     raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
 
 

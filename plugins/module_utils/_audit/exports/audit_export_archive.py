@@ -20,7 +20,7 @@ from ..._ansible.boundary import Invocation
 from ..._caracal import export_files
 from ..._crypto.signing import Signer
 from ..._errors import OptionError, StorageError
-from ..._evidence import options
+from ..._evidence import metrics, options
 from ..._evidence.options import Opened
 from ..._repository import archive_days, objects
 from ..._repository import entry as entries
@@ -37,7 +37,8 @@ NAMED = 20
 
 def argument_spec() -> argspec.ArgumentSpec:
     own = argspec.ArgumentSpec({"compare_days": {"type": "int", "default": 2}})
-    return argspec.repository().merge(argspec.signing(required=True), argspec.archive(), argspec.export_source(), own)
+    shared = (argspec.signing(required=True), argspec.archive(), argspec.export_source(), metrics.own_options())
+    return argspec.repository().merge(*shared, own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -55,7 +56,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise StorageError(f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check source, and that exports are on")
     known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     recent = max(found.hours) - 24 * given["compare_days"]
-    plan = Look(source, to, archive_hours.archived_exports(to), known, recent, now).plan(found)
+    there = archive_hours.archived_exports(to)
+    plan = Look(source, to, there, known, recent, now).plan(found)
     for key in plan.again[:NAMED]:
         invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
     for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
@@ -70,7 +72,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     result["changed"] = bool(plan.copy or plan.extend or days)
     result["days"] = [day.isoformat() for day in sorted(days)]
     result.update(strange=list(found.strange[:NAMED]), first_hour=_name(min(found.hours)), last_hour=_name(max(found.hours)))
-    return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+    result.update(journal_head=opened.head, seconds=round(time.monotonic() - started, 3))
+    hours = there.hours.keys() | {hour.number for hour in plan.copy}
+    metrics.leave(invocation, lambda: metrics.of_archive(given["deployment"], result, hours, options.now()))
+    return result
 
 
 def _ready(opened: Opened, given: t.Mapping[str, t.Any], to: Store) -> Signer:
