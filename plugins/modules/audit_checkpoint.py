@@ -58,7 +58,8 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its folder must exist.
-      - Time and verdict of the look, its duration and the number of new rows are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - Time and verdict of the look, its duration and the number of new rows are written there
+        in one step, with mode 0644. When that fails, there is a warning and nothing else.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).

@@ -51,7 +51,8 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its folder must exist.
-      - The end of the newest archived hour, time and duration of the run, and the numbers of hours and faults are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - The end of the newest archived hour, time and duration of the run, and the numbers of hours and faults are written there
+        in one step, with mode 0644. When that fails, there is a warning and nothing else.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).

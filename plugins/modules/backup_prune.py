@@ -109,7 +109,8 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_prune.prom). Its folder must exist.
-      - The time, the numbers of sets that ended and that stay, bytes freed, and whether the prune stopped are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - The time, the numbers of sets that ended and that stay, bytes freed, and whether the prune stopped are written there
+        in one step, with mode 0644. When that fails, there is a warning and nothing else.
     type: path
 notes:
   - The signing key must belong to C(prune@<deployment>) in O(allowed_signers). It belongs on a host of its own, with a login to the store

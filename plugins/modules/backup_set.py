@@ -74,9 +74,9 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its folder must exist.
-      - With V(committed), times, size, artifacts and longest lock wait of the newest set, the number of sets, the room in a directory, when
-        each recipient's identity was proved, and the head of the journal are written there in one step, with mode 0644. When that fails, the
-        set stands and there is a warning.
+      - With V(committed), times, size, artifacts and longest lock wait of the newest set, the number of sets, the room in a directory,
+        when each recipient's identity was proved, and the head of the journal are written there in one step, with mode 0644. When that
+        fails, the set stands and there is a warning.
       - With V(open), the place is only looked at, and a wrong one is refused before the work begins.
     type: path
 notes:

@@ -122,8 +122,9 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
-      - Verdict, causes, recovery time, recovery point, their budgets, age of the set, number of checks by verdict, and when a drill last
-        passed are written there in one step, with mode 0644, after everything else. When that fails, the report stands and there is a warning.
+      - Verdict, causes, recovery time, recovery point, their budgets, age of the set, number of checks by verdict, and when a drill
+        last passed are written there in one step, with mode 0644, after everything else. When that fails, the report
+        stands and there is a warning.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),

@@ -46,7 +46,8 @@ options:
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_copy.prom). Its folder must exist.
-      - The time, and the numbers of objects and bytes that were copied are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - The time, and the numbers of objects and bytes that were copied are written there
+        in one step, with mode 0644. When that fails, there is a warning and nothing else.
     type: path
 notes:
   - Run it on a host that the backup host cannot reach, with a login that may write to O(destination) and not delete.

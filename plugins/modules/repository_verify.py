@@ -68,8 +68,9 @@ options:
     default: true
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_verification.prom). Its folder must exist.
-      - Time and verdict, checks by verdict, bytes read and sets at fault are written there in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_verify.prom). Its folder must exist.
+      - Time and verdict, checks by verdict, bytes read and sets at fault are written there
+        in one step, with mode 0644. When that fails, there is a warning and nothing else.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers).

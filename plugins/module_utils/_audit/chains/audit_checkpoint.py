@@ -83,10 +83,13 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         if taken.detected and taken.detected.release is None:
             invocation.warn(f"database {given['database']}: release unknown (family {taken.detected.family}); recorded as such")
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        result = {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
-        metrics.leave(invocation, lambda: metrics.of_checkpoint(given["deployment"], result, options.now()))
-        return result
+        return _finish(invocation, {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)})
     raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
+
+
+def _finish(invocation: Invocation, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    metrics.leave(invocation, lambda: metrics.of_checkpoint(invocation.options["deployment"], result, options.now()))
+    return result
 
 
 def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
