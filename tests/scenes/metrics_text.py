@@ -11,6 +11,7 @@ import re
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)\Z")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|\Z)')
 _UNITS = ("_seconds", "_bytes", "_info", "_artifacts", "_entries", "_verdict", "_checks")
+_COUNTED = ("_sets", "_rows", "_exports", "_faults", "_objects", "_stopped")
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -25,7 +26,7 @@ def parse(text: str) -> dict[str, dict[Labels, float]]:
         if line.startswith("#"):
             comment, word, name, words = line.split(" ", 3)
             assert (comment, word) == ("#", "HELP") and words and name not in found
-            assert name.endswith(_UNITS)
+            assert name.endswith(_UNITS + _COUNTED)
             assert next(lines) in (f"# TYPE {name} gauge", f"# TYPE {name} counter")
             found[name] = {}
             continue

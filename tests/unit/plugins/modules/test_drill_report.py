@@ -234,6 +234,8 @@ def test_metrics_say_what_the_report_says(world: World, run: Run, checks: list[d
     assert found["recovery_point_seconds"] == {(whose,): made["rpo_seconds"]} and found["duration_seconds"] == {(whose,): made["seconds"]}
     assert found["set_age_seconds"] == {(whose,): report["set"]["age_seconds"]}
     assert abs(found["finished_timestamp_seconds"][(whose,)] - options.now().timestamp()) < 60
+    passed = {(whose,): world.journal().entries[-1].judged.timestamp()} if verdict == "pass" else None
+    assert found.get("passed_timestamp_seconds") == passed
 
 
 @pytest.mark.mutation

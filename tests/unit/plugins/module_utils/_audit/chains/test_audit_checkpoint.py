@@ -29,6 +29,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import 
 from harness.fixtures import NOW, make_twin
 from harness.waiting import PATIENCE, eventually
 from scenes import scene as scenes
+from scenes.metrics_text import parse
 from scenes.playing import Play, backup_settings
 from scenes.scene import DEPLOYMENT, DRILL_HOST, Result, Scene, tree
 from scenes.twin_database import TwinCluster, TwinFactory
@@ -125,10 +126,14 @@ def test_new_rows_are_entered_as_the_blocks_that_differ(source: Source) -> None:
     assert first_set is not None
     source.add(30, 5)
     source.add(10, 5, source.quiet)
-    made = source.call()
+    path = source.scene.root / "checkpoint.prom"
+    made = source.call(metrics_file=str(path))
     assert (made["changed"], made["verdict"], made["rows"]) == (True, "pass", 40)
     assert (made["base"], made["since"]) == (first_set.entry.sequence, f"set {first_set.set_id}")
     assert made["checks"][0]["message"].endswith(f", {made['blocks_not_read']} of them not read again") and made["blocks_not_read"] > 0
+    told = parse(path.read_text())
+    assert told["caracal_backup_checkpoint_rows"] == {(("deployment", "prod"),): 40}
+    assert [dict(labels)["verdict"] for labels, value in told["caracal_backup_checkpoint_verdict"].items() if value] == ["pass"]
     now = everything(source)
     assert set(stored(source.scene, made["checkpoint"])) == now - before and made["blocks"] == len(now - before) == 2
     known = baseline.load(opened(source.scene))
@@ -231,8 +236,12 @@ def test_what_changed_among_the_known_rows_is_found_and_nothing_entered(source: 
     if kind != "truncated":  # else the numbers would be taken again
         source.add(20, 5)
     files = tree(source.scene.repository)
-    made = source.call()
+    path = source.scene.root / "checkpoint.prom"
+    made = source.call(metrics_file=str(path))
     assert (made["verdict"], made["failed"], made["changed"], made["checkpoint"]) == ("fail", True, False, None)
+    assert [dict(one)["verdict"] for one, value in parse(path.read_text())["caracal_backup_checkpoint_verdict"].items() if value] == [
+        "fail"
+    ]
     (check,) = made["checks"]
     assert any(words in one["says"] for one in check["details"]["positions"] if one["kind"] == kind), check
     assert "nothing was entered into the journal" in made["msg"] and "\n" not in made["msg"]

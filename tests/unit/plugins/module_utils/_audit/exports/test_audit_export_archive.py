@@ -23,6 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository imp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from scenes import archive_scene, s3_policies
 from scenes.archive_scene import ArchiveScene
+from scenes.metrics_text import parse
 from scenes.s3_server import BACKUP, DRILL, S3Server
 from scenes.scene import BACKUP_HOST, tree
 from scenes.twin_database import TwinCluster
@@ -68,6 +69,22 @@ def test_every_export_is_archived_byte_for_byte_and_entered_by_day(place: Archiv
     again, whole = place.fill(), tree(Path(place.archive))
     assert (again["changed"], again["unchanged"], again["days"]) == (False, len(files), [])
     assert (tree(Path(place.archive)), len(place.entries())) == (whole, len(made["days"]))
+
+
+def test_metrics_tell_where_the_archive_ends(place: ArchiveScene, tmp_path: Path) -> None:
+    path = tmp_path / "archive.prom"
+    place.fill(check_mode=True, metrics_file=str(path))
+    assert not path.exists()
+    made, whose = place.fill(metrics_file=str(path)), (("deployment", "prod"),)
+    found = parse(path.read_text())
+    end = dt.datetime.strptime(f"{made['last_hour']}+0000", "%Y-%m-%dT%H%z") + dt.timedelta(hours=1)
+    assert found["caracal_backup_archive_last_hour_timestamp_seconds"] == {whose: end.timestamp()}
+    copied = found["caracal_backup_archive_copied_exports"]
+    assert copied == found["caracal_backup_archive_exports"] == {whose: len(place.stored())} and made["archived"]
+    newest(place).write_bytes(b"PAR1 other PAR1")
+    place.fill(metrics_file=str(path))
+    again = parse(path.read_text())
+    assert again["caracal_backup_archive_faults"] == {whose: 1} and again["caracal_backup_archive_copied_exports"] == {whose: 0}
 
 
 def test_an_hour_that_comes_late_gets_an_entry_of_its_own(place: ArchiveScene) -> None:
