@@ -119,6 +119,13 @@ class Play:
         return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self.mark in _environ(one.pid)]
 
 
+def stats_of(output: str) -> dict[str, t.Any]:
+    """What a play with `show_custom_stats` has left by `set_stats`."""
+    _before, found, after = output.partition("CUSTOM STATS:")
+    stats: dict[str, t.Any] = json.loads(after.partition("RUN:")[2]) if found else {}
+    return stats
+
+
 def _environ(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace")

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from scenes import scene as scenes
-from scenes.playing import Play, drill_settings
+from scenes.playing import Play, drill_settings, stats_of
 from scenes.scene import Scene, tree
 from system.plays.drillable import Drillable
 from twin import keys
@@ -160,9 +160,10 @@ def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sa
     assert not [step for step in WAIVED if f"drill.{step}" not in page]
     assert {one["check"] for one in reports[1]["waivers"]} == {f"drill.{step}" for step in WAIVED}
 
-    stats = json.loads(play.output().split("CUSTOM STATS:")[1].split("RUN:")[1].strip())["caracal_drill"]
+    stats = stats_of(play.output())["caracal_drill_stats"]
     assert stats["verdict"] == "pass" and stats["drill_id"] == reports[1]["drill_id"] and stats["set_id"] == bare.sets()[-1]
-    assert stats["counts"] == reports[1]["counts"] and stats["rto_seconds"] == reports[1]["rto_seconds"] and stats["countersigned"]
+    assert (stats["failed"], stats["unproven"]) == (0, reports[1]["counts"]["unproven"])
+    assert stats["rto_seconds"] == reports[1]["rto_seconds"] and stats["countersigned"]
     assert stats["report"].endswith("report.html") and len(stats["sha256"]) == 64
 
 
@@ -236,6 +237,7 @@ TOLD = {
     "__caracal_drill_surroundings": ["TamperedData"],
     "__caracal_drill_reported": {"verdict": "pass", "changed": True},
     "caracal_drill_result": {"verdict": "pass", "summary_lines": ["verdict: pass"]},
+    "caracal_drill_stats": {"verdict": "pass", "set_id": "20200101T000000Z-aaaa"},
 }
 
 

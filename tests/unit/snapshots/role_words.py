@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tasks of a role say, with Ansible's own templates. Modules are not run: what they would have answered is given."""
+"""What tasks of a role say and leave for other jobs, with Ansible's own templates. Modules are not run: their answers are given."""
 
 from __future__ import annotations
 
@@ -20,17 +20,28 @@ Values = dict[str, t.Any]
 
 def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
     """What the file of tasks shows, in lines; `answers` are variables that earlier tasks and modules have left."""
+    return [line for task, templar in _played(role, tasks, answers, check_mode) for line in _lines(task, templar)]
+
+
+def left(role: str, tasks: str, answers: Values, check_mode: bool = False) -> Values:
+    """What the file of tasks leaves by `set_stats`."""
+    found: Values = {}
+    for task, templar in _played(role, tasks, answers, check_mode):
+        found.update(templar.template(task.get("ansible.builtin.set_stats", {}).get("data", {})))
+    return found
+
+
+def _played(role: str, tasks: str, answers: Values, check_mode: bool) -> t.Iterator[tuple[Values, Templar]]:
+    """Each task that is not skipped, with the variables that it sees."""
     folder, loader = tree.ROOT / "roles" / role, DataLoader()
     variables: Values = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers, "ansible_check_mode": check_mode}
-    lines: list[str] = []
     for task in _loaded(loader, folder / "tasks" / f"{tasks}.yml"):
         templar = Templar(loader=loader, variables={**variables, **task.get("vars", {})})
         if not _holds(templar, task.get("when", True)):
             continue
         if "ansible.builtin.set_fact" in task:
             variables.update(templar.template(task["ansible.builtin.set_fact"]))
-        lines += _lines(task, templar)
-    return lines
+        yield task, templar
 
 
 def values(role: str, answers: Values, *names: str) -> Values:

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an earlier job of a workflow has left comes back as an extra variable; whoever set it, the next job does and says the same."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes.old_repository import OldRepository
+from scenes.playing import Play, stats_of
+from unit.monitoring.test_stats import NAMES, PLAIN
+
+VERIFICATION, SETS, COPY, PRUNE = (f"caracal_repository_{name}_stats" for name in ("verification", "sets", "copy", "prune"))
+
+
+def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], *arguments: str, **own: t.Any) -> Play:
+    """With what was `told` by an earlier job."""
+    (old.folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
+    settings = {
+        "repository": old.store.location,
+        "deployment": "prod",
+        "allowed_signers": str(old.allowed),
+        "high_water_mark": str(old.mark(role)),
+        **own,
+    }
+    made = Play(name, {**{f"caracal_repository_{option}": value for option, value in settings.items()}, **told}, old.folder, arguments)
+    made.ended()
+    return made
+
+
+@pytest.mark.mutation
+def test_what_was_told_before_is_no_verdict_and_no_setting(old: OldRepository) -> None:
+    marker = old.folder / "executed"
+    lie = {"verdict": "pass", "set_id": f"{{{{ lookup('pipe', 'touch {marker}') }}}}", "failed_sets": 0, "newest": "20200101T000000Z-aaaa"}
+    told = dict.fromkeys(NAMES, lie)
+    Path(old.store.location, old.manifest_of(old.made[2]).artifacts[0].path).unlink()
+    verify = {"identity_files": [str(old.identity)]}
+    old.see("drill")
+    plain, lied = (play(old, "verify_repository", "drill", one, **verify) for one in ({}, told))
+    assert plain.process.returncode == lied.process.returncode == 2
+    found = stats_of(lied.output())
+    assert found == stats_of(plain.output()) and list(found) == [VERIFICATION]
+    stats = found[VERIFICATION]
+    assert (stats["verdict"], stats["finding"], stats["failed_sets"], stats["deployment"]) == ("fail", "set.objects", 1, "prod")
+
+    listed = stats_of(play(old, "sets", "operator", told).output())[SETS]
+    assert listed["newest"] == old.made[-1] and listed["sets"] == len(old.made)
+    assert not marker.exists()
+
+
+def test_a_prune_and_a_copy_leave_plain_values_and_in_check_mode_nothing(old: OldRepository) -> None:
+    old.see("prune")
+    own = {"signing_key": str(old.keys / "prune"), "keep_last": 2, "minimum": 1}
+    assert stats_of(play(old, "prune", "prune", {}, "--check", **own).output()) == {}
+    pruned = play(old, "prune", "prune", {}, **own)
+    stats = stats_of(pruned.output())[PRUNE]
+    assert (stats["pruned"], stats["kept"], stats["locked"]) == (3, len(old.sets()), 0), pruned.output()
+    copied = stats_of(play(old, "repository_copy", "operator", {PRUNE: stats}, destination=str(old.folder / "copy")).output())[COPY]
+    assert copied["copied"] > 0 and copied["kept"] == 0
+    for one in (stats, copied):
+        assert not [value for value in one.values() if isinstance(value, str) and not PLAIN.match(value)], json.dumps(one)

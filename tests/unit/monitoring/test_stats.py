@@ -1,0 +1,175 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What playbooks leave for other jobs by set_stats. It comes back as a variable that goes before all others, and is a template then."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.roles_check import tasks_of
+from tools.rules import tree
+from unit.snapshots import test_role_words as words
+from unit.snapshots.role_words import Values, left
+
+GUIDE = tree.ROOT / "docs" / "docsite" / "rst" / "guide_monitoring.rst"
+# Nothing that a template, a shell or YAML would take for more than text.
+PLAIN = re.compile(r"[A-Za-z0-9 ._:/@-]*\Z")
+HOSTILE = "{{ lookup('pipe', 'id') }}"
+# Plays the roles of others.
+NO_JOB = {"quickstart"}
+
+
+def stats(path: Path) -> t.Iterator[dict[str, t.Any]]:
+    for task in tasks_of(path):
+        if "ansible.builtin.set_stats" in task:
+            yield task
+
+
+FILES = sorted(path for path in (tree.ROOT / "roles").glob("*/tasks/*.yml") if list(stats(path)))
+NAMES = {name: path for path in FILES for task in stats(path) for name in task["ansible.builtin.set_stats"]["data"]}
+
+
+def entry_of(playbook: Path) -> Path:
+    """The first file of tasks that a playbook of one role plays."""
+    (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
+    given = play["roles"][0] if "roles" in play else play["tasks"][0]["ansible.builtin.import_role"]
+    role = (given.get("role") or given["name"]).rpartition(".")[2]
+    return tree.ROOT / "roles" / role / "tasks" / f"{given.get('tasks_from', 'main')}.yml"
+
+
+def reached(path: Path) -> t.Iterator[Path]:
+    yield path
+    for task in tasks_of(path):
+        imported = task.get("ansible.builtin.import_tasks")
+        if imported:
+            yield from reached(path.with_name(imported))
+
+
+@pytest.mark.parametrize("playbook", sorted((tree.ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_each_playbook_leaves_something_and_the_guide_has_its_name(playbook: Path) -> None:
+    if playbook.stem in NO_JOB:
+        return
+    names = {name for name, path in NAMES.items() if path in list(reached(entry_of(playbook)))}
+    assert len(names) == 1
+    told = re.search(
+        rf"\* - ``{playbook.stem}``\n     - ``(\w+)``\n     - (.*?)\n(?:   \*|\n)", GUIDE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert told and {told[1]} == names
+    (data,) = [task["ansible.builtin.set_stats"]["data"][told[1]] for task in stats(NAMES[told[1]])]
+    assert re.findall(r"``(\w+)``", told[2]) == list(data)
+
+
+def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
+    """As a variable, a fact, a result, an option or a part of such a text; only the task that leaves it knows it."""
+    readers = [
+        path
+        for folder in ("roles", "playbooks", "plugins")
+        for path in (tree.ROOT / folder).rglob("*")
+        if path.suffix in (".yml", ".py", ".j2")
+    ]
+    texts = {path: path.read_text(encoding="utf-8") for path in readers}
+    for name, path in NAMES.items():
+        assert name.startswith(f"{path.parts[-3]}_") and name.endswith("_stats")
+        found = {reader: len(re.findall(rf"\b{name}\b", text)) for reader, text in texts.items() if name in text}
+        assert found == {path: 1}, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_nothing_is_left_in_check_mode_or_added_to_what_was_left(path: Path) -> None:
+    for task in stats(path):
+        conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
+        assert "not ansible_check_mode" in conditions and task["ansible.builtin.set_stats"]["aggregate"] is False
+        assert "per_host" not in task["ansible.builtin.set_stats"], "AWX hands on only what is of the whole run"
+
+
+BAD = {"id": f"restore.{HOSTILE}.rows", "verdict": "fail", "message": HOSTILE}
+DRILL: Values = {
+    "__caracal_drill_reported": {
+        "drill_id": words.SET_ID,
+        "set_id": words.SET_ID,
+        "verdict": "fail",
+        "counts": {"pass": 1, "fail": 1, "unproven": 0},
+        "diagnosis": [{"id": "kek.wrong", "cause": HOSTILE, "remedy": HOSTILE}],
+        "seconds": 12.5,
+        "rto_seconds": None,
+        "rpo_seconds": 3600.0,
+        "separation": {"verdict": "pass"},
+        "freshness": "fresh",
+        "countersigned": False,
+        "report": {"html": "/var/reports/x/report.html", "sha256": "0" * 64, "files": []},
+        "journal_head": words.HEAD,
+        "summary_lines": [HOSTILE],
+        "budgets": {},
+    }
+}
+RETENTION: Values = {
+    "__caracal_retention_verified": {
+        "verdict": "fail",
+        "checks": [BAD],
+        "counts": {"fail": 1, "unproven": 0},
+        "report": [],
+        "seconds": 1.5,
+        "journal_head": words.HEAD,
+        "summary_lines": [HOSTILE],
+        "msg": HOSTILE,
+    },
+    "__caracal_retention_located": {},
+}
+SETS: Values = {
+    "__caracal_repository_listed": {
+        "sets": [{"set_id": words.SET_ID}],
+        "lines": [HOSTILE],
+        "freshness": "fresh",
+        "journal_head": words.HEAD,
+    }
+}
+AUDIT = {**words.CHAINS, "verdict": "fail", "checks": [BAD], "msg": HOSTILE}
+ARCHIVED = {**words.ARCHIVE["__caracal_archive_verified"], "verdict": "fail", "checks": [BAD], "msg": HOSTILE}
+VERIFIED = {**words.REPOSITORY["__caracal_repository_verified"], "checks": [BAD], "msg": HOSTILE, "failed_sets": [], "bytes": 1}
+COPIED = {**words.REPOSITORY["__caracal_repository_copied"], "destination": HOSTILE, "freshness": "fresh"}
+RESULTS: tuple[tuple[str, str, Values], ...] = (
+    ("caracal_backup", "report", {**words.BACKUP, "__caracal_backup_committed": {**words.CHANGED, "msg": HOSTILE}}),
+    ("caracal_backup", "checkpoint", {"__caracal_backup_checkpoint": {**words.CHECKPOINT, "verdict": "pass"}}),
+    ("caracal_backup", "verify_audit", {"__caracal_backup_audit": AUDIT}),
+    ("caracal_restore", "report", words.TAKEN_BACK),
+    ("caracal_drill", "report", DRILL),
+    ("caracal_retention", "report", RETENTION),
+    ("caracal_archive", "report", {**words.ARCHIVE, "__caracal_archive_verified": ARCHIVED}),
+    ("caracal_repository", "verify", {"__caracal_repository_verified": VERIFIED}),
+    ("caracal_repository", "prune", words.REPOSITORY),
+    ("caracal_repository", "copy", {"__caracal_repository_copied": COPIED}),
+    ("caracal_repository", "sets", SETS),
+)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("role", "tasks", "answers"), RESULTS, ids=[f"{role}-{tasks}" for role, tasks, _answers in RESULTS])
+def test_what_is_left_is_flat_and_plain_and_what_was_left_before_changes_nothing(role: str, tasks: str, answers: Values) -> None:
+    given = {**answers, f"{role}_deployment": "prod"}
+    (found,) = left(role, tasks, given).values()
+    assert found["deployment"] == "prod" and all(one is None or isinstance(one, str | int | float) for one in found.values())
+    assert [one for one in found.values() if isinstance(one, str) and not PLAIN.match(one)] == []
+    assert found.get("verdict") in (None, "fail", "pass") and found.get("finding", "restore").startswith("restore")
+    earlier = {name: {"verdict": HOSTILE, "set_id": HOSTILE} for name in NAMES}
+    assert list(left(role, tasks, {**given, **earlier}).values()) == [found]
+    assert left(role, tasks, given, check_mode=True) == {}
+
+
+def test_every_name_has_a_result_above() -> None:
+    assert {(path.parts[-3], path.stem) for path in FILES} == {(role, tasks) for role, tasks, _answers in RESULTS}
+
+
+def test_a_backup_that_nobody_verified_is_no_pass() -> None:
+    (found,) = left("caracal_backup", "report", {**words.BACKUP, "__caracal_backup_verified": {}}).values()
+    assert found["verdict"] == "unproven"
+    (found,) = left("caracal_restore", "report", {**words.RESTORE, "__caracal_restore_verified": {}}).values()
+    assert found["verdict"] == "unproven"
+    (found,) = left("caracal_archive", "report", {**words.ARCHIVE, "__caracal_archive_verified": {}}).values()
+    assert found["verdict"] == "" and found["finding"] == ""
