@@ -13,7 +13,7 @@ import pytest
 
 from scenes import archive_scene
 from scenes.archive_scene import ArchiveScene
-from scenes.playing import Play, backup_settings
+from scenes.playing import Play, backup_settings, stats_of
 from scenes.twin_database import TwinCluster
 from twin import keys
 
@@ -39,10 +39,14 @@ def play(place: ArchiveScene, folder: Path, *arguments: str, **more: t.Any) -> t
 @pytest.mark.no_false_alarm
 def test_an_operator_archives_and_verifies(archive_twin: TwinCluster, tmp_path: Path) -> None:
     place = archive_scene.new(tmp_path, archive_twin)
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     status, said = play(place, tmp_path, "--check", "--diff")
     assert (status, "To archive: 36 hours" in said, Path(place.archive).exists()) == (0, True, False), said
+    assert stats_of(said) == {}
     status, said = play(place, tmp_path)
     assert (status, "Archived: 36 hours" in said, "verdict pass" in said, "changed=1" in said) == (0, True, True, True), said
+    left = stats_of(said)["caracal_archive_stats"]
+    assert (left["verdict"], left["finding"], left["archived"], left["unchanged"]) == ("pass", "", 36, 0)
     status, said = play(place, tmp_path)
     assert (status, "36 as they were" in said, "changed=0" in said) == (0, True, True), said
 
@@ -53,3 +57,5 @@ def test_an_operator_archives_and_verifies(archive_twin: TwinCluster, tmp_path: 
     path.write_bytes(path.read_bytes()[:-9] + b"otherPAR1")
     status, said = play(place, tmp_path)
     assert status != 0 and "archive.journal" in said and "has other bytes than entry" in said, said
+    left = stats_of(said)["caracal_archive_stats"]
+    assert (left["verdict"], left["finding"]) == ("fail", "archive.journal")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from scenes.metrics_text import parse
 from scenes.old_repository import OldRepository
-from scenes.playing import Play, stats_of
+from scenes.playing import Play, backup_settings, stats_of
+from scenes.scene import Scene
 from unit.monitoring.test_stats import NAMES, PLAIN
 
 VERIFICATION, SETS, COPY, PRUNE = (f"caracal_repository_{name}_stats" for name in ("verification", "sets", "copy", "prune"))
@@ -65,3 +67,24 @@ def test_a_prune_and_a_copy_leave_plain_values_and_in_check_mode_nothing(old: Ol
     assert copied["copied"] > 0 and copied["kept"] == 0
     for one in (stats, copied):
         assert not [value for value in one.values() if isinstance(value, str) and not PLAIN.match(value)], json.dumps(one)
+
+
+def test_a_backup_and_a_checkpoint_leave_what_they_made(empty_scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
+    metrics = tmp_path / "checkpoint.prom"
+    settings = {**backup_settings(empty_scene), "caracal_backup_checkpoint_metrics_file": str(metrics)}
+    told = {name: {"set_id": "20200101T000000Z-aaaa", "verdict": "fail"} for name in NAMES}
+
+    def play(name: str, *arguments: str) -> dict[str, t.Any]:
+        made = Play(name, {**settings, **told}, tmp_path, arguments)
+        assert made.ended() == 0, made.output()
+        empty_scene.is_clean(made.output())
+        return stats_of(made.output())
+
+    assert play("backup", "--check") == {}
+    made = play("backup")["caracal_backup_stats"]
+    assert (made["set_id"], made["verdict"], made["timestamp"]) == (empty_scene.sets()[-1], "pass", "not_applicable") and made["bytes"] > 0
+    assert play("audit_checkpoint", "--check") == {} and not metrics.exists()
+    entered = play("audit_checkpoint")["caracal_backup_checkpoint_stats"]
+    assert (entered["verdict"], entered["checkpoint"], entered["rows"]) == ("pass", "", 0)
+    assert parse(metrics.read_text())["caracal_backup_checkpoint_rows"] == {(("deployment", "prod"),): 0}

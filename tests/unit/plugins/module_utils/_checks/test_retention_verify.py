@@ -22,7 +22,7 @@ from harness.fixtures import make_twin
 from scenes import redis_server
 from scenes import scene as scenes
 from scenes.metrics_text import parse
-from scenes.playing import Play
+from scenes.playing import Play, stats_of
 from scenes.redis_server import RedisServer
 from scenes.retention_scene import (
     ENVIRONMENT,
@@ -457,6 +457,7 @@ def test_an_operator_plays_it(here: Deployment, tmp_path: Path) -> None:
         return status, made.output()
 
     metrics = tmp_path / "retention.prom"
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     status, said = play("--check", caracal_retention_metrics_file=str(metrics))
     assert (status, "verdict: pass" in said, "changed=0" in said, metrics.exists()) == (0, True, True, False), said
     status, said = play(caracal_retention_metrics_file=str(metrics))
@@ -464,4 +465,6 @@ def test_an_operator_plays_it(here: Deployment, tmp_path: Path) -> None:
     here.execute(WATERMARK.format("3 days"))
     status, said = play(caracal_retention_left_out={"streams": "somebody else's"})
     assert status != 0 and f"verdict fail: retention.{EXPORTS}: the last exported hour ended" in said, said
+    left = stats_of(said)["caracal_retention_stats"]
+    assert (left["verdict"], left["finding"], left["failed"]) == ("fail", f"retention.{EXPORTS}", 1)
     assert "not asked" not in said, "only what a reader must look at is shown"
