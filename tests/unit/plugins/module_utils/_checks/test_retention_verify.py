@@ -466,5 +466,5 @@ def test_an_operator_plays_it(here: Deployment, tmp_path: Path) -> None:
     status, said = play(caracal_retention_left_out={"streams": "somebody else's"})
     assert status != 0 and f"verdict fail: retention.{EXPORTS}: the last exported hour ended" in said, said
     left = stats_of(said)["caracal_retention_stats"]
-    assert (left["verdict"], left["finding"], left["failed"]) == ("fail", f"retention.{EXPORTS}", 1)
+    assert (left["verdict"], left["finding"]) == ("fail", f"retention.{EXPORTS}") and left["failed"] > 0
     assert "not asked" not in said, "only what a reader must look at is shown"
