@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.roles_check import tasks_of
 from tools.rules import tree
 from unit.snapshots import test_role_words as words
 from unit.snapshots.role_words import Values, left
@@ -26,18 +25,29 @@ HOSTILE = "{{ lookup('pipe', 'id') }}"
 NO_JOB = {"quickstart"}
 
 
+def tasks_in(given: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+    """Those of a list of tasks, or of plays."""
+    for one in given:
+        yield one
+        yield from tasks_in(inner for part in ("tasks", "block", "rescue", "always") for inner in one.get(part) or [])
+
+
 def stats(path: Path) -> t.Iterator[dict[str, t.Any]]:
-    for task in tasks_of(path):
-        if "ansible.builtin.set_stats" in task:
-            yield task
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    return (task for task in tasks_in(found) if "ansible.builtin.set_stats" in task)
 
 
-FILES = sorted(path for path in (tree.ROOT / "roles").glob("*/tasks/*.yml") if list(stats(path)))
+PLAYBOOKS = sorted((tree.ROOT / "playbooks").glob("*.yml"))
+# Of a playbook that plays several roles, else of the role.
+OF_ROLES = sorted(path for path in (tree.ROOT / "roles").glob("*/tasks/*.yml") if list(stats(path)))
+FILES = [*OF_ROLES, *(path for path in PLAYBOOKS if list(stats(path)))]
 NAMES = {name: path for path in FILES for task in stats(path) for name in task["ansible.builtin.set_stats"]["data"]}
 
 
 def entry_of(playbook: Path) -> Path:
-    """The first file of tasks that a playbook of one role plays."""
+    """The first file of tasks that a playbook of one role plays, or the playbook itself."""
+    if list(stats(playbook)):
+        return playbook
     (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
     given = play["roles"][0] if "roles" in play else play["tasks"][0]["ansible.builtin.import_role"]
     role = (given.get("role") or given["name"]).rpartition(".")[2]
@@ -46,13 +56,13 @@ def entry_of(playbook: Path) -> Path:
 
 def reached(path: Path) -> t.Iterator[Path]:
     yield path
-    for task in tasks_of(path):
+    for task in tasks_in(yaml.safe_load(path.read_text(encoding="utf-8")) or []):
         imported = task.get("ansible.builtin.import_tasks")
         if imported:
             yield from reached(path.with_name(imported))
 
 
-@pytest.mark.parametrize("playbook", sorted((tree.ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
 def test_each_playbook_leaves_something_and_the_guide_has_its_name(playbook: Path) -> None:
     if playbook.stem in NO_JOB:
         return
@@ -76,7 +86,8 @@ def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
     ]
     texts = {path: path.read_text(encoding="utf-8") for path in readers}
     for name, path in NAMES.items():
-        assert name.startswith(f"{path.parts[-3]}_") and name.endswith("_stats")
+        whose = path.parts[-3] if path in OF_ROLES else f"caracal_{path.stem}"
+        assert name.startswith(f"{whose}_") and name.endswith("_stats")
         found = {reader: len(re.findall(rf"\b{name}\b", text)) for reader, text in texts.items() if name in text}
         assert found == {path: 1}, name
 
@@ -163,7 +174,7 @@ def test_what_is_left_is_flat_and_plain_and_what_was_left_before_changes_nothing
 
 
 def test_every_name_has_a_result_above() -> None:
-    assert {(path.parts[-3], path.stem) for path in FILES} == {(role, tasks) for role, tasks, _answers in RESULTS}
+    assert {(path.parts[-3], path.stem) for path in OF_ROLES} == {(role, tasks) for role, tasks, _answers in RESULTS}
 
 
 def test_a_backup_that_nobody_verified_is_no_pass() -> None:
