@@ -30,7 +30,7 @@ QUICK = 0.3
 # Seconds up to which a test is not worth a line of the record.
 KEPT = 0.2
 # One of each is in the gate, or there is no gate.
-STORIES = ("backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
+STORIES = ("alerts", "backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
 # The property of a report that says how long fixtures took that the tests of a file share.
 SHARED = "caracal_ops_shared"
 # What a test counts that was too short to be recorded, or is new.

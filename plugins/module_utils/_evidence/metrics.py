@@ -127,8 +127,10 @@ def of_checkpoint(deployment: str, result: t.Mapping[str, t.Any], finished: date
     return made.samples
 
 
-def of_archive(deployment: str, result: t.Mapping[str, t.Any], hours: t.Collection[int], finished: datetime.datetime) -> list[Sample]:
-    """A run of the archive, from its result and from all hours, counted from 1970, that are in it now."""
+def of_archive(
+    deployment: str, result: t.Mapping[str, t.Any], hours: t.Collection[int], faults: int, finished: datetime.datetime
+) -> list[Sample]:
+    """A run of the archive, from its result, which names only some faults, and from all hours, counted from 1970, that are in it now."""
     made = _Table(deployment)
     made.add("archive_finished_timestamp_seconds", finished.timestamp())
     made.add("archive_duration_seconds", result["seconds"])
@@ -137,7 +139,7 @@ def of_archive(deployment: str, result: t.Mapping[str, t.Any], hours: t.Collecti
         made.add("archive_last_hour_timestamp_seconds", 3600 * (max(hours) + 1))
     made.add("archive_exports", len(hours))
     made.add("archive_copied_exports", len(result["archived"]))
-    made.add("archive_faults", len(result["faults"]))
+    made.add("archive_faults", faults)
     return made.samples
 
 
@@ -146,9 +148,10 @@ def of_drill(report: t.Mapping[str, t.Any], journal: Journal, finished: datetime
     made = _Table(report["deployment"])
     made.add_verdict("drill_verdict", report["verdict"], (PASS, FAIL, UNPROVEN))
     made.add("drill_finished_timestamp_seconds", finished.timestamp())
-    passed = [one.entry.judged for one in selection.drills(journal.of_kind(entries.DRILL)) if one.verdict == PASS]
+    newest_first = (selection.drills([one])[0] for one in reversed(journal.of_kind(entries.DRILL)))
+    passed = next((one for one in newest_first if one.verdict == PASS), None)
     if passed:
-        made.add("drill_passed_timestamp_seconds", max(passed).timestamp())
+        made.add("drill_passed_timestamp_seconds", passed.entry.judged.timestamp())
     made.add("drill_duration_seconds", report["seconds"])
     if report["rto_seconds"] is not None:
         made.add("drill_recovery_time_seconds", report["rto_seconds"])

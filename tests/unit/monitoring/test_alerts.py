@@ -155,7 +155,7 @@ CASES = [
 ]
 
 
-@pytest.mark.story
+@pytest.mark.story("alerts")
 def test_each_alert_fires_when_it_must_and_at_no_other_time(tmp_path: Path) -> None:
     assert promtool.test(tmp_path, CASES, promtool.limits_for(tmp_path, CASES)) == ""
 

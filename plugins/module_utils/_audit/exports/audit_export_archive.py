@@ -73,8 +73,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     result["days"] = [day.isoformat() for day in sorted(days)]
     result.update(strange=list(found.strange[:NAMED]), first_hour=_name(min(found.hours)), last_hour=_name(max(found.hours)))
     result.update(journal_head=opened.head, seconds=round(time.monotonic() - started, 3))
-    hours = there.hours.keys() | {hour.number for hour in plan.copy}
-    metrics.leave(invocation, lambda: metrics.of_archive(given["deployment"], result, hours, options.now()))
+    kept = there.hours.keys() | {hour.number for hour in plan.copy}
+    metrics.leave(invocation, lambda: metrics.of_archive(given["deployment"], result, kept, len(plan.faults), options.now()))
     return result
 
 

@@ -181,14 +181,14 @@ def test_a_checkpoint_tells_its_verdict(tmp_path: Path, verdict: str) -> None:
 @pytest.mark.parametrize(("hours", "last"), [([], None), ([493_000], 493_001 * 3600), ([493_000, 70_389_527], 70_389_528 * 3600)])
 def test_an_archive_tells_where_it_ends_also_in_the_year_9999(hours: list[int], last: int | None) -> None:
     now = datetime.datetime(2026, 11, 25, 3, tzinfo=datetime.timezone.utc)
-    samples = metrics.of_archive("prod", {"seconds": 1.5, "archived": [], "faults": ["x"]}, hours, now)
+    samples = metrics.of_archive("prod", {"seconds": 1.5, "archived": []}, hours, 21, now)
     found = {one.name.removeprefix("caracal_backup_archive_"): one.value for one in samples}
     wanted = {
         "finished_timestamp_seconds": now.timestamp(),
         "duration_seconds": 1.5,
         "exports": len(hours),
         "copied_exports": 0,
-        "faults": 1,
+        "faults": 21,
     }
     assert found == (wanted if last is None else {**wanted, "last_hour_timestamp_seconds": last})
 
