@@ -20,7 +20,7 @@ from harness.free_ports import free_port
 from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene, twin_services
 from scenes.by_hand import Recover, commands
 from scenes.engine_stand_in import Engine, container, published
-from scenes.playing import Play, backup_settings
+from scenes.playing import Play, backup_settings, stats_of
 from scenes.redis_server import RedisServer
 from scenes.replay_folders import ReplayFolder, event
 from scenes.scene import DEPLOYMENT, OPERATOR_HOST
@@ -125,6 +125,7 @@ def test_check_mode_and_a_restore_without_confirmation_change_nothing(whole: Who
 @pytest.mark.no_false_alarm
 def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     scene = whole.deployment.scene
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     set_id = backed_up(whole, tmp_path)
     manifest = whole.deployment.manifest(set_id)
     assert {"dump", "secrets", "replay", "redis", "details"} <= {one["kind"] for one in manifest["artifacts"]}
@@ -139,6 +140,8 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
         assert play.ended() == 0, play.output()
         assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)
     assert f"Restored set {set_id}" in play.output() and "fail " not in play.output(), play.output()
+    left = stats_of(play.output())["caracal_restore_stats"]
+    assert (left["set_id"], left["verdict"], left["databases"]) == (set_id, "pass", 2)
     assert not [secret for secret in whole.secrets() if secret in play.output()]
     assert contents(tmp_path / "new" / "secrets") == contents(whole.deployment.directory)
     assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenes import scene as scenes
-from scenes.playing import Play, backup_settings
+from scenes.playing import Play, backup_settings, stats_of
 from scenes.scene import Scene
 from scenes.twin_database import TwinCluster, TwinFactory
 from twin import keys
@@ -48,9 +48,12 @@ def test_an_operator_verifies_the_live_database(checked: tuple[Scene, TwinCluste
     scene, cluster = checked
     key = keys.for_seed(cluster.spec.seed).audit_hmac_key.hex()
 
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     for arguments in ((), ("--check",)):
         status, said = play(scene, tmp_path, key, *arguments)
         assert (status, "pass: " in said, "changed=0" in said) == (0, True, True), said
+        left = stats_of(said)
+        assert ("caracal_backup_audit_stats" in left) == (not arguments) and {one["verdict"] for one in left.values()} <= {"pass"}
 
     status, said = play(scene, tmp_path, keys.for_seed("another").audit_hmac_key.hex())
     assert status != 0 and "AUDIT_HMAC_KEY" in said, said
