@@ -21,8 +21,8 @@ GUIDE = tree.ROOT / "docs" / "docsite" / "rst" / "guide_monitoring.rst"
 # Nothing that a template, a shell or YAML would take for more than text.
 PLAIN = re.compile(r"[A-Za-z0-9 ._:/@-]*\Z")
 HOSTILE = "{{ lookup('pipe', 'id') }}"
-# Plays the roles of others.
-NO_JOB = {"quickstart"}
+# One plays all others, one is played by them.
+NO_JOB = {"quickstart", "notify"}
 
 
 def tasks_in(given: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
@@ -45,12 +45,13 @@ NAMES = {name: path for path in FILES for task in stats(path) for name in task["
 
 
 def entry_of(playbook: Path) -> Path:
-    """The first file of tasks that a playbook of one role plays, or the playbook itself."""
+    """The first file of tasks of the role that does the playbook's job, or the playbook itself."""
     if list(stats(playbook)):
         return playbook
-    (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
-    given = play["roles"][0] if "roles" in play else play["tasks"][0]["ansible.builtin.import_role"]
-    role = (given.get("role") or given["name"]).rpartition(".")[2]
+    tasks = tasks_in(yaml.safe_load(playbook.read_text(encoding="utf-8")))
+    imported = (task["ansible.builtin.import_role"] for task in tasks if "ansible.builtin.import_role" in task)
+    (given,) = (one for one in imported if not one["name"].endswith(".caracal_notify"))
+    role = given["name"].rpartition(".")[2]
     return tree.ROOT / "roles" / role / "tasks" / f"{given.get('tasks_from', 'main')}.yml"
 
 
