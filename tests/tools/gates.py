@@ -86,7 +86,7 @@ SANITY_NOISE = r"(Run|Stream|Execute) command|Looking in|Collecting|Using cached
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 # What Ansible itself starts.
-STARTED = ("plugins/modules/", "plugins/action/")
+STARTED = ("plugins/modules/", "plugins/action/", "plugins/filter/")
 
 # In the environment that we are in; what a test needs beside it gets one of its own.
 SANITY = ("ansible-test", "sanity", "-v", "--color", "no", "--local", "--python", PYTHON)

@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "_drill": _ROOMS | {"_images", "_audit", "_assets", "_checks", "_sets"},
     "modules": _MODULES,
     "action": _MODULES,
+    "filter": {"_ansible"},
     "doc_fragments": set(),
 }
 MAY_KNOW_ANSIBLE = {"_ansible", "action"}

@@ -25,7 +25,7 @@ from tools.rules import asserted, tree
 DEBT = "tests/tools/rules/sentence_debt.txt"
 TESTS = ("tests/unit", "tests/system")
 # Documentation of modules shows samples of what is made elsewhere.
-PRODUCT = ("plugins/module_utils", "plugins/action", "tests/tools", "tests/twin", "tests/faults", "tests/bench")
+PRODUCT = ("plugins/module_utils", "plugins/action", "plugins/filter", "tests/tools", "tests/twin", "tests/faults", "tests/bench")
 ROLES = ("roles/**/*.yml", "playbooks/**/*.yml", "playbooks/**/*.j2")
 # So many words make a sentence, and so many in a row tell that it is the same one.
 WORDS, SAME = 6, 3

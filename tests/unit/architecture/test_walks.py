@@ -86,7 +86,12 @@ def test_the_walks_of_the_guide_are_those_of_the_code() -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new", "step"),
     [
-        ("roles/caracal_backup/tasks/dump.yml", "{{ caracal_backup_recipients }}", "", "dump.yml caracal_backup_recipients: "),
+        (
+            "roles/caracal_backup/tasks/dump.yml",
+            "{{ caracal_backup_recipients | caracal_ops.backup.as_list }}",
+            "",
+            "dump.yml caracal_backup_recipients: ",
+        ),
         (f"{UTILS}/_evidence/open_set.py", "age.refuse_signing_key(", "print(", "recipients.py refuse_signing_key: "),
         (f"{UTILS}/_drivers/postgres/dump.py", "def copy_leaf", "def copy_rows", "dump.py copy_leaf: "),
         (f"{UTILS}/_drill/drill_report.py", "opened.mark.advance(opened.journal)", "pass", "mark.py HighWaterMark.advance: "),

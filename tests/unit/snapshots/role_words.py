@@ -6,79 +6,53 @@
 
 from __future__ import annotations
 
-import inspect
 import typing as t
-from pathlib import Path
 
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-
-from tools.rules import tree
-
-Values = dict[str, t.Any]
+from scenes import role_templates
+from scenes.role_templates import Templates, Values
 
 
 def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
     """What the file of tasks shows, in lines; `answers` are variables that earlier tasks and modules have left."""
-    return [line for task, templar in _played(role, tasks, answers, check_mode) for line in _lines(task, templar)]
+    return [line for task, templates in _played(role, tasks, answers, check_mode) for line in _lines(task, templates)]
 
 
 def left(role: str, tasks: str, answers: Values, check_mode: bool = False) -> Values:
     """What the file of tasks leaves by `set_stats`."""
     found: Values = {}
-    for task, templar in _played(role, tasks, answers, check_mode):
-        found.update(templar.template(task.get("ansible.builtin.set_stats", {}).get("data", {})))
+    for task, templates in _played(role, tasks, answers, check_mode):
+        found.update(templates.filled(task.get("ansible.builtin.set_stats", {}).get("data", {})))
     return found
 
 
-def _played(role: str, tasks: str, answers: Values, check_mode: bool) -> t.Iterator[tuple[Values, Templar]]:
+def _played(role: str, tasks: str, answers: Values, check_mode: bool) -> t.Iterator[tuple[Values, Templates]]:
     """Each task that is not skipped, with the variables that it sees."""
-    folder, loader = tree.ROOT / "roles" / role, DataLoader()
-    variables: Values = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers, "ansible_check_mode": check_mode}
-    for task in _loaded(loader, folder / "tasks" / f"{tasks}.yml"):
-        templar = Templar(loader=loader, variables={**variables, **task.get("vars", {})})
-        if not _holds(templar, task.get("when", True)):
+    variables: Values = {**role_templates.variables(role), **answers, "ansible_check_mode": check_mode}
+    for task in role_templates.tasks(role, tasks):
+        templates = Templates({**variables, **task.get("vars", {})})
+        if not templates.hold(_list(task.get("when", True))):
             continue
         if "ansible.builtin.set_fact" in task:
-            variables.update(templar.template(task["ansible.builtin.set_fact"]))
-        yield task, templar
+            variables.update(templates.filled(task["ansible.builtin.set_fact"]))
+        yield task, templates
 
 
 def values(role: str, answers: Values, *names: str) -> Values:
     """What variables of the role come to."""
-    folder, loader = tree.ROOT / "roles" / role, DataLoader()
-    variables = {**_of(loader, folder / "defaults"), **_of(loader, folder / "vars"), **answers}
-    templar = Templar(loader=loader, variables=variables)
-    return {name: templar.template(variables[name]) for name in names}
+    variables = {**role_templates.variables(role), **answers}
+    templates = Templates(variables)
+    return {name: templates.filled(variables[name]) for name in names}
 
 
-def _of(loader: DataLoader, folder: Path) -> Values:
-    path = folder / "main.yml"
-    found: Values = _loaded(loader, path) if path.is_file() else {}
-    return found
-
-
-def _loaded(loader: DataLoader, path: Path) -> t.Any:
-    """From ansible-core 2.19 on templates are only what is said to be trusted."""
-    trusted = {"trusted_as_template": True} if "trusted_as_template" in inspect.signature(loader.load_from_file).parameters else {}
-    return loader.load_from_file(str(path), **trusted)
-
-
-def _holds(templar: Templar, conditions: t.Any) -> bool:
-    if hasattr(templar, "evaluate_conditional"):
-        return all(templar.evaluate_conditional(one) for one in _list(conditions))
-    return all(templar.template(f"{{{{ ({one}) | bool }}}}") for one in _list(conditions))
-
-
-def _lines(task: Values, templar: Templar) -> list[str]:
+def _lines(task: Values, templates: Templates) -> list[str]:
     if "ansible.builtin.debug" in task:
-        return [str(one) for one in _list(templar.template(task["ansible.builtin.debug"]["msg"]))]
+        return [str(one) for one in _list(templates.filled(task["ansible.builtin.debug"]["msg"]))]
     if "ansible.builtin.fail" in task:
-        return [f"failed: {templar.template(task['ansible.builtin.fail']['msg'])}"]
+        return [f"failed: {templates.filled(task['ansible.builtin.fail']['msg'])}"]
     given = task.get("ansible.builtin.assert")
-    if given is None or _holds(templar, given["that"]):
+    if given is None or templates.hold(_list(given["that"])):
         return []
-    return [f"failed: {templar.template(given['fail_msg'])}"]
+    return [f"failed: {templates.filled(given['fail_msg'])}"]
 
 
 def _list(given: t.Any) -> list[t.Any]:
@@ -87,4 +61,4 @@ def _list(given: t.Any) -> list[t.Any]:
 
 def settings_refused(role: str) -> list[str]:
     """What the role says of settings that cannot be, before it does anything."""
-    return [one["otherwise"] for one in _of(DataLoader(), tree.ROOT / "roles" / role / "vars")[f"__{role}_rules"]]
+    return [one["otherwise"] for one in role_templates.variables(role)[f"__{role}_rules"]]

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which modules an entry point of a role calls, and with what options, as Ansible's own templates and our own specs make them.
+
+No module is run. What an earlier one would have answered is given, so that every task has its turn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import typing as t
+
+import yaml
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight, restore_preflight
+from scenes import role_templates
+from scenes.role_templates import Values
+from tools.rules import tree
+
+PREFIX = "caracal_ops.backup."
+PLUGINS = "ansible_collections.caracal_ops.backup.plugins.modules"
+INCLUDES = ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks")
+REHEARSED = {"backup_preflight": backup_preflight.LOOKS, "restore_preflight": restore_preflight.LOOKS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What a task has from what it stands in."""
+
+    vars: Values = dataclasses.field(default_factory=dict)
+    defaults: tuple[Values, ...] = ()
+    when: tuple[t.Any, ...] = ()
+
+    def inside(self, task: Values) -> Around:
+        when = task.get("when", [])
+        return Around(
+            {**self.vars, **task.get("vars", {})},
+            (*self.defaults, task.get("module_defaults", {})),
+            (*self.when, *(when if isinstance(when, list) else [when])),
+        )
+
+
+def made(role: str, entry: str, given: Values) -> dict[str, Values]:
+    """By task: the options that its module gets; what a look at the settings says, which ends it all when it refuses one."""
+    variables = {**role_templates.variables(role), **given}
+    found: dict[str, Values] = {}
+    for task, one in _tasks(role, role_templates.tasks(role, entry), variables, Around(), entry):
+        found[task] = one
+        if one.get("refused"):
+            break
+    return found
+
+
+def _tasks(role: str, tasks: list[Values], variables: Values, above: Around, where: str) -> t.Iterator[tuple[str, Values]]:
+    for number, task in enumerate(tasks):
+        around, here = above.inside(task), f"{where}.{number}"
+        for part in ("block", "rescue", "always"):
+            yield from _tasks(role, task.get(part) or [], variables, around, f"{here}.{part}")
+        for include in (task[name] for name in INCLUDES if name in task):
+            file = (include["file"] if isinstance(include, dict) else include).removesuffix(".yml")
+            yield from _tasks(role, role_templates.tasks(role, file), variables, around, f"{here}.{file}")
+        yield from _task(task, {**variables, **around.vars}, around, here)
+
+
+def _task(task: Values, variables: Values, around: Around, here: str) -> t.Iterator[tuple[str, Values]]:
+    templates = role_templates.Templates(variables)
+    module = next((name.removeprefix(PREFIX) for name in task if name.startswith(PREFIX)), None)
+    if module is not None and templates.hold(around.when):
+        yield (
+            f"{here} {module}",
+            _options(module, templates.filled({**_defaults(module, around, templates), **(task[PREFIX + module] or {})})),
+        )
+    look = task.get("ansible.builtin.assert", {})
+    if "_wrong" in str(look.get("that")):
+        yield f"{here} assert", {"refused": templates.filled(look["fail_msg"])}
+
+
+def _defaults(module: str, around: Around, templates: role_templates.Templates) -> Values:
+    groups = {f"group/{PREFIX}{name}" for name, members in _groups().items() if module in members}
+    # What stands nearer to the task takes the place of what is meant for the same group.
+    merged = {name: options for defaults in around.defaults for name, options in defaults.items()}
+    found: Values = {}
+    for name in (*sorted(groups & merged.keys()), *({PREFIX + module} & merged.keys())):
+        found.update(templates.filled(merged[name]))
+    return found
+
+
+@functools.cache
+def _groups() -> dict[str, list[str]]:
+    runtime = yaml.safe_load((tree.ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    return {name: [one for one in members if isinstance(one, str)] for name, members in runtime["action_groups"].items()}
+
+
+def _options(module: str, given: Values) -> Values:
+    """As the module's use case gets them; those of a preflight as each of its looks does."""
+    spec = importlib.import_module(f"{PLUGINS}.{module}").argument_spec()
+    options = complete(spec, given)
+    looks = REHEARSED.get(module, {})
+    asked = {name: look for name, look in looks.items() if not look.optional or options[name] is not None}
+    own = {name: look.options(name, spec.argument_spec, {**options, "set_id": "latest"}) for name, look in asked.items()}
+    return {**{name: value for name, value in options.items() if name not in looks}, **own}

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of a role, and Ansible's own templates over its variables."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing as t
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.caracal_ops.backup.plugins.filter import as_dict, as_list
+from tools.rules import tree
+
+Values = dict[str, t.Any]
+# Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
+OMITTED = "__left_out__"
+FILTERS = {**as_list.FilterModule().filters(), **as_dict.FilterModule().filters()}
+
+
+@functools.cache
+def _loaded(path: str) -> t.Any:
+    """From ansible-core 2.19 on templates are only what is said to be trusted."""
+    loader = DataLoader()
+    trusted = {"trusted_as_template": True} if "trusted_as_template" in inspect.signature(loader.load_from_file).parameters else {}
+    return loader.load_from_file(path, **trusted) if (tree.ROOT / path).is_file() else {}
+
+
+def tasks(role: str, file: str) -> list[Values]:
+    found: list[Values] = _loaded(str(tree.ROOT / "roles" / role / "tasks" / f"{file}.yml"))
+    return found
+
+
+def variables(role: str) -> Values:
+    """Those of the role itself."""
+    folder = tree.ROOT / "roles" / role
+    return {**_loaded(str(folder / "defaults/main.yml")), **_loaded(str(folder / "vars/main.yml"))}
+
+
+_COMPILED: dict[tuple[t.Any, ...], t.Any] = {}
+
+
+def _compiled(compile_it: t.Callable[..., t.Any], source: t.Any, *more: t.Any, **named: t.Any) -> t.Any:
+    if not isinstance(source, str):
+        return compile_it(source, *more, **named)
+    key = (source, more, tuple(sorted(named.items())))
+    if key not in _COMPILED:
+        _COMPILED[key] = compile_it(source, *more, **named)
+    return _COMPILED[key]
+
+
+class Templates:
+    """With these variables."""
+
+    def __init__(self, variables: Values) -> None:
+        self._new = hasattr(Templar, "evaluate_conditional")
+        self._templar = Templar(loader=DataLoader(), variables=variables if self._new else {**variables, "omit": OMITTED})
+        environment = (self._templar._engine if self._new else self._templar).environment
+        # Found by their full name only where Ansible's own loader of collections has taken the place of Python's.
+        for name, function in FILTERS.items():
+            environment.filters[f"caracal_ops.backup.{name}"] = function
+        # Most of the time goes into it, for the same few templates again and again.
+        environment.compile = functools.partial(_compiled, environment.compile)
+
+    def filled(self, given: t.Any) -> t.Any:
+        found = self._templar.template(given)
+        return {name: value for name, value in found.items() if value != OMITTED} if isinstance(found, dict) else found
+
+    def hold(self, conditions: t.Iterable[t.Any]) -> bool:
+        return all(self._holds(one) for one in conditions)
+
+    def _holds(self, one: t.Any) -> bool:
+        if self._new:
+            return bool(self._templar.evaluate_conditional(one))
+        return bool(self._templar.template(f"{{{{ ({one}) | bool }}}}"))

@@ -1,0 +1,235 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each variable of each role that is no text does the same when the command line or a survey of AWX gives it as a text."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import re
+import typing as t
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from scenes import role_calls
+from scenes.role_templates import Values
+from tools.rules import tree
+
+SEEN = {"set_id": "s", "databases": [], "replaced": [], "waiting": ["redis"], "set_facts": {"snapshot_time": "t"}}
+SERVICE = dict.fromkeys(("service", "replica", "image", "digest", "image_id"), "x")
+# By role: the settings and the answers of modules with which each of its tasks has its turn.
+WHOLE: dict[str, Values] = {
+    "caracal_archive": {"caracal_archive_source": "/s"},
+    "caracal_backup": {
+        "caracal_backup_compose_project": "p",
+        "caracal_backup_login_host": "db",
+        "caracal_backup_redis_host": "redis",
+        "caracal_backup_secrets_directory": "/s",
+        "caracal_backup_replay_compose_project": "r",
+        "caracal_backup_timestamp_url": "https://tsa",
+        "caracal_backup_timestamp_roots": "/r",
+        "__caracal_backup_image": "sha256:1",
+        "__caracal_backup_located": {"deployment": {"services": [SERVICE]}},
+        "__caracal_backup_programs": {},
+        "__caracal_backup_looked": SEEN,
+        "__caracal_backup_opened": SEEN,
+        "__caracal_backup_committed": {},
+        "__caracal_backup_reading": 1,
+        "__caracal_backup_replay_host": "elsewhere",
+        "__caracal_backup_replayed": {"volumes": [], "staged": []},
+        "__caracal_backup_carried": {"path": "/c"},
+        "__caracal_backup_carried_here": {"path": "/c"},
+    },
+    "caracal_drill": {},
+    "caracal_repository": {"caracal_repository_destination": "/d", "caracal_repository_signing_key": "/k"},
+    "caracal_restore": {
+        "caracal_restore_compose_project": "p",
+        "caracal_restore_identity_files": ["/i"],
+        "caracal_restore_login_host": "db",
+        "caracal_restore_redis_host": "redis",
+        "caracal_restore_secrets_directory": "/s",
+        "__caracal_restore_image": "sha256:1",
+        "__caracal_restore_located": {"deployment": {"stopped": ["redis"]}},
+        "__caracal_restore_programs": {},
+        "__caracal_restore_looked": SEEN,
+        "__caracal_restore_secrets": {},
+        "__caracal_restore_databases": {"replaced": []},
+        "__caracal_restore_verified": {"signing_keys": []},
+        "__caracal_restore_started": {"urls": {}},
+    },
+    "caracal_retention": {"caracal_retention_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
+}
+# Values of variables that only some can have.
+OWN: Values = {
+    "caracal_restore_canary_application": {
+        "zone": "/7001",
+        "id": "/7002",
+        "resource": "/7003",
+        "scopes": "/7004",
+        "client_secret_file": "/7005",
+    },
+    "caracal_retention_effective_environment": {"AUDIT_RETENTION_DAYS": 7101, "SESSION_RETENTION_DAYS": 7102},
+    "caracal_retention_legal": {"audit_at_least": 7103, "backups_at_most": 7104},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An entry point of a role."""
+
+    role: str
+    name: str
+
+    @functools.cached_property
+    def spec(self) -> Values:
+        found: Values = specs(self.role)[self.name].get("options") or {}
+        return found
+
+    def of(self, *kinds: str) -> list[str]:
+        """Its variables of these kinds."""
+        return [name for name, option in self.spec.items() if kind(option) in kinds]
+
+    def values(self, **given: t.Any) -> Values:
+        """Each variable that is no text has a value of its own, each truth value is true."""
+        sampled = enumerate((name for name in self.spec if kind(self.spec[name]) != "text" and name not in ALONE), 7001)
+        return {**{name: OWN.get(name) or SAMPLES[kind(self.spec[name])](number, self.spec[name]) for number, name in sampled}, **given}
+
+    def made(self, given: Values) -> dict[str, Values]:
+        return role_calls.made(self.role, self.name, {"ansible_check_mode": False, **WHOLE[self.role], **given})
+
+    @functools.cached_property
+    def all_true(self) -> dict[str, Values]:
+        return self.made(self.values())
+
+    def accepted(self, given: Values) -> bool:
+        """By Ansible, before the first task of the role."""
+        asked = {name: option for name, option in self.spec.items() if name in given}
+        return not ArgumentSpecValidator(asked).validate(given, validate_role_argument_spec=True).error_messages
+
+
+def kind(option: Values) -> str:
+    elements = option.get("elements")
+    return {"str": "text", "path": "text", "list": "dicts" if elements == "dict" else "list"}.get(option["type"], option["type"])
+
+
+def _dicts(number: int, option: Values) -> list[Values]:
+    return [{name: one.get("choices", [f"/{number}"])[0] for name, one in option["options"].items() if one.get("required")}]
+
+
+SAMPLES: dict[str, t.Callable[[int, Values], t.Any]] = {
+    "int": lambda number, _option: number,
+    "float": lambda number, _option: number + 0.5,
+    "bool": lambda _number, _option: True,
+    "list": lambda number, _option: [f"/{number}/a", f"/{number}/b"],
+    "dict": lambda number, _option: {f"/{number}/a": "no use", f"/{number}/b": "none"},
+    "dicts": _dicts,
+}
+
+
+def on_a_line(value: t.Any) -> t.Any:
+    """As `-e name=value` gives it."""
+    if isinstance(value, dict):
+        return ", ".join(f'{name}="{one}"' for name, one in value.items())
+    return ",".join(value) if isinstance(value, list) else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def one_a_line(value: t.Any) -> t.Any:
+    """As somebody types it into a survey."""
+    if isinstance(value, dict):
+        return "".join(f"{name}='{one}'\n" for name, one in value.items())
+    return "".join(f" {one}\n" for one in value) if isinstance(value, list) else str(value).lower()
+
+
+def in_json(value: t.Any) -> t.Any:
+    return json.dumps(value)
+
+
+@functools.cache
+def specs(role: str) -> Values:
+    found: Values = yaml.safe_load((tree.ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    return found
+
+
+ENTRIES = [Entry(role, name) for role in WHOLE for name in specs(role)]
+# Variables that decide what else there is: the value, and with what it shows.
+ALONE: dict[str, tuple[t.Any, Values]] = {
+    "caracal_restore_left_out": (["redis", "secrets"], {"caracal_restore_redis_host": "", "caracal_restore_secrets_directory": ""}),
+}
+
+
+def leaves(value: t.Any) -> t.Iterator[t.Any]:
+    if isinstance(value, dict | list):
+        for one in [*value, *(value.values() if isinstance(value, dict) else ())]:
+            yield from leaves(one)
+    else:
+        yield value
+
+
+def each(*kinds: str) -> list[t.Any]:
+    return [pytest.param(entry, name, id=f"{entry.name}-{name}") for entry in ENTRIES for name in entry.of(*kinds)]
+
+
+def test_all_roles_are_looked_at() -> None:
+    assert sorted(WHOLE) == sorted(path.name for path in (tree.ROOT / "roles").iterdir())
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda one: f"{one.role}-{one.name}")
+def test_a_text_does_what_the_value_does(entry: Entry) -> None:
+    values = entry.values()
+    expected = entry.all_true
+    assert not any(one.get("refused") for one in expected.values())
+    found = {*leaves(expected)}
+    for name in entry.of("int", "float", "list", "dict"):
+        assert name in ALONE or {*leaves(values[name])} <= found, f"{name} comes to no module"
+    for text in (on_a_line, one_a_line, in_json):
+        given = {**values, **{name: text(values[name]) for name in entry.of("int", "float", "bool", "list", "dict") if name not in ALONE}}
+        assert entry.accepted(given)
+        assert entry.made(given) == expected
+
+
+@pytest.mark.parametrize(("entry", "name"), each("bool"))
+def test_a_text_can_say_no(entry: Entry, name: str) -> None:
+    no = entry.made(entry.values(**{name: False}))
+    assert no != entry.all_true, "nothing looks at it"
+    assert entry.made(entry.values(**{name: "false"})) == no
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_text_decides_what_else_there_is(name: str) -> None:
+    [entry] = [one for one in ENTRIES if name in one.spec]
+    value, more = ALONE[name]
+    expected = entry.made({**more, name: value})
+    assert expected != entry.made(more)
+    assert [entry.made({**more, name: text(value)}) == expected for text in (on_a_line, one_a_line, in_json)] == [True] * 3
+
+
+@pytest.mark.parametrize(("entry", "name"), each("dicts"))
+def test_a_text_for_a_list_of_dictionaries_is_refused(entry: Entry, name: str) -> None:
+    value = entry.values()[name]
+    assert not entry.accepted({name: in_json(value)})
+    text = " ".join(f"{one}={content}" for one, content in value[0].items())
+    if entry.accepted({name: text}):
+        made = entry.made({name: text})
+        assert made == entry.made({name: value}) or any(name in one.get("refused", "") for one in made.values())
+
+
+def bare(name: str, text: str) -> list[str]:
+    """Expressions that take the variable for a truth value, which a text that is not empty always is."""
+    expressions = [one.strip() for one in re.findall(r"\{\{(.*?)\}\}", text, re.DOTALL)]
+    return [one for one in expressions if one != name and re.search(rf"(?<!\w){name}\b(?! \| bool\b)", one)]
+
+
+@pytest.mark.parametrize(("entry", "name"), each("bool"))
+def test_no_expression_takes_a_text_for_true(entry: Entry, name: str) -> None:
+    files = [*(tree.ROOT / "roles" / entry.role).glob("tasks/*.yml"), *(tree.ROOT / "roles" / entry.role).glob("vars/*.yml")]
+    assert files and [one for file in files for one in bare(name, file.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.mutation
+def test_an_expression_that_does_is_found() -> None:
+    assert bare("a_b", "x: '{{ a_b }}', y: '{{ 1 if a_b | bool }}', z: {{ 2 if not a_b\n else 3 }}") == ["2 if not a_b\n else 3"]
