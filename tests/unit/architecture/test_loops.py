@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ansible prints the label of each item of a loop, also where all went well: it names the item, and shows nothing of what is in it.
+
+Without a label the item itself is printed. It may be the result of an earlier task, with the text of a failure that was allowed for.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.rules import tree
+
+FILES = sorted(path for folder in ("roles", "playbooks", "molecule") for path in (tree.ROOT / folder).rglob("*.yml"))
+TEXTS = re.compile(r"\b(content|exception|msg|password|results?|secret|stderr|stdout)\b")
+
+
+def faults(document: t.Any) -> list[str]:
+    """Names of tasks, at any depth, whose items nobody has looked at."""
+    if isinstance(document, list):
+        return [fault for one in document for fault in faults(one)]
+    if not isinstance(document, dict):
+        return []
+    inner = [fault for value in document.values() for fault in faults(value)]
+    return inner + ([str(document.get("name"))] if _shows(document) else [])
+
+
+def _shows(task: dict[str, t.Any]) -> bool:
+    if "name" in task and any(isinstance(key, str) and key.startswith("with_") for key in task):
+        return True
+    label = task.get("loop_control", {}).get("label") if isinstance(task.get("loop_control", {}), dict) else None
+    if "loop" not in task or (label is None and isinstance(task["loop"], list) and all(isinstance(one, str) for one in task["loop"])):
+        return False
+    return label is None or TEXTS.search(label) is not None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
+def test_each_loop_says_what_is_shown(path: Path) -> None:
+    assert faults(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"loop": "{{ asked.results }}"},
+        {"loop": [{"path": "/a", "password": "p"}]},
+        {"loop": "{{ asked.results }}", "loop_control": {"loop_var": "one"}},
+        {"loop": "{{ asked.results }}", "loop_control": {"label": "{{ item.msg }}"}},
+        {"with_items": ["a"]},
+    ],
+)
+def test_a_loop_that_shows_its_items_is_found(given: dict[str, t.Any]) -> None:
+    assert faults([{"block": [{"name": "bad", "file": {}, **given}]}]) == ["bad"]
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("given", [{"loop": ["a", "{{ b }}"]}, {"loop": "{{ hosts }}", "loop_control": {"label": "{{ item.path }}"}}])
+def test_names_may_be_shown(given: dict[str, t.Any]) -> None:
+    assert faults([{"name": "good", "file": {}, **given}]) == []
