@@ -52,7 +52,7 @@ options:
     default: caracal
   former_login_password_file:
     description:
-      - File whose only line is the password of O(former_login_user).
+      - File whose only line is the password of O(former_login_user). One that group or others can read is refused.
     type: path
   former_login_unix_socket:
     description:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
+import os
 import typing as t
 import urllib.parse
 
@@ -24,6 +25,7 @@ from .._errors import (
     StorageError,
     Unreachable,
 )
+from .._stream import secret_files
 
 ATTEMPTS = 6
 CONNECTIONS = 16
@@ -71,6 +73,7 @@ def connect(where: str, to: Connection) -> t.Any:
         session = botocore.session.Session(profile=to.profile)
         if to.credentials_file:
             session.set_config_variable("credentials_file", to.credentials_file)
+        _refuse_shared(session.get_config_variable("credentials_file"))
         if to.region:
             session.set_config_variable("region", to.region)
         if to.role_arn:
@@ -79,6 +82,13 @@ def connect(where: str, to: Connection) -> t.Any:
         client = found.client("s3", endpoint_url=to.endpoint, verify=to.ca_bundle, config=config)
     _check_transport(where, client.meta.endpoint_url, to.plain_http)
     return client
+
+
+def _refuse_shared(credentials: str) -> None:
+    """Raises KeyProblem when others can read the file that credentials are looked for in."""
+    path = os.path.expanduser(credentials)
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        secret_files.refuse_shared(stream.fileno(), "credentials file", path)
 
 
 def _check_transport(where: str, address: str, plain_http: bool) -> None:

@@ -14,7 +14,8 @@ import os
 import typing as t
 
 from ..._deps import require_psycopg2
-from ..._errors import BackupError, KeyProblem, OptionError, PermissionMissing, StageFailed, VersionMismatch
+from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, VersionMismatch
+from ..._stream import secret_files
 from ..._stream.pipes import Sink
 from . import libpq, problems
 from .opening import (
@@ -49,7 +50,9 @@ class Server:
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Server:
-        """From the options of fragment `_postgres`."""
+        """From the options of fragment `_postgres`. Raises KeyProblem when others can read the password file that libpq would use."""
+        if options["login_password_file"] is None:
+            libpq.refuse_shared_passfile()
         return cls(
             options["login_unix_socket"] or options["login_host"],
             options["login_port"],
@@ -90,13 +93,7 @@ class Server:
     def password(self) -> str | None:
         if self.password_file is None:
             return None
-        try:
-            with open(self.password_file, encoding="utf-8") as stream:
-                return stream.read().rstrip("\r\n")
-        except OSError as exc:
-            raise KeyProblem(f"login_password_file {self.password_file} cannot be read: {exc.strerror}; check path and owner") from exc
-        except UnicodeDecodeError:
-            raise KeyProblem(f"login_password_file {self.password_file} is not UTF-8 text; write the password into it again") from None
+        return secret_files.text(self.password_file, "login_password_file").rstrip("\r\n")
 
     def environment(self, database: str) -> dict[str, str]:
         """Environment of libpq for `pg_dump` and friends, without the password (see `tools.passfile`)."""

@@ -24,6 +24,7 @@ from ..._errors import (
     Unreachable,
     VersionMismatch,
 )
+from ..._stream import secret_files
 
 CLIENT = "caracal_ops.backup"
 CONNECT_SECONDS = 10
@@ -55,13 +56,7 @@ class Address:
     def password(self) -> str | None:
         if self.password_file is None:
             return None
-        try:
-            with open(self.password_file, encoding="utf-8") as stream:
-                return stream.readline().rstrip("\r\n")
-        except OSError as exc:
-            raise KeyProblem(f"redis_password_file {self.password_file} cannot be read: {exc.strerror}; check path and owner") from exc
-        except UnicodeError:
-            raise KeyProblem(f"redis_password_file {self.password_file} is not UTF-8 text; write the password into it again") from None
+        return secret_files.text(self.password_file, "redis_password_file").partition("\n")[0].rstrip("\r")
 
     def connection(self) -> t.Any:
         """Not connected yet."""

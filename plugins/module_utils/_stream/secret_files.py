@@ -1,0 +1,56 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Files with a password in them: what others can read is no secret, and is not used as one."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .._errors import KeyProblem
+
+_OTHERS = 0o077
+_PASS = 0o011
+
+
+def text(path: str, option: str) -> str:
+    """What is in the file that `option` names. Raises KeyProblem when it cannot be read, or when others can."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            refuse_shared(stream.fileno(), option, path)
+            return stream.read()
+    except OSError as exc:
+        raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check path and owner") from exc
+    except UnicodeError:
+        raise KeyProblem(f"{option} {path} is not UTF-8 text; write the password into it again") from None
+
+
+def refuse_shared(descriptor: int, what: str, path: str) -> None:
+    """Raises KeyProblem when neither the mode of the file that was opened keeps group and others out, nor a folder above it.
+
+    Secrets of Caracal have mode 0444 in a folder of mode 0700, since its containers read them under other users.
+    """
+    about = os.fstat(descriptor)
+    if about.st_mode & _OTHERS and not _is_shut_in(descriptor, about.st_uid):
+        raise KeyProblem(
+            f"{what} {path} has mode {stat.S_IMODE(about.st_mode):04o}, so others may read it; chmod 600 {path}, or chmod 700 its folder "
+            "where containers read it, and consider it leaked"
+        )
+
+
+def _is_shut_in(descriptor: int, owner: int) -> bool:
+    """Whether a folder above the file that was opened, behind whatever links, lets only its owner pass."""
+    place = os.path.realpath(f"/proc/self/fd/{descriptor}")
+    while place != (place := os.path.dirname(place)):
+        try:
+            about = os.stat(place)
+        except OSError:
+            return False
+        if not about.st_mode & _PASS and about.st_uid in (0, os.geteuid(), owner):
+            return True
+    return False
