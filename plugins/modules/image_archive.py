@@ -62,6 +62,7 @@ EXAMPLES = r"""
 - name: Find what runs
   caracal_ops.backup.deployment_info:
     compose_project: caracal
+  become: true
   register: found
 
 - name: Keep the images of all that runs
@@ -75,6 +76,7 @@ EXAMPLES = r"""
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     recipients_files:
       - /etc/caracal-ops/database.recipients
+  become: true
 """
 
 RETURN = r"""

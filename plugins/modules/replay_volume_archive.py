@@ -133,6 +133,7 @@ EXAMPLES = r"""
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     recipients_files:
       - /etc/caracal-ops/database.recipients
+  become: true
 
 - name: The same on a host that does not reach the repository
   caracal_ops.backup.replay_volume_archive:

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the guides and READMEs tell an operator to run works as it stands: as root where the keys are root's, with files that a page has."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.rules import tree
+
+PAGES = sorted([*tree.ROOT.glob("docs/docsite/rst/*.rst"), *tree.ROOT.glob("roles/*/README.md"), tree.ROOT / "README.md"])
+# The guide on database backups makes it, for all pages.
+SHARED = {"settings.yml"}
+_RST = re.compile(r"^( *)\.\. code-block:: yaml(?:\+jinja)?\n(?:\1 +:.*\n)*\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+_MARKDOWN = re.compile(r"^()```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^.*\bansible-playbook .*$", re.MULTILINE)
+
+
+def plays_without_root(text: str) -> list[str]:
+    """Names of plays of our roles that do not become root, to whom keys, secrets and the engine's socket belong."""
+    blocks = [textwrap.dedent(block) for pattern in (_RST, _MARKDOWN) for _indent, block in pattern.findall(f"{text}\n")]
+    documents = [yaml.safe_load(block) for block in blocks if re.search(r"^ *hosts: ", block, re.MULTILINE)]
+    plays = [
+        play for document in documents if isinstance(document, list) for play in document if isinstance(play, dict) and "hosts" in play
+    ]
+    return [str(play["name"]) for play in plays if "caracal_ops.backup.caracal_" in str(play) and play.get("become") is not True]
+
+
+def files_of_nobody(text: str) -> set[str]:
+    """Files that a command takes, and that nothing else on the page speaks of."""
+    commands = _COMMAND.findall(text)
+    taken = {Path(name).name for command in commands for name in re.findall(r"(?:@|playbook |-i )([\w/.-]+\.yml)\b", command)}
+    told = _COMMAND.sub("", text)
+    return {name for name in taken - SHARED if not re.search(rf"`[\w/.-]*\b{re.escape(name)}`", told)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda one: str(one.relative_to(tree.ROOT)))
+def test_an_example_works_as_it_stands(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert (plays_without_root(text), files_of_nobody(text)) == ([], set())
+
+
+def play(more: str) -> str:
+    return f"  - name: A\n    hosts: b\n{more}    roles:\n      - role: caracal_ops.backup.caracal_drill\n"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("block", ["```yaml\n{}```\n", ".. code-block:: yaml+jinja\n\n{}"])
+def test_a_play_without_root_is_found(block: str) -> None:
+    assert plays_without_root(block.format(play(""))) == ["A"]
+    assert plays_without_root(block.format(play("    become: true\n"))) == []
+
+
+@pytest.mark.mutation
+def test_a_file_that_no_page_has_is_found() -> None:
+    command = "  $ ansible-playbook x -i hosts.yml -e @a/b.yml -e @settings.yml\n"
+    assert files_of_nobody(command) == {"hosts.yml", "b.yml"}
+    assert files_of_nobody(f"``/etc/b.yml`` and `hosts.yml`:\n{command}") == set()
