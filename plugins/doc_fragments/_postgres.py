@@ -32,7 +32,7 @@ options:
     description:
       - File whose only line is the password of O(login_user). Without it libpq's own means apply (C(~/.pgpass), C(peer), certificates).
       - With libpq 16 or newer a server gets it through C(scram-sha-256) only, and no password ever in clear or as MD5.
-      - One that group or others can read is refused, and so is libpq's own: C(chmod 600) it, or C(chmod 700) its folder where containers
+      - One that group or others can read is refused, and so is libpq's own. C(chmod 600) it, or C(chmod 700) its folder where containers
         read it.
     type: path
   login_unix_socket:

@@ -34,7 +34,7 @@ options:
   redis_password_file:
     description:
       - File whose only line is the password, as Caracal's own C(redisPassword).
-      - One that group or others can read is refused: C(chmod 600) it, or C(chmod 700) its folder where containers read it.
+      - One that group or others can read is refused. C(chmod 600) it, or C(chmod 700) its folder where containers read it.
     type: path
   redis_tls:
     description:

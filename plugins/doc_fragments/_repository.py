@@ -79,7 +79,7 @@ options:
   s3_credentials_file:
     description:
       - File in the format of AWS's C(credentials), instead of the one in the home directory.
-      - One that group or others can read is refused, the one in the home directory too: C(chmod 600) it.
+      - One that group or others can read is refused, the one in the home directory too. C(chmod 600) it.
     type: path
   s3_role_arn:
     description:
