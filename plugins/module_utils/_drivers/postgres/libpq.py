@@ -9,11 +9,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
-from ..._errors import KeyProblem
-
 # Before, libpq knows no `require_auth`; as an environment variable it is ignored there.
 REQUIRE_AUTH_SINCE = 160000
 # libpq takes the directory that it was built with for this host.
@@ -38,19 +33,6 @@ def methods(host: str, with_password: bool) -> str:
     if not with_password:
         return "!password,!md5"
     return "scram-sha-256,none" if is_socket(host) else "scram-sha-256"
-
-
-def own_passfile() -> str:
-    """Where libpq looks for passwords by itself."""
-    return os.environ.get("PGPASSFILE") or os.path.expanduser("~/.pgpass")
-
-
-def refuse_shared_passfile() -> None:
-    """Raises KeyProblem when others can read that file, whatever folder it is in: libpq passes over it then, and tells no login why."""
-    path = own_passfile()
-    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0
-    if mode & 0o077:
-        raise KeyProblem(f"password file {path} has mode {mode:04o}, so others may read it; chmod 600 {path} and consider it leaked")
 
 
 def passfile(host: str, port: int, database: str, user: str, password: str) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 import typing as t
 
 from ..._deps import require_psycopg2
-from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, VersionMismatch
+from ..._errors import BackupError, KeyProblem, OptionError, PermissionMissing, StageFailed, VersionMismatch
 from ..._stream import secret_files
 from ..._stream.pipes import Sink
 from . import libpq, problems
@@ -28,6 +29,19 @@ from .opening import (
     STRANGE_CAST,
     opening,
 )
+
+
+def own_passfile() -> str:
+    """Where libpq looks for passwords by itself."""
+    return os.environ.get("PGPASSFILE") or os.path.expanduser("~/.pgpass")
+
+
+def _refuse_shared_passfile() -> None:
+    """Raises KeyProblem when others can read that file, whatever folder it is in: libpq passes over it then, and tells no login why."""
+    path = own_passfile()
+    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0
+    if mode & 0o077:
+        raise KeyProblem(f"password file {path} has mode {mode:04o}, so others may read it; chmod 600 {path} and consider it leaked")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Server:
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Server:
         """From the options of fragment `_postgres`. Raises KeyProblem when others can read the password file that libpq would use."""
         if options["login_password_file"] is None:
-            libpq.refuse_shared_passfile()
+            _refuse_shared_passfile()
         return cls(
             options["login_unix_socket"] or options["login_host"],
             options["login_port"],

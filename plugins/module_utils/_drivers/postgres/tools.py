@@ -17,7 +17,7 @@ from ..._errors import StageFailed
 from ..._stream import memory, pipes
 from ..._stream.process import PIPE, Child
 from . import libpq
-from .server import Server
+from .server import Server, own_passfile
 from .snapshot import Place
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
@@ -76,7 +76,7 @@ def start(argv: t.Sequence[str], server: Server, database: str, settings: str = 
 def _environment(server: Server, database: str) -> dict[str, str]:
     """All that a tool knows of us; a file of libpq's only where no option names another."""
     env = {**server.environment(database), "PGREQUIREAUTH": server.methods(), "HOME": HOME}
-    env["PGPASSFILE"] = libpq.own_passfile()
+    env["PGPASSFILE"] = own_passfile()
     own = {name: os.path.expanduser(path) for name, path in _OWN_FILES.items()}
     return {**{name: path for name, path in own.items() if os.path.exists(path)}, **env}
 

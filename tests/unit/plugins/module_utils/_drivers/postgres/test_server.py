@@ -120,14 +120,14 @@ def test_the_password_file_in_memory_is_private_and_never_left_open(login: Login
     assert tools.passfile(Server(), "postgres") is None
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read: No such file or directory"), (b"\xff\xfe", "is not UTF-8 text")])
-def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "password"
     if content is not None:
         path.write_bytes(content)
     error = problem(Server("/nowhere", password_file=str(path)))
     assert isinstance(error, KeyProblem)
-    assert error.msg.startswith(f"login_password_file {path} {words}")
+    assert error.msg.startswith(f"login_password_file {path} ")
 
 
 def test_a_host_that_does_not_answer() -> None:
