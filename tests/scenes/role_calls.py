@@ -71,10 +71,10 @@ def _task(task: Values, variables: Values, around: Around, here: str) -> t.Itera
     templates = role_templates.Templates(variables)
     module = next((name.removeprefix(PREFIX) for name in task if name.startswith(PREFIX)), None)
     if module is not None and templates.hold(around.when):
-        yield (
-            f"{here} {module}",
-            _options(module, templates.filled({**_defaults(module, around, templates), **(task[PREFIX + module] or {})})),
-        )
+        given = templates.filled({**_defaults(module, around, templates), **(task[PREFIX + module] or {})})
+        # A preflight is told what is wrong with the settings, and refuses them with all the rest.
+        wrong = given.get("earlier", {}).get("settings", [])
+        yield f"{here} {module}", {"refused": " ".join(wrong)} if wrong else _options(module, given)
     look = task.get("ansible.builtin.assert", {})
     if "_wrong" in str(look.get("that")):
         yield f"{here} assert", {"refused": templates.filled(look["fail_msg"])}

@@ -46,6 +46,7 @@ WHOLE: dict[str, Values] = {
         "__caracal_backup_carried_here": {"path": "/c"},
     },
     "caracal_drill": {},
+    "caracal_notify": {"caracal_notify_job": "backup", "__caracal_notify_watched": {}},
     "caracal_repository": {"caracal_repository_destination": "/d", "caracal_repository_signing_key": "/k"},
     "caracal_restore": {
         "caracal_restore_compose_project": "p",
@@ -100,7 +101,9 @@ class Entry:
         return {**{name: OWN.get(name) or SAMPLES[kind(self.spec[name])](number, self.spec[name]) for number, name in sampled}, **given}
 
     def made(self, given: Values) -> dict[str, Values]:
-        return role_calls.made(self.role, self.name, {"ansible_check_mode": False, **WHOLE[self.role], **given})
+        return role_calls.made(
+            self.role, self.name, {"ansible_check_mode": False, "inventory_hostname": "localhost", **WHOLE[self.role], **given}
+        )
 
     @functools.cached_property
     def all_true(self) -> dict[str, Values]:
