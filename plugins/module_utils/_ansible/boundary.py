@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from .._errors import BackupError, OptionError, printable
-from . import role_variables
+from . import environment, role_variables
 from .argspec import ArgumentSpec
 
 
@@ -36,6 +36,7 @@ UseCase = t.Callable[[Invocation], dict[str, t.Any]]
 def run(spec: ArgumentSpec, use_case: UseCase) -> None:
     """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
     module = AnsibleModule(supports_check_mode=True, **spec.to_module())
+    environment.enter(module.params)
     result = answer(use_case, Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
     if not result.pop("failed", False):
         module.exit_json(**result)

@@ -16,6 +16,7 @@ ROLE = "CARACAL_OPS_ROLE"
 
 _BACKUP, _RESTORE, _DRILL, _RETENTION = "caracal_backup", "caracal_restore", "caracal_drill", "caracal_retention"
 _ARCHIVE, _REPOSITORY = "caracal_archive", "caracal_repository"
+_SETUP = "caracal_setup"
 _ALL = (_BACKUP, _RESTORE, _DRILL, _RETENTION, _ARCHIVE, _REPOSITORY)
 _DATABASE = (_BACKUP, _RESTORE, _RETENTION, _ARCHIVE)
 _REDIS = (_BACKUP, _RESTORE, _RETENTION)
@@ -26,7 +27,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "accept_vulnerable_clients": (_RESTORE,),
     "allow_same_recipients": (_BACKUP,),
     "allow_shared_filesystem": (_DRILL,),
-    "allowed_signers": _ALL,
+    "allowed_signers": (*_ALL, _SETUP),
     "audit_hmac_key_files": (_BACKUP, _RESTORE, _DRILL, _ARCHIVE),
     "break_glass_files": (_RETENTION,),
     "ca_cert": _DATABASE,
@@ -36,7 +37,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "effective_environment": (_RETENTION,),
     "effective_environment_file": (_RETENTION,),
     "environment_file": (_BACKUP, _RESTORE),
-    "high_water_mark": _ALL,
+    "high_water_mark": (*_ALL, _SETUP),
     "identity_files": (_RESTORE, _DRILL, _REPOSITORY),
     "keep_daily": (_REPOSITORY,),
     "keep_last": (_REPOSITORY,),

@@ -22,7 +22,7 @@ _DRIVERS = _STORES | {"_repository"}
 _SANDBOX = _DRIVERS | {"_drivers", "_caracal", "_ansible"}
 _EVIDENCE = _SANDBOX | {"_sandbox"}
 _ROOMS = _EVIDENCE | {"_evidence"}
-_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_sandbox", "_sets"}
+_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_sandbox", "_sets", "_setup"}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
     "_report": {"_errors"},
@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "_crypto": _STREAM,
     "_storage": _STREAM,
     "_repository": _STORES,
+    "_setup": _DRIVERS | {"_ansible"},
     "_drivers": _DRIVERS,
     "_images": _SANDBOX,
     "_sandbox": _SANDBOX | {"_images"},

@@ -25,6 +25,7 @@ def test_the_plugins_hold_nothing_forbidden() -> None:
         ("import os\nos.system('true')", "starts processes"),
         ("import os\nos.execv('/bin/true', [])", "starts processes"),
         ("def f():\n    import importlib", "importlib"),
+        ("from importlib.util import find_spec", "importlib"),
         ("def f(x):\n    assert x", "assert"),
         ("match 1:\n    case _:\n        pass", "match"),
         ("run('x', shell=True)", "argument list"),
@@ -50,6 +51,7 @@ def test_allowed_constructs_are_accepted(plant) -> None:
             constructs.OPENS_SESSIONS: "psycopg2 = require_psycopg2()\npsycopg2.connect(options='')\n{'PGOPTIONS': ''}",
             constructs.STARTS_TOOLS: "env['PGPASSFILE'] = '/proc/self/fd/3'",
             constructs.STARTS_PROCESSES: "import subprocess\nsubprocess.run(['true'], shell=False)",
+            constructs.LOOKS_FOR_LIBRARIES: "from importlib.util import find_spec",
             PATH: "from subprocess import PIPE\nimport os\nos.path.exists('x')\nAnsibleModule(supports_check_mode=True, **spec)",
         }
     )

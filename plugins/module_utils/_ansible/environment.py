@@ -1,0 +1,61 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The environment that `setup` makes on a host: modules start again in it where the Python that runs them lacks a library of theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import typing as t
+from importlib.util import find_spec
+
+from ansible.module_utils.common.respawn import has_respawned, respawn_module
+
+PYTHON = "/opt/caracal-ops/bin/python"
+# What nearly every module needs. Who has these chose an environment of their own, and is told what else it lacks.
+LIBRARIES = ("cryptography", "psycopg2", "pyrage", "zstandard")
+# Options go to the other Python through a pipe that nobody reads yet, and it holds 64 KiB.
+_LONGEST = 1 << 15
+
+
+def enter(options: t.Mapping[str, t.Any], python: str = PYTHON) -> None:
+    """Start the module again in the environment, and do not return, if that is what it needs; else do nothing."""
+    if has_respawned() or all(find_spec(name) for name in LIBRARIES):
+        return
+    if _is_us(python) or not is_trusted(python) or len(json.dumps(options, default=str)) > _LONGEST:
+        return
+    # What lies in the working directory is no library.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    respawn_module(python)
+
+
+def is_trusted(path: str) -> bool:
+    """Whether nobody but root and this user can exchange the program: neither it, nor what it is a link to, nor a folder above them."""
+    return all(_is_ours(place) for start in (os.path.abspath(path), os.path.realpath(path)) for place in _upwards(start))
+
+
+def _upwards(path: str) -> t.Iterator[str]:
+    yield path
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    others = 0 if stat.S_ISLNK(about.st_mode) else stat.S_IMODE(about.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
+    return about.st_uid in (0, os.geteuid()) and not others
+
+
+def _is_us(python: str) -> bool:
+    return os.path.abspath(sys.executable or "/") == os.path.abspath(python)

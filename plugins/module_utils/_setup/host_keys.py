@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The keys of one host, made where they belong: one that signs, and identities. Only public halves leave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto import age_keys, recipients
+from .._crypto.signing import Signer
+from .._errors import KeyProblem, OptionError, StorageError
+from .._repository import layout
+from .._stream import process
+from . import whole_files
+
+_TIMEOUT = 60.0
+
+
+def argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "signing_key": {"type": "path", "no_log": False},
+            "principal": {"type": "str"},
+            "identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
+        },
+        required_together=[("signing_key", "principal")],
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given, made = invocation.options, []
+    result: dict[str, t.Any] = {"public_key": None, "fingerprint": None}
+    if given["signing_key"]:
+        layout.check_deployment(given["principal"].partition("@")[2])
+        if _lacks(given["signing_key"], invocation, _make_signing_key, given["principal"]):
+            made.append(given["signing_key"])
+        if os.path.exists(given["signing_key"]):
+            signer = Signer(given["signing_key"], given["principal"])
+            result = {"public_key": signer.public_key_line, "fingerprint": signer.fingerprint}
+    found = []
+    for path in given["identity_files"]:
+        if _lacks(path, invocation, _make_identity):
+            made.append(path)
+        found.append(_public(path))
+    after = [*(f"{one} (new)\n" for one in made)]
+    return {"changed": bool(made), "made": made, **result, "recipients": found, "diff": {"before": "", "after": "".join(after)}}
+
+
+def _lacks(path: str, invocation: Invocation, make: t.Callable[..., bool], *more: str) -> bool:
+    """Whether the key was not there; then it is, but in check mode."""
+    if os.path.exists(path):
+        whole_files.refuse_shared_folder(path)
+        return False
+    return True if invocation.check_mode else make(path, *more)
+
+
+def _make_signing_key(path: str, principal: str) -> bool:
+    """By ssh-keygen, in a folder of its own, so that a file of the name is a whole key from the beginning."""
+    if path.endswith(".pub"):
+        raise OptionError(f"{path} is not there, and would be the public half of a key; name the private one in signing_key")
+    whole_files.refuse_shared_folder(path)
+    folder = tempfile.mkdtemp(prefix=".new-key-", dir=os.path.dirname(os.path.abspath(path)))
+    try:
+        new = os.path.join(folder, "key")
+        process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", new], timeout=_TIMEOUT)
+        public = Signer(new, principal).public_key_line
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            raise StorageError(f"{path} cannot be made: {exc.strerror}; check its folder") from exc
+    finally:
+        shutil.rmtree(folder)
+    whole_files.replace(f"{path}.pub", f"{public} {principal}\n", 0o644)
+    return True
+
+
+def _make_identity(path: str) -> bool:
+    whole_files.refuse_shared_folder(path)
+    identity = age_keys.generate()
+    return whole_files.write_new(path, f"# public key: {age_keys.recipient_of(identity, path)}\n{identity}\n")
+
+
+def _public(path: str) -> dict[str, t.Any]:
+    """The public half of the identity in a file; nothing where check mode has made none."""
+    recipient = None
+    with contextlib.suppress(FileNotFoundError):
+        recipient = _recipient(path)
+    return {"file": path, "recipient": recipient, "fingerprint": recipient and recipients.fingerprint(recipient)}
+
+
+def _recipient(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read(recipients.FILE_LIMIT)
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as exc:
+        raise KeyProblem(f"identity file {path} cannot be read; check the path and its owner") from exc
+    if mode & 0o077:
+        raise KeyProblem(f"identity file {path} can be read by others; chmod 600 {path}, and consider it leaked")
+    lines = [line for line in (one.strip() for one in text.split("\n")) if line and not line.startswith("#")]
+    if len(lines) != 1:
+        raise KeyProblem(f"{path} holds {len(lines)} identities; expected one, as age-keygen writes it")
+    return age_keys.recipient_of(lines[0], path)

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The operator's lists: whose signatures are believed, and to whom sets are sealed, from the public halves that hosts gave."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._crypto import recipients, signer_lists, sshsig
+from .._crypto.allowed_signers import utc_now
+from .._crypto.signer_lists import AllowedSigner
+from .._errors import KeyProblem, OptionError
+from .._repository import layout
+from . import said_by_hosts, whole_files
+
+# Roles put a list in place of one that has this line, and of none that somebody else wrote.
+MARK = "# Kept by caracal_ops.backup.setup. The operator's copy is the one to change."
+
+
+def argument_spec() -> ArgumentSpec:
+    signer: dict[str, t.Any] = {
+        "role": {"type": "str", "required": True, "choices": sorted(said_by_hosts.NAMESPACES)},
+        "public_key": {"type": "str", "required": True, "no_log": False},
+    }
+    recipient: dict[str, t.Any] = {name: {"type": "str", "required": True} for name in ("name", "recipient")}
+    return ArgumentSpec(
+        {
+            "deployment": {"type": "str", "required": True},
+            "allowed_signers": {"type": "path", "required": True},
+            "signers": {"type": "list", "elements": "dict", "required": True, "options": signer},
+            "recipients": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"list": {"type": "path", "required": True}, **recipient},
+            },
+        }
+    )
+
+
+@dataclasses.dataclass
+class _List:
+    """One file as it is, and as it will be. `added` says of each new line whose key it is, by fingerprint."""
+
+    path: str
+    lines: list[str]
+    added: list[str] = dataclasses.field(default_factory=list)
+    changed: bool = False
+
+    @classmethod
+    def read(cls, path: str) -> _List:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = file.read(signer_lists.SIZE_LIMIT).split("\n")
+        except FileNotFoundError:
+            return cls(path, [MARK, ""], changed=True)
+        except (OSError, UnicodeDecodeError) as exc:
+            raise KeyProblem(f"{path} cannot be read; check that it is a list of keys, and its owner") from exc
+        whole_files.refuse_shared_folder(path)
+        marked = MARK in lines
+        return cls(path, lines if marked else [MARK, *lines], changed=not marked)
+
+    def add(self, lines: t.Sequence[str], told: str) -> None:
+        """Behind all others; nothing of what is there moves."""
+        self.lines = [*(self.lines if self.lines[-1] else self.lines[:-1]), *lines, ""]
+        self.added.append(told)
+        self.changed = True
+
+    @property
+    def keys(self) -> list[str]:
+        return [line for line in self.lines if line.strip() and not line.lstrip().startswith("#")]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    given = invocation.options
+    lists = [_signers(given, invocation.check_mode), *_recipients(given, invocation.check_mode)]
+    changed = [one for one in lists if one.changed]
+    if not invocation.check_mode:
+        for one in changed:
+            whole_files.refuse_shared_folder(one.path)
+            whole_files.replace(one.path, one.text)
+    added = [f"{os.path.basename(one.path)}: {told}" for one in lists for told in one.added]
+    return {
+        "changed": bool(changed),
+        "added": added,
+        "lists": {os.path.basename(one.path): one.text for one in lists},
+        "diff": {"before": "", "after": "".join(f"{told}\n" for told in added)},
+    }
+
+
+def _signers(given: t.Mapping[str, t.Any], check_mode: bool) -> _List:
+    kept = _List.read(given["allowed_signers"])
+    known = signer_lists.read_allowed(kept.path) if kept.keys else []
+    for one in given["signers"]:
+        principal = layout.principal(one["role"], given["deployment"])
+        if not _is_given(one["public_key"], principal, check_mode):
+            kept.add([], f"{principal} (new)")
+            continue
+        key = said_by_hosts.public_key(one["public_key"], principal)
+        line = said_by_hosts.signer_line(known, kept.path, one["role"], principal, key, utc_now)
+        if line:
+            kept.add([line], f"{principal} {sshsig.fingerprint(key)}")
+            known.append(AllowedSigner(principal, key))
+    return kept
+
+
+def _recipients(given: t.Mapping[str, t.Any], check_mode: bool) -> list[_List]:
+    lists = {path: _List.read(path) for path in dict.fromkeys(one["list"] for one in given["recipients"])}
+    for one in given["recipients"]:
+        kept = lists[one["list"]]
+        if not _is_given(one["recipient"], one["name"], check_mode):
+            kept.add([], f"{one['name']} (new)")
+            continue
+        lines = said_by_hosts.recipient_lines(kept.lines, kept.path, one["name"], one["recipient"])
+        if lines:
+            kept.add(lines, f"{one['name']} {recipients.fingerprint(one['recipient'])}")
+    return list(lists.values())
+
+
+def _is_given(text: str, whose: str, check_mode: bool) -> bool:
+    """False in check mode for a key that a run would make."""
+    if not text and not check_mode:
+        raise OptionError(f"no key of {whose} was given; make it first, which the tasks with the tag caracal_setup_keys do")
+    return bool(text)

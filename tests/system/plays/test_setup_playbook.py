@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From nothing to a drill that passes: `setup`, `backup` and `restore_drill` with no file that somebody made by hand."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes import drilled_services, redis_server, secrets_scene
+from scenes.playing import Play
+from scenes.scene import DEPLOYMENT, tree
+from scenes.twin_database import TwinCluster
+from twin import surroundings
+
+# What belongs to the machine, and is tried by hand.
+OF_THE_MACHINE = ("--skip-tags", "caracal_setup_packages,caracal_setup_python")
+SECRET = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY")
+
+
+def places(root: Path) -> dict[str, t.Any]:
+    """What lies below /etc and /var/lib, below a folder of the test."""
+    backup, drill = root / "backup", root / "drill"
+    return {
+        "caracal_setup_operator_directory": str(root / "operator"),
+        "caracal_ops_allowed_signers": str(root / "both" / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(root / "both" / "mark.json"),
+        "caracal_backup_signing_key": str(backup / "backup_signing_key"),
+        "caracal_backup_recipients_files": [str(backup / "database.recipients")],
+        "caracal_backup_secrets_recipients_files": [str(backup / "secrets.recipients")],
+        "caracal_drill_signing_key": str(drill / "drill_signing_key"),
+        "caracal_drill_identity_files": [str(drill / "drill.identity"), str(drill / "secrets.identity")],
+        "caracal_drill_recipients_files": [str(drill / "details.recipients")],
+    }
+
+
+def settings(root: Path) -> dict[str, t.Any]:
+    return {"caracal_ops_repository": str(root / "repository"), "caracal_ops_deployment": DEPLOYMENT, **places(root)}
+
+
+def changes(play: Play) -> list[int]:
+    """By host, from the recap."""
+    assert play.ended() == 0, play.output()
+    return [int(number) for number in re.findall(r"\bchanged=(\d+)", play.output())]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """A folder in which `setup` was played once."""
+    assert any(changes(Play("setup", settings(tmp_path), tmp_path, OF_THE_MACHINE)))
+    return tmp_path
+
+
+def keys(root: Path) -> dict[str, t.Any]:
+    return {name: what for name, what in tree(root).items() if name.split("/")[0] in ("backup", "both", "drill", "operator")}
+
+
+@pytest.mark.story
+@pytest.mark.no_false_alarm
+def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, sandbox_directory: str) -> None:
+    before = keys(prepared)
+    assert changes(Play("setup", settings(prepared), prepared, OF_THE_MACHINE)) == [0]
+    assert keys(prepared) == before
+    deployment = secrets_scene.make(prepared / "scene", caracal_database)
+    with redis_server.start() as redis:
+        client = surroundings.connect(f"unix://{redis.socket}", None)
+        surroundings.create(caracal_database.target, caracal_database.spec.seed, client, prepared / "replay")
+        source = {
+            "caracal_backup_create_repository": True,
+            "caracal_backup_login_unix_socket": deployment.scene.socket,
+            "caracal_backup_secrets_directory": str(deployment.directory),
+            "caracal_backup_redis_unix_socket": redis.socket,
+            "caracal_backup_replay_volumes": [{"service": name, "path": str(prepared / "replay" / name)} for name in ("sts", "gateway")],
+        }
+        made = Play("backup", {**settings(prepared), **source}, prepared)
+        assert made.ended() == 0, made.output()
+    drilled = {
+        "caracal_drill_sandbox_directory": sandbox_directory,
+        "caracal_drill_minimum_free_mb": 100,
+        "caracal_drill_allow_shared_filesystem": True,
+        "caracal_drill_services": [drilled_services.command(name, {}) for name in drilled_services.SERVICES],
+        "caracal_drill_production": [f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"],
+        "caracal_drill_report_dir": str(prepared / "reports"),
+    }
+    play = Play("restore_drill", {**settings(prepared), **drilled}, prepared)
+    assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
+
+
+def test_check_mode_makes_nothing_and_no_output_has_a_secret(tmp_path: Path) -> None:
+    looked = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--check"))
+    assert any(changes(looked)) and keys(tmp_path) == {}
+    made = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--diff", "-vvv"))
+    assert any(changes(made)) and not SECRET.search(made.output())
+    assert SECRET.search((tmp_path / "drill" / "drill.identity").read_text(encoding="ascii"))
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["backup/backup_signing_key", "drill/drill.identity"])
+def test_a_key_that_was_exchanged_is_refused(prepared: Path, name: str) -> None:
+    (prepared / name).unlink()
+    before = keys(prepared)
+    play = Play("setup", settings(prepared), prepared, OF_THE_MACHINE)
+    assert play.ended() != 0 and "KeyProblem" in play.output(), play.output()
+    after = keys(prepared)
+    lists = [one for one in before if one.endswith(("allowed_signers", ".recipients"))]
+    assert len(lists) == 8 and all(before[one] == after[one] for one in lists)
+
+
+def test_identities_that_were_taken_to_a_safe_are_not_made_again(prepared: Path) -> None:
+    safe = sorted((prepared / "operator").rglob("break-glass*.identity"))
+    assert len(safe) == 2
+    for path in safe:
+        path.unlink()
+    before = keys(prepared)
+    assert changes(Play("setup", settings(prepared), prepared, OF_THE_MACHINE)) == [0]
+    assert keys(prepared) == before
+
+
+@pytest.mark.mutation
+def test_a_list_that_was_made_by_hand_loses_no_line(prepared: Path) -> None:
+    hand_made = prepared / "both" / "allowed_signers"
+    hand_made.write_text("prune@prod ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5nDuTnIOGxrMZI9vGJt0UuqV7wxoBbm1bUYjNfjM8W\n", encoding="ascii")
+    play = Play("setup", settings(prepared), prepared, OF_THE_MACHINE)
+    assert play.ended() != 0 and "made by hand" in play.output(), play.output()
+    assert "prune@prod" in hand_made.read_text(encoding="ascii")
