@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A module that starts with a Python that lacks its libraries, and the environment that it changes to if nobody else can exchange it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import environment
+from scenes.scene import Scene
+from unit.plugins.module_utils._ansible.test_boundary import COLLECTIONS
+
+BARE = Path(sys._base_executable).resolve()
+
+
+class Changed(Exception):
+    """In place of the other Python."""
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """This Python lacks a library, the environment is there and trusted, and to change to it ends the test."""
+
+    def respawn(python: str) -> None:
+        raise Changed(python)
+
+    monkeypatch.setenv("PYTHONSAFEPATH", "")  # is put back
+    monkeypatch.setattr(environment, "find_spec", lambda name: None if name == "pyrage" else name)
+    monkeypatch.setattr(environment, "is_trusted", lambda path: path == environment.PYTHON)
+    monkeypatch.setattr(environment, "has_respawned", lambda: False)
+    monkeypatch.setattr(environment, "respawn_module", respawn)
+    return monkeypatch
+
+
+def test_who_lacks_a_library_changes(lacking: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Changed, match=environment.PYTHON):
+        environment.enter({"a": 1})
+    assert os.environ["PYTHONSAFEPATH"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("find_spec", lambda name: name),
+        ("is_trusted", lambda _path: False),
+        ("has_respawned", lambda: True),
+    ],
+)
+def test_who_lacks_none_or_cannot_stays(lacking: pytest.MonkeyPatch, name: str, value: object) -> None:
+    lacking.setattr(environment, name, value)
+    environment.enter({}, environment.PYTHON)
+
+
+def test_the_environment_does_not_start_itself(lacking: pytest.MonkeyPatch) -> None:
+    lacking.setattr(sys, "executable", environment.PYTHON)
+    environment.enter({})
+
+
+def test_options_that_would_fill_the_pipe_stay(lacking: pytest.MonkeyPatch) -> None:
+    environment.enter({"checks": "x" * 70_000})
+
+
+def test_it_takes_no_time_where_nothing_is_missing() -> None:
+    environment.enter({})
+    started = time.perf_counter()
+    for _number in range(100):
+        environment.enter({})
+    assert (time.perf_counter() - started) / 100 < 0.01
+
+
+def test_all_places_of_a_program_are_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "python").symlink_to("../real")
+    (tmp_path / "real").touch()
+    seen: list[str] = []
+    monkeypatch.setattr(environment, "_is_ours", lambda path: not seen.append(path))
+    assert environment.is_trusted(str(tmp_path / "venv" / "python"))
+    assert {str(tmp_path / "venv" / "python"), str(tmp_path / "venv"), str(tmp_path / "real"), str(tmp_path), "/"} <= set(seen)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("mode", "ours"), [(0o755, True), (0o700, True), (0o775, False), (0o757, False), (0o1777, False)])
+def test_what_others_may_write_is_not_ours(tmp_path: Path, mode: int, ours: bool) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x").chmod(mode)
+    assert environment._is_ours(str(tmp_path / "x")) is ours
+    assert not environment._is_ours(str(tmp_path / "none"))
+
+
+@pytest.mark.mutation
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_what_is_somebody_elses_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    os.chown(tmp_path / "x", 12345, 12345)
+    assert not environment._is_ours(str(tmp_path / "x"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="puts the environment into its place")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_bare_python_changes_to_the_environment(scene: Scene, tmp_path: Path, there: bool) -> None:
+    """Packed and run by Ansible, in a view of this host in which the tests' environment lies in that place."""
+    lacks = subprocess.run([str(BARE), "-c", "import pyrage"], capture_output=True, check=False).returncode
+    assert lacks, "this Python has the libraries, so the test would show nothing"
+    view = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/opt"]
+    view += ["--ro-bind", sys.prefix, "/opt/caracal-ops"] if there else []
+    arguments = json.dumps(scene.given("pg_encrypted_dump", set_id="20260102T030405Z-abcd"))
+    command = ["ansible", "localhost", "-m", "caracal_ops.backup.pg_encrypted_dump", "-a", arguments]
+    command += ["--check", "-i", "localhost,", "-c", "local"]
+    command[0] = str(Path(sys.executable).parent / command[0])
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONPATH", "PG"))}
+    environ |= {
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_HOME": str(tmp_path),
+        "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+    }
+    (tmp_path / "ansible.cfg").touch()
+    done = subprocess.run(
+        [*view, *command, "-e", f"ansible_python_interpreter={BARE}"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is there, done.stdout + done.stderr
+    assert ("MissingDependency" in done.stdout) is not there
