@@ -156,7 +156,7 @@ EXAMPLES = r"""
     rto_budget: 1
     rpo_budget: 26
     identity_files:
-      - /etc/caracal-ops/drill.identity
+      - /etc/caracal-ops/identities/drill.identity
     waivers:
       - check: sandbox.isolation
         reason: The kernel of drill-2 is upgraded in December, OPS-4711.

@@ -102,7 +102,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
-      - /etc/caracal-ops/drill.identity
+      - /etc/caracal-ops/identities/drill.identity
 
 - name: Restore into an empty production cluster after a loss
   caracal_ops.backup.pg_encrypted_restore:

@@ -69,7 +69,7 @@ EXAMPLES = r"""
     sandbox: /var/tmp/caracal-drill
     set_id: latest
     identity_files:
-      - /etc/caracal-ops/drill.identity
+      - /etc/caracal-ops/identities/drill.identity
     repository: /srv/backup/caracal
     deployment: prod
     allowed_signers: /etc/caracal-ops/allowed_signers

@@ -96,7 +96,7 @@ EXAMPLES = r"""
     deployment: prod
     signing_key: /etc/caracal-ops/drill_signing_key
     identity_files:
-      - /etc/caracal-ops/drill.identity
+      - /etc/caracal-ops/identities/drill.identity
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 """

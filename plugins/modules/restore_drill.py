@@ -247,7 +247,7 @@ EXAMPLES = r"""
       allowed_signers: /etc/caracal-ops/allowed_signers
       high_water_mark: /var/lib/caracal-ops/high-water-mark.json
       identity_files:
-        - /etc/caracal-ops/drill.identity
+        - /etc/caracal-ops/identities/drill.identity
       recipients_files:
         - /etc/caracal-ops/details.recipients
       drill: "{{ begun.drill | default(omit) }}"

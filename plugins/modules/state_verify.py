@@ -62,7 +62,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     identity_files:
-      - /etc/caracal-ops/drill.identity
+      - /etc/caracal-ops/identities/drill.identity
 """
 
 RETURN = r"""
