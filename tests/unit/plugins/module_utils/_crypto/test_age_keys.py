@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,7 @@ GOOD = str(pyrage.x25519.Identity.generate().to_public())
         "age1" + "q" * 58,
         "ssh-ed25519 AAAA",
     ],
+    ids=map(str, itertools.count()),
 )
 def test_what_is_not_one_recipient_is_refused(text: str) -> None:
     with pytest.raises(KeyProblem):

@@ -88,6 +88,7 @@ def test_a_folder_that_is_missing_or_everybodys_is_refused(folder: Path) -> None
         ("a.identity", f"{pyrage.x25519.Identity.generate()}\n{pyrage.x25519.Identity.generate()}\n", 0o600),
         ("signing_key", "nothing\n", 0o600),
     ],
+    ids=["no identity", "empty", "everybody's", "two", "no key"],
 )
 def test_a_file_that_is_no_key_is_refused_and_kept(folder: Path, name: str, text: str, mode: int) -> None:
     (folder / name).write_text(text, encoding="ascii")

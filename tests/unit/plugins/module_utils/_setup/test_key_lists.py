@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import typing as t
 from pathlib import Path
 
@@ -131,7 +132,11 @@ def test_what_is_not_one_public_key_is_refused(folder: Path, name: str) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("lie", [f"{OPENS}\n{READER}", f"{OPENS}\n", f"{OPENS} ", BACKUP, "age1", f"# x\n{OPENS}", OPENS.upper()])
+@pytest.mark.parametrize(
+    "lie",
+    [f"{OPENS}\n{READER}", f"{OPENS}\n", f"{OPENS} ", BACKUP, "age1", f"# x\n{OPENS}", OPENS.upper()],
+    ids=map(str, itertools.count()),
+)
 def test_what_is_not_one_recipient_is_refused(folder: Path, lie: str) -> None:
     with pytest.raises(KeyProblem):
         call(folder, opens=lie)
