@@ -36,7 +36,7 @@ UseCase = t.Callable[[Invocation], dict[str, t.Any]]
 def run(spec: ArgumentSpec, use_case: UseCase) -> None:
     """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
     module = AnsibleModule(supports_check_mode=True, **spec.to_module())
-    environment.enter(module.params)
+    environment.enter(module.params, module.warn)
     result = answer(use_case, Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
     if not result.pop("failed", False):
         module.exit_json(**result)

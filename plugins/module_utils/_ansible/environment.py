@@ -25,15 +25,18 @@ LIBRARIES = ("cryptography", "psycopg2", "pyrage", "zstandard")
 _LONGEST = 1 << 15
 
 
-def enter(options: t.Mapping[str, t.Any], python: str = PYTHON) -> None:
+def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None:
     """Start the module again in the environment, and do not return, if that is what it needs; else do nothing."""
     if has_respawned() or all(find_spec(name) for name in LIBRARIES):
         return
-    if _is_us(python) or not is_trusted(python) or len(json.dumps(options, default=str)) > _LONGEST:
+    if _is_us(PYTHON) or not os.path.exists(PYTHON) or len(json.dumps(options, default=str)) > _LONGEST:
+        return
+    if not is_trusted(PYTHON):
+        warn(f"{PYTHON} is not used, since others than root and this user may write it, what it links to, or a folder above")
         return
     # What lies in the working directory is no library.
     os.environ["PYTHONSAFEPATH"] = "1"
-    respawn_module(python)
+    respawn_module(PYTHON)
 
 
 def is_trusted(path: str) -> bool:

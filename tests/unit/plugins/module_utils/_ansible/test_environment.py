@@ -22,6 +22,10 @@ from unit.plugins.module_utils._ansible.test_boundary import COLLECTIONS
 BARE = Path(sys._base_executable).resolve()
 
 
+def silent(text: str) -> None:
+    raise RuntimeError(text)
+
+
 class Changed(Exception):
     """In place of the other Python."""
 
@@ -35,7 +39,8 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
     monkeypatch.setenv("PYTHONSAFEPATH", "")  # is put back
     monkeypatch.setattr(environment, "find_spec", lambda name: None if name == "pyrage" else name)
-    monkeypatch.setattr(environment, "is_trusted", lambda path: path == environment.PYTHON)
+    monkeypatch.setattr(environment, "PYTHON", str(BARE))
+    monkeypatch.setattr(environment, "is_trusted", lambda path: path == str(BARE))
     monkeypatch.setattr(environment, "has_respawned", lambda: False)
     monkeypatch.setattr(environment, "respawn_module", respawn)
     return monkeypatch
@@ -43,7 +48,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_who_lacks_a_library_changes(lacking: pytest.MonkeyPatch) -> None:
     with pytest.raises(Changed, match=environment.PYTHON):
-        environment.enter({"a": 1})
+        environment.enter({"a": 1}, silent)
     assert os.environ["PYTHONSAFEPATH"] == "1"
 
 
@@ -51,29 +56,37 @@ def test_who_lacks_a_library_changes(lacking: pytest.MonkeyPatch) -> None:
     ("name", "value"),
     [
         ("find_spec", lambda name: name),
-        ("is_trusted", lambda _path: False),
         ("has_respawned", lambda: True),
+        ("PYTHON", "/none"),
     ],
 )
 def test_who_lacks_none_or_cannot_stays(lacking: pytest.MonkeyPatch, name: str, value: object) -> None:
     lacking.setattr(environment, name, value)
-    environment.enter({}, environment.PYTHON)
+    environment.enter({}, silent)
 
 
 def test_the_environment_does_not_start_itself(lacking: pytest.MonkeyPatch) -> None:
     lacking.setattr(sys, "executable", environment.PYTHON)
-    environment.enter({})
+    environment.enter({}, silent)
+
+
+@pytest.mark.mutation
+def test_one_that_others_may_write_is_not_started_and_told(lacking: pytest.MonkeyPatch) -> None:
+    lacking.setattr(environment, "is_trusted", lambda _path: False)
+    told: list[str] = []
+    environment.enter({}, told.append)
+    assert len(told) == 1 and str(BARE) in told[0]
 
 
 def test_options_that_would_fill_the_pipe_stay(lacking: pytest.MonkeyPatch) -> None:
-    environment.enter({"checks": "x" * 70_000})
+    environment.enter({"checks": "x" * 70_000}, silent)
 
 
 def test_it_takes_no_time_where_nothing_is_missing() -> None:
-    environment.enter({})
+    environment.enter({}, silent)
     started = time.perf_counter()
     for _number in range(100):
-        environment.enter({})
+        environment.enter({}, silent)
     assert (time.perf_counter() - started) / 100 < 0.01
 
 
