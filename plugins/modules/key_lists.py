@@ -15,8 +15,7 @@ description:
   - What a host gave is read as a stranger's. A signer is one Ed25519 public key without options, comment or a second line, and gets the
     principal and the namespaces of its role; a recipient is one C(age1...).
   - A key that differs from the one that is listed for the same name is refused, with both fingerprints, and so is a key that is listed for
-    somebody else. To rotate a key, the operator edits the lists, see
-    P(caracal_ops.backup.guide_key_custody#docsite).
+    somebody else. To rotate a key, the operator edits the lists, as the guide on key custody says.
   - Lines that are there already stay as they are.
 author:
   - Caracal Ops (@caracal-ops)
