@@ -14,8 +14,8 @@ import yaml
 from tools.rules import tree
 from unit.snapshots import role_words
 
-# One works on no repository.
-ROLES = sorted(path.name for path in (tree.ROOT / "roles").iterdir() if path.name != "caracal_notify")
+# Those that work on a repository.
+ROLES = sorted(path.parent.parent.name for path in tree.ROOT.glob("roles/*/defaults/main.yml") if "_repository:" in path.read_text("utf-8"))
 ONCE = {"repository": "/r", "deployment": "prod", "allowed_signers": "/s", "high_water_mark": "/m", "revoked_keys": "/k"}
 USUAL = {"allowed_signers": "/etc/caracal-ops/allowed_signers", "high_water_mark": "/var/lib/caracal-ops/high-water-mark.json"}
 
