@@ -151,7 +151,7 @@ def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) 
     scenes.new_ssh_key(stranger)
     case.refused(asset, KeyProblem, "a trial with", str(stranger), signing_key=str(stranger))
     case.refused(asset, KeyProblem, signing_key=str(case.deployment.scene.key("backup")))
-    nowhere = str(case.root / "no" / "mark")
+    nowhere = str(case.root / "no" / "such" / "mark")
     case.refused(asset, StorageError, nowhere, "folder that exists", high_water_mark=nowhere)
 
 
