@@ -121,7 +121,8 @@ class _Host:
     def identities(self) -> bool:
         """Whether all that are named can be read."""
         named = [*self.given["identity_files"], *self.given["secrets_identity_files"]]
-        return all([self.look("keys", functools.partial(age.load_identities, [path])) for path in dict.fromkeys(named)])
+        read = [self.look("keys", functools.partial(age.load_identities, [path])) for path in dict.fromkeys(named)]
+        return all(read)
 
     def report(self) -> None:
         if self.given["report_dir"]:
