@@ -184,15 +184,18 @@ class _Host:
         self._server(server_images.REDIS, named, chosen, lambda: redis_server.find(named))
 
     def _server(self, server: Server, named: str | None, chosen: _Chosen | None, find: t.Callable[[], object]) -> None:
-        """One of this host, else the image that ran when the set was made. Raises what `find` does where neither can be had."""
+        """One of this host, else the image that ran when the set was made. Raises what `find` does where neither can be had; without a set
+        nobody knows of an image."""
         from . import service_images
 
         ran = [one for one in (chosen.services if chosen else []) if one["service"] == server.service]
         try:
             find()
         except MissingDependency as exc:
-            if named or not ran:
+            if named or (chosen and not ran):
                 raise
+            if not chosen:
+                return
             try:
                 self._image(service_images.image_of(ran[0]), chosen)
             except BackupError as other:

@@ -62,6 +62,7 @@ SECRETS = Look(
     apart=RECIPIENTS,
     shared_as={one: f"database_{one}" for one in RECIPIENTS},
     never=("set_id",),
+    found_by=("directory", "files"),
     alone=backup_sources.secrets,
 )
 DATABASES = Look(

@@ -169,6 +169,7 @@ NOT_FOUND = {"error": "OptionError", "msg": "no Compose project caracal; name it
 def test_a_deployment_that_was_not_found_is_told_with_the_rest(deployment: Deployment, redis: RedisServer) -> None:
     given = {
         "signing_key": "/no/such/key",
+        "secrets": {"recipients_files": ["/no/such/list"]},
         "redis": {"redis_unix_socket": redis.socket},
         "images": {"services": []},
         "login_unix_socket": None,
@@ -177,6 +178,7 @@ def test_a_deployment_that_was_not_found_is_told_with_the_rest(deployment: Deplo
         deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": NOT_FOUND}, **given)
     assert [(one["asset"], one["error"]) for one in caught.value.details["problems"]] == [
         ("deployment", "OptionError"),
+        ("keys", "KeyProblem"),
         ("keys", "KeyProblem"),
     ]
 
