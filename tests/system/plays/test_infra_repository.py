@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that the guide adds to an infra repository, played there as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scenes import guide_pages
+from scenes.playing import COLLECTIONS, LOCAL, LONGEST, backup_settings, drill_settings
+from scenes.scene import Scene
+
+PAGE = "guide_infra_repository"
+REQUIREMENTS, SETTINGS, BACKUP, DRILL, OF_ITS_OWN = guide_pages.blocks(PAGE, "yaml")
+
+
+def played(folder: Path, file: str, *options: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    own = {"ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "ansible.cli.playbook", file, *options]
+    return subprocess.run(command, cwd=folder, env={**kept, **own}, capture_output=True, text=True, check=False, timeout=LONGEST)
+
+
+@pytest.fixture
+def repository(bare_sets: Scene, tmp_path: Path) -> Path:
+    """One that has an inventory and settings of its own, which say where everything of a test is."""
+    scene = bare_sets.copy(tmp_path / "scene")
+    hosts = {"prod": backup_settings(scene), "drill": drill_settings(scene, str(tmp_path / "sandbox"))}
+    folder = tmp_path / "infra"
+    files = {
+        "ansible.cfg": "[defaults]\ninventory = inventory.json\n",
+        "inventory.json": json.dumps({"all": {"vars": LOCAL, "hosts": hosts}}),
+        "group_vars/all/caracal.yml": SETTINGS,
+        "caracal_backup.yml": BACKUP,
+        "caracal_drill.yml": DRILL,
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    # There is no container engine for it.
+    for host in hosts:
+        (folder / "host_vars").mkdir(exist_ok=True)
+        (folder / "host_vars" / f"{host}.yml").write_text("caracal_ops_compose_project: ''\n", encoding="utf-8")
+    return folder
+
+
+def test_it_takes_less_than_twenty_lines() -> None:
+    lines = [line for text in (REQUIREMENTS, SETTINGS, BACKUP, DRILL) for line in text.splitlines()]
+    assert len(lines) < 20 and [one["name"] for one in yaml.safe_load(REQUIREMENTS)["collections"]]
+    assert "caracal_ops.backup.caracal_backup" in yaml.safe_load(OF_ITS_OWN)[0]["roles"]
+
+
+def test_a_job_is_played_on_its_hosts(repository: Path) -> None:
+    done = played(repository, "caracal_backup.yml")
+    recap = done.stdout.partition("PLAY RECAP")[2]
+    assert done.returncode == 0 and "prod" in recap and "drill" not in recap, done.stdout + done.stderr
+    found = played(repository, "caracal_drill.yml", "--list-hosts")
+    assert "pattern: ['drill']" in found.stdout, found.stdout
