@@ -115,7 +115,8 @@ ROWS = {
     "open an open set": Row("backup_set", lambda world: {"state": "open", "set_id": world.open_set}, changes=False),
     "committed": Row(
         "backup_set",
-        lambda world: {"state": "committed", "set_id": world.open_set, "metrics_file": str(world.scene.root / "backup.prom")},
+        # Beside the scene: metrics are measured anew each time, such as the room that is left.
+        lambda world: {"state": "committed", "set_id": world.open_set, "metrics_file": str(world.scene.root.parent / "backup.prom")},
         unknown=("journal_head",),
     ),
     "committed before": Row("backup_set", lambda world: {"state": "committed", "set_id": world.scene.sets()[0]}, changes=False),
@@ -198,6 +199,7 @@ ELSEWHERE = {
     "backup_set_info",
     "canary_exchange",
     "compose_services",
+    "database_login",
     "deployment_info",
     "doctor_report",
     "envelope_verify",

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The login of backups on a server of this host: it reads everything, changes nothing, and its password never leaves the host."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import os
+import pwd
+import secrets
+import typing as t
+
+from .._ansible.argspec import ArgumentSpec
+from .._ansible.boundary import Invocation
+from .._drivers.postgres.server import Server, Session
+from .._errors import BackupError, OptionError, PermissionMissing
+from .._stream import secret_files
+from . import whole_files
+
+DATABASE = "postgres"
+READS_ALL = "pg_read_all_data"
+BYTES = 32
+_FOUND = """
+SELECT rolsuper, rolcanlogin, rolbypassrls, pg_catalog.pg_has_role(oid, %s, 'MEMBER'), rolpassword
+FROM pg_catalog.pg_authid WHERE rolname = %s
+"""
+_QUOTED = "SELECT pg_catalog.quote_ident(%s), pg_catalog.quote_literal(%s)"
+
+
+def argument_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        {
+            "user": {"type": "str", "required": True},
+            "password_file": {"type": "path", "required": True, "no_log": False},
+            "unix_socket": {"type": "path", "required": True},
+            "port": {"type": "int", "default": 5432},
+            "admin": {"type": "str", "default": "postgres"},
+        }
+    )
+
+
+def run(invocation: Invocation) -> dict[str, t.Any]:
+    """Make what is missing of password, role and rights, then log in. Raises OptionError for a login that may more than a backup should,
+    PermissionMissing where the server lets it not in."""
+    given = invocation.options
+    if given["user"] == given["admin"]:
+        raise OptionError(f"user and admin are both {given['admin']}; give backups a login of their own")
+    password, is_new = _password(given["password_file"], invocation.check_mode)
+    missing = [f"password in {given['password_file']}"] if is_new else []
+    with _as_admin(given["admin"]), Session(Server(given["unix_socket"], given["port"], given["admin"]), DATABASE) as session:
+        missing += _ensure(session, given["user"], password, invocation.check_mode)
+    if not invocation.check_mode:
+        _log_in(given)
+    after = "".join(f"{one}\n" for one in missing)
+    return {"changed": bool(missing), "made": missing, "diff": {"before": "", "after": after}}
+
+
+def _password(path: str, check_mode: bool) -> tuple[str, bool]:
+    """The one in the file, and whether it was made now."""
+    is_new = not os.path.lexists(path)
+    if is_new and not check_mode:
+        whole_files.refuse_shared_folder(path)
+        is_new = whole_files.write_new(path, f"{secrets.token_urlsafe(BYTES)}\n")
+    if is_new and check_mode:
+        return "", True
+    found = secret_files.text(path, "password_file").rstrip("\r\n")
+    if not found:
+        raise OptionError(f"password_file {path} is empty; remove it, and a password is made")
+    return found, is_new
+
+
+@contextlib.contextmanager
+def _as_admin(name: str) -> t.Iterator[None]:
+    """A server that asks the system who is at its socket is told that it is the user of this name. Where we are not root, or there is no
+    such user, it is told who we are."""
+    try:
+        found = pwd.getpwnam(name) if os.geteuid() == 0 else None
+    except KeyError:
+        found = None
+    if found is None:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(found.pw_gid)
+    os.seteuid(found.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+
+
+def _ensure(session: Session, user: str, password: str, check_mode: bool) -> list[str]:
+    """What the role lacked; then it has it. A password that fits stays."""
+    found = next(iter(session.rows(_FOUND, (READS_ALL, user))), None)
+    if found and found[0]:
+        raise OptionError(f"{user} is a superuser, and a backup should change nothing; name another login, which is made")
+    can_login, sees_rows, reads, stored = found[1:] if found else (False, False, False, None)
+    missing = [
+        *(["role"] if not found else []),
+        *(["LOGIN"] if not can_login else []),
+        *(["BYPASSRLS"] if not sees_rows else []),
+        *([READS_ALL] if not reads else []),
+        *(["its password"] if not _fits(stored, password) else []),
+    ]
+    if missing and not check_mode:
+        # What the server keeps is no password, but who has it can guess; so no error repeats the statement.
+        name, verifier = session.rows(_QUOTED, (user, session.verifier(user, password)))[0]
+        verb = "ALTER" if found else "CREATE"
+        session.conceal(f"{verb} ROLE {name} LOGIN BYPASSRLS PASSWORD {verifier}", f"to make the login {user}")
+        session.rows(f"GRANT {READS_ALL} TO {name}")
+    return [f"{one} of {user}" for one in missing]
+
+
+def _fits(stored: str | None, password: str) -> bool:
+    """Whether a SCRAM verifier as PostgreSQL keeps it is of this password."""
+    try:
+        scheme, salted, keys = (stored or "").split("$")
+        rounds, salt = salted.split(":")
+        wanted = base64.b64decode(keys.split(":")[0], validate=True)
+        if scheme != "SCRAM-SHA-256" or not 0 < int(rounds) <= 1_000_000:
+            return False
+        key = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt, validate=True), int(rounds))
+    except (ValueError, binascii.Error):
+        return False
+    return hmac.compare_digest(hashlib.sha256(hmac.digest(key, b"Client Key", "sha256")).digest(), wanted)
+
+
+def _log_in(given: t.Mapping[str, t.Any]) -> None:
+    try:
+        Session(Server(given["unix_socket"], given["port"], given["user"], given["password_file"]), DATABASE).close()
+    except BackupError as exc:
+        raise PermissionMissing(
+            f"the login {given['user']} is made, and the server does not let it in: {exc.msg}; put the line `local all {given['user']} "
+            "scram-sha-256` into pg_hba.conf before those that say peer, and reload it"
+        ) from exc

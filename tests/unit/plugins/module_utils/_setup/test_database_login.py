@@ -1,0 +1,168 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The login of backups: made with its rights and no others, and with a password that nobody else reads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError, PermissionMissing
+from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import database_login
+from harness.fixtures import sandbox_path
+from scenes import own_server
+from scenes.own_server import Cluster
+
+PASSWORD = "chosen-by-the-operator"
+# The system has a user of this name too, and the server runs as that.
+ADMIN = "nobody"
+LETS_IN = "local all backup scram-sha-256\nlocal all all trust\n"
+RIGHTS = """
+SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolinherit, rolcanlogin, rolbypassrls,
+       ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid)
+FROM pg_roles r WHERE rolname = 'backup'
+"""
+
+
+class Host:
+    """A server with these rules of who may log in, and a folder for keys."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster, self.file = cluster, folder / "database_password"
+        folder.mkdir(mode=0o700)
+
+    def call(self, check_mode: bool = False, **own: t.Any) -> dict[str, t.Any]:
+        usual = {"user": "backup", "password_file": str(self.file), "unix_socket": str(self.cluster.folder), "port": self.cluster.port}
+        options = complete(database_login.argument_spec(), {**usual, "admin": ADMIN, **own})
+        return database_login.run(Invocation(options, check_mode, lambda _text: None))
+
+    def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:
+        return self.cluster.execute(*statements, database="postgres")
+
+    def rules(self, text: str) -> None:
+        """Who may log in from now on. A restart reads them for certain."""
+        self.cluster.stop()
+        self.cluster.put("pg_hba.conf", text.encode())
+        self.cluster.start()
+
+
+@pytest.fixture(scope="module")
+def cluster(server_install: Install) -> t.Iterator[Cluster]:
+    with own_server.folder(server_install) as (folder, install):
+        made = Cluster(folder, install, 5433, ADMIN)
+        made.create()
+        made.put("pg_hba.conf", LETS_IN.encode())
+        made.start()
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def host(cluster: Cluster, tmp_path: Path) -> t.Iterator[Host]:
+    made = Host(cluster, tmp_path / "etc")
+    yield made
+    made.execute("DROP ROLE IF EXISTS backup")
+
+
+@pytest.mark.no_false_alarm
+def test_a_login_is_made_with_its_rights_and_no_others_and_only_once(host: Host) -> None:
+    assert host.call(check_mode=True)["changed"] and not host.file.exists() and not host.execute(RIGHTS)
+    made = host.call()
+    assert made["changed"] and len(made["made"]) == 6
+    assert host.execute(RIGHTS) == [(False, False, False, False, True, True, True, ["pg_read_all_data"])]
+    assert host.file.stat().st_mode & 0o777 == 0o600 and len(host.file.read_text()) > 40
+    for check_mode in (True, False):
+        assert host.call(check_mode)["made"] == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("statement", "lacks"),
+    [
+        ("ALTER ROLE backup NOBYPASSRLS", "BYPASSRLS of backup"),
+        ("ALTER ROLE backup NOLOGIN", "LOGIN of backup"),
+        ("REVOKE pg_read_all_data FROM backup", "pg_read_all_data of backup"),
+        ("ALTER ROLE backup PASSWORD 'another'", "its password of backup"),
+        ("ALTER ROLE backup PASSWORD NULL", "its password of backup"),
+    ],
+)
+def test_what_is_missing_is_added(host: Host, statement: str, lacks: str) -> None:
+    host.call()
+    host.execute(statement)
+    assert host.call()["made"] == [lacks] and host.call()["made"] == []
+
+
+def test_a_password_that_is_there_is_kept_and_in_no_result(host: Host) -> None:
+    host.file.write_text(f"{PASSWORD}\n")
+    host.file.chmod(0o600)
+    made = host.call()
+    assert host.file.read_text() == f"{PASSWORD}\n" and PASSWORD not in str(made)
+
+
+@pytest.mark.mutation
+def test_a_password_that_others_can_read_is_refused(host: Host) -> None:
+    # In a folder that all may enter.
+    folder = Path(sandbox_path())
+    folder.mkdir()
+    folder.chmod(0o755)
+    try:
+        (folder / "password").write_text(PASSWORD)
+        (folder / "password").chmod(0o644)
+        with pytest.raises(KeyProblem):
+            host.call(password_file=str(folder / "password"))
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.mutation
+def test_an_empty_password_is_refused(host: Host) -> None:
+    host.file.write_text("\n")
+    with pytest.raises(OptionError):
+        host.call()
+
+
+@pytest.mark.mutation
+def test_a_superuser_is_no_login_of_backups(host: Host) -> None:
+    host.execute("CREATE ROLE backup SUPERUSER LOGIN")
+    for own in ({}, {"user": ADMIN}):
+        with pytest.raises(OptionError):
+            host.call(**own)
+
+
+def test_a_name_is_quoted(host: Host) -> None:
+    name = "odd \"name'; DROP ROLE nobody; --"
+    with contextlib.suppress(PermissionMissing):
+        host.call(user=name)
+    assert host.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'odd%'") == [(name,)]
+    host.execute('DROP ROLE "odd ""name\'; DROP ROLE nobody; --"')
+
+
+def test_the_admin_is_who_the_system_says(host: Host) -> None:
+    """Root is that user for a moment; anybody else stays who he is."""
+    ours = os.geteuid(), os.getegid()
+    with database_login._as_admin(ADMIN):
+        inside = os.geteuid()
+    assert inside == (own_server.UID if ours[0] == 0 else ours[0]) and (os.geteuid(), os.getegid()) == ours
+    with database_login._as_admin("no-such-user"):
+        assert os.geteuid() == ours[0]
+
+
+@pytest.mark.mutation
+def test_a_server_that_lets_the_login_not_in_is_told_with_the_line(host: Host) -> None:
+    host.rules("local all backup reject\nlocal all all trust\n")
+    try:
+        with pytest.raises(PermissionMissing):
+            host.call()
+        assert host.execute(RIGHTS)
+    finally:
+        host.rules(LETS_IN)
+    assert host.call()["made"] == []
