@@ -33,7 +33,7 @@ def test_a_group_has_exactly_the_modules_that_take_the_options(group: str, optio
 GROUP = "group/caracal_ops.backup.repository"
 ACCESS = "{{ caracal_ops_access | default({}, true) }}"
 # The first makes its own bucket, and gives two hosts an identity each; the others work on no repository.
-OF_ITS_OWN = {"quickstart.yml", "notify.yml", "setup.yml"}
+OF_ITS_OWN = {"quickstart.yml", "notify.yml", "setup.yml", "schedule.yml"}
 PLAYBOOKS = sorted((tree.ROOT / "playbooks").glob("*.yml"))
 
 

@@ -22,7 +22,7 @@ GUIDE = tree.ROOT / "docs" / "docsite" / "rst" / "guide_monitoring.rst"
 PLAIN = re.compile(r"[A-Za-z0-9 ._:/@-]*\Z")
 HOSTILE = "{{ lookup('pipe', 'id') }}"
 # One plays all others, one is played by them.
-NO_JOB = {"quickstart", "notify", "setup"}
+NO_JOB = {"quickstart", "notify", "setup", "schedule"}
 
 
 def tasks_in(given: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:

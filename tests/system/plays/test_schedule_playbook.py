@@ -1,0 +1,156 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook `schedule`: units that the real systemd takes, entries of cron, and what becomes of a job that is taken out."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shutil
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes.playing import Play
+from scenes.scene import tree
+
+# Timers are started on a host that systemd runs; the rest needs none.
+WITHOUT_SYSTEMD = ("--skip-tags", "caracal_schedule_start")
+USUAL = {"backup", "restore_drill", "audit_checkpoint", "retention", "verify_repository"}
+SECRET = "s3cr3t-topic"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A folder that has what the jobs of a host are played with, and none of its jobs."""
+    for name in ("units", "locks", "bin"):
+        (tmp_path / name).mkdir()
+    playbooks = tmp_path / "ansible_collections" / "caracal_ops" / "backup" / "playbooks"
+    playbooks.mkdir(parents=True)
+    for path in (tmp_path / "bin" / "ansible-playbook", tmp_path / "settings.yml", playbooks / "backup.yml"):
+        path.write_text("#!/bin/sh\n", encoding="ascii")
+        path.chmod(0o700)
+    return tmp_path
+
+
+def schedule(host: Path, *options: str, **own: t.Any) -> Play:
+    settings = {
+        "caracal_schedule_settings": [str(host / "settings.yml")],
+        "caracal_schedule_program": str(host / "bin" / "ansible-playbook"),
+        "caracal_schedule_collections": str(host),
+        "caracal_schedule_user": getpass.getuser(),
+        "__caracal_schedule_units": str(host / "units"),
+        "__caracal_schedule_cron_file": str(host / "cron"),
+        "__caracal_schedule_locks": str(host / "locks"),
+    }
+    return Play("schedule", {**settings, **own}, host, (*WITHOUT_SYSTEMD, *options))
+
+
+def changes(play: Play) -> int:
+    assert play.ended() == 0, play.output()
+    return int(t.cast("re.Match[str]", re.search(r"\bchanged=(\d+)", play.output()))[1])
+
+
+def units(host: Path) -> set[str]:
+    return {path.name for path in (host / "units").iterdir()}
+
+
+def of(*jobs: str) -> set[str]:
+    return {f"caracal-ops-{job}.{kind}" for job in jobs for kind in ("timer", "service")}
+
+
+def systemd(*arguments: str) -> tuple[int, str]:
+    """What systemd-analyze says. Without it nothing of a unit is proved."""
+    program = shutil.which("systemd-analyze")
+    assert program, "systemd-analyze is missing: install systemd"
+    done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.story
+@pytest.mark.no_false_alarm
+def test_units_are_what_systemd_takes_and_a_job_taken_out_is_gone(host: Path) -> None:
+    (host / "units" / "caracal-ops-other.timer").write_text("[Timer]\nOnBootSec=1\n", encoding="ascii")
+    told = {"caracal_ops_notify": [{"kind": "ntfy", "url": f"https://ntfy.example/{SECRET}"}], "caracal_archive_source": "s3://exports"}
+    first = schedule(host, "--diff", "-vvv", **told)
+    assert changes(first) > 0 and "ExecStart" in first.output()
+    every = of(*USUAL, "audit_archive") | {"caracal-ops-notify@.service", "caracal-ops-other.timer"}
+    assert units(host) == every
+    written = [path for path in (host / "units").iterdir() if path.name != "caracal-ops-other.timer"]
+    assert not any(SECRET in path.read_text(encoding="utf-8") for path in written)
+    assert systemd("verify", *(str(path) for path in written)) == (0, "")
+    for path in written:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".timer":
+            assert systemd("calendar", *re.findall(r"OnCalendar=(.*)", text))[0] == 0
+        else:
+            assert systemd("security", "--offline=yes", "--threshold=85", str(path))[0] == 0
+            assert ("OnFailure=caracal-ops-notify@" in text) == ("notify@" not in path.name)
+    assert changes(schedule(host, **told)) == 0
+    fewer = {"caracal_schedule_jobs": {"restore_drill": "", "prune": "*-*-01 08:00"}}
+    before = tree(host / "units")
+    assert changes(schedule(host, "--check", **fewer)) > 0 and tree(host / "units") == before
+    assert changes(schedule(host, **fewer)) > 0
+    assert units(host) == of(*USUAL - {"restore_drill"}, "prune") | {"caracal-ops-other.timer"}
+    assert not any("OnFailure" in path.read_text(encoding="utf-8") for path in (host / "units").iterdir())
+
+
+@pytest.mark.no_false_alarm
+def test_cron_has_the_same_times_and_the_other_backend_takes_them_away(host: Path) -> None:
+    assert changes(schedule(host)) > 0 and units(host) == of(*USUAL)
+    own = {
+        "caracal_schedule_backend": "cron",
+        "caracal_schedule_jobs": {"prune": "*-*-01 08:05", "retention": "Mon,Thu 00:00", "verify_repository": ""},
+    }
+    assert changes(schedule(host, **own)) > 0 and units(host) == set()
+    lines = (host / "cron").read_text(encoding="utf-8").splitlines()
+    jobs = {line.rpartition("caracal_ops.backup.")[2].split()[0]: line for line in lines if "flock" in line}
+    assert {name: line.split()[:5] for name, line in jobs.items()} == {
+        "backup": ["0", "4", "*", "*", "*"],
+        "restore_drill": ["0", "6", "*", "*", "Sun"],
+        "audit_checkpoint": ["20", "*", "*", "*", "*"],
+        "retention": ["0", "0", "*", "*", "Mon,Thu"],
+        "prune": ["5", "8", "1", "*", "*"],
+    }
+    assert changes(schedule(host, **own)) == 0
+    for status in (0, 3):
+        program = host / "bin" / "ansible-playbook"
+        program.write_text(f'#!/bin/sh\necho "$@" > {host}/played\nexit {status}\n', encoding="ascii")
+        command = jobs["backup"].split(maxsplit=6)[6]
+        assert subprocess.run(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, check=False).returncode == status
+    assert (host / "played").read_text(encoding="ascii").split() == ["caracal_ops.backup.backup", "-e", f"@{host}/settings.yml"]
+    assert changes(schedule(host)) > 0 and units(host) == of(*USUAL) and not (host / "cron").exists()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ({"caracal_schedule_jobs": {"restore": "04:00"}}, "restore"),
+        ({"caracal_schedule_jobs": {"backup": "daily"}}, "backup"),
+        ({"caracal_schedule_jobs": {"backup": "Sun *-*-01 04:00"}}, "backup"),
+        ({"caracal_schedule_jobs": {"backup": "04:00\nOnBootSec=1"}}, "backup"),
+        ({"caracal_schedule_inventory": "/etc/hosts; id"}, "/etc/hosts; id"),
+        ({"caracal_schedule_inventory": "/etc/hosts\nx"}, "/etc/hosts"),
+        ({"caracal_schedule_settings": ["settings.yml"]}, "settings.yml"),
+        ({"caracal_schedule_vault_password_file": "/no/such/file"}, "/no/such/file"),
+        ({"caracal_schedule_user": "root\nExecStartPre=/bin/id"}, "caracal_schedule_user"),
+    ],
+)
+def test_what_no_job_may_have_is_refused(host: Path, own: dict[str, t.Any], named: str) -> None:
+    play = schedule(host, **own)
+    assert play.ended() == 2 and named in play.output(), play.output()
+    assert units(host) == set()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["bin/ansible-playbook", "settings.yml", "ansible_collections/caracal_ops/backup/playbooks/backup.yml"])
+def test_what_others_may_write_is_refused(host: Path, name: str) -> None:
+    (host / name).chmod(0o777)
+    play = schedule(host)
+    assert play.ended() == 2 and name in play.output(), play.output()
+    assert units(host) == set()
