@@ -88,7 +88,7 @@ def test_units_are_what_systemd_takes_and_a_job_taken_out_is_gone(host: Path) ->
         if path.suffix == ".timer":
             assert systemd("calendar", *re.findall(r"OnCalendar=(.*)", text))[0] == 0
         else:
-            assert systemd("security", "--offline=yes", "--threshold=85", str(path))[0] == 0
+            assert systemd("security", "--offline=yes", "--threshold=87", str(path))[0] == 0
             assert ("OnFailure=caracal-ops-notify@" in text) == ("notify@" not in path.name)
     assert changes(schedule(host, **told)) == 0
     fewer = {"caracal_schedule_jobs": {"restore_drill": "", "prune": "*-*-01 08:00"}}
