@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import typing as t
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from scenes import hook as hooks
 from scenes.playing import Play
 from scenes.scene import tree
 
@@ -116,7 +119,8 @@ def test_cron_has_the_same_times_and_the_other_backend_takes_them_away(host: Pat
         "retention": ["0", "0", "*", "*", "Mon,Thu"],
         "prune": ["5", "8", "1", "*", "*"],
     }
-    assert changes(schedule(host, **own)) == 0
+    as_text = 'prune="*-*-01 08:05" retention="Mon,Thu 00:00" verify_repository='
+    assert changes(schedule(host, **{**own, "caracal_schedule_jobs": as_text, "caracal_schedule_settings": f"{host}/settings.yml"})) == 0
     for status in (0, 3):
         program = host / "bin" / "ansible-playbook"
         program.write_text(f'#!/bin/sh\necho "$@" > {host}/played\nexit {status}\n', encoding="ascii")
@@ -127,31 +131,54 @@ def test_cron_has_the_same_times_and_the_other_backend_takes_them_away(host: Pat
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(
-    ("own", "named"),
-    [
-        ({"caracal_schedule_jobs": {"restore": "04:00"}}, "restore"),
-        ({"caracal_schedule_jobs": {"backup": "daily"}}, "backup"),
-        ({"caracal_schedule_jobs": {"backup": "Sun *-*-01 04:00"}}, "backup"),
-        ({"caracal_schedule_jobs": {"backup": "04:00\nOnBootSec=1"}}, "backup"),
-        ({"caracal_schedule_jobs": {"backup": "04:00\n"}}, "backup"),
-        ({"caracal_schedule_inventory": "/etc/hosts; id"}, "/etc/hosts; id"),
-        ({"caracal_schedule_inventory": "/etc/hosts\n"}, "/etc/hosts"),
-        ({"caracal_schedule_settings": ["settings.yml"]}, "settings.yml"),
-        ({"caracal_schedule_vault_password_file": "/no/such/file"}, "/no/such/file"),
-        ({"caracal_schedule_user": "root\nExecStartPre=/bin/id"}, "caracal_schedule_user"),
-    ],
-)
-def test_what_no_job_may_have_is_refused(host: Path, own: dict[str, t.Any], named: str) -> None:
+def test_what_no_job_may_have_is_refused(host: Path) -> None:
+    wrong = {
+        "backup": "daily",
+        "retention": "Sun *-*-01 04:00",
+        "restore_drill": "4:00",
+        "prune": "04:00\nOnBootSec=1",
+        "verify_audit": "04:00\n",
+    }
+    own = {
+        "caracal_schedule_jobs": {**wrong, "quickstart": "04:00"},
+        "caracal_schedule_inventory": "/etc/hosts; id",
+        "caracal_schedule_vault_password_file": "/etc/vault\n",
+        "caracal_schedule_settings": ["relative.yml"],
+        "caracal_schedule_user": "root\nExecStartPre=/bin/id",
+    }
     play = schedule(host, **own)
-    assert play.ended() == 2 and named in play.output(), play.output()
-    assert units(host) == set()
+    assert play.ended() == 2 and units(host) == set()
+    said = play.output().partition("FAILED!")[2]
+    assert all(f"no time for {name};" in said for name in wrong) and "audit_checkpoint;" not in said, said
+    named = ("quickstart in caracal_schedule_jobs", "/etc/hosts; id is", "/etc/vault", "relative.yml is", "caracal_schedule_user is")
+    assert all(name in said for name in named), said
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("name", ["bin/ansible-playbook", "settings.yml", "ansible_collections/caracal_ops/backup/playbooks/backup.yml"])
-def test_what_others_may_write_is_refused(host: Path, name: str) -> None:
-    (host / name).chmod(0o777)
-    play = schedule(host)
-    assert play.ended() == 2 and name in play.output(), play.output()
-    assert units(host) == set()
+def test_what_others_may_write_and_what_is_missing_is_refused(host: Path) -> None:
+    names = ["bin/ansible-playbook", "settings.yml", "ansible_collections/caracal_ops/backup/playbooks/backup.yml"]
+    for name, mode in zip(names, (0o702, 0o620, 0o777), strict=True):
+        (host / name).chmod(mode)
+    play = schedule(host, caracal_schedule_inventory="/no/such/inventory")
+    assert play.ended() == 2 and units(host) == set()
+    assert all(f"{host}/{name} is not for root" in play.output() for name in names), play.output()
+    assert "/no/such/inventory is missing" in play.output(), play.output()
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "told"), [("exit-code", "2", False), ("exit-code", "4", True), ("signal", "KILL", True), ("", "", True)]
+)
+def test_systemd_tells_what_no_play_could(host: Path, result: str, status: str, told: bool) -> None:
+    with hooks.listening() as hook:
+        channels = [{"kind": "webhook", "url": f"{hook.address}/hook"}]
+        assert changes(schedule(host, caracal_ops_notify=channels)) > 0
+        (host / "settings.yml").write_text(json.dumps({"caracal_ops_notify": channels}), encoding="ascii")
+        (line,) = re.findall(r"ExecStart=(.*)", (host / "units" / "caracal-ops-notify@.service").read_text(encoding="utf-8"))
+        for name, value in (("%i", "backup"), ("${MONITOR_SERVICE_RESULT}", result), ("${MONITOR_EXIT_STATUS}", status)):
+            line = line.replace(name, value)
+        play = Play("notify", {}, host, tuple(shlex.split(line)[2:]))
+        assert play.ended() == 0, play.output()
+        assert hook.paths == (["/hook"] if told else [])
+        if told:
+            sent = hook.json("/hook")
+            assert (sent["event"], sent["job"]) == ("failed", "backup") and f"{result} {status}" in sent["message"]
