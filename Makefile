@@ -43,6 +43,7 @@ quickstart: venv
 test: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
+	@$(TOOL) tools.bring_collection
 	@$(INSIDE) python -m tools.run_tests $(ARGS)
 
 snapshots: venv
@@ -59,6 +60,7 @@ bench: venv
 mutations: venv
 	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
+	@$(TOOL) tools.bring_collection
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
 
 faults: venv

@@ -60,7 +60,8 @@ def drill_settings(scene: Scene, sandbox: str) -> dict[str, t.Any]:
 class Play:
     """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`.
 
-    Without an `inventory` it is played on this machine alone; with one, that says how its hosts are reached.
+    Without an `inventory` it is played on this machine alone; with one, that says how its hosts are reached. `collections` are folders
+    with collections of others.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Play:
     folder: Path
     options: tuple[str, ...] = ()
     inventory: Path | None = None
+    collections: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
@@ -95,7 +97,7 @@ class Play:
         home = {"ANSIBLE_HOME": str(self.folder), "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"), "ANSIBLE_CONFIG": str(settings)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         plain = {"ANSIBLE_NOCOLOR": "true", "PYTHONPATH": os.pathsep.join(sys.path), MARK: self.mark}
-        return {**kept, **home, **plain, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
+        return {**kept, **home, **plain, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(map(str, [COLLECTIONS, *self.collections]))}
 
     def output(self) -> str:
         return self._log.read_text(encoding="utf-8")

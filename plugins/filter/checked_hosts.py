@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter `checked_hosts`."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
+from ..module_utils._ansible import artifacts
+from ..module_utils._errors import BackupError
+
+DOCUMENTATION = r"""
+name: checked_hosts
+author:
+  - Caracal Ops (@caracal-ops)
+version_added: 0.1.0
+short_description: The hosts of a play, unless hosts of an earlier job could have named them
+description:
+  - AWX hands what C(set_stats) left on to the next jobs of a workflow, as extra variables, which are stronger than all others. Any host of
+    the earlier job can leave such a thing, since the answer to each of its tasks may hold it, and so name connection, programs, hosts and
+    settings of the next job.
+  - In a job of a workflow, this ends the run when there is an extra variable other than those of AWX, the C(caracal_*_stats) of this
+    collection, and those that are named. In all other runs it changes nothing, whatever the extra variables.
+  - It belongs into C(hosts) of each play, since that is looked at before any host, and no variable and no limit can take it away.
+positional: _allowed
+options:
+  _input:
+    description: The hosts.
+    type: raw
+    required: true
+  _allowed:
+    description: Extra variables that the job template, its survey or the workflow sets, and that an earlier job may set as well.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Drill, also in a workflow that hands on which set
+  hosts: "{{ caracal_drill_hosts | caracal_ops.backup.checked_hosts('caracal_drill_set_id') }}"
+  roles:
+    - role: caracal_ops.backup.caracal_drill
+"""
+
+RETURN = r"""
+_value:
+  description: The hosts, as they came.
+  type: raw
+"""
+
+
+def checked_hosts(hosts: t.Any, *allowed: str) -> t.Any:
+    """The hosts, after a look at the extra variables of this run. Ansible has read them by then, and keeps them."""
+    try:
+        artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
+    except BackupError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return hosts
+
+
+class FilterModule:
+    """For Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"checked_hosts": checked_hosts}

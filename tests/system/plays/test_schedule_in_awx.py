@@ -1,0 +1,87 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`schedule` in AWX: what it makes, that a second run changes nothing, and what it takes out, against the recorded answers of a real one."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes import awx_recording, awx_schedule
+from scenes.awx_recording import Awx
+from scenes.playing import Play
+
+TOKEN = "t0ken-of-awx"
+
+
+def played(step: str, folder: Path) -> tuple[Awx, Play]:
+    with awx_recording.replaying(awx_schedule.RECORDINGS / f"{step}.json.gz") as awx:
+        play = awx_schedule.play(step, awx, TOKEN, folder)
+    assert play.ended() == 0 and awx.strange == [], (awx.strange, play.output())
+    assert not any(secret in play.output() for secret in (TOKEN, awx_schedule.HOOK))
+    return awx, play
+
+
+def changes(play: Play) -> int:
+    return int(t.cast("re.Match[str]", re.search(r"\bchanged=(\d+)", play.output()))[1])
+
+
+def names(awx: Awx, kind: str) -> set[str]:
+    return {body["name"] for body in awx.sent("POST", f"/api/v2/{kind}/")}
+
+
+def writes(awx: Awx) -> list[tuple[str, str]]:
+    return [(one.method, one.path) for one in awx.asked if one.method not in ("GET", "HEAD")]
+
+
+@pytest.mark.story
+@pytest.mark.no_false_alarm
+def test_all_is_made_once_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    first, play = played("first", tmp_path)
+    assert changes(play) > 0
+    sides = {f"Caracal prod {side}" for side in ("backup", "drill", "restore")}
+    assert names(first, "organizations") == names(first, "inventories") == sides
+    templates = {body["name"]: body for body in first.sent("POST", "/api/v2/job_templates/")}
+    assert templates.keys() == {f"Caracal prod {job}" for job in ("backup", "retention", "verify_repository", "restore_drill", "restore")}
+    assert templates["Caracal prod backup"]["playbook"] == "caracal_backup.yml"
+    assert "caracal_backup_stats" in templates["Caracal prod restore_drill"]["extra_vars"]
+    rules = {body["name"]: body["rrule"] for body in first.sent("POST", "/api/v2/schedules/") if "project" not in body["name"]}
+    assert {name: rule.split("RRULE:")[1] for name, rule in rules.items()} == {
+        "Caracal prod retention": "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TH",
+        "Caracal prod backup and after": "FREQ=DAILY;INTERVAL=1",
+    }
+    nodes = [body["identifier"] for body in first.sent("POST", "/api/v2/workflow_job_template_nodes/")]
+    assert nodes == ["restore_drill", "verify_repository", "backup", "restore", "approval"]
+    told = first.sent("POST", "/api/v2/notification_templates/")
+    assert {body["notification_type"] for body in told} == {"webhook"} and len(told) == len(sides)
+    again, second = played("again", tmp_path)
+    assert changes(second) == 0 and writes(again) == []
+
+
+def test_check_mode_asks_and_writes_nothing(tmp_path: Path) -> None:
+    awx, play = played("predicted", tmp_path)
+    assert changes(play) > 0 and writes(awx) == []
+
+
+def test_what_is_not_wanted_any_longer_is_taken_out(tmp_path: Path) -> None:
+    awx, _play = played("fewer", tmp_path)
+    gone = [path.split("/")[3] for method, path in writes(awx) if method == "DELETE"]
+    assert sorted(gone) == ["job_templates"] * 3 + ["schedules"] * 0 + ["workflow_job_template_nodes"] * 2 + ["workflow_job_templates"]
+
+
+@pytest.mark.mutation
+def test_settings_that_cannot_work_reach_no_awx(tmp_path: Path) -> None:
+    wrong = {
+        **awx_schedule.SETTINGS,
+        "caracal_schedule_awx_image": "",
+        "caracal_schedule_awx_credentials": {"backup": []},
+        "caracal_schedule_awx_after_backup": "restore_drill,restore",
+    }
+    play = Play("schedule", wrong, tmp_path, collections=(awx_schedule.AWX_COLLECTION,))
+    assert play.ended() == 2
+    for word in ("caracal_schedule_awx_image", "none of drill", "restore in caracal_schedule_awx_after_backup"):
+        assert word in play.output()
