@@ -278,7 +278,7 @@ report:
       type: str
       sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 countersigned:
-  description: Whether the set's manifest bears a signature of this drill.
+  description: Whether the set's manifest bears a signature of this drill. V(false) in check mode, which signs nothing.
   returned: always
   type: bool
   sample: true

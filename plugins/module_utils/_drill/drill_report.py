@@ -109,7 +109,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         if local:
             _copy(local, report, signature)
         metrics.leave(invocation, lambda: metrics.of_drill(report.document, case.opened.journal, case.drill.finished))
-    return _result(case, report, local, given["require_valid"])
+    return _result(case, report, local, invocation)
 
 
 def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
@@ -165,11 +165,15 @@ def _publish(case: Case, report: Report) -> bytes:
         store.put(key, data)
     signature = case.signer.sign(report.main, layout.NAMESPACE_DRILL)
     store.put(layout.drill_report_signature_key(drill.id), signature)
-    if drill.verdict == PASS and drilled.open_set:
+    if drilled.open_set and _countersigns(case):
         countersignature = case.signer.sign(drilled.open_set.manifest_bytes, layout.NAMESPACE_SET)
         store.put(layout.countersignature_key(drilled.record.set_id, drill.id), countersignature)
     _record(case, report)
     return signature
+
+
+def _countersigns(case: Case) -> bool:
+    return case.drill.verdict == PASS and case.drilled.open_set is not None
 
 
 def _record(case: Case, report: Report) -> None:
@@ -198,7 +202,7 @@ def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
         local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
 
 
-def _result(case: Case, report: Report, local: LocalStore | None, require_valid: bool) -> dict[str, t.Any]:
+def _result(case: Case, report: Report, local: LocalStore | None, invocation: Invocation) -> dict[str, t.Any]:
     found, drill_id = report.document, case.drill.id
     page = layout.drill_html_key(drill_id)
     where = f"{local.location}/{page.removeprefix(layout.DRILLS + '/')}" if local else f"{case.opened.store.location}/{page}"
@@ -212,11 +216,13 @@ def _result(case: Case, report: Report, local: LocalStore | None, require_valid:
             "html": where,
             "sha256": entries.sha256(report.main),
         },
-        "countersigned": found["verdict"] == PASS,
+        "countersigned": _countersigns(case) and not invocation.check_mode,
         "journal_head": case.opened.head,
         "summary_lines": summary.render(found, where),
     }
-    if require_valid and found["verdict"] != PASS:
+    if invocation.check_mode:
+        result["summary_lines"][-1] += " (check mode: nothing was written or signed)"
+    if invocation.options["require_valid"] and found["verdict"] != PASS:
         check = document.deciding_check(found)
         why = f"{check['id']}: {check['message']}" if check else "no required check was made"
         result.update(failed=True, msg=f"verdict {found['verdict']}: {why}")

@@ -7,7 +7,8 @@
 
 """All that is wrong with a drill host, said at once. Nothing is restored, unpacked or written, and no set is read but its first bytes.
 
-A mistake that only shows in a step is found here by the code of that step. What is wrong with the set itself is for a drill to say.
+A mistake that only shows in a step is found here by the code of that step. What is wrong with the set itself is for a drill to say, but for
+a manifest that cannot be read: without it nobody knows what the host needs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import functools
 import os
 import typing as t
 
-from .._ansible.boundary import Invocation, complete
+from .._ansible.boundary import Invocation
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
 from .._errors import BackupError, KeyProblem, MissingDependency, OptionError, TamperedData
@@ -41,7 +42,7 @@ SECRETS = "secrets"
 
 def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choose: t.Callable[[Result], str]) -> Result:
     """What a drill would find. `choose` says which set it would take. Raises what is wrong; NotReady for several things."""
-    host = _Host(invocation.options)
+    host = _Host(invocation)
     host.look("settings", lambda: check_settings(host.given))
     opened = host.look("repository", host.repository)
     host.look("keys", lambda: host.signer(opened))
@@ -93,8 +94,10 @@ T = t.TypeVar("T")
 class _Host:
     """Each look is tried, whatever became of the others."""
 
-    def __init__(self, given: Result) -> None:
-        self.given = given
+    def __init__(self, invocation: Invocation) -> None:
+        self.given = invocation.options
+        # What it would warn of is for the drill to say.
+        self._trial = dataclasses.replace(invocation, check_mode=True, warn=lambda _text: None)
         self.problems: list[Problem] = []
 
     def look(self, asset: str, at: t.Callable[[], T]) -> T | None:
@@ -131,7 +134,7 @@ class _Host:
             self.look("report", lambda: prometheus.check_place(self.given["metrics_file"]))
 
     def chosen(self, opened: Opened, choose: t.Callable[[Result], str]) -> _Chosen:
-        return _Chosen(opened, drill_set.read(opened, choose(self.given)))
+        return _Chosen(opened, drill_set.whole(opened, choose(self.given)))
 
     def opens(self, chosen: _Chosen, identity_files: t.Sequence[str], wanted: t.Callable[[str], bool]) -> None:
         """Whether one of these identities opens each class of assets, by the first bytes of its objects. Raises KeyProblem."""
@@ -166,14 +169,14 @@ class _Host:
         from .._sandbox import tools
         from .._sandbox.modules import postgres_sandbox
         from . import server_images
-        from .steps import sandbox
+        from .steps import sandbox, step
 
-        spec = postgres_sandbox.argument_spec()
         shared = {name: self.given[name] for name in ("pg_bin", "unisolated_reason")}
         # The room was looked at already, and so was what must not be reached.
-        own = {**shared, **sandbox.settings(self.given, 0), "minimum_free_mb": 0}
-        made = Invocation(complete(spec, {name: value for name, value in own.items() if value is not None}), True, lambda _text: None)
-        self._server(server_images.DATABASE, self.given["pg_bin"], chosen, lambda: postgres_sandbox.run(made))
+        own = {**sandbox.settings(self.given, 0), "minimum_free_mb": 0}
+        spec, use_case = postgres_sandbox.argument_spec(), postgres_sandbox.run
+        make = functools.partial(step.call, self._trial, spec, use_case, shared, **own)
+        self._server(server_images.DATABASE, self.given["pg_bin"], chosen, make)
         tools.refuse_lacking(self.given["isolation"])
 
     def redis(self, chosen: _Chosen | None) -> None:

@@ -72,10 +72,15 @@ def read(opened: Opened, set_id: str) -> DrilledSet:
     """A set that is broken is drilled too, and that is its verdict. Raises ObjectMissing when the journal does not name it."""
     record = opened.catalog.get(set_id)
     try:
-        return DrilledSet(record, opened.catalog.read(set_id), None)
+        return whole(opened, set_id)
     except BackupError as exc:
         verdict = FAIL if isinstance(exc, TamperedData | KeyProblem | ObjectMissing) else UNPROVEN
         return DrilledSet(record, None, Check(SIGNATURE_CHECK, verdict, exc.msg))
+
+
+def whole(opened: Opened, set_id: str) -> DrilledSet:
+    """Raises why the manifest cannot be believed or read."""
+    return DrilledSet(opened.catalog.get(set_id), opened.catalog.read(set_id), None)
 
 
 def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) -> RestoredSet:

@@ -8,8 +8,7 @@
 """Use case of the module of the same name: word of a play that dies before it can say how it ended.
 
 A process beside the play waits for the end of its controller. Whoever ends well has told it to go; all else, a SIGKILL, a host that became
-unreachable, an interrupt, is told by the playbook `notify`. What that
-sends is in its environment, and in no file.
+unreachable, an interrupt, is told by the playbook `notify`. What that sends is in its environment, and in no file.
 """
 
 from __future__ import annotations

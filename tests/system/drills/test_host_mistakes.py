@@ -212,3 +212,12 @@ def test_an_identity_that_opens_nothing_is_found_beforehand(store_drill: Drill, 
 def test_without_a_set_all_else_is_looked_at(store_drill: Drill) -> None:
     store_drill.settings.update(caracal_drill_max_age=1e-6, caracal_drill_redis_server="/no/such/redis")
     assert [one["asset"] for one in looked(store_drill)["problems"]] == ["set", "redis"]
+
+
+@pytest.mark.mutation
+def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> None:
+    """And not as a set that says nothing of what ran, which would be for the operator to name."""
+    (manifest,) = store_drill.scene.repository.glob("sets/*/manifest.json")
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    found = looked(store_drill)
+    assert found["error"] == "TamperedData" and "problems" not in found, found

@@ -82,9 +82,14 @@ class Work:
         """The result of a use case in the sandbox, which judges nothing. Raises what it raises."""
         shared = {**{name: self.given[name] for name in SHARED}, "pg_bin": self.given["pg_bin"] or self._clients}
         usual = {**shared, "sandbox": self.given["sandbox_directory"], "set_id": self.state.set_id, "require_valid": False}
-        given = {**{name: value for name, value in usual.items() if name in spec.argument_spec}, **own}
-        options = complete(spec, {name: value for name, value in given.items() if value is not None})
-        return use_case(dataclasses.replace(self.invocation, options=options))
+        return call(self.invocation, spec, use_case, usual, **own)
+
+
+def call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, shared: t.Mapping[str, t.Any], **own: t.Any) -> Result:
+    """The result of a use case that gets its `own` options, and of those that it has the shared ones. Raises what it raises."""
+    given = {**{name: value for name, value in shared.items() if name in spec.argument_spec}, **own}
+    options = complete(spec, {name: value for name, value in given.items() if value is not None})
+    return use_case(dataclasses.replace(invocation, options=options))
 
 
 class Step(abc.ABC):

@@ -152,8 +152,10 @@ def test_a_drill_that_passed_is_signed_countersigned_and_in_the_journal(world: W
     assert world.tree() == before and not os.path.exists(given["high_water_mark"])
     result = run(given)
     differing = {name for name, value in result.items() if predicted[name] != value} - {"invocation"}
-    assert differing <= {"drill_id", "report", "journal_head", "seconds", "rto_seconds", "summary_lines"}
-    assert result["changed"] and predicted["changed"] and result["verdict"] == "pass" and result["countersigned"]
+    assert differing <= {"drill_id", "report", "journal_head", "seconds", "rto_seconds", "summary_lines", "countersigned"}
+    assert result["changed"] and predicted["changed"] and result["verdict"] == "pass"
+    assert result["countersigned"] and not predicted["countersigned"]
+    assert predicted["summary_lines"][-1] not in ("verdict: pass", result["summary_lines"][-1])
     drill = result["drill_id"]
     new = sorted(world.tree().keys() - before.keys())
     assert [name for name in new if not name.startswith("journal/")] == sorted(

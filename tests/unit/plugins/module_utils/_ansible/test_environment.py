@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import environment
+from harness.users import only_root
 from scenes.scene import Scene
 from unit.plugins.module_utils._ansible.test_boundary import COLLECTIONS
 
@@ -110,14 +111,14 @@ def test_what_others_may_write_is_not_ours(tmp_path: Path, mode: int, ours: bool
 
 
 @pytest.mark.mutation
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+@only_root
 def test_what_is_somebody_elses_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     os.chown(tmp_path / "x", 12345, 12345)
     assert not environment._is_ours(str(tmp_path / "x"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="puts the environment into its place")
+@only_root
 @pytest.mark.parametrize("there", [True, False])
 def test_a_bare_python_changes_to_the_environment(scene: Scene, tmp_path: Path, there: bool) -> None:
     """Packed and run by Ansible, in a view of this host in which the tests' environment lies in that place."""
