@@ -61,9 +61,14 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     command = _command(found.argv if found else ())
     # What the watcher starts finds the collection, its settings and its vault as the play did.
     environment = {**os.environ, SETTINGS: json.dumps(given["settings"])}
-    started = workers.detach(_watch, controller, command, environment, os.readlink(f"/proc/{pid}/cwd"))
+    started = workers.detach(_name(controller), _watch, controller, command, environment, os.readlink(f"/proc/{pid}/cwd"))
     watcher = processes.look(started)
     return {"changed": True, "watcher": f"{started}-{watcher.start_time}" if watcher else ""}
+
+
+def _name(controller: str) -> str:
+    """What a watcher of that controller calls itself, so that no other process is ended in its place."""
+    return f"caracal-{controller.partition('-')[0]}"
 
 
 def _command(argv: t.Sequence[str]) -> list[str]:
@@ -81,12 +86,14 @@ def _watch(controller: str, command: t.Sequence[str], environment: dict[str, str
 
 
 def _ended(watcher: str, check_mode: bool) -> bool:
-    """Whether there was one to end. A pid that is another process's by now is left alone."""
+    """Whether there was one to end. What is no watcher, another play's or another user's is left alone, whatever we are given."""
     named = _WATCHER.match(watcher)
     if named is None:
         raise OptionError(f"{watcher[:40]!a} is no watcher; give what state=present returned")
-    found = processes.look(int(named[1]))
+    found, controller = processes.look(int(named[1])), lease.controller()
     if found is None or found.start_time != int(named[2]) or found.uid != os.getuid():
+        return False
+    if not controller or found.name != _name(controller):
         return False
     if not check_mode:
         processes.send_kill(found.pid)

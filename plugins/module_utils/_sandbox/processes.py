@@ -35,13 +35,14 @@ MARK = "CARACAL_OPS_SANDBOX"
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """`start_time` is in clock ticks since boot; with it a pid means one process. `uid` is the real one."""
+    """`start_time` is in clock ticks since boot; with it a pid means one process. `uid` is the real one, `name` what it calls itself."""
 
     pid: int
     parent: int
     start_time: int
     uid: int
     has_terminal: bool
+    name: str
     argv: tuple[str, ...]
 
     @property
@@ -58,7 +59,8 @@ def look(pid: int) -> Process | None:
     """A living process, or None when it is gone or only waits for its parent to notice."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat_file:
-            fields = stat_file.read().rpartition(b")")[2].split()
+            head, _close, rest = stat_file.read().rpartition(b")")
+            fields = rest.split()
         with open(f"/proc/{pid}/status", "rb") as status:
             # The owner of /proc/PID would be root for a process that has made itself undumpable.
             uid = next(int(line.split()[1]) for line in status if line.startswith(b"Uid:"))
@@ -68,7 +70,8 @@ def look(pid: int) -> Process | None:
         return None
     if fields[0] in (b"Z", b"X"):
         return None
-    return Process(pid, int(fields[1]), int(fields[19]), uid, fields[4] != b"0", tuple(argv))
+    name = os.fsdecode(head.partition(b"(")[2])
+    return Process(pid, int(fields[1]), int(fields[19]), uid, fields[4] != b"0", name, tuple(argv))
 
 
 def everyone() -> t.Iterator[Process]:

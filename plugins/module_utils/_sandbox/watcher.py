@@ -23,6 +23,8 @@ from .._stream import workers
 from . import lease, marker, processes, space
 from .info import Layout
 
+# What the kernel calls it.
+NAME = "caracal-sandbox"
 PAUSE = 1.0
 # Between two measurements, in seconds, and how many times as long as one takes.
 LEAST = 3.0
@@ -51,7 +53,7 @@ def bounds(layout: Layout, term: float, disk: int | None) -> Bounds:
 
 def start(layout: Layout, sandbox: str, within: Bounds, end: End) -> tuple[int, int]:
     """Pid and start time of a watcher of the sandbox with that id. `end(layout, sandbox)` removes it."""
-    pid = workers.detach(_watch, layout, sandbox, within, end)
+    pid = workers.detach(NAME, _watch, layout, sandbox, within, end)
     found = processes.look(pid)
     return pid, found.start_time if found else 0
 

@@ -26,6 +26,7 @@ import typing as t
 from .._errors import BackupError, OptionError, StageFailed
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 Task = tuple[t.Callable[..., t.Any], tuple[t.Any, ...]]
 
@@ -118,11 +119,13 @@ def become_child() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def detach(function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
-    """Call it in a process that outlives us, is no child of ours and holds nothing that we have open; its pid."""
+def detach(name: str, function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
+    """Call it in a process that outlives us, is no child of ours and holds nothing that we have open; its pid.
+
+    `name`, of 15 bytes at most, is what the kernel calls it from then on."""
     fork = _fork()
     receiver, sender = fork.Pipe(duplex=False)
-    between = fork.Process(target=_between, args=(sender, function, arguments))
+    between = fork.Process(target=_between, args=(sender, name, function, arguments))
     between.start()
     sender.close()
     try:
@@ -140,9 +143,10 @@ def _between(*given: t.Any) -> None:
     os._exit(0)
 
 
-def _detached(sender: t.Any, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def _detached(sender: t.Any, name: str, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
     try:
         gc.freeze()
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
         os.setsid()
         os.chdir("/")
         strip(sender.fileno())

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
+import time
 import typing as t
 
 import pytest
@@ -16,6 +16,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.bounda
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import NotReady, OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._notify import notify_watch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease, processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
+from harness.waiting import eventually
 
 
 def call(check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
@@ -23,11 +25,31 @@ def call(check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
     return notify_watch.run(Invocation({**usual, **given}, check_mode, lambda _text: None))
 
 
+PLAY = "41-7"
+
+
 @pytest.fixture
-def sleeper() -> t.Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
-        yield process
-        process.kill()
+def playing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """This test is part of that play."""
+    monkeypatch.setattr(lease, "controller", lambda: PLAY)
+    return monkeypatch
+
+
+@contextlib.contextmanager
+def watching(name: str) -> t.Iterator[str]:
+    """A process that calls itself that, and would watch for long; as `watcher` names it."""
+    pid = workers.detach(name, time.sleep, 600)
+    found = processes.look(pid)
+    assert found and found.name == name
+    try:
+        yield f"{pid}-{found.start_time}"
+    finally:
+        processes.send_kill(pid)
+        assert eventually(lambda: processes.look(pid) is None)
+
+
+def lives(named: str) -> bool:
+    return not lease.gone(named)
 
 
 def test_without_a_controller_nobody_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,18 +58,43 @@ def test_without_a_controller_nobody_is_watched(monkeypatch: pytest.MonkeyPatch)
         call(state="present", settings={"job": "backup"})
 
 
-def test_a_watcher_is_ended_once(sleeper: subprocess.Popen[bytes]) -> None:
-    found = processes.look(sleeper.pid)
-    assert found
-    named = f"{found.pid}-{found.start_time}"
-    assert call(check_mode=True, watcher=named)["changed"] and sleeper.poll() is None
-    assert call(watcher=named)["changed"] and sleeper.wait() == -9
-    assert not call(watcher=named)["changed"]
+@pytest.mark.no_false_alarm
+def test_a_watcher_is_ended_once(playing: pytest.MonkeyPatch) -> None:
+    with watching(notify_watch._name(PLAY)) as named:
+        assert call(check_mode=True, watcher=named)["changed"] and lives(named)
+        assert call(watcher=named)["changed"] and eventually(lambda: not lives(named))
+        assert not call(watcher=named)["changed"]
 
 
 @pytest.mark.mutation
-def test_a_process_that_only_has_its_pid_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
-    assert not call(watcher=f"{sleeper.pid}-1")["changed"] and sleeper.poll() is None
+def test_a_process_that_only_has_its_pid_is_left_alone(playing: pytest.MonkeyPatch) -> None:
+    with watching(notify_watch._name(PLAY)) as named:
+        assert not call(watcher=f"{named.partition('-')[0]}-1")["changed"] and lives(named)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["python3", "caracal-sandbox", notify_watch._name("42-7")], ids=["none", "a sandbox's", "another play's"])
+def test_what_is_no_watcher_of_this_play_is_left_alone(playing: pytest.MonkeyPatch, name: str) -> None:
+    with watching(name) as named:
+        assert not call(watcher=named)["changed"] and lives(named)
+
+
+@pytest.mark.mutation
+def test_outside_of_a_play_nothing_is_ended(playing: pytest.MonkeyPatch) -> None:
+    playing.setattr(lease, "controller", lambda: "")
+    with watching(notify_watch._name("")) as named:
+        assert not call(watcher=named)["changed"] and lives(named)
+
+
+@pytest.mark.mutation
+def test_another_users_watcher_is_left_alone(playing: pytest.MonkeyPatch) -> None:
+    playing.setattr(notify_watch.os, "getuid", lambda: 12345)
+    with watching(notify_watch._name(PLAY)) as named:
+        assert not call(watcher=named)["changed"] and lives(named)
+
+
+def test_the_longest_name_fits_in_the_kernels() -> None:
+    assert len(notify_watch._name("4194304-1")) == 15
 
 
 @pytest.mark.mutation
