@@ -25,10 +25,13 @@ from ..._errors import (
     VersionMismatch,
 )
 from ..._stream import secret_files
+from .deadline import Deadline
 
 CLIENT = "caracal_ops.backup"
 CONNECT_SECONDS = 10
 REPLY_SECONDS = 60
+# All of one answer, which may be a page of the largest entries over a slow line.
+ANSWER_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Session:
         self.lost = False
         self._redis = require_redis().exceptions
         self._connection = address.connection()
+        self._deadline = Deadline(ANSWER_SECONDS)
+        self._deadline.bind(self._connection)
         try:
             self._connection.connect()
         except (self._redis.RedisError, OSError) as exc:
@@ -100,6 +105,7 @@ class Session:
     def call(self, *command: t.Any) -> t.Any:
         """The reply to one command: bytes, integers, None and lists of them. Raises a BackupError for a refusal."""
         try:
+            self._deadline.begin()
             self._connection.send_command(*command)
             return self._connection.read_response()
         except (self._redis.RedisError, OSError) as exc:
@@ -120,6 +126,7 @@ class Session:
         try:
             self._connection.send_packed_command([packed])
             for name in names:  # noqa: B007 - the error names the command that was refused
+                self._deadline.begin()
                 replies.append(self._connection.read_response())
             return replies
         except (self._redis.RedisError, OSError) as exc:
