@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A Compose project, and the engine that knows it; goes with `_deployment.deployment.project`."""
+    """A Compose project, which the engine of `_engine` knows; goes with `_deployment.deployment.project`."""
 
     DOCUMENTATION = r"""
 options:
@@ -18,9 +18,4 @@ options:
       - Name of the project, as C(docker compose ls -a) shows it.
     type: str
     required: true
-  engine:
-    description:
-      - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
-    type: str
 """

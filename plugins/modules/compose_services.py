@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._compose
+  - caracal_ops.backup._engine
 attributes:
   check_mode:
     support: full

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
   - caracal_ops.backup._compose
+  - caracal_ops.backup._engine
 options:
   named:
     description:

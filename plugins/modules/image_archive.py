@@ -20,6 +20,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._engine
   - caracal_ops.backup._open_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._services
@@ -38,12 +39,6 @@ attributes:
     support: partial
     details:
       - A set that has its images already is left as it is; a new set gets them anew, mostly by name.
-options:
-  engine:
-    description:
-      - Address of the socket of a container engine on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
-    type: str
 notes:
   - A set that keeps images cannot be read by releases of the collection that know nothing of them.
   - What an image holds is sealed like a database. The manifest, which is not, says the digests and sizes of its layers.

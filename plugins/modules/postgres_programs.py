@@ -21,6 +21,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._engine
 attributes:
   check_mode:
     support: full
@@ -36,11 +37,6 @@ options:
       - Id of the image, C(sha256:) and 64 hex digits, as RV(caracal_ops.backup.deployment_info#module:deployment.database) has it.
     type: str
     required: true
-  engine:
-    description:
-      - Address of the engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
-    type: str
   directory:
     description:
       - Where images are kept unpacked. Only the user who runs this may be able to write there. An image that nobody has used for 90 days

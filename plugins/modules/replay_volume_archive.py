@@ -20,6 +20,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._engine
   - caracal_ops.backup._open_set
   - caracal_ops.backup._reading
   - caracal_ops.backup._repository
@@ -75,12 +76,8 @@ options:
     description:
       - A Compose project on this host, whose replay directories are found by what its containers mount, and by the labels of its volumes
         C(stsReplay) and C(gatewayReplay), which outlive their containers. Replicas that share a volume have one directory.
+      - The container engine is asked for them, and never told to do anything.
       - A service without one is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
-    type: str
-  engine:
-    description:
-      - Address of the container engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock). The engine is asked, and never told to do anything.
     type: str
   not_durable:
     description:

@@ -123,7 +123,7 @@ options:
     default: false
   jobs:
     description:
-      - How many streams run side by side.
+      - How many streams of the restore run side by side, and then how many readers of a check.
     type: int
     default: 2
   release_table:

@@ -192,6 +192,11 @@ def archive() -> ArgumentSpec:
     return ArgumentSpec({"archive": {"type": "str"}})
 
 
+def engine() -> ArgumentSpec:
+    """Fragment `_engine`: a container engine that is asked."""
+    return ArgumentSpec({"engine": {"type": "str"}})
+
+
 def export_source() -> ArgumentSpec:
     """Fragment `_export_source`: where the audit service writes its exports, with a login of its own."""
     connection = {f"source_{name}": about for name, about in _bucket().items() if name.startswith("s3_")}

@@ -25,13 +25,8 @@ States = t.Sequence[State]
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            **deployment.project(),
-            "services": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 180},
-        }
-    )
+    own = {"services": {"type": "list", "elements": "str", "default": []}, "timeout": {"type": "int", "default": 180}}
+    return argspec.engine().merge(argspec.ArgumentSpec({**deployment.project(), **own}))
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

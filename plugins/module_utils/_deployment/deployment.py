@@ -24,7 +24,7 @@ Named = dict[str, t.Any]
 
 def project() -> dict[str, t.Any]:
     """Fragment `_compose`."""
-    return {"compose_project": {"type": "str", "required": True}, "engine": {"type": "str"}}
+    return {"compose_project": {"type": "str", "required": True}}
 
 
 @dataclasses.dataclass(frozen=True)

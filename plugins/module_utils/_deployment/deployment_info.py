@@ -19,13 +19,11 @@ from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost, proje
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            **project(),
-            "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
-            "accept_stopped": {"type": "bool", "default": False},
-        }
-    )
+    own = {
+        "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
+        "accept_stopped": {"type": "bool", "default": False},
+    }
+    return argspec.engine().merge(argspec.ArgumentSpec({**project(), **own}))
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

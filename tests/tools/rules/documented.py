@@ -56,6 +56,19 @@ def _mapping(text: str | None) -> dict[str, t.Any]:
     return found if isinstance(found, dict) else {}
 
 
+def twice_told(root: Path, module: str) -> list[str]:
+    """Options that a module describes itself in the words of one of our fragments."""
+    own = _block(root, module, "DOCUMENTATION").get("options") or {}
+    names = [Path(path).stem for path in tree.files(root, "plugins/doc_fragments/*.py")]
+    shared = [(name, fragment(root, name).get("options") or {}) for name in names]
+    return [
+        f"{module}: {option} is described as in the fragment {name}"
+        for option, said in own.items()
+        for name, options in shared
+        if said.get("description") and said["description"] == options.get(option, {}).get("description")
+    ]
+
+
 def option_faults(documented: Options, real: Options, where: str = "") -> list[str]:
     """Where documented options and an argument spec differ, suboptions included."""
     faults = [f"{where}{name} is documented but not real" for name in sorted(documented.keys() - real.keys())]

@@ -54,6 +54,11 @@ def test_each_module_is_documented_whole_and_knows_check_mode(module: str) -> No
     assert documented.document_faults(tree.ROOT, module) == []
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_what_modules_share_is_described_once(module: str) -> None:
+    assert documented.twice_told(tree.ROOT, module) == []
+
+
 def test_the_action_group_lists_the_modules() -> None:
     assert documented.group_faults(tree.ROOT) == []
 
@@ -104,6 +109,18 @@ FRAGMENT = 'class ModuleDocFragment:\n    DOCUMENTATION = r"""\nattributes:\n  c
 
 def planted(plant, source: str):
     return plant({"plugins/modules/x.py": source, "plugins/doc_fragments/_attributes.py": FRAGMENT})
+
+
+@pytest.mark.mutation
+def test_an_option_in_the_words_of_a_fragment_is_found(plant) -> None:
+    option = "options:\n  {}:\n    description: Its address.\n"
+    files = {
+        **{f"plugins/modules/{name}.py": f'DOCUMENTATION = r"""\n{option.format(name)}"""\n' for name in ("a", "b")},
+        "plugins/doc_fragments/_a.py": f'class ModuleDocFragment:\n    DOCUMENTATION = r"""\n{option.format("a")}"""\n',
+    }
+    root = plant(files)
+    assert documented.twice_told(root, "a") == ["a: a is described as in the fragment _a"]
+    assert documented.twice_told(root, "b") == []
 
 
 @pytest.mark.no_false_alarm

@@ -32,8 +32,8 @@ PART = "images"
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec({"engine": {"type": "str"}})
-    return argspec.repository().merge(argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.services(), own)
+    shared = (argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.services(), argspec.engine())
+    return argspec.repository().merge(*shared)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -57,13 +57,13 @@ def argument_spec() -> argspec.ArgumentSpec:
                 "options": {"service": service, "reason": {"type": "str", "required": True}},
             },
             "compose_project": {"type": "str"},
-            "engine": {"type": "str"},
             "stage": {"type": "path"},
         },
         mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],
         required_one_of=[("repository", "stage")],
     )
-    return argspec.open_set().merge(argspec.reading(), argspec.repository(required=False), argspec.signing(), argspec.recipients(), own)
+    shared = (argspec.reading(), argspec.repository(required=False), argspec.signing(), argspec.recipients(), argspec.engine())
+    return argspec.open_set().merge(*shared, own)
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -26,13 +26,8 @@ MAJOR = "PG_MAJOR"
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "image": {"type": "str", "required": True},
-            "engine": {"type": "str"},
-            "directory": {"type": "path", "default": DIRECTORY},
-        }
-    )
+    own = {"image": {"type": "str", "required": True}, "directory": {"type": "path", "default": DIRECTORY}}
+    return argspec.engine().merge(argspec.ArgumentSpec(own))
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:

@@ -1,0 +1,21 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A container engine that is asked; goes with `_ansible.argspec.engine`."""
+
+    DOCUMENTATION = r"""
+options:
+  engine:
+    description:
+      - Address of the container engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
+        C(unix:///run/podman/podman.sock).
+    type: str
+"""
