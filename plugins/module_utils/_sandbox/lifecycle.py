@@ -17,7 +17,7 @@ import stat
 
 from .._drivers.postgres.server_binaries import Install
 from .._errors import ObjectMissing, OptionError, StageFailed, TargetRefused, Unreachable
-from . import cluster, lease, marker, preflight, processes, removal, users, watcher
+from . import cluster, lease, marker, preflight, processes, removal, uids, users, watcher
 from .info import PORT, TOKEN, Layout, SandboxInfo, SandboxSpec
 from .isolation import Launcher
 
@@ -72,17 +72,19 @@ def _same(info: SandboxInfo, spec: SandboxSpec) -> SandboxInfo:
 
 
 def _make(spec: SandboxSpec, forecast: preflight.Forecast) -> SandboxInfo:
-    layout, launcher = forecast.layout, forecast.launcher
-    identity = launcher.identity
-    note = marker.Marker(
-        server_uid=os.geteuid() if identity is None else identity.uid,
-        own_uid=identity is not None,
-        boot_id=processes.boot_id(),
-        id=secrets.token_hex(8),
-        token=spec.token,
-        controller=lease.controller(),
-    )
-    _make_folders(layout, note)
+    layout = forecast.layout
+    with uids.claimed(layout) as identity:
+        note = marker.Marker(
+            server_uid=os.geteuid() if identity is None else identity.uid,
+            own_uid=identity is not None,
+            boot_id=processes.boot_id(),
+            id=secrets.token_hex(8),
+            token=spec.token,
+            controller=lease.controller(),
+        )
+        _make_folders(layout, note)
+    launcher = dataclasses.replace(forecast.launcher, identity=identity)
+    forecast = dataclasses.replace(forecast, launcher=launcher)
     note = _watched(layout, note, spec)
     install = cluster.copy_install(spec.install, layout) if forecast.copies_install else spec.install
     locale = cluster.initialize(layout, install, launcher, superuser=spec.superuser, locales=forecast.locales)

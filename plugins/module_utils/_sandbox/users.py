@@ -24,11 +24,11 @@ from . import processes
 FREE_IDS = range(61184, 65520)
 
 
-def server_identity() -> Identity | None:
-    """A uid that nobody else has when we are root (PostgreSQL refuses root), else None: our own."""
+def server_identity(taken: t.Collection[int] = ()) -> Identity | None:
+    """A uid that nobody else has when we are root (PostgreSQL refuses root), and none of `taken`, else None: our own."""
     if os.geteuid() != 0:
         return None
-    used = {process.uid for process in processes.everyone()}
+    used = {process.uid for process in processes.everyone()}.union(taken)
     ids = list(FREE_IDS)
     random.SystemRandom().shuffle(ids)
     for number in ids:
