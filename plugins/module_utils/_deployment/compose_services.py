@@ -25,7 +25,10 @@ States = t.Sequence[State]
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    own = {"services": {"type": "list", "elements": "str", "default": []}, "timeout": {"type": "int", "default": 180}}
+    own: dict[str, dict[str, t.Any]] = {
+        "services": {"type": "list", "elements": "str", "default": []},
+        "timeout": {"type": "int", "default": 180},
+    }
     return argspec.engine().merge(argspec.ArgumentSpec({**deployment.project(), **own}))
 
 

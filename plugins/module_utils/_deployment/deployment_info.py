@@ -19,7 +19,7 @@ from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost, proje
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    own = {
+    own: dict[str, dict[str, t.Any]] = {
         "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
         "accept_stopped": {"type": "bool", "default": False},
     }

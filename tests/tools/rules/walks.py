@@ -37,7 +37,7 @@ ENDS: dict[str, Ends] = {
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",
         "_repository/mark.py HighWaterMark.advance",
-        58,
+        59,
     ),
 }
 _ITEM = re.compile(r"#\. (Back in )?``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)

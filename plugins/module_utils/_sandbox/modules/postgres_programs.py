@@ -26,7 +26,7 @@ MAJOR = "PG_MAJOR"
 
 
 def argument_spec() -> argspec.ArgumentSpec:
-    own = {"image": {"type": "str", "required": True}, "directory": {"type": "path", "default": DIRECTORY}}
+    own: dict[str, dict[str, t.Any]] = {"image": {"type": "str", "required": True}, "directory": {"type": "path", "default": DIRECTORY}}
     return argspec.engine().merge(argspec.ArgumentSpec(own))
 
 
