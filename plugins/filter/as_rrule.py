@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
 from ..module_utils._ansible import rrule
-from ..module_utils._errors import BackupError
 
 DOCUMENTATION = r"""
 name: as_rrule
@@ -46,16 +43,8 @@ _value:
 """
 
 
-def as_rrule(time: str, zone: str = "UTC") -> str:
-    """What the filter does, with its errors as Ansible's."""
-    try:
-        return rrule.as_rrule(time, zone)
-    except BackupError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
 class FilterModule:
     """For Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"as_rrule": as_rrule}
+        return {"as_rrule": rrule.as_rrule}

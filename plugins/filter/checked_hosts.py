@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils._ansible import artifacts
-from ..module_utils._errors import BackupError
 
 DOCUMENTATION = r"""
 name: checked_hosts
@@ -56,11 +54,8 @@ _value:
 
 
 def checked_hosts(hosts: t.Any, *allowed: str) -> t.Any:
-    """The hosts, after a look at the extra variables of this run. Ansible has read them by then, and keeps them."""
-    try:
-        artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
-    except BackupError as error:
-        raise AnsibleFilterError(str(error)) from error
+    """The hosts, after a look at the extra variables of this run, which Ansible has read by then, and keeps. Raises TamperedData."""
+    artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
     return hosts
 
 

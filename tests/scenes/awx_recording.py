@@ -128,4 +128,3 @@ def recording(path: Path, upstream: str) -> t.Iterator[Awx]:
     with _serving(awx):
         yield awx
     write(path, awx.asked)
-

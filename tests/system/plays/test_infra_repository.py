@@ -41,7 +41,7 @@ def repository(bare_sets: Scene, tmp_path: Path) -> Path:
         "inventory.json": json.dumps({"all": {"vars": LOCAL, "hosts": hosts}}),
         "group_vars/all/caracal.yml": SETTINGS,
         "caracal_backup.yml": BACKUP,
-        "caracal_drill.yml": DRILL,
+        "caracal_restore_drill.yml": DRILL,
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -63,5 +63,5 @@ def test_a_job_is_played_on_its_hosts(repository: Path) -> None:
     done = played(repository, "caracal_backup.yml")
     recap = done.stdout.partition("PLAY RECAP")[2]
     assert done.returncode == 0 and "prod" in recap and "drill" not in recap, done.stdout + done.stderr
-    found = played(repository, "caracal_drill.yml", "--list-hosts")
+    found = played(repository, "caracal_restore_drill.yml", "--list-hosts")
     assert "pattern: ['drill']" in found.stdout, found.stdout

@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "filter": {"_ansible"},
     "doc_fragments": set(),
 }
-MAY_KNOW_ANSIBLE = {"_ansible", "action"}
+MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter"}
 
 
 def part_of(path: tuple[str, ...]) -> str:

@@ -77,6 +77,10 @@ def test_each_playbook_leaves_something_and_the_guide_has_its_name(playbook: Pat
     assert re.findall(r"``(\w+)``", told[2]) == list(data)
 
 
+# The template of a drill, in AWX, for the set that the job before it made; the journal must have it.
+HANDED_ON = {"caracal_backup_stats": {tree.ROOT / "roles/caracal_schedule/vars/main.yml": 1}}
+
+
 def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
     """As a variable, a fact, a result, an option or a part of such a text; only the task that leaves it knows it."""
     readers = [
@@ -90,7 +94,7 @@ def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
         whose = path.parts[-3] if path in OF_ROLES else f"caracal_{path.stem}"
         assert name.startswith(f"{whose}_") and name.endswith("_stats")
         found = {reader: len(re.findall(rf"\b{name}\b", text)) for reader, text in texts.items() if name in text}
-        assert found == {path: 1}, name
+        assert found == {path: 1, **HANDED_ON.get(name, {})}, name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")

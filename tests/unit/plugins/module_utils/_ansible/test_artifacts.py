@@ -9,9 +9,9 @@ import typing as t
 
 import pytest
 import yaml
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import artifacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
-
 from tools.rules import tree
 
 OF_AWX = ["awx_workflow_job_id", "awx_job_id", "tower_user_name"]
@@ -33,7 +33,15 @@ def test_outside_a_workflow_any_variable_is_the_operators() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     "name",
-    ["ansible_ssh_common_args", "caracal_drill_hosts", "caracal_drill_set_id", "caracal_backup_stats_", "_caracal_backup_stats", "awx_Job", "x\n"],
+    [
+        "ansible_ssh_common_args",
+        "caracal_drill_hosts",
+        "caracal_drill_set_id",
+        "caracal_backup_stats_",
+        "_caracal_backup_stats",
+        "awx_Job",
+        "x\n",
+    ],
 )
 def test_any_other_is_refused_by_its_name(name: str) -> None:
     with pytest.raises(TamperedData) as caught:

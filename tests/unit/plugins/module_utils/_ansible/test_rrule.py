@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.rrule import as_rrule
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 
