@@ -130,5 +130,11 @@ GATES = (
         # Its random folder's name ends in an underscore one time in 37, and then reads as a reference.
         chance=r'Unknown target name: "antsibull-docs-',
     ),
+    Gate(
+        "execution-environment",
+        (sys.executable, "-m", "tools.execution_environment"),
+        number(r"(\d+) requirements in a context"),
+        "requirements",
+    ),
     Gate("galaxy-importer", (sys.executable, "-m", "tools.importer"), number(r"imported (\d+) parts"), "parts"),
 )

@@ -71,22 +71,22 @@ def _replay(work: Work) -> None:
     """The drill runs one replica of each service, which gets what all of them had."""
     from ..._assets.replay import replay_volume_restore
 
-    uid = work.sandbox.uid
-    _make_folders(work, uid)
+    uid, gid = work.sandbox.uid, work.group
+    _make_folders(work, uid, gid)
     for source in work.assets["replay"]:
         service = source.split("-")[0]
         volume = {"service": service, "from": source, "path": _volume(work, service), "quarantine": work.path("quarantine")}
-        work.call(replay_volume_restore.argument_spec(), replay_volume_restore.run, volumes=[volume], owner=uid, group=uid)
+        work.call(replay_volume_restore.argument_spec(), replay_volume_restore.run, volumes=[volume], owner=uid, group=gid)
 
 
-def _make_folders(work: Work, uid: int) -> None:
+def _make_folders(work: Work, uid: int, gid: int) -> None:
     volumes = [_volume(work, name) for name in SERVICES]
     folders = [work.path("replay"), *volumes, *(os.path.join(one, replay.FOLDER) for one in volumes)]
     for path in folders:
         os.makedirs(path, mode=0o700, exist_ok=True)
     # The innermost first: nobody else owns a folder in which we still make one.
     for path in reversed(folders):
-        os.chown(path, uid, uid, follow_symlinks=False)
+        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def _volume(work: Work, service: str) -> str:

@@ -23,14 +23,13 @@ class Secrets(Step):
     def take(self, work: Work) -> Made:
         from ..._assets.secrets import secrets_restore
 
-        owner = str(work.sandbox.uid)
         found = work.call(
             secrets_restore.argument_spec(),
             secrets_restore.run,
             directory=work.path(SECRETS),
             retired_directory=work.path("retired"),
-            owner=owner,
-            group=owner,
+            owner=str(work.sandbox.uid),
+            group=str(work.group),
             # Sealed to recipients of their own, so perhaps opened by an identity of its own.
             identity_files=work.given["secrets_identity_files"] or work.given["identity_files"],
         )

@@ -61,6 +61,11 @@ class Work:
         return SandboxInfo(**{**found, "warnings": tuple(found["warnings"])})
 
     @property
+    def group(self) -> int:
+        """That of the sandbox's user: of the user's number where root chose it, else our own."""
+        return self.sandbox.uid if os.geteuid() == 0 else os.getegid()
+
+    @property
     def assets(self) -> dict[str, t.Any]:
         """What the set holds beside databases."""
         return dict(self.kept["assets"])
