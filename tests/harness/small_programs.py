@@ -62,13 +62,14 @@ def load_codecs() -> None:
         codecs.lookup(name)
 
 
-def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
-    """Its result, called by a user with a name and no rights where we are root; the child may have children."""
+def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any, group: int | None = None) -> t.Any:
+    """Its result, called by a user with a name and no rights where we are root, in another `group` than his own; the child may have
+    children."""
     load_codecs()
     path = programs.path()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_call_as_nobody, args=(sender, path, function, arguments))
+    child = context.Process(target=_call_as_nobody, args=(sender, path, function, arguments, group))
     child.start()
     sender.close()
     result = receiver.recv()
@@ -77,12 +78,12 @@ def as_nobody(function: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     return result
 
 
-def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...]) -> None:
+def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], arguments: tuple[t.Any, ...], group: int | None) -> None:
     os.environ["PATH"] = path
     if os.geteuid() == 0:
         entry = pwd.getpwnam("nobody")
         os.setgroups([])
-        os.setgid(entry.pw_gid)
+        os.setgid(entry.pw_gid if group is None else group)
         os.setuid(entry.pw_uid)
     sender.send(function(*arguments))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `setup` installs on hosts has the versions that the tests ran with, and nothing is installed by its name alone."""
+"""What hosts and execution environments get has the versions that the tests ran with, and nothing is installed by its name alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tools.rules import tree
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(.*)", re.MULTILINE)
 HOST = (tree.ROOT / "roles/caracal_setup/files/requirements.txt").read_text(encoding="utf-8")
+ENVIRONMENT = (tree.ROOT / "execution_environment/requirements.txt").read_text(encoding="utf-8")
 # Of Python 3.10 alone.
 OLDER = {"async-timeout", "pycparser", "typing-extensions"}
 
@@ -39,7 +40,7 @@ TESTED = {one for path in ("dev.txt", "dev.lock") for one in pins((tree.ROOT / "
 
 
 def test_hosts_get_what_was_tested() -> None:
-    assert faults(HOST, TESTED) == []
+    assert faults(HOST, TESTED) == faults(ENVIRONMENT, TESTED) == []
     assert {name(one) for one in environment.LIBRARIES} <= {one.removesuffix("-binary") for one, _version in pins(HOST)}
 
 

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps import prepare
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.step import Work
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
+from harness.small_programs import as_nobody
+
+# The user of a container often has the group of root, and a user of a directory service that of all users.
+GROUPS = (0, 100)
+
+
+class State:
+    """What a drill knows of a sandbox whose programs run as `uid`, and of a set without replay files."""
+
+    def __init__(self, directory: str, uid: int) -> None:
+        place = (directory, f"{directory}/data", f"{directory}/socket")
+        made = SandboxInfo(*place, 5432, "caracal", "17.6", "1", 1, uid, "clear", "bubblewrap", "", ())
+        self.kept: dict[str, t.Any] = {"sandbox": made.to_result(), "assets": {"replay": []}}
+
+
+def owners(uid: int | None) -> tuple[tuple[int, int], set[tuple[int, int]], int]:
+    """Who we are; to whom folders for replay files belong; and the group that restored secrets get. `uid` is None for our own."""
+    with tempfile.TemporaryDirectory() as directory:
+        state = t.cast("drill_state.DrillState", State(directory, os.geteuid() if uid is None else uid))
+        work = Work(Invocation({"sandbox_directory": directory}, False, lambda _text: None), state)
+        prepare._replay(work)
+        seen = [os.stat(folder) for folder, _folders, _files in os.walk(directory) if folder != directory]
+        return (os.geteuid(), os.getegid()), {(one.st_uid, one.st_gid) for one in seen}, work.group
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("group", GROUPS)
+def test_an_ordinary_user_keeps_his_group(group: int) -> None:
+    us, found, given = as_nobody(owners, None, group=group)
+    assert (found, given) == ({us}, us[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user the owner")
+def test_a_user_whom_root_chose_has_a_group_of_his_own() -> None:
+    assert owners(61200)[1:] == ({(61200, 61200)}, 61200)
