@@ -56,11 +56,10 @@ def main() -> str | None:
     builder = Path(os.environ["CARACAL_OPS_BUILD"]).parent / ".venv-importer/bin/ansible-builder"
     with tempfile.TemporaryDirectory() as folder:
         context, files = Path(folder, "context"), {kind: Path(folder, kind) for kind in META}
-        create = [builder, "create", "--file", DEFINITION, "--context", context, "--output-filename", "Containerfile"]
-        installed = Path.cwd().parents[2]
-        writes = [f"--write-{kind}={path}" for kind, path in files.items()]
-        for command in (create, [builder, "introspect", installed, *writes]):
-            subprocess.run(command, check=True)
+        create = ["create", f"--file={DEFINITION}", f"--context={context}", "--output-filename=Containerfile"]
+        introspect = ["introspect", str(Path.cwd().parents[2]), *(f"--write-{kind}={path}" for kind, path in files.items())]
+        for command in (create, introspect):
+            subprocess.run([str(builder), *command], check=True)
         taken = {kind: path.read_text(encoding="utf-8") for kind, path in files.items()}
         meta = {kind: path.read_text(encoding="utf-8") for kind, path in META.items()}
         found = faults(context, taken, meta)
