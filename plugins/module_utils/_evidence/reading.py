@@ -27,7 +27,8 @@ from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table
 from .._errors import BackupError
 from .._report.check import Check
-from .._stream.pipes import Sink
+from .._stream.pipes import Both, Sink
+from .._stream.progress import Share
 from .._stream.workers import Task
 from .database_layout import Layout
 
@@ -63,19 +64,26 @@ def sealed_leaf(
 
     Nothing of a `settled` leaf is sealed or sent before a pass of its own has shown that it has changed after all.
     """
-    if settled:
-        seen = _seen(source, table, shared, None)
-        if seen.gone or seen.key:
-            return seen
+    with source.progress.share(table.size) as share:
+        if settled:
+            seen = _seen(source, table, shared, share)
+            if seen.gone or seen.key:
+                return seen
+        return _sealed_leaf(source, table, directory, name, shared, share)
+
+
+def _sealed_leaf(
+    source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str], share: Share
+) -> Leaf:
     with dump.sealed_object(source, directory) as (sealer, publish):
-        seen = _seen(source, table, shared, sealer)
+        seen = _seen(source, table, shared, Both(share, sealer))
         if seen.gone or seen.key:
             return seen
         key = name(seen.digest)
         return dataclasses.replace(seen, key=key, sealed=publish(key))
 
 
-def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: Sink | None) -> Leaf:
+def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: Sink) -> Leaf:
     """One pass; `key` is that of an object in `shared` with the same rows."""
     try:
         seen = leaf(source.place, table, source.psql, sink)

@@ -18,6 +18,7 @@ from .._crypto.allowed_signers import Verifier
 from .._errors import BackupError, ObjectMissing, TamperedData, VerificationFailed
 from .._report.check import Check
 from .._storage.base import READ_LIMIT
+from .._stream.progress import NOBODY, Progress
 from . import decisions, layout, manifest, objects
 from . import entry as entries
 from .artifact import Artifact
@@ -196,9 +197,9 @@ class Catalog:
             raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
         return data
 
-    def verify_objects(self, open_set: OpenSet) -> list[Check]:
+    def verify_objects(self, open_set: OpenSet, progress: Progress = NOBODY) -> list[Check]:
         """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
-        return objects.verify(self._store, open_set.manifest.artifacts)
+        return objects.verify(self._store, open_set.manifest.artifacts, progress)
 
     def signed(self, open_set: OpenSet) -> objects.SignedObjects:
         """The artifacts as they were signed, to be read for use."""

@@ -24,6 +24,7 @@ from .._report.check import FAIL, PASS, Check
 from .._storage.archived import Held
 from .._storage.base import Store
 from .._storage.overlapped import in_order
+from .._stream.progress import NOBODY, Counted, Progress
 from .artifact import Artifact
 
 CHUNK = 1 << 20
@@ -63,6 +64,16 @@ class Readable(t.Protocol):
 def open_sealed(store: Readable, key: str, identity_files: t.Sequence[str]) -> Opener:
     """A sealed object as plain bytes."""
     return Opener(store.open(key), load_identities(identity_files), key)
+
+
+class Watched:
+    """A store whose readers are counted."""
+
+    def __init__(self, store: Readable, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+
+    def open(self, key: str) -> t.BinaryIO:
+        return t.cast("t.BinaryIO", Counted(self._store.open(key), self._progress))
 
 
 class SignedObjects:
@@ -141,11 +152,12 @@ def is_shadowed(store: Store, key: str, sha256: str, size: int | None = None) ->
     return found.marked or found.version != store.versions(key)[-1].version
 
 
-def digest(stream: t.BinaryIO) -> str:
+def digest(stream: t.BinaryIO, progress: Progress = NOBODY) -> str:
     """SHA-256 of all that is left of a stream."""
     made = hashlib.sha256()
     while chunk := stream.read(CHUNK):
         made.update(chunk)
+        progress.count(len(chunk))
     return made.hexdigest()
 
 
@@ -167,21 +179,22 @@ def is_there(store: Store, artifact: Artifact, sizes: t.Mapping[str, int]) -> bo
     return any(one.size == artifact.size for one in store.versions(artifact.path))
 
 
-def verify(store: Store, artifacts: t.Sequence[Artifact]) -> list[Check]:
+def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = NOBODY) -> list[Check]:
     """Every stored byte: one passed check, or one failed check for each faulty artifact."""
     paths = {one.sha256: one.path for one in artifacts}
-    failed = [check for check in in_order(lambda one: _compare(store, one, paths), artifacts, AT_ONCE) if check]
+    total = sum(one.size for one in artifacts)
+    progress.begin("verifying", total)
+    failed = [check for check in in_order(lambda one: _compare(store, one, paths, progress), artifacts, AT_ONCE) if check]
     if failed:
         return failed
-    total = sum(one.size for one in artifacts)
     return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 as signed")]
 
 
-def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str]) -> Check | None:
+def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str], progress: Progress) -> Check | None:
     """What is wrong with one."""
     try:
         with store.open_held(find(store, artifact.path, artifact.sha256, artifact.size)) as stream:
-            found = digest(stream)
+            found = digest(stream, progress)
     except (StorageError, TamperedData) as exc:
         return Check(CHECK_ID, FAIL, exc.msg, details={"path": artifact.path})
     if found == artifact.sha256:

@@ -20,6 +20,8 @@ from .._report.check import PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
 from .._repository import images
 from .._repository.catalog import OpenSet
+from .._stream import progress
+from .._stream.progress import Progress
 from . import signature_checks
 
 
@@ -34,6 +36,11 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
+    with progress.shown() as seen:
+        return _verified(invocation, seen)
+
+
+def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given, warn=invocation.warn, everything=True)
     record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
@@ -42,7 +49,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
         options.freshness_check(opened),
         Check("set.signature", PASS, f"manifest and RECOVERY.md as signed, entry {record.entry.sequence} of the journal"),
-        *opened.catalog.verify_objects(found),
+        *opened.catalog.verify_objects(found, seen),
         *signature_checks.unsigned(opened),
         *options.shadowed_checks(opened),
         *options.countersignature_checks(opened, [found]),

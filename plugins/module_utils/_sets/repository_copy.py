@@ -24,6 +24,8 @@ from .._repository import layout, objects
 from .._storage.archived import Held
 from .._storage.base import Store
 from .._storage.schemes import open_store
+from .._stream import progress
+from .._stream.progress import Progress
 from . import named_objects
 from .named_objects import Named, digest
 
@@ -37,12 +39,17 @@ def _own_options() -> argspec.ArgumentSpec:
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
+    with progress.shown() as told:
+        return _copied(invocation, told)
+
+
+def _copied(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given, warn=invocation.warn, everything=True)
     target = open_store(given["destination"], given)
     _check_target(opened, target)
     target.check_writable(probe=not invocation.check_mode)
-    done = _Copier(opened, target, given["read_all"], invocation.check_mode)
+    done = _Copier(opened, target, given["read_all"], invocation.check_mode, told)
     done.run()
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     result: dict[str, t.Any] = {
@@ -87,13 +94,14 @@ def _check_target(opened: Opened, target: Store) -> None:
 class _Copier:
     """One broken object must not keep the others from being saved: `faults` says which stay behind."""
 
-    def __init__(self, opened: Opened, target: Store, read_all: bool, dry: bool) -> None:
-        self._opened, self._target, self._read_all, self._dry = opened, target, read_all, dry
+    def __init__(self, opened: Opened, target: Store, read_all: bool, dry: bool, progress: Progress) -> None:
+        self._opened, self._target, self._read_all, self._dry, self._progress = opened, target, read_all, dry, progress
         self.copied: list[str] = []
         self.kept = self.bytes = 0
         self.faults: list[str] = []
 
     def run(self) -> None:
+        self._progress.begin("copying")
         for one in named_objects.all_of(self._opened, self.faults):
             found = self._opened.store.stat(one.key) if one.sha256 is None else self._signed(one)
             if found is None:
@@ -135,6 +143,7 @@ class _Copier:
             while chunk := source.read(objects.CHUNK):
                 made.update(chunk)
                 out.write(chunk)
+                self._progress.count(len(chunk))
             if one.sha256 not in (None, made.hexdigest()):
                 self.faults.append(f"{self._opened.store.location}/{one.key} is not what was signed; use another copy of the repository")
                 return False

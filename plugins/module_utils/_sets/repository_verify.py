@@ -29,6 +29,8 @@ from .._repository.artifact import Artifact
 from .._repository.catalog import OpenSet
 from .._repository.decisions import Verification
 from .._repository.manifest import Manifest
+from .._stream import progress
+from .._stream.progress import Progress
 from . import lock_check, named_objects, set_holds, signature_checks, timestamp_check
 
 MANIFESTS, DECRYPTABLE, ORPHANS, COVERAGE = "repository.manifests", "repository.decryptable", "repository.orphans", "repository.coverage"
@@ -53,6 +55,11 @@ def _own_options() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
+    with progress.shown() as told:
+        return _verified(invocation, told)
+
+
+def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     given = invocation.options
     opened = options.open_repository(given, warn=invocation.warn, everything=True)
     signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
@@ -62,7 +69,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     manifests, checks = _manifests(opened)
     stored = _unique(manifests.values())
     chosen = [one for one in stored if _turn(one.path, given["parts"]) == part]
-    seen = [*_bytes(opened, stored, chosen), *_evidence(opened), *_decryptable(opened, stored, identities)]
+    seen = [*_bytes(opened, stored, chosen, told), *_evidence(opened), *_decryptable(opened, stored, identities)]
     failed = _failed(manifests, [*checks, *seen])
     done = Verification(given["parts"], part, len(chosen), failed)
     checks = [
@@ -144,7 +151,7 @@ def _unique(manifests: t.Iterable[Manifest]) -> list[Artifact]:
     return [found[key] for key in sorted(found)]
 
 
-def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact]) -> list[Check]:
+def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact], told: Progress) -> list[Check]:
     """The chosen ones are read whole, of the others the size is looked at."""
     others = []
     for one in set(stored).difference(chosen):
@@ -152,7 +159,8 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
             objects.check_size(opened.store, one)
         except BackupError as exc:
             others.append(Check(objects.CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
-    read = objects.verify(opened.store, chosen) if chosen else [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
+    nothing = [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
+    read = objects.verify(opened.store, chosen, told) if chosen else nothing
     return [*read, *sorted(others, key=lambda one: one.message)]
 
 

@@ -30,6 +30,7 @@ from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import LEAF
 from ..._stream import workers
+from ..._stream.progress import Progress
 
 SNAPSHOTS = 3
 STATISTICS_DELAY = 1.0  # seconds until the server's counters show what a session has just met
@@ -47,6 +48,7 @@ class Plan:
     jobs: int
     hold_max: float
     deadline: float | None
+    progress: Progress
 
 
 @dataclasses.dataclass
@@ -109,7 +111,7 @@ def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> 
             read = layout_of(held.session, database)
             tools = plan.client.paths
             programs = (tools["pg_dump"], tools["pg_restore"], tools["psql"])
-            source = dump.Source(held.place, *programs, plan.opened.store, plan.recipients)
+            source = dump.Source(held.place, *programs, plan.opened.store, plan.recipients, plan.progress)
             try:
                 schema, facts = _run(plan, guard, _definitions(plan, source, read))
             except BackupError:
@@ -182,8 +184,9 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
 
 def _row_tasks(plan: Plan, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
     folder = keys.postgres_folder(plan.set_id)
+    size = sum(table.size for table in read.rest)
     tasks: list[workers.Task] = [
-        (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned)),
+        (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned, size)),
         (reading.rest, (source.place, read.rest)),
         (sealed_census.read, (source.place, read)),
     ]

@@ -29,6 +29,7 @@ PART = "postgres"
 
 def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
     """Everything into the store; returns the set's part: artifacts for the manifest, and the module's result."""
+    plan.progress.begin("dumping", sum(one["size"] for one in seen))
     history = earlier.load(plan.opened, plan.recipients, seen[0]["system_identifier"])
     before = _roles(plan, seen)
     dumped = [dump_database(plan, one, history) for one in seen]

@@ -22,6 +22,8 @@ from ..._evidence import completeness, open_set, options
 from ..._report.check import PASS
 from ..._repository import layout as keys
 from ..._storage.base import Store
+from ..._stream import progress
+from ..._stream.progress import Progress
 from . import dump_set
 from .dump_database import Plan, layout_of
 
@@ -36,6 +38,11 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight, then (not in check mode) the dump of each database in turn."""
+    with progress.shown() as told:
+        return _dumped(invocation, told)
+
+
+def _dumped(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     target = open_set.load(given, invocation.check_mode)
@@ -61,7 +68,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         result["changed"] = False
         result.update(made["result"])
     elif target.opened and not invocation.check_mode:
-        plan = Plan(target.opened, target.set_id, server, client, target.recipients, given["jobs"], given["lock_hold_max"], deadline)
+        plan = Plan(target.opened, target.set_id, server, client, target.recipients, given["jobs"], given["lock_hold_max"], deadline, told)
         made = dump_set.dump_all(plan, seen)
         target.add_part(dump_set.PART, made)
         result.update(made["result"])

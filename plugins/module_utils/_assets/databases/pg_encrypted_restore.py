@@ -22,6 +22,8 @@ from ..._evidence import incarnation, options, place, restore_entry, sealed_set
 from ..._evidence.options import Opened
 from ..._report.check import WARN, Check
 from ..._repository import records
+from ..._stream import progress
+from ..._stream.progress import Progress
 from . import readiness, restoration
 
 
@@ -44,12 +46,17 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Verify, examine, confirm; then (not in check mode) roles, databases, journal."""
+    with progress.shown() as told:
+        return _restored(invocation, told)
+
+
+def _restored(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     opened = options.open_repository(given, warn=invocation.warn)
     server, sandbox = place.server_of(given)
     signer = None if sandbox else restore_entry.signer(opened, given)
-    ready = readiness.ready(opened, given, sandbox)
+    ready = readiness.ready(opened, given, sandbox, told)
     the_set, wanted = ready.the_set, ready.wanted
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
     doubts = [*ready.checks, *_doubts(wanted, found)]
@@ -65,7 +72,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
         result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
     else:
-        work = restoration.Restoration(the_set, server, ready.client, given["jobs"], tuple(given["identity_files"]), given["confirm"])
+        how = (given["jobs"], tuple(given["identity_files"]), given["confirm"], told)
+        work = restoration.Restoration(the_set, server, ready.client, *how)
         with restoration.room(server, sandbox):
             work.run(ready.inventory, wanted, sandbox)
         result["databases"] = work.databases

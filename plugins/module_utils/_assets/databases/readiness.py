@@ -24,6 +24,7 @@ from ..._evidence.sealed_set import SealedSet
 from ..._report.check import FAIL, WARN, Check
 from ..._sandbox.info import SandboxInfo
 from ..._sandbox.isolation import NONE
+from ..._stream.progress import NOBODY, Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +58,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {"changed": False, "checks": [check.to_result() for check in ready(opened, given, None).checks]}
 
 
-def ready(opened: Opened, given: t.Mapping[str, t.Any], sandbox: SandboxInfo | None) -> Ready:
+def ready(opened: Opened, given: t.Mapping[str, t.Any], sandbox: SandboxInfo | None, progress: Progress = NOBODY) -> Ready:
     """Raises KeyProblem, MissingDependency, OptionError, TamperedData."""
     the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    _intact(opened, the_set)
+    _intact(opened, the_set, progress)
     release = _release(the_set, given["release"])
     inventory = the_set.inventory()
     wanted = _wanted(inventory, given["databases"])
@@ -69,10 +70,10 @@ def ready(opened: Opened, given: t.Mapping[str, t.Any], sandbox: SandboxInfo | N
     return Ready(the_set, inventory, wanted, client, [release, *_flaws(client, sandbox, given["accept_vulnerable_clients"])])
 
 
-def _intact(opened: Opened, the_set: SealedSet) -> None:
+def _intact(opened: Opened, the_set: SealedSet, progress: Progress) -> None:
     """Before the first change: every digest, and whether this host can remember the journal."""
     opened.mark.advance(opened.journal, dry=True)
-    bad = [check for check in opened.catalog.verify_objects(the_set.open_set) if check.verdict == FAIL]
+    bad = [check for check in opened.catalog.verify_objects(the_set.open_set, progress) if check.verdict == FAIL]
     if bad:
         raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
 

@@ -19,10 +19,12 @@ from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StorageError, TamperedData
 from ..._evidence import sealed_set
 from ..._report.check import FAIL, PASS, WARN, Check
+from ..._repository import objects
 from ..._repository.artifact import Artifact
 from ..._sandbox import confined, space
 from ..._sandbox.info import SandboxInfo
 from ..._stream import workers
+from ..._stream.progress import NOBODY, Progress
 
 # A sandbox shares its disk with others; what is left to them when a restore is stopped.
 SANDBOX_FREE = 512 << 20
@@ -58,6 +60,7 @@ class Restoration:
         jobs: int,
         identity_files: tuple[str, ...],
         confirmation: t.Collection[str] = (),
+        progress: Progress = NOBODY,
     ) -> None:
         self._set = the_set
         self._server = server
@@ -65,6 +68,7 @@ class Restoration:
         self._jobs = jobs
         self._identity_files = identity_files
         self._confirmation = confirmation
+        self._progress = progress
         self._sandbox: SandboxInfo | None = None
         self.checks: list[Check] = []
         self.databases: list[dict[str, t.Any]] = []
@@ -104,7 +108,10 @@ class Restoration:
     def _load(self, name: str, recorded: dict[str, t.Any]) -> None:
         started = time.monotonic()
         database = recorded["database"]
-        to = restore.Destination(self._server, name, self._pg_restore, self._set.signed, self._identity_files)
+        size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
+        self._progress.begin("restoring", size)
+        signed = objects.Watched(self._set.signed, self._progress)
+        to = restore.Destination(self._server, name, self._pg_restore, signed, self._identity_files)
         leaves = sorted(self._set.artifacts("leaf", database), key=lambda one: -one.size)
         names = [((one.leaf or "").split(".", 1)[0], (one.leaf or "").split(".", 1)[1]) for one in leaves]
         with restore.definitions(to, self._set.one("schema", database).path) as made:
@@ -121,11 +128,11 @@ class Restoration:
                     raise TamperedData(
                         f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
                     )
+            self._progress.begin("indexing")
             self._look_for_rows(to, recorded)
             made.after_rows(names, self._jobs)
         self._what_follows(to, recorded)
         restore.analyze(to, names)
-        size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
 
     def _look_for_rows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:

@@ -18,6 +18,7 @@ from ..._crypto.sealing import Sealed, Sealer
 from ..._repository import objects
 from ..._storage.base import Store
 from ..._stream import pipes
+from ..._stream.progress import NOBODY, Progress
 from . import contents, tools
 from .opening import SETTINGS, opening
 from .snapshot import BEGIN, Place
@@ -36,6 +37,7 @@ class Source:
     psql: str
     store: Store
     recipients: tuple[Recipient, ...]
+    progress: Progress = NOBODY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +52,17 @@ def sealed_object(source: Source, directory: str, key: str | None = None) -> t.C
     return objects.sealed(source.store, directory, source.recipients, key)
 
 
-def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str]) -> Archive:
-    """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves.
+def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str], size: int = 0) -> Archive:
+    """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves; `size` is
+    about what is left.
 
     It holds a lock on whatever it dumps until it ends, and a partition change that waits for such a lock stalls every INSERT
     behind it. So the long dump does not know the partitioned audit table at all; its definition is in the schema archive.
     """
     argv = [*_pg_dump(source), "--format=custom", "--compress=0"]
     argv.extend(f"--exclude-table-and-children={table}" for table in partitioned)
-    with contents.Reader(source.pg_restore) as reader:
-        sealed = _stream(source, directory, key, argv, reader)
+    with source.progress.share(size) as share, contents.Reader(source.pg_restore) as reader:
+        sealed = _stream(source, directory, key, argv, pipes.Both(share, reader))
         return Archive(**dataclasses.asdict(sealed), contents=reader.finish())
 
 

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""How far long work is, for somebody who looks from outside, and its end when he looks no more.
+
+Who looks names a folder in the environment, with a lease in it that he renews. Beside the work runs a watcher: it writes into that folder
+how far the work is, and ends this process when the lease was removed, or was renewed and then is not any more. It is a process, for threads
+must not be there when workers are forked; and it alone touches files, for a full disk must not stop a backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import shutil
+import signal
+import stat
+import threading
+import time
+import typing as t
+
+from . import pipes, workers
+
+FOLDER = "CARACAL_OPS_PROGRESS"
+TOLD, LEASE = "progress", "lease"
+# Words that go to the console are one of these, and `LINE` bytes hold one of them and two numbers.
+PHASES = ("verifying", "dumping", "restoring", "indexing", "copying")
+LINE = 64
+PAUSE = 0.5
+# In seconds: how long nobody must have looked who did before, and what a process gets to end in.
+TERM = 180.0
+GRACE = 5.0
+
+_PHASE, _TOTAL, _SLOTS = 0, 1, 64
+
+
+class Progress:
+    """Counts bytes of a phase, in all processes that were forked since. Without cells it counts nothing."""
+
+    def __init__(self, cells: memoryview | None = None) -> None:
+        self._cells = cells
+
+    def begin(self, phase: str, total: int = 0) -> None:
+        """What comes next, and how many bytes it will be if that is known. Not while others count."""
+        if self._cells is not None:
+            self._cells[_PHASE] = 0
+            self._cells[_TOTAL] = total
+            for slot in range(_SLOTS):
+                self._cells[_TOTAL + 1 + slot] = 0
+            self._cells[_PHASE] = PHASES.index(phase) + 1
+
+    def count(self, size: int) -> None:
+        """Each thread of each process has a cell to itself; were two to share one, a few bytes might go uncounted."""
+        if self._cells is not None:
+            slot = _TOTAL + 1 + threading.get_native_id() % _SLOTS
+            self._cells[slot] = max(0, self._cells[slot] + size)
+
+    def share(self, size: int) -> Share:
+        """What is `size` bytes of the total, however many bytes pass for it."""
+        return Share(self, size)
+
+    def told(self) -> bytes:
+        """Phase, bytes of all, bytes done; the same length each time."""
+        if self._cells is None or not self._cells[_PHASE]:
+            return b" " * (LINE - 1) + b"\n"
+        words = f"{PHASES[self._cells[_PHASE] - 1]} {self._cells[_TOTAL]} {sum(self._cells[_TOTAL + 1 :])}"
+        return words.ljust(LINE - 1).encode() + b"\n"
+
+
+NOBODY = Progress()
+
+
+class Share:
+    """A sink that counts what it sees up to its size, and the rest of it when it is done; what fails counts for nothing."""
+
+    def __init__(self, progress: Progress, size: int) -> None:
+        self._progress = progress
+        self._left = self._size = size
+
+    def write(self, data: bytes) -> None:
+        self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        counted = min(size, self._left)
+        self._left -= counted
+        self._progress.count(counted)
+
+    def __enter__(self) -> Share:
+        return self
+
+    def __exit__(self, kind: object, *_exc_info: object) -> None:
+        if kind is None:
+            self._count(self._left)
+        else:
+            self._progress.count(self._left - self._size)
+            self._left = self._size
+
+
+class Counted:
+    """A stream that counts what is read of it."""
+
+    def __init__(self, stream: t.BinaryIO, progress: Progress) -> None:
+        self._stream, self._progress = stream, progress
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._progress.count(len(data))
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Counted:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def shown(term: float = TERM) -> t.Iterator[Progress]:
+    """Begin before any thread. Where nobody looks, or what he named is not ours alone, nothing is told and nothing ends us."""
+    folder = os.environ.get(FOLDER, "")
+    if not _ours(folder):
+        yield NOBODY
+        return
+    import multiprocessing
+
+    with mmap.mmap(-1, 8 * (_TOTAL + 1 + _SLOTS)) as memory, memoryview(memory) as plain, plain.cast("Q") as cells:
+        progress = Progress(cells)
+        beside = multiprocessing.get_context("fork").Process(target=_beside, args=(os.getpid(), folder, progress, term), daemon=True)
+        beside.start()
+        try:
+            yield progress
+        finally:
+            progress._cells = None
+            beside.kill()
+            beside.join()
+            beside.close()
+
+
+def _ours(folder: str) -> bool:
+    try:
+        about, _lease = os.lstat(folder), os.lstat(os.path.join(folder, LEASE))
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not stat.S_IMODE(about.st_mode) & 0o077
+
+
+def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
+    workers.become_child()
+    if os.getppid() != worker:
+        return
+    # Whoever reads what the module prints waits until nobody has it open.
+    workers.strip()
+    until_left(folder, progress, term)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.kill(worker, signal.SIGTERM)
+    time.sleep(GRACE)
+    os.kill(worker, signal.SIGKILL)
+
+
+def until_left(folder: str, progress: Progress, term: float) -> None:
+    """Tell how far it is until nobody wants to know. One who has never renewed the lease cannot reach it, and ends nothing."""
+    lease = os.path.join(folder, LEASE)
+    first = seen = _renewed(lease)
+    since = time.monotonic()
+    while seen is not None and (seen == first or time.monotonic() - since <= term):
+        with contextlib.suppress(OSError):
+            _tell(os.path.join(folder, TOLD), progress.told())
+        time.sleep(min(PAUSE, term / 4))
+        now = _renewed(lease)
+        if now != seen:
+            seen, since = now, time.monotonic()
+
+
+def _renewed(lease: str) -> int | None:
+    try:
+        return os.lstat(lease).st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _tell(path: str, line: bytes) -> None:
+    """In one write, over the line before."""
+    told = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        pipes.write_all(told, line)
+    finally:
+        os.close(told)

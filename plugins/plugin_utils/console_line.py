@@ -1,0 +1,92 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a host says of its progress, as a line of the console. Of the host's own words none gets there."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+
+from ..module_utils._stream.progress import LINE, PHASES
+
+# Of a rate, in seconds: over how much it is taken, and how much there must be before it says when the end comes.
+WINDOW, LEAST = 30.0, 5.0
+# A day; nobody waits for what would end after it, and a host that says so may say anything.
+FURTHEST = 86400.0
+_TOLD = re.compile(r"([a-z]{1,20}) ([0-9]{1,18}) ([0-9]{1,18}) *")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """A phase, the bytes of all of it or 0 where nobody knows, and those that are done."""
+
+    phase: str
+    total: int
+    done: int
+
+
+def parse(said: str) -> Told | None:
+    """The last line that is one of ours; None where there is none. Others can come of a login's greeting."""
+    for line in reversed(said[-16 * LINE :].splitlines()):
+        found = _TOLD.fullmatch(line)
+        if found and found[1] in PHASES:
+            return Told(found[1], int(found[2]), int(found[3]))
+    return None
+
+
+class Course:
+    """What was told so far. Times are of a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._began = 0.0
+        self._seen: collections.deque[tuple[float, int]] = collections.deque()
+
+    def line(self, told: Told, now: float) -> str:
+        """Phase, share, amounts, rate and what is left of time, each where it means something."""
+        if told.phase != self._phase or (self._seen and told.done < self._seen[-1][1]):
+            self._phase, self._began = told.phase, now
+            self._seen.clear()
+        self._seen.append((now, told.done))
+        while len(self._seen) > 2 and self._seen[0][0] < now - WINDOW:
+            self._seen.popleft()
+        return f"{told.phase}: {', '.join(self._parts(told, now))}"
+
+    def _parts(self, told: Told, now: float) -> list[str]:
+        if not told.done and not told.total:
+            return [f"for {duration(now - self._began)}"]
+        if told.total and told.done >= told.total:
+            return ["100%", amount(told.total)]
+        parts = [f"{100 * told.done // told.total}%", f"{amount(told.done)} of {amount(told.total)}"] if told.total else [amount(told.done)]
+        (first, before), (last, done) = self._seen[0], self._seen[-1]
+        rate = (done - before) / (last - first) if last > first else 0.0
+        if rate > 0:
+            parts.append(f"{amount(rate)}/s")
+            left = (told.total - told.done) / rate
+            if told.total and now - self._began >= LEAST and left < FURTHEST:
+                parts.append(f"about {duration(left)} left")
+        elif last - first >= LEAST:
+            parts.append("nothing new")
+        return parts
+
+
+def amount(size: float) -> str:
+    """In the unit that leaves fewest digits."""
+    unit = 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
