@@ -15,8 +15,8 @@ import re
 
 from ..module_utils._stream.progress import LINE, PHASES
 
-# Of a rate, in seconds: over how much it is taken, and how much there must be before it says when the end comes.
-WINDOW, LEAST = 30.0, 5.0
+# In seconds: over how much a rate is taken, how much there must be before it says when the end comes, and when it is none any more.
+WINDOW, LEAST, STALLED = 30.0, 5.0, 8.0
 # A day; nobody waits for what would end after it, and a host that says so may say anything.
 FURTHEST = 86400.0
 _TOLD = re.compile(r"([a-z]{1,20}) ([0-9]{1,18}) ([0-9]{1,18}) *")
@@ -46,14 +46,16 @@ class Course:
 
     def __init__(self) -> None:
         self._phase = ""
-        self._began = 0.0
+        self._began = self._moved = 0.0
         self._seen: collections.deque[tuple[float, int]] = collections.deque()
 
     def line(self, told: Told, now: float) -> str:
         """Phase, share, amounts, rate and what is left of time, each where it means something."""
         if told.phase != self._phase or (self._seen and told.done < self._seen[-1][1]):
-            self._phase, self._began = told.phase, now
+            self._phase, self._began, self._moved = told.phase, now, now
             self._seen.clear()
+        if self._seen and told.done > self._seen[-1][1]:
+            self._moved = now
         self._seen.append((now, told.done))
         while len(self._seen) > 2 and self._seen[0][0] < now - WINDOW:
             self._seen.popleft()
@@ -67,13 +69,13 @@ class Course:
         parts = [f"{100 * told.done // told.total}%", f"{amount(told.done)} of {amount(told.total)}"] if told.total else [amount(told.done)]
         (first, before), (last, done) = self._seen[0], self._seen[-1]
         rate = (done - before) / (last - first) if last > first else 0.0
-        if rate > 0:
+        if now - self._moved >= STALLED:
+            parts.append(f"nothing new for {duration(now - self._moved)}")
+        elif rate > 0:
             parts.append(f"{amount(rate)}/s")
             left = (told.total - told.done) / rate
             if told.total and now - self._began >= LEAST and left < FURTHEST:
                 parts.append(f"about {duration(left)} left")
-        elif last - first >= LEAST:
-            parts.append("nothing new")
         return parts
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
 from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene
+from scenes.terminal import Terminal
 
 COLLECTIONS = Path(_errors.__file__).parents[5]
 # Whatever a play starts inherits it, in whatever session and group it is.
@@ -61,7 +62,7 @@ class Play:
     """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`.
 
     Without an `inventory` it is played on this machine alone; with one, that says how its hosts are reached. `collections` are folders
-    with collections of others.
+    with collections of others. With `on_terminal` it shows its output to one.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Play:
     options: tuple[str, ...] = ()
     inventory: Path | None = None
     collections: tuple[Path, ...] = ()
+    on_terminal: bool = False
 
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
@@ -87,9 +89,13 @@ class Play:
             *("--extra-vars", json.dumps(given), *self.options),
         ]
         with open(self._log, "wb") as log:
+            self._terminal = Terminal(log) if self.on_terminal else None
+            out = self._terminal.fd if self._terminal else log
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=self.folder, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._environment(), cwd=self.folder, start_new_session=True
             )
+        if self._terminal:
+            self._terminal.given()
 
     def _environment(self) -> dict[str, str]:
         settings = self.folder / "ansible.cfg"
@@ -100,11 +106,15 @@ class Play:
         return {**kept, **home, **plain, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(map(str, [COLLECTIONS, *self.collections]))}
 
     def output(self) -> str:
-        return self._log.read_text(encoding="utf-8")
+        with open(self._log, encoding="utf-8", newline="") as log:
+            return log.read()
 
     def ended(self) -> int:
         """Wait; the exit status."""
-        return self.process.wait(LONGEST)
+        status = self.process.wait(LONGEST)
+        if self._terminal:
+            self._terminal.ended()
+        return status
 
     def kill(self, group: bool) -> bool:
         """Now, by SIGKILL: the controller alone or its whole group. Whether that was before its end."""

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a terminal shows of a dump that takes its time, and what becomes of the dump when its play is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
+from harness.waiting import came, remains
+from scenes.playing import LONGEST, Play, backup_settings
+from scenes.scene import Scene
+from scenes.twin_database import TwinCluster
+
+SHOWN = re.compile(r"dumping: \d+%, ")
+OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
+FOLDERS = "caracal-ops-progress.*"
+# What a machine that runs jobs has in its environment, and a test must not.
+JOBS = ("AWX_ISOLATED_DATA_DIR", "AWX_HOST", "JOB_ID", "CI")
+
+
+@pytest.fixture(autouse=True)
+def nobody_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in JOBS:
+        monkeypatch.delenv(name, raising=False)
+
+
+class HeldUp:
+    """Client programs whose pg_dump reads rows only once it may."""
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder
+        self._gate = folder / "gate"
+        os.mkfifo(self._gate)
+        found = client_binaries.find(None, minimum_major=17, tools=tools.PROGRAMS)
+        for name, path in found.paths.items():
+            wait = (
+                f'case "$*" in *--schema-only*) ;; *--format=custom*) [ ! -p {self._gate} ] || read -r go < {self._gate} ;; esac\n'
+                if name == "pg_dump"
+                else ""
+            )
+            (folder / name).write_text(f'#!/bin/sh\n{wait}exec {path} "$@"\n', encoding="utf-8")
+            (folder / name).chmod(0o755)
+
+    def let_go(self) -> None:
+        """Who waits, and whoever comes."""
+        gate = os.open(self._gate, os.O_RDWR)
+        self._gate.unlink()
+        os.write(gate, b"go\n" * 2)
+        assert came(lambda: not self.waiting())
+        os.close(gate)
+
+    def waiting(self) -> list[str]:
+        dump = str(self.programs / "pg_dump")
+        found = [one for one in processes.everyone() if dump in one.argv and "--schema-only" not in one.argv]
+        return [f"{one.pid} {' '.join(one.argv)}" for one in found]
+
+
+@pytest.fixture
+def held_up(tmp_path: Path) -> HeldUp:
+    (tmp_path / "programs").mkdir()
+    return HeldUp(tmp_path / "programs")
+
+
+def folders() -> set[Path]:
+    return set(Path("/tmp").glob(FOLDERS))
+
+
+def begun(scene: Scene, held_up: HeldUp, on_terminal: bool = True, **settings: t.Any) -> Play:
+    given = {**backup_settings(scene), "caracal_backup_pg_bin": str(held_up.programs), **settings}
+    return Play("backup", given, held_up.programs.parent, on_terminal=on_terminal)
+
+
+def on_screen(output: str) -> str:
+    """As a terminal has it in the end: what was written over is not there."""
+    lines = []
+    for line in output.replace("\r\n", "\n").split("\n"):
+        seen = ""
+        for text in line.split("\r"):
+            seen = text + seen[len(text) :]
+        lines.append(seen.rstrip())
+    return "\n".join(lines)
+
+
+def is_shown(play: Play) -> bool:
+    return came(lambda: SHOWN.search(play.output()) or play.process.poll() is not None, LONGEST) and play.process.poll() is None
+
+
+@pytest.mark.story("progress on a terminal")
+def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: HeldUp) -> None:
+    before = folders()
+    play = begun(empty_scene, held_up)
+    assert is_shown(play), play.output()
+    held_up.let_go()
+    assert play.ended() == 0, play.output()
+    assert "dumping" not in on_screen(play.output())
+    assert folders() <= before
+    assert empty_scene.call("backup_set_verify")["verdict"] == "pass"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("group", [False, True])
+def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldUp, caracal_database: TwinCluster, group: bool) -> None:
+    """It would wait for ever: nobody lets it go."""
+    before = folders()
+    play = begun(empty_scene, held_up)
+    assert is_shown(play), play.output()
+    assert play.kill(group)
+    assert remains(play.left) == [] and remains(held_up.waiting) == []
+    assert remains(lambda: caracal_database.execute(OURS)) == []
+    assert folders() <= before
+    assert empty_scene.sets() == [] and not empty_scene.files("sets/*/parts/*")
+    (set_id,) = {path.split("/")[1] for path in empty_scene.files("sets/**/*")}
+    empty_scene.call("backup_set", state="aborted", set_id=set_id)
+    assert empty_scene.files("sets/**/*") == []
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("quiet", ["no terminal", "by the variable", "in AWX"])
+def test_who_does_not_want_it_gets_none(empty_scene: Scene, held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, quiet: str) -> None:
+    before = folders()
+    if quiet == "in AWX":
+        monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/runner/artifacts/1")
+    # As `-e caracal_ops_progress=false` gives it.
+    settings = {"caracal_ops_progress": "false"} if quiet == "by the variable" else {}
+    play = begun(empty_scene, held_up, quiet != "no terminal", **settings)
+    assert came(lambda: held_up.waiting() or play.process.poll() is not None, LONGEST)
+    assert folders() <= before
+    held_up.let_go()
+    assert play.ended() == 0, play.output()
+    assert "dumping" not in play.output()
