@@ -32,6 +32,11 @@ extends_documentation_fragment:
   - caracal_ops.backup._judged_report
   - caracal_ops.backup._images
 attributes:
+  action:
+    description: Has an action of the same name, which shows on a terminal how far it is.
+    support: full
+    details:
+      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
   check_mode:
     support: full
     details:

@@ -64,6 +64,10 @@ class Progress:
         """What is `size` bytes of the total, however many bytes pass for it."""
         return Share(self, size)
 
+    def end(self) -> None:
+        """Whoever counts after it counts for nobody."""
+        self._cells = None
+
     def told(self) -> bytes:
         """Phase, bytes of all, bytes done; the same length each time."""
         if self._cells is None or not self._cells[_PHASE]:
@@ -138,7 +142,7 @@ def shown(term: float = TERM) -> t.Iterator[Progress]:
         try:
             yield progress
         finally:
-            progress._cells = None
+            progress.end()
             beside.kill()
             beside.join()
             beside.close()

@@ -46,11 +46,12 @@ ALLOWED: dict[str, set[str]] = {
     "_sets": _ROOMS | {"_audit", "_assets"},
     "_drill": _ROOMS | {"_images", "_audit", "_assets", "_checks", "_sets"},
     "modules": _MODULES,
-    "action": _MODULES,
+    "plugin_utils": {"_stream"},
+    "action": _MODULES | {"plugin_utils"},
     "filter": {"_ansible"},
     "doc_fragments": set(),
 }
-MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter"}
+MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter", "plugin_utils"}
 
 
 def part_of(path: tuple[str, ...]) -> str:

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who gets progress shown, and how: the rest of it is in `tests/system/plays/test_progress_played.py`."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.plugin_utils.with_progress import KEPT, InPlace, Lines, is_wanted
+
+
+@pytest.mark.parametrize("asked", [True, "true", "yes", 1])
+def test_who_sits_at_a_terminal_gets_it(asked: t.Any) -> None:
+    assert is_wanted(True, {"TERM": "xterm", "CI": ""}, asked)
+
+
+@pytest.mark.parametrize("asked", [False, "false", "no", "False", 0, None, "whatever"])
+def test_who_does_not_want_it(asked: t.Any) -> None:
+    assert not is_wanted(True, {}, asked)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_kept_has_none(name: str) -> None:
+    assert not is_wanted(True, {name: "1"}, True)
+
+
+def test_without_a_terminal() -> None:
+    assert not is_wanted(False, {}, True)
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def display(self, text: str, screen_only: bool = False, newline: bool = True) -> None:
+        assert screen_only
+        self.said.append(text + "\n" * newline)
+
+
+def test_one_line_is_written_over_and_leaves_nothing() -> None:
+    screen = Screen()
+    line = InPlace(screen.display)
+    line.clear()
+    assert screen.said == []
+    line.show("dumping: 10%", 0.0)
+    line.show("short", 0.0)
+    line.clear()
+    assert screen.said == ["dumping: 10%\r", "short       \r", "     \r"]
+
+
+def test_a_line_never_wraps() -> None:
+    screen = Screen()
+    InPlace(screen.display).show("x" * 200, 0.0)
+    assert screen.said == [f"{'x' * 78}\r"]
+
+
+def test_several_hosts_get_a_line_each_now_and_then() -> None:
+    screen = Screen()
+    lines = Lines(screen.display, "db1")
+    for now in (100.0, 110.0, 129.0, 130.0):
+        lines.show(f"at {now:.0f}", now)
+    lines.clear()
+    assert screen.said == ["[db1] at 100\n", "[db1] at 130\n"]
