@@ -19,6 +19,7 @@ import copy
 import os
 import re
 import shlex
+import signal
 import sys
 import threading
 import time
@@ -41,7 +42,7 @@ _STEP = 0.5
 _MADE = re.compile(r"/tmp/caracal-ops-progress\.[A-Za-z0-9]{10}")
 
 
-class ActionModule(Plain):  # type: ignore[misc]
+class ActionModule(Plain):
     """Nothing differs from a module without an action but what a terminal shows."""
 
     _folder = ""
@@ -97,13 +98,33 @@ class ActionModule(Plain):  # type: ignore[misc]
         looker = threading.Thread(target=contextvars.copy_context().run, args=(self._look, self._beside(), over, screen), daemon=True)
         looker.start()
         try:
-            yield
+            with self._let_go():
+                yield
         finally:
             over.set()
             looker.join(PATIENCE)
             screen.clear()
             # A module that still runs, since its connection or its time is over, loses its lease with it.
             self._said(self, self._removal())
+
+    @contextlib.contextmanager
+    def _let_go(self) -> t.Iterator[None]:
+        """A worker that is told to end does so at once, and its module would not hear of it where a connection has no terminal."""
+
+        def ended(number: int, _frame: t.Any) -> None:
+            restore()
+            self._said(self._beside(), self._removal())
+            os.kill(os.getpid(), number)
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        before = {number: signal.signal(number, ended) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            restore()
 
     def _removal(self) -> str:
         return f"rm -rf -- {shlex.quote(self._folder)}"

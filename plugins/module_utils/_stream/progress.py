@@ -15,6 +15,7 @@ must not be there when workers are forked; and it alone touches files, for a ful
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import os
 import shutil
@@ -157,24 +158,26 @@ def _ours(folder: str) -> bool:
 
 
 def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
-    workers.become_child()
-    if os.getppid() != worker:
-        return
+    """It outlives the worker for as long as it takes to clear the folder away, so what is sent to a whole group or terminal must not
+    reach it."""
+    gc.freeze()
+    os.setsid()
     # Whoever reads what the module prints waits until nobody has it open.
     workers.strip()
-    until_left(folder, progress, term)
+    _until_left(worker, folder, progress, term)
     shutil.rmtree(folder, ignore_errors=True)
-    os.kill(worker, signal.SIGTERM)
-    time.sleep(GRACE)
-    os.kill(worker, signal.SIGKILL)
+    for what in (signal.SIGTERM, signal.SIGKILL):
+        if os.getppid() == worker:
+            os.kill(worker, what)
+            time.sleep(GRACE)
 
 
-def until_left(folder: str, progress: Progress, term: float) -> None:
-    """Tell how far it is until nobody wants to know. One who has never renewed the lease cannot reach it, and ends nothing."""
+def _until_left(worker: int, folder: str, progress: Progress, term: float) -> None:
+    """Tell how far it is until it is over, or nobody wants to know. Who has never renewed the lease cannot reach it, and ends nothing."""
     lease = os.path.join(folder, LEASE)
     first = seen = _renewed(lease)
     since = time.monotonic()
-    while seen is not None and (seen == first or time.monotonic() - since <= term):
+    while os.getppid() == worker and seen is not None and (seen == first or time.monotonic() - since <= term):
         with contextlib.suppress(OSError):
             _tell(os.path.join(folder, TOLD), progress.told())
         time.sleep(min(PAUSE, term / 4))

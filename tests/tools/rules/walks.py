@@ -27,7 +27,7 @@ ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
         "playbooks/backup.yml caracal_ops.backup.caracal_backup",
         "_storage/local.py _LocalWriter.publish",
-        57,
+        58,
     ),
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
