@@ -112,9 +112,18 @@ class ActionModule(Plain):
         """A worker that is told to end does so at once, and its module would not hear of it where a connection has no terminal."""
 
         def ended(number: int, _frame: t.Any) -> None:
-            restore()
+            # The controller tells it twice. A host that cannot be reached in time is left to the lease.
+            for one in before:
+                signal.signal(one, lambda *_again: None)
+            signal.signal(signal.SIGALRM, given_up)
+            signal.alarm(int(PATIENCE))
             self._said(self._beside(), self._removal())
+            signal.alarm(0)
+            restore()
             os.kill(os.getpid(), number)
+
+        def given_up(*_signal: t.Any) -> None:
+            raise TimeoutError
 
         def restore() -> None:
             for number, handler in before.items():
