@@ -126,6 +126,10 @@ class Play:
         self.process.wait()
         return before
 
+    def environments(self) -> list[str]:
+        """Of each process that was started by this play and still runs."""
+        return [found for one in processes.everyone() if self.mark in (found := _environ(one.pid))]
+
     def left(self) -> list[str]:
         """What still runs and was started by this play."""
         return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self.mark in _environ(one.pid)]

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.progress import FOLDER
 from harness.waiting import came, remains
 from scenes.playing import LONGEST, Play, backup_settings
 from scenes.scene import Scene
@@ -22,7 +23,6 @@ from scenes.twin_database import TwinCluster
 
 SHOWN = re.compile(r"dumping: \d+%, ")
 OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
-FOLDERS = "caracal-ops-progress.*"
 # What a machine that runs jobs has in its environment, and a test must not.
 JOBS = ("AWX_ISOLATED_DATA_DIR", "AWX_HOST", "JOB_ID", "CI")
 
@@ -70,8 +70,10 @@ def held_up(tmp_path: Path) -> HeldUp:
     return HeldUp(tmp_path / "programs")
 
 
-def folders() -> set[Path]:
-    return set(Path("/tmp").glob(FOLDERS))
+def folders(play: Play) -> list[Path]:
+    """Those of this play alone, by the environment of its processes; other plays run beside it."""
+    found = (re.search(rf"{FOLDER}=([^\0]+)", environment) for environment in play.environments())
+    return [Path(one[1]) for one in found if one]
 
 
 def begun(scene: Scene, held_up: HeldUp, on_terminal: bool = True, **settings: t.Any) -> Play:
@@ -96,13 +98,14 @@ def is_shown(play: Play) -> bool:
 
 @pytest.mark.story("progress on a terminal")
 def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: HeldUp) -> None:
-    before = folders()
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()
+    made = folders(play)
+    assert made and all(one.exists() for one in made)
     held_up.let_go()
     assert play.ended() == 0, play.output()
     assert "dumping" not in on_screen(play.output())
-    assert folders() <= before
+    assert not any(one.exists() for one in made)
     assert empty_scene.call("backup_set_verify")["verdict"] == "pass"
 
 
@@ -110,13 +113,13 @@ def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: 
 @pytest.mark.parametrize("group", [False, True])
 def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldUp, caracal_database: TwinCluster, group: bool) -> None:
     """It would wait for ever: nobody lets it go."""
-    before = folders()
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()
+    made = folders(play)
     assert play.kill(group)
     assert remains(play.left) == [] and remains(held_up.waiting) == []
     assert remains(lambda: caracal_database.execute(OURS)) == []
-    assert folders() <= before
+    assert made and remains(lambda: [one for one in made if one.exists()]) == []
     assert empty_scene.sets() == [] and not empty_scene.files("sets/*/parts/*")
     (set_id,) = {path.split("/")[1] for path in empty_scene.files("sets/**/*")}
     empty_scene.call("backup_set", state="aborted", set_id=set_id)
@@ -126,14 +129,13 @@ def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldU
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("quiet", ["no terminal", "by the variable", "in AWX"])
 def test_who_does_not_want_it_gets_none(empty_scene: Scene, held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, quiet: str) -> None:
-    before = folders()
     if quiet == "in AWX":
         monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/runner/artifacts/1")
     # As `-e caracal_ops_progress=false` gives it.
     settings = {"caracal_ops_progress": "false"} if quiet == "by the variable" else {}
     play = begun(empty_scene, held_up, quiet != "no terminal", **settings)
     assert came(lambda: held_up.waiting() or play.process.poll() is not None, LONGEST)
-    assert folders() <= before
+    assert folders(play) == []
     held_up.let_go()
     assert play.ended() == 0, play.output()
     assert "dumping" not in play.output()
