@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import shutil
-import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -19,28 +17,13 @@ import pyrage
 import pytest
 
 from harness.users import only_root
-from scenes import replay_folders, secrets_scene
+from scenes import lying_host, replay_folders, secrets_scene
+from scenes.lying_host import Answers
 from scenes.playing import Play, backup_settings
 from scenes.replay_folders import event
 from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinFactory
 
-HOSTILE = """\
-#!{python} -B
-import json, pathlib, re, subprocess, sys
-done = subprocess.run([{python!r}, *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
-said = done.stdout
-name = re.search(r"AnsiballZ_(\\w+)[.]py", " ".join(sys.argv))
-more = json.loads(pathlib.Path({answers!r}).read_text()).get(name[1] if name else "")
-if more and b"{{" in said:
-    answer = json.loads(said[said.index(b"{{"):])
-    for field, value in more.items():
-        answer[field] = answer.get(field, []) + value if isinstance(value, list) else value
-    said = json.dumps(answer).encode()
-sys.stdout.buffer.write(said)
-sys.exit(done.returncode)
-"""
-Answers = dict[str, dict[str, t.Any]]
 # No user of this host.
 STRANGER = 64999
 
@@ -62,15 +45,11 @@ def play(deployment: Deployment, tmp_path: Path, answers: Answers, **more: t.Any
     """A backup with a replay directory on a host that adds `answers`, by module, to what its modules answer."""
     replay = replay_folders.folder(tmp_path / "gateway")
     replay.file("pending-7-1.ndjson", event("one"))
-    (tmp_path / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
-    python = tmp_path / "python"
-    python.write_text(HOSTILE.format(python=sys.executable, answers=str(tmp_path / "answers.json")), encoding="utf-8")
-    python.chmod(0o755)
     volume = {"service": "gateway", "replica": "b", "path": str(replay.volume), "host": "elsewhere"}
     settings = {
         **backup_settings(deployment.scene),
         "caracal_backup_replay_volumes": [volume],
-        "ansible_python_interpreter": str(python),
+        "ansible_python_interpreter": str(lying_host.python(tmp_path, answers)),
         **more,
     }
     played = Play("backup", settings, tmp_path, ("--inventory", "elsewhere,", "--limit", "localhost,elsewhere"))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from scenes import hook as hooks
+from scenes import lying_host
 from scenes.hook import LONGEST, Hook
 from scenes.old_repository import OldRepository
 from scenes.playing import LOCAL, Play
@@ -41,6 +42,29 @@ def played(
     }
     given = {f"caracal_repository_{option}": value for option, value in settings.items()}
     return Play(JOB, {**given, "caracal_ops_deployment": "prod", "caracal_ops_notify": list(channels)}, old.folder, options, inventory)
+
+
+def lied_to(old: OldRepository, hook: Hook, lie: dict[str, t.Any], *options: str, **inventory: t.Any) -> Play:
+    """The same of a host that answers so, and makes up facts that would have the controller send to `/stolen`."""
+    stolen = [{"kind": "webhook", "url": f"{hook.address}/stolen/{{job}}", "events": ["started", "succeeded", "failed"]}]
+    names = ("caracal_ops_notify", "caracal_notify_channels", "__caracal_notify_channels")
+    asked = {"channels": stolen, "job": "stolen", "deployment": "stolen", "made_up": []}
+    facts = {
+        **dict.fromkeys(names, stolen),
+        **dict.fromkeys(("__caracal_notify_asked", "__caracal_notify_settled", "__caracal_notify_now"), asked),
+        **dict.fromkeys(("caracal_ops_deployment", "caracal_notify_deployment", "caracal_notify_job"), "stolen"),
+    }
+    liar = lying_host.python(old.folder, {"repository_verify": {**lie, "ansible_facts": facts}})
+    hosts = {"liar": {**LOCAL, "ansible_python_interpreter": str(liar), **inventory}, "localhost": LOCAL}
+    (old.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    settings = {
+        "caracal_drill_hosts": "liar",
+        "caracal_repository_repository": old.store.location,
+        "caracal_repository_deployment": "prod",
+        "caracal_repository_allowed_signers": str(old.allowed),
+        "caracal_repository_high_water_mark": str(old.mark("drill")),
+    }
+    return Play(JOB, settings, old.folder, options, old.folder / "inventory.json")
 
 
 def all_kinds(hook: Hook) -> list[dict[str, t.Any]]:
@@ -141,3 +165,33 @@ def test_one_event_of_something_else(old: OldRepository, hook: Hook) -> None:
     }
     play = Play("notify", event, old.folder)
     assert play.ended() == 0 and hook.body("/ping/cron/fail") == "!", play.output()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("lie", [{}, {"verdict": "fail", "msg": "a lie"}], ids=["ended", "failed"])
+def test_no_host_says_who_is_told_where_nobody_is(old: OldRepository, hook: Hook, lie: dict[str, t.Any]) -> None:
+    play = lied_to(old, hook, lie)
+    assert play.ended() == 2 and "caracal_ops_notify" in play.output().rpartition("TASK")[2], play.output()
+    assert hook.sent == [] and gone(play)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("options", [(), ("--tags", "caracal_repository_verify")])
+def test_no_host_says_who_is_told_instead(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
+    """Its facts stand above the variables of the inventory."""
+    wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
+    play = lied_to(old, hook, {"verdict": "fail", "msg": "a lie"}, *options, **wanted)
+    assert play.ended() == 2 and gone(play), play.output()
+    told = hook.json(f"/hook/{SECRET}")
+    assert (told["event"], told["job"], told["deployment"], told["host"]) == ("failed", JOB, "prod", "liar")
+    assert not any("stolen" in path or "stolen" in body for path, body in hook.sent), hook.sent
+    assert SECRET not in play.output()
+
+
+@pytest.mark.mutation
+def test_no_host_is_told_of_a_good_run(old: OldRepository, hook: Hook) -> None:
+    wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
+    play = lied_to(old, hook, {}, "-v", **wanted)
+    assert play.ended() == 0 and gone(play), play.output()
+    assert hook.paths == [f"/ping/{JOB}/start", f"/ping/{JOB}", "/am/api/v2/alerts"]
+    assert hook.json("/am/api/v2/alerts")[0]["labels"]["deployment"] == "prod" and SECRET not in play.output()

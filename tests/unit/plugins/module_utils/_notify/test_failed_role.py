@@ -21,9 +21,10 @@ BOTH = {"msg": "One or more items failed", "failed": True}
 # A module of a host that lies.
 HOSTILE = """#!/usr/bin/python
 import json
-made_up = {"__caracal_notify_watched": {"watcher": "made up"}, "__caracal_notify_mailed": "made up"}
+made_up = {"__caracal_notify_watched": {"watcher": "made up"}, "__caracal_notify_mailed": "made up", **MORE}
 print(json.dumps({"changed": False, "ansible_facts": made_up}))
 """
+ROLE = "caracal_ops.backup.caracal_notify"
 
 
 @pytest.mark.mutation
@@ -62,12 +63,20 @@ def test_without_a_failure_there_are_words() -> None:
     assert told().strip()
 
 
+def played(folder: Path, tasks: list[dict[str, t.Any]], made_up: dict[str, t.Any], **own: t.Any) -> tuple[int, str]:
+    """How a play ended in which the module `lies` makes up facts, and what it printed."""
+    (folder / "library").mkdir()
+    (folder / "library" / "lies.py").write_text(HOSTILE.replace("MORE", repr(made_up)), encoding="utf-8")
+    play = folder / "play.yml"
+    play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "vars": own, "tasks": tasks}]), encoding="utf-8")
+    done = ansible("ansible-playbook", str(play), folder=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.mutation
 def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
     """Facts that its modules return are variables; none of them comes to the controller where the role has not begun to watch."""
-    (tmp_path / "library").mkdir()
-    (tmp_path / "library" / "lies.py").write_text(HOSTILE, encoding="utf-8")
-    failed = {"name": "caracal_ops.backup.caracal_notify", "tasks_from": "failed"}
+    failed = {"name": ROLE, "tasks_from": "failed"}
     doomed = {"ansible.builtin.fail": {"msg": "no room on {{ item }}"}, "when": "item != 'here'", "loop": ["here", "there"]}
     tasks: list[dict[str, t.Any]] = [
         {"lies": {}},
@@ -75,9 +84,35 @@ def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
         {"block": [doomed], "rescue": [{"ansible.builtin.import_role": failed}]},
     ]
     own = {"caracal_notify_job": "backup", "caracal_notify_deployment": "prod", "caracal_notify_channels": []}
-    play = tmp_path / "play.yml"
-    play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "vars": own, "tasks": tasks}]), encoding="utf-8")
-    done = ansible("ansible-playbook", str(play), folder=tmp_path)
-    end = done.stdout.rpartition("TASK")[2]
-    assert done.returncode == 2 and "Fail as the play did" in end, done.stdout + done.stderr
-    assert "made up" not in done.stdout + done.stderr and '"msg": "no room on there"' in end, done.stdout + done.stderr
+    status, output = played(tmp_path, tasks, {}, **own)
+    end = output.rpartition("TASK")[2]
+    assert status == 2 and "Fail as the play did" in end, output
+    assert "made up" not in output and '"msg": "no room on there"' in end, output
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("entry", ["main", "began", "ended", "failed"])
+def test_what_a_host_makes_up_is_no_channel(tmp_path: Path, entry: str) -> None:
+    """Not in a play that has not begun before either, as with facts that a cache has kept."""
+    lie = {"caracal_ops_notify": [{"kind": "webhook", "url": "http://stolen.invalid/{job}", "events": ["started", "succeeded", "failed"]}]}
+    tasks: list[dict[str, t.Any]] = [{"lies": {}}, {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": entry}}]
+    status, output = played(tmp_path, tasks, lie)
+    end = output.rpartition("TASK")[2]
+    assert status == 2 and "FAILED" in end and "caracal_ops_notify" in end and "stolen" not in output, output
+
+
+@pytest.mark.no_false_alarm
+def test_what_has_begun_stands_above_what_a_host_makes_up(tmp_path: Path) -> None:
+    """A fact that a module returns does not replace one that `set_fact` has set before."""
+    lie = {"caracal_ops_notify": "made up", "__caracal_notify_settled": {"channels": "made up", "job": "", "deployment": "", "made_up": []}}
+    began, ended = ({"name": ROLE, "tasks_from": entry} for entry in ("began", "ended"))
+    given = {"caracal_notify_job": "backup"}
+    tasks: list[dict[str, t.Any]] = [
+        {"ansible.builtin.include_role": began, "vars": given},
+        {"lies": {}},
+        {"ansible.builtin.assert": {"that": "caracal_ops_notify == 'made up'"}},
+        {"ansible.builtin.include_role": ended},
+        {"ansible.builtin.assert": {"that": "__caracal_notify_settled.job == 'backup' and __caracal_notify_settled.channels == []"}},
+    ]
+    status, output = played(tmp_path, tasks, lie)
+    assert status == 0, output
