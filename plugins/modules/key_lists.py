@@ -14,8 +14,9 @@ description:
     the operator's host, where the lists are made; other hosts get copies.
   - What a host gave is read as a stranger's. A signer is one Ed25519 public key without options, comment or a second line, and gets the
     principal and the namespaces of its role; a recipient is one C(age1...).
-  - A key that differs from the one that is listed for the same name is refused, with both fingerprints, and so is a key that is listed for
-    somebody else. To rotate a key, the operator edits the lists, as the guide on key custody says.
+  - Hosts of one role share a name, and each has a key of its own. A new key is added where all that are listed for that name were given,
+    too. Else it stands in place of one of those, and is refused with the fingerprints of both; so is a key that two hosts gave, or that is
+    listed for somebody else. To rotate a key, the operator edits the lists, as the guide on key custody says.
   - Lines that are there already stay as they are.
 author:
   - Caracal Ops (@caracal-ops)
@@ -50,14 +51,15 @@ options:
     suboptions:
       role:
         description:
-          - What the host is for.
+          - What the hosts are for.
         type: str
         required: true
         choices: [backup, drill, operator, prune]
-      public_key:
+      public_keys:
         description:
-          - What it gave as its public key. Empty only in check mode, for a key that a run would make.
-        type: str
+          - What each of them gave as its public key. Empty only in check mode, for a key that a run would make.
+        type: list
+        elements: str
         required: true
   recipients:
     description:
@@ -73,13 +75,14 @@ options:
         required: true
       name:
         description:
-          - Whose recipient it is. It stands as a comment in the line before.
+          - Whose recipients they are. It stands as a comment in the line before each.
         type: str
         required: true
-      recipient:
+      recipients:
         description:
-          - What it gave as its recipient. Empty only in check mode, for an identity that a run would make.
-        type: str
+          - What each host gave as its recipient. Empty only in check mode, for an identity that a run would make.
+        type: list
+        elements: str
         required: true
 seealso:
   - module: caracal_ops.backup.host_keys
@@ -93,11 +96,11 @@ EXAMPLES = r"""
     allowed_signers: ~/.config/caracal-ops/prod/allowed_signers
     signers:
       - role: backup
-        public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5nDuTnIOGxrMZI9vGJt0UuqV7wxoBbm1bUYjNfjM8W
+        public_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5nDuTnIOGxrMZI9vGJt0UuqV7wxoBbm1bUYjNfjM8W]
     recipients:
       - list: ~/.config/caracal-ops/prod/database.recipients
         name: drill@prod
-        recipient: age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6
+        recipients: [age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6]
 """
 
 RETURN = r"""

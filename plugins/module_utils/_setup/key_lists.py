@@ -29,9 +29,12 @@ MARK = "# Kept by caracal_ops.backup.setup. The operator's copy is the one to ch
 def argument_spec() -> ArgumentSpec:
     signer: dict[str, t.Any] = {
         "role": {"type": "str", "required": True, "choices": sorted(said_by_hosts.NAMESPACES)},
-        "public_key": {"type": "str", "required": True, "no_log": False},
+        "public_keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
     }
-    recipient: dict[str, t.Any] = {name: {"type": "str", "required": True} for name in ("name", "recipient")}
+    recipient: dict[str, t.Any] = {
+        "name": {"type": "str", "required": True},
+        "recipients": {"type": "list", "elements": "str", "required": True},
+    }
     return ArgumentSpec(
         {
             "deployment": {"type": "str", "required": True},
@@ -106,12 +109,8 @@ def _signers(given: t.Mapping[str, t.Any], check_mode: bool) -> _List:
     known = signer_lists.read_allowed(kept.path) if kept.keys else []
     for one in given["signers"]:
         principal = layout.principal(one["role"], given["deployment"])
-        if not _is_given(one["public_key"], principal, check_mode):
-            kept.add([], f"{principal} (new)")
-            continue
-        key = said_by_hosts.public_key(one["public_key"], principal)
-        line = said_by_hosts.signer_line(known, kept.path, one["role"], principal, key, utc_now)
-        if line:
+        keys = [said_by_hosts.public_key(text, principal) for text in _given(kept, one["public_keys"], principal, check_mode)]
+        for key, line in said_by_hosts.signer_lines(known, kept.path, one["role"], principal, keys, utc_now).items():
             kept.add([line], f"{principal} {sshsig.fingerprint(key)}")
             known.append(AllowedSigner(principal, key))
     return kept
@@ -121,17 +120,17 @@ def _recipients(given: t.Mapping[str, t.Any], check_mode: bool) -> list[_List]:
     lists = {path: _List.read(path) for path in dict.fromkeys(one["list"] for one in given["recipients"])}
     for one in given["recipients"]:
         kept = lists[one["list"]]
-        if not _is_given(one["recipient"], one["name"], check_mode):
-            kept.add([], f"{one['name']} (new)")
-            continue
-        lines = said_by_hosts.recipient_lines(kept.lines, kept.path, one["name"], one["recipient"])
-        if lines:
-            kept.add(lines, f"{one['name']} {recipients.fingerprint(one['recipient'])}")
+        texts = _given(kept, one["recipients"], one["name"], check_mode)
+        for recipient, lines in said_by_hosts.recipient_lines(kept.lines, kept.path, one["name"], texts).items():
+            kept.add(lines, f"{one['name']} {recipients.fingerprint(recipient)}")
     return list(lists.values())
 
 
-def _is_given(text: str, whose: str, check_mode: bool) -> bool:
-    """False in check mode for a key that a run would make."""
-    if not text and not check_mode:
+def _given(kept: _List, texts: t.Sequence[str], whose: str, check_mode: bool) -> list[str]:
+    """What hosts gave; in check mode without the keys that a run would make, which are told."""
+    if not check_mode and not (texts and all(texts)):
         raise OptionError(f"no key of {whose} was given; make it first, which the tasks with the tag caracal_setup_keys do")
-    return bool(text)
+    for text in texts:
+        if not text:
+            kept.add([], f"{whose} (new)")
+    return [text for text in texts if text]

@@ -7,7 +7,8 @@
 
 """What a host says of its keys, read as a stranger's, and what the lists of the operator say of that host already.
 
-A host names its own key under its own name, once. Another one later is a rotation, which the operator makes, or somebody in between.
+Hosts of one role share a name, and each gives a key of its own under it, once. Another one later is a rotation, which the operator makes,
+or somebody in between. So a new key is that of a new host where all that are listed were given, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NAMESPACES = {
     layout.OPERATOR: (layout.NAMESPACE_JOURNAL,),
     layout.PRUNE: (layout.NAMESPACE_JOURNAL,),
 }
+T = t.TypeVar("T", bytes, str)
 _KEY = re.compile(rf"{sshsig.KEY_TYPE} ([A-Za-z0-9+/]+={{0,2}})\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,126}\Z")
 _ROTATION = "if its key was changed on purpose, rotate it as the guide on key custody says, else find out who answers in its name"
@@ -49,35 +51,58 @@ def public_key(text: str, where: str) -> bytes:
     return blob
 
 
-def signer_line(known: t.Sequence[AllowedSigner], path: str, role: str, principal: str, key: bytes, now: Clock) -> str | None:
-    """The line that `allowed_signers` lacks of this signer; None when it has one. Raises KeyProblem for a key that differs."""
+def apart(given: t.Sequence[T], name: str, fingerprint: t.Callable[[T], str]) -> t.Sequence[T]:
+    """What the hosts of one name gave. Raises KeyProblem when two gave the same."""
+    for one in given:
+        if given.count(one) > 1:
+            raise KeyProblem(f"{given.count(one)} hosts gave the key {fingerprint(one)} as {name}; make each a key of its own")
+    return given
+
+
+def signer_lines(
+    known: t.Sequence[AllowedSigner], path: str, role: str, principal: str, keys: t.Sequence[bytes], now: Clock
+) -> dict[bytes, str]:
+    """The lines that `allowed_signers` lacks of the hosts of that role, by key. Raises KeyProblem for a key in place of another."""
+    found = {}
     theirs = [one for one in known if signer_lists.matches(principal, one.principals)]
-    if any(one.key == key and one.is_valid(now()) for one in theirs):
-        return None
-    if any(one.key == key for one in theirs):
-        raise KeyProblem(f"{principal} has the key {sshsig.fingerprint(key)}, which {path} says is not valid now; make it a new one")
-    if theirs:
-        listed = ", ".join(sshsig.fingerprint(one.key) for one in theirs)
-        raise KeyProblem(f"{principal} has the key {sshsig.fingerprint(key)}, and {path} lists {listed}; {_ROTATION}")
-    others = [one for one in known if one.key == key]
-    if others:
-        owner = others[0].principals
-        raise KeyProblem(f"{principal} gave the key {sshsig.fingerprint(key)}, which is {owner}'s in {path}; make each a key of its own")
-    return f'{principal} namespaces="{",".join(NAMESPACES[role])}" {sshsig.KEY_TYPE} {base64.b64encode(key).decode()}'
+    valid = {one.key for one in theirs if one.is_valid(now())}
+    for key in apart(keys, principal, sshsig.fingerprint):
+        if key in valid:
+            continue
+        told = f"{principal} has the key {sshsig.fingerprint(key)}"
+        if any(one.key == key for one in theirs):
+            raise KeyProblem(f"{told}, which {path} says is not valid now; make it a new one")
+        if theirs and not (valid and valid <= set(keys)):
+            listed = ", ".join(sshsig.fingerprint(one.key) for one in theirs if one.key not in keys)
+            raise KeyProblem(f"{told}, and {path} lists {listed}; {_ROTATION}")
+        others = [one.principals for one in known if one.key == key]
+        if others:
+            raise KeyProblem(
+                f"{principal} gave the key {sshsig.fingerprint(key)}, which is {others[0]}'s in {path}; make each a key of its own"
+            )
+        found[key] = f'{principal} namespaces="{",".join(NAMESPACES[role])}" {sshsig.KEY_TYPE} {base64.b64encode(key).decode()}'
+    return found
 
 
-def recipient_lines(lines: t.Sequence[str], path: str, name: str, recipient: str) -> list[str]:
-    """The lines that a list of recipients lacks of this one, the first of which names it. Raises KeyProblem when it lists another."""
+def recipient_lines(lines: t.Sequence[str], path: str, name: str, given: t.Sequence[str]) -> dict[str, list[str]]:
+    """The lines that a list lacks of these recipients, by recipient; the first names it. Raises KeyProblem for one in place of another."""
     if not _NAME.match(name):
         raise OptionError(f"{name[:80]!a} names nobody; give letters, digits, '@', '.', '_' and '-'")
     mark = f"# {name}"
-    age_keys.check_recipient(recipient, f"the recipient of {name}")
-    for before, line in itertools.pairwise(lines):
-        if before.strip() == mark and line.strip() != recipient:
-            raise KeyProblem(
-                f"{name} has the recipient {recipients.fingerprint(recipient)}, and {path} lists {_told(line.strip())}; {_ROTATION}"
-            )
-    return [] if recipient in (line.strip() for line in lines) else [mark, recipient]
+    for one in given:
+        age_keys.check_recipient(one, f"the recipient of {name}")
+    theirs = [line.strip() for before, line in itertools.pairwise(lines) if before.strip() == mark]
+    found = {}
+    for one in apart(given, name, recipients.fingerprint):
+        if one in theirs:
+            continue
+        exchanged = [line for line in theirs if line not in given]
+        if exchanged:
+            listed = ", ".join(_told(line) for line in exchanged)
+            raise KeyProblem(f"{name} has the recipient {recipients.fingerprint(one)}, and {path} lists {listed}; {_ROTATION}")
+        if one not in (line.strip() for line in lines):
+            found[one] = [mark, one]
+    return found
 
 
 def _told(listed: str) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from scenes import drilled_services, redis_server, secrets_scene
-from scenes.playing import Play
+from scenes.playing import LOCAL, Play
 from scenes.scene import DEPLOYMENT, tree
 from scenes.twin_database import TwinCluster
 from twin import surroundings
@@ -127,3 +128,67 @@ def test_what_the_operator_did_by_hand_stays(prepared: Path) -> None:
     play = Play("setup", settings(prepared), prepared, OF_THE_MACHINE)
     assert play.ended() != 0 and "made by hand" in play.output(), play.output()
     assert "other@prod" in hand_made.read_text(encoding="ascii")
+
+
+def several(root: Path, *drills: str, prune: str = "") -> Play:
+    """`setup` with these drill hosts and this prune host, each with keys and lists in a folder of its own."""
+    hosts: dict[str, t.Any] = {
+        name: {
+            **LOCAL,
+            "caracal_drill_signing_key": str(root / name / "signing_key"),
+            "caracal_drill_identity_files": [str(root / name / "drill.identity"), str(root / name / "secrets.identity")],
+            "caracal_drill_recipients_files": [str(root / name / "details.recipients")],
+            "caracal_repository_signing_key": str(root / name / "signing_key"),
+            "caracal_ops_allowed_signers": str(root / name / "allowed_signers"),
+        }
+        for name in ("localhost", "one", "two", "cutter")
+    }
+    inventory = root / "inventory.json"
+    group: dict[str, t.Any] = {"hosts": {name: {} for name in drills}}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "children": {"drills": group}}}), encoding="utf-8")
+    own = hosts["one"].keys() - LOCAL
+    shared = {name: value for name, value in settings(root).items() if name not in own}
+    more = {"caracal_prune_hosts": prune} if prune else {}
+    return Play("setup", {**shared, "caracal_drill_hosts": "drills", **more}, root, OF_THE_MACHINE, inventory)
+
+
+def lists(root: Path) -> dict[str, list[str]]:
+    """What the operator's lists say, without comments."""
+    texts = {path.name: path.read_text(encoding="ascii") for path in (root / "operator" / DEPLOYMENT).iterdir() if path.suffix != ".pub"}
+    told = {name: text for name, text in texts.items() if name == "allowed_signers" or name.endswith(".recipients")}
+    return {name: [line for line in text.splitlines() if not line.startswith("#")] for name, text in told.items()}
+
+
+def test_drill_hosts_have_keys_of_their_own_and_a_prune_host_has_one(tmp_path: Path) -> None:
+    assert any(changes(several(tmp_path, "one")))
+    alone = lists(tmp_path)
+    assert not any(line.startswith("prune@") for line in alone["allowed_signers"])
+    assert any(changes(several(tmp_path, "one", "two", prune="cutter")))
+    found = lists(tmp_path)
+    assert sorted(line.split()[0].partition("@")[0] for line in found["allowed_signers"]) == [
+        "backup",
+        "drill",
+        "drill",
+        "operator",
+        "prune",
+    ]
+    assert all(len(found[name]) == 3 and len(alone[name]) == 2 for name in alone if name.endswith(".recipients"))
+    public = {name: (tmp_path / name / "signing_key.pub").read_text(encoding="ascii").split()[1] for name in ("one", "two", "cutter")}
+    owners = {line.split()[-1]: line.split()[0].partition("@")[0] for line in found["allowed_signers"]}
+    assert [owners[public[name]] for name in ("one", "two", "cutter")] == ["drill", "drill", "prune"]
+    own = (tmp_path / "operator" / DEPLOYMENT / "allowed_signers").read_text(encoding="ascii")
+    assert all((tmp_path / name / "allowed_signers").read_text(encoding="ascii") == own for name in ("localhost", "one", "two", "cutter"))
+    assert sorted(path.name for path in (tmp_path / "cutter").iterdir()) == ["allowed_signers", "signing_key", "signing_key.pub"]
+    assert (tmp_path / "two" / "details.recipients").is_file()
+    assert not any(changes(several(tmp_path, "one", "two", prune="cutter")))
+
+
+@pytest.mark.mutation
+def test_none_of_several_drill_hosts_exchanges_its_key(tmp_path: Path) -> None:
+    assert any(changes(several(tmp_path, "one")))
+    before = lists(tmp_path)
+    for path in ("signing_key", "signing_key.pub"):
+        (tmp_path / "one" / path).unlink()
+    play = several(tmp_path, "one", "two")
+    assert play.ended() != 0 and "KeyProblem" in play.output(), play.output()
+    assert lists(tmp_path) == before

@@ -26,20 +26,23 @@ def line(number: int) -> str:
     return f"ssh-ed25519 {base64.b64encode(wire_string(b'ssh-ed25519') + wire_string(bytes([number]) * 32)).decode()}"
 
 
-BACKUP, DRILL, OPERATOR, STRANGER = (line(number) for number in (1, 2, 3, 4))
-OPENS, BREAK_GLASS, READER = (str(pyrage.x25519.Identity.generate().to_public()) for _number in range(3))
+BACKUP, DRILL, OPERATOR, STRANGER, SECOND = (line(number) for number in (1, 2, 3, 4, 5))
+OPENS, BREAK_GLASS, READER, ALSO_OPENS = (str(pyrage.x25519.Identity.generate().to_public()) for _number in range(4))
 
 
-def call(folder: Path, check_mode: bool = False, opens: str = OPENS, deployment: str = "prod", **keys: str) -> dict[str, t.Any]:
+def call(
+    folder: Path, check_mode: bool = False, opens: str | list[str] = OPENS, deployment: str = "prod", **keys: str | list[str]
+) -> dict[str, t.Any]:
+    """Of one host of each role, or of as many as there are keys."""
     signers = {"backup": BACKUP, "drill": DRILL, "operator": OPERATOR, **keys}
     sealed = str(folder / "database.recipients")
     given = {
         "deployment": deployment,
         "allowed_signers": str(folder / "allowed_signers"),
-        "signers": [{"role": role, "public_key": key} for role, key in signers.items()],
+        "signers": [{"role": role, "public_keys": given if isinstance(given, list) else [given]} for role, given in signers.items()],
         "recipients": [
-            {"list": sealed, "name": f"drill@{deployment}", "recipient": opens},
-            {"list": sealed, "name": f"break-glass@{deployment}", "recipient": BREAK_GLASS},
+            {"list": sealed, "name": f"drill@{deployment}", "recipients": opens if isinstance(opens, list) else [opens]},
+            {"list": sealed, "name": f"break-glass@{deployment}", "recipients": [BREAK_GLASS]},
         ],
     }
     checked = ModuleArgumentSpecValidator(**key_lists.argument_spec().to_module()).validate(given)
@@ -95,6 +98,63 @@ def test_a_key_that_the_operator_has_rotated_is_accepted(folder: Path) -> None:
     old, new = 'valid-before="20260101000000Z"', 'namespaces="journal@caracal-ops",valid-after="20260101000000Z"'
     (folder / "allowed_signers").write_text(f"backup@prod {old} {STRANGER}\nbackup@prod {new} {BACKUP}\n", encoding="ascii")
     assert not any("backup@prod" in one for one in call(folder)["added"])
+
+
+def test_hosts_of_one_role_share_a_name_and_come_and_go(folder: Path) -> None:
+    both: dict[str, t.Any] = {"drill": [DRILL, SECOND], "opens": [OPENS, ALSO_OPENS]}
+    call(folder)
+    made = call(folder, **both)
+    assert len(made["added"]) == 2 and not call(folder, **both)["changed"] and not call(folder)["changed"]
+    found = [one for one in signer_lists.read_allowed(str(folder / "allowed_signers")) if one.principals == "drill@prod"]
+    assert len(found) == 2 and len({one.namespaces for one in found}) == 1
+    assert made["lists"]["database.recipients"].split("\n")[-3:] == ["# drill@prod", ALSO_OPENS, ""]
+    at_once = folder / "at_once"
+    at_once.mkdir()
+    assert len(call(at_once, **both)["added"]) == 7
+
+
+def test_a_host_comes_after_another_was_rotated(folder: Path) -> None:
+    old, new = 'valid-before="20260101000000Z"', 'valid-after="20260101000000Z"'
+    (folder / "allowed_signers").write_text(f"drill@prod {old} {STRANGER}\ndrill@prod {new} {DRILL}\n", encoding="ascii")
+    assert any("drill@prod" in one for one in call(folder, drill=[DRILL, SECOND])["added"])
+
+
+@pytest.mark.mutation
+def test_no_host_of_several_exchanges_its_key(folder: Path) -> None:
+    both: dict[str, t.Any] = {"drill": [DRILL, SECOND], "opens": [OPENS, ALSO_OPENS]}
+    call(folder)
+    with pytest.raises(KeyProblem):
+        call(folder, drill=[STRANGER, SECOND])
+    with pytest.raises(KeyProblem):
+        call(folder, opens=[READER, ALSO_OPENS])
+    before = call(folder, **both)["lists"]
+    lies: tuple[dict[str, t.Any], ...] = (
+        {"drill": [DRILL, STRANGER]},
+        {"drill": STRANGER},
+        {"opens": [READER, ALSO_OPENS]},
+        {"opens": READER},
+    )
+    for given in lies:
+        with pytest.raises(KeyProblem) as caught:
+            call(folder, **{**both, **given})
+        assert caught.value.msg.count("SHA256:") >= 2
+    assert content(folder) == before
+
+
+@pytest.mark.mutation
+def test_two_hosts_with_one_key_are_refused(folder: Path) -> None:
+    """Who repeats another's key would let a third one's pass for new."""
+    before = call(folder)["lists"]
+    hosts: tuple[dict[str, t.Any], ...] = (
+        {"drill": [DRILL, DRILL]},
+        {"drill": [DRILL, DRILL, STRANGER]},
+        {"opens": [OPENS, OPENS]},
+        {"opens": [OPENS, OPENS, READER]},
+    )
+    for given in hosts:
+        with pytest.raises(KeyProblem):
+            call(folder, **given)
+    assert content(folder) == before
 
 
 def test_deployments_keep_apart(folder: Path) -> None:
