@@ -16,11 +16,12 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import resource
 import shutil
 import sys
 import typing as t
 
-from .._errors import BackupError, MissingDependency
+from .._errors import BackupError, MissingDependency, PermissionMissing
 from .._stream.process import Identity, run
 
 BUBBLEWRAP = "bubblewrap"
@@ -43,6 +44,8 @@ SHARED_NETWORK = ()
 # Threads count too.
 PROCESSES = 4096
 SAID_LIMIT = 64 * 1024
+CORE_PATTERN = "/proc/sys/kernel/core_pattern"
+CAP_SYS_RESOURCE = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,8 +188,28 @@ def limited(argv: t.Sequence[str], identity: Identity | None, written: int | Non
     are the bytes that it may write into a file."""
     processes = [f"--nproc={PROCESSES}:{PROCESSES}"] if identity is not None else []
     size = [] if written is None else [f"--fsize={written}:{written}"]
-    # With 0, a kernel that pipes core files to a program would still do that.
-    return ["prlimit", "--core=1:1", *processes, *size, "--", *argv]
+    return ["prlimit", f"--core={_core()}", *processes, *size, "--", *argv]
+
+
+def _core() -> str:
+    """With 0, a kernel that pipes core files to a program would still do that; but where sudo has set 0, not every root may raise it."""
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:
+        return "1:1"
+    with open(CORE_PATTERN, encoding="utf-8", errors="replace") as pattern:
+        if pattern.read(1) != "|":
+            return "0:0"
+    if not _may_raise():
+        raise PermissionMissing(
+            f"{CORE_PATTERN} pipes what a crash leaves of restored secrets to a program, and this process, whose limit of core files is 0, "
+            "may not forbid it; run it with a higher limit, or with CAP_SYS_RESOURCE"
+        )
+    return "1:1"
+
+
+def _may_raise() -> bool:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
+        effective = next(line for line in status if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
 
 
 def find_bwrap() -> str | None:

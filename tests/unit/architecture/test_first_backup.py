@@ -1,0 +1,46 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page that everybody begins with: it says what the guides say whose commands and settings tests play, and asks for no more."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from scenes import guide_pages
+from tools.rules import tree
+
+PAGE = "guide_first_backup"
+INVENTORY, COMPOSE, PLAIN = (yaml.safe_load(block) for block in guide_pages.blocks(PAGE, "yaml"))
+HOSTS = {"caracal_ops_compose_host", "caracal_backup_hosts", "caracal_drill_hosts"}
+
+
+def told(page: str) -> list[dict[str, object]]:
+    found = [yaml.safe_load(block) for block in guide_pages.blocks(page, "yaml")]
+    return [one for one in found if isinstance(one, dict)]
+
+
+def commands(page: str) -> list[str]:
+    return [
+        line for block in guide_pages.blocks(page, "console") for line in re.findall(r"^\$ (ansible-playbook .*)$", block, re.MULTILINE)
+    ]
+
+
+def test_compose_needs_at_most_six_settings_and_they_are_those_of_its_guide() -> None:
+    assert len(COMPOSE) <= 6
+    assert any(COMPOSE.items() <= one.items() for one in told("guide_compose"))
+    assert any(one == INVENTORY for one in told("guide_compose"))
+
+
+def test_plain_hosts_have_settings_of_their_guide() -> None:
+    own = {name: value for name, value in PLAIN.items() if name not in HOSTS}
+    assert any(own.items() <= one.items() for one in told("guide_plain_hosts"))
+
+
+def test_each_command_plays_a_playbook_and_three_lead_to_the_drill() -> None:
+    played = [re.findall(r"caracal_ops\.backup\.(\w+)", line)[0] for line in commands(PAGE)]
+    assert played == ["setup", "backup", "restore_drill", "doctor"]
+    assert all((tree.ROOT / "playbooks" / f"{name}.yml").is_file() for name in played)
+    assert set(commands(PAGE)[:3]) <= set(commands("guide_compose"))
