@@ -44,7 +44,7 @@ FEWER = {
 STEPS: dict[str, tuple[dict[str, t.Any], tuple[str, ...]]] = {
     "predicted": (SETTINGS, ("--check",)),
     "first": (SETTINGS, ()),
-    "again": (SETTINGS, ()),
+    "again": (SETTINGS, ("--tags", "caracal_schedule_awx")),
     "fewer": (FEWER, ()),
 }
 

@@ -36,7 +36,7 @@ def download(scratch: Path) -> Path:
     ):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CollectionMissing(f"{PACKAGE.split()[0]} does not come from the package index: {done.stderr.strip()[-300:]}")
+            raise CollectionMissing(f"{PACKAGE.split()[0]} does not come from the package index: {' '.join(done.stderr.split())[-300:]}")
     return next(scratch.glob("*.whl"))
 
 

@@ -61,8 +61,9 @@ def test_all_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing_also_by_its_tag(tmp_path: Path) -> None:
     awx, play = played("again", tmp_path)
+    assert any(one.path.startswith("/api/v2/schedules/") for one in awx.asked)
     # The collection writes an inventory as it is.
     assert changes(play) == 0 and {(method, path.split("/")[3]) for method, path in writes(awx)} <= {("PATCH", "inventories")}
 

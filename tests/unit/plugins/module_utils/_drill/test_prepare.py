@@ -16,6 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps im
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.step import Work
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
 from harness.small_programs import as_nobody
+from harness.users import only_root
 
 # The user of a container often has the group of root, and a user of a directory service that of all users.
 GROUPS = (0, 100)
@@ -47,6 +48,6 @@ def test_an_ordinary_user_keeps_his_group(group: int) -> None:
     assert (found, given) == ({us}, us[1])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user the owner")
+@only_root
 def test_a_user_whom_root_chose_has_a_group_of_his_own() -> None:
     assert owners(61200)[1:] == ({(61200, 61200)}, 61200)
