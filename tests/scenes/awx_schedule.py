@@ -24,10 +24,15 @@ _CLONE = Path(os.environ["CARACAL_OPS_BUILD"]).parent
 RECORDINGS = _CLONE / "tests" / "data" / "awx"
 AWX_COLLECTION = _CLONE / ".tools" / "collections"
 HOOK = "https://hooks.example.org/s3cr3t"
+PASSWORD = "s3cr3t-of-mail"
 SETTINGS: dict[str, t.Any] = {
     "caracal_schedule_backend": "awx",
     "caracal_ops_deployment": "prod",
-    "caracal_ops_notify": [{"kind": "webhook", "url": HOOK}, {"kind": "ping", "url": "https://ping.example.org/{job}"}],
+    "caracal_ops_notify": [
+        {"kind": "webhook", "url": HOOK},
+        {"kind": "ping", "url": "https://ping.example.org/{job}"},
+        {"kind": "mail", "host": "mail.example.org", "port": "587", "username": "ops", "password": PASSWORD, "to": "ops@example.org"},
+    ],
     "caracal_schedule_awx_project_url": "git://git.example.org/infra.git",
     "caracal_schedule_awx_image": "localhost/caracal-ops-ee:1",
     "caracal_schedule_awx_credentials": {"backup": ["hosts of caracal"], "drill": "hosts of caracal", "restore": ["hosts of caracal"]},

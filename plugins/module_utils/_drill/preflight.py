@@ -57,6 +57,7 @@ def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choo
     host.look("sandbox", lambda: host.place(chosen))
     host.look("sandbox", host.production)
     host.look("sandbox", lambda: host.sandbox(chosen))
+    host.look("sandbox", host.isolation)
     host.look("redis", lambda: host.redis(chosen))
     host.services(chosen)
     host.files()
@@ -178,6 +179,12 @@ class _Host:
         make = functools.partial(step.call, self._trial, spec, use_case, shared, **own)
         self._server(server_images.DATABASE, self.given["pg_bin"], chosen, make)
         tools.refuse_lacking(self.given["isolation"])
+
+    def isolation(self) -> None:
+        """A server of this host was started inside to see its release; one of an image is not there yet."""
+        from .._sandbox import tools
+
+        tools.refuse_unable(self.given["isolation"])
 
     def redis(self, chosen: _Chosen | None) -> None:
         from .._sandbox import redis_server

@@ -23,6 +23,7 @@ import typing as t
 
 from .._errors import BackupError, MissingDependency, PermissionMissing
 from .._stream.process import Identity, run
+from .info import REQUIRED
 
 BUBBLEWRAP = "bubblewrap"
 NONE = "none"
@@ -62,6 +63,11 @@ class Launcher:
     @property
     def isolation(self) -> str:
         return NONE if self.bwrap is None else BUBBLEWRAP
+
+    def refuse_unisolated(self, wanted: str) -> None:
+        """Raises MissingDependency where isolation is wanted and cannot be had."""
+        if wanted == REQUIRED and self.bwrap is None:
+            raise MissingDependency(f"isolation is required, but {self.reason}; install bubblewrap and allow it to make namespaces")
 
     def command(
         self,

@@ -164,8 +164,7 @@ def _check_isolation(spec: SandboxSpec, launcher: Launcher) -> list[str]:
         raise OptionError(f"isolation {AUTO} needs a reason; say in unisolated_reason why a sandbox without isolation is accepted")
     if launcher.bwrap is not None:
         return []
-    if spec.isolation == REQUIRED:
-        raise MissingDependency(f"isolation is required, but {launcher.reason}; install bubblewrap and allow it to make namespaces")
+    launcher.refuse_unisolated(spec.isolation)
     return [f"the sandbox is not isolated: {launcher.reason}; accepted: {spec.unisolated_reason}"]
 
 

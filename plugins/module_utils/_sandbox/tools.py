@@ -16,8 +16,10 @@ import typing as t
 from .._drivers.postgres import server_binaries
 from .._drivers.postgres.server_binaries import Install
 from .._errors import MissingDependency
-from . import isolation
+from . import isolation, users
 from .info import REQUIRED
+
+_PLAIN = "/usr/bin/env"
 
 
 def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
@@ -39,6 +41,13 @@ def refuse_lacking(wanted: str) -> None:
     lacking = _lacking(isolation.find_bwrap() is not None, wanted)
     if lacking:
         raise MissingDependency(_told(lacking))
+
+
+def refuse_unable(wanted: str) -> None:
+    """Raises MissingDependency where all of it is there, and yet not even a program of this host starts in a sandbox."""
+    bwrap = isolation.find_bwrap()
+    if not _lacking(bwrap is not None, wanted):
+        isolation.choose(users.server_identity(), _PLAIN, [], bwrap=bwrap).refuse_unisolated(wanted)
 
 
 def _lacking(isolated: bool, wanted: str) -> list[str]:

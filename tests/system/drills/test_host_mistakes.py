@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation
 from scenes.drilling import Drill, command
 from scenes.scene import BACKUP_HOST, new_identity
 
@@ -221,3 +222,17 @@ def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> N
     manifest.write_bytes(manifest.read_bytes() + b"\n")
     found = looked(store_drill)
     assert found["error"] == "TamperedData" and "problems" not in found, found
+
+
+@pytest.mark.mutation
+def test_a_host_that_starts_no_sandbox_is_found_without_a_server(
+    store_drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server comes out of an image, nothing of it is there to be started."""
+    forbidden = tmp_path / "bwrap"
+    forbidden.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    forbidden.chmod(0o755)
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: str(forbidden))
+    store_drill.settings["caracal_drill_pg_bin"] = "/no/such/folder"
+    found = looked(store_drill)
+    assert [problem["asset"] for problem in found["problems"]] == ["sandbox", "sandbox"], found

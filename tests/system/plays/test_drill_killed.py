@@ -328,7 +328,8 @@ def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server
     note = marker.read(Layout.of(str(box.path)))
     assert box.note() and note is not None
     assert lifecycle.destroy(str(box.path)) and box.left() == []
-    monkeypatch.setattr(users, "server_identity", lambda: Identity(note.server_uid, note.server_uid) if note.own_uid else None)
+    same = Identity(note.server_uid, note.server_uid) if note.own_uid else None
+    monkeypatch.setattr(users, "server_identity", lambda _taken=(): same)
     other = sandbox_path()
     try:
         lifecycle.create(SandboxSpec(other, server_install))

@@ -22,7 +22,7 @@ def played(step: str, folder: Path) -> tuple[Awx, Play]:
     with awx_recording.replaying(awx_schedule.RECORDINGS / f"{step}.json.gz") as awx:
         play = awx_schedule.play(step, awx, TOKEN, folder)
     assert play.ended() == 0 and awx.strange == [], (awx.strange, play.output())
-    assert not any(secret in play.output() for secret in (TOKEN, awx_schedule.HOOK))
+    assert not any(secret in play.output() for secret in (TOKEN, awx_schedule.HOOK, awx_schedule.PASSWORD))
     return awx, play
 
 
@@ -57,15 +57,19 @@ def test_all_is_made(tmp_path: Path) -> None:
     nodes = [body["identifier"] for body in first.sent("POST", "/api/v2/workflow_job_template_nodes/")]
     assert nodes == ["restore_drill", "verify_repository", "backup", "restore", "approval"]
     told = first.sent("POST", "/api/v2/notification_templates/")
-    assert {body["notification_type"] for body in told} == {"webhook"} and len(told) == len(sides)
+    assert sorted(body["notification_type"] for body in told) == [*["email"] * len(sides), *["webhook"] * len(sides)]
+    mail = next(body["notification_configuration"] for body in told if body["notification_type"] == "email")
+    # AWX refuses a text in place of a number or a truth value.
+    assert (mail["port"], mail["use_tls"], mail["use_ssl"], mail["recipients"]) == (587, True, False, ["ops@example.org"])
 
 
 @pytest.mark.no_false_alarm
 def test_a_second_run_changes_nothing_also_by_its_tag(tmp_path: Path) -> None:
     awx, play = played("again", tmp_path)
     assert any(one.path.startswith("/api/v2/schedules/") for one in awx.asked)
-    # The collection writes an inventory as it is.
-    assert changes(play) == 0 and {(method, path.split("/")[3]) for method, path in writes(awx)} <= {("PATCH", "inventories")}
+    # The collection writes an inventory as it is, and a password that AWX does not show.
+    assert changes(play) == 0
+    assert {(method, path.split("/")[3]) for method, path in writes(awx)} == {("PATCH", "inventories"), ("PATCH", "notification_templates")}
 
 
 def test_check_mode_asks_and_writes_nothing(tmp_path: Path) -> None:

@@ -88,3 +88,20 @@ def test_the_module_says_so_before_it_makes_anything(
     with pytest.raises(MissingDependency, match="setsid"):
         postgres_sandbox.run(Invocation(options, check_mode=False, warn=begun.append))
     assert not begun and not (tmp_path / "box").exists()
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("wanted", [AUTO, REQUIRED])
+def test_a_host_that_starts_sandboxes_is_able(wanted: str) -> None:
+    tools.refuse_unable(wanted)
+
+
+@pytest.mark.mutation
+def test_a_host_whose_kernel_forbids_namespaces_is_not(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbidden = tmp_path / "bwrap"
+    forbidden.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n", encoding="ascii")
+    forbidden.chmod(0o755)
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: str(forbidden))
+    tools.refuse_unable(AUTO)
+    with pytest.raises(MissingDependency, match="No permissions"):
+        tools.refuse_unable(REQUIRED)
