@@ -26,6 +26,12 @@ extends_documentation_fragment:
   - caracal_ops.backup._postgres
   - caracal_ops.backup._sandbox
   - caracal_ops.backup._audit_chains
+attributes:
+  action:
+    description: Has an action of the same name, which shows on a terminal how far it is.
+    support: full
+    details:
+      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
 options:
   database:
     description:

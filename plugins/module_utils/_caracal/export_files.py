@@ -94,14 +94,27 @@ def name(number: int) -> str:
 class Exports:
     """Exports, wherever they lie: `hours` in order, `strange` the names of what lies between them and is none.
 
-    `opener` gives the bytes of an hour as a stream that can seek; it may raise OSError. `arrow` is the library pyarrow.
+    `opener` gives the bytes of an hour as a stream that can seek; it may raise OSError. `arrow` is the library pyarrow. `done` hears of
+    each hour that was read, or could not be.
     """
 
-    def __init__(self, arrow: t.Any, hours: t.Iterable[Hour], strange: t.Iterable[str], opener: t.Callable[[Hour], t.BinaryIO]) -> None:
+    def __init__(
+        self,
+        arrow: t.Any,
+        hours: t.Iterable[Hour],
+        strange: t.Iterable[str],
+        opener: t.Callable[[Hour], t.BinaryIO],
+        done: t.Callable[[Hour], object] = lambda _hour: None,
+    ) -> None:
         self._arrow = arrow
         self._open = opener
+        self._done = done
         self.hours = tuple(sorted(hours))
         self.strange = tuple(sorted(strange))
+
+    def watched(self, done: t.Callable[[Hour], object]) -> Exports:
+        """The same exports, of which `done` hears."""
+        return Exports(self._arrow, self.hours, self.strange, self._open, done)
 
     def rows(self, hour: Hour) -> t.Iterator[list[Archived]]:
         """The file's rows in its order, in batches, so that memory does not grow with the file. Raises UnreadableHour."""
@@ -128,6 +141,8 @@ class Exports:
         except (ValueError, OSError, self._arrow.ArrowException) as exc:
             why = str(exc).partition("\n")[0]
             raise UnreadableHour(f"export {hour} cannot be read ({why}); copy it from the bucket again, in an earlier version") from exc
+        finally:
+            self._done(hour)
 
 
 class Folder(Exports):

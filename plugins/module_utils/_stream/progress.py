@@ -32,6 +32,8 @@ TOLD, LEASE = "progress", "lease"
 # Words that go to the console are one of these, and `LINE` bytes hold one of them and two numbers.
 PHASES = ("verifying", "dumping", "restoring", "indexing", "copying")
 LINE = 64
+# In bytes. Servers and stores say how large something is, and may say anything.
+LARGEST = 10**17
 PAUSE = 0.5
 # In seconds: how long nobody must have looked who did before, and what a process gets to end in.
 TERM = 180.0
@@ -50,7 +52,7 @@ class Progress:
         """What comes next, and how many bytes it will be if that is known. Not while others count."""
         if self._cells is not None:
             self._cells[_PHASE] = 0
-            self._cells[_TOTAL] = total
+            self._cells[_TOTAL] = _bounded(total)
             for slot in range(_SLOTS):
                 self._cells[_TOTAL + 1 + slot] = 0
             self._cells[_PHASE] = PHASES.index(phase) + 1
@@ -59,7 +61,7 @@ class Progress:
         """Each thread of each process has a cell to itself; were two to share one, a few bytes might go uncounted."""
         if self._cells is not None:
             slot = _TOTAL + 1 + threading.get_native_id() % _SLOTS
-            self._cells[slot] = max(0, self._cells[slot] + size)
+            self._cells[slot] = _bounded(self._cells[slot] + size)
 
     def share(self, size: int) -> Share:
         """What is `size` bytes of the total, however many bytes pass for it."""
@@ -73,11 +75,15 @@ class Progress:
         """Phase, bytes of all, bytes done; the same length each time."""
         if self._cells is None or not self._cells[_PHASE]:
             return b" " * (LINE - 1) + b"\n"
-        words = f"{PHASES[self._cells[_PHASE] - 1]} {self._cells[_TOTAL]} {sum(self._cells[_TOTAL + 1 :])}"
+        words = f"{PHASES[self._cells[_PHASE] - 1]} {self._cells[_TOTAL]} {_bounded(sum(self._cells[_TOTAL + 1 :]))}"
         return words.ljust(LINE - 1).encode() + b"\n"
 
 
 NOBODY = Progress()
+
+
+def _bounded(size: int) -> int:
+    return min(max(0, size), LARGEST)
 
 
 class Share:

@@ -22,6 +22,7 @@ from ..._caracal import replay
 from ..._drivers.volume.live import Directory, LiveFile
 from ..._errors import StorageError
 from ..._stream import pipes, tar
+from ..._stream.progress import NOBODY, Progress, Share
 
 INCOMPLETE = "incomplete/"
 FILES_LIMIT = 20_000
@@ -75,8 +76,9 @@ class Nowhere:
 class Reading:
     """`earlier` is what reading 1 has `seen`; None in reading 1 itself. `sink` gets the archive."""
 
-    def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink) -> None:
+    def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink, progress: Progress = NOBODY) -> None:
         self._directory = directory
+        self._progress = progress
         self._earlier = earlier
         self._tar = tar.Writer(sink)
         self.found = Found()
@@ -92,13 +94,16 @@ class Reading:
         if len(wanted) > FILES_LIMIT:
             raise StorageError(f"{self._directory.path} holds {len(wanted)} files; restart the service, which sends and removes them")
         self._taken = {*wanted, *(self._earlier or {})}
+        sizes = {name: self._directory.size(name) or 0 for name in wanted}
+        self._progress.begin("copying", sum(sizes.values()))
         for name in wanted:
-            self._file(name)
+            with self._progress.share(sizes[name]) as share:
+                self._file(name, share)
         self.found.drained += sorted((self._earlier or {}).keys() - set(wanted))
         self._tar.finish()
         return self.found
 
-    def _file(self, name: str) -> None:
+    def _file(self, name: str, share: Share) -> None:
         opened = self._directory.open(name)
         if opened is None:
             (self.found.drained if self._directory.size(name) is None else self.found.unknown).append(name)
@@ -106,15 +111,15 @@ class Reading:
         with opened:
             end = opened.whole_lines()
             before = (self._earlier or {}).get(name)
-            if before and end == before["size"] and _digest(opened, end) == before["sha256"]:
+            if before and end == before["size"] and _digest(opened, end, share) == before["sha256"]:
                 self.found.unchanged.append(name)
-            elif before and (end < before["size"] or _digest(opened, before["size"]) != before["sha256"]):
-                self._add(opened, self._free_name(name), end)
+            elif before and (end < before["size"] or _digest(opened, before["size"], share) != before["sha256"]):
+                self._add(opened, self._free_name(name), share, end)
                 self.found.other.append(name)
             else:
-                self._add(opened, name, end)
+                self._add(opened, name, share, end)
             if self._earlier is not None and end < opened.about.st_size and _settled(opened, before):
-                self._add(opened, f"{INCOMPLETE}{name}", opened.about.st_size, end)
+                self._add(opened, f"{INCOMPLETE}{name}", share, opened.about.st_size, end)
                 self.found.incomplete.append(name)
 
     def _free_name(self, name: str) -> str:
@@ -125,10 +130,15 @@ class Reading:
         self._taken.add(found)
         return found
 
-    def _add(self, opened: LiveFile, name: str, end: int, start: int = 0) -> None:
+    def _add(self, opened: LiveFile, name: str, share: Share, end: int, start: int = 0) -> None:
         about, lines = opened.about, replay.Lines()
+
+        def look(data: bytes) -> None:
+            lines.feed(data)
+            share.write(data)
+
         member = tar.Member(name, end - start, about.st_mtime_ns, about.st_mode & 0o7777, about.st_uid, about.st_gid)
-        sha256 = self._tar.add(member, opened.part(start, end, lines.feed))
+        sha256 = self._tar.add(member, opened.part(start, end, look))
         opened.check_whole()
         self.found.files.append({**dataclasses.asdict(member), "sha256": sha256, "lines": lines.count, "noted": lines.noted})
         if not name.startswith(INCOMPLETE):
@@ -138,8 +148,8 @@ class Reading:
                 getattr(self.found, kind).append(name)
 
 
-def _digest(opened: LiveFile, size: int) -> str:
-    digest, part = hashlib.sha256(), opened.part(0, size)
+def _digest(opened: LiveFile, size: int, share: Share) -> str:
+    digest, part = hashlib.sha256(), opened.part(0, size, share.write)
     while data := part.read(pipes.CHUNK):
         digest.update(data)
     return digest.hexdigest()

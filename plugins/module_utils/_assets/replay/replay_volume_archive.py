@@ -22,6 +22,8 @@ from ..._evidence.open_set import OpenSet
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import Artifact
+from ..._stream import progress
+from ..._stream.progress import Progress
 from . import replay_sources
 from .replay_reading import Found, Nowhere, Reading, Seen
 
@@ -68,10 +70,15 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
+    with progress.shown() as told:
+        return _archived(invocation, told)
+
+
+def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     sources = replay_sources.collect(invocation.options, invocation.warn)
     target = open_set.load(invocation.options, invocation.check_mode)
-    work = _Work(invocation, target)
+    work = _Work(invocation, target, told)
     work.preflight(sources.volumes)
     for one in sources.not_durable:
         work.not_durable(one)
@@ -93,11 +100,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 class _Work:
     """One run; `results` and `artifacts` fill up on the way."""
 
-    def __init__(self, invocation: Invocation, target: OpenSet) -> None:
+    def __init__(self, invocation: Invocation, target: OpenSet, told: Progress) -> None:
         self._warn = invocation.warn
         self._dry = invocation.check_mode
         self._reading: int = invocation.options["reading"]
-        self._target = target
+        self._target, self._told = target, told
         self._parts = target.parts()
         self._directories: dict[tuple[int, int], str] = {}
         self.changed = False
@@ -169,10 +176,10 @@ class _Work:
     def _once(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:
         earlier = self._parts.get(part_name(source, 1), {}).get("files", {}) if self._reading == 2 else None
         if self._dry:
-            return Reading(directory, earlier, Nowhere()).run(), []
+            return Reading(directory, earlier, Nowhere(), self._told).run(), []
         path, made = keys.replay_key(self._target.set_id, source, self._reading), []
         with self._target.sealed(path) as (sealer, publish):
-            found = Reading(directory, earlier, sealer).run()
+            found = Reading(directory, earlier, sealer, self._told).run()
             if found.files or self._reading == 1:
                 made.append(self._target.artifact(artifacts.REPLAY, path, publish(path), source))
         content = {"source": source, "reading": self._reading, "files": found.files, **found.lists()}

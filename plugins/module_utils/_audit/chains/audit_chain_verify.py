@@ -31,6 +31,8 @@ from ..._evidence import baseline, database_layout, options, place, reading
 from ..._evidence.options import Opened
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository.fields import parse_timestamp
+from ..._stream import progress
+from ..._stream.progress import Progress
 from . import chain_reading
 
 RETENTION_DAYS = 365
@@ -88,6 +90,11 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Read every row once, then judge."""
+    with progress.shown() as told:
+        return _verified(invocation, told)
+
+
+def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     keys = hmac_keys(given)
@@ -107,7 +114,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         since = _since(opened, given["since"])
         context = _context(held, given, since)
         plan = chain_reading.Plan(
-            client.paths["psql"], keys, context.recompute, given["jobs"], opened is not None, since, bool(given["exports"])
+            client.paths["psql"], keys, context.recompute, given["jobs"], opened is not None, since, bool(given["exports"]), told
         )
         chains = chain_reading.read(held.place, context.layout, plan, guard)
         known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
@@ -116,7 +123,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             from . import exports_against_rows
 
             cuts = baseline.cuts(opened) if opened else []
-            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given["exports"])
+            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given["exports"], told)
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
     result = judged(checks, given["require_valid"])
     if opened is not None:

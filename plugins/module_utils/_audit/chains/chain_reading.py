@@ -29,7 +29,8 @@ from ..._drivers.postgres.tables import TOP, Table, literal
 from ..._errors import BackupError, StageFailed
 from ..._evidence import database_layout, newest_rows, reading
 from ..._evidence.newest_rows import Read
-from ..._stream import workers
+from ..._stream import pipes, workers
+from ..._stream.progress import NOBODY, Progress
 
 PAGE = 8192
 LEAST_PAGES = 4096
@@ -52,6 +53,7 @@ class Plan:
     commit: bool
     since: Baseline | None = None
     hours: bool = False
+    progress: Progress = NOBODY
 
 
 @dataclasses.dataclass
@@ -82,6 +84,8 @@ def read(place: Place, layout: database_layout.Layout, plan: Plan, guard: Guard)
         units += [(leaf, terms, pages) for pages in pieces(whole, sum(one.size for one in layout.leaves), plan.jobs)]
     if admin is not None:
         units.append((admin, Terms(ADMIN, admin.columns, plan.keys, True), None))
+    # How much will be new nobody knows.
+    plan.progress.begin("verifying", 0 if plan.since else sum(_size(table, pages) for table, _terms, pages in units))
     gathered = _Gathered(place, units)
     tasks = [(guard.patiently, (_read, place, plan, *unit)) for unit in units]
     try:
@@ -108,27 +112,31 @@ def pieces(size: int, whole: int, jobs: int) -> list[Pages | None]:
     return list(zip(starts, [*starts[1:], None], strict=True))
 
 
+def _size(table: Table, pages: Pages | None) -> int:
+    """Bytes of a unit, as it lies on the server's disk."""
+    start, after = pages or (0, None)
+    return (table.size if after is None else after * PAGE) - start * PAGE
+
+
 def _read(place: Place, plan: Plan, table: Table, terms: Terms, pages: Pages | None) -> tuple[Seen, Parts | Read | list[Block]]:
     """One unit: what was seen, and its blocks; of some pages of a leaf, parts of blocks."""
     examiner = chain_examiner.Examiner(terms)
     if plan.since is not None:
-        return _read_since(place, plan.since, table, terms, examiner)
-    if not plan.commit:
-        dump.copy_leaf(place, plan.psql, table, dump.Lines(examiner.take), pages)
-        return examiner.finish(), []
+        return _read_since(place, plan.since, table, terms, _Batches(examiner, plan.progress))
     collector = audit_blocks.Collector(terms.chain, table.name, table.columns)
 
     def take(lines: list[bytes]) -> None:
         examiner.take(lines)
         collector.take(lines)
 
-    dump.copy_leaf(place, plan.psql, table, dump.Lines(take), pages)
+    with plan.progress.share(_size(table, pages)) as share:
+        dump.copy_leaf(place, plan.psql, table, dump.Lines(take if plan.commit else examiner.take, first=share), pages)
+    if not plan.commit:
+        return examiner.finish(), []
     return examiner.finish(), collector.parts() if pages else _complete(place, terms.chain, table, collector)
 
 
-def _read_since(
-    place: Place, since: Baseline, table: Table, terms: Terms, examiner: chain_examiner.Examiner
-) -> tuple[Seen, Parts | Read | list[Block]]:
+def _read_since(place: Place, since: Baseline, table: Table, terms: Terms, batches: _Batches) -> tuple[Seen, Parts | Read | list[Block]]:
     """Through the index. The head of then is read again, so that the row after it is seen to hold on to it."""
     heads = {zone: head for (chain, zone), head in block_history.heads(since.blocks).items() if chain == terms.chain.name}
     with place.join() as session:
@@ -136,19 +144,31 @@ def _read_since(
             head = heads.get(span.zone, 0)
             if span.high >= head:
                 where = f"{reading.zone_is(span.zone.encode())} AND chain_seq >= {head}"
-                session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", _Batches(examiner))
+                session.copy_to(f"COPY (SELECT {table.column_list} FROM {table.sql} WHERE {where}) TO STDOUT", batches)
     known = [block for block in since.blocks if (block.chain, block.leaf) == (terms.chain.name, table.name)]
-    return examiner.finish(), newest_rows.new_rows(place, terms.chain, table, known, heads)
+    return batches.finish(), newest_rows.new_rows(place, terms.chain, table, known, heads)
 
 
 class _Batches:
-    """Lines one by one, as a session gives them."""
+    """Lines one by one, as a session gives them; they are counted by the piece, for there are many."""
 
-    def __init__(self, examiner: chain_examiner.Examiner) -> None:
-        self._examiner = examiner
+    def __init__(self, examiner: chain_examiner.Examiner, progress: Progress) -> None:
+        self._examiner, self._progress = examiner, progress
+        self._uncounted = 0
 
     def write(self, line: bytes) -> None:
         self._examiner.take([line[:-1]])
+        self._uncounted += len(line)
+        if self._uncounted >= pipes.PIECE:
+            self._count()
+
+    def finish(self) -> Seen:
+        self._count()
+        return self._examiner.finish()
+
+    def _count(self) -> None:
+        self._progress.count(self._uncounted)
+        self._uncounted = 0
 
 
 def _complete(place: Place, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
+import os
 import typing as t
 
 from ... import _deps
@@ -21,13 +22,14 @@ from ..._caracal.chain_gaps import month_of
 from ..._caracal.chain_keys import AuditKey
 from ..._caracal.export_compare import SELECT, Database
 from ..._caracal.export_cuts import Cut
-from ..._caracal.export_files import Exports
+from ..._caracal.export_files import Exports, Hour
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
 from ..._evidence import database_layout
 from ..._report.check import Check
 from ..._stream import workers
+from ..._stream.progress import NOBODY, Progress
 
 REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
 
@@ -35,9 +37,29 @@ REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
 Gather = t.Callable[[], Exports]
 
 
-def folder(path: str) -> Gather:
+def folder(path: str, progress: Progress = NOBODY) -> Gather:
     """The exports of a folder, read by whoever calls it."""
-    return lambda: export_files.Folder(path, _deps.require_pyarrow())
+
+    def gather() -> Exports:
+        found = export_files.Folder(path, _deps.require_pyarrow())
+        return counted(found, {hour: _size(hour.path) for hour in found.hours}, progress)
+
+    return gather
+
+
+def _size(path: str) -> int:
+    """Nothing for a file that is gone by now; who reads it will say so."""
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
+
+
+def counted(exports: Exports, sizes: t.Mapping[Hour, int], progress: Progress) -> Exports:
+    """The same. Each hour counts with its size when it was read or could not be, and once, however often it is read."""
+    left = dict(sizes)
+    progress.begin("verifying", sum(left.values()))
+    return exports.watched(lambda hour: progress.count(left.pop(hour, 0)))
 
 
 def compare(

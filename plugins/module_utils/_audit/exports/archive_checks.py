@@ -26,6 +26,7 @@ from ..._repository.archive_days import Entered
 from ..._storage import archived
 from ..._storage.archived import Held, Locked
 from ..._storage.base import Store
+from ..._stream.progress import NOBODY, Progress
 from . import archive_hours
 from .archive_hours import Listing
 
@@ -51,13 +52,14 @@ class Archive:
         return {one.key: one for one in self.there.hours.values()}
 
 
-def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime) -> Archive:
+def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime, progress: Progress = NOBODY) -> Archive:
     """Every byte, once. Raises what the store raises."""
 
     def look(one: Held) -> tuple[str, Locked]:
-        return archive_hours.digest(store, one), store.lock_of(one)
+        return archive_hours.digest(store, one, progress), store.lock_of(one)
 
     objects = list(there.hours.values())
+    progress.begin("verifying", sum(one.size for one in objects))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         seen = dict(zip((one.key for one in objects), pool.map(look, objects), strict=True))
     digests = {key: digest for key, (digest, _lock) in seen.items()}

@@ -19,6 +19,7 @@ from ..._repository.archive_days import Entered
 from ..._storage import archived
 from ..._storage.archived import NO_LOCK, Held, Locked
 from ..._storage.base import Store
+from ..._stream.progress import NOBODY, Progress
 from . import archive_hours
 from .archive_hours import Listing
 
@@ -60,10 +61,13 @@ class Look:
     entered: t.Mapping[str, Entered]
     recent: int
     now: datetime.datetime
+    progress: Progress = NOBODY
 
     def plan(self, found: Listing) -> Plan:
         """Of each hour that the source has."""
         plan = Plan()
+        # Which of them must be read shows only as each is looked at.
+        self.progress.begin("verifying")
         for number, one in found.hours.items():
             hour = Hour(number, one, self.there.hours.get(number))
             if hour.archived is None:
@@ -76,7 +80,7 @@ class Look:
         known = self.entered.get(hour.key)
         if not archive_hours.is_whole(self.source, hour.source):
             plan.faults[hour.key] = "is no whole Parquet file at its source, and was not copied; copy it into the source again"
-        elif known and archive_hours.digest(self.source, hour.source) != known.sha256:
+        elif known and archive_hours.digest(self.source, hour.source, self.progress) != known.sha256:
             plan.faults[hour.key] = (
                 f"is gone from the archive, and its source has other bytes than entry {known.sequence} of the journal says; "
                 "bring it back from a copy of the archive"
@@ -95,7 +99,7 @@ class Look:
         if known and self._is_believed(hour, there, Locked(wanted.mode, known.until), wanted):
             plan.fine.append(hour)
             return
-        ours, theirs = archive_hours.digest(self.archive, there), archive_hours.digest(self.source, hour.source)
+        ours, theirs = (archive_hours.digest(*one, self.progress) for one in ((self.archive, there), (self.source, hour.source)))
         if ours != theirs or (known and known.sha256 != ours):
             whose = "its source has" if ours != theirs else f"entry {known.sequence if known else 0} of the journal says"
             plan.faults[hour.key] = f"is shadowed: {whose} other bytes than the archive; find out which of them somebody changed"

@@ -29,6 +29,8 @@ from ..._repository import layout as keys
 from ..._repository.archive_days import ArchiveDay, Entered
 from ..._storage.archived import Held
 from ..._storage.base import Store
+from ..._stream import progress
+from ..._stream.progress import Progress
 from . import archive_hours, archive_plan
 from .archive_plan import Hour, Look, Plan
 
@@ -43,6 +45,11 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Compare all, copy what is missing, extend locks, then (one entry a day that is over) tell the journal."""
+    with progress.shown() as told:
+        return _archived(invocation, told)
+
+
+def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started, now = time.monotonic(), options.now()
     given = invocation.options
     if given["compare_days"] < 0:
@@ -57,7 +64,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     recent = max(found.hours) - 24 * given["compare_days"]
     there = archive_hours.archived_exports(to)
-    plan = Look(source, to, there, known, recent, now).plan(found)
+    plan = Look(source, to, there, known, recent, now, told).plan(found)
     for key in plan.again[:NAMED]:
         invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
     for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
@@ -65,7 +72,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     result = _result(plan, to, now)
     days = _days(plan, known, now)
     if not invocation.check_mode:
-        days = _days(_act(plan, source, to), known, now)
+        days = _days(_act(plan, source, to, told), known, now)
         for day, hours in sorted(days.items()):
             _enter(opened, signer, day, hours)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
@@ -106,23 +113,26 @@ def _result(plan: Plan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
     return result
 
 
-def _act(plan: Plan, source: Store, to: Store) -> Plan:
+def _act(plan: Plan, source: Store, to: Store, told: Progress) -> Plan:
     """The plan as it was done: every hour in it is in the archive now, with its digest and lock."""
     done = Plan(fine=plan.fine)
+    if plan.copy:
+        told.begin("copying", sum(hour.source.size for hour in plan.copy))
     for hour in plan.copy:
-        done.copy.append(_copy(hour, source, to))
+        done.copy.append(_copy(hour, source, to, told))
     for hour in plan.extend:
         to.extend(hour.key)
         done.extend.append(dataclasses.replace(hour, lock=to.lock_of(Held(hour.key, hour.source.size))))
     return done
 
 
-def _copy(hour: Hour, source: Store, to: Store) -> Hour:
+def _copy(hour: Hour, source: Store, to: Store, told: Progress) -> Hour:
     made, size = hashlib.sha256(), 0
     with source.open_held(hour.source) as stream, to.writer(hour.key.rpartition("/")[0], hour.key) as out:
         while data := stream.read(objects.CHUNK):
             made.update(data)
             size += out.write(data)
+            told.count(len(data))
         if size != hour.source.size:
             raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; try again")
         out.publish(hour.key)

@@ -27,6 +27,8 @@ from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository import archive_days
 from ..._repository import entry as entries
 from ..._storage.base import Store
+from ..._stream import progress
+from ..._stream.progress import Progress
 from ..chains import audit_chain_verify, exports_against_rows
 from . import archive_checks, archive_hours
 from .archive_checks import Archive
@@ -49,6 +51,11 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Read every object once for its digest and once for its rows; then judge."""
+    with progress.shown() as told:
+        return _verified(invocation, told)
+
+
+def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started, now = time.monotonic(), options.now()
     given = invocation.options
     if given["lag"] < 0:
@@ -61,11 +68,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     there = archive_hours.archived_exports(store)
     checks = [options.freshness_check(opened)]
     if there.hours:
-        found = archive_checks.read(store, there, entered, now)
+        found = archive_checks.read(store, there, entered, now, told)
         checks += archive_checks.examine(found)
 
         def gather() -> Exports:
-            return _exports(arrow, store, there)
+            return _exports(arrow, store, there, told)
 
         cuts = baseline.cuts(opened)
         if given["database"]:
@@ -83,11 +90,12 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "coverage": coverage, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _exports(arrow: t.Any, store: Store, there: Listing) -> Exports:
+def _exports(arrow: t.Any, store: Store, there: Listing, told: Progress) -> Exports:
     def opener(hour: Hour) -> t.BinaryIO:
         return store.open_seekable(there.hours[hour.number])
 
-    return Exports(arrow, [Hour(number, one.key) for number, one in there.hours.items()], there.strange, opener)
+    sizes = {Hour(number, one.key): one.size for number, one in there.hours.items()}
+    return exports_against_rows.counted(Exports(arrow, sizes, there.strange, opener), sizes, told)
 
 
 def _with_database(

@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import progress, workers
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.progress import NOBODY, Counted, Progress
+from ansible_collections.caracal_ops.backup.plugins.plugin_utils import console_line
 from harness.waiting import came
 
 # A module at work, for ever.
@@ -126,6 +127,20 @@ def test_what_failed_counts_for_nothing(cells: Progress) -> None:
         share.write(b"x" * 20)
         raise ZeroDivisionError
     assert done(cells) == 0
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("size", [-5, 1 << 80])
+def test_a_size_that_is_none_is_told_as_a_line_of_ours(cells: Progress, size: int) -> None:
+    """A server that says how large its tables are may say anything."""
+    cells.begin("restoring", size)
+    with cells.share(size):
+        pass
+    for _number in range(200):
+        one = threading.Thread(target=cells.count, args=(size,))
+        one.start()
+        one.join()
+    assert console_line.parse(cells.told().decode()) and len(cells.told()) == progress.LINE
 
 
 def test_a_stream_counts_what_is_read(cells: Progress) -> None:

@@ -1,0 +1,11 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Shows on a terminal how far `audit_export_verify` is."""
+
+from __future__ import annotations
+
+from ..plugin_utils.with_progress import ActionModule
+
+__all__ = ("ActionModule",)

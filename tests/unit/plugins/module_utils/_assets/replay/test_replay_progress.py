@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the reading of replay directories tells of how far it is."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay.replay_reading import Nowhere, Reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.live import Directory
+from scenes.progress_heard import Heard, listen
+from scenes.replay_folders import TIME, ReplayFolder, event, folder
+from scenes.scene import Scene
+from unit.plugins.module_utils._assets.replay.test_replay_volumes import archive
+
+A, B, C, D = (f"pending-1-{TIME + number}.ndjson" for number in range(4))
+
+
+def size(one: ReplayFolder) -> int:
+    return sum(path.stat().st_size for path in one.path.glob("pending-*"))
+
+
+def test_each_directory_counts_with_all_its_files_in_both_readings(dumped: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, one, other = listen(monkeypatch), folder(tmp_path / "one"), folder(tmp_path / "other")
+    for name in (A, B, C):
+        one.file(name, event("a", 3000) + event("b"))
+    one.file("unknown", b"it is not read")
+    archive(dumped, 1, one, other)
+    # As it was, longer, another one, new, and one without the end of its line.
+    one.append(B, event("c"))
+    one.file(C, event("d", 5000))
+    one.file(D, event("e") + b"torn")
+    archive(dumped, 2, one, other)
+    first, empty, second, *rest = heard.phases()
+    assert first[0] == second[0] == "copying" and first[2] == first[1] < second[1]
+    assert second == ("copying", size(one), size(one))
+    assert [empty, *rest] == [("copying", 0, 0)] * 2
+
+
+class Growing(Heard):
+    """One file grows and one goes, once it is known how large they are."""
+
+    def __init__(self, one: ReplayFolder) -> None:
+        super().__init__()
+        self._one = one
+
+    def begin(self, phase: str, total: int = 0) -> None:
+        super().begin(phase, total)
+        self._one.append(A, event("more", 9000))
+        (self._one.path / B).unlink()
+
+
+def test_files_that_move_meanwhile_count_as_they_were_at_first(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one")
+    one.file(A, event("a"))
+    one.file(B, event("b", 2000))
+    before, heard = size(one), Growing(one)
+    with Directory(str(one.volume), "audit-replay") as directory:
+        found: t.Any = Reading(directory, None, Nowhere(), heard).run()
+    assert (len(found.files), found.drained) == (1, [B])
+    assert heard.phases() == [("copying", before, before)]
