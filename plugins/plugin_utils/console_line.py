@@ -45,14 +45,15 @@ class Course:
     """What was told so far. Times are of a clock that never goes back."""
 
     def __init__(self) -> None:
-        self._phase = ""
+        self._work = ("", 0)
         self._began = self._moved = 0.0
         self._seen: collections.deque[tuple[float, int]] = collections.deque()
 
     def line(self, told: Told, now: float) -> str:
         """Phase, share, amounts, rate and what is left of time, each where it means something."""
-        if told.phase != self._phase or (self._seen and told.done < self._seen[-1][1]):
-            self._phase, self._began, self._moved = told.phase, now, now
+        # Two in a row may bear the same word.
+        if (told.phase, told.total) != self._work or (self._seen and told.done < self._seen[-1][1]):
+            self._work, self._began, self._moved = (told.phase, told.total), now, now
             self._seen.clear()
         if self._seen and told.done > self._seen[-1][1]:
             self._moved = now

@@ -87,7 +87,7 @@ class Scene:
         """One more set in the repository that there is; its id."""
         set_id = self.open()
         self.dump(set_id)
-        options = {"state": "committed", "set_id": set_id, "create_repository": False, "left_out": {}, "metrics_file": None}
+        options = {"state": "committed", "set_id": set_id, "create_repository": False, "left_out": {}, "services": [], "metrics_file": None}
         self._run(backup_set, {**options, "signing_key": str(self.folder / "signing" / "key")})
         return set_id
 
@@ -124,7 +124,8 @@ class Scene:
             "volumes": [{"service": "sts", "replica": "1", "path": str(self.folder / "replay")}],
             "not_durable": [],
             "compose_project": None,
-            "docker": "docker",
+            "engine": None,
+            "stage": None,
         }
         self._run(replay_volume_archive, options)
 

@@ -32,7 +32,7 @@ ENDS: dict[str, Ends] = {
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
         "roles/caracal_backup/tasks/verify_audit.yml __caracal_backup_audit",
-        51,
+        52,
     ),
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",

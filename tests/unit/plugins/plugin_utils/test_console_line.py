@@ -97,6 +97,13 @@ def test_another_phase_begins_anew() -> None:
     assert course.line(Told("indexing", 0, 0), 165.0) == "indexing: for 1:05"
 
 
+def test_so_does_one_of_the_same_word() -> None:
+    course = Course()
+    course.line(Told("verifying", 100, 50), 0.0)
+    assert course.line(Told("verifying", 1000, 600), 2.0) == "verifying: 60%, 600 B of 1000 B"
+    assert course.line(Told("verifying", 1000, 100), 4.0) == "verifying: 10%, 100 B of 1000 B"
+
+
 def test_more_than_all_is_all() -> None:
     assert Course().line(Told("dumping", 100, 500), 0.0) == "dumping: 100%, 100 B"
 
