@@ -91,6 +91,11 @@ def document_faults(root: Path, module: str) -> list[str]:
     if (attributes.get("check_mode") or {}).get("support") != "full":
         faults.append("the attribute check_mode does not say support: full")
     source = tree.parse(root, f"plugins/modules/{module}.py")
+    has_action = (root / f"plugins/action/{module}.py").exists()
+    if has_action != ("action" in attributes):
+        faults.append("the attribute action and plugins/action do not agree")
+    if _tells_progress(root, source) and not has_action:
+        faults.append("says how far it is, and no action shows it")
     if f"{PREFIX}{module}:" not in (tree.constant(source, "EXAMPLES") or ""):
         faults.append(f"EXAMPLES do not use {PREFIX}{module}")
     returned = _block(root, module, "RETURN")
@@ -101,6 +106,13 @@ def document_faults(root: Path, module: str) -> list[str]:
     ]
     faults += [f"has no function {name}()" for name in ("argument_spec", "main") if name not in _names(source)]
     return [f"{module}: {fault}" for fault in faults]
+
+
+def _tells_progress(root: Path, source: ast.Module) -> bool:
+    """Whether the use case that a module imports does."""
+    rooms = [node.module for node in source.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("module_utils._")]
+    paths = [root / "plugins" / f"{room.replace('.', '/')}.py" for room in rooms if room]
+    return any("progress.shown()" in path.read_text(encoding="utf-8") for path in paths if path.exists())
 
 
 def _names(source: ast.Module) -> set[str]:

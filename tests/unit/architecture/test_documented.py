@@ -143,6 +143,31 @@ def test_what_a_module_lacks_is_found(plant, old: str, new: str, fault: str) -> 
     assert documented.document_faults(planted(plant, GOOD.replace(old, new)), "x") == [fault]
 
 
+ACTION = "  action:\n    description: Shows it.\n    support: full\n"
+SHOWN = "from ..module_utils._sets.x import run as use_case\n"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("documented_too", "acts", "tells", "faults"),
+    [
+        (True, True, True, []),
+        (False, True, False, ["x: the attribute action and plugins/action do not agree"]),
+        (True, False, False, ["x: the attribute action and plugins/action do not agree"]),
+        (False, False, True, ["x: says how far it is, and no action shows it"]),
+    ],
+)
+def test_progress_that_nobody_sees_or_nobody_knows_of_is_found(
+    plant, documented_too: bool, acts: bool, tells: bool, faults: list[str]
+) -> None:
+    source = GOOD.replace("attributes:\n", f"attributes:\n{ACTION}", 1) if documented_too else GOOD
+    root = planted(plant, source + SHOWN)
+    plant({"plugins/module_utils/_sets/x.py": "with progress.shown() as told: ...\n" if tells else ""})
+    if acts:
+        plant({"plugins/action/x.py": ""})
+    assert documented.document_faults(root, "x") == faults
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("listed", "faults"),
