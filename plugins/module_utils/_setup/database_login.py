@@ -58,8 +58,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     missing = [f"password in {given['password_file']}"] if is_new else []
     with _as_admin(given["admin"]), Session(Server(given["unix_socket"], given["port"], given["admin"]), DATABASE) as session:
         missing += _ensure(session, given["user"], password, invocation.check_mode)
+        rules = str(session.value("SHOW hba_file"))
     if not invocation.check_mode:
-        _log_in(given)
+        _log_in(given, rules)
     after = "".join(f"{one}\n" for one in missing)
     return {"changed": bool(missing), "made": missing, "diff": {"before": "", "after": after}}
 
@@ -135,11 +136,12 @@ def _fits(stored: str | None, password: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(hmac.digest(key, b"Client Key", "sha256")).digest(), wanted)
 
 
-def _log_in(given: t.Mapping[str, t.Any]) -> None:
+def _log_in(given: t.Mapping[str, t.Any], rules: str) -> None:
     try:
         Session(Server(given["unix_socket"], given["port"], given["user"], given["password_file"]), DATABASE).close()
     except BackupError as exc:
         raise PermissionMissing(
             f"the login {given['user']} is made, and the server does not let it in: {exc.msg}; put the line `local all {given['user']} "
-            "scram-sha-256` into pg_hba.conf before those that say peer, and reload it"
+            f"scram-sha-256` into {rules} before those that say peer, and reload it (SELECT pg_reload_conf())",
+            file=rules,
         ) from exc

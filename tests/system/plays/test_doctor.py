@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import types
 import typing as t
 from pathlib import Path
 
@@ -89,10 +90,13 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
     return {**backups, **drills, **both}
 
 
-def played(drilled: Drillable, folder: Path, hosts: t.Mapping[str, Settings]) -> tuple[int, dict[str, t.Any], str]:
+def played(
+    drilled: Drillable, folder: Path, hosts: t.Mapping[str, Settings], everywhere: t.Mapping[str, t.Any] = types.MappingProxyType({})
+) -> tuple[int, dict[str, t.Any], str]:
     """Exit status, what was kept as JSON, and the output."""
     whole = {
         **LOCAL,
+        **everywhere,
         **backup_settings(drilled.scene),
         **of_backup(secrets_directory=str(drilled.deployment.directory), secrets_recipients_files=[str(drilled.deployment.recipients)]),
         **drilled.settings(str(folder / "sandbox")),
@@ -102,7 +106,6 @@ def played(drilled: Drillable, folder: Path, hosts: t.Mapping[str, Settings]) ->
     names = {
         "caracal_backup_hosts": "all",
         "caracal_drill_hosts": "all",
-        "caracal_retention_hosts": "nobody",
         "caracal_doctor_report": str(folder / "doctor.json"),
     }
     play = Play("doctor", names, folder, inventory=inventory)
@@ -121,6 +124,13 @@ def test_hosts_that_are_well_are_found_well(drilled: Drillable, tmp_path: Path) 
     assert (status, kept) == (0, {"verdict": "pass", "findings": []}), output
     assert "changed=0" in output and "prod: backup, drill ok" in output, output
     assert tree(drilled.scene.repository) == before
+
+
+@pytest.mark.no_false_alarm
+def test_hosts_of_an_inventory_become_root_and_the_controller_does_not(drilled: Drillable, tmp_path: Path) -> None:
+    nobody_can = {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/no/such/sudo"}
+    status, _kept, output = played(drilled, tmp_path, {"prod": {"ansible_become": False}}, nobody_can)
+    assert status == 0 and "localhost" not in output.partition("PLAY RECAP")[2], output
 
 
 @pytest.mark.mutation

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from scenes.playing import COLLECTIONS, LOCAL, LONGEST, backup_settings, drill_s
 from scenes.scene import Scene
 
 PAGE = "guide_infra_repository"
-REQUIREMENTS, SETTINGS, BACKUP, DRILL, OF_ITS_OWN = guide_pages.blocks(PAGE, "yaml")
+REQUIREMENTS, SETTINGS, SETUP, BACKUP, DRILL, OF_ITS_OWN = guide_pages.blocks(PAGE, "yaml")
 
 
 def played(folder: Path, file: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +41,7 @@ def repository(bare_sets: Scene, tmp_path: Path) -> Path:
         "ansible.cfg": "[defaults]\ninventory = inventory.json\n",
         "inventory.json": json.dumps({"all": {"vars": LOCAL, "hosts": hosts}}),
         "group_vars/all/caracal.yml": SETTINGS,
+        "caracal_setup.yml": SETUP,
         "caracal_backup.yml": BACKUP,
         "caracal_restore_drill.yml": DRILL,
     }
@@ -53,9 +55,9 @@ def repository(bare_sets: Scene, tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_takes_less_than_twenty_lines() -> None:
-    lines = [line for text in (REQUIREMENTS, SETTINGS, BACKUP, DRILL) for line in text.splitlines()]
-    assert len(lines) < 20 and [one["name"] for one in yaml.safe_load(REQUIREMENTS)["collections"]]
+def test_it_takes_few_lines() -> None:
+    lines = [line for text in (REQUIREMENTS, SETTINGS, SETUP, BACKUP, DRILL) for line in text.splitlines()]
+    assert len(lines) < 25 and [one["name"] for one in yaml.safe_load(REQUIREMENTS)["collections"]]
     assert "caracal_ops.backup.caracal_backup" in yaml.safe_load(OF_ITS_OWN)[0]["roles"]
 
 
@@ -63,5 +65,12 @@ def test_a_job_is_played_on_its_hosts(repository: Path) -> None:
     done = played(repository, "caracal_backup.yml")
     recap = done.stdout.partition("PLAY RECAP")[2]
     assert done.returncode == 0 and "prod" in recap and "drill" not in recap, done.stdout + done.stderr
-    found = played(repository, "caracal_restore_drill.yml", "--list-hosts")
-    assert "pattern: ['drill']" in found.stdout, found.stdout
+    for file, host in (("caracal_restore_drill.yml", "drill"), ("caracal_setup.yml", "drill"), ("caracal_setup.yml", "prod")):
+        found = played(repository, file, "--list-hosts")
+        assert f"pattern: ['{host}']" in found.stdout, found.stdout
+
+
+def test_each_file_of_a_job_is_played_and_what_prepares_comes_first() -> None:
+    block = next(one for one in guide_pages.blocks(PAGE, "console") if "requirements.yml" in one)
+    files = list(dict.fromkeys(re.findall(r"ansible-playbook (\S+)", block)))
+    assert files == ["caracal_setup.yml", "caracal_backup.yml", "caracal_restore_drill.yml"]

@@ -101,6 +101,16 @@ def test_check_mode_makes_nothing_and_no_output_has_a_secret(tmp_path: Path) -> 
 
 
 @pytest.mark.mutation
+def test_libraries_that_cannot_be_had_are_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PIP_INDEX_URL": "http://127.0.0.1:9/nowhere", "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}.items():
+        monkeypatch.setenv(name, value)
+    own = {**settings(tmp_path), "__caracal_setup_environment": str(tmp_path / "venv")}
+    play = Play("setup", own, tmp_path, ("--tags", "caracal_setup_python"))
+    assert play.ended() != 0 and "/etc/pip.conf" in play.output() and "stdout_lines" not in play.output(), play.output()
+    assert not (tmp_path / "venv" / "requirements.installed").exists()
+
+
+@pytest.mark.mutation
 def test_what_was_exchanged_is_refused(prepared: Path) -> None:
     before = keys(prepared)
     lists = {name: before[name] for name in before if name.endswith(("allowed_signers", ".recipients"))}

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What another host answers are facts of that host: without `delegate_facts` they would be settings of the one that asked."""
+"""What another host answers are facts of that host: without `delegate_facts` they would be settings of the one that asked. And nobody is
+root on the controller: `ansible_become` of an inventory is for its hosts, and wins over `become`, so only a variable of the task helps."""
 
 from __future__ import annotations
 
@@ -25,12 +26,31 @@ def faults(tasks: t.Any) -> list[str]:
     return [one for task in tasks for one in faults(task)] if isinstance(tasks, list) else []
 
 
+def roots(tasks: t.Any) -> list[str]:
+    """Names of tasks on the controller, at any depth, that an inventory with `ansible_become` would play as root."""
+    if isinstance(tasks, dict):
+        own = tasks.get("delegate_to") == "localhost" and (tasks.get("vars") or {}).get("ansible_become") is not False
+        return ([tasks.get("name", "?")] if own else []) + [one for value in tasks.values() for one in roots(value)]
+    return [one for task in tasks for one in roots(task)] if isinstance(tasks, list) else []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
 def test_facts_of_another_host_stay_its_own(path: Path) -> None:
     assert faults(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
+def test_nothing_is_played_as_root_on_the_controller(path: Path) -> None:
+    assert roots(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.mutation
 def test_a_delegated_task_without_it_is_found() -> None:
     text = "- block:\n    - {name: here, delegate_to: localhost}\n  always:\n    - {name: there, delegate_to: '{{ item }}', file: {}}\n"
     assert faults(yaml.safe_load(text)) == ["there"]
+
+
+@pytest.mark.mutation
+def test_a_task_that_would_be_root_on_the_controller_is_found() -> None:
+    text = "- block:\n    - {name: keyword, delegate_to: localhost, become: false}\n- {name: well, delegate_to: localhost, vars: {ansible_become: false}}\n"
+    assert roots(yaml.safe_load(text)) == ["keyword"]

@@ -24,7 +24,12 @@ class Services(Step):
     needs = ("secrets", "prepare")
 
     def lacks(self, work: Work) -> str:
-        return "" if services_of(work) else "caracal_drill_services names no service, and the set does not say what ran when it was made"
+        if services_of(work):
+            return ""
+        return (
+            "caracal_drill_services names no service, and the set does not say what ran when it was made; name there each program, as it "
+            "lies on this host"
+        )
 
     def take(self, work: Work) -> Made:
         from ..._images import options as images

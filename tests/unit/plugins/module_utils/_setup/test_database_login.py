@@ -160,8 +160,9 @@ def test_the_admin_is_who_the_system_says(host: Host) -> None:
 def test_a_server_that_lets_the_login_not_in_is_told_with_the_line(host: Host) -> None:
     host.rules("local all backup reject\nlocal all all trust\n")
     try:
-        with pytest.raises(PermissionMissing):
+        with pytest.raises(PermissionMissing) as caught:
             host.call()
+        assert caught.value.details["file"] == str(host.cluster.data / "pg_hba.conf")
         assert host.execute(RIGHTS)
     finally:
         host.rules(LETS_IN)
