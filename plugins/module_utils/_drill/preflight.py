@@ -218,7 +218,7 @@ class _Host:
 
         wanted = self.given["services"] or service_images.recorded(chosen.services if chosen else [])
         if not wanted and chosen:
-            words = f"set {chosen.drilled.record.set_id} does not say what ran when it was made; name services, or the drill starts none"
+            words = f"set {chosen.drilled.record.set_id} does not say what ran; name the programs of this host in caracal_drill_services"
             self.problems.append(("services", OptionError(words)))
         for one in wanted:
             self.look("services", functools.partial(service_images.refuse_empty, one))

@@ -102,7 +102,12 @@ def test_check_mode_makes_nothing_and_no_output_has_a_secret(tmp_path: Path) -> 
 
 @pytest.mark.mutation
 def test_libraries_that_cannot_be_had_are_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"PIP_INDEX_URL": "http://127.0.0.1:9/nowhere", "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}.items():
+    for name, value in {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/nowhere",
+        "PIP_RETRIES": "1",
+        "PIP_FIND_LINKS": "",
+        "PIP_IGNORE_INSTALLED": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     own = {**settings(tmp_path), "__caracal_setup_environment": str(tmp_path / "venv")}
     play = Play("setup", own, tmp_path, ("--tags", "caracal_setup_python"))

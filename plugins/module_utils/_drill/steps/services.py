@@ -24,12 +24,7 @@ class Services(Step):
     needs = ("secrets", "prepare")
 
     def lacks(self, work: Work) -> str:
-        if services_of(work):
-            return ""
-        return (
-            "caracal_drill_services names no service, and the set does not say what ran when it was made; name there each program, as it "
-            "lies on this host"
-        )
+        return "" if services_of(work) else "the set does not say what ran; name the programs of this host in caracal_drill_services"
 
     def take(self, work: Work) -> Made:
         from ..._images import options as images
