@@ -102,7 +102,7 @@ def require_pyarrow() -> t.Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        return _missing("pyarrow", requirement)
+        return _missing("pyarrow", requirement, in_setup=False)
     if int(pyarrow.__version__.partition(".")[0]) < 15:
         raise MissingDependency(
             f"the Python library pyarrow {pyarrow.__version__} is too old to read exports safely; update it: "
@@ -126,7 +126,9 @@ def require_rfc3161() -> t.Any:
     return rfc3161_client
 
 
-def _missing(name: str, requirement: str) -> t.NoReturn:
+def _missing(name: str, requirement: str, *, in_setup: bool = True) -> t.NoReturn:
+    """`in_setup`: whether it is among the libraries that the playbook `setup` brings."""
+    best = "play caracal_ops.backup.setup, which brings it, or " if in_setup else ""
     raise MissingDependency(
-        f"the Python library {name} is missing on this host; install it: {sys.executable} -m pip install '{requirement}'"
+        f"the Python library {name} is missing on this host; {best}install it: {sys.executable} -m pip install '{requirement}'"
     )
