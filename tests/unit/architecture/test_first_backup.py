@@ -44,3 +44,9 @@ def test_each_command_plays_a_playbook_and_three_lead_to_the_drill() -> None:
     assert played == ["setup", "backup", "restore_drill", "doctor"]
     assert all((tree.ROOT / "playbooks" / f"{name}.yml").is_file() for name in played)
     assert set(commands(PAGE)[:3]) <= set(commands("guide_compose"))
+
+
+def test_the_rule_that_the_login_needs_is_that_of_its_guide() -> None:
+    rule = f"line='local all {PLAIN['caracal_backup_login_user']} scram-sha-256' insertbefore=BOF"
+    for page in (PAGE, "guide_plain_hosts"):
+        assert [block for block in guide_pages.blocks(page, "console") if rule in block and "reload postgresql" in block]
