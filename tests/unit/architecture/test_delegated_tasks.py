@@ -52,5 +52,6 @@ def test_a_delegated_task_without_it_is_found() -> None:
 
 @pytest.mark.mutation
 def test_a_task_that_would_be_root_on_the_controller_is_found() -> None:
-    text = "- block:\n    - {name: keyword, delegate_to: localhost, become: false}\n- {name: well, delegate_to: localhost, vars: {ansible_become: false}}\n"
-    assert roots(yaml.safe_load(text)) == ["keyword"]
+    block = "- block:\n    - {name: keyword, delegate_to: localhost, become: false}\n"
+    well = "- {name: well, delegate_to: localhost, vars: {ansible_become: false}}\n"
+    assert roots(yaml.safe_load(block + well)) == ["keyword"]
