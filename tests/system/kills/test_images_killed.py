@@ -125,7 +125,7 @@ def test_a_backup_by_programs_of_an_image_that_is_killed(
     committed: Committed, caracal_database: TwinCluster, marks: list[bytes], pg_bin: Path, temporary: Path, tmp_path: Path
 ) -> None:
     base, rootfs = committed.scene, pg_bin.parent / "rootfs"
-    whole = Runner("backup_by_image", base.copy(tmp_path / "whole"), f"{pg_bin} {committed.first['set_id'][:-1]}y")
+    whole = Runner("backup_by_image", base.copy(tmp_path / "whole"), f"{pg_bin} {committed.first['set_id'][:-4]}next")
     moments = Moments("backup_by_image", 10, whole.whole())
     for number, (label, after, group) in enumerate(moments):
         print(label)

@@ -193,7 +193,7 @@ def test_a_killed_backup(
     committed: Committed, empty_scene: Scene, caracal_database: TwinCluster, marks: list[bytes], tmp_path: Path, first: bool, number: int
 ) -> None:
     base = empty_scene if first else committed.scene
-    whole = Runner("backup", base.copy(tmp_path / "whole"), committed.first["set_id"][:-1] + "x")
+    whole = Runner("backup", base.copy(tmp_path / "whole"), committed.first["set_id"][:-4] + "next")
     moments = Moments(f"backup-{first}", number, whole.whole())
     for number, (label, after, group) in enumerate(moments):
         print(label)

@@ -113,10 +113,11 @@ TOP = """
 
 
 def read_tables(session: Session) -> list[Table]:
-    """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers."""
+    """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers; 0 for a
+    table that was dropped since the snapshot."""
     rows = session.rows(
         f"""
-        SELECT n.nspname, c.relname, rn.nspname || '.' || r.relname, b.relname, pg_catalog.pg_relation_size(c.oid),
+        SELECT n.nspname, c.relname, rn.nspname || '.' || r.relname, b.relname, coalesce(pg_catalog.pg_relation_size(c.oid), 0),
                c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery(),
                (SELECT array_agg(a.attname ORDER BY a.attnum)::text[] FROM pg_catalog.pg_attribute a
                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
