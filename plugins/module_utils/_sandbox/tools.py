@@ -19,7 +19,8 @@ from .._errors import MissingDependency
 from . import isolation, users
 from .info import REQUIRED
 
-_PLAIN = "/usr/bin/env"
+# Looked for already, and like no other it can say its release on every host.
+_PLAIN = "prlimit"
 
 
 def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
