@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import context
+from ansible.inventory.manager import split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
+from jinja2 import pass_context
 
-from ..module_utils._ansible import artifacts
+from ..module_utils._ansible import artifacts, host_names
 
 DOCUMENTATION = r"""
 name: checked_hosts
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: The hosts of a play, unless hosts of an earlier job could have named them
+short_description: The hosts of a play, unless they are not there, or hosts of an earlier job could have named them
 description:
   - AWX hands what C(set_stats) left on to the next jobs of a workflow, as extra variables, which are stronger than all others. Any host of
     the earlier job can leave such a thing, since the answer to each of its tasks may hold it, and so name connection, programs, hosts and
     settings of the next job.
   - In a job of a workflow, this ends the run when there is an extra variable other than those of AWX, the C(caracal_*_stats) of this
-    collection, and those that are named. In all other runs it changes nothing, whatever the extra variables.
+    collection, and those that are named. In all other runs any extra variable may be there.
+  - It ends any run in which a host or group is named that has no host in the inventory. Ansible would play nothing there, and call that a
+    success. Patterns such as C(web*) and V(all) may match nothing. With C(--syntax-check) and C(--list-...) nobody looks.
   - It belongs into C(hosts) of each play, since that is looked at before any host, and no variable and no limit can take it away.
 positional: _allowed
 options:
@@ -53,9 +58,15 @@ _value:
 """
 
 
-def checked_hosts(hosts: t.Any, *allowed: str) -> t.Any:
-    """The hosts, after a look at the extra variables of this run, which Ansible has read by then, and keeps. Raises TamperedData."""
+@pass_context
+def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str) -> t.Any:
+    """The hosts, after a look at the extra variables of this run, which Ansible has read by then, and keeps, and at the inventory.
+
+    Raises TamperedData, OptionError.
+    """
     artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
+    if not any(context.CLIARGS.get(only) for only in ("syntax", "listhosts", "listtasks", "listtags")):
+        host_names.check([str(name) for name in split_host_pattern(hosts)], variables["groups"])
     return hosts
 
 

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the hosts that a play names are there.
+
+Ansible plays nothing where they are not, and calls that a success: a job of each night would end well, and back up nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import OptionError
+
+# Patterns, which may match nothing on purpose, have one of these; so does an address of IPv6, which nobody names a host.
+_PATTERN = re.compile(r"[*?\[\]~!&:]")
+# What Ansible plays on without an inventory.
+_THIS_MACHINE = ("localhost", "127.0.0.1")
+_MOST_NAMES = 10
+
+
+def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> None:
+    """Refuse a name that is neither a host nor a group with hosts. Raises OptionError, with the names."""
+    known = {*_THIS_MACHINE, "all", *groups.get("all", ()), *(name for name, hosts in groups.items() if hosts)}
+    absent = [name for name in names if not _PATTERN.search(name) and name not in known]
+    if absent:
+        raise OptionError(
+            f"no host or group with hosts is called {', '.join(name[:80] for name in absent[:_MOST_NAMES])}, so nothing would be done there; "
+            "name your inventory with -i, or correct the variable *_hosts; on a host that plays for itself alone, leave that out"
+        )

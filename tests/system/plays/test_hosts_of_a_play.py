@@ -1,0 +1,42 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A play for hosts that the inventory does not have is no success: Ansible alone would play nothing, and end with 0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenes.playing import Play
+
+
+def played(tmp_path: Path, hosts: str | list[str], *options: str) -> Play:
+    inventory = tmp_path / "inventory.json"
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "/bin/false"}
+    inventory.write_text(json.dumps({"all": {"hosts": {"drill": local, "web1": local}, "children": {"empty": {}}}}), encoding="utf-8")
+    return Play("verify_repository", {"caracal_drill_hosts": hosts}, tmp_path, ("--tags", "none", *options), inventory)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("hosts", ["dril", "drill,dril", ["drill", "dril"], "drill:dril", "empty"])
+def test_a_name_that_is_not_there_ends_the_play(tmp_path: Path, hosts: str | list[str]) -> None:
+    play = played(tmp_path, hosts)
+    # Nor by 2, which is for what has told its failure.
+    assert play.ended() not in (0, 2) and "PLAY [" not in play.output(), play.output()
+    assert ("empty" if hosts == "empty" else "dril,") in play.output(), play.output()
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("hosts", ["drill", "drill, web1", ["drill"], "web*", "all", "all:!web1", "localhost", "drill[0]"])
+def test_what_is_there_is_played_on(tmp_path: Path, hosts: str | list[str]) -> None:
+    play = played(tmp_path, hosts)
+    assert play.ended() == 0 and "PLAY [" in play.output(), play.output()
+
+
+@pytest.mark.no_false_alarm
+def test_a_look_at_the_syntax_needs_no_inventory(tmp_path: Path) -> None:
+    play = played(tmp_path, "elsewhere", "--syntax-check")
+    assert play.ended() == 0, play.output()

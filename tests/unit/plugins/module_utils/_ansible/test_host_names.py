@@ -1,0 +1,39 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the hosts that a play names are there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import host_names
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
+
+GROUPS = {"all": ["app", "drill"], "backups": ["app"], "empty": [], "ungrouped": []}
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("names", [["app"], ["backups", "drill"], ["all"], ["localhost"], ["web*", "!app", "&x", "~a", "a[0]", "::1"], []])
+def test_what_is_there_or_a_pattern_is_taken(names: list[str]) -> None:
+    host_names.check(names, GROUPS)
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("name", ["all", "localhost", "127.0.0.1"])
+def test_without_an_inventory_there_is_this_machine(name: str) -> None:
+    host_names.check([name], {"all": [], "ungrouped": []})
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["App", "empty", "prod"])
+def test_what_has_no_host_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        host_names.check(["app", name], GROUPS)
+    assert f" {name}," in caught.value.msg and "app," not in caught.value.msg
+
+
+def test_many_names_are_told_in_short() -> None:
+    with pytest.raises(OptionError) as caught:
+        host_names.check([f"n{number}" * 100 for number in range(1000)], GROUPS)
+    assert len(caught.value.msg) < 1500
