@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import getpass
 import json
+import os
 import re
 import shlex
 import shutil
@@ -40,8 +42,8 @@ def host(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def schedule(host: Path, *options: str, **own: t.Any) -> Play:
-    settings = {
+def settings(host: Path, **own: t.Any) -> dict[str, t.Any]:
+    return {
         "caracal_schedule_settings": [str(host / "settings.yml")],
         "caracal_schedule_program": str(host / "bin" / "ansible-playbook"),
         "caracal_schedule_collections": str(host),
@@ -49,8 +51,12 @@ def schedule(host: Path, *options: str, **own: t.Any) -> Play:
         "__caracal_schedule_units": str(host / "units"),
         "__caracal_schedule_cron_file": str(host / "cron"),
         "__caracal_schedule_locks": str(host / "locks"),
+        **own,
     }
-    return Play("schedule", {**settings, **own}, host, (*WITHOUT_SYSTEMD, *options))
+
+
+def schedule(host: Path, *options: str, **own: t.Any) -> Play:
+    return Play("schedule", settings(host, **own), host, (*WITHOUT_SYSTEMD, *options))
 
 
 def changes(play: Play) -> int:
@@ -100,6 +106,24 @@ def test_units_are_what_systemd_takes_and_a_job_taken_out_is_gone(host: Path) ->
     assert changes(schedule(host, **fewer)) > 0
     assert units(host) == of(*USUAL - {"restore_drill"}, "prune") | {"caracal-ops-other.timer"}
     assert not any("OnFailure" in path.read_text(encoding="utf-8") for path in (host / "units").iterdir())
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_taken_out_is_stopped_and_leaves_no_failure(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = host / "systemctl.log"
+    program = host / "bin" / "systemctl"
+    answer = "if [ $1 = show ]; then printf 'LoadState=loaded\\nActiveState=active\\n'; fi"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\n{answer}\n', encoding="ascii")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert changes(schedule(host)) > 0
+    said.write_text("", encoding="ascii")
+    assert changes(Play("schedule", settings(host, caracal_schedule_jobs={"retention": ""}), host)) > 0
+    calls = said.read_text(encoding="ascii").splitlines()
+    assert {"stop caracal-ops-retention.timer", "disable caracal-ops-retention.timer", "daemon-reload"} <= set(calls), calls
+    (forgotten,) = (call.split()[1:] for call in calls if call.startswith("reset-failed"))
+    assert {unit for unit in of(*USUAL) if any(fnmatch.fnmatch(unit, pattern) for pattern in forgotten)} == of("retention")
+    assert not any("retention" in call for call in calls[calls.index("daemon-reload") + 1 :] if not call.startswith("reset-failed"))
 
 
 @pytest.mark.no_false_alarm
@@ -162,7 +186,31 @@ def test_what_others_may_write_and_what_is_missing_is_refused(host: Path) -> Non
     play = schedule(host, caracal_schedule_inventory="/no/such/inventory")
     assert play.ended() == 2 and units(host) == set()
     assert all(f"{host}/{name} is not for root" in play.output() for name in names), play.output()
-    assert "/no/such/inventory is missing" in play.output(), play.output()
+    assert re.search(r"/no/such/inventory is missing on localhost\b.* caracal_schedule_inventory\b", play.output()), play.output()
+
+
+@pytest.mark.mutation
+def test_what_is_missing_is_told_with_its_variable(host: Path) -> None:
+    absent = {
+        "caracal_schedule_program": str(host / "no" / "program"),
+        "caracal_schedule_collections": str(host / "no"),
+        "caracal_schedule_settings": [str(host / "no.yml")],
+        "caracal_schedule_vault_password_file": str(host / "no.vault"),
+    }
+    play = schedule(host, **absent)
+    assert play.ended() == 2 and units(host) == set()
+    for name, path in absent.items():
+        path = path[0] if isinstance(path, list) else path
+        assert re.search(rf"{re.escape(str(path))}\S* is missing on localhost\b.* in {name}\b", play.output()), play.output()
+
+
+@pytest.mark.mutation
+def test_a_notification_to_nobody_is_a_failure(host: Path) -> None:
+    ended = ("-e", "caracal_notify_job=backup", "-e", "caracal_notify_event=failed")
+    play = Play("notify", {}, host, (*ended, "-e", "__notify_ended=signal:KILL"))
+    assert play.ended() == 2 and "caracal_schedule_settings" in play.output(), play.output()
+    # What the play itself had to tell, and did not since nobody was named there either.
+    assert Play("notify", {}, host, (*ended, "-e", "__notify_ended=exit-code:2")).ended() == 0
 
 
 @pytest.mark.parametrize(

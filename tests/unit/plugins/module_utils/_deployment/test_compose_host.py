@@ -39,6 +39,11 @@ def test_it_runs_where_the_project_runs_unless_another_host_is_named(playbook: s
     assert hosts(playbook, tmp_path, caracal_ops_compose_host="prod", **{THERE[playbook]: "ops"}) == ["ops"]
 
 
+@pytest.mark.parametrize("playbook", sorted(THERE.keys() - {"restore"}))
+def test_without_compose_it_runs_on_the_backup_host(playbook: str, tmp_path: Path) -> None:
+    assert hosts(playbook, tmp_path, caracal_backup_hosts="prod") == ["prod"]
+
+
 @pytest.mark.parametrize("playbook", ELSEWHERE)
 def test_drills_prunes_and_copies_never_do(playbook: str, tmp_path: Path) -> None:
     assert hosts(playbook, tmp_path, caracal_ops_compose_host="prod") == ["localhost"]
