@@ -29,7 +29,8 @@ def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> 
     known = {*_THIS_MACHINE, "all", *groups.get("all", ()), *(name for name, hosts in groups.items() if hosts)}
     absent = [name for name in names if not _PATTERN.search(name) and name not in known]
     if absent:
+        named = ", ".join(name[:80] for name in absent[:_MOST_NAMES])
         raise OptionError(
-            f"no host or group with hosts is called {', '.join(name[:80] for name in absent[:_MOST_NAMES])}, so nothing would be done there; "
-            "name your inventory with -i, or correct the variable *_hosts; on a host that plays for itself alone, leave that out"
+            f"no host or group with hosts is called {named}, so nothing would be done there; name your inventory with -i, "
+            "or correct the variable *_hosts; on a host that plays for itself alone, leave that out"
         )
