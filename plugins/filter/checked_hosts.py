@@ -9,12 +9,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible import context
+from ansible.errors import AnsibleError
 from ansible.inventory.manager import split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 from jinja2 import pass_context
 
 from ..module_utils._ansible import artifacts, host_names
+from ..module_utils._errors import BackupError
 
 DOCUMENTATION = r"""
 name: checked_hosts
@@ -62,11 +64,14 @@ _value:
 def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str) -> t.Any:
     """The hosts, after a look at the extra variables of this run, which Ansible has read by then, and keeps, and at the inventory.
 
-    Raises TamperedData, OptionError.
+    Raises AnsibleError; of all others some releases say that they are probably a bug.
     """
-    artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
-    if not any(context.CLIARGS.get(only) for only in ("syntax", "listhosts", "listtasks", "listtags")):
-        host_names.check([str(name) for name in split_host_pattern(hosts)], variables["groups"])
+    try:
+        artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
+        if not any(context.CLIARGS.get(only) for only in ("syntax", "listhosts", "listtasks", "listtags")):
+            host_names.check([str(name) for name in split_host_pattern(hosts)], variables["groups"])
+    except BackupError as exc:
+        raise AnsibleError(exc.msg) from exc
     return hosts
 
 

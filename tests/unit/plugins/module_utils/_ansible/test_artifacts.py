@@ -16,7 +16,7 @@ from tools.rules import tree
 
 OF_AWX = ["awx_workflow_job_id", "awx_job_id", "tower_user_name"]
 # The first is for a try, the others are played by the operator or by what watches a play.
-BY_HAND = {"quickstart.yml", "notify.yml", "schedule.yml", "setup.yml"}
+BY_HAND = {"quickstart.yml", "notify.yml", "setup.yml"}
 
 
 @pytest.mark.no_false_alarm
