@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "modules": _MODULES,
     "plugin_utils": {"_stream"},
     "action": _MODULES | {"plugin_utils"},
-    "filter": {"_ansible"},
+    "filter": {"_ansible", "_errors"},
     "doc_fragments": set(),
 }
 MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter", "plugin_utils"}
