@@ -40,8 +40,24 @@ def read(path: Path) -> list[Exchange]:
     return [Exchange(*row) for row in json.loads(gzip.decompress(path.read_bytes()))]
 
 
+# Of a job: how it was started, and where on that machine, for which nobody asks.
+_OF_ITS_MACHINE = ("job_args", "job_cwd", "job_env")
+
+
+def _anywhere(answer: str) -> str:
+    """Without what is of that machine alone."""
+
+    def bare(value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return {name: bare(one) for name, one in value.items() if name not in _OF_ITS_MACHINE}
+        return [bare(one) for one in value] if isinstance(value, list) else value
+
+    return json.dumps(bare(json.loads(answer))) if any(name in answer for name in _OF_ITS_MACHINE) else answer
+
+
 def write(path: Path, exchanges: t.Iterable[Exchange]) -> None:
-    rows = json.dumps([dataclasses.astuple(one) for one in exchanges], separators=(",", ":"))
+    kept = [dataclasses.replace(one, answer=_anywhere(one.answer)) for one in exchanges]
+    rows = json.dumps([dataclasses.astuple(one) for one in kept], separators=(",", ":"))
     path.write_bytes(gzip.compress(rows.encode(), mtime=0))
 
 
