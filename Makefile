@@ -17,13 +17,14 @@ export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
 INSIDE := $(TOOL) tools.inside
 
-.PHONY: help quickstart test snapshots lint bench mutations faults clean venv
+.PHONY: help quickstart test record snapshots lint bench mutations faults clean venv
 .NOTPARALLEL:
 
 help:
 	@echo "make quickstart   back up a deployment, restore it elsewhere, prove that it works; REPOSITORY=s3 with a locked bucket"
 	@echo "                  DEPLOYMENT=compose with a Compose project (Docker, as root), which is lost and restored as well"
 	@echo "make test         the gate's tests; ARGS=--all for every test, ARGS=\"--all --part 2/4\" for a quarter of them"
+	@echo "make record       measure the tests that are new or whose file changed, for tests/durations.json"
 	@echo "make snapshots    rewrite tests/snapshots, the texts that users read most, after a change of words"
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
@@ -45,6 +46,9 @@ test: venv
 	@$(TOOL) tools.bring_server
 	@$(TOOL) tools.bring_collection
 	@$(INSIDE) python -m tools.run_tests $(ARGS)
+
+record: override ARGS += --record --unrecorded
+record: test
 
 snapshots: venv
 	@$(INSIDE) python -m pytest --rewrite-snapshots tests/unit/snapshots $(ARGS)

@@ -214,17 +214,17 @@ def _module_alone(place: Scene) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--gibibytes", type=int, default=10, help="what goes through a bucket and back")
+    parser.add_argument("--pairs", type=int, default=5, help="how often each is measured")
+    parser.add_argument("--mebibytes", type=int, default=10240, help="what goes through a bucket and back")
     parser.add_argument("--entries", type=int, default=100_000, help="of the journal that calls find")
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL)
     arguments = parser.parse_args()
     figures = Figures()
     if "bucket" in arguments.only:
-        speed, peak = bucket.measure(arguments.gibibytes)
+        speed, peak = bucket.measure(arguments.mebibytes)
         figures.add("bucket_speed", speed, "MiB/s", 0, more=True)
         figures.add("bucket_memory", peak / MEBIBYTE, "MiB", 200)
-        figures.add("journal_in_a_bucket", bucket.journal(500), "entries/s", 0, more=True)
+        figures.add("journal_in_a_bucket", bucket.journal(min(500, arguments.entries)), "entries/s", 0, more=True)
     if "journal" in arguments.only:
         _journal(arguments.entries, figures)
     if "starts" in arguments.only:
@@ -233,7 +233,7 @@ def main() -> None:
         print(f"# the slowest of {len(found)} modules is {slowest}", flush=True)
         figures.add("module_start", found[slowest], "s", 0.25)
     if "plays" in arguments.only:
-        for name, played in plays.measure().items():
+        for name, played in plays.measure(arguments.pairs).items():
             figures.add(f"play_{name}_tasks", played.tasks, "tasks", MOST_TASKS[name])
             figures.add(f"play_{name}_processor", played.processor, "s", 0, more=True)
             figures.add(f"play_{name}_wall", played.wall, "s", 0, more=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stream of some GiB into a bucket and back, and what that takes; and a long journal that lies there.
+"""A stream of some MiB into a bucket and back, and what that takes; and a long journal that lies there.
 
 Run as a program: the stream itself, in a process of its own.
 """
@@ -26,13 +26,13 @@ MEBIBYTE = 1 << 20
 KEY = "objects/audit/bench/stream"
 
 
-def measure(gibibytes: int) -> tuple[float, float]:
+def measure(mebibytes: int) -> tuple[float, float]:
     """MiB per second of writing and reading together, and the largest memory in bytes."""
     with s3_server.start() as server:
         place = json.dumps({"repository": f"s3://{server.bucket()}/bench", **server.options(), "lock_mode": "GOVERNANCE"})
         started = time.monotonic()
-        peak = memory.peak([sys.executable, "-m", "bench.bucket", str(gibibytes)], {**os.environ, "BENCH_BUCKET": place})
-        return 2 * gibibytes * 1024 / (time.monotonic() - started), peak
+        peak = memory.peak([sys.executable, "-m", "bench.bucket", str(mebibytes)], {**os.environ, "BENCH_BUCKET": place})
+        return 2 * mebibytes / (time.monotonic() - started), peak
 
 
 def journal(entries: int) -> float:
@@ -52,13 +52,13 @@ def journal(entries: int) -> float:
         return entries / (time.monotonic() - started)
 
 
-def stream(gibibytes: int) -> None:
+def stream(mebibytes: int) -> None:
     """Bytes that differ from part to part; what comes back must be what went in. The key is known only at the end, so it is copied."""
     given = json.loads(os.environ["BENCH_BUCKET"])
     store = open_store(given["repository"], given)
     piece, there, back = os.urandom(MEBIBYTE), hashlib.sha256(), hashlib.sha256()
     with store.writer(KEY.rpartition("/")[0]) as out:
-        for number in range(gibibytes * 1024):
+        for number in range(mebibytes):
             data = number.to_bytes(8, "big") + piece[8:]
             there.update(data)
             out.write(data)

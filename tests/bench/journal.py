@@ -108,7 +108,7 @@ class Long:
             "revoked_keys": str(self.world.revoked),
             "high_water_mark": str(self.world.folder / "mark"),
             "signing_key": str(self.world.keys / "backup"),
-            **{"state": "open", "set_id": None, "create_repository": False, "left_out": {}, "metrics_file": None},
+            "state": "open",
         }
 
 

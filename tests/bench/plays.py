@@ -20,8 +20,6 @@ from system.plays import drillable
 from system.plays.drillable import Drillable
 from twin.spec import Spec
 
-PLAYS = 3
-
 
 @dataclasses.dataclass(frozen=True)
 class Played:
@@ -32,15 +30,15 @@ class Played:
     wall: float
 
 
-def measure() -> dict[str, Played]:
+def measure(times: int) -> dict[str, Played]:
     """Medians of some plays."""
     with tempfile.TemporaryDirectory(prefix="caracal-bench-", dir="/var/tmp") as folder:
         root = Path(folder)
         with make_twin(usable_install(), Spec(events=3000, seed="bench", now=NOW)) as cluster:
             with drillable.source(root / "scene", cluster) as (deployment, settings):
-                backups = [_played("backup", settings, root) for _play in range(PLAYS)]
+                backups = [_played("backup", settings, root) for _play in range(times)]
             told = Drillable(deployment).settings(sandbox_path())
-            drills = [_played("restore_drill", told, root) for _play in range(PLAYS)]
+            drills = [_played("restore_drill", told, root) for _play in range(times)]
     return {"backup": _median(backups), "drill": _median(drills)}
 
 

@@ -17,7 +17,7 @@ import typing as t
 
 import pyrage
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_dump, pg_encrypted_restore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay import replay_volume_archive
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.streams import redis_stream_snapshot
@@ -31,21 +31,6 @@ from twin import keys, load
 from twin.spec import Spec
 
 DEPLOYMENT = "bench"
-POSTGRES: dict[str, t.Any] = {
-    "login_host": "",
-    "login_port": 5432,
-    "login_user": "caracal",
-    "login_password_file": None,
-    "login_unix_socket": "",
-    "ssl_mode": "prefer",
-    "ca_cert": None,
-    "ssl_cert": None,
-    "ssl_key": None,
-    "pg_bin": None,
-}
-
-
-_MIGRATIONS: dict[str, t.Any] = {"release_table": None, "describe": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +58,6 @@ class Scene:
             "repository": str(self.repository),
             "deployment": DEPLOYMENT,
             "allowed_signers": str(self.folder / "allowed_signers"),
-            "revoked_keys": None,
             "high_water_mark": str(self.folder / "mark"),
         }
 
@@ -87,63 +71,36 @@ class Scene:
         """One more set in the repository that there is; its id."""
         set_id = self.open()
         self.dump(set_id)
-        options = {"state": "committed", "set_id": set_id, "create_repository": False, "left_out": {}, "services": [], "metrics_file": None}
-        self._run(backup_set, {**options, "signing_key": str(self.folder / "signing" / "key")})
+        self._run(backup_set, {"state": "committed", "set_id": set_id, **self._signing()})
         return set_id
 
     def open(self) -> str:
         """A new set id, in a repository that is made if there is none."""
-        options = {"state": "open", "set_id": None, "create_repository": True, "left_out": {}, "metrics_file": None}
-        return str(self._run(backup_set, {**options, "signing_key": str(self.folder / "signing" / "key")})["set_id"])
+        return str(self._run(backup_set, {"state": "open", "create_repository": True, **self._signing()})["set_id"])
 
     def read_streams(self, redis_socket: str) -> None:
         """The module redis_stream_snapshot, both readings, into an open set."""
-        server: dict[str, t.Any] = {f"redis_{name}": None for name in ("username", "password_file", "ca_cert", "client_cert", "client_key")}
-        server.update(redis_host="", redis_port=0, redis_db=0, redis_tls=False, redis_unix_socket=redis_socket)
-        options = {
-            "set_id": self.open(),
-            "create_repository": False,
-            "signing_key": str(self.folder / "signing" / "key"),
-            "recipients": [self.recipient],
-            "recipients_files": [],
-            "pattern": "caracal.*",
-            "dump_keys": [],
-        }
+        options = {"set_id": self.open(), "redis_unix_socket": redis_socket, **self._sealing()}
         for reading in (1, 2):
-            self._run(redis_stream_snapshot, {**server, **options, "reading": reading})
+            self._run(redis_stream_snapshot, {**options, "reading": reading})
 
     def read_replay(self) -> None:
         """The module replay_volume_archive, the first reading, into an open set."""
-        options = {
-            "set_id": self.open(),
-            "create_repository": False,
-            "signing_key": str(self.folder / "signing" / "key"),
-            "recipients": [self.recipient],
-            "recipients_files": [],
-            "reading": 1,
-            "volumes": [{"service": "sts", "replica": "1", "path": str(self.folder / "replay")}],
-            "not_durable": [],
-            "compose_project": None,
-            "engine": None,
-            "stage": None,
-        }
-        self._run(replay_volume_archive, options)
+        volume = {"service": "sts", "replica": "1", "path": str(self.folder / "replay")}
+        self._run(replay_volume_archive, {"set_id": self.open(), "reading": 1, "volumes": [volume], **self._sealing()})
 
     def dump(self, set_id: str) -> dict[str, t.Any]:
         """The module pg_encrypted_dump, with its defaults."""
-        options = {
-            "set_id": set_id,
-            "databases": [],
-            "lock_hold_max": 60,
-            "max_duration": None,
-            "jobs": 2,
-            "recipients": [self.recipient],
-            "recipients_files": [],
-        }
-        return self._run(
-            pg_encrypted_dump,
-            {**POSTGRES, "login_unix_socket": self.socket, "signing_key": str(self.folder / "signing" / "key"), **options},
-        )
+        return self._run(pg_encrypted_dump, {"set_id": set_id, "jobs": 2, **self._source(), **self._sealing()})
+
+    def _signing(self) -> dict[str, t.Any]:
+        return {"signing_key": str(self.folder / "signing" / "key")}
+
+    def _sealing(self) -> dict[str, t.Any]:
+        return {"recipients": [self.recipient], **self._signing()}
+
+    def _source(self) -> dict[str, t.Any]:
+        return {"login_user": "caracal", "login_unix_socket": self.socket}
 
     def empty_sandbox(self) -> str:
         """A new sandbox; the folder of its socket."""
@@ -153,54 +110,42 @@ class Scene:
 
     def restore(self) -> dict[str, t.Any]:
         """The module pg_encrypted_restore, into the sandbox."""
-        return self._run(pg_encrypted_restore, {**self._copy(), "databases": [], "release": None, "confirm": [], "signing_key": None})
+        return self._run(pg_encrypted_restore, self._copy())
 
     def verify(self) -> dict[str, t.Any]:
         """The module state_verify, on the sandbox."""
-        return self._run(state_verify, {**self._copy(), "audit_rows": True, "require_valid": True})
+        return self._run(state_verify, {**self._copy(), "audit_rows": True})
 
     def verify_all(self, *, chains: bool = True) -> None:
         """What a drill verifies of the copy before a service starts, as the role does it: the audit rows are read once.
 
         Without `chains`, all but what takes the audit rows.
         """
-        copy = self._copy()
-        self._run(migration_verify, {**copy, "database": "caracal", "auth_database": "caracal_auth", **_MIGRATIONS, "require_valid": True})
-        self._run(state_verify, {**copy, "audit_rows": False, "require_valid": True})
-        rows = {"set_id": "latest", "sandbox": self.sandbox, "lock_hold_max": 60, "jobs": 2, "require_valid": True}
+        database = {"sandbox": self.sandbox}
+        self._run(migration_verify, database)
+        self._run(state_verify, {**self._copy(), "audit_rows": False})
         if chains:
-            self._run(audit_chain_verify, {**copy, **self._chains(), **rows})
-        keys_given = {
-            "kek": keys.for_seed(Spec().seed).secret_store_kek.hex(),
-            **dict.fromkeys(("kek_file", "previous_kek", "previous_kek_file")),
-        }
-        self._run(envelope_verify, {**copy, "database": "caracal", **keys_given, "require_valid": True})
+            self._run(audit_chain_verify, {**database, **self._chains(), "set_id": "latest", "jobs": 2})
+        self._run(envelope_verify, {**database, "kek": keys.for_seed(Spec().seed).secret_store_kek.hex()})
 
     def _chains(self) -> dict[str, t.Any]:
-        return {
-            "database": "caracal",
-            "audit_hmac_key_files": [],
-            "audit_hmac_keys": [self.audit_key.hex()],
-            "since": None,
-            "exports": None,
-            "audit_retention_days": None,
-        }
+        return {"audit_hmac_keys": [self.audit_key.hex()]}
 
     def verify_chains(self, jobs: int) -> dict[str, t.Any]:
         """The module audit_chain_verify, on the source."""
-        options = {**self._chains(), "sandbox": None, "set_id": None, "lock_hold_max": 60, "jobs": jobs, "require_valid": True}
-        return self._run(audit_chain_verify, {**POSTGRES, "login_unix_socket": self.socket, **options})
+        return self._run(audit_chain_verify, {**self._source(), **self._chains(), "jobs": jobs})
 
     @property
     def audit_key(self) -> bytes:
         return keys.for_seed(Spec().seed).audit_hmac_key
 
     def _copy(self) -> dict[str, t.Any]:
-        identity = str(self.folder / "identity")
-        return {**POSTGRES, "identity_files": [identity], "sandbox": self.sandbox, "set_id": "latest", "max_age": None, "jobs": 2}
+        return {"identity_files": [str(self.folder / "identity")], "sandbox": self.sandbox, "set_id": "latest"}
 
     def _run(self, module: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = module.run(Invocation({**self.common(), **options}, False, lambda _text: None))
+        spec = module.argument_spec()
+        common = {name: value for name, value in self.common().items() if name in spec.to_module()["argument_spec"]}
+        result: dict[str, t.Any] = module.run(Invocation(complete(spec, {**common, **options}), False, lambda _text: None))
         if result.get("failed"):
             raise SystemExit(result["msg"])
         return result

@@ -18,7 +18,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from tools import tiers
+from tools import durations, tiers
 
 LET_THROUGH = 3
 # With more failures it is no chance, and a second try would only cost time.
@@ -47,9 +47,10 @@ def keep_flaky(flaky: t.Sequence[str]) -> None:
 
 def keep_durations(outcome: t.Mapping[str, t.Any], *, whole: bool) -> None:
     """Into the clone: tests run in a mirror of it."""
-    path = tiers.build_folder().parent / "tests" / tiers.RECORD.name
-    ran = tiers.Record.of(outcome["seconds"], outcome["shared"])
-    (ran if whole else tiers.Record.read(path).renewed(ran, outcome["seconds"])).write(path)
+    clone = tiers.build_folder().parent
+    path = clone / "tests" / durations.PATH.name
+    ran = durations.Record.of(outcome["seconds"], outcome["shared"], clone)
+    (ran if whole else durations.Record.read(path).renewed(ran)).write(path)
 
 
 def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: float) -> int:

@@ -4,18 +4,16 @@
 
 """pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
 
-The gate is every test that took at most `QUICK` seconds when durations were last recorded (with its share of the fixtures
-of its file; those of the session count for nobody), every test that is newer than that record, and the stories
+The gate is every test that took at most `QUICK` seconds when it was last measured (see `durations`; its share of the fixtures
+of its file counts, fixtures of the session do not), up to `NEW_ONES` tests without a measurement, and the stories
 (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4`
-with it the second of four parts of about equal length. Who names tests (by path, `-k` or `-m`) gets all that he names.
-
-Tests are known by the last part of their path (`test_kills.py::test_a_killed_restore`), so a move keeps the record.
+with it the second of four parts of about equal length. `--unrecorded` has the tests that the record does not know as they are now.
+Tests that are named (by path, `-k` or `-m`) all run.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 import json
 import os
 import re
@@ -25,75 +23,19 @@ from pathlib import Path
 
 import pytest
 
-RECORD = Path(__file__).parents[1] / "durations.json"
+from tools.durations import EditedByHand, Record, file_of
+
 QUICK = 0.3
-# Seconds up to which a test is not worth a line of the record.
-KEPT = 0.2
+# Tests without a measurement that a gate runs at most.
+NEW_ONES = 50
 # One of each is in the gate, or there is no gate.
 STORIES = ("alerts", "backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
 # The property of a report that says how long fixtures took that the tests of a file share.
 SHARED = "caracal_ops_shared"
-# What a test counts that was too short to be recorded, or is new.
-SHORT = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """Seconds of the tests that took more than `KEPT`, and of whole files."""
-
-    tests: dict[str, float]
-    files: dict[str, float]
-
-    @classmethod
-    def read(cls, path: Path = RECORD) -> Record:
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls({}, {})
-
-    @classmethod
-    def of(cls, seconds: t.Mapping[str, float], shared: t.Mapping[str, float]) -> Record:
-        """From the seconds of each test, by node id, and of the fixtures that the tests of a file share, by its name.
-
-        The longest counts where names meet.
-        """
-        tests: dict[str, float] = {}
-        files: dict[str, float] = collections.defaultdict(float)
-        number = collections.Counter(file_of(name_of(node)) for node in seconds)
-        for node, own in seconds.items():
-            name = name_of(node)
-            took = own + shared.get(file_of(name), 0.0) / number[file_of(name)]
-            files[file_of(name)] += took
-            tests[name] = max(took, tests.get(name, 0.0))
-        return cls({name: took for name, took in _rounded(tests).items() if took > KEPT}, _rounded(files))
-
-    def renewed(self, ran: Record, nodes: t.Iterable[str]) -> Record:
-        """With what a run of these tests alone has measured."""
-        names = {name_of(node) for node in nodes}
-        others = {name: took for name, took in self.tests.items() if name not in names}
-        files = {**self.files, **ran.files}
-        for name, took in others.items():
-            if file_of(name) in ran.files:
-                files[file_of(name)] += took
-        return Record({**others, **ran.tests}, _rounded(files))
-
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _rounded(seconds: t.Mapping[str, float]) -> dict[str, float]:
-    return {name: round(took, 1) for name, took in seconds.items()}
-
-
-def name_of(node: str) -> str:
-    """A node id without the folders of its file."""
-    path, mark, test = node.partition("::")
-    return path.rpartition("/")[2] + mark + test
-
-
-def file_of(name: str) -> str:
-    return name.partition("::")[0]
 
 
 def folder_of(node: str) -> str:
-    return node.partition("::")[0].rpartition("/")[0]
+    return file_of(node).rpartition("/")[0]
 
 
 def stories_of(item: pytest.Item) -> set[str]:
@@ -133,6 +75,7 @@ def files_of_part(files: t.Mapping[str, float], number: int, parts: int) -> set[
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tiers")
     group.addoption("--all", action="store_true", dest="tiers_all", help="every test, not the gate alone")
+    group.addoption("--unrecorded", action="store_true", help="the tests that have no row in the record, or whose file changed since")
     group.addoption("--part", metavar="K/N", help="with --all: the K-th of N parts of about equal length")
     group.addoption("--outcome", metavar="FILE", help="write what failed, and each test's seconds, to this file")
 
@@ -148,6 +91,22 @@ def named(config: pytest.Config) -> bool:
     told = getattr(config, "workerinput", {}).get("named")
     by_path = config.args_source == pytest.Config.ArgsSource.ARGS if told is None else told
     return bool(by_path or config.option.keyword or config.option.markexpr)
+
+
+def _record() -> Record:
+    try:
+        return Record.read()
+    except EditedByHand as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _refuse_no_gate(items: t.Sequence[pytest.Item], record: Record) -> None:
+    """A gate has a story of each kind, and few tests that were never measured: those may be slow."""
+    if missing := sorted(set(STORIES).difference(*map(stories_of, items))):
+        raise pytest.UsageError(f"no test is the gate's story of: {', '.join(missing)}; mark one with @pytest.mark.story(kind)")
+    new = [item.nodeid for item in items if record.seconds(item.nodeid) is None]
+    if len(new) > NEW_ONES:
+        raise pytest.UsageError(f"{len(new)} tests have no row in durations.json, and {NEW_ONES} may; run make record (first: {new[0]})")
 
 
 class Chooser:
@@ -175,16 +134,17 @@ class Chooser:
         self.left_out = dict(collections.Counter(folder_of(item.nodeid) for item in out))
 
     def _wanted(self, items: list[pytest.Item]) -> t.Callable[[pytest.Item], bool]:
-        record, options = Record.read(), self.config.option
+        record, options = _record(), self.config.option
+        if options.unrecorded:
+            return lambda item: not record.is_current(item.nodeid, self.config.rootpath)
         if options.part:
-            here = {file_of(name_of(item.nodeid)) for item in items}
-            mine = files_of_part({name: record.files.get(name, SHORT) for name in here}, *part_of(options.part))
-            return lambda item: file_of(name_of(item.nodeid)) in mine
+            files = {name: record.total(name) for name in {file_of(item.nodeid) for item in items}}
+            mine = files_of_part(files, *part_of(options.part))
+            return lambda item: file_of(item.nodeid) in mine
         if options.tiers_all or named(self.config):
             return lambda item: True
-        if missing := sorted(set(STORIES).difference(*map(stories_of, items))):
-            raise pytest.UsageError(f"no test is the gate's story of: {', '.join(missing)}; mark one with @pytest.mark.story(kind)")
-        return lambda item: record.tests.get(name_of(item.nodeid), 0.0) <= QUICK or bool(stories_of(item))
+        _refuse_no_gate(items, record)
+        return lambda item: (record.seconds(item.nodeid) or 0.0) <= QUICK or bool(stories_of(item))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[t.Any]) -> t.Generator[None, t.Any, t.Any]:
@@ -210,7 +170,7 @@ class Chooser:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.seconds[report.nodeid] += report.duration
         wide = [took for name, took in report.user_properties if name == SHARED]
-        self.shared[file_of(name_of(report.nodeid))] += sum(t.cast("list[float]", wide))
+        self.shared[file_of(report.nodeid)] += sum(t.cast("list[float]", wide))
         if report.failed:
             self.failed.add(report.nodeid)
         elif report.when == "call" and report.passed:

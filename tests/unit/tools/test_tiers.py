@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tools import area, tiers
+from tools import area, durations, tiers
+from tools.durations import Record
 
 TESTS = area.CLONE / "tests"
-SLOW = {"test_a.py::test_slow": 9.0, "test_a.py::test_story": 20.0, "test_b.py::test_param[x/y]": 2.0}
-FILES = {"test_a.py": 30.0, "test_b.py": 4.0, "test_c.py": 3.0}
+RECORDED = {
+    "t/one/test_a.py": {"test_slow": 9.0, "test_quick": 0.0, "test_story": 20.0},
+    "t/two/test_b.py": {"test_param[x/y]": 2.0, "test_param[z]": 0.3},
+}
 SOURCES = {
     "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n"
     f"@pytest.mark.story{tiers.STORIES}\ndef test_story(): pass\n",
@@ -33,14 +36,15 @@ def run(tmp_path: Path) -> Run:
     """Runs the tools of a tree of its own, with `SOURCES` for tests and a record of them."""
     tools = tmp_path / "tests/tools"
     tools.mkdir(parents=True)
-    for name in ("tiers.py", "run_tests.py"):
+    for name in ("tiers.py", "run_tests.py", "durations.py"):
         shutil.copy(TESTS / "tools" / name, tools)
-    tiers.Record(SLOW, FILES).write(tmp_path / "tests/durations.json")
     (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = t\npythonpath = tests\naddopts = -p no:cacheprovider\nmarkers =\n  story\n")
     for name, source in SOURCES.items():
         (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "t" / name).write_text(source)
     (tmp_path / "build").mkdir()
+    rows = {name: durations.File(durations.digest(tmp_path / name), tests) for name, tests in RECORDED.items()}
+    Record(rows).write(tmp_path / "tests/durations.json")
 
     def call(*arguments: str, workers: str = "0") -> tuple[int, str]:
         variables = {"PYTHONPATH": str(tmp_path / "tests"), "PATH": "/usr/bin:/bin", "CARACAL_OPS_BUILD": str(tmp_path / "build")}
@@ -174,25 +178,55 @@ def test_quick(): pass
 
 
 def test_a_whole_run_renews_the_record(run: Run, tmp_path: Path) -> None:
-    """What a file's tests share is shared out, and what all share counts for nobody."""
+    """The seconds of a file's shared fixtures are divided among its tests; fixtures of the session count for no test."""
     (tmp_path / "t/two/test_c.py").write_text(SLEEPER)
     status, _output = run("--all", "--record")
-    record = tiers.Record.read(tmp_path / "tests/durations.json")
-    assert (status, sorted(record.files)) == (0, ["test_a.py", "test_b.py", "test_c.py"])
-    assert record.tests.pop("test_c.py::test_new") >= 1.4
-    assert all(took < 3 for took in record.tests.values())
+    record = Record.read(tmp_path / "tests/durations.json")
+    assert (status, sorted(record.files)) == (0, ["t/one/test_a.py", "t/two/test_b.py", "t/two/test_c.py"])
+    slept = record.files["t/two/test_c.py"].tests
+    assert slept["test_new"] >= 1.4 and len(slept) == 4
+    assert all(took < 3 for took in slept.values())
+    assert record.files["t/one/test_a.py"].tests.keys() == RECORDED["t/one/test_a.py"].keys()
 
 
-def test_a_run_of_some_tests_renews_what_they_took(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "t/two/test_b.py").write_text("import time\ndef test_new(): time.sleep(0.5)\n" + SOURCES["two/test_b.py"])
-    status, _output = run("--record", "-k", "test_b and not x/y")
-    record = tiers.Record.read(tmp_path / "tests/durations.json")
-    assert (status, {**record.tests, "test_b.py::test_new": 0}) == (0, {**SLOW, "test_b.py::test_new": 0})
-    assert record.tests["test_b.py::test_new"] >= 0.5 and 2.5 <= record.files["test_b.py"] < 4
-    assert record.files["test_a.py"] == FILES["test_a.py"]
+def test_a_run_of_some_tests_renews_their_rows_only(run: Run, tmp_path: Path) -> None:
+    status, _output = run("--record", "-k", "test_quick or (test_param and not x/y)")
+    record = Record.read(tmp_path / "tests/durations.json")
+    assert (status, record.files["t/one/test_a.py"].tests) == (0, RECORDED["t/one/test_a.py"])
+    assert record.seconds("t/two/test_b.py::test_param[x/y]") == 2.0 and record.total("t/two/test_b.py") < 2.3
+
+
+def test_records_new_tests_and_files_that_changed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t/two/test_b.py").write_text("import time\ndef test_new(): time.sleep(0.5)\n")
+    status, output = run("--record", "--unrecorded")
+    record = Record.read(tmp_path / "tests/durations.json")
+    assert (status, passed(output)) == (0, 2)
+    assert list(record.files["t/two/test_b.py"].tests) == ["test_new"] and record.total("t/two/test_b.py") >= 0.5
+    assert record.files["t/one/test_a.py"].tests == RECORDED["t/one/test_a.py"]
+    # Pytest ends with 5 when it has no test to run.
+    assert run("--record", "--unrecorded")[0] == 5
+
+
+@pytest.mark.mutation
+def test_a_gate_with_many_tests_that_were_never_measured_does_not_run(run: Run, tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        names = "".join(f"def test_new_{one}(): pass\n" for one in range(number))
+        (tmp_path / "t/two/test_c.py").write_text(names)
+
+    write(tiers.NEW_ONES)
+    assert run()[0] == 0
+    write(tiers.NEW_ONES + 1)
+    status, output = run()
+    assert status != 0 and "make record" in output and "passed" not in output
+
+
+@pytest.mark.mutation
+def test_a_record_that_was_typed_is_refused(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "tests/durations.json"
+    path.write_text(path.read_text().replace("9.0", "0.1"))
+    status, output = run()
+    assert status != 0 and "edited by hand" in output and "passed" not in output
 
 
 def test_the_record_of_this_tree_is_one() -> None:
-    record = tiers.Record.read()
-    assert record.tests and record.files and min(record.tests.values()) > tiers.KEPT
-    assert {tiers.file_of(name) for name in record.tests} <= set(record.files)
+    assert sum(len(file.tests) for file in Record.read().files.values()) > 1000

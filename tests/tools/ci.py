@@ -1,0 +1,64 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a change must pass: `make lint`, then `make test`. The last line reports the processor time.
+
+Servers that outlive the test that started them count too, so this process adopts orphans and reaps them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+import typing as t
+
+TARGETS = ("lint", "test")
+# Seconds of processor time: what a gate should take, and from when on it warns.
+WANTED, WARNED = 600, 720
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def run(command: list[str]) -> int:
+    """Status of a command; every process that ends meanwhile is reaped."""
+    started = os.posix_spawnp(command[0], command, os.environ)
+    while True:
+        pid, status = os.wait()
+        if pid == started:
+            return os.waitstatus_to_exitcode(status)
+
+
+def spent() -> float:
+    """Seconds of processor time of all processes that were reaped."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def closing(seconds: t.Mapping[str, float]) -> str:
+    """The last line."""
+    total = sum(seconds.values())
+    parts = ", ".join(f"{name} {took:.0f} s" for name, took in seconds.items())
+    verdict = "ok" if total <= WANTED else f"more than {WANTED / 60:.0f} minutes"
+    warning = "warning: " if total > WARNED else ""
+    return f"ci: {warning}{total / 60:.1f} minutes of processor time ({parts}): {verdict}"
+
+
+def main(commands: t.Mapping[str, list[str]]) -> int:
+    """Run the commands until one fails; its status."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    seconds: dict[str, float] = {}
+    status = 0
+    for name, command in commands.items():
+        before = spent()
+        status = run(command)
+        seconds[name] = spent() - before
+        if status != 0:
+            break
+    print(closing(seconds), flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main({target: ["make", target] for target in TARGETS}))

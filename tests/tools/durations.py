@@ -1,0 +1,106 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of how long each test takes, `tests/durations.json`. A run with `--record` writes it.
+
+A checksum over all rows refuses a record that was edited by hand. Each file has a digest of its source, so that `make record` finds the
+files that changed since they were measured.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import json
+import typing as t
+from pathlib import Path
+
+PATH = Path(__file__).parents[1] / "durations.json"
+# Seconds that a test without a row counts.
+NEW = 0.1
+
+
+class EditedByHand(Exception):
+    """The checksum of the record does not match its rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A test file as it was measured: a digest of its source, and the seconds of each test."""
+
+    source: str
+    tests: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Test files by path."""
+
+    files: dict[str, File]
+
+    @classmethod
+    def read(cls, path: Path = PATH) -> Record:
+        """Raises EditedByHand."""
+        if not path.exists():
+            return cls({})
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["checksum"] != _checksum(found["files"]):
+            raise EditedByHand(f"{path.name} was edited by hand or merged; restore a version from the history, then run make record")
+        return cls({name: File(**one) for name, one in found["files"].items()})
+
+    @classmethod
+    def of(cls, seconds: t.Mapping[str, float], shared: t.Mapping[str, float], root: Path) -> Record:
+        """From the seconds of each test by node id, and by file those of the fixtures that its tests share; `root` has the files."""
+        number = collections.Counter(map(file_of, seconds))
+        files: dict[str, File] = {}
+        for node, own in seconds.items():
+            name = file_of(node)
+            file = files.setdefault(name, File(digest(root / name), {}))
+            file.tests[test_of(node)] = round(own + shared.get(name, 0.0) / number[name], 1)
+        return cls(files)
+
+    def seconds(self, node: str) -> float | None:
+        """Of one test; None if it has no row."""
+        file = self.files.get(file_of(node))
+        return file.tests.get(test_of(node)) if file else None
+
+    def total(self, name: str) -> float:
+        """Of all tests of a file."""
+        file = self.files.get(name)
+        return sum(file.tests.values()) if file else NEW
+
+    def is_current(self, node: str, root: Path) -> bool:
+        """Whether the test has a row that was measured on today's source of its file."""
+        name = file_of(node)
+        return self.seconds(node) is not None and self.files[name].source == digest(root / name)
+
+    def renewed(self, ran: Record) -> Record:
+        """With the rows of another run. A file whose source changed loses its other rows, since tests of it may be gone."""
+        merged = dict(self.files)
+        for name, new in ran.files.items():
+            old = self.files.get(name)
+            kept = old.tests if old and old.source == new.source else {}
+            merged[name] = File(new.source, {**kept, **new.tests})
+        return Record(merged)
+
+    def write(self, path: Path) -> None:
+        files = {name: dataclasses.asdict(one) for name, one in self.files.items()}
+        path.write_text(json.dumps({"checksum": _checksum(files), "files": files}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def file_of(node: str) -> str:
+    return node.partition("::")[0]
+
+
+def test_of(node: str) -> str:
+    return node.partition("::")[2]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else ""
+
+
+def _checksum(files: t.Any) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

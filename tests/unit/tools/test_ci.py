@@ -1,0 +1,43 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tools import area, ci
+
+WORK = "import time\nwhile time.process_time() < {}: pass"
+RUN = "import sys; from tools import ci; sys.exit(ci.main({}))"
+
+
+def run(commands: dict[str, list[str]]) -> tuple[int, dict[str, float]]:
+    """Status, and the seconds of each command that ran, as the last line reports them."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(commands)], cwd=area.CLONE / "tests", capture_output=True, text=True, check=False
+    )
+    last = done.stdout.splitlines()[-1]
+    return done.returncode, {name: float(took) for name, took in re.findall(r"(\w+) (\d+) s", last)}
+
+
+def test_counts_a_process_that_outlives_its_parent() -> None:
+    """It ends after its parent, but before the second command does."""
+    orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WORK.format(1.0)!r}])"
+    status, took = run({"first": [sys.executable, "-c", orphan], "second": [sys.executable, "-c", "import time; time.sleep(4)"]})
+    assert status == 0 and sum(took.values()) >= 1
+
+
+@pytest.mark.mutation
+def test_ends_with_the_first_command_that_fails() -> None:
+    status, took = run({"first": ["sh", "-c", "exit 3"], "second": ["true"]})
+    assert status == 3 and list(took) == ["first"]
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(ci.WANTED, False), (ci.WARNED, False), (ci.WARNED + 1, True)])
+def test_warns_of_a_gate_that_takes_long(seconds: float, warned: bool) -> None:
+    assert ("warning" in ci.closing({"test": seconds})) is warned
