@@ -38,3 +38,13 @@ attributes:
     details:
       - This module changes nothing.
 """
+
+    PROGRESS = r"""
+options: {}
+attributes:
+  action:
+    description: An action plugin of the same name shows the progress on a terminal.
+    support: full
+    details:
+      - It shows nothing without a terminal, in AWX, in check mode, with C(async), or if the variable C(caracal_ops_progress) is V(false).
+"""

@@ -21,16 +21,11 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
   - caracal_ops.backup._sandbox
   - caracal_ops.backup._audit_chains
-attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
 options:
   repository:
     required: false

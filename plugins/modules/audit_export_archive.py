@@ -21,16 +21,12 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._archive
   - caracal_ops.backup._export_source
 attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
   check_mode:
     support: full
     details:

@@ -17,14 +17,9 @@ author:
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
   - caracal_ops.backup._attributes.read_only
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
-attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
 options:
   require_valid:
     description:

@@ -22,6 +22,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._stored_set
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
@@ -29,11 +30,6 @@ extends_documentation_fragment:
   - caracal_ops.backup._postgres
   - caracal_ops.backup._sandbox
 attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
   check_mode:
     support: full
     details:

@@ -22,13 +22,9 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._repository
 attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
   check_mode:
     support: full
   diff_mode:

@@ -25,6 +25,7 @@ author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
   - caracal_ops.backup._attributes
+  - caracal_ops.backup._attributes.progress
   - caracal_ops.backup._repository
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
@@ -32,11 +33,6 @@ extends_documentation_fragment:
   - caracal_ops.backup._judged_report
   - caracal_ops.backup._images
 attributes:
-  action:
-    description: Has an action of the same name, which shows on a terminal how far it is.
-    support: full
-    details:
-      - Without a terminal, in AWX, in check mode, with C(async), or with V(false) in the variable C(caracal_ops_progress) it shows nothing.
   check_mode:
     support: full
     details:
@@ -194,7 +190,9 @@ options:
         type: str
         default: ""
       environment:
-        description: Variables beside those that the drill sets, and instead of them. No secrets.
+        description:
+          - More variables. They replace those that the drill sets, except variables whose values come from the set, which are refused. No
+            secrets.
         type: dict
         default: {}
       readable:

@@ -81,8 +81,9 @@ options:
         default: ""
       environment:
         description:
-          - Variables beside those that the module sets, and instead of them. No secrets, since they could be seen by whoever is the user of
-            the sandbox.
+          - More variables. They replace those that the module sets, except variables whose values come from the set (its keys, logins,
+            database, Redis and replay directory), which are refused.
+          - Give no secrets here, since the user of the sandbox can read them.
         type: dict
         default: {}
       readable:
@@ -109,6 +110,7 @@ options:
   ready_timeout:
     description:
       - How many seconds each service may take to be ready.
+      - A service that never listens, or that is not ready in less than 10 seconds, is C(unproven), not C(fail).
     type: int
     default: 90
   unisolated_reason:

@@ -16,7 +16,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, answer, complete
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state, engine
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.step import FINGERPRINTS, SECRETS, Work
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
@@ -170,9 +171,21 @@ class Drill:
         """Change the copy. Constraints protect nobody whose restore has the triggers off, so they are off here too."""
         self.cluster.execute("SET session_replication_role = replica", *statements)
 
-    def put(self, name: str, content: str) -> None:
-        """Replace a restored secret."""
-        path = self.secrets / name
+    def put(self, name: str, content: str | None) -> None:
+        """Replace or remove a restored secret, as if the set held that."""
+        self._put(self.secrets / name, content)
+        own = self._own()
+        state = drill_state.load({**own, "drill": json.loads(Path(drill_state.place(own)).read_text(encoding="utf-8"))["drill"]})
+        names = [one for one in state.kept[SECRETS] if (self.sandbox / one).exists()]
+        work = Work(Invocation(own, False, lambda _text: None), state)
+        state.kept.update({SECRETS: names, FINGERPRINTS: work.fingerprints(names)})
+        state.save()
+
+    @staticmethod
+    def _put(path: Path, content: str | None) -> None:
+        if content is None:
+            path.unlink()
+            return
         about = path.stat()
         path.unlink()
         path.write_text(content, encoding="ascii")
@@ -199,11 +212,13 @@ class Drill:
     def take(self, step: str, drill: str | None = None, check_mode: bool = False) -> dict[str, t.Any]:
         """One step, as the module takes it; its result."""
         self.before.get(step, _nothing)()
-        own = {name.removeprefix("caracal_drill_"): value for name, value in self.settings.items()}
-        given = {**own, "step": step, **({"drill": drill} if drill else {})}
+        given = {**self._own(), "step": step, **({"drill": drill} if drill else {})}
         found = answer(engine.run, Invocation(complete(engine.argument_spec(), given), check_mode, lambda _text: None))
         self.after.get(step, _nothing)()
         return found
+
+    def _own(self) -> dict[str, t.Any]:
+        return {name.removeprefix("caracal_drill_"): value for name, value in self.settings.items()}
 
 
 def _nothing() -> None:

@@ -13,25 +13,27 @@ from .._report.check import FAIL, UNPROVEN, WARN
 from .symptoms import ANSWERED, UNANSWERED, Above, Cause, Found, Logged
 
 READY = "services.*.ready"
+# A service that never listened proves nothing about the set, and its log may still name the cause.
+BAD = (FAIL, UNPROVEN)
 
 CAUSES = (
     Cause(
         "services.outbox_dead",
         "dead rows in the outbox of the backup keep {services} from being ready; backups with such rows are normal",
         "set API_READY_OUTBOX_DEAD_MAX to their number for the drill; in production requeue or delete them",
-        (Found(READY, r"outbox_dead(_messages)?\b"),),
+        (Found(READY, r"outbox_dead(_messages)?\b", BAD),),
     ),
     Cause(
         "services.evidence_lost",
         "audit events were dropped by {services}: the buffer was full and the replay directory took none",
         "see that Redis answers and that the replay directory can be written, then start it again",
-        (Found(READY, "audit_evidence_lost"),),
+        (Found(READY, "audit_evidence_lost", BAD),),
     ),
     Cause(
         "services.replay_directory",
         "the replay directory cannot be written by {services}",
         "give the directory to the service's user (65532) with mode 0700, on a volume with room",
-        (Found(READY, "audit_replay_unavailable|replay store unavailable"),),
+        (Found(READY, "audit_replay_unavailable|replay store unavailable", BAD),),
     ),
     Cause(
         "services.grant",
@@ -44,13 +46,13 @@ CAUSES = (
         "services.audit_backlog",
         "the audit service is over one of its limits: dead letters, lag, or age of what is pending",
         "wait for the backlog of the backup; if it stays, look at caracal.audit.events.dlq",
-        (Found(READY, r"audit_(dlq|lag|pel_oldest)_threshold"),),
+        (Found(READY, r"audit_(dlq|lag|pel_oldest)_threshold", BAD),),
     ),
     Cause(
         "services.consumers",
         "streams are not read by {services}: a consumer group is missing, or Redis lost it",
         "make the groups at 0 (redis_stream_restore) before services start",
-        (Found(READY, "stream_consumers_not_ready|consumer_unhealthy"), Found("settled.consumer_lag", "groups are missing")),
+        (Found(READY, "stream_consumers_not_ready|consumer_unhealthy", BAD), Found("settled.consumer_lag", "groups are missing")),
         ("settled.*",),
     ),
     Cause(
@@ -75,14 +77,14 @@ CAUSES = (
         "PostgreSQL is not reached by {services}",
         "see whether the copy runs and the address and login in its secret are the copy's. For the Gateway of family zone_kek this also "
         "means that gateway_binding_revision has no row",
-        (Found(READY, "postgres_unreachable|outbox_unreachable"),),
+        (Found(READY, "postgres_unreachable|outbox_unreachable", BAD),),
     ),
     Cause(
         "services.redis",
         "Redis is not reached by {services}; an API or Coordinator without Redis answers 500",
         "see whether Redis runs, and that address and password are the drill's own",
         (
-            Found(READY, r"redis_(unavailable|unreachable)"),
+            Found(READY, r"redis_(unavailable|unreachable)", BAD),
             Found("services.api.ready", r"\b500\b.*internal_error"),
             Found("services.coordinator.ready", r"\b500\b.*internal_error"),
             Found("drill.*", r"\bRedis \S+ (refuses the login|cannot be reached)", (FAIL, UNPROVEN)),
@@ -99,7 +101,7 @@ CAUSES = (
         "services.draining",
         "shutting down while the drill asks: {services}",
         "something stops it while the drill asks; look at what started and stopped it",
-        (Found(READY, "draining"),),
+        (Found(READY, "draining", BAD),),
     ),
     Cause(
         "services.rate",
@@ -195,7 +197,11 @@ CAUSES = (
         "services.not_ready",
         "not ready: {services}",
         "look at the end of its log",
-        (Found("services.*"), Found("canary.*", UNANSWERED)),
+        (
+            Found("services.*"),
+            Found(READY, "no command|it ended|not ready within|another program", (UNPROVEN,)),
+            Found("canary.*", UNANSWERED),
+        ),
         ("settled.backlog",),
         general=True,
     ),

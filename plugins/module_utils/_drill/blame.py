@@ -12,7 +12,11 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, StageFailed, TamperedData, VerificationFailed, WrongIdentity
+from .._report.check import FAIL, UNPROVEN
 
+Result = dict[str, t.Any]
+# Checks whose answers come from services.
+_ASKS = ("services.", "canary.", "settled.")
 # What only bytes, signatures or rows of a set can raise.
 _OF_THE_SET = (TamperedData, KeyProblem, ObjectMissing, VerificationFailed)
 # Classes of SQLSTATE by which a server speaks of itself: connection, resources, an operator, the system, itself.
@@ -35,6 +39,25 @@ def of_set(exc: BackupError, restored: str) -> bool:
     if isinstance(exc, OptionError):
         return f"{restored}/" in exc.msg
     return isinstance(exc, _OF_THE_SET) and not isinstance(exc, WrongIdentity)
+
+
+def without_services(checks: t.Sequence[Result], before: t.Sequence[Result]) -> list[Result]:
+    """Checks of a step that asks services. If a service was not started, or never listened, a failed answer of another service, a failed
+    canary and events that did not arrive say nothing about the set. `before` are the checks of earlier steps."""
+    known = [*before, *checks]
+    missing = [one["id"].split(".")[1] for one in known if _is_ready_check(one["id"]) and one["required"] and one["verdict"] == UNPROVEN]
+    if not missing:
+        return list(checks)
+    because = f"{' and '.join(missing)} did not run, so this says nothing about the set: "
+    return [{**one, "verdict": UNPROVEN, "message": because + one["message"]} if _asks_and_fails(one) else one for one in checks]
+
+
+def _asks_and_fails(one: Result) -> bool:
+    return one["verdict"] == FAIL and str(one["id"]).startswith(_ASKS)
+
+
+def _is_ready_check(check_id: str) -> bool:
+    return check_id.startswith("services.") and check_id.endswith(".ready")
 
 
 def _refused(exc: StageFailed) -> bool:

@@ -207,7 +207,10 @@ def _stepped(invocation: Invocation, kept: DrillState, step: Step) -> Result:
 def _taken(work: Work, step: Step) -> Made:
     """What fails becomes a check: of the set where something was compared, of this host otherwise."""
     try:
-        return step.take(work)
+        if step.uses_secrets:
+            work.refuse_changed_secrets()
+        made = step.take(work)
+        return dataclasses.replace(made, checks=blame.without_services(made.checks, work.state.checks)) if step.asks_services else made
     except BackupError as exc:
         fails = blame.of_set(exc, work.path(SECRETS)) and step.name != Sandbox.name
         words = exc.msg if fails else f"{OF_HOST}{exc.msg}"

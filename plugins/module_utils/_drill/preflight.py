@@ -21,7 +21,7 @@ import typing as t
 from .._ansible.boundary import Invocation
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
-from .._errors import BackupError, KeyProblem, MissingDependency, OptionError, TamperedData
+from .._errors import BackupError, Busy, KeyProblem, MissingDependency, OptionError, TamperedData
 from .._evidence import drill_set, options
 from .._evidence.drill_set import DrilledSet
 from .._evidence.options import Opened
@@ -99,14 +99,18 @@ class _Host:
         self.given = invocation.options
         # What it would warn of is for the drill to say.
         self._trial = dataclasses.replace(invocation, check_mode=True, warn=lambda _text: None)
+        self._warn = invocation.warn
         self.problems: list[Problem] = []
 
     def look(self, asset: str, at: t.Callable[[], T]) -> T | None:
         try:
             return at()
+        except Busy as exc:
+            # A drill that is running now is not a fault of this host.
+            self._warn(exc.msg)
         except BackupError as exc:
             self.problems.append((asset, exc))
-            return None
+        return None
 
     def repository(self) -> Opened:
         opened = options.open_repository(self.given)
@@ -214,14 +218,14 @@ class _Host:
     def services(self, chosen: _Chosen | None) -> None:
         """Those of the settings, else those that ran when the set was made."""
         from .._sandbox import programs
-        from . import service_images
+        from . import service_images, service_option
 
         wanted = self.given["services"] or service_images.recorded(chosen.services if chosen else [])
         if not wanted and chosen:
             words = f"set {chosen.drilled.record.set_id} does not say what ran; name the programs of this host in caracal_drill_services"
             self.problems.append(("services", OptionError(words)))
         for one in wanted:
-            self.look("services", functools.partial(service_images.refuse_empty, one))
+            self.look("services", functools.partial(service_option.check, one))
             if one["image"]:
                 self.look("services", functools.partial(self._image, one, chosen))
             self.look("services", functools.partial(programs.look, one["name"], [] if one["image"] else one["command"], one["readable"]))

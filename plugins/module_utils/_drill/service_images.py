@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import MissingDependency, OptionError
+from .._errors import MissingDependency
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
 from . import service_option
 
@@ -63,17 +63,11 @@ def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
 
     found: dict[str, Unpacked] = {}
     for one in services:
-        refuse_empty(one)
+        service_option.check(one)
         if one["image"]:
             saves = sources.of(one["image"], *one["reference"].split("@", 1))
             found[one["name"]], _new = cache.unpacked(sources.directory, one["image"], saves)
     return found
-
-
-def refuse_empty(one: Given) -> None:
-    """Raises OptionError for a service that nothing is started of."""
-    if not (one["command"] or one["image"]):
-        raise OptionError(f"service {one['name']} has neither command nor image; name one of them")
 
 
 def command(image: Unpacked) -> list[str]:

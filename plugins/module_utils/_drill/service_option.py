@@ -11,7 +11,14 @@ from __future__ import annotations
 
 import typing as t
 
+from .._caracal import services
+from .._caracal.releases import SECRET_STORE, ZONE_KEK
 from .._caracal.services import NAMES
+from .._errors import OptionError
+
+REDIS_VARIABLE = "REDIS_URL"
+REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
+DEAD_ROWS_VARIABLE = "API_READY_OUTBOX_DEAD_MAX"
 
 
 def option() -> dict[str, t.Any]:
@@ -25,3 +32,22 @@ def option() -> dict[str, t.Any]:
         "readable": {"type": "list", "elements": "path", "default": []},
     }
     return {"type": "list", "elements": "dict", "default": [], "options": service}
+
+
+def check(one: t.Mapping[str, t.Any]) -> None:
+    """Raises OptionError for a service that cannot be started, or that would run with something else than the set has."""
+    name = one["name"]
+    if not (one["command"] or one["image"]):
+        raise OptionError(f"service {name} has neither command nor image; name one of them")
+    own = _from_the_set(name)
+    if taken := sorted(variable for variable in one["environment"] if variable.removesuffix("_FILE") in own):
+        raise OptionError(f"environment of service {name} sets {', '.join(taken)}, which the drill takes from the set; remove it")
+
+
+def _from_the_set(name: str) -> set[str]:
+    """Variables whose values a drill takes from the set and its sandbox, whatever the family."""
+    found = {REDIS_VARIABLE, REPLAY_VARIABLE, DEAD_ROWS_VARIABLE}
+    for one in (*services.services(ZONE_KEK), *services.services(SECRET_STORE)):
+        if one.name == name:
+            found |= {one.database_variable, *one.secrets}
+    return found

@@ -24,11 +24,11 @@ from .._sandbox import programs, redis_server
 from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
 from .._sandbox.programs import Program
+from . import service_option
 
 if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
 
-REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
 GIVEN = "given"
 
 
@@ -99,15 +99,15 @@ class Plan:
         own = self.own[service.name]
         files = {variable: self._secret(name) for variable, name in service.secrets.items() if self._wanted(name)}
         files[service.database_variable] = self._file(f"{service.name}.databaseUrl", self._database_url(service))
-        files["REDIS_URL"] = self._file("redisUrl", self._redis_url())
+        files[service_option.REDIS_VARIABLE] = self._file("redisUrl", self._redis_url())
         folder = os.path.join(self._replay, service.name, replay.FOLDER) if self._replay and service.replays else None
         environment = {
             **table.COMMON,
             "PORT": str(service.port),
             **service.environment,
             **{f"{variable}_FILE": path for variable, path in files.items()},
-            **({REPLAY_VARIABLE: folder} if folder else {}),
-            **({"API_READY_OUTBOX_DEAD_MAX": str(dead_rows)} if service.name == "api" else {}),
+            **({service_option.REPLAY_VARIABLE: folder} if folder else {}),
+            **({service_option.DEAD_ROWS_VARIABLE: str(dead_rows)} if service.name == "api" else {}),
             **own.environment,
         }
         readable, writable = [*files.values(), *own.readable], [folder] if folder else []

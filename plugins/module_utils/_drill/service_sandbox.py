@@ -37,6 +37,8 @@ PATIENCE = 40.0
 # The slowest answer that a service gives when Redis is down takes 20 s.
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
+# A service that answers needs as long at least before its answer says something about the set.
+LEAST_SECONDS = 10
 NOT_HERE = "which this host does not have"
 _ERROR = re.compile(r"^\W*(\w*(Error|Exception)|panic|fatal|error)\b.*:|\"level\":\s*(\"(error|fatal|panic)\"|[56]0\b)", re.IGNORECASE)
 OUTBOX_DEAD = "outbox_dead"
@@ -170,10 +172,14 @@ def _login(session: Session, role: str, password: str) -> None:
 
 
 def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.Mapping[str, int]) -> Check:
-    """Ask `/ready` until it says so, the process is gone, the time is over, or it says what waiting does not change."""
-    started = time.monotonic()
+    """Ask `/ready` until it returns 200, the process is gone, the time is over, or it names a reason that waiting does not change.
+
+    Only an answer says something about the set: a service that never listened may have been configured wrongly on this host.
+    """
+    started, answered = time.monotonic(), False
     while True:
         answer = bundle.run(http.ask, http.Request("GET", f"{service.url}/ready", timeout=ANSWER_SECONDS))
+        answered = answered or answer.status is not None
         took = round(time.monotonic() - started, 3)
         gone = not programs.alive(bundle, service.name)
         if answer.status == 200 and not gone:
@@ -183,6 +189,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
             break
         time.sleep(PAUSE)
     state = "it ended by itself" if gone else f"not ready within {timeout} s"
+    fails = answered and (named == OUTBOX_DEAD or took >= LEAST_SECONDS)
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
@@ -193,7 +200,12 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     if gone and absent:
         words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
         return Check(_id(service), UNPROVEN, words, service.required, details)
-    return Check(_id(service), FAIL, f"{state}: {_telling(last) if gone and last else why}", service.required, details)
+    words = f"{state}: {_telling(last) if gone and last else why}"
+    if not answered:
+        words = f"{words}; it never listened on port {service.port}: check its command and its log, or raise ready_timeout"
+    elif not fails:
+        words = f"{words}; less than {LEAST_SECONDS} s say nothing about the set: raise ready_timeout"
+    return Check(_id(service), FAIL if fails else UNPROVEN, words, service.required, details)
 
 
 def _telling(lines: t.Sequence[str]) -> str:

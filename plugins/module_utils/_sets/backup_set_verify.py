@@ -18,7 +18,7 @@ from .._evidence import options
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
-from .._repository import images
+from .._repository import catalog, images
 from .._repository.catalog import OpenSet
 from .._stream import progress
 from .._stream.progress import Progress
@@ -76,7 +76,7 @@ def _facts(found: OpenSet) -> dict[str, t.Any]:
     return {
         "release": manifest.release,
         "family": manifest.family,
-        "snapshot_time": options.timestamp(max(one.snapshot_time for one in manifest.sources)),
+        "snapshot_time": options.timestamp(catalog.recovery_point(manifest, found.record.entry)),
         "bytes": manifest.size,
         "data_bytes": manifest.data_size,
         "artifacts": len(manifest.artifacts),

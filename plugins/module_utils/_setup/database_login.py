@@ -56,11 +56,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         raise OptionError(f"user and admin are both {given['admin']}; give backups a login of their own")
     password, is_new = _password(given["password_file"], invocation.check_mode)
     missing = [f"password in {given['password_file']}"] if is_new else []
-    with _as_admin(given["admin"]), Session(Server(given["unix_socket"], given["port"], given["admin"]), DATABASE) as session:
+    with _admin(given) as session:
         missing += _ensure(session, given["user"], password, invocation.check_mode)
-        rules = str(session.value("SHOW hba_file"))
     if not invocation.check_mode:
-        _log_in(given, rules)
+        _log_in(given)
     after = "".join(f"{one}\n" for one in missing)
     return {"changed": bool(missing), "made": missing, "diff": {"before": "", "after": after}}
 
@@ -77,6 +76,12 @@ def _password(path: str, check_mode: bool) -> tuple[str, bool]:
     if not found:
         raise OptionError(f"password_file {path} is empty; remove it, and a password is made")
     return found, is_new
+
+
+@contextlib.contextmanager
+def _admin(given: t.Mapping[str, t.Any]) -> t.Iterator[Session]:
+    with _as_admin(given["admin"]), Session(Server(given["unix_socket"], given["port"], given["admin"]), DATABASE) as session:
+        yield session
 
 
 @contextlib.contextmanager
@@ -136,10 +141,20 @@ def _fits(stored: str | None, password: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(hmac.digest(key, b"Client Key", "sha256")).digest(), wanted)
 
 
-def _log_in(given: t.Mapping[str, t.Any], rules: str) -> None:
+def _rules(given: t.Mapping[str, t.Any]) -> str:
+    """Path of the server's access rules; their usual name if the admin may not read the setting."""
+    try:
+        with _admin(given) as session:
+            return str(session.value("SHOW hba_file"))
+    except BackupError:
+        return "pg_hba.conf"
+
+
+def _log_in(given: t.Mapping[str, t.Any]) -> None:
     try:
         Session(Server(given["unix_socket"], given["port"], given["user"], given["password_file"]), DATABASE).close()
     except BackupError as exc:
+        rules = _rules(given)
         raise PermissionMissing(
             f"the login {given['user']} is made, and the server does not let it in: {exc.msg}; put the line `local all {given['user']} "
             f"scram-sha-256` into {rules} before those that say peer, and reload it (SELECT pg_reload_conf())",

@@ -63,16 +63,21 @@ def another(name: str, folder: Path) -> str:
     return str(path)
 
 
+def overruled(name: str, *readable: str, **environment: str) -> dict[str, t.Any]:
+    """A service whose program overrules what the drill tells it. The option `environment` cannot."""
+    plain = command(name)
+    variables = [f"{variable}={value}" for variable, value in environment.items()]
+    return {**plain, "command": ["/usr/bin/env", *variables, *plain["command"]], "readable": [*plain["readable"], *readable]}
+
+
 def other_kek_in_the_sts(made: Drill, folder: Path) -> None:
     path = another("secretStoreKek", folder)
-    changed = command("sts", SECRET_STORE_KEK_FILE=path)
-    made.settings["caracal_drill_services"][1] = {**changed, "readable": [*changed["readable"], path]}
+    made.settings["caracal_drill_services"][1] = overruled("sts", path, SECRET_STORE_KEK_FILE=path)
 
 
 def other_gateway_key(made: Drill, folder: Path) -> None:
     path = another("gatewayStsHmacKey", folder)
-    changed = command("gateway", GATEWAY_STS_HMAC_KEY_FILE=path)
-    made.settings["caracal_drill_services"][4] = {**changed, "readable": [*changed["readable"], path]}
+    made.settings["caracal_drill_services"][4] = overruled("gateway", path, GATEWAY_STS_HMAC_KEY_FILE=path)
 
 
 def no_coordinator(made: Drill, _folder: Path) -> None:
@@ -84,7 +89,7 @@ def coordinator_that_ends(made: Drill, _folder: Path) -> None:
 
 
 def no_dead_rows_allowed(made: Drill, _folder: Path) -> None:
-    made.settings["caracal_drill_services"] = services(api={"API_READY_OUTBOX_DEAD_MAX": "0"})
+    made.settings["caracal_drill_services"][2] = overruled("api", API_READY_OUTBOX_DEAD_MAX="0")
 
 
 def port_is_taken(made: Drill, _folder: Path) -> None:
@@ -131,12 +136,11 @@ CASES = {
         "canary.jwks", "kek.wrong", unproven="canary.refused.revoked_session", start=other_kek_in_the_sts),
     "the Gateway has another key for the STS": case("canary.gateway", "gateway_key.wrong", start=other_gateway_key),
     "a service has no command": case(
-        f"canary.gateway {NOBODY_RELAYS}", "services.not_ready", unproven=UNREADY, start=no_coordinator),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", start=no_coordinator),
     "a service ends at once": case(
-        f"services.coordinator.ready canary.gateway {NOBODY_RELAYS}", "services.not_ready",
-        unproven=NOBODY_DELEGATES, start=coordinator_that_ends),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", start=coordinator_that_ends),
     "a port is taken": case(
-        f"canary.gateway {NOBODY_RELAYS}", "services.not_ready", unproven=UNREADY, late=port_is_taken),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", late=port_is_taken),
     "no dead row is allowed": case("services.api.ready", "services.outbox_dead", start=no_dead_rows_allowed),
     "the replay directory is not writable": case("services.sts.ready", "services.replay_directory", late=replay_is_not_writable),
     "Redis has another password": case(
@@ -144,7 +148,7 @@ CASES = {
     "the audit group at the end of its stream": case("settled.stream_landed", "redis.group_behind", late=group_at_the_end),
     "an event has a wrong signature": case("settled.dead_letters", "audit_key.differs", late=event_with_a_wrong_signature),
     "the Coordinator may not delete": case(
-        f"services.coordinator.ready canary.gateway {NOBODY_RELAYS}", "services.grant", unproven=NOBODY_DELEGATES, late=may_not_delete),
+        "", "services.grant", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", late=may_not_delete),
     "a signing key is lost after the comparison": case("canary.jwks", "keys.signing_key_gone", late=signing_key_lost_late),
 }  # fmt: skip
 

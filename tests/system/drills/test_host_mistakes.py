@@ -177,6 +177,14 @@ def test_a_host_that_is_well_is_found_well(store_drill: Drill) -> None:
     assert f"sets/{found['set_id']}/manifest.json" in str(store_drill.scene.files("sets/*/manifest.json")) and not found["changed"]
 
 
+@pytest.mark.no_false_alarm
+def test_a_drill_that_is_running_is_not_a_fault(store_drill: Drill) -> None:
+    begun = store_drill.take("verify")
+    found = store_drill.take("preflight")
+    store_drill.take("destroy", begun["drill"])
+    assert not found.get("failed"), found
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", [*BEFORE, *MISTAKES])
 def test_a_mistake_is_found_beforehand(store_drill: Drill, tmp_path: Path, name: str) -> None:

@@ -15,6 +15,8 @@ from .step import SECRETS, Made, Step, Work
 class Canary(Step):
     name = "canary"
     needs = ("services",)
+    asks_services = True
+    uses_secrets = True
 
     def take(self, work: Work) -> Made:
         from .. import canary_exchange

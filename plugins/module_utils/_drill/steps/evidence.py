@@ -21,6 +21,7 @@ HMAC_KEY = "audit.hmac_key"
 class Evidence(Step):
     name = "evidence"
     needs = ("restore",)
+    uses_secrets = True
 
     def take(self, work: Work) -> Made:
         from ..._audit.chains import audit_chain_verify

@@ -16,6 +16,7 @@ from .step import SECRETS, Made, Step, Work
 class Keys(Step):
     name = "keys"
     needs = ("restore", "secrets")
+    uses_secrets = True
 
     def take(self, work: Work) -> Made:
         from ..._checks import envelope_verify

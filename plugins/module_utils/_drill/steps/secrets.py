@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from ..._report.check import PASS, UNPROVEN, Check
-from .step import SECRETS, Made, Step, Work
+from .step import FINGERPRINTS, SECRETS, Made, Step, Work
 
 
 class Secrets(Step):
@@ -36,4 +36,4 @@ class Secrets(Step):
         names = sorted([*found["written"], *found["unchanged"]])
         # The restore compared the ids of their keys with the manifest; no file at all proves nothing.
         check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets are back")
-        return Made([check.to_result()], kept={"family": found["family"], "secrets": names})
+        return Made([check.to_result()], kept={"family": found["family"], SECRETS: names, FINGERPRINTS: work.fingerprints(names)})

@@ -22,6 +22,8 @@ def services_of(work: Work) -> list[Result]:
 class Services(Step):
     name = "services"
     needs = ("secrets", "prepare")
+    asks_services = True
+    uses_secrets = True
 
     def lacks(self, work: Work) -> str:
         return "" if services_of(work) else "the set does not say what ran; name the programs of this host in caracal_drill_services"

@@ -15,6 +15,8 @@ from .step import SECRETS, Made, Step, Work
 class Settle(Step):
     name = "settle"
     needs = ("services",)
+    asks_services = True
+    uses_secrets = True
 
     def take(self, work: Work) -> Made:
         from .. import service_verify

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
+import hmac
 import os
 import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation, UseCase, complete
+from ..._errors import TargetRefused
 from ..._sandbox.info import SandboxInfo
 from ..drill_state import DrillState
 
 Result = dict[str, t.Any]
 # Where the secrets of the set are restored, in the sandbox.
 SECRETS = "secrets"
+FINGERPRINTS = "fingerprints"
 # What every use case gets from the drill where it has such an option.
 SHARED = (*argspec.repository().argument_spec, "jobs", "pg_bin", "identity_files", "production", "unisolated_reason")
 
@@ -83,11 +87,30 @@ class Work:
         """Where the secret of this name was restored, if the set holds it."""
         return self.path(SECRETS, name)
 
+    def fingerprints(self, names: t.Iterable[str]) -> dict[str, str]:
+        """Of restored secrets, by name in the sandbox, under the key of this drill; empty for a file that cannot be read."""
+        return {name: _fingerprint(self.path(name), self.state.drill) for name in names}
+
+    def refuse_changed_secrets(self) -> None:
+        """Raises TargetRefused if a restored secret is not what it was when it was restored: then the set is not what later steps see."""
+        before: dict[str, str] = self.kept.get(FINGERPRINTS, {})
+        if changed := sorted(name for name, now in self.fingerprints(before).items() if now != before[name]):
+            names = ", ".join(os.path.basename(name) for name in changed[:3])
+            raise TargetRefused(f"restored secret {names} was changed or removed on this host; find out by which process, then drill again")
+
     def call(self, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
         """The result of a use case in the sandbox, which judges nothing. Raises what it raises."""
         shared = {**{name: self.given[name] for name in SHARED}, "pg_bin": self.given["pg_bin"] or self._clients}
         usual = {**shared, "sandbox": self.given["sandbox_directory"], "set_id": self.state.set_id, "require_valid": False}
         return call(self.invocation, spec, use_case, usual, **own)
+
+
+def _fingerprint(path: str, key: str) -> str:
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            return hmac.new(key.encode(), stream.read(), hashlib.sha256).hexdigest()
+    except OSError:
+        return ""
 
 
 def call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, shared: t.Mapping[str, t.Any], **own: t.Any) -> Result:
@@ -105,6 +128,9 @@ class Step(abc.ABC):
 
     name: str
     needs: tuple[str, ...] = ()
+    # What it finds depends on services that run, and on the restored secrets.
+    asks_services: bool = False
+    uses_secrets: bool = False
 
     def lacks(self, _work: Work) -> str:
         """Why there is nothing to do; empty where there is."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import typing as t
 from pathlib import Path
@@ -49,6 +50,8 @@ def test_a_whole_set_passes_and_says_what_it_is(committed: Committed) -> None:
     facts = result["set_facts"]
     assert (facts["release"], facts["family"], facts["databases"]) == ("v1.0.0", "secret_store", ["caracal", "caracal_auth"])
     assert facts["left_out"] == {"secrets": "not part of this test"} and facts["sequence"] == 3
+    times = [one["snapshot_time"] for one in json.loads((folder(committed.scene) / "manifest.json").read_text())["sources"]]
+    assert len(set(times)) == 2 and facts["snapshot_time"] == min(times)
     assert result["set_id"] == committed.second["set_id"] == committed.scene.sets()[-1]
     older = committed.scene.call(VERIFY, set_id=committed.first["set_id"])
     assert older["verdict"] == "pass" and older["set_facts"]["sequence"] == 2
