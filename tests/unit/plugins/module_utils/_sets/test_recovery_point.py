@@ -20,9 +20,9 @@ CHOOSERS = {"plugins/module_utils/_repository/manifest.py": "min", "plugins/modu
 def choices(source: str) -> t.Iterator[str]:
     """`min` or `max`, for each call of it over `snapshot_time`."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("min", "max"):
-            if any(isinstance(one, ast.Attribute) and one.attr == "snapshot_time" for one in ast.walk(node)):
-                yield node.func.id
+        called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        if called in ("min", "max") and any(isinstance(one, ast.Attribute) and one.attr == "snapshot_time" for one in ast.walk(node)):
+            yield called
 
 
 def test_only_the_manifest_chooses_the_recovery_point() -> None:
