@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 import typing as t
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._ansible.boundary import Invocation, answer
 from ..module_utils._assets.replay import replay_stage_fetch
+from ..plugin_utils.guard import Guarded
 
 
-class ActionModule(ActionBase):
+class _Fetch(ActionBase):
     """Nothing of what the host answers comes into the result but names that were looked at."""
 
     _supports_check_mode = True
@@ -27,7 +30,8 @@ class ActionModule(ActionBase):
         _checked, options = self.validate_argument_spec(**spec.to_module())
         host = str(self._task.delegate_to or (task_vars or {}).get("inventory_hostname"))
         invocation = Invocation(options, bool(self._task.check_mode), self._display.warning)
-        return answer(functools.partial(replay_stage_fetch.bring, ask=self._ask(task_vars), host=host), invocation)
+        bring = functools.partial(replay_stage_fetch.bring, ask=self._ask(task_vars), host=host, make=_folder)
+        return answer(bring, invocation)
 
     def _ask(self, task_vars: dict[str, t.Any] | None) -> replay_stage_fetch.Ask:
         def ask(key: str, offset: int) -> t.Mapping[str, t.Any]:
@@ -36,3 +40,12 @@ class ActionModule(ActionBase):
             return found
 
         return ask
+
+
+def _folder() -> str:
+    """On the controller. Ansible removes it when it ends, whichever hosts are gone by then."""
+    return tempfile.mkdtemp(prefix="caracal_backup.", dir=constants.DEFAULT_LOCAL_TMP)
+
+
+class ActionModule(Guarded, _Fetch):
+    """For Ansible."""

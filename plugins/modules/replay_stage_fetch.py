@@ -34,7 +34,7 @@ attributes:
   idempotent:
     support: none
     details:
-      - O(dest) must not hold a file that is brought.
+      - Each run brings all files, into a folder of its own.
 options:
   set_id:
     description:
@@ -51,12 +51,6 @@ options:
       - The names that the host gave, RV(caracal_ops.backup.replay_volume_archive#module:staged).
     type: list
     elements: str
-    required: true
-  dest:
-    description:
-      - A directory on the controller that belongs to this task alone. Files come below it under the names of O(staged).
-      - It is made if missing; its parent must exist.
-    type: path
     required: true
   max_bytes:
     description:
@@ -85,14 +79,21 @@ EXAMPLES = r"""
     reading: 1
     stage: /var/lib/caracal-ops/stage
     staged: "{{ sealed.staged }}"
-    dest: "{{ carried.path }}"
     max_bytes: 8589934592
   delegate_to: replay.example.org
+  register: carried
 """
 
 RETURN = r"""
+path:
+  description:
+    - The folder on the controller that the files are in. It is among Ansible's own temporary files, which Ansible removes when it ends,
+      also after a host became unreachable. Empty in check mode.
+  returned: always
+  type: str
+  sample: /home/operator/.ansible/tmp/ansible-local-4711abcd/caracal_backup.k3f9x2
 files:
-  description: What was brought, by path below O(dest).
+  description: What was brought, by path below RV(path).
   returned: always
   type: list
   elements: str

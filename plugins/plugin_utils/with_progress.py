@@ -26,10 +26,10 @@ import time
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action.normal import ActionModule as Plain
 
 from ..module_utils._stream.progress import FOLDER, LEASE, LINE, TOLD
 from .console_line import Course, parse
+from .guard import ActionModule as Plain
 
 VARIABLE = "caracal_ops_progress"
 # Of the controller, which reads this before it forks workers; theirs is no terminal.

@@ -12,28 +12,47 @@ import typing as t
 from pathlib import Path
 
 _LIES = """\
-#!{python} -B
+#!PYTHON -B
 import json, pathlib, re, subprocess, sys
-done = subprocess.run([{python!r}, *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
+done = subprocess.run(["PYTHON", *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
 said = done.stdout
 name = re.search(r"AnsiballZ_(\\w+)[.]py", " ".join(sys.argv))
-more = json.loads(pathlib.Path({answers!r}).read_text()).get(name[1] if name else "")
-if more and b"{{" in said:
-    answer = json.loads(said[said.index(b"{{"):])
+told = json.loads(pathlib.Path("ANSWERS").read_text())
+more = {**told.get("*", {}), **told.get(name[1], {})} if name else {}
+def lied(value, key=""):
+    if isinstance(value, dict):
+        return {one: lied(inner, one) for one, inner in value.items()}
+    if isinstance(value, list):
+        return [lied(one, key) for one in value]
+    return told["texts"] if isinstance(value, str) and key not in told["but"] else value
+if name and b"{" in said:
+    answer = json.loads(said[said.index(b"{"):])
+    if "texts" in told:
+        answer = lied(answer)
     for field, value in more.items():
         answer[field] = answer.get(field, []) + value if isinstance(value, list) else value
     said = json.dumps(answer).encode()
 sys.stdout.buffer.write(said)
 sys.exit(done.returncode)
 """
-# By module.
+# By module; those of `*` are of all.
 Answers = dict[str, dict[str, t.Any]]
 
 
 def python(folder: Path, answers: Answers) -> Path:
     """An interpreter that adds `answers` to what modules say."""
-    (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+    return _made(folder, answers)
+
+
+def with_texts(folder: Path, text: str, but: t.Sequence[str] = ()) -> Path:
+    """An interpreter that says `text` in each field of every answer, `but` in those of these names."""
+    return _made(folder, {"texts": text, "but": [*but]})
+
+
+def _made(folder: Path, told: t.Mapping[str, t.Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "answers.json").write_text(json.dumps(told), encoding="utf-8")
     made = folder / "python"
-    made.write_text(_LIES.format(python=sys.executable, answers=str(folder / "answers.json")), encoding="utf-8")
+    made.write_text(_LIES.replace("PYTHON", sys.executable).replace("ANSWERS", str(folder / "answers.json")), encoding="utf-8")
     made.chmod(0o755)
     return made

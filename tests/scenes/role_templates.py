@@ -13,13 +13,14 @@ import typing as t
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.caracal_ops.backup.plugins.filter import as_dict, as_list
+from ansible_collections.caracal_ops.backup.plugins.filter import as_dict, as_list, checked_set_id, own_names, printable
 from tools.rules import tree
 
 Values = dict[str, t.Any]
 # Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
 OMITTED = "__left_out__"
-FILTERS = {**as_list.FilterModule().filters(), **as_dict.FilterModule().filters()}
+OWN = (as_dict, as_list, checked_set_id, own_names, printable)
+FILTERS: dict[str, t.Any] = {name: function for one in OWN for name, function in one.FilterModule().filters().items()}
 
 
 @functools.cache

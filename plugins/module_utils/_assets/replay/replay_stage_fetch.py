@@ -44,7 +44,6 @@ def _own_options() -> argspec.ArgumentSpec:
             "set_id": {"type": "str", "required": True},
             "stage": {"type": "path", "required": True},
             "staged": {"type": "list", "elements": "str", "required": True},
-            "dest": {"type": "path", "required": True},
             "max_bytes": {"type": "int", "required": True},
             "piece": {"type": "dict", "options": piece},
         }
@@ -63,19 +62,21 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {"changed": False, "data": base64.b64encode(data).decode("ascii")}
 
 
-def bring(invocation: Invocation, ask: Ask, host: str) -> dict[str, t.Any]:
-    """On the controller: every file, whole, below `dest`. Raises TamperedData for what the host may not answer."""
+def bring(invocation: Invocation, ask: Ask, host: str, make: t.Callable[[], str]) -> dict[str, t.Any]:
+    """On the controller: every file, whole, below the folder that `make` makes. Raises TamperedData for what the host may not answer."""
     given = invocation.options
     names = [_checked(name, given["set_id"], given["reading"], host) for name in given["staged"][: MOST_NAMES + 1]]
     if len(names) > MOST_NAMES or len({*names}) != len(names):
         raise TamperedData(f"{host} names a file twice, or more than {MOST_NAMES}, so none was fetched; find out who answers there")
     left: int = given["max_bytes"]
-    if not invocation.check_mode:
-        store = LocalStore(given["dest"])
+    path = "" if invocation.check_mode else make()
+    if path:
+        store = LocalStore(path)
         for name in names:
             left -= _bring(store, name, _Host(ask, host), left, given["max_bytes"])
     listing = "".join(f"{name}\n" for name in names)
-    return {"changed": bool(names), "files": names, "bytes": given["max_bytes"] - left, "diff": {"before": "", "after": listing}}
+    result = {"changed": bool(names), "path": path, "files": names, "bytes": given["max_bytes"] - left}
+    return {**result, "diff": {"before": "", "after": listing}}
 
 
 def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> str:

@@ -53,11 +53,11 @@ class Host:
         return self.answer(key, offset)
 
     def invocation(self, staged: t.Sequence[str], *, most: int = 1000, check: bool = False, **more: t.Any) -> Invocation:
-        given = {"set_id": SET, "reading": 1, "stage": str(self.stage), "dest": str(self.dest), "staged": list(staged)}
+        given = {"set_id": SET, "reading": 1, "stage": str(self.stage), "staged": list(staged)}
         return Invocation({**given, "max_bytes": most, "piece": None, **more}, check, lambda _text: None)
 
     def bring(self, staged: t.Sequence[str], **more: t.Any) -> dict[str, t.Any]:
-        return replay_stage_fetch.bring(self.invocation(staged, **more), self.ask, "elsewhere")
+        return replay_stage_fetch.bring(self.invocation(staged, **more), self.ask, "elsewhere", lambda: str(self.dest))
 
     def brought(self) -> dict[str, bytes]:
         """All that lies in the destination, also half files."""

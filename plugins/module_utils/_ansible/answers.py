@@ -1,0 +1,84 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the controller accepts of a host's answer: the result of its task, in printable text.
+
+Ansible lets any answer hold more than that. Facts rank above the inventory and the defaults of a role, so a host could change settings of
+the play that runs on the controller and on other hosts; `ansible_stats` become extra variables of the next job in a workflow of AWX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import TamperedData, printable
+
+FACTS = "ansible_facts"
+# What Ansible acts on, whichever task it answers.
+_ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group"})
+# Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have.
+_LINES = frozenset(
+    {
+        *("after", "before", "content", "lists", "prepared", "settings"),
+        *("exception", "formatted_source_context", "formatted_traceback", "help_text"),
+        *("module_stderr", "module_stdout", "stderr", "stdout"),
+    }
+)
+_BREAKS = "\n\t"
+# Deeper than any answer of a module that is in use.
+_DEEPEST = 40
+# How our settings and the variables of our roles and playbooks begin.
+_OURS = ("caracal_", "doctor_", "notify_", "quickstart_")
+_MOST_NAMES = 10
+
+
+def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
+    """The answer without what is no result, its words printable. Raises TamperedData for one that is nested without an end."""
+    try:
+        return {_text(str(key)): _clean(value, str(key) in _LINES, 1) for key, value in answer.items() if key not in _ORDERS}
+    except RecursionError:
+        raise TamperedData(f"{host} gives an answer that is nested more than {_DEEPEST} deep; find out who answers there") from None
+
+
+def refuse_own_names(facts: t.Any, host: str) -> None:
+    """Refuse to go on where a fact has the name of a setting. It comes from other tasks, or from a cache. Raises TamperedData."""
+    names = own_names(facts)
+    if names:
+        named = ", ".join(name[:80] for name in names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+        raise TamperedData(
+            f"{host} has facts with names of settings of caracal_ops.backup: {named}; no setting comes from a host, so find out who "
+            "answers there, and empty the cache of facts (--flush-cache); what you set yourself with set_fact must not be cacheable"
+        )
+
+
+def own_names(facts: t.Any) -> list[str]:
+    """Of facts, those that have the name of a setting or variable of ours."""
+    return sorted(str(name) for name in facts if str(name).lstrip("_").startswith(_OURS)) if isinstance(facts, t.Mapping) else []
+
+
+def _clean(value: t.Any, lines: bool, depth: int) -> t.Any:
+    """`lines` where line breaks and tabs may stay. What is printable stays the same object."""
+    if depth > _DEEPEST:
+        raise RecursionError
+    if isinstance(value, str):
+        return _text(value, lines)
+    if isinstance(value, t.Mapping):
+        return {_text(key) if isinstance(key, str) else key: _clean(one, lines or key in _LINES, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_clean(one, lines, depth + 1) for one in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # From ansible-core 2.19 on errors and warnings.
+        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
+        return dataclasses.replace(value, **{name: _clean(one, name in _LINES, depth + 1) for name, one in fields.items()})
+    return value
+
+
+def _text(text: str, lines: bool = False) -> str:
+    if not lines or text.isprintable():
+        return printable(text)
+    return "".join(one if one in _BREAKS else printable(one) for one in text)

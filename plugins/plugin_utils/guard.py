@@ -1,0 +1,53 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What stands between a host and the play: every module of this collection, and those of Ansible in its roles, answer through it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as Normal
+from ansible.utils.unsafe_proxy import wrap_var
+
+from ..module_utils._ansible import answers
+from ..module_utils._errors import BackupError, printable
+
+Vars = dict[str, t.Any] | None
+# A variable of tasks that use only what was settled before any host answered: they notify, also of a host that makes facts up.
+SETTLED = "__caracal_settled"
+
+
+class Guarded(ActionBase):
+    """Runs before the action that it is mixed into, and hands on what the controller accepts of the answer."""
+
+    def run(self, tmp: str | None = None, task_vars: Vars = None) -> dict[str, t.Any]:
+        given = task_vars or {}
+        host = str(self._task.delegate_to or given.get("inventory_hostname"))
+        try:
+            # As the file of tasks has it: no fact can be a variable there.
+            if SETTLED not in self._task.get_vars():
+                answers.refuse_own_names(given.get(answers.FACTS), str(given.get("inventory_hostname")))
+            answer: dict[str, t.Any] = super().run(tmp, task_vars)
+            accepted: dict[str, t.Any] = wrap_var(answers.cleaned(answer, host))
+        except BackupError as exc:
+            raise AnsibleActionFail(exc.msg) from None
+        except (AnsibleActionFail, AnsibleConnectionFailure) as exc:
+            # With words of a module, of a login's greeting, or of a server that refuses it.
+            raise type(exc)(printable(str(exc))) from None
+        return {**accepted, **self._interpreter()}
+
+    def _interpreter(self) -> dict[str, t.Any]:
+        """Ansible's own finding, which it makes again for each task where it cannot keep it as a fact of the host."""
+        key = self._discovered_interpreter_key
+        return {answers.FACTS: {key: self._discovered_interpreter}} if key else {}
+
+
+class ActionModule(Guarded, Normal):
+    """A module as ever, on the host of its task."""

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes where each task of a play ran, and with what arguments, to the file in RECORDED."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    """One line of JSON a result."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "recorded"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._write(result)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._write(result)
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        self._write(result)
+
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        self._write(result)
+
+    def _write(self, result: t.Any) -> None:
+        answer = result._result
+        invocation = answer.get("invocation")
+        if not isinstance(invocation, dict):
+            return
+        fields = result._task_fields
+        line = {
+            "host": str(fields.get("delegate_to") or result._host.get_name()),
+            "task": str(fields.get("name")),
+            "arguments": invocation.get("module_args"),
+        }
+        with open(os.environ["RECORDED"], "a", encoding="utf-8") as out:
+            out.write(json.dumps(line, default=str) + "\n")

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A play of several hosts, and what it ran on each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scenes.playing import Play
+from tools.rules import tree
+
+CALLBACKS = Path(__file__).parent / "callbacks"
+NAME = re.compile(r"\b_*(?:caracal|doctor|notify|quickstart)_[a-z0-9_]+\b")
+# What differs from run to run: ids of sets, random names, processes and times.
+_RANDOM = (
+    (re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}"), "<id>"),
+    (re.compile(r"caracal_backup\.[A-Za-z0-9_]+"), "caracal_backup.<random>"),
+    (re.compile(r"ansible-(local|tmp)-[^/\"]+"), "ansible-<random>"),
+    (re.compile(r"[0-9a-f]{40,64}"), "<digest>"),
+)
+
+
+def names() -> list[str]:
+    """Every name of a setting, a variable and a result in the roles and playbooks."""
+    files = [path for folder in ("roles", "playbooks") for path in (tree.ROOT / folder).rglob("*") if path.suffix in (".yml", ".j2")]
+    return sorted({name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))})
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """`tasks` are by host: task and arguments, without what differs from run to run."""
+
+    status: int
+    output: str
+    tasks: dict[str, list[str]]
+
+    def elsewhere(self, host: str) -> dict[str, set[str]]:
+        """Of all hosts but this one."""
+        return {name: set(tasks) for name, tasks in self.tasks.items() if name != host}
+
+
+def play(
+    name: str, folder: Path, patch: pytest.MonkeyPatch, *, hosts: t.Mapping[str, Path | None], settings: dict[str, t.Any], options: tuple[str, ...] = ()
+) -> Ran:
+    """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory."""
+    folder.mkdir(exist_ok=True)
+    of = {one: {"ansible_connection": "local", "ansible_python_interpreter": str(at or sys.executable)} for one, at in hosts.items()}
+    inventory = folder / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": of, "vars": settings}}), encoding="utf-8")
+    record = folder / "record.jsonl"
+    record.touch()
+    (folder / "ansible.cfg").write_text(f"[defaults]\ncallbacks_enabled = recorded\ncallback_plugins = {CALLBACKS}\n", encoding="utf-8")
+    patch.setenv("RECORDED", str(record))
+    played = Play(name, {}, folder, options, inventory)
+    status = played.ended()
+    tasks: dict[str, list[str]] = {}
+    for line in record.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        tasks.setdefault(one["host"], []).append(_plain(f"{one['task']} {json.dumps(one['arguments'], sort_keys=True)}", folder))
+    return Ran(status, played.output(), tasks)
+
+
+def _plain(text: str, folder: Path) -> str:
+    for pattern, put in ((re.compile(re.escape(str(folder))), "<folder>"), *_RANDOM):
+        text = pattern.sub(put, text)
+    return text

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A managed host answers every task with facts for every name of ours, or with lies in every field. Nothing that runs on the controller
+or on another host differs from what runs with an honest one."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from scenes import lying_host, recorded_plays, replay_folders, secrets_scene
+from scenes.playing import backup_settings
+from scenes.recorded_plays import Ran
+from scenes.replay_folders import event
+from scenes.scene import DEPLOYMENT
+from scenes.secrets_scene import Deployment
+from scenes.twin_database import TwinFactory
+from system.plays.test_setup_playbook import OF_THE_MACHINE, places
+
+HOST = "source"
+
+
+def lies(value: t.Any) -> lying_host.Answers:
+    """In the answer to every task."""
+    return {"*": {"ansible_facts": dict.fromkeys(recorded_plays.names(), value), "ansible_stats": {"data": {"caracal_ops_notify": value}}}}
+
+
+def of_kind(kind: str, folder: Path) -> t.Any:
+    return {
+        "path": str(folder / "made_up"),
+        "host": "localhost",
+        "hosts": [{"host": "localhost", "service": "sts", "path": str(folder)}],
+        "mapping": {"backup": "localhost", "set_id": "../../.."},
+    }[kind]
+
+
+@pytest.fixture
+def deployment(twin_cluster: TwinFactory, tmp_path: Path) -> Deployment:
+    made = secrets_scene.make(tmp_path / "scene", twin_cluster())
+    replay_folders.folder(tmp_path / "gateway").file("pending-7-1.ndjson", event("one"))
+    return made
+
+
+def backup(deployment: Deployment, folder: Path, patch: pytest.MonkeyPatch, python: Path | None) -> Ran:
+    """Of the lying host, with a replay directory on an honest one."""
+    volume = {"service": "gateway", "replica": "b", "path": str(deployment.scene.root.parent / "gateway"), "host": "elsewhere"}
+    settings = {**backup_settings(deployment.scene), "caracal_backup_hosts": HOST, "caracal_backup_replay_volumes": [volume]}
+    hosts = {HOST: python, "elsewhere": None, "localhost": None}
+    return recorded_plays.play("backup", folder, patch, hosts=hosts, settings=settings)
+
+
+@pytest.mark.mutation
+def test_facts_change_nothing_in_a_backup(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = backup(deployment, tmp_path / "honest", monkeypatch, None)
+    assert honest.status == 0, honest.output
+    assert {"elsewhere", "localhost"} <= honest.tasks.keys()
+    for kind in ("path", "hosts"):
+        python = lying_host.python(tmp_path / f"host-{kind}", lies(of_kind(kind, tmp_path)))
+        played = backup(deployment, tmp_path / kind, monkeypatch, python)
+        assert played.status == 0, played.output
+        assert played.elsewhere(HOST) == honest.elsewhere(HOST)
+    assert not (tmp_path / "made_up").exists()
+
+
+@pytest.mark.mutation
+def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = backup(deployment, tmp_path / "honest", monkeypatch, None).elsewhere(HOST)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    texts = [f"../../..{kept}", str(kept), "localhost", "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "made_up") + "') }}"]
+    for number, text in enumerate(texts):
+        for but in ((), ("set_id",)):
+            folder = tmp_path / f"{number}{len(but)}"
+            played = backup(deployment, folder, monkeypatch, lying_host.with_texts(tmp_path / f"host-{folder.name}", text, but))
+            assert all(tasks <= honest.get(host, set()) for host, tasks in played.elsewhere(HOST).items()), played.output
+    assert kept.is_dir() and not (tmp_path / "made_up").exists()
+
+
+@pytest.fixture
+def stages() -> t.Iterator[None]:
+    """What a replay host keeps of a backup that could not end is removed."""
+    before = set(Path("/var/tmp").glob("caracal_backup.*"))
+    yield
+    for one in set(Path("/var/tmp").glob("caracal_backup.*")) - before:
+        shutil.rmtree(one, ignore_errors=True)
+
+
+@pytest.mark.mutation
+@pytest.mark.usefixtures("stages")
+def test_nothing_stays_on_the_controller_after_unreachable(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backup host goes when the files of the replay host have come."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True, "path": "/"}})
+    played = backup(deployment, tmp_path / "play", monkeypatch, gone)
+    assert played.status != 0 and "unreachable=1" in played.output, played.output
+    assert any(task.startswith("Fetch") for task in played.tasks["elsewhere"]), played.output
+    assert [path for path in tmp_path.rglob("caracal_backup.*")] == []
+
+
+def doctor(folder: Path, patch: pytest.MonkeyPatch, python: Path | None, **more: t.Any) -> Ran:
+    settings = {"caracal_backup_hosts": HOST, "caracal_drill_hosts": HOST, "caracal_ops_deployment": DEPLOYMENT, **more}
+    hosts = {HOST: python, "localhost": None}
+    return recorded_plays.play("doctor", folder, patch, hosts=hosts, settings=settings)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("report", [True, False])
+def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: bool) -> None:
+    """With a report of the operator's own, and without one."""
+    (tmp_path / "made_up").write_text("the operator's\n", encoding="ascii")
+    own = {"caracal_doctor_report": str(tmp_path / "report.json")} if report else {}
+    honest = doctor(tmp_path / "honest", monkeypatch, None, **own)
+    lying = doctor(tmp_path / "lying", monkeypatch, lying_host.python(tmp_path / "host", lies(of_kind("path", tmp_path))), **own)
+    assert (tmp_path / "made_up").read_text(encoding="ascii") == "the operator's\n"
+    assert (tmp_path / "report.json").exists() == report
+    told = [{task.partition(" {")[0] for task in one.tasks["localhost"]} for one in (honest, lying)]
+    assert told[0] == told[1], lying.output
+
+
+@pytest.mark.mutation
+def test_words_of_a_host_move_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_texts(tmp_path / "host", "a\x1b[2Jb\u202ec\u0085d\ne\rf"))
+    assert lying.status != 0
+    # Ansible's own line breaks are the only control characters.
+    assert all(line.isprintable() for line in lying.output.splitlines()), lying.output
+    assert "\ne\rf" not in lying.output and "\ne" not in lying.output.replace("\n\n", "")
+
+
+def setup(folder: Path, patch: pytest.MonkeyPatch, root: Path, python: Path | None) -> Ran:
+    settings = {"caracal_backup_hosts": HOST, "caracal_drill_hosts": "opens", "caracal_ops_deployment": DEPLOYMENT, **places(root)}
+    hosts = {HOST: python, "opens": None, "localhost": None}
+    return recorded_plays.play("setup", folder, patch, hosts=hosts, settings=settings, options=OF_THE_MACHINE)
+
+
+@pytest.mark.mutation
+def test_facts_change_nothing_in_a_setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    honest = setup(tmp_path / "honest", monkeypatch, root, None)
+    again = setup(tmp_path / "again", monkeypatch, root, None)
+    assert (honest.status, again.status) == (0, 0), honest.output
+    lying = setup(tmp_path / "lying", monkeypatch, root, lying_host.python(tmp_path / "host", lies(of_kind("path", tmp_path))))
+    assert lying.status == 0, lying.output
+    assert lying.elsewhere(HOST) == again.elsewhere(HOST)
+    assert not (tmp_path / "made_up").exists()

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host answers with a result and nothing else, and no result names a path or a host elsewhere before it was checked."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.caracal_ops.backup.plugins.plugin_utils.guard import Guarded
+from tools.rules import guards, tree
+
+ROLES = sorted(path for path in (tree.ROOT / "roles").iterdir() if path.is_dir())
+# All of a quickstart runs on the controller.
+FILES = sorted(
+    path
+    for path in (*tree.ROOT.glob("roles/*/tasks/*.yml"), *tree.ROOT.glob("playbooks/*.yml"), *tree.ROOT.glob("playbooks/parts/*.yml"))
+    if not path.name.startswith("quickstart")
+)
+PLUGINS = "ansible_collections.caracal_ops.backup.plugins"
+# What the action of the task checks itself, and what its action has made on the controller.
+CHECKED_THERE = {"caracal_backup": {"Fetch": {"__caracal_backup_replayed"}, "Remove what was carried": {"__caracal_backup_carried"}}}
+
+
+def modules() -> set[str]:
+    return {path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py")}
+
+
+def guarded() -> set[str]:
+    """Modules whose answers pass through an action that keeps facts away."""
+    routes = yaml.safe_load((tree.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]["modules"]
+    routed = {name for name, route in routes.items() if route == {"action_plugin": "caracal_ops.backup.guarded"}}
+    own = {path.stem for path in (tree.ROOT / "plugins" / "action").glob("*.py")} - {"__init__"}
+    classes = {name: importlib.import_module(f"{PLUGINS}.action.{name}").ActionModule for name in own}
+    return routed | {name for name, one in classes.items() if issubclass(one, Guarded)}
+
+
+def crossings(role: Path) -> dict[str, set[str]]:
+    documents = [guards.load(path) for path in sorted((role / "tasks").glob("*.yml"))]
+    return guards.crossings(documents, {**(guards.load(role / "defaults/main.yml") or {}), **(guards.load(role / "vars/main.yml") or {})})
+
+
+def test_each_module_of_ours_is_guarded() -> None:
+    assert modules() == guarded()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
+def test_each_task_is_guarded(path: Path) -> None:
+    assert guards.unguarded(str(path), guards.load(path), modules()) == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda one: str(one.name))
+def test_no_result_of_a_host_crosses_unchecked(role: Path) -> None:
+    assert crossings(role) == CHECKED_THERE.get(role.name, {})
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {name: bad, ansible.builtin.stat: {path: /}}",
+        "- {name: out, block: [{name: bad, ansible.builtin.copy: {}}]}",
+        "- {name: bad, awx.awx.project: {}}",
+        "- {name: bad, caracal_ops.backup.of_another: {}}",
+        "- {name: bad, hosts: all, tasks: []}",
+        "- {name: out, hosts: all, gather_facts: false, tasks: [{name: bad, ansible.builtin.setup: {}}]}",
+    ],
+)
+def test_a_task_that_is_not_guarded_is_found(text: str) -> None:
+    assert guards.unguarded("roles/x/tasks/main.yml", yaml.safe_load(text), modules()) == ["bad"]
+
+
+STEPS = "- {name: ask, caracal_ops.backup.backup_set_info: {}, register: __caracal_x_asked}\n"
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("task", "variables"),
+    [
+        ("{name: bad, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '{{ __caracal_x_asked.path }}'}}}", {}),
+        ("{name: bad, delegate_to: '{{ __caracal_x_asked.host }}', caracal_ops.backup.guarded: {}}", {}),
+        ("{name: bad, delegate_to: '{{ item }}', loop: '{{ __caracal_x_asked.hosts }}', caracal_ops.backup.guarded: {}}", {}),
+        ("{name: bad, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '{{ __caracal_x_path }}'}}}", {"__caracal_x_path": "{{ __caracal_x_asked.path }}"}),
+        ("{name: out, delegate_to: there, block: [{name: bad, caracal_ops.backup.guarded: {args: ['{{ __caracal_x_asked }}']}}]}", {}),
+    ],
+)
+def test_a_result_that_crosses_is_found(task: str, variables: dict[str, t.Any]) -> None:
+    assert guards.crossings([yaml.safe_load(f"{STEPS}- {task}\n")], variables) == {"bad": {"__caracal_x_asked"}}
+
+
+@pytest.mark.no_false_alarm
+def test_what_is_checked_may_cross() -> None:
+    variables = {"__caracal_x_id": "{{ __caracal_x_asked.set_id | caracal_ops.backup.checked_set_id }}"}
+    task = "- {name: good, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '/s/{{ __caracal_x_id }}'}}}\n"
+    assert guards.crossings([yaml.safe_load(STEPS + task)], variables) == {}

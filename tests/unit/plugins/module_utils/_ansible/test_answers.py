@@ -1,0 +1,74 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Of a host's answer the result is accepted, in printable text, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import answers
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    msg: str
+    formatted_traceback: str | None = None
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("order", ["ansible_facts", "ansible_stats", "add_host", "add_group"])
+def test_what_ansible_would_act_on_is_removed(order: str) -> None:
+    assert answers.cleaned({"changed": True, order: {"data": {"caracal_ops_notify": []}}}, "there") == {"changed": True}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ({"msg": "a\x1b[2Jb\nc"}, {"msg": "a\\x1b[2Jb\\nc"}),
+        ({"checks": [{"message": "\u202ea"}]}, {"checks": [{"message": "\\u202ea"}]}),
+        ({"a\nb": 1}, {"a\\nb": 1}),
+        ({"stdout": "a\n\tb\rc"}, {"stdout": "a\n\tb\\rc"}),
+        ({"diff": {"before": "a\n", "after": "\x07\n"}}, {"diff": {"before": "a\n", "after": "\\x07\n"}}),
+        ({"results": ({"msg": "\x9b"},)}, {"results": ({"msg": "\\x9b"},)}),
+        ({"exception": Event("a\nb", "c\nd\x1b")}, {"exception": Event("a\\nb", "c\nd\\x1b")}),
+    ],
+)
+def test_words_become_printable(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
+    found = answers.cleaned(given, "there")
+    assert found["exception"].msg == "a\\nb" if "exception" in given else found == accepted
+
+
+@pytest.mark.no_false_alarm
+def test_a_result_stays_as_it_is() -> None:
+    given = {"changed": False, "paths": ["/srv/ä b"], "size": 1, "ratio": 0.5, "none": None, "content": "Zg==", "lists": {"a": "b\nc\n"}}
+    assert answers.cleaned(given, "there") == given
+
+
+@pytest.mark.mutation
+def test_an_answer_without_an_end_is_refused() -> None:
+    deep: t.Any = "x"
+    for _ in range(100):
+        deep = {"a": [deep]}
+    with pytest.raises(TamperedData):
+        answers.cleaned(deep, "there")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["caracal_ops_notify", "__caracal_backup_opened", "caracal_doctor_report", "__doctor_hosts", "__notify_given"])
+def test_facts_with_names_of_ours_are_refused(name: str) -> None:
+    with pytest.raises(TamperedData) as refused:
+        answers.refuse_own_names({"os_family": "Debian", name: 1}, "there")
+    assert name in refused.value.msg and "there" in refused.value.msg
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("facts", [None, {}, {"os_family": "Debian", "discovered_interpreter_python": "/p"}, "made up"])
+def test_other_facts_are_not(facts: t.Any) -> None:
+    answers.refuse_own_names(facts, "there")
