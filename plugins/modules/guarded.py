@@ -25,7 +25,7 @@ attributes:
     support: full
   check_mode:
     description: Predicts what would be done, without changing anything.
-    support: partial
+    support: full
     details:
       - As the module that is run.
   diff_mode:

@@ -19,13 +19,13 @@ import time
 import typing as t
 from pathlib import Path
 
-from faults import bucket, flips, interruptions, operations, parties
+from faults import bucket, facts, flips, interruptions, operations, parties
 from faults.tally import Tally
 from faults.world import World, make
 from tools.tiers import build_folder
 
 # Kinds, and the share of the time that each may take; what one leaves goes to those after it.
-SHARES = {"flips": 0.15, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "bucket": 0.15, "objects": 0.2}
+SHARES = {"flips": 0.15, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "bucket": 0.15, "objects": 0.15, "facts": 0.05}
 
 
 def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float, kinds: t.Sequence[str], most: int | None = None) -> None:
@@ -35,6 +35,7 @@ def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float,
         end = time.monotonic() + minutes * 60
         runs: dict[str, t.Callable[[random.Random, float], None]] = {
             "flips": lambda dice, until: flips.run(world, tally, dice, until, most),
+            "facts": lambda dice, until: facts.run(world, tally, dice, until, most),
             "parties": lambda dice, until: parties.run(world, tally, dice, until, most),
             "objects": lambda dice, until: operations.run(world, tally, dice, until, most),
             "kills": lambda dice, until: interruptions.kills(ended, tally, dice, until, most),

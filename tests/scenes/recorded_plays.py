@@ -27,6 +27,7 @@ _RANDOM = (
     (re.compile(r"caracal_backup\.[A-Za-z0-9_]+"), "caracal_backup.<random>"),
     (re.compile(r"ansible-(local|tmp)-[^/\"]+"), "ansible-<random>"),
     (re.compile(r"[0-9a-f]{40,64}"), "<digest>"),
+    (re.compile(r'"_original_basename": "[.][a-z0-9_]{8}"'), "<name>"),
 )
 
 
@@ -44,24 +45,33 @@ class Ran:
     output: str
     tasks: dict[str, list[str]]
 
-    def elsewhere(self, host: str) -> dict[str, set[str]]:
+    def elsewhere(self, host: str) -> set[str]:
         """Of all hosts but this one."""
-        return {name: set(tasks) for name, tasks in self.tasks.items() if name != host}
+        return {f"{name}: {task}" for name, tasks in self.tasks.items() if name != host for task in tasks}
 
 
 def play(
-    name: str, folder: Path, patch: pytest.MonkeyPatch, *, hosts: t.Mapping[str, Path | None], settings: dict[str, t.Any], options: tuple[str, ...] = ()
+    name: str,
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    hosts: t.Mapping[str, Path | None],
+    settings: dict[str, t.Any],
+    options: tuple[str, ...] = (),
 ) -> Ran:
-    """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory."""
+    """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory, but for
+    those that say which hosts are played, which no play takes from there."""
     folder.mkdir(exist_ok=True)
     of = {one: {"ansible_connection": "local", "ansible_python_interpreter": str(at or sys.executable)} for one, at in hosts.items()}
     inventory = folder / "inventory.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": of, "vars": settings}}), encoding="utf-8")
+    given = {one: value for one, value in settings.items() if one.endswith("_hosts")}
+    own = {one: value for one, value in settings.items() if one not in given}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": of, "vars": own}}), encoding="utf-8")
     record = folder / "record.jsonl"
     record.touch()
     (folder / "ansible.cfg").write_text(f"[defaults]\ncallbacks_enabled = recorded\ncallback_plugins = {CALLBACKS}\n", encoding="utf-8")
     patch.setenv("RECORDED", str(record))
-    played = Play(name, {}, folder, options, inventory)
+    played = Play(name, given, folder, options, inventory)
     status = played.ended()
     tasks: dict[str, list[str]] = {}
     for line in record.read_text(encoding="utf-8").splitlines():

@@ -69,7 +69,8 @@ def _tasks(role: str, tasks: list[Values], variables: Values, above: Around, whe
 
 def _task(task: Values, variables: Values, around: Around, here: str) -> t.Iterator[tuple[str, Values]]:
     templates = role_templates.Templates(variables)
-    module = next((name.removeprefix(PREFIX) for name in task if name.startswith(PREFIX)), None)
+    # Modules of Ansible, which `guarded` runs, have no options of ours.
+    module = next((name.removeprefix(PREFIX) for name in task if name.startswith(PREFIX) and name != f"{PREFIX}guarded"), None)
     if module is not None and templates.hold(around.when):
         given = templates.filled({**_defaults(module, around, templates), **(task[PREFIX + module] or {})})
         # A preflight is told what is wrong with the settings, and refuses them with all the rest.

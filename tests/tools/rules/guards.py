@@ -56,10 +56,16 @@ def unguarded(path: str, document: t.Any, guarded: t.Collection[str]) -> list[st
         name = action(task)
         if "hosts" in task and task.get("gather_facts") is not False:
             found.append(str(task.get("name")))
-        if name and name not in CONTROLLER and name.removeprefix(OURS) not in guarded:
-            if not any(name.startswith(prefix) and file in path for prefix, file in FOREIGN.items()):
-                found.append(str(task.get("name")))
+        if "async" in task:
+            # What polls it is an action of Ansible, which takes the answer as it comes.
+            found.append(str(task.get("name")))
+        elif name and not (name in CONTROLLER or name.removeprefix(OURS) in guarded or _foreign(name, path)):
+            found.append(str(task.get("name")))
     return found
+
+
+def _foreign(name: str, path: str) -> bool:
+    return any(name.startswith(prefix) and file in path for prefix, file in FOREIGN.items())
 
 
 def delegated(task: Task, above: t.Sequence[Task]) -> bool:
@@ -69,8 +75,9 @@ def delegated(task: Task, above: t.Sequence[Task]) -> bool:
 
 def results(documents: t.Iterable[t.Any]) -> set[str]:
     """Names of results that do not come from the controller alone."""
-    found = [(task.get("register"), [one.get("delegate_to") for one in (task, *above)]) for one in documents for task, above in tasks_of(one)]
-    return {name for name, places in found if name and "localhost" not in places}
+    tasks = [found for one in documents for found in tasks_of(one)]
+    places = [(task.get("register"), [one.get("delegate_to") for one in (task, *above)]) for task, above in tasks]
+    return {name for name, at in places if name and "localhost" not in at}
 
 
 def reaches(value: t.Any, variables: t.Mapping[str, t.Any], seen: frozenset[str] = frozenset()) -> set[str]:

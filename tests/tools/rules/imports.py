@@ -46,9 +46,9 @@ ALLOWED: dict[str, set[str]] = {
     "_sets": _ROOMS | {"_audit", "_assets"},
     "_drill": _ROOMS | {"_images", "_audit", "_assets", "_checks", "_sets"},
     "modules": _MODULES,
-    "plugin_utils": {"_stream"},
+    "plugin_utils": {"_ansible", "_errors", "_stream"},
     "action": _MODULES | {"plugin_utils"},
-    "filter": {"_ansible", "_errors"},
+    "filter": {"_ansible", "_errors", "_repository"},
     "doc_fragments": set(),
 }
 MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter", "plugin_utils"}

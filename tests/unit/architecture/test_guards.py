@@ -69,6 +69,7 @@ def test_no_result_of_a_host_crosses_unchecked(role: Path) -> None:
         "- {name: bad, awx.awx.project: {}}",
         "- {name: bad, caracal_ops.backup.of_another: {}}",
         "- {name: bad, hosts: all, tasks: []}",
+        "- {name: bad, caracal_ops.backup.backup_set: {}, async: 5}",
         "- {name: out, hosts: all, gather_facts: false, tasks: [{name: bad, ansible.builtin.setup: {}}]}",
     ],
 )
@@ -76,6 +77,7 @@ def test_a_task_that_is_not_guarded_is_found(text: str) -> None:
     assert guards.unguarded("roles/x/tasks/main.yml", yaml.safe_load(text), modules()) == ["bad"]
 
 
+THROUGH = {"__caracal_x_path": "{{ __caracal_x_asked.path }}"}
 STEPS = "- {name: ask, caracal_ops.backup.backup_set_info: {}, register: __caracal_x_asked}\n"
 
 
@@ -86,7 +88,10 @@ STEPS = "- {name: ask, caracal_ops.backup.backup_set_info: {}, register: __carac
         ("{name: bad, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '{{ __caracal_x_asked.path }}'}}}", {}),
         ("{name: bad, delegate_to: '{{ __caracal_x_asked.host }}', caracal_ops.backup.guarded: {}}", {}),
         ("{name: bad, delegate_to: '{{ item }}', loop: '{{ __caracal_x_asked.hosts }}', caracal_ops.backup.guarded: {}}", {}),
-        ("{name: bad, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '{{ __caracal_x_path }}'}}}", {"__caracal_x_path": "{{ __caracal_x_asked.path }}"}),
+        (
+            "{name: bad, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '{{ __caracal_x_path }}'}}}",
+            THROUGH,
+        ),
         ("{name: out, delegate_to: there, block: [{name: bad, caracal_ops.backup.guarded: {args: ['{{ __caracal_x_asked }}']}}]}", {}),
     ],
 )

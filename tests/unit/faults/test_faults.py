@@ -49,7 +49,8 @@ def world(made: World) -> t.Iterator[World]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("kind", "most"), [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40), ("bucket", 30)]
+    ("kind", "most"),
+    [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40), ("bucket", 30), ("facts", 500)],
 )
 def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
     tally = Tally()

@@ -61,7 +61,7 @@ def test_an_answer_without_an_end_is_refused() -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("name", ["caracal_ops_notify", "__caracal_backup_opened", "caracal_doctor_report", "__doctor_hosts", "__notify_given"])
+@pytest.mark.parametrize("name", ["caracal_ops_notify", "__caracal_backup_opened", "__doctor_hosts", "__notify_given"])
 def test_facts_with_names_of_ours_are_refused(name: str) -> None:
     with pytest.raises(TamperedData) as refused:
         answers.refuse_own_names({"os_family": "Debian", name: 1}, "there")

@@ -20,7 +20,7 @@ from scenes import role_calls
 from scenes.role_templates import Values
 from tools.rules import tree
 
-SEEN = {"set_id": "s", "databases": [], "replaced": [], "waiting": ["redis"], "set_facts": {"snapshot_time": "t"}}
+SEEN = {"set_id": "20261125T020000Z-k3f9", "databases": [], "replaced": [], "waiting": ["redis"], "set_facts": {"snapshot_time": "t"}}
 SERVICE = dict.fromkeys(("service", "replica", "image", "digest", "image_id"), "x")
 # By role: the settings and the answers of modules with which each of its tasks has its turn.
 WHOLE: dict[str, Values] = {
