@@ -13,6 +13,7 @@ description:
   - Starts the containers of a Compose project by the container engine's API, in the order that their C(depends_on) says, and waits until
     each is healthy or, if it runs once, has ended well. Of Caracal's own services that is the moment in which C(/ready) answers.
   - Containers must be there; C(docker compose create) makes them without starting any. Nothing is made, pulled, stopped or removed.
+    Only containers that Compose created count, and there may be one of PostgreSQL and one of Redis.
   - The role C(caracal_restore) starts PostgreSQL and Redis with it after the secrets are back, and the rest at its end where
     C(caracal_restore_start_services) is set.
 author:

@@ -13,6 +13,7 @@ description:
   - Asks the container engine for the containers of a Compose project, and says where its databases, Redis, secrets, replay directories and
     settings are, in the words of the options of the modules that back them up.
   - The engine is asked, and never told to do anything.
+  - Only containers that Compose created count. Labels that a container has from its image do not make it one of them.
   - Replay directories are found by what the containers of STS and Gateway mount, and by the project's volumes, which outlive them. A
     service with neither is in RV(deployment.replay), and a warning says so.
   - The role C(caracal_backup) begins with it where C(caracal_backup_compose_project) is set.

@@ -29,6 +29,7 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
         f"{LABEL}service": service,
         f"{LABEL}container-number": str(number),
         f"{LABEL}oneoff": "False",
+        f"{LABEL}config-hash": "c0" * 32,
         **changes.get("labels", {}),
     }
     mounts = [
@@ -79,7 +80,7 @@ class Engine:
 
     With `broken`, every answer but that of its version is this one, without a status none at all. What is `gone` went after it was listed.
     What was `started` comes, with every look at it, to the next of the states that `becomes` has for its service, and stays in the last.
-    What `runs` is called when the container of that service is started.
+    `baked` are labels of the image of all containers. What `runs` is called when the container of that service is started.
     """
 
     socket: Path
@@ -92,6 +93,7 @@ class Engine:
     asked: list[str] = dataclasses.field(default_factory=list)
     becomes: dict[str, list[Seen]] = dataclasses.field(default_factory=dict)
     started: list[str] = dataclasses.field(default_factory=list)
+    baked: dict[str, str] = dataclasses.field(default_factory=dict)
     runs: dict[str, t.Callable[[], None]] = dataclasses.field(default_factory=dict)
     _looks: dict[str, int] = dataclasses.field(default_factory=dict)
 
@@ -115,7 +117,7 @@ class Engine:
         if name == "/volumes":
             return 200, {"Volumes": [one for one in self.volumes if _has(one["Labels"], wanted)] or None, "Warnings": None}
         if name == f"/images/{IMAGE}/json" and IMAGE not in self.gone:
-            return 200, {"Id": IMAGE, "RepoDigests": self.digests, "Config": {"Env": ["PG_MAJOR=17"]}}
+            return 200, {"Id": IMAGE, "RepoDigests": self.digests, "Config": {"Env": ["PG_MAJOR=17"], "Labels": self.baked}}
         for image, (environment, saved) in self.images.items():
             if name == f"/images/{image}/json":
                 return 200, {"Id": image, "Config": {"Env": environment}}

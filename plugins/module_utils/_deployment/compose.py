@@ -166,10 +166,21 @@ def _one(project: Project, service: str, stopped: bool) -> Container:
     if not found:
         known = ", ".join(sorted({one.service for one in project.containers})) or "no container"
         raise OptionError(f"Compose project {project.name} has no service {service}, only {known[:200]}; start it, or name the server")
-    if not found[0].running and (not stopped or _holds_a_cluster(found[0])):
+    running = [one for one in found if one.running]
+    refuse_several(project.name, service, [one.name for one in running])
+    if not running and (not stopped or _holds_a_cluster(found[0])):
         how = f"docker compose -p {project.name} up -d {service}"
         raise OptionError(f"service {service} of Compose project {project.name} does not run; start it: {how}")
-    return found[0]
+    return (running or found)[0]
+
+
+def refuse_several(project: str, service: str, names: t.Sequence[str]) -> None:
+    """Raises OptionError for more than one container of a service that has one: nothing says which of them has the data."""
+    if len(names) > 1:
+        raise OptionError(
+            f"service {service} of Compose project {project} has {len(names)} containers, {', '.join(names)[:300]}; keep the one "
+            "that has the data, and remove the others (docker rm)"
+        )
 
 
 def _holds_a_cluster(server: Container) -> bool:

@@ -44,6 +44,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             f"Compose project {given['compose_project']} has no container of {', '.join(unknown)[:200]}; make it (docker compose create),"
             " or correct services"
         )
+    for name in compose.SERVERS:
+        compose.refuse_several(given["compose_project"], name, [one.name for one in states if one.service == name])
     starts = in_order(states, given["services"])
     if not invocation.check_mode:
         for one in starts:

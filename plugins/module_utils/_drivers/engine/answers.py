@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
@@ -17,6 +18,12 @@ PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
 )
 DIRECTORY, ENVIRONMENT_FILES = f"{PROJECT}.working_dir", f"{PROJECT}.environment_file"
 DEPENDS_ON = "com.docker.compose.depends_on"
+# Docker's Compose and Podman's write a hash of the service's settings on each container that they create.
+CONFIG_HASHES = ("com.docker.compose.config-hash", "io.podman.compose.config-hash")
+# Both write these, too, on every container. An image that Compose built may have the first two as well.
+ALWAYS = (PROJECT, SERVICE, NUMBER, DIRECTORY)
+_REPLICA = re.compile(r"[1-9][0-9]{0,5}\Z")
+_HASH = re.compile(r"[0-9a-f]{64}\Z")
 # What another service must have come to before one is started, in the words of Compose.
 STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
 
@@ -93,21 +100,35 @@ class Project:
     volumes: t.Sequence[Volume]
 
 
-def is_single_command(seen: t.Mapping[str, t.Any]) -> bool:
-    """Whether a container is no part of a service: `docker compose run`."""
-    return seen["Config"]["Labels"].get(ONE_OFF) == "True"
+def labels(seen: t.Mapping[str, t.Any], image: t.Mapping[str, t.Any]) -> dict[str, str] | None:
+    """Labels of a container that Compose created for a service; None for any other, such as one of a single command. `seen` and its `image`
+    are as the engine inspects them.
+
+    A container inherits the labels of its image, and anyone can build an image with labels of Compose. So what the image has as well does
+    not count, and a container without a hash of its own was started in another way.
+    """
+    inherited, found = _labels(image["Config"]), _labels(seen["Config"])
+    own = {name: value for name, value in found.items() if inherited.get(name) != value}
+    if not any(_HASH.match(own.get(name, "")) for name in CONFIG_HASHES) or found.get(ONE_OFF) == "True":
+        return None
+    given = {**own, **{name: found[name] for name in ALWAYS if name in found}}
+    return given if PROJECT in given and SERVICE in given and _REPLICA.match(given.get(NUMBER, "")) else None
 
 
-def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Container:
-    """`seen` as the engine inspects a container; `digests` are those of its image."""
-    config, labels, network = seen["Config"], seen["Config"]["Labels"], seen["NetworkSettings"]
+def _labels(about: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    return {str(name): str(value) for name, value in ((about or {}).get("Labels") or {}).items()}
+
+
+def container(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str], digests: t.Sequence[t.Any]) -> Container:
+    """`seen` as the engine inspects a container, and its `own` labels; `digests` are those of its image."""
+    config, network = seen["Config"], seen["NetworkSettings"]
     return Container(
         name=str(seen["Name"]).lstrip("/"),
-        service=str(labels[SERVICE]),
-        number=str(labels.get(NUMBER, "1")),
+        service=own[SERVICE],
+        number=own[NUMBER],
         running=seen["State"]["Running"] is True,
-        directory=str(labels.get(DIRECTORY, "")),
-        environment_files=tuple(one for one in str(labels.get(ENVIRONMENT_FILES, "")).split(",") if one),
+        directory=own.get(DIRECTORY, ""),
+        environment_files=tuple(one for one in own.get(ENVIRONMENT_FILES, "").split(",") if one),
         environment=variables(config),
         mounts=tuple(Mount(str(one["Type"]), str(one.get("Source") or ""), str(one["Destination"])) for one in seen.get("Mounts") or []),
         ports=_ports(network.get("Ports") or {}),
@@ -120,21 +141,21 @@ def container(seen: t.Mapping[str, t.Any], digests: t.Sequence[t.Any]) -> Contai
     )
 
 
-def state(seen: t.Mapping[str, t.Any]) -> State:
-    """`seen` as the engine inspects a container."""
-    config, labels, now = seen["Config"], seen["Config"]["Labels"], seen["State"]
+def state(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str]) -> State:
+    """`seen` as the engine inspects a container, and its `own` labels."""
+    config, now = seen["Config"], seen["State"]
     check = (config.get("Healthcheck") or {}).get("Test") or []
     return State(
         container=str(seen["Id"]),
         name=str(seen["Name"]).lstrip("/"),
-        service=str(labels[SERVICE]),
-        number=str(labels.get(NUMBER, "1")),
+        service=own[SERVICE],
+        number=own[NUMBER],
         running=now["Running"] is True,
         ended=now["Status"] in ("exited", "dead"),
         exit_code=int(now["ExitCode"]),
         health=str((now.get("Health") or {}).get("Status") or ""),
         checked=bool(check) and check[0] != "NONE",
-        needs=_needs(str(labels.get(DEPENDS_ON, ""))),
+        needs=_needs(own.get(DEPENDS_ON, "")),
     )
 
 
@@ -156,7 +177,12 @@ def image_id(told: str) -> str:
 
 def volume(seen: t.Mapping[str, t.Any]) -> Volume:
     """`seen` as the engine lists volumes."""
-    return Volume(str((seen["Labels"] or {}).get(VOLUME, "")), str(seen["Name"]), str(seen["Driver"]), str(seen.get("Mountpoint") or ""))
+    return Volume(_labels(seen).get(VOLUME, ""), str(seen["Name"]), str(seen["Driver"]), str(seen.get("Mountpoint") or ""))
+
+
+def project_of(seen: t.Mapping[str, t.Any]) -> str:
+    """That of a volume, as the engine lists it."""
+    return _labels(seen).get(PROJECT, "")
 
 
 def _ports(found: t.Mapping[str, t.Any]) -> dict[str, tuple[str, int]]:

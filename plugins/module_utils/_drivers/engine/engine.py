@@ -13,6 +13,7 @@ The engine is asked. It is told one thing only: to start a container that is the
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import typing as t
@@ -21,7 +22,7 @@ from ..._deps import require_docker
 from ..._errors import OptionError, PermissionMissing, StageFailed, Unreachable
 from ..._stream import pipes
 from . import answers
-from .answers import PROJECT, Container, Project, State
+from .answers import PROJECT, Project, State
 
 # Where the engines listen, the first that is there.
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
@@ -54,12 +55,11 @@ class Engine:
         """All of a project but containers of single commands. Raises OptionError for one that the engine does not know."""
         _check_name(name)
         with self._asked() as api:
-            mine = {"label": f"{PROJECT}={name}"}
-            listed = api.containers(all=True, filters=mine)
-            volumes = api.volumes(filters=mine)["Volumes"] or []
-            if not listed and not volumes:
+            mine = f"{PROJECT}={name}"
+            found = [answers.container(one.seen, one.labels, one.image.get("RepoDigests") or []) for one in _created(api, [mine])]
+            volumes = api.volumes(filters={"label": mine})["Volumes"] or []
+            if not found and not volumes:
                 raise OptionError(f"{self.address} knows no Compose project {name}; {_known(api)}")
-            found = _containers(api, listed)
             return Project(
                 name,
                 tuple(sorted(found, key=lambda one: (one.service, len(one.number), one.number))),
@@ -71,7 +71,7 @@ class Engine:
         _check_name(name)
         mine = [f"{PROJECT}={name}", *([f"{answers.SERVICE}={service}"] if service else [])]
         with self._asked() as api:
-            found = [answers.state(one) for one in _inspected(api, api.containers(all=True, filters={"label": mine}))]
+            found = [answers.state(one.seen, one.labels) for one in _created(api, mine)]
             if not found:
                 raise OptionError(f"{self.address} knows no container of Compose project {name}; {_known(api)}")
             return sorted(found, key=lambda one: (one.service, len(one.number), one.number))
@@ -123,33 +123,30 @@ def _check_name(name: str) -> None:
         raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
 
 
-def _containers(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Container]:
-    for seen in _inspected(api, listed):
-        yield answers.container(seen, _digests(api, seen["Image"]))
+@dataclasses.dataclass(frozen=True)
+class _Created:
+    """A container of a service as the engine inspects it, with the labels that Compose gave it, and its image."""
+
+    seen: t.Mapping[str, t.Any]
+    labels: t.Mapping[str, str]
+    image: t.Mapping[str, t.Any]
 
 
-def _inspected(api: t.Any, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Mapping[str, t.Any]]:
-    """Those of services. One that goes away meanwhile is none."""
+def _created(api: t.Any, wanted: t.Sequence[str]) -> t.Iterator[_Created]:
+    """Containers with these labels that Compose created. One that goes away meanwhile is none, and neither is one without its image."""
     missing = require_docker().errors.NotFound
-    for one in listed:
+    for one in api.containers(all=True, filters={"label": list(wanted)}):
         with contextlib.suppress(missing):
             seen = api.inspect_container(one["Id"])
-            if not answers.is_single_command(seen):
-                yield seen
-
-
-def _digests(api: t.Any, image: str) -> t.Sequence[t.Any]:
-    """None where the image came from no registry, or was removed under the container."""
-    try:
-        return api.inspect_image(image).get("RepoDigests") or []
-    except require_docker().errors.NotFound:
-        return []
+            image = api.inspect_image(seen["Image"])
+            own = answers.labels(seen, image)
+            if own is not None:
+                yield _Created(seen, own, image)
 
 
 def _known(api: t.Any) -> str:
-    labelled = {"label": PROJECT}
-    found = [*api.containers(all=True, filters=labelled), *(api.volumes(filters=labelled)["Volumes"] or [])]
-    known = ", ".join(sorted({one["Labels"][PROJECT] for one in found}))
-    if known:
-        return f"it knows {known[:200]}; name one of these"
-    return "run the module where the project runs, or make its containers first (docker compose create)"
+    found = {one.labels[PROJECT] for one in _created(api, [PROJECT])}
+    found.update(map(answers.project_of, api.volumes(filters={"label": PROJECT})["Volumes"] or []))
+    if found:
+        return f"it knows {', '.join(sorted(found))[:200]}; name one of these"
+    return "run the module where the project runs, or make its containers first (docker compose create); others than Compose's do not count"

@@ -165,3 +165,23 @@ def test_what_is_not_there_is_refused(created: Engine) -> None:
 def test_a_container_that_goes_away_is_one_line(created: Engine) -> None:
     created.gone = {"caracalredis1"}
     refused(OptionError, created, "redis", services=["redis"])
+
+
+@pytest.mark.mutation
+def test_a_container_that_compose_did_not_create_is_not_started(created: Engine) -> None:
+    """Its labels are those of its image, which anyone can build."""
+    false = made("postgres")
+    false["Id"] = "false"
+    created.baked = dict(false["Config"]["Labels"])
+    for one in created.containers:
+        one["Config"]["Labels"][f"{LABEL}config-hash"] = "d0" * 32
+    created.containers.insert(0, false)
+    start(created)
+    assert "caracalpostgres1" in created.started and "false" not in created.started
+
+
+@pytest.mark.mutation
+def test_of_two_databases_none_is_started(created: Engine) -> None:
+    created.containers.append(made("postgres", 2))
+    refused(OptionError, created, "caracal-postgres-1", "caracal-postgres-2")
+    assert not created.started

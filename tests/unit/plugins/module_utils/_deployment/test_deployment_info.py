@@ -285,10 +285,79 @@ def test_settings_that_are_not_in_force_everywhere_are_unknown(engine: Engine, p
 def test_what_goes_away_meanwhile_is_none(engine: Engine, project: Path, tmp_path: Path) -> None:
     engine.volumes = [volume("gatewayReplay", str(tmp_path / "volumes" / "gateway"))]
     whole = find(engine)["deployment"]
-    engine.gone = {"caracalgateway1", stand_in.IMAGE}
+    engine.gone = {"caracalgateway1"}
     found = find(engine)["deployment"]
-    assert found["replay"] == whole["replay"] and {one["digest"] for one in found["services"]} == {stand_in.IMAGE}
-    assert len(found["services"]) == len(whole["services"]) - 1
+    assert found["replay"] == whole["replay"] and len(found["services"]) == len(whole["services"]) - 1
+    engine.gone = {stand_in.IMAGE}
+    refused(OptionError, engine, "no container")
+
+
+LABELS = {f"{stand_in.LABEL}{name}": value for name, value in (("oneoff", "False"), ("config-hash", "ba" * 32), ("container-number", "1"))}
+
+
+def started_by_hand(service: str, **labels: str) -> stand_in.Seen:
+    """A container of an image with labels of Compose, started by `docker run`: it has them all from its image."""
+    one = container(service, 7)
+    one["Config"]["Labels"] = {f"{stand_in.LABEL}project": "caracal", f"{stand_in.LABEL}service": service, **LABELS, **labels}
+    return one
+
+
+@pytest.mark.mutation
+def test_a_container_that_has_its_labels_from_its_image_is_not_found(engine: Engine, project: Path) -> None:
+    whole = find(engine)["deployment"]
+    false = started_by_hand("postgres")
+    engine.containers.insert(0, false)
+    engine.baked = dict(false["Config"]["Labels"])
+    assert find(engine)["deployment"] == whole
+    remove(engine, "postgres")
+    engine.containers.insert(0, false)
+    refused(OptionError, engine, "no service postgres")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("config-hash", ""), ("config-hash", "no hash"), ("container-number", "0"), ("container-number", "-1"), ("oneoff", "True")],
+)
+def test_a_container_that_compose_did_not_create_is_not_found(engine: Engine, project: Path, name: str, value: str) -> None:
+    whole = find(engine)["deployment"]
+    engine.containers.append(started_by_hand("postgres", **{f"{stand_in.LABEL}{name}": value}))
+    assert find(engine)["deployment"] == whole
+
+
+@pytest.mark.no_false_alarm
+def test_an_image_that_compose_built_has_labels_of_it_too(engine: Engine, project: Path) -> None:
+    whole = find(engine)["deployment"]
+    engine.baked = {f"{stand_in.LABEL}project": "caracal", f"{stand_in.LABEL}service": "postgres"}
+    assert find(engine)["deployment"] == whole
+
+
+@pytest.mark.no_false_alarm
+def test_podmans_compose_has_a_label_of_its_own(engine: Engine, project: Path) -> None:
+    whole = find(engine)["deployment"]
+    for one in engine.containers:
+        one["Config"]["Labels"]["io.podman.compose.config-hash"] = one["Config"]["Labels"].pop(f"{stand_in.LABEL}config-hash")
+    assert find(engine)["deployment"] == whole
+
+
+@pytest.mark.mutation
+def test_what_an_image_says_of_the_project_does_not_count(engine: Engine, project: Path) -> None:
+    """Compose itself created the container, of an image that names a file of settings."""
+    name = f"{stand_in.LABEL}project.environment_file"
+    relabel(engine, "project.environment_file", "")
+    before = find(engine)["deployment"]
+    engine.baked = {name: "/etc/shadow"}
+    engine.containers[0]["Config"]["Labels"][name] = "/etc/shadow"
+    assert find(engine)["deployment"] == before
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("service", ["postgres", "redis"])
+def test_two_servers_that_run_are_refused_by_their_names(engine: Engine, project: Path, service: str) -> None:
+    engine.containers.append(container(service, 2))
+    refused(OptionError, engine, f"caracal-{service}-1", f"caracal-{service}-2")
+    engine.containers[-1].update(container(service, 2, running=False))
+    assert find(engine)["deployment"]["database"] is not None
 
 
 @pytest.mark.mutation
