@@ -37,7 +37,8 @@ options:
     default: []
   images_directory:
     description:
-      - Where images are kept unpacked. Only the user who runs this may be able to write there.
+      - Where images are kept unpacked. Only the user who runs this may be able to write there. An image that was not used for 90 days is
+        removed. If all of them together have more than 4 GiB, those that were not used for a day are removed as well.
     type: path
     default: /var/cache/caracal_backup/images
 """

@@ -8,7 +8,7 @@
 """Images unpacked on this host, each once: `DIRECTORY/ID/rootfs` and beside it `config.json`.
 
 A directory with an id is whole: it gets its name when all of it was read and compared with the id. What a killed run leaves goes with the
-next one, and so does an image that nobody has used for long.
+next one. So does an image that was not used for long, and what is beyond a bound for all of them, the longest unused first.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ from .._errors import BackupError, MissingDependency, OptionError, StorageError
 from .._repository import lock
 from .._stream import pipes
 from . import layers, removal, saved
+from .budget import BYTES_LIMIT, Budget
 from .tree import Tree
 
-UNUSED_DAYS = 90
+UNUSED_SECONDS = 90 * 86400
+# A run that was given an image may not have started its programs yet.
+RECENT_SECONDS = 86400
+KEPT_BYTES = 4 << 30
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
 # As the system takes them: no zero, and nothing that is half a character.
 _WORD = re.compile(r"[^\0\ud800-\udfff]*\Z")
@@ -62,6 +66,14 @@ class Unpacked:
                 return dict(json.load(file).get("config") or {})
         except (OSError, ValueError, TypeError, AttributeError) as exc:
             raise StorageError(f"{self.folder} is no image that was unpacked here; remove it, then run again") from exc
+
+    def size(self) -> int:
+        """Bytes that it was measured to have when it was unpacked; 0 where that is unknown."""
+        try:
+            with open(os.path.join(self.folder, "size"), encoding="ascii") as file:
+                return int(file.read(20))
+        except (OSError, ValueError):
+            return 0
 
     def environment(self) -> dict[str, str]:
         """The variables of the image, none of them a secret; those that no program can have are left out."""
@@ -150,14 +162,16 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
         spool, root = (os.path.join(folder, name) for name in ("saved", "rootfs"))
         for path in (folder, spool, root):
             os.mkdir(path, 0o700)
+        tree, budget = Tree(root, f"image {image.image_id[:19]}"), Budget()
         with save() as source:
-            one = saved.keep(source, spool, image.image_id)
-        tree, budget = Tree(root, f"image {image.image_id[:19]}"), layers.Budget()
+            one = saved.keep(source, spool, image.image_id, budget)
         for path, diff_id in one.layers:
             layers.unpack(path, tree, diff_id, budget)
         removal.remove(spool)
         with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as out:
             json.dump(one.config, out)
+        with open(os.path.join(folder, "size"), "w", encoding="ascii") as out:
+            out.write(str(BYTES_LIMIT - budget.size))
         # Our umask must not hide the programs from whoever runs them.
         for path in (root, folder):
             os.chmod(path, 0o755)
@@ -171,10 +185,32 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
 
 
 def _forget(directory: str, used: str) -> None:
-    """What a killed run has left, and what was not used for long."""
-    before = time.time() - UNUSED_DAYS * 86400
+    """What a killed run has left, what was not used for long, and what is too much. Nothing goes from which a program runs."""
+    images: list[tuple[float, Unpacked]] = []
     for entry in list(os.scandir(directory)):
-        left = entry.name.startswith(NEW)
-        unused = _ID.match(f"sha256:{entry.name}") and entry.path != used and entry.stat(follow_symlinks=False).st_mtime < before
-        if entry.is_dir(follow_symlinks=False) and (left or unused):
+        if not entry.is_dir(follow_symlinks=False):
+            continue
+        if entry.name.startswith(NEW):
             removal.remove(entry.path)
+        elif _ID.match(f"sha256:{entry.name}"):
+            images.append((entry.stat(follow_symlinks=False).st_mtime, Unpacked(f"sha256:{entry.name}", entry.path)))
+    now, total = time.time(), 0
+    for last, image in sorted(images, key=lambda one: one[0], reverse=True):
+        total += image.size()
+        unwanted = now - last > UNUSED_SECONDS or (total > KEPT_BYTES and now - last > RECENT_SECONDS)
+        if unwanted and image.folder != used and not _is_in_use(image):
+            total -= image.size()
+            removal.remove(image.folder)
+
+
+def _is_in_use(image: Unpacked) -> bool:
+    """Whether the files of a running process are those of the image. What this user may not see, it has not started."""
+    name = os.path.basename(image.folder)
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/mountinfo", encoding="utf-8", errors="replace") as mounts:
+                if any(name in line for line in mounts):
+                    return True
+        except OSError:
+            continue
+    return False

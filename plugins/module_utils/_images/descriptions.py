@@ -24,12 +24,14 @@ import typing as t
 
 from .._errors import TamperedData
 from .._repository.images import LAYERS_LIMIT
+from .budget import Budget
 
-TEXT_LIMIT = 8 << 20
-# Of all files of an image that may be descriptions.
-TEXTS_LIMIT = 32 << 20
+# Registries take none that is larger.
+TEXT_LIMIT = 4 << 20
 # Of descriptions of one layout: far more than an image has platforms.
 DESCRIPTIONS_LIMIT = 256
+# What a look for one counts at least, found or not.
+LEAST_READING = 512
 MANIFEST, INDEX = "manifest.json", "index.json"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
 # What the OCI calls the machines whose names are others.
@@ -51,10 +53,11 @@ class Described:
         return dict(json.loads(self.documents[-1]))
 
 
-def describe(text: Text, image_id: str) -> Described:
-    """The image `sha256:...` in an archive whose files `text` reads by name, None where one is not there. Raises TamperedData."""
+def describe(text: Text, image_id: str, budget: Budget) -> Described:
+    """The image `sha256:...` in an archive whose files `text` reads by name, None where one is not there. Raises TamperedData, and what the
+    budget raises, from which every reading is spent."""
     try:
-        found = _chosen(text, image_id)
+        found = _chosen(_bounded(text, budget), image_id)
         diff_ids = [_hex(one) for one in found.config["rootfs"]["diff_ids"]]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
         raise fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
@@ -69,7 +72,7 @@ def describe(text: Text, image_id: str) -> Described:
 def _chosen(text: Text, image_id: str) -> Described:
     """The image whose configuration the id vouches for. What the archive says of itself nobody vouches for: it only says where to look."""
     if text(MANIFEST) is None and text(INDEX) is not None:
-        return _in_layout(_bounded(text), _hex(image_id))
+        return _in_layout(text, _hex(image_id))
     above: dict[str, tuple[bytes, ...]] = {_hex(image_id): (), **dict(_above(text, _hex(image_id)))}
     for one in json.loads(_needed(text, MANIFEST)):
         config = _needed(text, one["Config"])
@@ -114,16 +117,12 @@ def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Describ
                 raise fault(f"it has more than {DESCRIPTIONS_LIMIT} descriptions")
 
 
-def _bounded(text: Text) -> Text:
-    """The same, with an end."""
-    left = TEXTS_LIMIT
+def _bounded(text: Text, budget: Budget) -> Text:
+    """The same with an end: descriptions may name each other again and again."""
 
     def read(name: str) -> bytes | None:
-        nonlocal left
         data = text(name)
-        left -= len(data or b"")
-        if left < 0:
-            raise fault(f"its descriptions have more than {TEXTS_LIMIT} bytes")
+        budget.spend("its descriptions", texts=LEAST_READING + len(data or b""))
         return data
 
     return read

@@ -16,8 +16,9 @@ import typing as t
 from .._errors import TamperedData
 from .._stream import pipes
 from .._stream.tar_blocks import Blocks, Data
+from .budget import Budget
 
-# Of what is said about one file: long names, times, attributes.
+# Of all that is said about one file: long names, times, attributes.
 SAID_LIMIT = 1 << 20
 TAIL_LIMIT = 16 << 20
 PATH_LIMIT = 4096
@@ -36,6 +37,17 @@ _KINDS = {
 }
 
 
+# Headers that say something about the entry after them, or about all.
+_ABOUT = {
+    tarfile.XHDTYPE: "a pax header",
+    tarfile.XGLTYPE: "a pax header",
+    tarfile.GNUTYPE_LONGNAME: "a name",
+    tarfile.GNUTYPE_LONGLINK: "a name",
+}
+# What of it is needed.
+_FIELDS, _SPARSE = ("path", "linkpath", "size"), "GNU.sparse"
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """`path` and `target`, where a link leads, are as they were written: believe neither. `size` is in bytes, 0 but for files."""
@@ -47,17 +59,18 @@ class Entry:
     executable: bool
 
 
-def read(source: pipes.Reader, name: str) -> t.Iterator[tuple[Entry, t.BinaryIO]]:
+def read(source: pipes.Reader, name: str, budget: Budget) -> t.Iterator[tuple[Entry, t.BinaryIO]]:
     """Each entry of the archive `name` and its bytes, which must be read before the next one is asked for; then all of the source.
 
-    Raises TamperedData for an archive that is damaged or ends early, for a kind of entry that is none of the known, and for endless words.
+    Raises TamperedData for an archive that is damaged or ends early, for a kind of entry that is none of the known, and for endless words;
+    and what the budget raises, from which headers are spent before they are read.
     """
 
     def fault(what: t.Any) -> TamperedData:
         return TamperedData(f"{name} is no intact tar archive ({str(what)[:200]}); get the image anew")
 
     blocks = Blocks(source, fault)
-    while (entry := _next(blocks, fault)) is not None:
+    while (entry := _next(blocks, fault, lambda size: budget.spend(name, words=size))) is not None:
         data = Data(blocks, entry.size)
         yield entry, t.cast("t.BinaryIO", data)
         data.skip()
@@ -68,19 +81,22 @@ def read(source: pipes.Reader, name: str) -> t.Iterator[tuple[Entry, t.BinaryIO]
             raise fault("much follows its end")
 
 
-def _next(blocks: Blocks, fault: t.Callable[[t.Any], TamperedData]) -> Entry | None:
+def _next(blocks: Blocks, fault: t.Callable[[t.Any], TamperedData], spend: t.Callable[[int], None]) -> Entry | None:
     said: dict[str, str] = {}
+    left = SAID_LIMIT
     while (info := blocks.header()) is not None:
-        if info.type == tarfile.XHDTYPE:
-            said.update(blocks.pax(blocks.small(info, "a pax header", SAID_LIMIT)))
-        elif info.type == tarfile.XGLTYPE:
-            blocks.small(info, "a pax header", SAID_LIMIT)
-        elif info.type == tarfile.GNUTYPE_LONGNAME:
-            said["path"] = _text(blocks.small(info, "a name", SAID_LIMIT))
-        elif info.type == tarfile.GNUTYPE_LONGLINK:
-            said["linkpath"] = _text(blocks.small(info, "a name", SAID_LIMIT))
-        else:
+        if info.type not in _ABOUT:
+            spend(tarfile.BLOCKSIZE)
             return _entry(info, said, fault)
+        spend(tarfile.BLOCKSIZE + max(info.size, 0))
+        data = blocks.small(info, _ABOUT[info.type], left)
+        left -= tarfile.BLOCKSIZE + len(data)
+        if info.type == tarfile.XHDTYPE:
+            said.update((field, value) for field, value in blocks.pax(data).items() if field in _FIELDS or field.startswith(_SPARSE))
+        elif info.type == tarfile.GNUTYPE_LONGNAME:
+            said["path"] = _text(data)
+        elif info.type == tarfile.GNUTYPE_LONGLINK:
+            said["linkpath"] = _text(data)
     if said:
         raise fault("it ends early")
     return None
@@ -93,7 +109,7 @@ def _text(data: bytes) -> str:
 def _entry(info: tarfile.TarInfo, said: t.Mapping[str, str], fault: t.Callable[[t.Any], TamperedData]) -> Entry:
     path, target = said.get("path", info.name), said.get("linkpath", info.linkname)
     kind = _KINDS.get(info.type, "")
-    if not kind or any(field.startswith("GNU.sparse") for field in said):
+    if not kind or any(field.startswith(_SPARSE) for field in said):
         raise fault(f"{path[:100]!a} is of a kind that no image has")
     # Before pax, a directory was a file whose name ends so.
     if kind == FILE and path.endswith("/"):

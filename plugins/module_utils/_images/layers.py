@@ -25,52 +25,35 @@ from .._deps import require_zstandard
 from .._errors import TamperedData
 from .._stream import pipes
 from . import entries
+from .budget import BYTES_LIMIT, Budget
 from .entries import DEVICE, FILE, FOLDER, HARD_LINK, SYMLINK, Entry
 from .tree import Tree
 
-ENTRIES_LIMIT = 500_000
-BYTES_LIMIT = 32 << 30
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 _GZIP, _ZSTD = b"\x1f\x8b", bytes.fromhex("28b52ffd")
-
-
-@dataclasses.dataclass
-class Budget:
-    """What all layers of an image may hold together."""
-
-    entries: int = ENTRIES_LIMIT
-    size: int = BYTES_LIMIT
-
-    def spend(self, entries: int, size: int, name: str) -> None:
-        self.entries -= entries
-        self.size -= size
-        if self.entries < 0:
-            raise TamperedData(f"{name}: the image holds more than {ENTRIES_LIMIT} entries; it was made to do harm, use another one")
-        if self.size < 0:
-            raise TamperedData(f"{name}: the image holds more than {BYTES_LIMIT} bytes; it was made to do harm, use another one")
 
 
 def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
     """Unpack the layer in the file `path`, a tar archive as it is or in gzip or zstd, over the tree.
 
-    `diff_id` is the SHA-256 of the tar archive, in hex. Raises StorageError, TamperedData.
+    `diff_id` is the SHA-256 of the tar archive, in hex. Raises StorageError, TamperedData, and what the budget raises.
     """
     name = f"layer {diff_id[:12]}"
     before, removes = dataclasses.replace(budget), False
     with _opened(path, name) as source:
-        for entry, _data in entries.read(source, name):
-            budget.spend(1, entry.size, name)
+        for entry, _data in entries.read(source, name, budget):
+            budget.spend(name, entries=1, size=entry.size)
             removes = removes or _base(entry).startswith(WHITEOUT)
         source.compare(diff_id)
     held = before.size - budget.size
-    # Words about files are read as well, and many layers may have nothing else.
-    budget.spend(0, max(0, source.size - held), name)
+    # What pads files is read as well, and many layers may have nothing else.
+    budget.spend(name, size=max(0, source.size - held))
     tree.needs(before.entries - budget.entries, held)
     if removes:
         with _opened(path, name) as source:
-            _remove(source, tree, name)
+            _remove(source, tree, name, budget)
     with _opened(path, name) as source:
-        for entry, data in entries.read(source, name):
+        for entry, data in entries.read(source, name, budget):
             if not _base(entry).startswith(WHITEOUT):
                 _put(tree, entry, data, name)
 
@@ -138,8 +121,8 @@ def _base(entry: Entry) -> str:
     return entry.path.rstrip("/").rpartition("/")[2]
 
 
-def _remove(source: pipes.Reader, tree: Tree, name: str) -> None:
-    for entry, _data in entries.read(source, name):
+def _remove(source: pipes.Reader, tree: Tree, name: str, budget: Budget) -> None:
+    for entry, _data in entries.read(source, name, budget):
         folder, base = entry.path.rstrip("/").rpartition("/")[0], _base(entry)
         if base == OPAQUE:
             tree.empty(folder)

@@ -24,8 +24,8 @@ import typing as t
 from .._errors import BackupError, OptionError, TamperedData
 from .._stream import pipes
 from . import descriptions, saved
+from .budget import Budget
 from .descriptions import INDEX, MANIFEST, TEXT_LIMIT
-from .layers import BYTES_LIMIT
 
 MARK, MARKED = "oci-layout", "1.0.0"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -46,9 +46,9 @@ def archived(path: str, image_id: str) -> t.Iterator[pipes.Reader]:
 def _archive(path: str, image_id: str) -> t.Generator[bytes, None, None]:
     layout = _Layout(path)
     layout.check()
-    image = descriptions.describe(layout.text, image_id)
-    if sum(image.sizes.values()) > BYTES_LIMIT:
-        raise TamperedData(f"{path}: the image holds more than {BYTES_LIMIT} bytes; it was made to do harm, use another one")
+    budget = Budget()
+    image = descriptions.describe(layout.text, image_id, budget)
+    budget.spend(path, packed=sum(image.sizes.values()))
     for name, text in layout.texts.items():
         if text is not None:
             yield from saved.file(name, len(text), [text])

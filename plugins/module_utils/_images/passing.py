@@ -20,7 +20,7 @@ import typing as t
 from .._errors import TamperedData
 from .._stream import pipes
 from . import descriptions, layers, saved
-from .descriptions import TEXTS_LIMIT
+from .budget import Budget
 
 _BEGINS = (b"{", b"[")
 
@@ -49,9 +49,8 @@ class _File:
 class _Look:
     """Takes each file of an archive, and keeps what may be a description."""
 
-    def __init__(self) -> None:
-        self._texts = TEXTS_LIMIT
-        self._packed = layers.BYTES_LIMIT
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
 
     def take(self, name: str, size: int, data: pipes.Reader) -> _File:
         text = None
@@ -59,26 +58,25 @@ class _Look:
             content = data.read(size)
             data = io.BytesIO(content)
             text = content if content.startswith(_BEGINS) else None
-            self._texts -= len(text or b"")
-            if self._texts < 0:
-                raise TamperedData(f"its descriptions have more than {TEXTS_LIMIT} bytes; the image was made to do harm, use another one")
+            self._budget.spend("its descriptions", texts=len(text or b""))
         layer = layers.Layer(data, f"layer {name[-64:]!a}")
-        try:
-            while piece := layer.read(pipes.CHUNK):
-                self._packed -= len(piece)
-                if self._packed < 0:
-                    break
-        except TamperedData as exc:
-            return _File(name, text, "", 0, exc)
-        if self._packed < 0:
-            raise TamperedData(f"it holds more than {layers.BYTES_LIMIT} bytes; the image was made to do harm, use another one")
-        return _File(name, text, layer.digest.hexdigest(), layer.size, None)
+        piece = b""
+        while True:
+            try:
+                piece = layer.read(pipes.CHUNK)
+            except TamperedData as exc:
+                return _File(name, text, "", 0, exc)
+            if not piece:
+                return _File(name, text, layer.digest.hexdigest(), layer.size, None)
+            self._budget.spend(f"layer {name[-64:]!a}", size=len(piece))
 
 
 def look(source: pipes.Reader, image_id: str) -> Seen:
-    """Read all that an engine saves of the image `sha256:...`, and compare it with the id. Raises OptionError, TamperedData."""
-    found = saved.files(source, _Look().take)
-    image = descriptions.describe(lambda name: found[name].text if name in found else None, image_id)
+    """Read all that an engine saves of the image `sha256:...`, and compare it with the id. Raises OptionError, TamperedData, and what the
+    budget raises."""
+    budget = Budget()
+    found = saved.files(source, _Look(budget).take, budget)
+    image = descriptions.describe(lambda name: found[name].text if name in found else None, image_id, budget)
     sizes, places = [], {}
     for name, diff_id in image.layers:
         file = found.get(name)
@@ -104,6 +102,6 @@ def hand_on(source: pipes.Reader, seen: Seen, wanted: t.Collection[str], take: t
             take(digest, layers.Layer(data, f"layer {digest}"))
             left.discard(digest)
 
-    saved.files(source, each)
+    saved.files(source, each, Budget())
     if left:
         raise TamperedData(f"it lacks the layer {min(left)}, which was there before; pull the image anew, then run again")

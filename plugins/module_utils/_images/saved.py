@@ -22,9 +22,9 @@ import typing as t
 from .._errors import StorageError
 from .._stream import pipes
 from . import descriptions, entries, room
+from .budget import Budget
 from .descriptions import TEXT_LIMIT
 from .entries import FILE, HARD_LINK, SYMLINK, Entry
-from .layers import BYTES_LIMIT
 
 FILES_LIMIT = 4096
 END = bytes(2 * tarfile.BLOCKSIZE)
@@ -39,10 +39,10 @@ class Saved:
     config: t.Mapping[str, t.Any]
 
 
-def keep(source: pipes.Reader, folder: str, image_id: str) -> Saved:
+def keep(source: pipes.Reader, folder: str, image_id: str, budget: Budget) -> Saved:
     """Write what an engine saves into an empty directory, and find the image `sha256:...` in it.
 
-    Raises OptionError, StorageError, TamperedData.
+    Raises OptionError, StorageError, TamperedData, and what the budget raises.
     """
     numbers = itertools.count()
 
@@ -50,24 +50,23 @@ def keep(source: pipes.Reader, folder: str, image_id: str) -> Saved:
         room.check(folder, 1, size)
         return _write(os.path.join(folder, str(next(numbers))), data)
 
-    found = files(source, write)
+    found = files(source, write, budget)
 
     def text(name: str) -> bytes | None:
         return _text(found[name]) if name in found else None
 
-    image = descriptions.describe(text, image_id)
+    image = descriptions.describe(text, image_id, budget)
     return Saved([(_named(found, name), diff_id) for name, diff_id in image.layers], image.config)
 
 
-def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken]) -> dict[str, Taken]:
+def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken], budget: Budget) -> dict[str, Taken]:
     """What `take` makes of each file of the archive, of its name, size and bytes, by its name there. Links are other names."""
     found: dict[str, Taken] = {}
     links: dict[str, str] = {}
-    left = BYTES_LIMIT
-    for entry, data in entries.read(source, "what the engine saved"):
-        left -= entry.size
-        if len(found) + len(links) >= FILES_LIMIT or left < 0:
-            raise descriptions.fault(f"it holds more than {FILES_LIMIT} files or {BYTES_LIMIT} bytes")
+    for entry, data in entries.read(source, "what the engine saved", budget):
+        budget.spend("what the engine saved", packed=entry.size)
+        if len(found) + len(links) >= FILES_LIMIT:
+            raise descriptions.fault(f"it holds more than {FILES_LIMIT} files")
         name = posixpath.normpath(entry.path)
         if entry.kind == FILE:
             found[name] = take(name, entry.size, data)

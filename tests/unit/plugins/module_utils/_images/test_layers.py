@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import layers, tree
-from ansible_collections.caracal_ops.backup.plugins.module_utils._images.layers import Budget
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.budget import Budget
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images.tree import Tree
 from scenes import image_scene
 from scenes.image_scene import Entries, archive, entry, folder, hard_link, symlink
@@ -181,13 +181,13 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     with pytest.raises(TamperedData):
         unpack(tmp_path / "many", many[:2], many[2:], budget=Budget(entries=3))
     assert len(os.listdir(tmp_path / "many/rootfs")) == 2, "nothing of the layer that has too many"
-    with pytest.MonkeyPatch.context() as small:
-        small.setattr(layers, "BYTES_LIMIT", 5000)
-        # Words without end about a file cost no file.
-        endless = image_scene.entry(tarfile.XGLTYPE, "x")
-        endless.pax_headers = {"comment": "c" * 9000}
-        with pytest.raises(TamperedData):
-            unpack(tmp_path / "words", [endless], budget=Budget())
+    # Words without end about a file cost no file.
+    endless = image_scene.entry(tarfile.XGLTYPE, "x")
+    endless.pax_headers = {"comment": "c" * 9000}
+    with pytest.raises(TamperedData):
+        unpack(tmp_path / "words", [endless], budget=Budget(words=5000))
+    with pytest.raises(StageFailed):
+        unpack(tmp_path / "late", many[:1], budget=Budget(until=0.0))
     with pytest.raises(TamperedData):
         unpack(tmp_path / "large", [("bomb", b"\0" * 2_000_000)], pack=image_scene.packed, budget=Budget(size=1_000_000))
     assert not (tmp_path / "large/rootfs/bomb").exists()

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, MissingDependency, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, descriptions, layouts
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.budget import Budget
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
 from harness.users import only_root
 from scenes import image_scene
@@ -209,5 +210,5 @@ def test_a_size_that_is_none(tmp_path: Path, size: t.Any) -> None:
 @pytest.mark.mutation
 def test_descriptions_have_an_end_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image_scene.layout(tmp_path / "layout", ONE, OTHER)
-    monkeypatch.setattr(descriptions, "TEXTS_LIMIT", 400)
-    assert "400" in fault(tmp_path / "layout").msg
+    monkeypatch.setattr(layouts, "Budget", lambda: Budget(texts=400))
+    assert isinstance(fault(tmp_path / "layout"), TamperedData)

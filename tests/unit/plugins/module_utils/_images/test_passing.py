@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import layers, passing
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.budget import Budget
 from scenes import image_scene
 from scenes.image_scene import archive, hex_of, packed, symlink
 
@@ -62,7 +63,7 @@ def test_a_layer_may_be_a_link() -> None:
 @pytest.mark.mutation
 def test_bombs_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are no layers count too, since nobody knows yet which of them are."""
-    monkeypatch.setattr(layers, "BYTES_LIMIT", 100_000)
+    monkeypatch.setattr(passing, "Budget", lambda: Budget(size=100_000))
     bomb = packed(bytes(60_000))
     with pytest.raises(TamperedData):
         passing.look(io.BytesIO(archive([("a", bomb), ("b", bomb)], 0o644)), IMAGE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._images import layers
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import budget
 from scenes import image_bounds, image_scene
 from scenes.image_bounds import MIB, Unpacking
 
@@ -36,12 +36,12 @@ def told(name: str, found: Unpacking) -> Unpacking:
 
 @pytest.mark.no_false_alarm
 def test_as_many_files_as_an_image_may_have(directory: Path, tmp_path: Path) -> None:
-    image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(layers.ENTRIES_LIMIT, "many"))
+    image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(budget.ENTRIES_LIMIT, "many"))
     found = told("all that it may have", image_bounds.unpack(directory, tmp_path / "image.tar", image))
     assert found.error == "" and found.memory < MEMORY
     folder = directory / image.removeprefix("sha256:")
     with os.scandir(folder / "rootfs/many") as entries:
-        assert sum(1 for _entry in entries) == layers.ENTRIES_LIMIT
+        assert sum(1 for _entry in entries) == budget.ENTRIES_LIMIT
 
     os.utime(folder, (1_600_000_000, 1_600_000_000))
     other, data = image_scene.saved([image_scene.archive([("one", b"1")])])
@@ -54,15 +54,15 @@ def test_as_many_files_as_an_image_may_have(directory: Path, tmp_path: Path) -> 
 def test_a_million_files(directory: Path, tmp_path: Path) -> None:
     image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(1_000_001, "many"))
     found = told("a million", image_bounds.unpack(directory, tmp_path / "image.tar", image))
-    assert str(layers.ENTRIES_LIMIT) in found.error and "use another one" in found.error
+    assert str(budget.ENTRIES_LIMIT) in found.error and "use another one" in found.error
     assert found.memory < MEMORY and left(directory) == set()
 
 
 @pytest.mark.mutation
 def test_more_bytes_than_an_image_may_have(directory: Path, tmp_path: Path) -> None:
     """All of them would be zeros, and nothing of them is written."""
-    image_bounds.zeros(tmp_path / "image.layer", 2, layers.BYTES_LIMIT // 2 + MIB)
+    image_bounds.zeros(tmp_path / "image.layer", 2, budget.BYTES_LIMIT // 2 + MIB)
     image = image_bounds.of_layer(tmp_path / "image.tar", tmp_path / "image.layer", "0" * 64)
     found = told("a bomb", image_bounds.unpack(directory, tmp_path / "image.tar", image))
-    assert str(layers.BYTES_LIMIT) in found.error and "use another one" in found.error
+    assert str(budget.BYTES_LIMIT) in found.error and "use another one" in found.error
     assert found.memory < MEMORY and left(directory) == set()

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import typing as t
 from pathlib import Path
 
@@ -19,7 +20,10 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache, saved
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.budget import Budget
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.images import LAYERS_LIMIT
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
 from harness.waiting import eventually
 from scenes import image_scene
 from scenes.image_scene import archive, hex_of, symlink
@@ -30,7 +34,7 @@ IMAGE, DATA = image_scene.saved(LAYERS, ["PG_MAJOR=17"])
 
 def keep(folder: Path, data: bytes, image: str = IMAGE) -> saved.Saved:
     folder.mkdir()
-    return saved.keep(io.BytesIO(data), str(folder), image)
+    return saved.keep(io.BytesIO(data), str(folder), image, Budget())
 
 
 def files(data: bytes = DATA) -> dict[str, bytes]:
@@ -169,7 +173,7 @@ def test_an_image_is_unpacked_once(directory: Path) -> None:
         assert {path.name: path.read_bytes() for path in Path(image.rootfs).iterdir()} == {"one": b"1", "two": b"2"}
         assert image.environment() == {"PG_MAJOR": "17"}
         assert names(directory) == {IMAGE.removeprefix("sha256:")}
-        assert set(os.listdir(image.folder)) == {"rootfs", "config.json"}
+        assert set(os.listdir(image.folder)) == {"rootfs", "config.json", "size"} and image.size() > 0
 
 
 @pytest.mark.mutation
@@ -194,6 +198,39 @@ def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> No
         os.utime(path, (1_600_000_000, 1_600_000_000))
     cache.unpacked(str(directory), IMAGE, [Engine().save])
     assert names(directory) == {IMAGE.removeprefix("sha256:"), used.name, foreign.name}
+
+
+def test_what_is_too_much_goes_and_the_longest_unused_first(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "KEPT_BYTES", 250_000)
+    now = time.time()
+    for age, name in enumerate("abcde"):
+        path = directory / (name * 64)
+        (path / "rootfs").mkdir(parents=True)
+        (path / "size").write_text("100000")
+        os.utime(path, (now, now - age * 86400 * 2 - 60))
+    # The oldest is where a program runs: a mount of it is seen in the table of that process.
+    with pytest.MonkeyPatch.context() as runs:
+        runs.setattr(cache, "_is_in_use", lambda image: image.folder.endswith("e" * 64))
+        cache.unpacked(str(directory), IMAGE, [Engine().save])
+    assert names(directory) == {IMAGE.removeprefix("sha256:"), "a" * 64, "b" * 64, "e" * 64}
+    cache.unpacked(str(directory), IMAGE, [])
+    assert names(directory) == {IMAGE.removeprefix("sha256:"), "a" * 64, "b" * 64}
+    monkeypatch.setattr(cache, "KEPT_BYTES", 0)
+    cache.unpacked(str(directory), IMAGE, [])
+    assert names(directory) == {IMAGE.removeprefix("sha256:"), "a" * 64}, "another run may be about to start its programs"
+
+
+def test_an_image_from_which_a_program_runs_is_in_use(directory: Path) -> None:
+    image, _new = cache.unpacked(str(directory), IMAGE, [Engine().save])
+    assert not cache._is_in_use(image)
+    bwrap = isolation.find_bwrap() or ""
+    command = [bwrap, "--dev-bind", "/", "/", "--ro-bind", image.rootfs, "/mnt", "--die-with-parent", "--", "sleep", "60"]
+    running = Child(command)
+    try:
+        eventually(lambda: cache._is_in_use(image))
+    finally:
+        running.kill()
+    eventually(lambda: not cache._is_in_use(image))
 
 
 class Stalled(io.BytesIO):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import saved
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.budget import Budget
 from harness.fixtures import FreshCluster
 from scenes import image_scene
 from scenes.by_hand import Recover, commands
@@ -39,7 +40,7 @@ def test_an_engine_can_load_what_comes_out(kept: Scene, recover: Recover, fresh_
         folder = tmp_path / str(number)
         folder.mkdir()
         with (tmp_path / "images.tar").open("rb") as made:
-            found = saved.keep(made, str(folder), image_id)
+            found = saved.keep(made, str(folder), image_id, Budget())
         assert [Path(path).read_bytes() for path, _digest in found.layers] == layers
 
 

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What one image may cost the host that reads it: one budget for all its parts, spent before memory or disk is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from .._errors import BackupError, StageFailed, TamperedData
+
+# Files, directories and links in all layers.
+ENTRIES_LIMIT = 500_000
+# Bytes of the archive, and bytes of what is packed in it.
+BYTES_LIMIT = 32 << 30
+# Bytes of headers, in every pass: a block for each entry, long names, times and attributes.
+WORDS_LIMIT = 2 << 30
+# Bytes of descriptions, each time one is read.
+TEXTS_LIMIT = 32 << 20
+SECONDS = 3600.0
+
+
+def _end() -> float:
+    return time.monotonic() + SECONDS
+
+
+@dataclasses.dataclass
+class Budget:
+    """What is left of it. `until` is a point of the monotonic clock."""
+
+    entries: int = ENTRIES_LIMIT
+    packed: int = BYTES_LIMIT
+    size: int = BYTES_LIMIT
+    words: int = WORDS_LIMIT
+    texts: int = TEXTS_LIMIT
+    until: float = dataclasses.field(default_factory=_end)
+
+    def spend(self, name: str, *, entries: int = 0, packed: int = 0, size: int = 0, words: int = 0, texts: int = 0) -> None:
+        """Raises TamperedData that names the bound, StageFailed where the time is over; `name` is the part that is read."""
+        self.entries -= entries
+        self.packed -= packed
+        self.size -= size
+        self.words -= words
+        self.texts -= texts
+        if min(self.entries, self.packed, self.size, self.words, self.texts) < 0:
+            raise self._fault(name)
+        if time.monotonic() > self.until:
+            raise StageFailed(f"{name}: the image was not read within {SECONDS:.0f} s; use another one, or a faster source")
+
+    def _fault(self, name: str) -> BackupError:
+        bounds = (
+            (self.entries, f"{ENTRIES_LIMIT} entries"),
+            (min(self.packed, self.size), f"{BYTES_LIMIT} bytes"),
+            (self.words, f"{WORDS_LIMIT} bytes of headers"),
+            (self.texts, f"{TEXTS_LIMIT} bytes of descriptions"),
+        )
+        bound = next(words for left, words in bounds if left < 0)
+        return TamperedData(f"{name}: the image holds more than {bound}; it was made to do harm, use another one")
