@@ -11,10 +11,12 @@ short_description: Find PostgreSQL's client programs, on this host or in the ima
 version_added: 0.1.0
 description:
   - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. If this host has none of the server's major release
-    or a later one, they come out of the image of the server, which has the very release.
+    or a later one, they come out of the image of the server, which has the very release. An image that does not tell its release is
+    unpacked, and its programs are asked.
   - The image is unpacked once, into a directory of its own, and compared with its id, which vouches for each of its bytes. Its programs
-    then run in bubblewrap with the image as their file system, read-only. Of this host they get the network, and what the variables of
-    libpq name. No container is made, so none is left behind.
+    then run in bubblewrap with the image as their file system, read-only. If you run the module as root, each program runs as a user of
+    its own. Of this host a program gets the files that the variables of libpq name, and a way to the server that they name; it has no other
+    network. No container is made, so none is left behind.
   - The role C(caracal_backup) uses it where C(caracal_backup_compose_project) is set and C(caracal_backup_pg_bin) is not; so does
     C(caracal_restore).
 author:
@@ -40,7 +42,8 @@ options:
   directory:
     description:
       - Where images are kept unpacked. Only the user who runs this may be able to write there. An image that nobody has used for 90 days
-        is removed.
+        is removed. If all of them together have more than 4 GiB, those that were not used for a day are removed as well, the longest
+        unused first. An image from which a program runs is kept.
     type: path
     default: /var/cache/caracal_backup/images
 requirements:

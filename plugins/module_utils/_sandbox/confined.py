@@ -15,7 +15,7 @@ import typing as t
 from .._errors import BackupError, MissingDependency
 from .._stream.process import Identity, run
 from .info import Layout, SandboxInfo
-from .isolation import ENVIRONMENT, NONE, Launcher, bound, find_bwrap
+from .isolation import ENVIRONMENT, NONE, Launcher, find_bwrap
 
 
 def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
@@ -29,20 +29,20 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
     if bwrap is None:
         raise MissingDependency("bubblewrap, in which the sandbox was made, is not there any more; install it again")
     launcher = Launcher(Identity(sandbox.uid, sandbox.uid) if os.geteuid() == 0 else None, bwrap)
-    inside = launcher.command(
+    words = launcher.command(
         [program],
         readable=[*_shown(program), sandbox.socket_dir],
         writable=[],
         passwd=Layout.of(sandbox.directory).passwd,
+        bound=True,
     )
-    words = bound(inside)
     try:
         run([*words, "--version"], env=ENVIRONMENT, timeout=60)
     except BackupError as exc:
         raise MissingDependency(
             f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it"
         ) from exc
-    return words
+    return tuple(words)
 
 
 def _shown(program: str) -> t.Iterator[str]:

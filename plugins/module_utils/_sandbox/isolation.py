@@ -5,10 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Runs the programs of a sandbox inside bubblewrap: no network but loopback, no file but those it needs.
+"""Runs the programs of a sandbox and of images inside bubblewrap: no network but loopback, no file but those they need.
 
-A restored database is hostile until proved otherwise: whoever is a superuser in it can start programs. Inside, those
-see the server's own folders, the system's libraries, and no key, no home, no other process.
+A restored database is hostile until proved otherwise: a superuser in it can start programs. An image is hostile too. Inside, programs see
+their own folders, the system's libraries, and no key, no home, no other process. They are never root of this host, have no capability,
+can gain none, change no kernel setting, and make only the system calls that `seccomp` leaves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import typing as t
 
 from .._errors import BackupError, MissingDependency, PermissionMissing
 from .._stream.process import Identity, run
+from . import seccomp
 from .info import REQUIRED
 
 BUBBLEWRAP = "bubblewrap"
@@ -39,7 +41,21 @@ LOADERS = ("/lib64/ld-linux-*.so.*", "/lib/ld-linux-*.so.*", "/lib/ld-musl-*.so.
 LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 # Made for each program, whatever an image has there.
 MADE = ("/proc", "/dev", "/run", "/tmp")
-_FRESH = ("--proc", "/proc", "--dev", "/dev", "--dir", "/run")
+# What a new /proc has of the kernel, beside processes; settings are shown read-only, these files and folders are covered.
+SETTINGS = "/proc/sys"
+COVERED = tuple(
+    f"/proc/{name}"
+    for name in (
+        *("acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty", "config.gz", "iomem", "ioports", "kallsyms", "kcore", "key-users"),
+        *("keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mtrr", "sched_debug", "slabinfo", "sysrq-trigger"),
+        *("timer_list", "timer_stats", "vmallocinfo"),
+    )
+)
+# Puts the filter of system calls into memory, under a number that nothing else has, and becomes bubblewrap.
+FILTERED = (
+    "import os, sys; it = os.memfd_create('filter', 0); os.write(it, bytes.fromhex(sys.argv[1])); os.lseek(it, 0, 0); "
+    "os.execv(sys.argv[2], [sys.argv[2], '--seccomp', str(it), *sys.argv[3:]])"
+)
 OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Threads count too.
@@ -47,6 +63,7 @@ PROCESSES = 4096
 SAID_LIMIT = 64 * 1024
 CORE_PATTERN = "/proc/sys/kernel/core_pattern"
 CAP_SYS_RESOURCE = 24
+STEPPING = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +97,11 @@ class Launcher:
         rootfs: str = "",
         directory: str = "/",
         variables: t.Mapping[str, str] | None = None,
+        bound: bool = False,
+        told: t.Sequence[str] = (),
     ) -> list[str]:
-        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it.
+        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it, and
+        `bound` it dies with that. `told` are more words for bubblewrap, about descriptors.
 
         `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries.
         `variables` are the image's own, which it alone gets: they could make any program load what the image brings. Raises
@@ -93,7 +113,8 @@ class Launcher:
             return list(argv)
         shown = [*readable, *writable]
         system = list(image(rootfs, [*MADE, HOST, PRELOAD, *shown, *([PASSWD] if passwd else [])])) if rootfs else _system()
-        parts = [self.bwrap, *_namespaces(self.identity), *network, *system, *_FRESH, "--chdir", directory, *_parents(shown)]
+        parts = [*_filtered(self.bwrap), *told, *(["--die-with-parent"] if bound else []), *_namespaces(self.identity), *network]
+        parts += [*system, *_fresh(), "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
             parts += ["--ro-bind", passwd, PASSWD]
@@ -107,13 +128,36 @@ class Launcher:
         return self.identity if self.bwrap is None else None
 
 
+def _filtered(bwrap: str) -> list[str]:
+    found = seccomp.program()
+    return [*python(), "-c", FILTERED, found.hex(), bwrap] if found else [bwrap]
+
+
+def python() -> list[str]:
+    """Words that start this Python, or the system's where this process may no longer start its own; without anything of a user's."""
+    own = sys.executable if os.access(sys.executable, os.X_OK) else shutil.which("python3", path=ENVIRONMENT["PATH"])
+    if own is None:
+        raise MissingDependency("the sandbox is started by Python, and none can be started; install python3")
+    return [own, "-I", "-S"]
+
+
+def _fresh() -> t.Iterator[str]:
+    """Folders made for each program. Of root's /proc bubblewrap itself leaves the kernel's settings writable."""
+    yield from ("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--ro-bind", SETTINGS, SETTINGS)
+    for path in COVERED:
+        if os.path.isdir(path):
+            yield from ("--tmpfs", path, "--remount-ro", path)
+        elif os.path.exists(path):
+            yield from ("--ro-bind", "/dev/null", path)
+
+
 def _namespaces(identity: Identity | None) -> list[str]:
     common = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
     if identity is None:
         return ["--unshare-user", *common]
     # A user namespace made by root knows uid 0 only, so root goes without and drops every capability but those that
-    # it needs to become somebody else.
-    return [*common, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    # it needs to become another user, who has none and can gain none.
+    return [*common, "--cap-drop", "ALL", *(word for name in STEPPING for word in ("--cap-add", name))]
 
 
 def _system(above: str = "") -> list[str]:
@@ -131,10 +175,11 @@ def _system(above: str = "") -> list[str]:
 
 
 def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[str]:
-    """Arguments that show an unpacked image, read-only, but for the places that are ours: absolute paths and what lies above them."""
+    """Arguments that show an unpacked image, read-only, but for the places that are ours: absolute paths and what lies above them. A name
+    there that is not text is left out: it could stand in no script."""
     for entry in sorted(os.scandir(f"{rootfs}{folder}"), key=lambda one: one.name):
         path = f"{folder}/{entry.name}"
-        if path in ours:
+        if path in ours or not _is_text(path) or (entry.is_symlink() and not _is_text(os.readlink(entry.path))):
             continue
         if any(one.startswith(f"{path}/") for one in ours):
             # Never a link: bubblewrap would follow it, out of the image, to make the places below.
@@ -145,6 +190,10 @@ def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[
             yield from ("--symlink", os.readlink(entry.path), path)
         else:
             yield from ("--ro-bind", entry.path, path)
+
+
+def _is_text(path: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _binds(kind: str, paths: t.Sequence[str]) -> t.Iterator[str]:
@@ -169,7 +218,8 @@ def _outside_usr(paths: t.Sequence[str]) -> list[str]:
 def _step_down(identity: Identity | None, rootfs: str) -> list[str]:
     if identity is None:
         return []
-    return [*_of_host("setpriv", rootfs), f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups", "--"]
+    who = [f"--reuid={identity.uid}", f"--regid={identity.gid}", "--clear-groups"]
+    return [*_of_host("setpriv", rootfs), *who, "--bounding-set=-all", "--inh-caps=-all", "--"]
 
 
 def _alone(rootfs: str, variables: t.Mapping[str, str]) -> list[str]:
@@ -189,12 +239,13 @@ def _of_host(name: str, rootfs: str) -> list[str]:
     return [f"{HOST}{loader}", "--library-path", libraries, f"{HOST}{os.path.realpath(program)}"]
 
 
-def limited(argv: t.Sequence[str], identity: Identity | None, written: int | None = None) -> list[str]:
-    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is nobody else's; `written`
-    are the bytes that it may write into a file."""
+def limited(argv: t.Sequence[str], identity: Identity | None, written: int | None = None, memory: int | None = None) -> list[str]:
+    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is no other program's;
+    `written` are the bytes that it may write into a file, `memory` those that a process may have."""
     processes = [f"--nproc={PROCESSES}:{PROCESSES}"] if identity is not None else []
     size = [] if written is None else [f"--fsize={written}:{written}"]
-    return ["prlimit", f"--core={_core()}", *processes, *size, "--", *argv]
+    data = [] if memory is None else [f"--data={memory}:{memory}"]
+    return ["prlimit", f"--core={_core()}", *processes, *size, *data, "--", *argv]
 
 
 def _core() -> str:
@@ -224,11 +275,6 @@ def find_bwrap() -> str | None:
     return shutil.which("bwrap") or next((path for path in wheels if os.access(path, os.X_OK)), None)
 
 
-def bound(words: t.Sequence[str]) -> tuple[str, ...]:
-    """The words of an isolated command, so that it dies with us."""
-    return words[0], "--die-with-parent", *words[1:]
-
-
 def choose(
     identity: Identity | None,
     program: str,
@@ -251,5 +297,7 @@ def choose(
 
 def said(isolated: Launcher, program: str, readable: t.Sequence[str], rootfs: str, variables: t.Mapping[str, str]) -> bytes:
     """What `program --version` prints inside. Raises StageFailed."""
-    words = isolated.command([program, "--version"], readable=readable, writable=(), passwd=None, rootfs=rootfs, variables=variables)
-    return run(limited(bound(words), isolated.identity, SAID_LIMIT), env=ENVIRONMENT, timeout=60)
+    words = isolated.command(
+        [program, "--version"], readable=readable, writable=(), passwd=None, rootfs=rootfs, variables=variables, bound=True
+    )
+    return run(limited(words, isolated.identity, SAID_LIMIT), env=ENVIRONMENT, timeout=60)

@@ -16,7 +16,7 @@ from .._drivers.postgres import client_binaries, tools
 from .._drivers.postgres.server_binaries import Install
 from .._errors import MissingDependency
 from .info import Layout
-from .isolation import ENVIRONMENT, Launcher, bound, limited
+from .isolation import ENVIRONMENT, Launcher, limited
 
 # What it may make us keep of its messages.
 WRITTEN_LIMIT = 256 << 20
@@ -33,8 +33,9 @@ def make(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, lis
             passwd=layout.passwd,
             rootfs=install.rootfs,
             variables=install.variables,
+            bound=True,
         )
-        command = limited(bound(words), launcher.identity, WRITTEN_LIMIT)
+        command = limited(words, launcher.identity, WRITTEN_LIMIT)
         given = " ".join(f'${{{variable}+"{variable}=${variable}"}}' for variable in (*tools.CONNECTING, "LC_ALL"))
         script = f'exec env -i PATH={ENVIRONMENT["PATH"]} {given} {shlex.join(command)} "$@"'
         _write(os.path.join(layout.clients, name), f"#!/bin/sh\nPATH={ENVIRONMENT['PATH']}\n{script}\n")

@@ -31,9 +31,9 @@ _OWN_FILES = {
     "PGSSLCERT": "~/.postgresql/postgresql.crt",
     "PGSSLKEY": "~/.postgresql/postgresql.key",
 }
-# What of this host a tool needs that sees nothing else of it: the files that these name, and the folder of a socket.
+# What of this host a tool needs that sees nothing else of it: the files that these name, passwords first, and a way to the server.
 FILES = ("PGPASSFILE", *_OWN_FILES)
-SOCKET = "PGHOST"
+HOST, ADDRESS, PORT, ENCRYPTION = "PGHOST", "PGHOSTADDR", "PGPORT", "PGSSLMODE"
 # By which a tool is told what it connects to and how: all that one has to know of who starts it, and none of it a secret.
 CONNECTING = (
     *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE", "PGREQUIREAUTH", "PGPASSFILE"),

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..._ansible import argspec
@@ -23,6 +24,7 @@ from .. import image_clients
 
 # As official images and those made like them name the release of their server.
 MAJOR = "PG_MAJOR"
+_NUMBER = re.compile(r"[0-9]{1,6}\Z")
 
 
 def argument_spec() -> argspec.ArgumentSpec:
@@ -31,23 +33,23 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Look on this host, and only then unpack the image."""
+    """Look on this host, and only then unpack the image, which does not decide whose programs run: this host's do wherever they fit."""
     options = invocation.options
     image, engine = options["image"], Engine(options["engine"])
-    found = _installed(engine.environment(image).get(MAJOR, ""))
+    major = engine.environment(image).get(MAJOR, "")
+    found = _installed(int(major)) if _NUMBER.match(major) else None
     if found is not None:
         return _result(found, changed=False, where="this host")
     unpacked, new = cache.unpacked(options["directory"], image, [lambda: engine.saved(image)])
-    found = client_binaries.find(image_clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
-    return _result(found, changed=new, where=f"image {image[:19]}")
+    own = client_binaries.find(image_clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
+    found = _installed(own.version[0])
+    return _result(found or own, changed=new, where="this host" if found else f"image {image[:19]}")
 
 
-def _installed(major: str) -> ClientTools | None:
-    """Programs of this host that dump a server of this major; none where an image does not tell its own."""
-    if not major.isdecimal():
-        return None
+def _installed(major: int) -> ClientTools | None:
+    """Programs of this host that dump a server of this major."""
     try:
-        return client_binaries.find(None, minimum_major=int(major), tools=tools.PROGRAMS)
+        return client_binaries.find(None, minimum_major=major, tools=tools.PROGRAMS)
     except MissingDependency:
         return None
 

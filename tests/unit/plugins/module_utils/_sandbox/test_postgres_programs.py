@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import image_clients, isolation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import image_clients, isolation, users
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
 from harness.fixtures import FreshCluster
@@ -52,6 +52,19 @@ def bring(engine: Engine, tmp_path: Path) -> t.Callable[..., dict[str, t.Any]]:
 Bring = t.Callable[..., dict[str, t.Any]]
 
 
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without client programs of its own."""
+    monkeypatch.setattr(postgres_programs, "_installed", lambda _major: None)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("told", [[], ["PG_MAJOR=999"], ["PG_MAJOR=\u0663"]], ids=["nothing", "another", "no number"])
+def test_an_image_does_not_make_its_own_programs_run(bring: Bring, image: Image, server_install: Install, told: list[str]) -> None:
+    here = client_binaries.find(None, minimum_major=server_install.version[0], tools=tools.PROGRAMS)
+    assert bring(image, told)["pg_bin"] == here.bindir
+
+
 def test_programs_of_this_host_are_taken_where_they_fit(engine: Engine, bring: Bring, tmp_path: Path) -> None:
     here = client_binaries.find(None, minimum_major=0, tools=tools.PROGRAMS)
     found = bring(("sha256:" + "0" * 64, b""), [f"PG_MAJOR={here.version[0]}"])
@@ -59,6 +72,7 @@ def test_programs_of_this_host_are_taken_where_they_fit(engine: Engine, bring: B
     assert not (tmp_path / "images").exists() and not any(path.endswith("/get") for path in engine.asked)
 
 
+@pytest.mark.usefixtures("nothing_installed")
 def test_a_later_major_comes_out_of_the_image(engine: Engine, bring: Bring, image: Image, server_install: Install, tmp_path: Path) -> None:
     for changed in (True, False):
         found = bring(image, ["PG_MAJOR=999"])
@@ -67,6 +81,7 @@ def test_a_later_major_comes_out_of_the_image(engine: Engine, bring: Bring, imag
     assert [path for path in engine.asked if path.endswith("/get")] == [f"/v1.41/images/{image[0]}/get"]
 
 
+@pytest.mark.usefixtures("nothing_installed")
 def test_a_backup_and_a_restore_by_programs_of_an_image(
     bring: Bring, image: Image, scene: Scene, caracal_database: TwinCluster, fresh_cluster: FreshCluster
 ) -> None:
@@ -93,48 +108,102 @@ def test_a_backup_and_a_restore_by_programs_of_an_image(
     assert target.execute(query) == caracal_database.execute(query) != [(0,)]
 
 
-def inside(bring: Bring, image: Image, script: str, **environment: str) -> str:
-    """What a shell prints where the programs run."""
-    pg_bin = bring(image)["pg_bin"]
-    shell = Path(pg_bin, "psql").read_text().replace("/usr/local/pgsql/bin/psql", "/bin/sh")
-    Path(pg_bin, "shell").write_text(shell)
-    Path(pg_bin, "shell").chmod(0o755)
-    found = subprocess.run([f"{pg_bin}/shell", "-c", script], env=environment, check=True, capture_output=True, text=True)
-    return found.stdout
+@pytest.fixture
+def inside(bring: Bring, image: Image, nothing_installed: None) -> t.Callable[..., list[str]]:
+    """Runs a script of a shell where the programs run; its lines."""
+
+    def run(script: str, *, pass_fds: t.Sequence[int] = (), **environment: str) -> list[str]:
+        found = subprocess.run(
+            [shell(bring(image)["pg_bin"]), "-c", script], env=environment, check=True, capture_output=True, text=True, pass_fds=pass_fds
+        )
+        return found.stdout.splitlines()
+
+    return run
+
+
+def shell(pg_bin: str) -> str:
+    made = Path(pg_bin, "shell")
+    made.write_text(Path(pg_bin, "psql").read_text().replace("/usr/local/pgsql/bin/psql", "/bin/sh"))
+    made.chmod(0o755)
+    return str(made)
+
+
+Inside = t.Callable[..., list[str]]
 
 
 @pytest.mark.mutation
-def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(bring: Bring, image: Image, tmp_path: Path) -> None:
+def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(inside: Inside, tmp_path: Path) -> None:
     secret, key = tmp_path / "secret", tmp_path / "client's key"
     secret.write_text("of this host")
-    key.write_text("the key")
-    told = 'read -r line < "$PGSSLKEY" || :; echo "$line $PGSSLKEY"; echo /*; read -r os < /etc/os || :; echo "$os"'
-    lines = inside(bring, image, told, PGSSLKEY=str(key), PGSSLCERT=str(tmp_path / "none")).splitlines()
-    assert lines[0] == f"the key {image_clients.HOST}/PGSSLKEY"
-    assert set(lines[1].split()) <= {"/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/tmp", "/usr"}
-    assert lines[2] == "of the image"
-    gone = f'[ -e {secret} ] || echo gone; (: > /usr/new) 2>/dev/null || echo read-only; echo "$PGSSLCERT"'
-    assert inside(bring, image, gone, PGSSLCERT=str(tmp_path / "none")).splitlines() == ["gone", "read-only", str(tmp_path / "none")]
+    key.write_text("the key\n")
+    script = f'cat=; read -r cat < "$PGSSLKEY"; echo "$cat"; echo /*; [ -e {secret} ] || echo gone; (: > /usr/new) 2>&- || echo read-only'
+    lines = inside(script, PGSSLKEY=str(key), PGSSLCERT=str(tmp_path / "none"))
+    assert lines[0] == "the key" and lines[2:] == ["gone", "read-only"]
+    assert set(lines[1].split()) <= {"/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/usr"}
 
 
 @pytest.mark.mutation
-def test_a_program_has_no_rights_but_to_open_what_it_is_shown(bring: Bring, image: Image) -> None:
-    told = 'while read -r name value; do case "$name" in CapEff:|NoNewPrivs:) echo "$name $value";; esac; done < /proc/self/status'
-    found = dict(line.split() for line in inside(bring, image, told).splitlines())
-    override = 1 << 1
-    assert int(found["CapEff:"], 16) == (override if os.geteuid() == 0 else 0) and found["NoNewPrivs:"] == "1"
+def test_no_variable_and_no_open_file_of_ours_reaches_a_program(inside: Inside, tmp_path: Path) -> None:
+    (tmp_path / "open").write_text("of this host")
+    with open(tmp_path / "open", "rb") as opened:
+        script = f"set; own=/proc/self; [ -e $own/fd/{opened.fileno()} ] || echo closed"
+        lines = inside(script, pass_fds=[opened.fileno()], CARACAL_SECRET="a secret", PGUSER="one")
+        named = inside(f"[ -e /proc/self/fd/{opened.fileno()} ] && echo open # /proc/self/fd/{opened.fileno()}", pass_fds=[opened.fileno()])
+    assert lines[-1] == "closed" and not [line for line in lines if "a secret" in line]
+    assert "PGUSER='one'" in lines and named == ["open"]
 
 
 @pytest.mark.mutation
+def test_of_a_file_of_passwords_a_program_gets_those_of_its_server(inside: Inside, tmp_path: Path) -> None:
+    lines = ["db:5432:*:one:first", "db:5433:*:one:second", "other:5432:*:one:third", r"d\:b:5432:*:one:fourth", "*:*:*:one:fifth", "# db:"]
+    (tmp_path / "passwords").write_text("\n".join([*lines, ""]))
+    script = 'while read -r line; do echo "$line"; done < "$PGPASSFILE"'
+    assert inside(script, PGPASSFILE=str(tmp_path / "passwords"), PGHOST="db", PGPORT="5432") == [lines[0], lines[4]]
+
+
+@pytest.mark.mutation
+def test_a_program_is_nothing_else_of_this_host_and_has_no_right(inside: Inside) -> None:
+    found = [
+        dict(line.split(":", 1) for line in inside('while read -r line; do echo "$line"; done < /proc/self/status')) for _run in range(2)
+    ]
+    for one in found:
+        assert not [name for name in ("CapInh", "CapPrm", "CapEff", "CapAmb") if int(one[name], 16)] and one["NoNewPrivs"].strip() == "1"
+        assert os.geteuid() != 0 or {*map(int, one["Uid"].split())} & {*users.FREE_IDS} == {*map(int, one["Uid"].split())}
+        assert os.geteuid() != 0 or {*one["Groups"].split()} <= {*one["Gid"].split()}
+
+
+@pytest.mark.mutation
+def test_a_program_of_an_image_changes_no_setting_of_the_kernel(inside: Inside) -> None:
+    """As an image's pg_dump once did."""
+    place = "/proc/sys/vm/stat_interval"
+    before = Path(place).read_text()
+    assert inside(f"read -r value < {place}; (echo $value > {place}) 2>&- || echo refused") == ["refused"]
+    assert Path(place).read_text() == before
+
+
+@pytest.mark.mutation
+def test_a_program_of_an_image_has_a_network_of_its_own(inside: Inside) -> None:
+    assert [line.split(":")[0].strip() for line in inside('while read -r line; do echo "$line"; done < /proc/net/dev')[2:]] == ["lo"]
+
+
+@pytest.mark.mutation
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    entries = [(f"usr/bin/{name}", b"") for name in tools.PROGRAMS]
+    made, data = image_scene.saved([archive([*entries, ("\udcff", b""), symlink("link", "\udcfe")])], ["PATH=/usr/bin"])
+    (tmp_path / "images").mkdir(mode=0o755)
+    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [image_scene.saver(data)])
+    script = Path(image_clients.programs(unpacked), "psql").read_text()
+    assert "udcff" not in script and "udcfe" not in script and '"/usr"' in script
+
+
+@pytest.mark.mutation
+@pytest.mark.usefixtures("nothing_installed")
 def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
-    inside(bring, image, ":")
-    began = tmp_path / "began"
-    began.touch()
-    shell = str(next((tmp_path / "images").glob("*/bin/shell")))
+    path = shell(bring(image)["pg_bin"])
     # Like no other's, also where this test was killed before.
     script = f"while :; do read -r nothing; done # {tmp_path}"
     with open("/dev/zero", "rb") as endless:
-        child = Child([shell, "-c", script], stdin=endless.fileno(), env={"CARACAL_OPS_TEST": str(tmp_path)})
+        child = Child([path, "-c", script], stdin=endless.fileno(), env={"CARACAL_OPS_TEST": str(tmp_path)})
     # Those that start it have the script among their arguments too, and are bound to us only when it runs.
     eventually(lambda: any(one[1:3] == ["-c", script] for one in running(script)))
     child.kill()
@@ -170,16 +239,6 @@ def test_a_script_that_chooses_a_release_is_passed_over(tmp_path: Path) -> None:
     assert "/usr/lib/postgresql/18/bin/psql" in Path(image_clients.programs(unpacked), "psql").read_text()
 
 
-@pytest.mark.mutation
-def test_of_links_at_the_top_only_those_of_distributions_are_made(tmp_path: Path) -> None:
-    real = [(f"usr/bin/{name}", b"") for name in tools.PROGRAMS]
-    made, data = image_scene.saved([archive([symlink("bin", "usr/bin"), symlink("sockets", "/oldroot/etc"), *real])], ["PATH=/usr/bin"])
-    (tmp_path / "images").mkdir(mode=0o755)
-    unpacked, _new = cache.unpacked(str(tmp_path / "images"), made, [image_scene.saver(data)])
-    script = Path(image_clients.programs(unpacked), "psql").read_text()
-    assert "--symlink usr/bin /bin" in script and "/sockets" not in script and "oldroot" not in script
-
-
 def test_without_bubblewrap_the_package_is_named(bring: Bring, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "find_bwrap", lambda: None)
     with pytest.raises(MissingDependency, match="install the package bubblewrap"):
@@ -198,6 +257,7 @@ def test_an_image_that_is_another_one_is_refused(engine: Engine, bring: Bring, i
     assert not [path for path in (tmp_path / "images").iterdir() if path.suffix != ".lock"]
 
 
+@pytest.mark.usefixtures("nothing_installed")
 def test_scripts_are_made_anew_where_they_differ(bring: Bring, image: Image) -> None:
     pg_bin = Path(bring(image)["pg_bin"])
     before = (pg_bin / "psql").read_text()

@@ -1,0 +1,298 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Starts one client program of an image: `python guest.py PLAN ARGUMENTS...`. A copy of this file runs by itself, so it imports nothing
+of ours.
+
+The program becomes a user that nothing else on this host is, gets passwords and keys as files in memory, and has no network but a
+loopback of its own. On that loopback this process listens for it, and passes bytes on to the one server that it was told of.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import fcntl
+import json
+import os
+import pwd
+import random
+import re
+import signal
+import socket
+import sys
+import threading
+import typing as t
+
+# In the words of the plan, what is known only when the program starts.
+UID, STATUS, GATE = -1, "{status}", "{gate}"
+FILE_LIMIT = 1 << 20
+PIECE = 1 << 18
+CONNECTIONS = 256
+CONNECT_SECONDS = 15
+KILLED_FIRST = 1000
+LOCALHOST = "localhost"
+# Where libpq looks for a socket that nothing names.
+SOCKETS = ("/var/run/postgresql", "/tmp")
+_GIVEN = re.compile(r"/proc/self/fd/([0-9]+)")
+_FIELD = re.compile(r"((?:\\.|[^:\\])*):")
+_PR_SET_PDEATHSIG, _NS_GET_USERNS, _IP_FREEBIND = 1, 0xB701, 15
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """`words` start the program. `ids` are the first and last uid that it may get where we are root, `taken` a folder whose names are
+    uids that are taken; `kept` are variables that it gets, `files` those of them that name files, and the rest those by which libpq is told
+    where the server is. `search` is where the words are looked for."""
+
+    words: t.Sequence[str]
+    ids: tuple[int, int]
+    taken: str
+    kept: t.Sequence[str]
+    files: t.Sequence[str]
+    host: str
+    address: str
+    port: str
+    encryption: str
+    search: str
+
+
+def main(plan: Plan, arguments: t.Sequence[str]) -> t.NoReturn:
+    """Become the program; what listens for it ends with it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    uid = _free_uid(plan) if os.geteuid() == 0 else None
+    environment = {name: os.environ[name] for name in plan.kept if name in os.environ}
+    servers, port = environment.get(plan.host, "").split(","), environment.get(plan.port, "")
+    _give_files(plan, environment, [one or LOCALHOST for one in servers], uid)
+    (status, told), (gate, opener), parent = os.pipe(), os.pipe(), os.getpid()
+    if os.fork() == 0:
+        _listen(servers if port else [], port, status, opener, parent)
+    if port:
+        environment[plan.host] = ",".join(one or LOCALHOST for one in servers)
+        environment[plan.address] = ",".join(_loopback(at) for at in range(len(servers)))
+        # Encryption is for networks; libpq asks for none on a socket.
+        if all(_is_socket(one) for one in servers):
+            environment[plan.encryption] = "disable"
+    _keep_open([*arguments, *environment.values()], (told, gate))
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write(str(KILLED_FIRST))
+    replaced = {STATUS: str(told), GATE: str(gate), f"--reuid={UID}": f"--reuid={uid}", f"--regid={UID}": f"--regid={uid}"}
+    words = [replaced.get(word, word) for word in plan.words]
+    os.execvpe(words[0], [*words, *arguments], {**environment, "PATH": plan.search})
+
+
+def _is_socket(server: str) -> bool:
+    return not server or server.startswith(("/", "@"))
+
+
+def _give_files(plan: Plan, environment: dict[str, str], hosts: t.Sequence[str], uid: int | None) -> None:
+    for name in plan.files:
+        if name in environment:
+            data = _content(environment[name])
+            wanted = _of_server(data, hosts, environment.get(plan.port, "")) if name == plan.files[0] else data
+            environment[name] = _in_memory(name, wanted, uid)
+
+
+def _free_uid(plan: Plan) -> int:
+    """One that no process has, no user bears, and no sandbox was given."""
+    taken = {int(name) for name in _names(plan.taken) if name.isdecimal()}
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            taken.add(os.stat(f"/proc/{number}").st_uid)
+        except OSError:
+            continue
+    ids = list(range(plan.ids[0], plan.ids[1] + 1))
+    random.SystemRandom().shuffle(ids)
+    for uid in ids:
+        if uid not in taken and not _is_named(uid):
+            return uid
+    raise SystemExit(f"no uid between {plan.ids[0]} and {plan.ids[1]} is free; end what uses them")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _is_named(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _content(path: str) -> bytes:
+    """Nothing where it is not there: libpq does without."""
+    try:
+        with open(path, "rb") as source:
+            return source.read(FILE_LIMIT)
+    except OSError:
+        return b""
+
+
+def _of_server(passwords: bytes, hosts: t.Sequence[str], port: str) -> bytes:
+    """Lines of a password file that are for the server: others are for others."""
+
+    def fits(line: bytes) -> bool:
+        fields = [re.sub(r"\\(.)", r"\1", one) for one in _FIELD.findall(line.decode("utf-8", "surrogateescape"))]
+        return len(fields) > 1 and fields[0] in (*hosts, LOCALHOST, "*") and fields[1] in (port, "*")
+
+    return b"".join(line for line in passwords.splitlines(keepends=True) if fits(line))
+
+
+def _in_memory(name: str, data: bytes, uid: int | None) -> str:
+    """The path of a file that nothing but the program can open."""
+    number = os.memfd_create(name, 0)
+    os.write(number, data)
+    os.fchmod(number, 0o600)
+    if uid is not None:
+        os.fchown(number, uid, uid)
+    return f"/proc/self/fd/{number}"
+
+
+def _keep_open(words: t.Sequence[str], own: t.Collection[int]) -> None:
+    """Of all that is open, only our own, the three streams and what the words name reach what comes next."""
+    named = {int(number) for word in words for number in _GIVEN.findall(word)}
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            os.set_inheritable(number, number <= 2 or number in named or number in own)
+        except OSError:
+            # The one that was open to list them.
+            continue
+
+
+def _loopback(at: int) -> str:
+    """Each host has an address of its own."""
+    return f"127.0.0.{at + 1}"
+
+
+def _listen(servers: t.Sequence[str], port: str, status: int, opener: int, parent: int) -> t.NoReturn:
+    """In a process that stays in this host's network and ends with the program, which starts once all listen, or none can."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            _close_others(status, opener)
+            listeners = _listeners(_started(status), len(servers), int(port or 0))
+            os.close(opener)
+            for listener, server in zip(listeners, servers, strict=True):
+                threading.Thread(target=_accept, args=(listener, server, int(port))).start()
+            signal.pause()
+    finally:
+        os._exit(0)
+
+
+def _close_others(*kept: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number <= 2:
+            os.dup2(nothing, number)
+        elif number not in (nothing, *kept):
+            try:
+                os.close(number)
+            except OSError:
+                # The one that was open to list them.
+                continue
+
+
+def _started(status: int) -> int:
+    """The process inside, as bubblewrap tells it in a few lines."""
+    said = ""
+    with open(status, encoding="utf-8") as told:
+        while "}" not in said and (piece := told.readline()):
+            said += piece
+    return int(json.loads(said)["child-pid"])
+
+
+def _listeners(inside: int, number: int, port: int) -> list[socket.socket]:
+    """Sockets in the network of the process; a child enters it and hands them out."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        try:
+            _enter(inside)
+            made = [_bound(_loopback(at), port) for at in range(number)]
+            socket.send_fds(theirs, [b"."], [one.fileno() for one in made])
+        finally:
+            os._exit(0)
+    theirs.close()
+    _said, numbers, _flags, _address = socket.recv_fds(ours, 1, max(number, 1))
+    os.waitpid(child, 0)
+    return [socket.socket(fileno=one) for one in numbers]
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # It may not be up yet.
+    made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+    made.bind((address, port))
+    made.listen(CONNECTIONS)
+    return made
+
+
+def _enter(inside: int) -> None:
+    """The network of a process, and first the user namespace that it belongs to, where that is not ours."""
+    network = os.open(f"/proc/{inside}/ns/net", os.O_RDONLY)
+    owner = fcntl.ioctl(network, _NS_GET_USERNS)
+    places = [network] if os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")) else [owner, network]
+    for place in places:
+        if ctypes.CDLL(None).setns(place, 0) != 0:
+            raise OSError(f"the network of process {inside} cannot be entered")
+
+
+def _accept(listener: socket.socket, server: str, port: int) -> None:
+    room = threading.Semaphore(CONNECTIONS)
+    while True:
+        inside, _address = listener.accept()
+        room.acquire()
+        threading.Thread(target=_pass_on, args=(inside, server, port, room)).start()
+
+
+def _pass_on(inside: socket.socket, server: str, port: int, room: threading.Semaphore) -> None:
+    try:
+        with inside, _connected(server, port) as outside:
+            back = threading.Thread(target=_copy, args=(outside, inside))
+            back.start()
+            _copy(inside, outside)
+            back.join()
+    except OSError:
+        return
+    finally:
+        room.release()
+
+
+def _connected(server: str, port: int) -> socket.socket:
+    if not _is_socket(server):
+        made = socket.create_connection((server, port), CONNECT_SECONDS)
+        made.settimeout(None)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
+    usual = next((one for one in SOCKETS if os.path.exists(f"{one}/.s.PGSQL.{port}")), SOCKETS[0])
+    path = f"{server or usual}/.s.PGSQL.{port}"
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.connect(f"\0{path[1:]}" if path.startswith("@") else path)
+    return made
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    buffer = memoryview(bytearray(PIECE))
+    try:
+        while size := source.recv_into(buffer):
+            sink.sendall(buffer[:size])
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        for one in (source, sink):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+if __name__ == "__main__":
+    main(Plan(**json.loads(sys.argv[1])), sys.argv[2:])
