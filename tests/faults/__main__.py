@@ -19,13 +19,24 @@ import time
 import typing as t
 from pathlib import Path
 
-from faults import bucket, facts, flips, interruptions, operations, parties
+from faults import bucket, facts, flips, images, interruptions, labels, operations, parties
 from faults.tally import Tally
 from faults.world import World, make
 from tools.tiers import build_folder
 
 # Kinds, and the share of the time that each may take; what one leaves goes to those after it.
-SHARES = {"flips": 0.15, "parties": 0.1, "kills": 0.2, "full": 0.1, "cut": 0.1, "bucket": 0.15, "objects": 0.15, "facts": 0.05}
+SHARES = {
+    "flips": 0.15,
+    "parties": 0.1,
+    "kills": 0.2,
+    "full": 0.1,
+    "cut": 0.1,
+    "bucket": 0.15,
+    "facts": 0.05,
+    "images": 0.05,
+    "labels": 0.01,
+    "objects": 0.09,
+}
 
 
 def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float, kinds: t.Sequence[str], most: int | None = None) -> None:
@@ -41,6 +52,8 @@ def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float,
             "kills": lambda dice, until: interruptions.kills(ended, tally, dice, until, most),
             "full": lambda dice, until: interruptions.full(ended, tally, dice, until, most),
             "cut": lambda dice, until: interruptions.cut(ended, tally, dice, until, most),
+            "images": lambda dice, until: images.run(folder, tally, dice, until, most),
+            "labels": lambda dice, until: labels.run(tally, dice, until, most),
             "bucket": lambda dice, until: bucket.run(world, folder, tally, dice, until, most),
         }
         for kind in kinds:

@@ -21,11 +21,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import objects
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify
-from faults import bucket, flips, interruptions, operations, parties, victim
+from faults import bucket, flips, images, interruptions, labels, operations, parties, victim
 from faults.__main__ import SHARES, play
 from faults.interruptions import Operations, Victim, Work
 from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, SURVIVED, Outcome, Tally
 from faults.world import World, make
+from scenes import image_scene
 
 LONG = 600.0
 
@@ -50,7 +51,18 @@ def world(made: World) -> t.Iterator[World]:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("kind", "most"),
-    [("flips", 400), ("parties", 30), ("kills", 3), ("full", 3), ("cut", 2), ("objects", 40), ("bucket", 30), ("facts", 500)],
+    [
+        ("flips", 400),
+        ("parties", 30),
+        ("kills", 3),
+        ("full", 3),
+        ("cut", 2),
+        ("objects", 40),
+        ("bucket", 30),
+        ("facts", 500),
+        ("images", 100),
+        ("labels", 500),
+    ],
 )
 def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
     tally = Tally()
@@ -116,6 +128,29 @@ def test_a_reader_of_the_newest_version_is_seen(world: World, folder: Path, monk
         assert copied.judge(False).column == LOST
         copied.mend()
         assert copied.judge(False) == Outcome()
+
+
+@pytest.mark.mutation
+def test_an_image_that_leads_out_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = folder / "images"
+    place.mkdir(mode=0o755)
+    made = image_scene.saved([image_scene.archive([("one", b"1")])])
+    assert images.judge(place, folder, *made) == Outcome()
+    for error in (RuntimeError("not one of ours"), StorageError("two\nlines")):
+
+        def unpacked(*_given: t.Any, error: Exception = error) -> t.Any:
+            raise error
+
+        monkeypatch.setattr(images.cache, "unpacked", unpacked)
+        assert images.judge(place, folder, *made) != Outcome()
+
+
+@pytest.mark.mutation
+def test_labels_that_are_believed_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels.answers, "labels", lambda seen, _image: seen["Config"]["Labels"])
+    tally = Tally()
+    labels.run(tally, random.Random(1), time.monotonic() + LONG, 100)
+    assert tally.counts["labels"][LEAKED] > 10
 
 
 @pytest.fixture
