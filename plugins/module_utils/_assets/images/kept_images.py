@@ -18,6 +18,7 @@ from ..._errors import BackupError, ObjectMissing, OptionError, StageFailed, Sto
 from ..._evidence import options
 from ..._images import descriptions
 from ..._images import saved as archives
+from ..._images.budget import Budget
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from ..._repository import images, objects
 from ..._repository.artifact import Artifact
@@ -87,7 +88,7 @@ class _Kept:
         """How many layers there are. Raises TamperedData for what is not as an id says."""
         for image in self.images:
             texts = _texts(image, [self._text(digest) for digest in image.documents])
-            described = descriptions.describe(texts.get, image.image_id)
+            described = descriptions.describe(texts.get, image.image_id, Budget())
             if [f"sha256:{diff_id}" for _name, diff_id in described.layers] != [one.digest for one in image.layers]:
                 raise TamperedData(f"image {image.image_id} has other layers than the set says; use another set")
         layers = {layer for image in self.images for layer in image.layers}
