@@ -106,6 +106,7 @@ def played(
     names = {
         "caracal_backup_hosts": "all",
         "caracal_drill_hosts": "all",
+        "caracal_retention_hosts": "",
         "caracal_doctor_report": str(folder / "doctor.json"),
     }
     play = Play("doctor", names, folder, inventory=inventory)

@@ -9,8 +9,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scenes.playing import Play
+from tools.rules import tree
 
 
 def played(tmp_path: Path, hosts: str | list[str], *options: str) -> Play:
@@ -40,3 +42,11 @@ def test_what_is_there_is_played_on(tmp_path: Path, hosts: str | list[str]) -> N
 def test_a_look_at_the_syntax_needs_no_inventory(tmp_path: Path) -> None:
     play = played(tmp_path, "elsewhere", "--syntax-check")
     assert play.ended() == 0, play.output()
+
+
+def test_doctor_looks_where_the_playbooks_play() -> None:
+    """Their hosts stand in `hosts`, before the filter."""
+    looked = yaml.safe_load((tree.ROOT / "playbooks/parts/doctor_hosts.yml").read_text(encoding="utf-8"))["__doctor_hosts"]
+    for part, playbook in {"backup": "backup", "drill": "restore_drill", "retention": "retention"}.items():
+        play = yaml.safe_load((tree.ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))[0]
+        assert play["hosts"].partition(" | caracal_ops")[0].strip("{ ") == looked[part].strip("{} "), part
