@@ -96,3 +96,10 @@ def looks(role: str, file: str) -> list[str]:
 @pytest.mark.parametrize("role", ["caracal_backup", "caracal_restore"])
 def test_no_task_of_a_look_counts_as_a_change(role: str) -> None:
     assert looks(role, "preflight.yml") == []
+
+
+@pytest.mark.mutation
+def test_a_prune_without_its_key_prints_no_specification(tmp_path: Path) -> None:
+    play = Play("prune", {}, tmp_path)
+    assert play.ended() != 0 and "caracal_repository_signing_key" in play.output(), play.output()
+    assert "argument_spec" not in play.output()
