@@ -69,6 +69,10 @@ class StorageError(BackupError):
     """The store refuses or is full. Remedy: space, permissions, path."""
 
 
+class UnsafePath(StorageError):
+    """Another user could lead a write to a place that was not named. Remedy: the path or the owner that the message names."""
+
+
 class ObjectMissing(StorageError):
     """A key that must exist does not."""
 

@@ -20,6 +20,7 @@ import typing as t
 
 from .._deps import require_pyrage
 from .._errors import KeyProblem, OptionError, WrongIdentity
+from .._files import trusted
 from . import header_proof
 
 SECRET_MARKS = (b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-")
@@ -137,7 +138,7 @@ def _identities(path: str, data: bytes) -> list[t.Any]:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as stream:
+        with trusted.reading(path) as stream:
             data = stream.read(FILE_LIMIT + 1)
     except OSError as exc:
         raise KeyProblem(f"key file {path} cannot be read: {exc.strerror}; check the path and its owner") from exc

@@ -19,7 +19,8 @@ import datetime
 import re
 
 from .._errors import KeyProblem
-from . import sshsig, trusted_files
+from .._files import trusted
+from . import sshsig
 
 SIZE_LIMIT = 1 << 20
 _KRL_MAGIC = b"SSHKRL\n"
@@ -88,8 +89,7 @@ def read_revoked(path: str) -> frozenset[bytes]:
 
 def _lines(path: str, option: str) -> list[tuple[int, str]]:
     try:
-        with open(path, "rb") as stream:
-            trusted_files.refuse_public(stream.fileno(), path)
+        with trusted.reading(path) as stream:
             data = stream.read(SIZE_LIMIT + 1)
     except OSError as exc:
         raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check the path and its owner") from exc

@@ -15,6 +15,7 @@ import os
 import stat
 
 from .._errors import KeyProblem, StageFailed, TamperedData
+from .._files import trusted
 from .._stream import process
 from . import sshsig
 
@@ -73,7 +74,7 @@ class Signer:
 def _public_blob(path: str) -> bytes:
     """The public key that a key file holds in clear, even when its private part has a passphrase."""
     try:
-        with open(path, "rb") as stream:
+        with trusted.reading(path) as stream:
             mode = os.fstat(stream.fileno()).st_mode
             data = stream.read(_SIZE_LIMIT)
     except OSError as exc:

@@ -19,12 +19,11 @@ import tempfile
 import time
 import typing as t
 
-from .._crypto import trusted_files
 from .._errors import Busy, OptionError, StorageError, TargetRefused
+from .._files import paths, trusted
 from .._repository import lock, mark
 from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
-from .._storage import folders
 
 FORMAT = "caracal-ops-drill"
 VERSION = 1
@@ -84,7 +83,7 @@ class DrillState:
         content = dataclasses.asdict(self)
         del content["path"]
         try:
-            folders.replace(self.path, json.dumps({"format": FORMAT, "version": VERSION, **content}).encode())
+            paths.replace(self.path, json.dumps({"format": FORMAT, "version": VERSION, **content}).encode())
         except OSError as exc:
             raise _problem(self.path, exc) from exc
 
@@ -159,7 +158,7 @@ def remove(given: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
     path = find(given, check_mode)
     if os.path.lexists(path):
         with _alone(path), contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            paths.unlink(path)
 
 
 @contextlib.contextmanager
@@ -183,8 +182,7 @@ def _problem(path: str, exc: OSError) -> StorageError:
 def _read(path: str) -> DrillState | None:
     """None for one that another release has written, or that was cut: nothing of it can be believed, and its drill is over."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), encoding="utf-8") as stream:
-            trusted_files.refuse_public(stream.fileno(), path)
+        with trusted.folder(os.path.dirname(path)) as folder, trusted.reading_in(folder, os.path.basename(path)) as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():
                 raise TargetRefused(f"{path} belongs to another user; drill as that user, or remove it")
             touched = os.fstat(stream.fileno()).st_mtime

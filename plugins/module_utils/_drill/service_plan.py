@@ -20,6 +20,8 @@ from .._caracal import services as table
 from .._caracal.releases import ZONE_KEK
 from .._caracal.services import Service
 from .._errors import OptionError, StorageError
+from .._files import paths
+from .._files.folder import Owner
 from .._sandbox import programs, redis_server
 from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
@@ -171,11 +173,8 @@ class Plan:
         try:
             for folder in (os.path.dirname(self._folder), self._folder):
                 programs.make_above(folder)
-            fresh = f"{path}.new"
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o400), "w", encoding="utf-8") as out:
-                os.fchown(out.fileno(), self._bundle.info.uid, -1)
-                out.write(content)
-            os.replace(fresh, path)
+            with paths.folder(self._folder) as held:
+                held.replace(name, content.encode(), 0o400, Owner(self._bundle.info.uid))
         except OSError as exc:
             raise StorageError(f"{path}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
         return path

@@ -23,7 +23,6 @@ import stat
 import time
 import typing as t
 
-from .._crypto import trusted_files
 from .._drivers.engine import answers
 from .._errors import BackupError, MissingDependency, OptionError, StorageError
 from .._repository import lock
@@ -134,7 +133,6 @@ def _alone(directory: str) -> t.Iterator[None]:
             about = os.fstat(descriptor)
             if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise StorageError(f"{directory} can be written by somebody else, and programs are started from it; name another directory")
-            trusted_files.refuse_public(descriptor, directory)
         finally:
             os.close(descriptor)
         with lock.exclusive(os.path.join(directory, ".images")):

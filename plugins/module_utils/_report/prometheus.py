@@ -9,14 +9,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
-import secrets
 import typing as t
 
 from .._errors import OptionError, StorageError
+from .._files import paths
 
 SUFFIX = ".prom"
 MODE = 0o644
@@ -91,16 +90,7 @@ def check_place(path: str) -> None:
 def write(path: str, text: str) -> None:
     """The whole file or the old one; everybody may read it. Raises like `check_place`, and StorageError for a full disk."""
     check_place(path)
-    # Another ending, since the collector reads whatever ends in `.prom`.
-    fresh = f"{path}.{secrets.token_hex(8)}.new"
     try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as stream:
-            os.fchmod(stream.fileno(), MODE)
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, path)
+        paths.replace(path, text.encode(), MODE)
     except OSError as exc:
-        with contextlib.suppress(OSError):
-            os.unlink(fresh)
         raise StorageError(f"metrics_file {path}: {exc.strerror}; make room, or name another file") from exc

@@ -16,28 +16,36 @@ import fcntl
 import os
 import typing as t
 
-from .._crypto import trusted_files
+from .._files import trusted
+from .._files.folder import Folder
 
 
 def exclusive(mark: str) -> contextlib.AbstractContextManager[None]:
     """Only for one who writes. Raises OSError, also where the lock is another user's."""
-    return _locked(mark, os.O_RDONLY | os.O_CREAT, fcntl.LOCK_EX)
+    return _locked(mark, fcntl.LOCK_EX, create=True)
 
 
 def shared(mark: str) -> contextlib.AbstractContextManager[None]:
     """For those who read, while nobody writes; makes nothing. Raises OSError, also where nobody has written yet."""
-    return _locked(mark, os.O_RDONLY, fcntl.LOCK_SH)
+    return _locked(mark, fcntl.LOCK_SH, create=False)
 
 
 @contextlib.contextmanager
-def _locked(mark: str, flags: int, how: int) -> t.Iterator[None]:
-    path = f"{mark}.lock"
-    # A planted FIFO must not make us wait.
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+def _locked(mark: str, how: int, *, create: bool) -> t.Iterator[None]:
+    path = f"{os.path.abspath(mark)}.lock"
+    with trusted.folder(os.path.dirname(path)) as folder:
+        descriptor = _opened(folder, os.path.basename(path), create)
     try:
-        if not trusted_files.is_private(descriptor):
+        if not trusted.is_private(descriptor):
             raise OSError(errno.EPERM, f"{path} is another user's, who could keep it locked")
         fcntl.flock(descriptor, how)
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(folder: Folder, name: str, create: bool) -> int:
+    if create:
+        with contextlib.suppress(FileExistsError):
+            return folder.create(name)
+    return folder.open(name)

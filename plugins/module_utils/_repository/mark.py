@@ -9,15 +9,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import typing as t
 
-from .._crypto import strict_json, trusted_files
+from .._crypto import strict_json
 from .._crypto.allowed_signers import Verifier
 from .._errors import BackupError, StorageError, TamperedData
-from .._storage import folders
+from .._files import paths, trusted
 from . import layout, lock, prefix
 from .fields import Fields
 from .journal import Head, Journal
@@ -118,8 +117,7 @@ class HighWaterMark:
 
     def _read(self) -> dict[str, tuple[str, Head]]:
         try:
-            with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
-                trusted_files.refuse_public(stream.fileno(), self.path)
+            with trusted.folder(self._folder) as folder, trusted.reading_in(folder, os.path.basename(self.path)) as stream:
                 data = stream.read(_SIZE_LIMIT)
         except FileNotFoundError:
             return {}
@@ -142,7 +140,7 @@ class HighWaterMark:
             name: {"deployment": deployment, "sequence": head.sequence, "sha256": head.sha256} for name, (deployment, head) in marks.items()
         }
         data = strict_json.dumps({"type": TYPE, "format": layout.FORMAT, "repositories": repositories})
-        folders.replace(self.path, data)
+        paths.replace(self.path, data)
 
     def _problem(self, exc: OSError) -> BackupError:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -155,5 +153,4 @@ def make_folder(path: str) -> None:
 
     Raises OSError.
     """
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(os.path.dirname(os.path.abspath(path)), mode=0o700)
+    paths.make(os.path.dirname(os.path.abspath(path))).close()

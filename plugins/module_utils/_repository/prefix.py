@@ -28,9 +28,9 @@ import struct
 import typing as t
 import weakref
 
-from .._crypto import trusted_files
 from .._crypto.allowed_signers import Verifier
-from .._storage import folders
+from .._files import trusted
+from .._files.folder import Folder
 from . import entry as entries
 from . import judging, layout, lock
 from .entry import Entry
@@ -179,6 +179,12 @@ def paths(mark: str, repository: str) -> tuple[str, str]:
     return f"{mark}.{repository}.{INDEX}", f"{mark}.{repository}.{ROWS}"
 
 
+def _beside(mark: str, repository: str) -> tuple[Folder, str, str]:
+    """The directory of both, which is held open, and their names in it. Raises OSError, KeyProblem."""
+    index, rows = (os.path.basename(path) for path in paths(mark, repository))
+    return trusted.folder(os.path.dirname(os.path.abspath(mark))), index, rows
+
+
 def load(mark: str, repository: Repository, verifier: Verifier, sequence: int, sha256: str) -> Prefix | None:
     """What was kept beside a mark, whose entry must be in it or may come behind it; None for what does not fit. Writes nothing."""
     try:
@@ -195,10 +201,11 @@ def load(mark: str, repository: Repository, verifier: Verifier, sequence: int, s
 
 def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags: int, location: str = "") -> Prefix:
     """Raises OSError, Damaged."""
-    index, rows = paths(mark, repository)
-    with open(_own(index, os.O_RDONLY), "rb") as stream:
-        data = stream.read()
-    descriptor = _own(rows, flags)
+    folder, index, rows = _beside(mark, repository)
+    with folder:
+        with os.fdopen(_own(folder, index, os.O_RDONLY), "rb") as stream:
+            data = stream.read()
+        descriptor = _own(folder, rows, flags)
     head = _head(repository, deployment, verifier, os.pread(descriptor, _RUN, 0))
     if data[: len(head)] != head:
         os.close(descriptor)
@@ -206,11 +213,10 @@ def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags
     return Prefix(data, len(head), descriptor, verifier, location)
 
 
-def _own(path: str, flags: int) -> int:
+def _own(folder: Folder, name: str, flags: int) -> int:
     """A descriptor of a file that nobody else may write. Raises OSError, Damaged."""
-    # A planted FIFO must not make us wait.
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not trusted_files.is_private(descriptor):
+    descriptor = folder.open(name, flags)
+    if not trusted.is_private(descriptor):
         os.close(descriptor)
         raise Damaged
     return descriptor
@@ -280,7 +286,9 @@ def _append(mark: str, journal: Journal, there: Prefix) -> None:
     last, chain = there.record(len(there)), there.chain
     made = list(_rows_of(journal, len(there), last.end, last.reach))
     _put(there.rows, b"".join(row for _record, row in made), last.end)
-    index = _own(paths(mark, journal.repository_id)[0], os.O_WRONLY)
+    folder, name, _rows = _beside(mark, journal.repository_id)
+    with folder:
+        index = _own(folder, name, os.O_WRONLY)
     try:
         _put(index, b"".join(chain.add(record) for record, _row in made), there.end)
     finally:
@@ -296,11 +304,11 @@ def _put(descriptor: int, data: bytes, place: int) -> None:
 
 
 def _write(mark: str, journal: Journal) -> None:
-    index, rows = paths(mark, journal.repository_id)
+    folder, index, rows = _beside(mark, journal.repository_id)
     run = secrets.token_hex(_RUN // 2).encode()
     head = _head(journal.repository_id, journal.deployment, journal.verifier, run)
     chain = _Chain(hashlib.sha256(head))
-    with folders.replacing(index) as listing, folders.replacing(rows) as out:
+    with folder, folder.replacing(index) as listing, folder.replacing(rows) as out:
         listing.write(head)
         out.write(run)
         for record, row in _rows_of(journal, 0, len(run)):

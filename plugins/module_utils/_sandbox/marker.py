@@ -16,6 +16,7 @@ import os
 import stat
 
 from .._errors import BackupError, TargetRefused, VersionMismatch
+from .._files import paths
 from . import processes
 from .info import Layout, SandboxInfo
 
@@ -67,19 +68,16 @@ def _fresh(layout: Layout) -> str:
 def write(layout: Layout, marker: Marker) -> None:
     """Replace the marker in one step; readable by its owner only."""
     content = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(marker)}
-    fresh = _fresh(layout)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as out:
-        json.dump(content, out, indent=1)
-        out.write("\n")
-    os.replace(fresh, layout.marker)
+    paths.replace(layout.marker, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def read(layout: Layout) -> Marker | None:
     """The marker, or None when there is none. Raises TargetRefused for one that is not ours, VersionMismatch for a newer one."""
     try:
-        with open(os.open(layout.marker, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as text:
-            about = os.fstat(text.fileno())
-            content = text.read()
+        above, name = paths.parent(layout.marker)
+        with above, above.read(name) as stream:
+            about = os.fstat(stream.fileno())
+            content = stream.read().decode()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 import typing as t
 
@@ -19,7 +18,8 @@ from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._crypto import age_keys, recipients
 from .._crypto.signing import Signer
-from .._errors import KeyProblem, OptionError, StorageError
+from .._errors import KeyProblem, OptionError
+from .._files import trusted
 from .._repository import layout
 from .._stream import process
 from . import whole_files
@@ -70,25 +70,19 @@ def _make_signing_key(path: str, principal: str) -> bool:
     if path.endswith(".pub"):
         raise OptionError(f"{path} is not there, and would be the public half of a key; name the private one in signing_key")
     whole_files.refuse_shared_folder(path)
-    folder = tempfile.mkdtemp(prefix=".new-key-", dir=os.path.dirname(os.path.abspath(path)))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".new-key-", dir=os.path.dirname(os.path.abspath(path))) as folder:
         new = os.path.join(folder, "key")
         process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", new], timeout=_TIMEOUT)
         public = Signer(new, principal).public_key_line
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            return False
-        except OSError as exc:
-            raise StorageError(f"{path} cannot be made: {exc.strerror}; check its folder") from exc
-    finally:
-        shutil.rmtree(folder)
+        with trusted.reading(new) as file:
+            key = file.read().decode("ascii")
+    if not whole_files.write_new(path, key):
+        return False
     whole_files.replace(f"{path}.pub", f"{public} {principal}\n", 0o644)
     return True
 
 
 def _make_identity(path: str) -> bool:
-    whole_files.refuse_shared_folder(path)
     identity = age_keys.generate()
     return whole_files.write_new(path, f"# public key: {age_keys.recipient_of(identity, path)}\n{identity}\n")
 
@@ -103,8 +97,8 @@ def _public(path: str) -> dict[str, t.Any]:
 
 def _recipient(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
-            mode, text = os.fstat(file.fileno()).st_mode, file.read(recipients.FILE_LIMIT)
+        with trusted.reading(path) as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read(recipients.FILE_LIMIT).decode("ascii")
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as exc:

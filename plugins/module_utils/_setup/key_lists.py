@@ -19,6 +19,7 @@ from .._crypto import recipients, signer_lists, sshsig
 from .._crypto.allowed_signers import utc_now
 from .._crypto.signer_lists import AllowedSigner
 from .._errors import KeyProblem, OptionError
+from .._files import trusted
 from .._repository import layout
 from . import said_by_hosts, whole_files
 
@@ -62,13 +63,12 @@ class _List:
     @classmethod
     def read(cls, path: str) -> _List:
         try:
-            with open(path, encoding="utf-8") as file:
-                lines = file.read(signer_lists.SIZE_LIMIT).split("\n")
+            with trusted.reading(path) as file:
+                lines = file.read(signer_lists.SIZE_LIMIT).decode().split("\n")
         except FileNotFoundError:
             return cls(path, [MARK, ""], changed=True)
         except (OSError, UnicodeDecodeError) as exc:
             raise KeyProblem(f"{path} cannot be read; check that it is a list of keys, and its owner") from exc
-        whole_files.refuse_shared_folder(path)
         marked = MARK in lines
         return cls(path, lines if marked else [MARK, *lines], changed=not marked)
 
@@ -93,7 +93,6 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     changed = [one for one in lists if one.changed]
     if not invocation.check_mode:
         for one in changed:
-            whole_files.refuse_shared_folder(one.path)
             whole_files.replace(one.path, one.text)
     added = [f"{os.path.basename(one.path)}: {told}" for one in lists for told in one.added]
     return {

@@ -11,55 +11,43 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import typing as t
 
-from .._crypto import trusted_files
 from .._errors import StorageError
+from .._files import trusted
+from .._files.folder import OWN, Folder
 
 
 def refuse_shared_folder(path: str) -> None:
-    """Raises StorageError when the folder of a file is not there, KeyProblem when somebody else could exchange what lies in it."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise StorageError(f"{folder} cannot be opened: {exc.strerror}; make the folder, mode 0700, for keys and lists of keys") from exc
-    try:
-        trusted_files.refuse_public(descriptor, folder)
-    finally:
-        os.close(descriptor)
+    """Raises StorageError when the folder of a file is not there, KeyProblem when another user could exchange what lies in it."""
+    _folder(path)[0].close()
 
 
 def write_new(path: str, text: str) -> bool:
-    """False, and nothing written, when the file is there already."""
-    with _written(path, text, 0o600) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-    return True
+    """False, and nothing written, when the file is there already. Raises the same."""
+    folder, name = _folder(path)
+    with _told(path), folder:
+        return folder.add(name, text.encode("ascii"))
 
 
-def replace(path: str, text: str, mode: int = 0o600) -> None:
-    """In one step, whatever was there before."""
-    with _written(path, text, mode) as temporary:
-        os.replace(temporary, path)
+def replace(path: str, text: str, mode: int = OWN) -> None:
+    """In one step, whatever was there before. Raises the same."""
+    folder, name = _folder(path)
+    with _told(path), folder:
+        folder.replace(name, text.encode("ascii"), mode)
+
+
+def _folder(path: str) -> tuple[Folder, str]:
+    above, name = os.path.split(os.path.abspath(path))
+    try:
+        return trusted.folder(above), name
+    except OSError as exc:
+        raise StorageError(f"{above} cannot be opened: {exc.strerror}; make the folder, mode 0700, for keys and lists of keys") from exc
 
 
 @contextlib.contextmanager
-def _written(path: str, text: str, mode: int) -> t.Iterator[str]:
-    """Beside its place, under a name that is removed again; on disk."""
-    temporary = f"{path}.{secrets.token_hex(8)}.new"
+def _told(path: str) -> t.Iterator[None]:
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
+        yield
     except OSError as exc:
         raise StorageError(f"{path} cannot be written: {exc.strerror}; check its folder and the room there") from exc
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)

@@ -20,9 +20,9 @@ import secrets
 import typing as t
 
 from .._errors import BackupError, ObjectMissing, StorageError
+from .._files import paths
+from .._files.folder import Folder
 
-_CHUNK = 1 << 20
-OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK = "it is a symbolic link or no directory, which a repository has none of; remove it and find out who made it"
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; make room",
@@ -53,90 +53,37 @@ def problem(path: str, number: int, words: str = "") -> BackupError:
     return StorageError(f"{path}: {_REMEDIES.get(number, f'{words}; check the disk')}")
 
 
-def enter(root: str, folder: str) -> int:
-    """A descriptor of an existing folder below `root`. Raises OSError."""
-    return walk(root, folder, lambda name, fd: None)
+def enter(root: str, folder: str) -> Folder:
+    """An existing folder below `root`. Raises OSError, UnsafePath."""
+    # The operator's own path may lead over links that root made; what lies inside the repository may not.
+    return paths.descend(paths.folder(root), folder, Folder.child)
 
 
-def make(root: str, folder: str) -> int:
-    """The same; what is missing is made, of mode 0700 and durable. The root's own parent must exist. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(root, 0o700)
-        sync(os.path.dirname(root))
-    return walk(root, folder, _make_one)
+def make(root: str, folder: str) -> Folder:
+    """The same; what is missing is made, of mode 0700 and durable. The root's own parent must exist. Raises the same."""
+    return paths.descend(paths.make(root), folder, Folder.make)
 
 
-def walk(root: str, folder: str, before: t.Callable[[str, int], None]) -> int:
-    """The same; `before` is called with each part and a descriptor of the folder that it lies in. Raises OSError."""
-    # The operator's own path may lead over links; what lies inside the repository may not.
-    fd = os.open(root, OPEN_FOLDER)
-    for name in folder.split("/") if folder else ():
-        try:
-            before(name, fd)
-            inner = os.open(name, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = inner
-    return fd
-
-
-def _make_one(name: str, fd: int) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=fd)
-        os.fsync(fd)
-
-
-def clock(folder: str) -> datetime.datetime | None:
+def clock(place: str) -> datetime.datetime | None:
     """The file system's, which is another host's where it is mounted: by the time of a file that is written and never seen. None where
     nothing can be written."""
-    name = f"{folder}/.{secrets.token_hex(8)}.partial"
     try:
-        try:
-            fd = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-        except OSError:  # such as over NFS
-            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, b"x")
-            os.fsync(fd)
-            return datetime.datetime.fromtimestamp(os.fstat(fd).st_mtime, datetime.timezone.utc)
-        finally:
-            os.close(fd)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
-    except OSError:
+        with paths.folder(place) as folder:
+            descriptor = _unseen(folder)
+            try:
+                os.write(descriptor, b"x")
+                os.fsync(descriptor)
+                return datetime.datetime.fromtimestamp(os.fstat(descriptor).st_mtime, datetime.timezone.utc)
+            finally:
+                os.close(descriptor)
+    except (OSError, BackupError):
         return None
 
 
-@contextlib.contextmanager
-def replacing(path: str) -> t.Iterator[t.BinaryIO]:
-    """A file of mode 0600 that takes its place in one step and for good once it is whole: whoever reads finds all of the old one or all
-    of the new. Only for one writer at a time, who removes what a killed one has left. Raises OSError."""
-    fresh = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(fresh)
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", _CHUNK) as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(fresh, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(fresh)
-        raise
-    sync(os.path.dirname(os.path.abspath(path)))
-
-
-def replace(path: str, data: bytes) -> None:
-    """The same with bytes that are there already."""
-    with replacing(path) as out:
-        out.write(data)
-
-
-def sync(path: str) -> None:
-    """Make the names in a directory durable. Raises OSError."""
-    fd = os.open(path, OPEN_FOLDER)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _unseen(folder: Folder) -> int:
+    with contextlib.suppress(OSError):
+        return os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=folder.descriptor)
+    name = f".{secrets.token_hex(8)}.partial"  # such as over NFS
+    descriptor = folder.create(name)
+    folder.unlink(name)
+    return descriptor

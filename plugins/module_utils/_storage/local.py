@@ -19,6 +19,7 @@ import stat as stat_flags
 import typing as t
 
 from .._errors import NoObject, ObjectExists, StorageError
+from .._files.folder import PLAIN, Folder
 from . import folders
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
 from .folders import told
@@ -43,22 +44,19 @@ class LocalStore(Store):
         return os.path.join(self.location, key) if key else self.location
 
     @contextlib.contextmanager
-    def _folder(self, key: str) -> t.Iterator[tuple[int, str]]:
-        """Descriptor of the folder that holds `key`, and the name in it."""
-        folder, name = _split(key)
-        fd = folders.enter(self.location, folder)
-        try:
-            yield fd, name
-        finally:
-            os.close(fd)
+    def _folder(self, key: str) -> t.Iterator[tuple[Folder, str]]:
+        """The folder that holds `key`, and the name in it."""
+        inside, name = _split(key)
+        with folders.enter(self.location, inside) as folder:
+            yield folder, name
 
     def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
         return _LocalWriter(self, check_key(folder) if folder else "")
 
     def open(self, key: str) -> t.BinaryIO:
         with told(self.path(key)), self._folder(key) as (folder, name):
-            # A planted FIFO must not make us wait.
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            # An object that is about to be published has a second name, so links are not counted.
+            fd = os.open(name, PLAIN, dir_fd=folder.descriptor)
             if stat_flags.S_ISREG(os.fstat(fd).st_mode):
                 return os.fdopen(fd, "rb", BUFFER)
             os.close(fd)
@@ -75,9 +73,11 @@ class LocalStore(Store):
         with told(self.path(key)):
             try:
                 with self._folder(key) as (folder, name):
-                    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    found = folder.stat(name)
             except FileNotFoundError:
                 return None
+        if found is None:
+            return None
         if not stat_flags.S_ISREG(found.st_mode):
             raise _no_file(self.path(key))
         return ObjectStat(key, found.st_size)
@@ -102,21 +102,20 @@ class LocalStore(Store):
         no such folder."""
         with told(self.path(folder)):
             try:
-                fd = folders.enter(self.location, check_key(folder) if folder else "")
+                entered = folders.enter(self.location, check_key(folder) if folder else "")
             except FileNotFoundError:
                 return []
-            try:
+            with entered:
                 # A look at a file costs more than its name. What begins `first` may be a folder with keys that come behind it.
                 begins = {first[:length] for length in range(len(first))}
-                wanted = [name for name in os.listdir(fd) if name >= first or name in begins]
-                return [(name, os.stat(name, dir_fd=fd, follow_symlinks=False)) for name in wanted if every or is_part(name)]
-            finally:
-                os.close(fd)
+                wanted = [name for name in entered.names() if name >= first or name in begins]
+                found = [(name, entered.stat(name)) for name in wanted if every or is_part(name)]
+        return [(name, about) for name, about in found if about is not None]
 
     def delete(self, key: str) -> None:
         with told(self.path(key)), contextlib.suppress(FileNotFoundError), self._folder(key) as (folder, name):
-            os.unlink(name, dir_fd=folder)
-            os.fsync(folder)
+            folder.unlink(name)
+            folder.sync()
 
     def clear(self, folder: str, *, dry: bool = False) -> int:
         found = 0
@@ -128,9 +127,9 @@ class LocalStore(Store):
             if not dry:
                 self._unlink(folder, name)
         if not dry:
-            with contextlib.suppress(OSError), self._folder(folder) as (fd, name):
-                os.rmdir(name, dir_fd=fd)
-                os.fsync(fd)
+            with contextlib.suppress(OSError), self._folder(folder) as (outer, name):
+                outer.rmdir(name)
+                outer.sync()
         return found
 
     def sweep(self, before: datetime.datetime, *, dry: bool = False) -> int:
@@ -149,8 +148,8 @@ class LocalStore(Store):
 
     def _unlink(self, folder: str, name: str) -> None:
         """Also a name that no key can have."""
-        with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (fd, _name):
-            os.unlink(name, dir_fd=fd)
+        with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (outer, _name):
+            outer.unlink(name)
 
     def clock(self) -> datetime.datetime | None:
         return folders.clock(self._existing())
@@ -189,10 +188,9 @@ class _LocalWriter(ObjectWriter):
         with told(self._where):
             self._folder = folders.make(store.location, folder)
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._fd = os.open(self._name, flags, 0o600, dir_fd=self._folder)
-            except OSError:
-                os.close(self._folder)
+                self._fd = self._folder.create(self._name)
+            except BaseException:
+                self._folder.close()
                 raise
 
     def write(self, data: bytes) -> int:
@@ -208,15 +206,13 @@ class _LocalWriter(ObjectWriter):
         path = self._store.path(key)
         with told(path):
             os.fsync(self._fd)
-            target = folders.make(self._store.location, folder)
             try:
-                os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=target, follow_symlinks=False)
-                self.discard()
-                os.fsync(target)
+                with folders.make(self._store.location, folder) as target:
+                    self._folder.link(self._name, name, into=target)
+                    self.discard()
+                    target.sync()
             except FileExistsError as exc:
                 raise ObjectExists(f"{path} exists already; a repository never overwrites") from exc
-            finally:
-                os.close(target)
         return ObjectStat(key, self._size)
 
     def discard(self) -> None:
@@ -225,8 +221,8 @@ class _LocalWriter(ObjectWriter):
         os.close(self._fd)
         self._fd = -1
         with contextlib.suppress(OSError):  # what stays has a name that no key can have
-            os.unlink(self._name, dir_fd=self._folder)
-        os.close(self._folder)
+            self._folder.unlink(self._name)
+        self._folder.close()
 
 
 def _no_file(path: str) -> NoObject:

@@ -15,7 +15,7 @@ from tools.rules import tree
 COLLECTION = ("ansible_collections", "caracal_ops", "backup")
 
 # Part of the collection -> parts that it may import, beside itself. Lower parts first.
-_BASE = {"_errors", "_report"}
+_BASE = {"_errors", "_files", "_report"}
 _STREAM = _BASE | {"_deps", "_stream"}
 _STORES = _STREAM | {"_crypto", "_storage"}
 _DRIVERS = _STORES | {"_repository"}
@@ -25,10 +25,11 @@ _ROOMS = _EVIDENCE | {"_evidence"}
 _MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_sandbox", "_sets", "_setup"}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
-    "_report": {"_errors"},
+    "_files": {"_errors"},
+    "_report": {"_errors", "_files"},
     "_deps": {"_errors"},
     "_ansible": {"_errors"},
-    "_caracal": _BASE,
+    "_caracal": {"_errors", "_report"},
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,
     "_storage": _STREAM,

@@ -17,7 +17,7 @@ import typing as t
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
-from ..._drivers.volume import live, target
+from ..._drivers.volume import target
 from ..._drivers.volume.target import ABSENT, OTHER, Target
 from ..._errors import OptionError, StorageError
 from ..._evidence import options, restore_entry, sealed_set
@@ -107,10 +107,9 @@ class Volume:
         self._quarantine: Target | None = None
         self._names: dict[Kept, str] = {}
         self.leftovers: list[str] = []
-        fd, path = live.open_folder(given["path"], replay.FOLDER)
-        self._target = self._stack.enter_context(Target(fd, path, owner, group, replay.MODE))
+        self._target = self._stack.enter_context(Target(target.volume(given["path"], replay.FOLDER), owner, group, replay.MODE))
         self.identity = self._target.identity
-        self.result = {"service": given["service"], "replica": given["replica"], "path": path, "files": len(union.files)}
+        self.result = {"service": given["service"], "replica": given["replica"], "path": self._target.path, "files": len(union.files)}
 
     def __enter__(self) -> Volume:
         return self
@@ -147,10 +146,9 @@ class Volume:
         return bool(self._names or self.leftovers)
 
     def _open_quarantine(self) -> None:
-        fd = target.open_private(self._quarantine_path)
-        if fd is not None:
-            place = Target(fd, self._quarantine_path, os.geteuid(), os.getegid(), replay.MODE)
-            self._quarantine = self._stack.enter_context(place)
+        found = target.open_private(self._quarantine_path)
+        if found is not None:
+            self._quarantine = self._stack.enter_context(Target(found, os.geteuid(), os.getegid(), replay.MODE))
 
     def _free_name(self, one: Kept) -> str | None:
         """The name under which a file will lie; None when it is there already."""

@@ -21,10 +21,11 @@ from ..._crypto.recipients import load_identities
 from ..._crypto.sealing import Opener
 from ..._drivers.secrets import bundle, target
 from ..._drivers.secrets.files import File
-from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Folder, Owner, Wanted
+from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Directory, Owner, Wanted
 from ..._errors import KeyProblem, OptionError, StorageError, TamperedData, TargetRefused
 from ..._evidence import options, restore_entry
 from ..._evidence.sealed_set import SealedSet
+from ..._files.folder import PRIVATE
 from ..._repository import artifact as artifacts
 from ..._repository import records
 from ..._repository.artifact import Artifact
@@ -91,7 +92,7 @@ def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle
     if other and not given["replace"]:
         raise TargetRefused(f"{_listed(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them")
     saved = f"{given['directory']}.replaced-{options.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
-    loose = _loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
+    loose = target.is_loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
     if not invocation.check_mode:
         _write(given, wanted, states, saved, who)
         for one in folders:
@@ -162,10 +163,10 @@ def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
     return wanted
 
 
-def _folders(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Folder]:
+def _folders(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Directory]:
     """Those that held no file. A name that the product does not know is left out: the bundle does not choose what is made here."""
     names = {f"{bundle.FOLDERS}/{name}": name for name in secrets.FOLDERS}
-    return [Folder(one.name, given["directory"], names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
+    return [Directory(one.name, given["directory"], names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
 
 
 def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:
@@ -189,10 +190,6 @@ def _mode(one: File, file_mode: int) -> int:
     return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else file_mode
 
 
-def _loose(directory: str, mode: int) -> bool:
-    return os.path.isdir(directory) and os.stat(directory).st_mode & 0o777 != mode
-
-
 def _write(given: t.Mapping[str, t.Any], wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
     """First a copy of everything that will be replaced, then file by file."""
     top = given["directory"]
@@ -201,10 +198,8 @@ def _write(given: t.Mapping[str, t.Any], wanted: t.Sequence[Wanted], states: t.M
         for one in wanted:
             if states[one.name] == OTHER:
                 target.keep(saved, one)
-    if _loose(top, top_mode):
+    if target.is_loose(top, top_mode):
         target.permit(top, top_mode)
     for one in wanted:
-        if states[one.name] in (NEW, OTHER):
-            target.put(one, top_mode if one.top == top else target.PRIVATE, target.INNER_MODE, who)
-        elif states[one.name] == MODE:
-            target.adjust(one, who)
+        if states[one.name] != SAME:
+            target.put(one, top_mode if one.top == top else PRIVATE, target.INNER_MODE, who)

@@ -13,6 +13,8 @@ import functools
 import os
 
 from ..._caracal import replay
+from ..._files import paths
+from ..._files.folder import PRIVATE, Owner
 from ..._report.check import FAIL, PASS, Check
 from .step import Made, Result, Step, Work
 
@@ -83,10 +85,11 @@ def _make_folders(work: Work, uid: int, gid: int) -> None:
     volumes = [_volume(work, name) for name in SERVICES]
     folders = [work.path("replay"), *volumes, *(os.path.join(one, replay.FOLDER) for one in volumes)]
     for path in folders:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        paths.make(path).close()
     # The innermost first: nobody else owns a folder in which we still make one.
     for path in reversed(folders):
-        os.chown(path, uid, gid, follow_symlinks=False)
+        with paths.folder(path) as folder:
+            folder.settle(PRIVATE, Owner(uid, gid))
 
 
 def _volume(work: Work, service: str) -> str:

@@ -18,12 +18,11 @@ import stat
 import typing as t
 
 from ..._errors import KeyProblem, OptionError
+from ..._files.folder import TEMPORARY
 
 FILE_LIMIT = 1 << 20
 FILES = 1000
 TOTAL = 32 << 20
-# What a restore that was killed leaves beside the files; its name is no secret's.
-TEMPORARY = ".caracal-ops-"
 _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._@+-]*(/[A-Za-z0-9._][A-Za-z0-9._@+-]*)*\Z")
 
 

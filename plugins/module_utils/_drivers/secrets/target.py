@@ -11,22 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import grp
 import os
 import pwd
-import secrets
 import stat
 import typing as t
 
 from ..._errors import OptionError, StorageError, TargetRefused
-from ..._storage import folders
-from .files import TEMPORARY
+from ..._files import paths
+from ..._files.folder import AS_IT_IS, TEMPORARY, Folder, Owner
+from .files import FILE_LIMIT
 
 NEW, SAME, MODE, OTHER = "new", "same", "mode", "other"
 INNER_MODE = 0o755  # as the product makes them; what keeps others out is the directory above
-PRIVATE = 0o700
-# No link is followed, and a planted FIFO does not make us wait.
-_PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+SPACE = "check space and owner of its directory"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True)
-class Folder:
+class Directory:
     """A folder to be, with or without a file in it: its name in the bundle, and as above. `below` is one name."""
 
     name: str
@@ -56,14 +55,6 @@ class Folder:
     @property
     def path(self) -> str:
         return os.path.join(self.top, self.below)
-
-
-@dataclasses.dataclass(frozen=True)
-class Owner:
-    """Numeric user and group; -1 leaves them as they are."""
-
-    uid: int = -1
-    gid: int = -1
 
 
 def owner(user: str | None, group: str | None) -> Owner:
@@ -87,40 +78,53 @@ def mode(text: str, option: str) -> int:
     return found
 
 
+@contextlib.contextmanager
+def _told(path: str, remedy: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StorageError(f"{path}: {exc.strerror}; {remedy}") from exc
+
+
+@contextlib.contextmanager
+def _parent(top: str, below: str) -> t.Iterator[Folder | None]:
+    """The directory that a name lies in; None where it or one above it is missing. The directory may be a service's, which could put a
+    link in the place of a folder in it."""
+    path = os.path.join(top, below)
+    with _told(path, "check the path and its owner"):
+        try:
+            found = paths.descend(paths.folder(top), os.path.dirname(below), Folder.child)
+        except FileNotFoundError:
+            yield None
+            return
+        except NotADirectoryError as exc:
+            raise TargetRefused(f"what {path} lies in is not a directory; remove it or restore elsewhere") from exc
+        with found:
+            yield found
+
+
 def examine(wanted: Wanted, who: Owner) -> str:
     """What stands in its place: NEW (nothing), SAME, MODE (only permissions or owner differ) or OTHER. Raises TargetRefused for a link."""
-    folder = os.path.dirname(wanted.below)
-    while folder:
-        if os.path.lexists(os.path.join(wanted.top, folder)) and not stat.S_ISDIR(os.lstat(os.path.join(wanted.top, folder)).st_mode):
-            raise TargetRefused(f"{wanted.top}/{folder} is no directory; remove it or restore elsewhere")
-        folder = os.path.dirname(folder)
-    about = _seen(wanted.path)
-    if about is None:
-        return NEW
-    if not stat.S_ISREG(about.st_mode):
-        raise TargetRefused(f"{wanted.path} is no plain file; remove it or restore elsewhere")
-    if about.st_size != len(wanted.content) or _content(wanted.path, about.st_size) != wanted.content:
-        return OTHER
+    with _parent(wanted.top, wanted.below) as parent:
+        about = parent.stat(os.path.basename(wanted.below)) if parent else None
+        if not parent or not about:
+            return NEW
+        if not stat.S_ISREG(about.st_mode):
+            raise TargetRefused(f"{wanted.path} is no plain file; remove it or restore elsewhere")
+        if about.st_size != len(wanted.content) or _content(parent, wanted) != wanted.content:
+            return OTHER
     return SAME if _fits(about, wanted.mode, who) else MODE
 
 
-def examine_folder(wanted: Folder, who: Owner) -> str:
+def examine_folder(wanted: Directory, who: Owner) -> str:
     """The same for a folder: NEW, SAME or MODE. Raises TargetRefused for a link."""
-    about = _seen(wanted.path)
+    with _parent(wanted.top, wanted.below) as parent:
+        about = parent.stat(wanted.below) if parent else None
     if about is None:
         return NEW
     if not stat.S_ISDIR(about.st_mode):
         raise TargetRefused(f"{wanted.path} is no directory; remove it or restore elsewhere")
     return SAME if _fits(about, wanted.mode, who) else MODE
-
-
-def _seen(path: str) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise StorageError(f"{path} cannot be looked at: {exc.strerror}; check the path and its owner") from exc
 
 
 def _fits(about: os.stat_result, mode_bits: int, who: Owner) -> bool:
@@ -131,12 +135,9 @@ def _fits(about: os.stat_result, mode_bits: int, who: Owner) -> bool:
     )
 
 
-def _content(path: str, size: int) -> bytes:
-    try:
-        with open(os.open(path, _PLAIN), "rb") as stream:
-            return stream.read(size + 1)
-    except OSError as exc:
-        raise StorageError(f"{path} cannot be read: {exc.strerror}; check its owner") from exc
+def _content(parent: Folder, wanted: Wanted) -> bytes:
+    with _told(wanted.path, "check its owner"), parent.read(os.path.basename(wanted.below)) as stream:
+        return stream.read(FILE_LIMIT + 1)
 
 
 def foreign(top: str, wanted: t.Sequence[Wanted]) -> list[str]:
@@ -148,110 +149,40 @@ def foreign(top: str, wanted: t.Sequence[Wanted]) -> list[str]:
 
 def keep(path: str, wanted: Wanted) -> None:
     """Copy the file that will be replaced below `path`, under the name that it has in bundles."""
-    old = _content(wanted.path, os.lstat(wanted.path).st_size)
-    put(Wanted(wanted.name, path, wanted.name, os.lstat(wanted.path).st_mode & 0o777, old), PRIVATE, PRIVATE, Owner())
+    with _parent(wanted.top, wanted.below) as parent:
+        about = parent.stat(os.path.basename(wanted.below)) if parent else None
+        if not parent or not about:
+            raise StorageError(f"{wanted.path} was removed while it was restored; find out who did it, then restore again")
+        old = _content(parent, wanted)
+    # What was another user's does not become readable for the one who owns the directory.
+    who = Owner(about.st_uid, about.st_gid) if os.geteuid() == 0 else AS_IT_IS
+    with _told(path, SPACE), paths.descend(paths.make(path), os.path.dirname(wanted.name), Folder.make) as folder:
+        folder.replace(os.path.basename(wanted.name), old, about.st_mode & 0o777, who)
 
 
 def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
-    """Under another name, durable, then renamed. Folders that are missing are made."""
-    try:
-        folder(wanted.top, top_mode, who)
-        parent = _entered(wanted.top, os.path.dirname(wanted.below), inner_mode, who)
-        try:
-            _put(wanted, parent, who)
-        finally:
-            os.close(parent)
-    except OSError as exc:
-        raise StorageError(f"{wanted.path} cannot be written: {exc.strerror}; check space and owner of its directory") from exc
+    """In one step, whatever is there. Folders that are missing are made."""
+    make = functools.partial(Folder.make, mode=inner_mode, owner=who)
+    with _told(wanted.path, SPACE):
+        parent = paths.descend(paths.make(wanted.top, top_mode, who), os.path.dirname(wanted.below), make)
+        with parent:
+            parent.replace(os.path.basename(wanted.below), wanted.content, wanted.mode, who)
 
 
-def put_folder(wanted: Folder, top_mode: int, who: Owner) -> None:
+def put_folder(wanted: Directory, top_mode: int, who: Owner) -> None:
     """Make it if it is missing; its permissions and owner are as wanted then."""
-    try:
-        folder(wanted.top, top_mode, who)
-        made = _entered(wanted.top, wanted.below, wanted.mode, who)
-        try:
-            os.fchown(made, who.uid, who.gid)
-            os.fchmod(made, wanted.mode)
-        finally:
-            os.close(made)
-    except OSError as exc:
-        raise StorageError(f"{wanted.path} cannot be made: {exc.strerror}; check space and owner of its directory") from exc
+    with _told(wanted.path, SPACE), paths.make(wanted.top, top_mode, who) as top, top.make(wanted.below, wanted.mode, who) as made:
+        made.settle(wanted.mode, who)
 
 
-def _entered(top: str, below: str, inner_mode: int, who: Owner) -> int:
-    """A folder below `top`, made if missing. The directory may be a service's, which could put a link in the place of a folder in it."""
-
-    def make(name: str, outer: int) -> None:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, PRIVATE, dir_fd=outer)
-            made = os.open(name, folders.OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
-            try:
-                os.fchown(made, who.uid, who.gid)
-                os.fchmod(made, inner_mode)
-            finally:
-                os.close(made)
-            os.fsync(outer)
-
-    return folders.walk(top, below, make)
-
-
-def _put(wanted: Wanted, parent: int, who: Owner) -> None:
-    _clear(parent)
-    temporary = TEMPORARY + secrets.token_hex(8)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
-    try:
-        with open(fd, "wb") as out:
-            out.write(wanted.content)
-            out.flush()
-            os.fchown(fd, who.uid, who.gid)
-            os.fchmod(fd, wanted.mode)
-            os.fsync(fd)
-        os.rename(temporary, os.path.basename(wanted.below), src_dir_fd=parent, dst_dir_fd=parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=parent)
-        raise
-    os.fsync(parent)
-
-
-def adjust(wanted: Wanted, who: Owner) -> None:
-    """Permissions and owner of a file that holds the right bytes."""
-    try:
-        parent = folders.enter(wanted.top, os.path.dirname(wanted.below))
-        try:
-            file = os.open(os.path.basename(wanted.below), _PLAIN, dir_fd=parent)
-        finally:
-            os.close(parent)
-        with open(file, "rb") as stream:
-            # Since it was examined, whoever owns the directory may have put a file in its place that is not theirs to give away.
-            if not stat.S_ISREG(os.fstat(file).st_mode) or stream.read(len(wanted.content) + 1) != wanted.content:
-                raise TargetRefused(f"{wanted.path} was exchanged while it was restored; find out who did, then restore again")
-            os.fchown(file, who.uid, who.gid)
-            os.fchmod(file, wanted.mode)
-    except OSError as exc:
-        raise StorageError(f"{wanted.path} cannot get mode {wanted.mode:04o}: {exc.strerror}; run as its owner") from exc
-
-
-def folder(path: str, mode_bits: int, who: Owner) -> None:
-    """Make it if it is missing; one that exists is left as it is. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, PRIVATE)
-        os.chown(path, who.uid, who.gid)
-        os.chmod(path, mode_bits)
-        folders.sync(os.path.dirname(path))
+def is_loose(path: str, mode_bits: int) -> bool:
+    """Whether a directory is there and has other permissions."""
+    with _told(path, "check the path and its owner"), contextlib.suppress(FileNotFoundError), paths.folder(path) as found:
+        return found.mode & 0o777 != mode_bits
+    return False
 
 
 def permit(path: str, mode_bits: int) -> None:
     """Permissions of a directory that exists."""
-    try:
-        os.chmod(path, mode_bits)
-    except OSError as exc:
-        raise StorageError(f"{path} cannot get mode {mode_bits:04o}: {exc.strerror}; run as its owner") from exc
-
-
-def _clear(parent: int) -> None:
-    """What a killed restore left; no other file has such a name."""
-    for name in os.listdir(parent):
-        if name.startswith(TEMPORARY):
-            os.unlink(name, dir_fd=parent)
+    with _told(path, "run as its owner"), paths.folder(path) as found:
+        found.settle(mode_bits)

@@ -19,9 +19,9 @@ import stat as stat_flags
 import typing as t
 
 from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, StorageError
-from ..._storage.folders import OPEN_FOLDER
 
 STEP = 1 << 16
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A planted FIFO must not make us wait.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -21,14 +21,14 @@ import stat as stat_flags
 import types
 import typing as t
 
-from ..._errors import BackupError, PermissionMissing, StorageError
+from ..._errors import BackupError, OptionError, PermissionMissing, StorageError
+from ..._files import paths
+from ..._files.folder import Folder
 from ..._storage import folders
 from ..._stream import pipes
 
 TEMPORARY = ".restoring-"
 ABSENT, SAME, OTHER = "absent", "same", "other"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -48,34 +48,47 @@ def _problem(path: str, exc: OSError) -> BackupError:
     return folders.problem(path, exc.errno or 0, exc.strerror or "it failed")
 
 
-def open_private(path: str) -> int | None:
-    """A descriptor of a directory, which may be no symbolic link; None when there is none."""
-    try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise _problem(path, exc) from exc
+def volume(path: str, inner: str) -> Folder:
+    """The directory `inner` in `path`, or else `path` itself. Raises OptionError, PermissionMissing, StorageError."""
+    with told(path):
+        try:
+            outer = paths.folder(path)
+        except FileNotFoundError:
+            raise OptionError(f"{path} does not exist; give the directory where the service's volume is mounted") from None
+        if outer.stat(inner) is None:
+            return outer
+        with outer:
+            return outer.child(inner)
+
+
+def open_private(path: str) -> Folder | None:
+    """A directory, which may not be a symbolic link; None when there is none."""
+    with told(path), contextlib.suppress(FileNotFoundError):
+        above, name = paths.parent(path)
+        with above:
+            return above.child(name)
+    return None
 
 
 def make_private(path: str) -> None:
     """Make a directory of mode 0700 in one that exists, unless it is there."""
-    with told(path), contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-        folders.sync(os.path.dirname(path))
+    with told(path):
+        above, name = paths.parent(path)
+        with above, above.make(name):
+            pass
 
 
 class Target:
     """An open directory and what its new files get: numeric owner and group, and permission bits."""
 
-    def __init__(self, fd: int, path: str, owner: int, group: int, mode: int) -> None:
-        self._fd = fd
-        self.path = path
+    def __init__(self, folder: Folder, owner: int, group: int, mode: int) -> None:
+        self._folder = folder
+        self.path = folder.path
         self._owner = owner
         self._group = group
         self._mode = mode
         self._made: list[str] = []
-        about = os.fstat(fd)
+        about = os.fstat(folder.descriptor)
         self.identity = (about.st_dev, about.st_ino)
 
     def __enter__(self) -> Target:
@@ -83,7 +96,7 @@ class Target:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: types.TracebackType | None) -> None:
         self._forget(self._made)
-        os.close(self._fd)
+        self._folder.close()
 
     def check_may(self, size: int) -> None:
         """Whether `size` bytes could be written, and given to their owner. Raises PermissionMissing, StorageError."""
@@ -94,10 +107,10 @@ class Target:
                 "run as root (become), or name another owner and group"
             )
         with told(self.path):
-            about = os.fstatvfs(self._fd)
+            about = os.fstatvfs(self._folder.descriptor)
             if about.f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, "read-only")
-            if not os.access(self.path, os.W_OK | os.X_OK, effective_ids=True):
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=self._folder.descriptor, effective_ids=True):
                 raise OSError(errno.EACCES, "permission denied")
         free = about.f_bavail * about.f_frsize
         if free < size:
@@ -106,13 +119,12 @@ class Target:
     def holds(self, name: str, size: int, sha256: str) -> str:
         """Whether a file of that name begins with those bytes (`SAME`), with others (`OTHER`), or does not exist (`ABSENT`)."""
         with told(os.path.join(self.path, name)):
-            try:
-                about = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-            except FileNotFoundError:
+            about = self._folder.stat(name)
+            if about is None:
                 return ABSENT
             if not stat_flags.S_ISREG(about.st_mode) or about.st_size < size:
                 return OTHER
-            with open(os.open(name, _READ, dir_fd=self._fd), "rb") as stream:
+            with self._folder.read(name) as stream:
                 digest, left = hashlib.sha256(), size
                 while left and (data := stream.read(min(left, pipes.CHUNK))):
                     digest.update(data)
@@ -122,7 +134,7 @@ class Target:
     def leftovers(self) -> list[str]:
         """What a killed restore has left."""
         with told(self.path):
-            return sorted(name for name in os.listdir(self._fd) if name.startswith(TEMPORARY))
+            return sorted(name for name in self._folder.names() if name.startswith(TEMPORARY))
 
     def clear(self) -> None:
         """Remove what a killed restore has left."""
@@ -131,14 +143,14 @@ class Target:
     def _forget(self, names: t.Iterable[str]) -> None:
         for name in names:
             with contextlib.suppress(FileNotFoundError), told(os.path.join(self.path, name)):
-                os.unlink(name, dir_fd=self._fd)
+                self._folder.unlink(name)
 
     @contextlib.contextmanager
     def writing(self, name: str, mtime_ns: int) -> t.Iterator[pipes.Sink]:
         """A sink; afterwards the bytes are durable, but not yet under their name."""
         temporary = TEMPORARY + name
         with told(os.path.join(self.path, temporary)):
-            fd = os.open(temporary, _NEW, 0o600, dir_fd=self._fd)
+            fd = self._folder.create(temporary, as_owner=False)
         self._made.append(temporary)
         try:
             yield _Sink(fd, os.path.join(self.path, temporary))
@@ -153,10 +165,10 @@ class Target:
     def publish(self, name: str) -> None:
         """Give a written file its name."""
         with told(os.path.join(self.path, name)):
-            os.link(TEMPORARY + name, name, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
-            os.unlink(TEMPORARY + name, dir_fd=self._fd)
+            self._folder.link(TEMPORARY + name, name)
+            self._folder.unlink(TEMPORARY + name)
             self._made.remove(TEMPORARY + name)
-            os.fsync(self._fd)
+            self._folder.sync()
 
 
 class _Sink:

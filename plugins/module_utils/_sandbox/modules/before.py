@@ -23,7 +23,7 @@ from ..._drivers.redis import reading as redis_reading
 from ..._drivers.redis.connection import Address
 from ..._drivers.redis.connection import Session as RedisSession
 from ..._errors import ObjectMissing
-from ..._storage import folders
+from ..._files import paths
 from .. import redis_server
 from ..bundle import Bundle
 from ..info import Layout
@@ -131,7 +131,7 @@ def _events(path: str) -> t.Iterator[str]:
 
 
 def save(bundle: Bundle, before: Before) -> None:
-    folders.replace(_note(bundle), json.dumps(dataclasses.asdict(before)).encode())
+    paths.replace(_note(bundle), json.dumps(dataclasses.asdict(before)).encode())
 
 
 def load(bundle: Bundle) -> Before:

@@ -75,7 +75,7 @@ def test_a_pub_file_without_an_agent_is_told(keys, tmp_path: Path, monkeypatch: 
 def test_a_key_that_others_may_read_is_refused(keys, tmp_path: Path, mode: int) -> None:
     path = copy(keys, "backup", tmp_path / "open")
     path.chmod(mode)
-    with pytest.raises(KeyProblem, match=f"has mode {mode:04o}"):
+    with pytest.raises(KeyProblem, match="chmod"):
         Signer(str(path), "backup@prod")
 
 

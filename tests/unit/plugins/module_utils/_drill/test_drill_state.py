@@ -160,10 +160,10 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(given: Given, monk
     made = state(given)
     made.begin()
 
-    def full(*_paths: object) -> None:
+    def full(*_paths: object, **_where: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "rename", full)
     made.done.append("verify")
     with pytest.raises(StorageError):
         made.save()

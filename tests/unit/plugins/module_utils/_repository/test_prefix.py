@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import TEMPORARY, Folder
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, prefix
@@ -25,7 +26,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fie
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.journal import Journal
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.prefix import Prefix
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import folders
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import READ_LIMIT
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 
@@ -427,20 +427,20 @@ def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMar
     fill(world, mark)
     for stopped in range(1, 3):
         world.append()
-        real, left = os.replace, [stopped]
+        real, left = Folder.rename, [stopped]
 
-        def replace(source: str, target: str, real: t.Any = real, left: list[int] = left) -> None:
+        def rename(folder: Folder, name: str, new: str, real: t.Any = real, left: list[int] = left) -> None:
             left[0] -= 1
             if not left[0]:
                 raise OSError(errno.EIO, "stopped")
-            real(source, target)
+            real(folder, name, new)
 
         with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", replace)
+            patch.setattr(Folder, "rename", rename)
             prefix.keep(mark.path, world.journal())
         assert same(call(world, mark), world.journal())
-    for name in (*prefix.paths(mark.path, world.load().id),):
-        Path(f"{name}.new").write_bytes(b"left by one that was killed")
+    for number in range(2):
+        (Path(mark.path).parent / f"{TEMPORARY}{number}").write_bytes(b"left by one that was killed")
     world.append()
     mark.advance(world.journal())
     assert len(known(world, mark) or ()) == 8 and len(files(mark)) == 3
@@ -476,7 +476,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(world, mark: HighWaterMark,
         raise OSError(errno.EROFS, "read-only")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folders, "replacing", refused)
+        patch.setattr(Folder, "replacing", refused)
         mark.advance(world.journal())
     assert set(files(mark)) == {"mark"} and same(call(world, mark), world.journal())
 

@@ -16,13 +16,14 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume import target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.target import ABSENT, OTHER, SAME, Target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
 
 ONE = hashlib.sha256(b"one").hexdigest()
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> t.Iterator[Target]:
-    with Target(os.open(tmp_path, os.O_RDONLY), str(tmp_path), os.geteuid(), os.getegid(), 0o640) as made:
+    with Target(paths.folder(str(tmp_path)), os.geteuid(), os.getegid(), 0o640) as made:
         yield made
 
 
@@ -51,7 +52,7 @@ def test_a_taken_name_stays_what_it_is(place: Target, tmp_path: Path) -> None:
 def test_what_was_not_published_is_removed(tmp_path: Path) -> None:
     with (
         pytest.raises(KeyError),
-        Target(os.open(tmp_path, os.O_RDONLY), str(tmp_path), os.geteuid(), os.getegid(), 0o600) as place,
+        Target(paths.folder(str(tmp_path)), os.geteuid(), os.getegid(), 0o600) as place,
         place.writing("a", 0) as sink,
     ):
         sink.write(b"one")
@@ -83,8 +84,8 @@ def test_leftovers_are_found_and_removed(place: Target, tmp_path: Path) -> None:
 def test_who_cannot_give_files_away_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target.os, "geteuid", lambda: 1234)
     words = r"must belong to 65532:65532, which uid 1234 cannot give them; run as root"
-    fd = os.open(tmp_path, os.O_RDONLY)
-    with Target(fd, str(tmp_path), 65532, 65532, 0o600) as place, pytest.raises(PermissionMissing, match=words):
+    folder = paths.folder(str(tmp_path))
+    with Target(folder, 65532, 65532, 0o600) as place, pytest.raises(PermissionMissing, match=words):
         place.check_may(0)
 
 
@@ -100,9 +101,9 @@ def test_a_private_directory_is_no_link(tmp_path: Path) -> None:
     assert target.open_private(str(tmp_path / "q")) is None
     target.make_private(str(tmp_path / "q"))
     target.make_private(str(tmp_path / "q"))
-    fd = target.open_private(str(tmp_path / "q"))
-    assert fd is not None and os.fstat(fd).st_mode & 0o7777 == 0o700
-    os.close(fd)
+    found = target.open_private(str(tmp_path / "q"))
+    assert found is not None and found.mode == 0o700
+    found.close()
     (tmp_path / "link").symlink_to(tmp_path / "q")
     with pytest.raises(StorageError, match="symbolic link"):
         target.open_private(str(tmp_path / "link"))

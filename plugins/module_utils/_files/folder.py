@@ -1,0 +1,256 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A directory that is held open. Each operation is on a name in it, so exchanging a directory above it leads nowhere else.
+
+No link is followed. In a directory of another user root creates, renames and removes with the rights of that user, so whatever that user
+does meanwhile, the result is something that the user could have done alone. The one exception is a file with an owner of its own: root
+makes it under a name that nobody knows before, and gives it away before it gets its own name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import types
+import typing as t
+
+from .._errors import UnsafePath
+from . import doubt, rights
+from .doubt import Doubt
+
+# What a killed writer leaves, until the next one in that directory.
+TEMPORARY = ".caracal-ops-"
+PRIVATE, OWN = 0o700, 0o600
+ENTER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A planted FIFO must not make us wait.
+PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
+
+
+class Owner(t.NamedTuple):
+    """Numeric user and group; -1 leaves them as they are."""
+
+    uid: int = -1
+    gid: int = -1
+
+
+AS_IT_IS = Owner()
+
+
+class Folder:
+    """`doubt` says who, apart from root and this user, could exchange it or a directory above it. Methods raise OSError, UnsafePath."""
+
+    def __init__(self, descriptor: int, path: str, above: Folder | None = None) -> None:
+        about = os.fstat(descriptor)
+        self.descriptor = descriptor
+        self.path = path
+        self.doubt: Doubt | None = (above and above.doubt) or doubt.of(descriptor, about, path)
+        self.is_new = False
+        self._owner = about.st_uid
+        # Whether another user may have put here what is in it, and chosen it where it stands itself.
+        self._is_shared = bool(self.doubt or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+        self._is_chosen = bool(above and above._is_shared and above._owner != about.st_uid)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: types.TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def of(self, name: str) -> str:
+        """The path of a name in it, for messages."""
+        return os.path.join(self.path, name)
+
+    def child(self, name: str) -> Folder:
+        """A directory in it."""
+        return Folder(os.open(name, ENTER, dir_fd=self.descriptor), self.of(name), self)
+
+    def make(self, name: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
+        """The same; one that is missing is made, durable, with this mode and owner, and `is_new`."""
+        try:
+            with rights.of(self._owner):
+                os.mkdir(name, PRIVATE, dir_fd=self.descriptor)
+        except FileExistsError:
+            return self.child(name)
+        made = self.child(name)
+        try:
+            if made._owner != self._creator:
+                raise UnsafePath(f"{made.path} was exchanged while it was made; find out who did it, then run this again")
+            made.is_new = True
+            made.settle(mode, owner)
+            self.sync()
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    @property
+    def mode(self) -> int:
+        return stat.S_IMODE(os.fstat(self.descriptor).st_mode)
+
+    @property
+    def _creator(self) -> int:
+        """Whose a new file in it is."""
+        return self._owner if os.geteuid() == 0 else os.geteuid()
+
+    def settle(self, mode: int, owner: Owner = AS_IT_IS) -> None:
+        """Its own permissions and owner. One that others may have put here keeps its owner unless that is the owner of what it lies in."""
+        about = os.fstat(self.descriptor)
+        uid = about.st_uid if owner.uid < 0 else owner.uid
+        gid = about.st_gid if owner.gid < 0 else owner.gid
+        if (uid, gid) != (about.st_uid, about.st_gid):
+            if self._is_chosen and not self.is_new:
+                raise UnsafePath(
+                    f"{self.path} is in a directory of another user and belongs to user {about.st_uid}; give it to {uid} by hand"
+                )
+            os.chown(".", uid, gid, dir_fd=self.descriptor)
+        if stat.S_IMODE(about.st_mode) != mode:
+            os.chmod(".", mode, dir_fd=self.descriptor)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Of what is there under a name, a link itself; None for nothing."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        with self._listing() as descriptor:
+            return os.listdir(descriptor)
+
+    def sync(self) -> None:
+        """Make names durable."""
+        with self._listing() as descriptor:
+            os.fsync(descriptor)
+
+    @contextlib.contextmanager
+    def _listing(self) -> t.Iterator[int]:
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        """A descriptor of a plain file that is there. Where others may have put it, it is no hard link, unless to a file of their own."""
+        descriptor = os.open(name, PLAIN | flags, dir_fd=self.descriptor)
+        try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                raise OSError(errno.EINVAL, "it is not a plain file")
+            is_theirs = about.st_uid == self._owner != os.geteuid()
+            if self._is_shared and about.st_nlink > 1 and not is_theirs:
+                raise UnsafePath(f"{self.of(name)} has another name as well, where another user may have made it; remove it")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def read(self, name: str) -> t.BinaryIO:
+        return os.fdopen(self.open(name), "rb")
+
+    def create(self, name: str, mode: int = OWN, *, as_owner: bool = True) -> int:
+        """A descriptor of a file that was not there before."""
+        with rights.of(self._owner if as_owner else os.geteuid()):
+            return os.open(name, NEW, mode, dir_fd=self.descriptor)
+
+    def unlink(self, name: str) -> None:
+        with rights.of(self._owner):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def rmdir(self, name: str) -> None:
+        with rights.of(self._owner):
+            os.rmdir(name, dir_fd=self.descriptor)
+
+    def rename(self, name: str, new: str) -> None:
+        with rights.of(self._owner):
+            os.rename(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def link(self, name: str, new: str, into: Folder | None = None) -> None:
+        """Another name, here or in another directory, which must be free."""
+        # The kernel lets nobody but root link a file that was given to another user.
+        target = into or self
+        os.link(name, new, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def replacing(self, name: str, mode: int = OWN, owner: Owner = AS_IT_IS) -> t.Iterator[t.BinaryIO]:
+        """A file that takes its place in one step and for good once it is whole: a reader finds all of the old one or all of the new."""
+        with self._fresh(mode, owner) as (fresh, out):
+            yield out
+            _finish(out)
+            self.rename(fresh, name)
+        self.sync()
+
+    def replace(self, name: str, data: bytes, mode: int = OWN, owner: Owner = AS_IT_IS) -> None:
+        with self.replacing(name, mode, owner) as out:
+            out.write(data)
+
+    def add(self, name: str, data: bytes, mode: int = OWN) -> bool:
+        """The same for a new file: False, and nothing written, when there is one already."""
+        with self._fresh(mode, AS_IT_IS) as (fresh, out):
+            out.write(data)
+            _finish(out)
+            try:
+                self.link(fresh, name)
+            except FileExistsError:
+                return False
+        self.sync()
+        return True
+
+    @contextlib.contextmanager
+    def _fresh(self, mode: int, owner: Owner) -> t.Iterator[tuple[str, t.BinaryIO]]:
+        """A new file under another name, which is removed again unless it was renamed."""
+        self._clear()
+        name, descriptor = self._locked(owner)
+        try:
+            with os.fdopen(descriptor, "wb", _CHUNK) as out:
+                if owner != AS_IT_IS:
+                    os.fchown(descriptor, *owner)
+                os.fchmod(descriptor, mode)
+                yield name, out
+        finally:
+            with contextlib.suppress(OSError):
+                self.unlink(name)
+
+    def _locked(self, owner: Owner) -> tuple[str, int]:
+        """Its lock tells that somebody writes it."""
+        while True:
+            name = f"{TEMPORARY}{secrets.token_hex(8)}"
+            descriptor = self.create(name, as_owner=owner == AS_IT_IS)
+            with contextlib.suppress(OSError):  # such as over NFS
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return name, descriptor
+            os.close(descriptor)
+
+    def _clear(self) -> None:
+        """What killed writers left. That of a writer who lives is locked."""
+        for name in self.names():
+            if name.startswith(TEMPORARY):
+                with contextlib.suppress(OSError, UnsafePath):
+                    descriptor = self.open(name)
+                    try:
+                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        self.unlink(name)
+                    finally:
+                        os.close(descriptor)
+
+
+def _finish(out: t.BinaryIO) -> None:
+    out.flush()
+    os.fsync(out.fileno())

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""From a path to a directory that is held open, component by component from the root.
+
+A link on the way is followed if root or this user made it and nobody else can exchange it, such as `/var/run`. Any other is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import typing as t
+
+from .._errors import UnsafePath
+from .folder import AS_IT_IS, ENTER, OWN, PRIVATE, Folder, Owner
+
+_LINKS = 40
+
+
+def folder(path: str) -> Folder:
+    """Raises OSError, UnsafePath."""
+    return _Walk(path).folder()
+
+
+def parent(path: str) -> tuple[Folder, str]:
+    """The directory that a file is in, and its name there, which may be a link. Raises OSError, UnsafePath."""
+    above, name = os.path.split(os.path.abspath(path))
+    return folder(above), name
+
+
+def real_parent(path: str) -> tuple[Folder, str]:
+    """The same of the file that a link leads to, if the path ends in one."""
+    return _Walk(path).file()
+
+
+def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
+    """A directory. The last component is made if it is missing, the others must exist. Raises OSError, UnsafePath."""
+    with contextlib.suppress(FileNotFoundError):
+        return folder(path)
+    above, name = parent(path)
+    with above:
+        return above.make(name, mode, owner)
+
+
+def descend(found: Folder, below: str, step: t.Callable[[Folder, str], Folder]) -> Folder:
+    """From one directory, which is closed, to another one below it. No link is followed."""
+    for name in below.split("/") if below else ():
+        with found:
+            inner = step(found, name)
+        found = inner
+    return found
+
+
+@contextlib.contextmanager
+def replacing(path: str, mode: int = OWN) -> t.Iterator[t.BinaryIO]:
+    """See Folder.replacing."""
+    above, name = parent(path)
+    with above, above.replacing(name, mode) as out:
+        yield out
+
+
+def replace(path: str, data: bytes, mode: int = OWN) -> None:
+    with replacing(path, mode) as out:
+        out.write(data)
+
+
+def add(path: str, data: bytes, mode: int = OWN) -> bool:
+    """See Folder.add."""
+    above, name = parent(path)
+    with above:
+        return above.add(name, data, mode)
+
+
+def unlink(path: str) -> None:
+    above, name = parent(path)
+    with above:
+        above.unlink(name)
+
+
+def sync(path: str) -> None:
+    with folder(path) as found:
+        found.sync()
+
+
+class _Walk:
+    """`_here` is held open; `_left` are the components below it, the next one last."""
+
+    def __init__(self, path: str) -> None:
+        self._here = _root()
+        self._left = _components(os.path.abspath(path))
+        self._links = 0
+
+    def folder(self) -> Folder:
+        with self._closing():
+            while self._left:
+                self._step(self._left.pop())
+            return self._here
+
+    def file(self) -> tuple[Folder, str]:
+        with self._closing():
+            while True:
+                name = self._left.pop()
+                about = self._here.stat(name)
+                if not self._left and not (about and stat.S_ISLNK(about.st_mode)):
+                    return self._here, name
+                self._step(name)
+
+    @contextlib.contextmanager
+    def _closing(self) -> t.Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._here.close()
+            raise
+
+    def _step(self, name: str) -> None:
+        try:
+            self._enter(self._here.child(name))
+        except OSError as exc:
+            about = self._here.stat(name) if isinstance(exc, NotADirectoryError) else None
+            if about is None or not stat.S_ISLNK(about.st_mode):
+                raise OSError(exc.errno, exc.strerror, self._here.of(name)) from exc
+            self._follow(name, about.st_uid)
+
+    def _enter(self, inner: Folder) -> None:
+        self._here.close()
+        self._here = inner
+
+    def _follow(self, name: str, owner: int) -> None:
+        link, target = self._here.of(name), os.readlink(name, dir_fd=self._here.descriptor)
+        doubt = self._here.doubt
+        self._links += 1
+        if doubt or owner not in (0, os.geteuid()) or self._links > _LINKS:
+            words = doubt.words if doubt else f"it belongs to user {owner}" if self._links <= _LINKS else "it leads to no end"
+            raise UnsafePath(f"{link} is a symbolic link, and {words}; name the directory that it leads to, or remove it")
+        self._left += _components(target)
+        if target.startswith("/"):
+            self._enter(_root())
+
+
+def _components(path: str) -> list[str]:
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _root() -> Folder:
+    return Folder(os.open("/", ENTER), "/")

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A directory that is held open: what is written there is whole, and what another user put there leads nowhere."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import UnsafePath
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import TEMPORARY, Owner
+from harness.users import only_root
+
+USER = 64999
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    with paths.folder(str(tmp_path)) as folder:
+        with folder.replacing("file", 0o640) as out:
+            out.write(b"new")
+            assert (tmp_path / "file").read_text() == "old"
+        assert (tmp_path / "file").read_text() == "new" and folder.names() == ["file"]
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+@pytest.mark.mutation
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(KeyError), paths.replacing(str(tmp_path / "file")) as out:
+        out.write(b"half")
+        raise KeyError
+    assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.mutation
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    assert paths.add(str(tmp_path / "file"), b"first")
+    assert not paths.add(str(tmp_path / "file"), b"second")
+    assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == b"first"
+
+
+@pytest.mark.mutation
+def test_what_a_killed_writer_left_is_removed_and_what_is_written_now_is_not(tmp_path: Path) -> None:
+    left, held = tmp_path / f"{TEMPORARY}left", tmp_path / f"{TEMPORARY}held"
+    left.touch()
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        paths.replace(str(tmp_path / "file"), b"new")
+    assert sorted(os.listdir(tmp_path)) == [held.name, "file"]
+
+
+def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        for _round in range(20):
+            paths.replace(str(tmp_path / "file"), b"%d" % number * 1000)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.listdir(tmp_path) == ["file"] and len(set((tmp_path / "file").read_bytes())) == 1
+
+
+@only_root
+@pytest.mark.mutation
+def test_a_hard_link_in_a_directory_of_another_user_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "shadow").write_text("secret")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, USER, USER)
+    (home / "file").hardlink_to(tmp_path / "shadow")
+    with paths.folder(str(home)) as folder, pytest.raises(UnsafePath):
+        folder.read("file")
+
+
+@only_root
+def test_new_files_belong_to_the_owner_of_the_directory_or_to_the_one_named(tmp_path: Path) -> None:
+    os.chown(tmp_path, USER, USER)
+    with paths.folder(str(tmp_path)) as folder:
+        folder.replace("usual", b"")
+        folder.replace("named", b"", owner=Owner(1234, 1235))
+        folder.make("folder").close()
+        folder.make("service", owner=Owner(1234)).close()
+    found = {path.name: path.stat().st_uid for path in tmp_path.iterdir()}
+    assert found == {"usual": USER, "named": 1234, "folder": USER, "service": 1234}
+
+
+@only_root
+@pytest.mark.mutation
+def test_a_directory_of_root_in_one_of_another_user_is_not_given_away(tmp_path: Path) -> None:
+    os.chown(tmp_path, USER, USER)
+    (tmp_path / "folder").mkdir()
+    with paths.folder(str(tmp_path)) as above, above.child("folder") as folder, pytest.raises(UnsafePath):
+        folder.settle(0o700, Owner(USER))
+    assert (tmp_path / "folder").stat().st_uid == 0

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Links on the way to a directory: whose are followed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import UnsafePath
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
+from harness.users import only_root
+
+USER = 64999
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Path:
+    (tmp_path / "to" / "inner").mkdir(parents=True)
+    (tmp_path / "above").mkdir()
+    link = tmp_path / "above" / "link"
+    link.symlink_to("../to")
+    return link
+
+
+@pytest.mark.no_false_alarm
+def test_an_own_link_in_an_own_directory_is_followed(link: Path, tmp_path: Path) -> None:
+    with paths.folder(str(link / "inner")) as folder:
+        assert os.fstat(folder.descriptor).st_ino == (tmp_path / "to" / "inner").stat().st_ino
+    link.unlink()
+    link.symlink_to(tmp_path / "to")
+    paths.make(str(link / "new")).close()
+    assert (tmp_path / "to" / "new").is_dir()
+
+
+@pytest.mark.mutation
+def test_a_link_that_everybody_can_replace_is_refused(link: Path) -> None:
+    link.parent.chmod(0o777)
+    with pytest.raises(UnsafePath) as refused:
+        paths.folder(str(link / "inner"))
+    assert str(link) in refused.value.msg and str(link.parent) in refused.value.msg
+
+
+@only_root
+@pytest.mark.mutation
+@pytest.mark.parametrize("sticky", [True, False])
+def test_a_link_of_another_user_is_refused(link: Path, sticky: bool) -> None:
+    """In /tmp, too, where root's own link is followed."""
+    link.parent.chmod(0o1777 if sticky else 0o755)
+    paths.folder(str(link)).close()
+    os.lchown(link, USER, USER)
+    with pytest.raises(UnsafePath):
+        paths.folder(str(link))
+
+
+@pytest.mark.mutation
+def test_links_in_a_circle_come_to_an_end(link: Path) -> None:
+    link.unlink()
+    link.symlink_to("link")
+    with pytest.raises(UnsafePath):
+        paths.folder(str(link))
+
+
+@pytest.mark.mutation
+def test_an_error_names_the_component(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        paths.folder(str(tmp_path / "a" / "b"))
+    assert missing.value.filename == str(tmp_path / "a")

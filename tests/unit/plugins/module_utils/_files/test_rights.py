@@ -1,0 +1,64 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Root has the rights of another user for as long as it wants, in one thread, and its own again afterwards."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import rights
+from harness.users import only_root
+
+USER = 64999
+pytestmark = only_root
+
+
+@pytest.fixture
+def shut(tmp_path: Path) -> Path:
+    (tmp_path / "file").touch(mode=0o600)
+    return tmp_path / "file"
+
+
+def test_roots_rights_are_gone_and_come_back(shut: Path) -> None:
+    before = os.getgroups()
+    with rights.of(USER), pytest.raises(PermissionError):
+        shut.read_text()
+    assert shut.read_text() == "" and os.getgroups() == before
+
+
+def test_they_come_back_after_an_error(shut: Path) -> None:
+    with pytest.raises(KeyError), rights.of(USER):
+        raise KeyError
+    assert shut.read_text() == ""
+
+
+def test_other_threads_keep_theirs(shut: Path) -> None:
+    read: list[str] = []
+    with rights.of(USER):
+        other = threading.Thread(target=lambda: read.append(shut.read_text()))
+        other.start()
+        other.join()
+    assert read == [""]
+
+
+def test_groups_of_root_give_no_right(shut: Path) -> None:
+    os.chown(shut, 0, 0)
+    shut.chmod(0o640)
+    with rights.of(USER), pytest.raises(PermissionError):
+        shut.read_text()
+
+
+@pytest.mark.mutation
+def test_where_they_cannot_be_given_up_nothing_is_done(shut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rights.platform, "machine", lambda: "unknown")
+    monkeypatch.setattr(rights.os, "getgroups", lambda: [0])
+    with pytest.raises(PermissionMissing), rights.of(USER):
+        shut.write_text("written")
+    assert shut.read_text() == ""
