@@ -19,7 +19,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from faults import bucket, facts, flips, images, interruptions, labels, operations, parties
+from faults import bucket, facts, flips, images, interruptions, labels, operations, parties, paths
 from faults.tally import Tally
 from faults.world import World, make
 from tools.tiers import build_folder
@@ -35,7 +35,8 @@ SHARES = {
     "facts": 0.05,
     "images": 0.05,
     "labels": 0.01,
-    "objects": 0.09,
+    "paths": 0.04,
+    "objects": 0.05,
 }
 
 
@@ -55,6 +56,7 @@ def play(world: World, tally: Tally, folder: Path, *, seed: int, minutes: float,
             "images": lambda dice, until: images.run(folder, tally, dice, until, most),
             "labels": lambda dice, until: labels.run(tally, dice, until, most),
             "bucket": lambda dice, until: bucket.run(world, folder, tally, dice, until, most),
+            "paths": lambda dice, until: paths.run(folder, tally, dice, until, most),
         }
         for kind in kinds:
             now = time.monotonic()

@@ -26,6 +26,7 @@ from faults.__main__ import SHARES, play
 from faults.interruptions import Operations, Victim, Work
 from faults.tally import HALF_VISIBLE, LEAKED, LEFT_RUNNING, LOST, SURVIVED, Outcome, Tally
 from faults.world import World, make
+from harness.users import only_root
 from scenes import image_scene
 
 LONG = 600.0
@@ -62,6 +63,7 @@ def world(made: World) -> t.Iterator[World]:
         ("facts", 500),
         ("images", 100),
         ("labels", 500),
+        pytest.param("paths", 60, marks=only_root),
     ],
 )
 def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:

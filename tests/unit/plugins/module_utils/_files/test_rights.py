@@ -41,9 +41,11 @@ def test_they_come_back_after_an_error(shut: Path) -> None:
 
 def test_other_threads_keep_theirs(shut: Path) -> None:
     read: list[str] = []
+    begun = threading.Event()
+    other = threading.Thread(target=lambda: begun.wait() and read.append(shut.read_text()))
+    other.start()
     with rights.of(USER):
-        other = threading.Thread(target=lambda: read.append(shut.read_text()))
-        other.start()
+        begun.set()
         other.join()
     assert read == [""]
 
