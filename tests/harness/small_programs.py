@@ -14,6 +14,7 @@ import pty
 import pwd
 import shutil
 import signal
+import sys
 import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
@@ -85,6 +86,8 @@ def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], 
         os.setgroups([])
         os.setgid(entry.pw_gid if group is None else group)
         os.setuid(entry.pw_uid)
+    # Modules of an ordinary user run with a Python that this user can start.
+    sys.executable = sys.executable if os.access(sys.executable, os.X_OK) else PYTHON
     sender.send(function(*arguments))
 
 

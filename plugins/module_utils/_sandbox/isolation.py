@@ -134,11 +134,8 @@ def _filtered(bwrap: str) -> list[str]:
 
 
 def python() -> list[str]:
-    """Words that start this Python, or the system's where this process may no longer start its own; without anything of a user's."""
-    own = sys.executable if os.access(sys.executable, os.X_OK) else shutil.which("python3", path=ENVIRONMENT["PATH"])
-    if own is None:
-        raise MissingDependency("the sandbox is started by Python, and none can be started; install python3")
-    return [own, "-I", "-S"]
+    """Words that start this Python without anything of a user's."""
+    return [sys.executable, "-I", "-S"]
 
 
 def _fresh() -> t.Iterator[str]:

@@ -33,6 +33,7 @@ EXEMPT = {
     },
     "plugins/module_utils/_sandbox/uids.py": "reserves numbers of users in a directory of root's",
     "plugins/module_utils/_sandbox/users.py": "gives the sandbox's directory to its user, without following links",
+    "plugins/module_utils/_sandbox/guest.py": "writes to /proc; a copy of it runs by itself and can import nothing",
     "plugins/module_utils/_sandbox/processes.py": "writes to /proc",
     "plugins/module_utils/_stream/progress.py": "writes to a directory of this user alone, which the controller made",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import socket
 import threading
 import typing as t
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import guest, image_clients, isolation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import guest, image_clients, isolation, processes
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import run
-from harness import small_programs
+from harness import runs, small_programs
+from harness.waiting import eventually
 
 PROGRAM = r"""
 import os, socket, sys
@@ -37,19 +39,27 @@ print(*(reached(one, int(port)) for one in addresses for port in sys.argv[1:]), 
 """
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> t.Callable[..., str]:
+def run_it(starter: str, ports: t.Sequence[int], environment: dict[str, str]) -> str:
     """Starts this host's Python as a program of an image is started, with other files around it; what it says of these ports."""
-    starter = tmp_path / "guest.py"
-    starter.write_text(inspect.getsource(guest))
-    bwrap = isolation.find_bwrap() or ""
-    planned = image_clients.plan(bwrap, small_programs.PYTHON, "", {})
+    plan = image_clients.plan(isolation.find_bwrap() or "", small_programs.PYTHON, "", {})
+    words = [*isolation.python(), starter, plan, "-I", "-c", PROGRAM, *map(str, ports)]
+    return run(words, env=environment, timeout=60).decode().strip("\n")
 
-    def run_it(*ports: int, **environment: str) -> str:
-        words = [*isolation.python(), str(starter), planned, "-I", "-c", PROGRAM, *map(str, ports)]
-        return run(words, env=environment, timeout=60).decode().strip("\n")
 
-    return run_it
+@pytest.fixture(scope="module")
+def starter() -> str:
+    """Where every user can read it."""
+    folder = runs.folder("guest")
+    os.chmod(folder, 0o755)
+    path = Path(folder, "guest.py")
+    path.write_text(inspect.getsource(guest))
+    path.chmod(0o644)
+    return str(path)
+
+
+@pytest.fixture
+def started(starter: str) -> t.Callable[..., str]:
+    return lambda *ports, **environment: run_it(starter, ports, environment)
 
 
 @contextlib.contextmanager
@@ -103,3 +113,17 @@ def test_a_program_reaches_its_server_and_no_other(servers: tuple[int, int, str]
 @pytest.mark.mutation
 def test_a_server_that_is_not_there_is_an_end(servers: tuple[int, int, str], started: t.Callable[..., str]) -> None:
     assert started(servers[0], PGHOST="/no/such/folder", PGPORT=str(servers[0])) == " disable"
+
+
+@pytest.mark.mutation
+def test_for_an_ordinary_user_it_is_the_same(servers: tuple[int, int, str], starter: str) -> None:
+    first, second, _folder = servers
+    environment = {"PGHOST": "127.0.0.1", "PGPORT": str(first)}
+    assert small_programs.as_nobody(run_it, starter, (first, second), environment) == "first nothing None"
+
+
+@pytest.mark.mutation
+def test_what_listens_for_a_program_ends_with_it(servers: tuple[int, int, str], started: t.Callable[..., str]) -> None:
+    mark = f"/{os.getpid()}/caracal-guest-ends"
+    assert started(servers[0], PGHOST="127.0.0.1", PGPORT=str(servers[0]), PGAPPNAME=mark) == "first None"
+    eventually(lambda: not [one for one in processes.everyone() if processes.told(one, "PGAPPNAME") == mark])
