@@ -35,6 +35,10 @@ class Guarded(ActionBase):
             if SETTLED not in self._task.get_vars():
                 answers.refuse_own_names(given.get(answers.FACTS), str(given.get("inventory_hostname")))
             answer: dict[str, t.Any] = super().run(tmp, task_vars)
+            if lies := answers.named(answer.get(answers.FACTS)):
+                self._display.warning(
+                    f"{host} answers with facts that have names of settings: {lies}; they are not used; find out who answers there"
+                )
             accepted: dict[str, t.Any] = wrap_var(answers.cleaned(answer, host))
         except BackupError as exc:
             raise AnsibleActionFail(exc.msg) from None

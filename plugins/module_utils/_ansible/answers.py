@@ -47,13 +47,17 @@ def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
 
 def refuse_own_names(facts: t.Any, host: str) -> None:
     """Refuse to go on where a fact has the name of a setting. It comes from other tasks, or from a cache. Raises TamperedData."""
-    names = own_names(facts)
-    if names:
-        named = ", ".join(name[:80] for name in names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    if names := named(facts):
         raise TamperedData(
-            f"{host} has facts with names of settings of caracal_ops.backup: {named}; no setting comes from a host, so find out who "
+            f"{host} has facts with names of settings of caracal_ops.backup: {names}; no setting comes from a host, so find out who "
             "answers there, and empty the cache of facts (--flush-cache); what you set yourself with set_fact must not be cacheable"
         )
+
+
+def named(facts: t.Any) -> str:
+    """Such names in a line; empty where there are none."""
+    names = own_names(facts)
+    return printable(", ".join(name[:80] for name in names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else ""))
 
 
 def own_names(facts: t.Any) -> list[str]:
