@@ -94,9 +94,7 @@ def unpinned(requirements: t.Iterable[str], pins: str) -> list[str]:
 
 BINDEP = listed(read("meta/ee-bindep.txt"))
 LIBRARIES = read("meta/ee-requirements.txt").split()
-# An environment has a Python, which plays.
-HAS = {"python3"}
-PROGRAMS = {one for path in tree.python(tree.ROOT, "plugins") for one in named(tree.parse(tree.ROOT, path))} - HAS | {*programs.AROUND}
+PROGRAMS = {one for path in tree.python(tree.ROOT, "plugins") for one in named(tree.parse(tree.ROOT, path))} | {*programs.AROUND}
 
 
 def test_it_has_the_libraries_that_modules_ask_for() -> None:
