@@ -22,7 +22,7 @@ BUFFER = 4096
 
 def event(identifier: str, size: int = 0) -> bytes:
     """A line, as the services write it, with `size` bytes of padding."""
-    found = {
+    found: dict[str, t.Any] = {
         "id": identifier,
         "zone_id": "zone-1",
         "event_type": "token_exchange",
