@@ -63,7 +63,7 @@ def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
 
     found: dict[str, Unpacked] = {}
     for one in services:
-        service_option.check(one)
+        service_option.refuse_empty(one)
         if one["image"]:
             saves = sources.of(one["image"], *one["reference"].split("@", 1))
             found[one["name"]], _new = cache.unpacked(sources.directory, one["image"], saves)

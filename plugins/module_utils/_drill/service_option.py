@@ -34,11 +34,16 @@ def option() -> dict[str, t.Any]:
     return {"type": "list", "elements": "dict", "default": [], "options": service}
 
 
+def refuse_empty(one: t.Mapping[str, t.Any]) -> None:
+    """Raises OptionError for a service without a program."""
+    if not (one["command"] or one["image"]):
+        raise OptionError(f"service {one['name']} has neither command nor image; name one of them")
+
+
 def check(one: t.Mapping[str, t.Any]) -> None:
     """Raises OptionError for a service that cannot be started, or that would run with something else than the set has."""
+    refuse_empty(one)
     name = one["name"]
-    if not (one["command"] or one["image"]):
-        raise OptionError(f"service {name} has neither command nor image; name one of them")
     own = _from_the_set(name)
     if taken := sorted(variable for variable in one["environment"] if variable.removesuffix("_FILE") in own):
         raise OptionError(f"environment of service {name} sets {', '.join(taken)}, which the drill takes from the set; remove it")

@@ -86,6 +86,8 @@ def _stopped(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
 def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
     given = invocation.options
     started = time.monotonic()
+    for one in given["services"]:
+        service_option.check(one)
     server, _info = place.server_of(given)
     unpacked = service_images.bring(given["services"], images.sources(given))
     plan = Plan(bundle, _family(server), given, unpacked)

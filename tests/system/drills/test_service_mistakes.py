@@ -13,7 +13,8 @@ import pytest
 
 from scenes.drilling import SERVICES, Drill, command, services
 
-Change = t.Callable[[Drill], t.Mapping[str, t.Any]]
+# Seconds to wait for services that never answer, and for events that never arrive.
+SOON = 15
 
 
 def others(*left_out: str) -> list[dict[str, t.Any]]:
@@ -48,7 +49,8 @@ CHANGES: dict[str, t.Mapping[str, t.Any]] = {
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_mistake_in_the_services_fails_no_set(store_drill: Drill, name: str) -> None:
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in CHANGES[name].items()})
+    changed = {"ready_timeout": SOON, "settle_timeout": SOON, **CHANGES[name]}
+    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
 

@@ -390,3 +390,9 @@ def test_a_service_that_the_family_has_not_is_refused(
     with stage(twin_in("bubblewrap", sandbox_directory, server_install, "2026-06-04"), capsys) as staged:
         result = staged.run([*all_but(), service("web")])
         assert result["error"] == "OptionError" and "family zone_kek has no service web" in result["msg"] and staged.running() == []
+
+
+@pytest.mark.mutation
+def test_an_environment_that_overrules_the_set_starts_nothing(staged: Stage) -> None:
+    result = staged.run(all_but(sts={"REDIS_URL": "redis://elsewhere"}))
+    assert result["error"] == "OptionError" and staged.running() == []
