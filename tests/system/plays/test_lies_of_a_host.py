@@ -24,6 +24,8 @@ from scenes.twin_database import TwinFactory
 from system.plays.test_setup_playbook import OF_THE_MACHINE, places
 
 HOST = "source"
+# Fields that stay: without a set there is no second step, and a folder whose path the host withholds would stay on it.
+OWN = ["set_id", "path"]
 
 
 def lies(value: t.Any) -> lying_host.Answers:
@@ -76,9 +78,9 @@ def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_pat
     run = "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "made_up") + "') }}"
     texts: list[tuple[str, list[str]]] = [
         (f"../../..{tmp_path}/elsewhere", []),
-        (f"../../..{tmp_path}/elsewhere", ["set_id"]),
-        (run, ["set_id"]),
-        ("localhost", ["set_id"]),
+        (f"../../..{tmp_path}/elsewhere", OWN),
+        (run, OWN),
+        ("localhost", OWN),
     ]
     for number, (text, but) in enumerate(texts):
         python = lying_host.with_texts(tmp_path / f"host-{number}", text, but)
@@ -91,11 +93,12 @@ def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_pat
 def test_nothing_stays_on_the_controller_after_unreachable(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The backup host goes when the files of the replay host have come."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True, "path": "/"}})
+    gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True}})
     played = backup(deployment, tmp_path / "play", monkeypatch, gone)
-    # The replay host keeps what it sealed, since nothing more is asked of it.
-    for stage in re.findall(r"/var/tmp/caracal_backup[.][a-z]{20}", (tmp_path / "play" / "record.jsonl").read_text(encoding="utf-8")):
-        shutil.rmtree(stage, ignore_errors=True)
+    # The replay host keeps what it sealed, and the backup host its empty folder, since nothing more is asked of them.
+    said = (tmp_path / "play" / "record.jsonl").read_text(encoding="utf-8") + played.output
+    for folder in re.findall(r"/var/tmp/caracal_backup[.][a-z0-9_]{8,20}", said):
+        shutil.rmtree(folder, ignore_errors=True)
     assert played.status != 0 and "unreachable=1" in played.output, played.output
     assert "changed: [source -> elsewhere]" in played.output.partition("Fetch]")[2], played.output
     assert list(tmp_path.rglob("caracal_backup.*")) == []
