@@ -51,4 +51,4 @@ class ActionModule(Guarded, _Plain):
     """For Ansible."""
 
     _supports_check_mode = True
-    _supports_async = False
+    _supports_async = True
