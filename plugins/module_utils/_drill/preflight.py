@@ -38,6 +38,7 @@ if t.TYPE_CHECKING:
 
 WHAT = "no drill can be made"
 SECRETS = "secrets"
+SANDBOX = "sandbox"
 
 
 def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choose: t.Callable[[Result], str]) -> Result:
@@ -54,10 +55,10 @@ def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choo
         host.look("set", lambda: host.opens(chosen, host.given["identity_files"], lambda assets: assets != SECRETS))
         others = host.given["secrets_identity_files"] or host.given["identity_files"]
         host.look("set", lambda: host.opens(chosen, others, lambda assets: assets == SECRETS))
-    host.look("sandbox", lambda: host.place(chosen))
-    host.look("sandbox", host.production)
-    host.look("sandbox", lambda: host.sandbox(chosen))
-    host.look("sandbox", host.isolation)
+    host.look(SANDBOX, lambda: host.place(chosen))
+    host.look(SANDBOX, host.production)
+    host.look(SANDBOX, lambda: host.sandbox(chosen))
+    host.look(SANDBOX, host.isolation)
     host.look("redis", lambda: host.redis(chosen))
     host.services(chosen)
     host.files()
@@ -105,12 +106,13 @@ class _Host:
     def look(self, asset: str, at: t.Callable[[], T]) -> T | None:
         try:
             return at()
-        except Busy as exc:
-            # A drill that is running now is not a fault of this host.
-            self._warn(exc.msg)
         except BackupError as exc:
-            self.problems.append((asset, exc))
-        return None
+            # A drill that is running in the directory of this one is not a fault of the host.
+            if asset == SANDBOX and isinstance(exc, Busy):
+                self._warn(exc.msg)
+            else:
+                self.problems.append((asset, exc))
+            return None
 
     def repository(self) -> Opened:
         opened = options.open_repository(self.given)
