@@ -38,7 +38,7 @@ _MOST_NAMES = 10
 
 
 def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
-    """The answer without what is no result, its words printable. Raises TamperedData for one that is nested without an end."""
+    """The result alone, in printable text. Raises TamperedData if the answer is nested too deep."""
     try:
         return {_text(str(key)): _clean(value, str(key) in _LINES, 1) for key, value in answer.items() if key not in _ORDERS}
     except RecursionError:

@@ -9,7 +9,7 @@
 
 No link is followed. In a directory of another user root creates, renames and removes with the rights of that user, so whatever that user
 does meanwhile, the result is something that the user could have done alone. The one exception is a file with an owner of its own: root
-makes it under a name that nobody knows before, and gives it away before it gets its own name.
+makes it under a random name, and gives it away before it renames it.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class Folder:
             os.close(descriptor)
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
-        """A descriptor of a plain file that is there. Where others may have put it, it is no hard link, unless to a file of their own."""
+        """A descriptor of a plain file that exists. If another user may have put it there, a hard link is refused, unless to a file of that
+        user."""
         descriptor = os.open(name, PLAIN | flags, dir_fd=self.descriptor)
         try:
             about = os.fstat(descriptor)

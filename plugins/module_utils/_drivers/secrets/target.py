@@ -110,7 +110,7 @@ def examine(wanted: Wanted, who: Owner) -> str:
         if not parent or not about:
             return NEW
         if not stat.S_ISREG(about.st_mode):
-            raise TargetRefused(f"{wanted.path} is no plain file; remove it or restore elsewhere")
+            raise TargetRefused(f"{wanted.path} is not a plain file; remove it or restore elsewhere")
         if about.st_size != len(wanted.content) or _content(parent, wanted) != wanted.content:
             return OTHER
     return SAME if _fits(about, wanted.mode, who) else MODE
