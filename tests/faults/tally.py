@@ -54,7 +54,9 @@ class Tally:
         counts = self.counts.setdefault(kind, dict.fromkeys(COLUMNS, 0))
         counts[outcome.column] += 1
         if outcome.column != SURVIVED:
-            self.failed.append(f"{kind}: {label}: {outcome.column}: {outcome.said}")
+            # What was tried may hold anything, and is printed.
+            line = f"{kind}: {label}: {outcome.column}: {outcome.said}"
+            self.failed.append(line.encode("ascii", "backslashreplace").decode("ascii"))
 
     def total(self, column: str) -> int:
         return sum(counts[column] for counts in self.counts.values())

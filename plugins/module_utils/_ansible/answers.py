@@ -33,7 +33,7 @@ _BREAKS = "\n\t"
 # Deeper than any answer of a module that is in use.
 _DEEPEST = 40
 # How our settings and the variables of our roles and playbooks begin.
-_OURS = ("caracal_", "__caracal_", "__doctor_", "__notify_", "__quickstart_")
+_OURS = ("caracal_", "doctor_", "notify_", "quickstart_")
 _MOST_NAMES = 10
 
 
@@ -62,7 +62,7 @@ def named(facts: t.Any) -> str:
 
 def own_names(facts: t.Any) -> list[str]:
     """Of facts, those that have the name of a setting or variable of ours."""
-    return sorted(str(name) for name in facts if str(name).startswith(_OURS)) if isinstance(facts, t.Mapping) else []
+    return sorted(str(name) for name in facts if str(name).lstrip("_").startswith(_OURS)) if isinstance(facts, t.Mapping) else []
 
 
 def _clean(value: t.Any, lines: bool, depth: int) -> t.Any:

@@ -194,3 +194,10 @@ def test_the_command_adds_up_and_ends_with_its_sum(tmp_path: Path) -> None:
     assert done.returncode == 0 and last.startswith("faults: ") and last.endswith("0 lost, 0 half-visible, 0 leaked, 0 left running"), done
     kept = Tally.read(tmp_path / "faults.json")
     assert kept.clean and kept.counts["cut"][SURVIVED] == 1 and kept.counts["flips"][SURVIVED] > 1
+
+
+@pytest.mark.mutation
+def test_what_was_tried_can_be_printed() -> None:
+    tally = Tally()
+    tally.add("labels", "\ud800\x1b", Outcome(LOST, "\udcff"))
+    assert all(line.isascii() for line in tally.lines())

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import answers
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
+from scenes import recorded_plays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,12 @@ def test_facts_with_names_of_ours_are_refused(name: str) -> None:
     with pytest.raises(TamperedData) as refused:
         answers.refuse_own_names({"os_family": "Debian", name: 1}, "there")
     assert name in refused.value.msg and "there" in refused.value.msg
+
+
+@pytest.mark.mutation
+def test_each_name_of_our_roles_and_playbooks_is_refused() -> None:
+    names = recorded_plays.names()
+    assert len(names) > 500 and answers.own_names(dict.fromkeys(names, 1)) == sorted(names)
 
 
 @pytest.mark.no_false_alarm
