@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What root writes or trusts, below a path on which another user has changed something: each operation, component and change."""
+"""What root reads, writes or trusts, below a path on which another user has changed something: each operation, component and change."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from unittest import mock
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import age_keys, recipients, signer_lists
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_state import SUFFIX, DrillState
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets import files
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets import target as secrets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.secrets.target import Directory, Wanted
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume import target as volume
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.live import Directory as Live
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths, trusted
 from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import AS_IT_IS, Folder, Owner
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import prometheus
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import lock, mark, prefix
 from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import whole_files
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import progress, secret_files
 
 USER, GROUP, SERVICE = 64999, 64998, 64997
 COMPONENTS = ("home", "user", "project", "file.prom")
@@ -37,7 +41,8 @@ SECRET = b"a secret of root"
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """`run` gets the path. `content` is what the file holds before, None for a directory. `owner`: whose new files are, if it says so."""
+    """`run` gets the path, and what it reads is its result. `content` is what the file holds before, None for a directory. `owner`: whose
+    new files are, if it says so."""
 
     run: t.Callable[[str], object]
     content: str | None = ""
@@ -77,6 +82,24 @@ def _prefix(path: str) -> None:
         out.write(b"x")
 
 
+def _replay_file(path: str) -> bytes:
+    with Live(os.path.dirname(path), "audit-replay") as live, contextlib.ExitStack() as opened:
+        found = live.open(os.path.basename(path))
+        return opened.enter_context(found).part(0, 100).read(100) if found else b""
+
+
+def _all_secrets(path: str) -> bytes:
+    return b"".join(one.content for one in files.directory(os.path.dirname(path), "secrets"))
+
+
+def _reading(path: str) -> bytes:
+    try:
+        with paths.reading(path) as stream:
+            return stream.read()
+    except OSError as exc:
+        raise OSError(f"{path}: {exc.strerror}") from exc
+
+
 OPERATIONS: dict[str, Operation] = {
     "secret": Operation(lambda path: secrets.put(_wanted(path), 0o700, 0o755, AS_IT_IS)),
     "secret of a service": Operation(lambda path: secrets.put(_wanted(path), 0o700, 0o755, Owner(SERVICE, SERVICE)), owner=SERVICE),
@@ -92,6 +115,13 @@ OPERATIONS: dict[str, Operation] = {
         owner=SERVICE,
     ),
     "kept copy": Operation(_keep, owner=0),
+    "secrets read": Operation(_all_secrets, "x"),
+    "one secret read": Operation(lambda path: files.named("x", path).content, "x"),
+    "password": Operation(lambda path: secret_files.text(path, "password_file").encode(), "x"),
+    "replay file": Operation(_replay_file, "x"),
+    "other file": Operation(_reading, "x"),
+    "image cache, sandbox": Operation(lambda path: trusted.workplace(path, 0o755), content=None, trusts=True),
+    "progress": Operation(lambda path: progress._tell(path, b"x"), content=None),
     "metrics": Operation(lambda path: prometheus.write(path, "x 1\n")),
     "replay volume": Operation(_replay, content=None, owner=SERVICE),
     "quarantine": Operation(volume.make_private, content=None),
@@ -211,12 +241,14 @@ def play(root: Path, name: str, number: int, change: str) -> str | None:
         # A copy keeps the owner.
         world.kept = world.path.stat().st_uid if world.path.exists() else None
         before, inodes = _look(world.elsewhere), {path.lstat().st_ino for path in root.rglob("*")}
-        refusal = ""
+        refusal, result = "", None
         try:
             with racing(world, number) if change == "swapped" else contextlib.nullcontext():
-                world.operation.run(str(world.path))
+                result = world.operation.run(str(world.path))
         except (BackupError, OSError) as exc:
             refusal = str(exc) or repr(exc)
+        if isinstance(result, bytes) and SECRET in result:
+            return "something elsewhere was read"
         return _fault(world, change, refusal, before, inodes)
     finally:
         shutil.rmtree(root)

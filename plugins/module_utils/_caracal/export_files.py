@@ -20,6 +20,7 @@ import stat as stat_flags
 import typing as t
 
 from .._errors import StorageError
+from .._files import paths
 
 WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 BATCH = 1024
@@ -164,7 +165,7 @@ class Folder(Exports):
 
 
 def _open(hour: Hour) -> t.BinaryIO:
-    return open(os.open(hour.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    return paths.reading(hour.path)
 
 
 def _files(root: str) -> t.Iterator[str]:

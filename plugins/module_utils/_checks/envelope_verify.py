@@ -26,6 +26,7 @@ from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import KeyProblem, VersionMismatch
 from .._evidence import place
+from .._files import paths
 from .._report.check import UNPROVEN, Check, judged
 
 # More than any key; what is longer is no key file.
@@ -93,7 +94,7 @@ def _key(given: t.Mapping[str, t.Any], name: str) -> Kek:
 
 def _read(path: str, name: str) -> str:
     try:
-        with open(path, "rb") as stream:
+        with paths.reading(path) as stream:
             return stream.read(_FILE_LIMIT).decode("ascii", "replace")
     except OSError as exc:
         raise KeyProblem(f"{name} {path} cannot be read: {exc.strerror}; check path and owner") from exc

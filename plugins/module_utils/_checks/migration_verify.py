@@ -22,6 +22,7 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import OptionError, VersionMismatch
 from .._evidence import place
+from .._files import paths
 from .._report.check import FAIL, UNPROVEN, Check, judged
 
 # Of the named ones only: others may bear a name that is no text.
@@ -89,8 +90,8 @@ def _reading(server: Server, database: str) -> Session:
 def user_table(path: str) -> ReleaseTable:
     """Of the option `release_table`. Raises OptionError."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return schema_tables.from_json(stream.read(_FILE_LIMIT), f"release_table {path}")
+        with paths.reading(path) as stream:
+            return schema_tables.from_json(stream.read(_FILE_LIMIT).decode(), f"release_table {path}")
     except (OSError, UnicodeDecodeError) as exc:
         raise OptionError(
             f"release_table {path} cannot be read: {getattr(exc, 'strerror', None) or 'no UTF-8 text'}; check the path"

@@ -19,8 +19,8 @@ import os
 import typing as t
 
 from .._deps import require_pyrage
-from .._errors import KeyProblem, OptionError, WrongIdentity
-from .._files import trusted
+from .._errors import KeyProblem, OptionError, UnsafePath, WrongIdentity
+from .._files import paths, trusted
 from . import header_proof
 
 SECRET_MARKS = (b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-")
@@ -149,11 +149,11 @@ def _read(path: str) -> bytes:
 
 def _is_identity(path: str, publics: t.Sequence[bytes]) -> bool:
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > 1 << 20:
-            return False
-        with open(path, "rb") as stream:
+        with paths.reading(path) as stream:
+            if os.fstat(stream.fileno()).st_size > 1 << 20:
+                return False
             head = stream.read(1 << 16)
-    except OSError:
+    except (OSError, UnsafePath):
         return False
     if any(line.strip().startswith(SECRET_MARKS[0]) for line in head.splitlines()):
         return True

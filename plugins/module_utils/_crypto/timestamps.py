@@ -16,6 +16,7 @@ import typing as t
 
 from .._deps import require_cryptography, require_rfc3161
 from .._errors import KeyProblem, TamperedData
+from .._files import trusted
 from .._report.text import one_line
 
 SIZE_LIMIT = 1 << 20
@@ -83,7 +84,7 @@ class Anchors:
         from cryptography import x509
 
         try:
-            with open(path, "rb") as stream:
+            with trusted.reading(path) as stream:
                 data = stream.read(SIZE_LIMIT + 1)
         except OSError as exc:
             raise KeyProblem(f"timestamp_roots {path} cannot be read: {exc.strerror}; check the path and its owner") from exc

@@ -23,6 +23,7 @@ from .._errors import OptionError
 from .._evidence import drill_set, options
 from .._evidence.drill_set import DrilledSet
 from .._evidence.options import Opened
+from .._files import paths
 from .._report import budget, waiver
 from .._report.budget import Budgets
 from .._report.check import PASS, UNPROVEN, VERDICTS, Check
@@ -128,7 +129,7 @@ def _logs(files: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
     found = {}
     for service, path in files.items():
         try:
-            with open(str(path), "rb") as stream:
+            with paths.reading(str(path)) as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - LOG_TAIL))
                 found[str(service)] = stream.read().decode("utf-8", "replace").splitlines()
         except FileNotFoundError:

@@ -68,8 +68,8 @@ def given_secret(bundle: Bundle, directory: str, name: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as text:
-            value = text.read().strip()
+        with paths.reading(path) as stream:
+            value = stream.read().decode().strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise OptionError(f"secret {path} cannot be read: {exc}; restore the secrets of the set there first") from exc
     if not value:
@@ -161,8 +161,8 @@ class Plan:
 
     def _redis_url(self) -> str:
         found = redis_server.attach(self._bundle)
-        with open(found.password_file, encoding="utf-8") as text:
-            password = text.read()
+        with paths.reading(found.password_file) as stream:
+            password = stream.read().decode()
         self._values.add(password)
         return f"redis://:{urllib.parse.quote(password, safe='')}@{table.LOOPBACK}:{found.port}/0"
 

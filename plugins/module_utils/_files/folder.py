@@ -133,6 +133,12 @@ class Folder:
         with self._listing() as descriptor:
             return os.listdir(descriptor)
 
+    @contextlib.contextmanager
+    def entries(self) -> t.Iterator[t.Iterator[os.DirEntry[str]]]:
+        """The same with the kind of each."""
+        with self._listing() as descriptor, os.scandir(descriptor) as found:
+            yield found
+
     def sync(self) -> None:
         """Make names durable."""
         with self._listing() as descriptor:

@@ -39,6 +39,13 @@ def real_parent(path: str) -> tuple[Folder, str]:
     return _Walk(path).file()
 
 
+def reading(path: str) -> t.BinaryIO:
+    """A plain file, or the one that a link leads to. Raises OSError, UnsafePath."""
+    above, name = real_parent(path)
+    with above:
+        return above.read(name)
+
+
 def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
     """A directory. The last component is made if it is missing, the others must exist. Raises OSError, UnsafePath."""
     with contextlib.suppress(FileNotFoundError):
@@ -46,6 +53,24 @@ def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
     above, name = parent(path)
     with above:
         return above.make(name, mode, owner)
+
+
+def make_all(path: str, mode: int = PRIVATE) -> Folder:
+    """A directory. Each component that is missing is made. Raises OSError, UnsafePath."""
+    with contextlib.suppress(FileNotFoundError):
+        return folder(path)
+    above, name = os.path.split(os.path.abspath(path))
+    with make_all(above, mode) as found:
+        return found.make(name, mode)
+
+
+def nearest(path: str) -> Folder:
+    """A directory, or the nearest one above it that exists. Raises OSError, UnsafePath."""
+    while True:
+        try:
+            return folder(path)
+        except FileNotFoundError:
+            path = os.path.dirname(os.path.abspath(path))
 
 
 def descend(found: Folder, below: str, step: t.Callable[[Folder, str], Folder]) -> Folder:

@@ -22,7 +22,7 @@ import typing as t
 from .._errors import KeyProblem, UnsafePath
 from . import doubt, paths
 from .doubt import Doubt
-from .folder import Folder
+from .folder import PRIVATE, Folder
 
 
 def reading(path: str) -> t.BinaryIO:
@@ -56,6 +56,23 @@ def folder(path: str) -> Folder:
         found.close()
         raise
     return found
+
+
+def workplace(path: str, mode: int = PRIVATE) -> None:
+    """A directory, made if it is missing, in which files may be found by path: no other user can exchange it or a directory above it.
+
+    Raises OSError, UnsafePath.
+    """
+    check_workplace(path)
+    paths.make_all(path, mode).close()
+
+
+def check_workplace(path: str) -> None:
+    """The same of a directory that exists or that will be made. Raises OSError, UnsafePath."""
+    with paths.nearest(path) as found:
+        if found.doubt:
+            words, remedy = found.doubt.words, found.doubt.remedy
+            raise UnsafePath(f"{words}, so files in {path} can be exchanged; {remedy}, or name another directory")
 
 
 def own(above: Folder, name: str, flags: int = os.O_RDONLY) -> int:

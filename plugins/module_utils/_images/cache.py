@@ -19,12 +19,12 @@ import json
 import os
 import re
 import secrets
-import stat
 import time
 import typing as t
 
 from .._drivers.engine import answers
 from .._errors import BackupError, MissingDependency, OptionError, StorageError
+from .._files import trusted
 from .._repository import lock
 from .._stream import pipes
 from . import layers, removal, saved
@@ -127,14 +127,7 @@ def refused(image_id: str, reasons: t.Sequence[str]) -> MissingDependency:
 def _alone(directory: str) -> t.Iterator[None]:
     """Programs are started from there, so nobody else may write it. Another run in it is waited for."""
     try:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            about = os.fstat(descriptor)
-            if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise StorageError(f"{directory} can be written by somebody else, and programs are started from it; name another directory")
-        finally:
-            os.close(descriptor)
+        trusted.workplace(directory, 0o755)
         with lock.exclusive(os.path.join(directory, ".images")):
             yield
     except OSError as exc:

@@ -18,19 +18,17 @@ import hashlib
 import json
 import os
 import posixpath
-import stat
 import typing as t
 
 from .._errors import BackupError, OptionError, TamperedData
+from .._files import paths
+from .._files.folder import Folder
 from .._stream import pipes
 from . import descriptions, saved
 from .budget import Budget
 from .descriptions import INDEX, MANIFEST, TEXT_LIMIT
 
 MARK, MARKED = "oci-layout", "1.0.0"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe must not make us wait.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -115,26 +113,14 @@ class _Layout:
     def _open(self, name: str) -> tuple[int, int]:
         """A file and its size. Raises FileNotFoundError."""
         try:
-            with contextlib.ExitStack() as folders:
-                above = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
-                folders.callback(os.close, above)
-                *way, last = name.split("/")
-                for part in way:
-                    above = os.open(part, _FOLDER, dir_fd=above)
-                    folders.callback(os.close, above)
-                # Only to open a device may do something.
-                if not stat.S_ISREG(os.stat(last, dir_fd=above, follow_symlinks=False).st_mode):
-                    raise self._fault(name, "is no file")
-                descriptor = os.open(last, _FILE, dir_fd=above)
+            above, last = os.path.split(name)
+            with paths.descend(paths.folder(self._path), above, Folder.child) as folder:
+                descriptor = folder.open(last)
         except FileNotFoundError:
             raise
         except OSError as exc:
             raise self._refused(name, exc) from exc
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            os.close(descriptor)
-            raise self._fault(name, "is no file")
-        return descriptor, about.st_size
+        return descriptor, os.fstat(descriptor).st_size
 
     def _read(self, name: str, file: t.BinaryIO, size: int) -> bytes:
         try:
@@ -144,7 +130,9 @@ class _Layout:
 
     def _refused(self, name: str, exc: OSError) -> BackupError:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            return self._fault(name, "lies in no directory")
+            return self._fault(name, "is behind a symbolic link or a file")
+        if exc.errno == errno.EINVAL:
+            return self._fault(name, "is not a plain file")
         return OptionError(f"{posixpath.join(self._path, name)} cannot be read: {exc.strerror}; correct that, or copy the image there anew")
 
     def _compare(self, name: str, found: str) -> None:

@@ -15,12 +15,12 @@ import functools
 import os
 import re
 import shutil
-import stat
 import tempfile
 import typing as t
 
 from .._drivers.engine import engine as engines
 from .._errors import BackupError, OptionError
+from .._files import paths
 from .._stream import pipes
 from .._stream.process import run
 from . import cache, layouts
@@ -92,13 +92,10 @@ def _archive(path: str, image_id: str) -> t.ContextManager[pipes.Reader]:
 @contextlib.contextmanager
 def _file(path: str) -> t.Iterator[pipes.Reader]:
     try:
-        # A pipe in its place must not make us wait.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        opened = paths.reading(path)
     except OSError as exc:
         raise OptionError(f"archive of images {path} cannot be read: {exc.strerror}; correct the path") from exc
-    with open(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OptionError(f"archive of images {path} is no file; correct the path")
+    with opened:
         yield opened
 
 

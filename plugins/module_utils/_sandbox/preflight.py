@@ -14,6 +14,7 @@ import locale as system_locale
 import os
 
 from .._errors import Busy, MissingDependency, OptionError, StorageError, TargetRefused
+from .._files import trusted
 from . import lease, marker, space, users
 from .info import AUTO, REQUIRED, Layout, SandboxSpec
 from .isolation import Launcher, choose, find_bwrap
@@ -103,6 +104,7 @@ def _check_bounds(spec: SandboxSpec) -> None:
 
 
 def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
+    trusted.check_workplace(layout.root)
     data = spec.source.data_directory
     if data is None or not _here(data):
         return []

@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from .._errors import Busy, ObjectMissing, StorageError
+from .._files import trusted
 from . import marker, processes, watcher
 from .info import Layout
 
@@ -58,7 +59,7 @@ def _locked(layout: Layout, make: bool) -> int | None:
     """The folder of the sandbox, locked; None while another run has it, or has just put another in its place."""
     with storage(layout):
         if make:
-            os.makedirs(layout.root, mode=0o700, exist_ok=True)
+            trusted.workplace(layout.root)
         try:
             folder = os.open(layout.root, _FOLDER)
         except FileNotFoundError as exc:

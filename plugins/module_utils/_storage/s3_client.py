@@ -25,6 +25,7 @@ from .._errors import (
     StorageError,
     Unreachable,
 )
+from .._files import paths
 from .._stream import secret_files
 
 ATTEMPTS = 6
@@ -87,7 +88,7 @@ def connect(where: str, to: Connection) -> t.Any:
 def _refuse_shared(credentials: str) -> None:
     """Raises KeyProblem when others can read the file that credentials are looked for in."""
     path = os.path.expanduser(credentials)
-    with contextlib.suppress(OSError), open(path, "rb") as stream:
+    with contextlib.suppress(OSError), paths.reading(path) as stream:
         secret_files.refuse_shared(stream.fileno(), "credentials file", path)
 
 

@@ -18,13 +18,13 @@ import contextlib
 import gc
 import mmap
 import os
-import shutil
 import signal
-import stat
 import threading
 import time
 import typing as t
 
+from .._errors import UnsafePath
+from .._files import paths
 from . import pipes, workers
 
 FOLDER = "CARACAL_OPS_PROGRESS"
@@ -157,10 +157,11 @@ def shown(term: float = TERM) -> t.Iterator[Progress]:
 
 def _ours(folder: str) -> bool:
     try:
-        about, _lease = os.lstat(folder), os.lstat(os.path.join(folder, LEASE))
-    except OSError:
+        above, name = paths.parent(folder)
+        with above, above.child(name) as found:
+            return found.doubt is None and not found.mode & 0o077 and found.stat(LEASE) is not None
+    except (OSError, UnsafePath):
         return False
-    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not stat.S_IMODE(about.st_mode) & 0o077
 
 
 def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
@@ -171,7 +172,7 @@ def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
     # Whoever reads what the module prints waits until nobody has it open.
     workers.strip()
     _until_left(worker, folder, progress, term)
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder)
     for what in (signal.SIGTERM, signal.SIGKILL):
         if os.getppid() == worker:
             os.kill(worker, what)
@@ -185,11 +186,20 @@ def _until_left(worker: int, folder: str, progress: Progress, term: float) -> No
     since = time.monotonic()
     while os.getppid() == worker and seen is not None and (seen == first or time.monotonic() - since <= term):
         with contextlib.suppress(OSError):
-            _tell(os.path.join(folder, TOLD), progress.told())
+            _tell(folder, progress.told())
         time.sleep(min(PAUSE, term / 4))
         now = _renewed(lease)
         if now != seen:
             seen, since = now, time.monotonic()
+
+
+def _clear(folder: str) -> None:
+    with contextlib.suppress(OSError, UnsafePath):
+        above, name = paths.parent(folder)
+        with above, paths.folder(folder) as found:
+            for one in found.names():
+                found.unlink(one)
+            above.rmdir(name)
 
 
 def _renewed(lease: str) -> int | None:
@@ -199,9 +209,10 @@ def _renewed(lease: str) -> int | None:
         return None
 
 
-def _tell(path: str, line: bytes) -> None:
+def _tell(folder: str, line: bytes) -> None:
     """In one write, over the line before."""
-    told = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with paths.folder(folder) as found:
+        told = found.open(TOLD, os.O_WRONLY) if found.stat(TOLD) else found.create(TOLD)
     try:
         pipes.write_all(told, line)
     finally:

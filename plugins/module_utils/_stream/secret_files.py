@@ -13,6 +13,7 @@ import os
 import stat
 
 from .._errors import KeyProblem
+from .._files import paths
 
 _OTHERS = 0o077
 _PASS = 0o011
@@ -21,9 +22,9 @@ _PASS = 0o011
 def text(path: str, option: str) -> str:
     """What is in the file that `option` names. Raises KeyProblem when it cannot be read, or when others can."""
     try:
-        with open(path, encoding="utf-8") as stream:
+        with paths.reading(path) as stream:
             refuse_shared(stream.fileno(), option, path)
-            return stream.read()
+            return stream.read().decode()
     except OSError as exc:
         raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check path and owner") from exc
     except UnicodeError:

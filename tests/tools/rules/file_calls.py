@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files are written in `_files` alone: elsewhere a call that finds its file by path could be led away by a link."""
+"""Files are opened and written in `_files` alone: elsewhere a call that finds its file by path could be led away by a link."""
 
 from __future__ import annotations
 
 import ast
-import re
 import typing as t
 from pathlib import Path
 
@@ -21,12 +20,15 @@ OF_OS = {
 }
 OF_SHUTIL = {"chown", "copy", "copy2", "copyfile", "copymode", "copystat", "copytree", "move", "rmtree"}
 OF_PATH = {"hardlink_to", "symlink_to", "touch", "write_bytes", "write_text"}
-WRITES = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
-# File -> why it may. Each of them works in a directory that is its own, of mode 0700.
-_IMAGES = "unpacks into a directory of the cache that is its own"
-_SANDBOX = "works in the sandbox's directory, which is its own"
+# What no user can exchange.
+KERNEL = ("/proc/", "/sys/")
+OPENERS = ("os.open", "os.dup", "memory.file")
+DESCRIPTORS = ("descriptor", "fd", "read_end", "self._read_end", "write_end")
+# File -> why it may. Each of them works below a directory that no other user can exchange: see trusted.workplace.
+_IMAGES = "unpacks into a directory of the cache, which trusted.workplace made"
+_SANDBOX = "works in the sandbox's directory, which trusted.workplace made"
 EXEMPT = {
-    **{f"plugins/module_utils/_images/{name}.py": _IMAGES for name in ("cache", "removal", "saved", "tree")},
+    **{f"plugins/module_utils/_images/{name}.py": _IMAGES for name in ("cache", "layers", "removal", "saved", "sources", "tree")},
     **{
         f"plugins/module_utils/_sandbox/{name}.py": _SANDBOX
         for name in ("cluster", "image_clients", "lease", "lifecycle", "marker", "programs", "redis_server", "removal", "server_clients")
@@ -35,12 +37,14 @@ EXEMPT = {
     "plugins/module_utils/_sandbox/users.py": "gives the sandbox's directory to its user, without following links",
     "plugins/module_utils/_sandbox/guest.py": "writes to /proc; a copy of it runs by itself and can import nothing",
     "plugins/module_utils/_sandbox/processes.py": "writes to /proc",
-    "plugins/module_utils/_stream/progress.py": "writes to a directory of this user alone, which the controller made",
+    "plugins/module_utils/_sandbox/bundle.py": "opens namespaces in /proc",
+    "plugins/module_utils/_sandbox/isolation.py": "reads a setting in /proc",
+    "plugins/module_utils/_sandbox/space.py": "measures directories that others fill, without following links",
 }
 
 
 def file_faults(root: Path) -> list[str]:
-    """Calls outside of `_files` that write, remove or give away what a path leads to; and exemptions that nothing needs."""
+    """Calls outside of `_files` that open, write, remove or give away what a path leads to; and exemptions that nothing needs."""
     faults, needed = [], set()
     for path in (path for place in PLACES for path in tree.python(root, place)):
         found = [f"{path}:{line}: {fault}" for line, fault in _faults(tree.parse(root, path))]
@@ -64,19 +68,18 @@ def _forbidden(call: ast.Call) -> str:
         return ""
     name = ast.unparse(call.func)
     room, _dot, last = name.rpartition(".")
-    if name == "open":
-        return name if _opens_to_write(call) else ""
-    if name == "os.open":
-        text = ast.unparse(call)
-        return name if WRITES.search(text) and "os.devnull" not in text else ""
+    if name in ("open", "os.open"):
+        return name if _opens_a_path(call) else ""
     is_forbidden = (room == "os" and last in OF_OS) or (room == "shutil" and last in OF_SHUTIL) or (room and last in OF_PATH)
     return name if is_forbidden else ""
 
 
-def _opens_to_write(call: ast.Call) -> bool:
-    """A descriptor was opened before, by a call of its own."""
-    is_descriptor = bool(call.args) and (
-        isinstance(call.args[0], ast.Call) or ast.unparse(call.args[0]) in ("descriptor", "fd", "write_end")
-    )
-    given = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
-    return not is_descriptor and any(not isinstance(one, ast.Constant) or set(str(one.value)) & set("wax+") for one in given)
+def _opens_a_path(call: ast.Call) -> bool:
+    """What was opened before, by a call of its own, is a descriptor."""
+    first = call.args[0]
+    start = first.values[0] if isinstance(first, ast.JoinedStr) else first
+    if isinstance(start, ast.Constant):
+        return not str(start.value).startswith(KERNEL)
+    made = ast.unparse(first.func) if isinstance(first, ast.Call) else ""
+    is_descriptor = made in OPENERS or ast.unparse(first) in DESCRIPTORS
+    return not is_descriptor and ast.unparse(first) != "os.devnull"

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "_report": {"_errors", "_files"},
     "_deps": {"_errors"},
     "_ansible": {"_errors"},
-    "_caracal": {"_errors", "_report"},
+    "_caracal": {"_errors", "_files", "_report"},
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,
     "_storage": _STREAM,

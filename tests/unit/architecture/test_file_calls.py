@@ -27,6 +27,11 @@ def test_files_are_written_in_one_room() -> None:
         "os.makedirs(a, exist_ok=True)",
         "shutil.rmtree(a)",
         "shutil.copy2(a, b)",
+        "open(a)",
+        "open(str(a), 'rb')",
+        "open('/etc/passwd')",
+        "open(f'{a}/b')",
+        "os.open(a, os.O_RDONLY)",
         "open(a, 'w')",
         "open(a, mode='ab')",
         "open(a, mode)",
@@ -45,12 +50,12 @@ def test_a_path_that_is_written_to_is_found(plant, source: str) -> None:
 @pytest.mark.mutation
 def test_an_exemption_that_nothing_needs_is_found(plant) -> None:
     exempt = next(iter(file_calls.EXEMPT))
-    assert len(file_calls.file_faults(plant({exempt: "open(a)"}))) == 1
+    assert len(file_calls.file_faults(plant({exempt: "open(b, dir_fd=c)"}))) == 1
 
 
 @pytest.mark.no_false_alarm
 def test_names_in_an_open_directory_are_accepted(plant) -> None:
     relative = "os.unlink(a, dir_fd=b)\nos.link(a, b, src_dir_fd=c, dst_dir_fd=c)"
-    source = f"{relative}\nopen(a)\nopen(a, 'rb')\nos.open(a, os.O_RDONLY)\na.replace(b, c)"
+    source = f"{relative}\nopen(descriptor, 'rb')\nopen('/proc/self/status')\nopen(f'/proc/{{a}}/maps')\na.replace(b, c)"
     root = plant({PATH: source, f"{file_calls.ROOM}x.py": "os.rename(a, b)", next(iter(file_calls.EXEMPT)): "os.rename(a, b)"})
     assert file_calls.file_faults(root) == []

@@ -29,6 +29,7 @@ from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
 from ..._evidence import baseline, database_layout, options, place, reading
 from ..._evidence.options import Opened
+from ..._files import paths
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository.fields import parse_timestamp
 from ..._stream import progress
@@ -139,8 +140,8 @@ def hmac_keys(given: t.Mapping[str, t.Any]) -> tuple[AuditKey, ...]:
     found = [chain_keys.parse(text, f"audit_hmac_keys[{number}]") for number, text in enumerate(given["audit_hmac_keys"])]
     for path in given["audit_hmac_key_files"]:
         try:
-            with open(path, encoding="utf-8") as file:
-                found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT), path))
+            with paths.reading(path) as file:
+                found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT).decode(), path))
         except (OSError, UnicodeDecodeError) as exc:
             raise OptionError(f"audit_hmac_key_files: {path} cannot be read: {getattr(exc, 'strerror', None) or 'it is no text'}") from exc
     return chain_keys.distinct(found)

@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ..._errors import OptionError
+from ..._files import paths
 
 LIMIT = 1 << 20
 _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
@@ -27,7 +28,7 @@ def of_file(path: str, names: t.Collection[str]) -> dict[str, str]:
     Other variables, secrets among them, are not kept. Raises OptionError for a file that is no environment.
     """
     try:
-        with open(path, "rb") as stream:
+        with paths.reading(path) as stream:
             data = stream.read(LIMIT + 1)
     except OSError as exc:
         raise OptionError(f"effective_environment_file {path} cannot be read: {exc.strerror}; check path and owner") from exc

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
 import re
 import stat
 import typing as t
 
 from ..._errors import KeyProblem, OptionError
-from ..._files.folder import TEMPORARY
+from ..._files import paths
+from ..._files.folder import TEMPORARY, Folder
 
 FILE_LIMIT = 1 << 20
 FILES = 1000
@@ -38,29 +38,50 @@ class File:
 
 def directory(path: str, folder: str) -> list[File]:
     """Every file below a directory. Links inside it are followed, as Kubernetes makes them; its own `..data` folders are not."""
-    top = os.path.realpath(path)
-    found: list[File] = []
-
-    def fail(exc: OSError) -> None:
-        raise KeyProblem(f"directory {exc.filename} cannot be read: {exc.strerror}; check path and owner") from exc
-
-    for parent, folders, names in os.walk(top, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith(".."))
-        for name in sorted(names + [one for one in folders if os.path.islink(os.path.join(parent, one))]):
-            if name.startswith(("..", TEMPORARY)):
-                continue
-            full = os.path.join(parent, name)
-            real = os.path.realpath(full)
-            if not real.startswith(top + os.sep):
-                raise OptionError(f"{full!a} is a link that leads out of {path}; name the file itself in files")
-            found.append(_file(f"{folder}/{os.path.relpath(full, top)}", full, real))
-            if len(found) > FILES or sum(len(one.content) for one in found) > TOTAL:
-                raise OptionError(
-                    f"{path} holds more than {FILES} files or {TOTAL >> 20} MiB, so it holds more than secrets; correct directory"
-                )
+    top, found, size = _real(path), [], 0
+    for below in _names(top):
+        found.append(_file(f"{folder}/{below}", os.path.join(top, below), top))
+        size += len(found[-1].content)
+        if len(found) > FILES or size > TOTAL:
+            raise OptionError(
+                f"{path} holds more than {FILES} files or {TOTAL >> 20} MiB, so it holds more than secrets; correct directory"
+            )
     if not found:
         raise OptionError(f"{path} holds no file, and the product would silently make new secrets in it; correct directory")
     return found
+
+
+def _real(path: str) -> str:
+    """The directory itself, behind whatever links lead to it."""
+    with _readable(path), paths.folder(path) as found:
+        return os.path.normpath(found.path)
+
+
+def _names(top: str) -> t.Iterator[str]:
+    """Of all files and links below a directory, relative to it: those of one directory before those of the directories in it."""
+    folders = [""]
+    for below in folders:
+        if len(folders) > FILES:
+            raise OptionError(f"{top} holds more than {FILES} directories, so it holds more than secrets; correct directory")
+        with (
+            _readable(os.path.join(top, below)),
+            paths.descend(paths.folder(top), below, Folder.child) as opened,
+            opened.entries() as entries,
+        ):
+            kinds = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        for name, is_folder in kinds:
+            if is_folder and not name.startswith(".."):
+                folders.append(os.path.join(below, name))
+            elif not is_folder and not name.startswith(("..", TEMPORARY)):
+                yield os.path.join(below, name)
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise KeyProblem(f"directory {path} cannot be read: {exc.strerror}; check path and owner") from exc
 
 
 def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Sequence[File]) -> list[File]:
@@ -78,7 +99,7 @@ def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Seque
 
 def named(name: str, path: str) -> File:
     """One file that the operator named; a link may lead anywhere."""
-    return _file(name, path, os.path.realpath(path))
+    return _file(name, path)
 
 
 def together(files: t.Iterable[File]) -> list[File]:
@@ -93,19 +114,20 @@ def together(files: t.Iterable[File]) -> list[File]:
     return [found[name] for name in sorted(found)]
 
 
-def _file(name: str, place: str, path: str) -> File:
+def _file(name: str, place: str, within: str = "") -> File:
+    """`within` is the directory that a link may not lead out of."""
     if not _NAME.match(name) or {".", ".."} & set(name.split("/")):
         raise OptionError(f"{place!a} cannot be kept as {name[:200]!a}; use a name of letters, digits, '.', '_' and '-'")
     try:
-        # A pipe would wait for its writer.
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            about = os.fstat(stream.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise OptionError(f"{place} is no plain file; name the file that holds the secret")
-            content = stream.read(FILE_LIMIT + 1)
+        above, last = paths.real_parent(place)
+        with above:
+            if within and not f"{os.path.normpath(above.path)}/".startswith(f"{within}/"):
+                raise OptionError(f"{place!a} is a link that leads out of {within}; name the file itself in files")
+            with above.read(last) as stream:
+                about = os.fstat(stream.fileno())
+                content = stream.read(FILE_LIMIT + 1)
     except OSError as exc:
-        reason = "it is a link to a link that changes" if exc.errno == errno.ELOOP else exc.strerror
-        raise KeyProblem(f"{place} cannot be read: {reason}; check path and owner") from exc
+        raise KeyProblem(f"{place} cannot be read: {exc.strerror}; name the plain file that contains the secret") from exc
     if len(content) > FILE_LIMIT:
         raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is no secret; leave it out")
     return File(name, place, about.st_mode & 0o777, content)

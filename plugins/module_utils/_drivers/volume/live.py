@@ -15,33 +15,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat as stat_flags
 import typing as t
 
 from ..._errors import BackupError, OptionError, PermissionMissing, StageFailed, StorageError
+from ..._files import paths
+from ..._files.folder import Folder
 
 STEP = 1 << 16
-OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# A planted FIFO must not make us wait.
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# A symbolic link, a socket, or another file that is not a plain one.
+_OTHER_KINDS = (errno.ELOOP, errno.ENXIO, errno.EINVAL)
 
 
-def open_folder(path: str, inner: str) -> tuple[int, str]:
-    """A descriptor of the directory `inner` in `path`, or else of `path` itself, and its path.
+def open_folder(path: str, inner: str) -> tuple[Folder, str]:
+    """The directory `inner` in `path`, or else `path` itself, and its path for messages.
 
-    The operator's own path may lead over symbolic links, `inner` may not be one. Raises OptionError, PermissionMissing.
+    `inner` may not be a symbolic link. Raises OptionError, PermissionMissing, UnsafePath.
     """
     with told(path):
-        outer = os.open(path, OPEN_FOLDER)
-    try:
-        found = os.open(inner, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=outer)
-    except FileNotFoundError:
+        outer = paths.folder(path)
+    if outer.stat(inner) is None:
         return outer, path
-    except OSError as exc:
-        os.close(outer)
-        raise _problem(os.path.join(path, inner), exc) from exc
-    os.close(outer)
-    return found, os.path.join(path, inner)
+    with outer, told(os.path.join(path, inner)):
+        return outer.child(inner), os.path.join(path, inner)
 
 
 @contextlib.contextmanager
@@ -74,28 +69,26 @@ class Directory:
     """An open directory; `path` is for messages, `identity` is the same for all paths that lead to it."""
 
     def __init__(self, path: str, inner: str) -> None:
-        self._fd, self.path = open_folder(path, inner)
-        about = os.fstat(self._fd)
+        self._folder, self.path = open_folder(path, inner)
+        about = os.fstat(self._folder.descriptor)
         self.identity = (about.st_dev, about.st_ino)
 
     def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        os.close(self._fd)
+        self._folder.close()
 
     def names(self) -> list[tuple[str, bool]]:
         """Every name, sorted, and whether it is a regular file's. Bytes that are no UTF-8 are surrogates in it."""
-        with told(self.path), os.scandir(self._fd) as entries:
+        with told(self.path), self._folder.entries() as entries:
             return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
 
     def size(self, name: str) -> int | None:
         """In bytes; None for a file that is gone."""
         with told(self.path):
-            try:
-                return os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_size
-            except FileNotFoundError:
-                return None
+            about = self._folder.stat(name)
+        return None if about is None else about.st_size
 
     def open(self, name: str) -> LiveFile | None:
         """None when it is gone or no regular file any more."""
@@ -105,20 +98,16 @@ class Directory:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            if exc.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link or a socket by now
+            if exc.errno in _OTHER_KINDS:
                 return None
             raise _problem(path, exc) from exc
-        found = LiveFile(fd, path)
-        if not stat_flags.S_ISREG(found.about.st_mode):
-            found.close()
-            return None
-        return found
+        return LiveFile(fd, path)
 
     def _open(self, name: str) -> int:
         try:
-            return os.open(name, _OPEN_FILE | os.O_NOATIME, dir_fd=self._fd)
+            return self._folder.open(name, os.O_RDONLY | os.O_NOATIME)
         except PermissionError:
-            return os.open(name, _OPEN_FILE, dir_fd=self._fd)  # only the owner may leave the time of access alone
+            return self._folder.open(name)  # only the owner may leave the time of access alone
 
 
 class LiveFile:

@@ -122,7 +122,7 @@ def _replayed(directory: str | None) -> dict[str, list[str]]:
 
 
 def _events(path: str) -> t.Iterator[str]:
-    with open(path, "rb") as lines:
+    with paths.reading(path) as lines:
         for number, line in enumerate(lines):
             if number == EVENTS_A_FILE:
                 return
@@ -137,8 +137,8 @@ def save(bundle: Bundle, before: Before) -> None:
 def load(bundle: Bundle) -> Before:
     """What `save` wrote. Raises ObjectMissing where no services were started."""
     try:
-        with open(_note(bundle), encoding="utf-8") as text:
-            found = json.load(text)
+        with paths.reading(_note(bundle)) as stream:
+            found = json.load(stream)
     except FileNotFoundError:
         raise ObjectMissing(f"no services were started in the sandbox {bundle.info.directory}; start them with service_sandbox") from None
     return Before(**{**found, "heads": {zone: (head[0], head[1]) for zone, head in found["heads"].items()}})

@@ -39,6 +39,8 @@ def test_in_directories_of_root_alone_each_succeeds(tmp_path: Path, name: str) -
 @pytest.mark.mutation
 def test_a_change_elsewhere_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes = paths.Operation(lambda path: Path(path).write_text("x", encoding="utf-8"))
-    monkeypatch.setitem(paths.OPERATIONS, "secret", writes)
-    assert paths.play(tmp_path / "case", "secret", 3, "link") is not None
-    assert paths.play(tmp_path / "case", "secret", 3, "hard_link") is not None
+    reads = paths.Operation(lambda path: Path(path).read_bytes())
+    for operation in (writes, reads):
+        monkeypatch.setitem(paths.OPERATIONS, "secret", operation)
+        assert paths.play(tmp_path / "case", "secret", 3, "link") is not None
+        assert paths.play(tmp_path / "case", "secret", 3, "hard_link") is not None

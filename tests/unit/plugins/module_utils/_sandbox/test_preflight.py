@@ -18,11 +18,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     OptionError,
     StorageError,
     TargetRefused,
+    UnsafePath,
     VersionMismatch,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, marker, preflight, users
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, marker, preflight, removal, users
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, Layout, SandboxSpec, SourceFacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Identity
+from harness.users import only_root
 
 ABSENT = "/var/tmp/caracal-test-absent"
 
@@ -81,6 +83,18 @@ def test_room_is_needed(spec: SandboxSpec) -> None:
 
 def test_a_missing_parent_is_named(spec: SandboxSpec) -> None:
     refused(spec, StorageError, "/var/tmp/caracal-test-none does not exist", directory="/var/tmp/caracal-test-none/box")
+
+
+@only_root
+@pytest.mark.mutation
+def test_a_directory_that_another_user_can_exchange_is_refused(spec: SandboxSpec, tmp_path: pathlib.Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 1000, 1000)
+    refused(spec, UnsafePath, str(home), directory=str(home / "box"))
+    with pytest.raises(UnsafePath), removal.alone(Layout.of(str(home / "box")), make=True):
+        pass
+    assert os.listdir(home) == []
 
 
 def test_foreign_directories_are_left_alone(spec: SandboxSpec, tmp_path: pathlib.Path) -> None:

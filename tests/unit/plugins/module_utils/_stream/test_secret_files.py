@@ -137,6 +137,10 @@ def test_a_folder_of_somebody_else_hides_nothing_from_them(path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_names_its_option(path: Path) -> None:
     path.write_bytes(b"\xff")
-    for one, words in ((path, "is not UTF-8 text"), (path.parent, "cannot be read: Is a directory"), (path / "none", "cannot be read: ")):
+    for one, words in (
+        (path, "is not UTF-8 text"),
+        (path.parent, "cannot be read: it is not a plain file"),
+        (path / "none", "cannot be read: "),
+    ):
         with pytest.raises(KeyProblem, match=f"^login_password_file {one} {words}"):
             secret_files.text(str(one), "login_password_file")
