@@ -35,6 +35,9 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 PASSWD = "/etc/passwd"
 # What the loader loads into every program, also into those of this host that start one in an image: an image has no say in it.
 PRELOAD = "/etc/ld.so.preload"
+# Where the system's library looks a user up, even one that is a number: an image has no say in whom a program becomes.
+SWITCH = "/etc/nsswitch.conf"
+USERS = (SWITCH, PASSWD, "/etc/group", "/var/run/nscd/socket")
 # In an image, where what is this host's lies.
 HOST = "/.host"
 LOADERS = ("/lib64/ld-linux-*.so.*", "/lib/ld-linux-*.so.*", "/lib/ld-musl-*.so.*")
@@ -51,11 +54,29 @@ COVERED = tuple(
         *("timer_list", "timer_stats", "vmallocinfo"),
     )
 )
-# Puts the filter of system calls into memory, under a number that nothing else has, and becomes bubblewrap.
-FILTERED = (
-    "import os, sys; it = os.memfd_create('filter', 0); os.write(it, bytes.fromhex(sys.argv[1])); os.lseek(it, 0, 0); "
-    "os.execv(sys.argv[2], [sys.argv[2], '--seccomp', str(it), *sys.argv[3:]])"
-)
+# Words that are known only when a program starts: numbers of files in memory, and the locale of the caller.
+FILTER, LOOKUP, LOCALE = "{filter}", "{lookup}", "{locale}"
+# Puts the filter of system calls and the rules for looking users up into memory, and becomes bubblewrap. Our words come before all others.
+FILTERED = """\
+import os, sys
+
+def kept(data):
+    it = os.memfd_create("given", 0)
+    os.write(it, data)
+    os.lseek(it, 0, 0)
+    return str(it)
+
+words = sys.argv[2:]
+known = {
+    "{filter}": lambda: kept(bytes.fromhex(sys.argv[1])),
+    "{lookup}": lambda: kept(b"passwd: files\\ngroup: files\\nhosts: files dns\\n"),
+    "{locale}": lambda: "LC_ALL=" + os.environ.get("LC_ALL", "C"),
+}
+for word in known:
+    if word in words:
+        words[words.index(word)] = known[word]()
+os.execv(words[0], words)
+"""
 OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Threads count too.
@@ -112,8 +133,8 @@ class Launcher:
         if self.bwrap is None:
             return list(argv)
         shown = [*readable, *writable]
-        system = list(image(rootfs, [*MADE, HOST, PRELOAD, *shown, *([PASSWD] if passwd else [])])) if rootfs else _system()
-        parts = [*_filtered(self.bwrap), *told, *(["--die-with-parent"] if bound else []), *_namespaces(self.identity), *network]
+        system = _of_image(rootfs, shown) if rootfs else _system()
+        parts = [*_started(self.bwrap), *told, *(["--die-with-parent"] if bound else []), *_namespaces(self.identity), *network]
         parts += [*system, *_fresh(), "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
@@ -128,9 +149,9 @@ class Launcher:
         return self.identity if self.bwrap is None else None
 
 
-def _filtered(bwrap: str) -> list[str]:
+def _started(bwrap: str) -> list[str]:
     found = seccomp.program()
-    return [*python(), "-c", FILTERED, found.hex(), bwrap] if found else [bwrap]
+    return [*python(), "-c", FILTERED, found.hex(), bwrap, *(["--seccomp", FILTER] if found else [])]
 
 
 def python() -> list[str]:
@@ -169,6 +190,12 @@ def _system(above: str = "") -> list[str]:
         elif os.path.isdir(folder):
             parts += ["--ro-bind", folder, f"{above}{folder}"]
     return [*parts, "--dir", f"{above}/etc", "--ro-bind-try", "/etc/ld.so.cache", f"{above}/etc/ld.so.cache"]
+
+
+def _of_image(rootfs: str, shown: t.Sequence[str]) -> list[str]:
+    """The files of an image, and around them nothing of it that a program of this host reads while it has rights of root."""
+    found = image(rootfs, [*MADE, HOST, PRELOAD, *USERS, *shown])
+    return [*found, "--file", LOOKUP, SWITCH, "--setenv", "LC_ALL", ENVIRONMENT["LC_ALL"]]
 
 
 def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[str]:
@@ -220,7 +247,9 @@ def _step_down(identity: Identity | None, rootfs: str) -> list[str]:
 
 
 def _alone(rootfs: str, variables: t.Mapping[str, str]) -> list[str]:
-    return [*_of_host("env", rootfs), "--", *(f"{name}={value}" for name, value in variables.items())] if variables else []
+    """After the last right is gone: what the image's own program gets alone."""
+    words = [LOCALE, *(f"{name}={value}" for name, value in variables.items())]
+    return [*_of_host("env", rootfs), "--", *words] if rootfs else []
 
 
 def _of_host(name: str, rootfs: str) -> list[str]:

@@ -173,6 +173,40 @@ def test_a_program_is_nothing_else_of_this_host_and_has_no_right(inside: Inside)
 
 
 @pytest.mark.mutation
+@pytest.mark.usefixtures("nothing_installed")
+@pytest.mark.parametrize("switch", ["passwd: files\n", "passwd: evil files\n", ""], ids=["files", "a library", "nothing"])
+def test_no_image_says_whom_its_programs_become(bring: Bring, server_install: Install, switch: str) -> None:
+    """A number is looked up as a name first, by a program of this host that still has rights of root."""
+    found = client_binaries.find(server_install.bindir, minimum_major=0, tools=tools.PROGRAMS)
+    root = "".join(f"{uid}:x:0:0::/:/bin/sh\n" for uid in users.FREE_IDS).encode()
+    groups = "".join(f"{gid}:x:0:\n" for gid in users.FREE_IDS).encode()
+    files = {"etc/passwd": root, "etc/group": groups, "etc/nsswitch.conf": switch.encode(), "bin/sh": Path("/bin/sh").read_bytes()}
+    path = shell(bring(image_scene.programs(list(found.paths.values()), "/usr/local/pgsql/bin", *files.items()))["pg_bin"])
+    script = 'while read -r line; do echo "$line"; done < /proc/self/status; read -r line < /etc/passwd; echo "$line"; echo "$LC_ALL"'
+    given = {"env": {"LC_ALL": "C.UTF-8"}, "capture_output": True, "text": True}
+    lines = subprocess.run([path, "-c", script], check=False, **given).stdout.splitlines()
+    about = dict(line.split(":", 1) for line in lines[:-2])
+    assert os.geteuid() != 0 or {*map(int, about["Uid"].split()), *map(int, about["Gid"].split())} <= {*users.FREE_IDS}
+    assert lines[-2:] == ["", "C.UTF-8"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("path", isolation.USERS)
+def test_where_users_are_looked_up_nothing_is_of_an_image(tmp_path: Path, path: str) -> None:
+    """Nor is it by a link above it."""
+    place = tmp_path / path[1:]
+    place.parent.mkdir(parents=True)
+    place.touch()
+    words = isolation.Launcher(None, "bwrap").command(["/x"], readable=[], writable=[], passwd=None, rootfs=str(tmp_path))
+    assert str(place) not in words
+    place.unlink()
+    place.parent.rmdir()
+    place.parent.symlink_to("/srv")
+    words = isolation.Launcher(None, "bwrap").command(["/x"], readable=[], writable=[], passwd=None, rootfs=str(tmp_path))
+    assert "--symlink" not in words[: words.index("--setenv")]
+
+
+@pytest.mark.mutation
 def test_a_program_of_an_image_changes_no_setting_of_the_kernel(inside: Inside) -> None:
     """As an image's pg_dump once did."""
     place = "/proc/sys/vm/stat_interval"
