@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleAction, AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.utils.unsafe_proxy import wrap_var
@@ -22,6 +23,8 @@ from ..module_utils._errors import BackupError, printable
 Vars = dict[str, t.Any] | None
 # A variable of tasks that use only what was settled before any host answered: they notify, also of a host that makes facts up.
 SETTLED = "__caracal_settled"
+# How Ansible shows something at once, before an action has the answer: junk after it, or why a file could not be removed.
+SHOWING = ("debug", "deprecated", "display", "error", "error_as_warning", "verbose", "warning")
 
 
 class Guarded(ActionBase):
@@ -34,7 +37,8 @@ class Guarded(ActionBase):
             # As the file of tasks has it: no fact can be a variable there.
             if SETTLED not in self._task.get_vars():
                 answers.refuse_own_names(given.get(answers.FACTS), str(given.get("inventory_hostname")))
-            answer: dict[str, t.Any] = super().run(tmp, task_vars)
+            with showing_lines(self._display):
+                answer: dict[str, t.Any] = super().run(tmp, task_vars)
             if lies := answers.named(answer.get(answers.FACTS)):
                 self._display.warning(
                     f"{host} answers with facts that have names of settings: {lies}; they are not used; find out who answers there"
@@ -45,12 +49,44 @@ class Guarded(ActionBase):
         except (AnsibleActionFail, AnsibleConnectionFailure) as exc:
             # With words of a module, of a login's greeting, or of a server that refuses it.
             raise type(exc)(printable(str(exc))) from None
+        except AnsibleAction:
+            # The action ends early by itself.
+            raise
+        except AnsibleError as exc:
+            raise AnsibleActionFail(printable(str(exc))) from None
         return {**accepted, **self._interpreter()}
+
+    def cleanup(self, force: bool = False) -> None:
+        """What a host says of its temporary files is shown as well."""
+        with showing_lines(self._display):
+            super().cleanup(force)
 
     def _interpreter(self) -> dict[str, t.Any]:
         """Ansible's own finding, which it makes again for each task where it cannot keep it as a fact of the host."""
         key = self._discovered_interpreter_key
         return {answers.FACTS: {key: self._discovered_interpreter}} if key else {}
+
+
+@contextlib.contextmanager
+def showing_lines(display: t.Any) -> t.Iterator[None]:
+    """Whatever is shown meanwhile is one printable line."""
+    with contextlib.ExitStack() as stack:
+        for name in SHOWING:
+            before = vars(display).get(name)
+            stack.callback(setattr if before else delattr, display, name, *([before] if before else []))
+            setattr(display, name, _line(getattr(display, name)))
+        yield
+
+
+def _line(show: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    def shown(*words: t.Any, **named: t.Any) -> t.Any:
+        return show(*map(_printable, words), **{name: _printable(value) for name, value in named.items()})
+
+    return shown
+
+
+def _printable(value: t.Any) -> t.Any:
+    return printable(value) if isinstance(value, str) else value
 
 
 class ActionModule(Guarded, Normal):

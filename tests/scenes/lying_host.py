@@ -31,7 +31,7 @@ if name and b"{" in said:
         answer = lied(answer)
     for field, value in more.items():
         answer[field] = answer.get(field, []) + value if isinstance(value, list) else value
-    said = json.dumps(answer).encode()
+    said = json.dumps(answer).encode() + told.get("junk", "").encode()
 sys.stdout.buffer.write(said)
 sys.exit(done.returncode)
 """
@@ -47,6 +47,11 @@ def python(folder: Path, answers: Answers) -> Path:
 def with_texts(folder: Path, text: str, but: t.Sequence[str] = ()) -> Path:
     """An interpreter that says `text` in each field of every answer, `but` in those of these names."""
     return _made(folder, {"texts": text, "but": [*but]})
+
+
+def with_junk(folder: Path, junk: str) -> Path:
+    """An interpreter that says `junk` after each answer."""
+    return _made(folder, {"junk": junk})
 
 
 def _made(folder: Path, told: t.Mapping[str, t.Any]) -> Path:

@@ -14,6 +14,8 @@ the play that runs on the controller and on other hosts; `ansible_stats` become 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import enum
 import typing as t
 
 from .._errors import TamperedData, printable
@@ -21,11 +23,12 @@ from .._errors import TamperedData, printable
 FACTS = "ansible_facts"
 # What Ansible acts on, whichever task it answers.
 _ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group"})
-# Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have.
+# Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have. None
+# that Ansible shows as it is, where a host could forge a line of another host.
 _LINES = frozenset(
     {
-        *("after", "before", "content", "lists", "prepared", "settings"),
-        *("exception", "formatted_source_context", "formatted_traceback", "help_text"),
+        *("after", "before", "content", "lists", "settings"),
+        *("exception", "formatted_traceback"),
         *("module_stderr", "module_stdout", "stderr", "stdout"),
     }
 )
@@ -66,23 +69,32 @@ def own_names(facts: t.Any) -> list[str]:
 
 
 def _clean(value: t.Any, lines: bool, depth: int) -> t.Any:
-    """`lines` where line breaks and tabs may stay. What is printable stays the same object."""
+    """`lines` where line breaks and tabs may stay."""
     if depth > _DEEPEST:
         raise RecursionError
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
         return _text(value, lines)
     if isinstance(value, t.Mapping):
-        return {_text(key) if isinstance(key, str) else key: _clean(one, lines or key in _LINES, depth + 1) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_clean(one, lines, depth + 1) for one in value)
+        return {_text(str(key)): _clean(one, lines or key in _LINES, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return (tuple if isinstance(value, tuple) else list)(_clean(one, lines, depth + 1) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # From ansible-core 2.19 on errors and warnings.
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
         return dataclasses.replace(value, **{name: _clean(one, name in _LINES, depth + 1) for name, one in fields.items()})
-    return value
+    return _plain(value)
+
+
+def _plain(value: t.Any) -> t.Any:
+    """As itself: from ansible-core 2.19 on any value may bear a tag, whose words Ansible shows when the value is used."""
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return _text(str(value)) if isinstance(value, bytes | datetime.date | datetime.time) else value
 
 
 def _text(text: str, lines: bool = False) -> str:
+    text = str.__str__(text)
     if not lines or text.isprintable():
         return printable(text)
     return "".join(one if one in _BREAKS else printable(one) for one in text)

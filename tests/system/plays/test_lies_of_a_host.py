@@ -133,6 +133,16 @@ def test_words_of_a_host_move_no_cursor(tmp_path: Path, monkeypatch: pytest.Monk
     assert "\ne\rf" not in lying.output and "\ne" not in lying.output.replace("\n\n", "")
 
 
+@pytest.mark.mutation
+def test_junk_after_an_answer_moves_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible shows it before any action has the answer."""
+    junk = "\n\x1b[2Jjunk\u202e\nok: [elsewhere]\n"
+    lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_junk(tmp_path / "host", junk))
+    assert "\\x1b[2Jjunk" in lying.output
+    lines = lying.output.splitlines()
+    assert all(line.isprintable() for line in lines) and "ok: [elsewhere]" not in lines, lying.output
+
+
 def setup(folder: Path, patch: pytest.MonkeyPatch, root: Path, python: Path | None) -> Ran:
     settings = {"caracal_backup_hosts": HOST, "caracal_drill_hosts": "opens", "caracal_ops_deployment": DEPLOYMENT, **places(root)}
     hosts = {HOST: python, "opens": None, "localhost": None}

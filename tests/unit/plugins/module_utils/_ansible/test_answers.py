@@ -46,6 +46,29 @@ def test_words_become_printable(given: dict[str, t.Any], accepted: dict[str, t.A
     assert found["exception"].msg == "a\\nb" if "exception" in given else found == accepted
 
 
+class Text(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+@pytest.mark.mutation
+def test_no_value_keeps_a_tag() -> None:
+    """Ansible shows the words of a tag when a value that bears it is used."""
+    found = answers.cleaned({Text("a"): [Text("b"), Number(1), {Text("c"): Text("d\n")}]}, "there")
+    assert found == {"a": ["b", 1, {"c": "d\\n"}]}
+    (key, (text, number, inner)) = next(iter(found.items()))
+    assert [type(one) for one in (key, text, number, *inner, *inner.values())] == [str, str, int, str, str]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("field", ["help_text", "formatted_source_context", "prepared"])
+def test_what_is_shown_as_it_is_has_one_line(field: str) -> None:
+    assert answers.cleaned({"diff": {field: "a\nok: [another host]"}}, "there")["diff"][field].isprintable()
+
+
 @pytest.mark.no_false_alarm
 def test_a_result_stays_as_it_is() -> None:
     given = {"changed": False, "paths": ["/srv/ä b"], "size": 1, "ratio": 0.5, "none": None, "content": "Zg==", "lists": {"a": "b\nc\n"}}

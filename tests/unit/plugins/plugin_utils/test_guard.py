@@ -1,0 +1,94 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever a host makes an action say, show or raise, the operator reads printable lines."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleAction, AnsibleActionFail, AnsibleActionSkip, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.caracal_ops.backup.plugins.plugin_utils import guard
+
+WORDS = "a\x1b[2J\u202e\nok: [elsewhere]"
+
+
+class Display:
+    """What was shown, by the name of the call."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, tuple[t.Any, ...]] = {}
+
+    def __getattr__(self, name: str) -> t.Callable[..., None]:
+        return lambda *words, **named: self.shown.update({name: (*words, *named.values())})
+
+
+class Action(ActionBase):
+    """As an action of Ansible: it shows words of the host at once, and then raises or answers."""
+
+    def __init__(self, ends: BaseException | None = None) -> None:
+        self._display = Display()
+        self._task = types.SimpleNamespace(delegate_to=None, get_vars=dict)
+        self._discovered_interpreter_key = None
+        self._ends = ends
+
+    def run(self, tmp: str | None = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        for name in guard.SHOWING:
+            getattr(self._display, name)(WORDS, help_text=WORDS)
+        if self._ends:
+            raise self._ends
+        return {"msg": WORDS}
+
+    def cleanup(self, force: bool = False) -> None:
+        self._display.warning(WORDS)
+
+
+class Guarded(guard.Guarded, Action):
+    """As an action of ours."""
+
+
+@pytest.mark.mutation
+def test_what_is_shown_before_the_answer_is_printable() -> None:
+    action = Guarded()
+    assert action.run(None, {})["msg"].isprintable()
+    assert action._display.shown.keys() == {*guard.SHOWING}
+    assert all(word.isprintable() for words in action._display.shown.values() for word in words)
+    action.cleanup()
+    assert action._display.shown["warning"][0].isprintable()
+
+
+def test_afterwards_ansible_shows_what_it_likes() -> None:
+    action = Guarded()
+    before = dict(vars(action._display))
+    action.run(None, {})
+    assert vars(action._display).keys() == before.keys()
+    action._display.display(WORDS)
+    assert action._display.shown["display"] == (WORDS,)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (AnsibleError, AnsibleActionFail),
+        (AnsibleActionFail, AnsibleActionFail),
+        (AnsibleConnectionFailure, AnsibleConnectionFailure),
+    ],
+)
+def test_errors_are_printable(raised: type[AnsibleError], kind: type[AnsibleError]) -> None:
+    """As of a server that refuses a file, whose words Ansible takes into its error."""
+    with pytest.raises(kind) as caught:
+        Guarded(raised(WORDS)).run(None, {})
+    assert type(caught.value) is kind and str(caught.value).isprintable()
+
+
+@pytest.mark.no_false_alarm
+def test_an_action_that_ends_early_is_no_failure() -> None:
+    with pytest.raises(AnsibleAction) as caught:
+        Guarded(AnsibleActionSkip("not in check mode")).run(None, {})
+    assert isinstance(caught.value, AnsibleActionSkip)
