@@ -23,6 +23,7 @@ PYTHON = "/opt/caracal-ops/bin/python"
 LIBRARIES = ("cryptography", "psycopg2", "pyrage", "zstandard")
 # Options go to the other Python through a pipe that nobody reads yet, and it holds 64 KiB.
 _LONGEST = 1 << 15
+_LINKS = 40
 
 
 def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None:
@@ -40,15 +41,26 @@ def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None
 
 
 def is_trusted(path: str) -> bool:
-    """Whether nobody but root and this user can exchange the program: neither it, nor what it is a link to, nor a folder above them."""
-    return all(_is_ours(place) for start in (os.path.abspath(path), os.path.realpath(path)) for place in _upwards(start))
+    """Whether nobody but root and this user can exchange the program: neither it, nor any link or folder on the way to it."""
+    return all(_is_ours(place) for place in _places(os.path.abspath(path)))
 
 
-def _upwards(path: str) -> t.Iterator[str]:
-    yield path
-    while path != "/":
-        path = os.path.dirname(path)
-        yield path
+def _places(path: str) -> t.Iterator[str]:
+    """All that the path leads through: folders, links, and where these lead. An empty path where links have no end."""
+    here, left, links = "/", path.split("/")[::-1], 0
+    yield here
+    while left and links <= _LINKS:
+        name = left.pop()
+        if name in ("", "."):
+            continue
+        above, here = here, os.path.dirname(here) if name == ".." else os.path.join(here, name)
+        yield here
+        if name != ".." and os.path.islink(here):
+            target, links = os.readlink(here), links + 1
+            here = "/" if target.startswith("/") else above
+            left += target.split("/")[::-1]
+    if left:
+        yield ""
 
 
 def _is_ours(path: str) -> bool:

@@ -102,6 +102,24 @@ def test_all_places_of_a_program_are_looked_at(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.mutation
+def test_a_link_between_two_others_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who may write where it is leads the program elsewhere after it was looked at."""
+    for name in ("first", "between", "last"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "last" / "python").touch()
+    (tmp_path / "between" / "python").symlink_to(tmp_path / "last" / "python")
+    (tmp_path / "first" / "python").symlink_to("../between/python")
+    ours, others = environment._is_ours, tmp_path / "between"
+    monkeypatch.setattr(environment, "_is_ours", lambda path: tmp_path.is_relative_to(path or "none") or ours(path))
+    assert environment.is_trusted(str(tmp_path / "first" / "python"))
+    others.chmod(0o777)
+    assert not environment.is_trusted(str(tmp_path / "first" / "python"))
+    (tmp_path / "first" / "python").unlink()
+    (tmp_path / "first" / "python").symlink_to("python")
+    assert not environment.is_trusted(str(tmp_path / "first" / "python"))
+
+
+@pytest.mark.mutation
 @pytest.mark.parametrize(("mode", "ours"), [(0o755, True), (0o700, True), (0o775, False), (0o757, False), (0o1777, False)])
 def test_what_others_may_write_is_not_ours(tmp_path: Path, mode: int, ours: bool) -> None:
     (tmp_path / "x").mkdir()
