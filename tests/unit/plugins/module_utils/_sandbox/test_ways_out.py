@@ -84,3 +84,14 @@ def test_what_the_filter_denies() -> None:
     assert _of(x86, 56, [0x10000011]) == _of(x86, 16, [0, 0x5412]) == _of(x86, 16, [0, 0x100005412]) == refused
     assert _of(x86, 435) == _of(x86, 425) == _of(x86, 0x40000000) == _of(x86, 0, architecture=0x40000003) == unknown
     assert _of(x86, 41, [40]) == 0x50061
+    assert _of(x86, 41, [16, 3, 0]) == allowed and _of(x86, 41, [16, 3, 12]) == _of(arm, 198, [16, 3, 6], 0xC00000B7) == 0x5005D
+
+
+@pytest.mark.mutation
+def test_no_call_has_a_second_number() -> None:
+    """Before Linux 5.4, numbers of x32 led to denied calls without the bit of x32: such as 521 to ptrace, 514 to ioctl."""
+    for machine, architecture in (("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)):
+        program = seccomp.program(machine)
+        for number in (*range(463, 600), 0x40000000 | 101, 0xFFFFFFFF):
+            assert _of(program, number, [0, 0x5412], architecture) == 0x50026
+        assert _of(program, 452, architecture=architecture) == 0x7FFF0000
