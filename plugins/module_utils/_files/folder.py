@@ -109,17 +109,21 @@ class Folder:
         return self._owner if os.geteuid() == 0 else os.geteuid()
 
     def settle(self, mode: int, owner: Owner = AS_IT_IS) -> None:
-        """Its own permissions and owner. One that others may have put here keeps its owner unless that is the owner of what it lies in."""
+        """Its own permissions and owner. One that others may have put here keeps both unless its owner is that of what it lies in: it may
+        be any directory of its owner, which a rename has brought here."""
         about = os.fstat(self.descriptor)
         uid = about.st_uid if owner.uid < 0 else owner.uid
         gid = about.st_gid if owner.gid < 0 else owner.gid
+        if (uid, gid, mode) == (about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)):
+            return
+        if self._is_chosen and not self.is_new:
+            raise UnsafePath(
+                f"{self.path} is in a directory of another user and belongs to user {about.st_uid}; give it to {uid} with mode "
+                f"{mode:04o} by hand"
+            )
         if (uid, gid) != (about.st_uid, about.st_gid):
-            if self._is_chosen and not self.is_new:
-                raise UnsafePath(
-                    f"{self.path} is in a directory of another user and belongs to user {about.st_uid}; give it to {uid} by hand"
-                )
             os.chown(".", uid, gid, dir_fd=self.descriptor)
-        if stat.S_IMODE(about.st_mode) != mode:
+        if stat.S_IMODE(os.fstat(self.descriptor).st_mode) != mode:
             os.chmod(".", mode, dir_fd=self.descriptor)
 
     def stat(self, name: str) -> os.stat_result | None:

@@ -103,3 +103,32 @@ def test_a_directory_of_root_in_one_of_another_user_is_not_given_away(tmp_path: 
     with paths.folder(str(tmp_path)) as above, above.child("folder") as folder, pytest.raises(UnsafePath):
         folder.settle(0o700, Owner(USER))
     assert (tmp_path / "folder").stat().st_uid == 0
+
+
+@only_root
+@pytest.mark.mutation
+@pytest.mark.parametrize("owner", [0, 1234])
+def test_a_directory_that_a_rename_may_have_brought_keeps_its_mode(tmp_path: Path, owner: int) -> None:
+    """In its own directory a user can put the private directory of another one, such as of a database, in the place of any."""
+    os.chown(tmp_path, USER, USER)
+    (tmp_path / "private").mkdir(mode=0o700)
+    os.chown(tmp_path / "private", owner, owner)
+    (tmp_path / "private").rename(tmp_path / "secrets")
+    with paths.folder(str(tmp_path / "secrets")) as folder:
+        with pytest.raises(UnsafePath) as refused:
+            folder.settle(0o755)
+        folder.settle(0o700)
+    assert str(tmp_path / "secrets") in refused.value.msg
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+@only_root
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("owner", [0, USER])
+def test_a_directory_of_the_same_owner_gets_its_mode(tmp_path: Path, owner: int) -> None:
+    (tmp_path / "above" / "folder").mkdir(parents=True)
+    for path in (tmp_path / "above", tmp_path / "above" / "folder"):
+        os.chown(path, owner, owner)
+    with paths.folder(str(tmp_path / "above" / "folder")) as folder:
+        folder.settle(0o711)
+    assert (tmp_path / "above" / "folder").stat().st_mode & 0o777 == 0o711
