@@ -76,7 +76,8 @@ class Unpacked:
 
     def environment(self) -> dict[str, str]:
         """The variables of the image, none of them a secret; those that no program can have are left out."""
-        return {name: value for name, value in answers.variables(self.config()).items() if _VARIABLE.match(name) and _WORD.match(value)}
+        found = answers.variables({"Env": _texts(self.config().get("Env"))})
+        return {name: value for name, value in found.items() if _VARIABLE.match(name) and _WORD.match(value)}
 
     def command(self) -> list[str]:
         """Entry point and arguments; empty where the image says none, or none that can be started."""

@@ -110,7 +110,7 @@ class Engine:
                 yield api
         except docker.errors.APIError as exc:
             raise StageFailed(f"{self.address} refuses to answer: {str(exc.explanation or exc)[:200]!a}; see the engine's log") from exc
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as exc:
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as exc:
             raise StageFailed(f"{self.address} answers otherwise than Docker does; name the socket of Docker or Podman in engine") from exc
         except (docker.errors.DockerException, OSError) as exc:
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):

@@ -368,6 +368,13 @@ def test_an_answer_that_is_none_of_docker_is_one_line(engine: Engine, project: P
 
 
 @pytest.mark.mutation
+def test_a_number_without_an_end_is_one_line(engine: Engine, project: Path) -> None:
+    """As JSON of Python's has it."""
+    engine.containers[0]["NetworkSettings"]["Ports"] = {"5432/tcp": [{"HostIp": "", "HostPort": float("inf")}]}
+    refused(StageFailed, engine, engine.address)
+
+
+@pytest.mark.mutation
 def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.broken = None, b""
     refused(Unreachable, engine, engine.address)

@@ -274,3 +274,17 @@ def test_a_directory_that_others_may_write_is_refused(directory: Path) -> None:
 def test_an_image_has_an_id(directory: Path, image: str) -> None:
     with pytest.raises(OptionError):
         cache.unpacked(str(directory), image, [Engine().save])
+
+
+ODD: tuple[t.Any, ...] = (None, 5, 1.5, float("inf"), True, "x", [], {}, [[]], [None], {"a": 1}, "\ud800", 10**40)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("field", ["Env", "Entrypoint", "Cmd", "WorkingDir"])
+def test_a_configuration_of_odd_kinds_starts_what_it_says_or_nothing(tmp_path: Path, field: str) -> None:
+    """Whatever an image says of how it is started, nothing of it is an error that no message names."""
+    image = cache.place(str(tmp_path), IMAGE)
+    Path(image.folder).mkdir()
+    for odd in ODD:
+        Path(image.folder, "config.json").write_text(json.dumps({"config": {field: odd}}), encoding="utf-8")
+        assert all(isinstance(one, str) for one in (*image.environment().values(), *image.command(), image.working_directory()))
