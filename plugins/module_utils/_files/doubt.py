@@ -41,14 +41,16 @@ def of(descriptor: int, about: os.stat_result, path: str) -> Doubt | None:
 
 @functools.lru_cache
 def _is_own_group(gid: int) -> bool:
-    """Root's, or the group that has this user's name and no other member."""
-    if gid == 0:
-        return True
+    """Root's, or the group that has this user's name, where no other user is in it: neither as a member nor by their own group."""
     try:
-        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+        group, user = grp.getgrgid(gid), pwd.getpwuid(0 if gid == 0 else os.geteuid())
     except KeyError:
-        return False
-    return (group.gr_name, gid) == (user.pw_name, user.pw_gid) and set(group.gr_mem) <= {user.pw_name}
+        return gid == 0
+    if gid == 0:
+        # Programs of the system have it as their own group.
+        return set(group.gr_mem) <= {user.pw_name}
+    others = {one.pw_name for one in pwd.getpwall() if one.pw_gid == gid and one.pw_uid != user.pw_uid}
+    return (group.gr_name, gid) == (user.pw_name, user.pw_gid) and set(group.gr_mem) <= {user.pw_name} and not others
 
 
 def _has_list(descriptor: int) -> bool:
