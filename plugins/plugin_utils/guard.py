@@ -64,7 +64,8 @@ class Guarded(ActionBase):
     def _interpreter(self) -> dict[str, t.Any]:
         """Ansible's own finding, which it makes again for each task where it cannot keep it as a fact of the host."""
         key = self._discovered_interpreter_key
-        return {answers.FACTS: {key: self._discovered_interpreter}} if key else {}
+        found: dict[str, t.Any] = {answers.FACTS: {key: printable(str(self._discovered_interpreter))}} if key else {}
+        return dict(wrap_var(found))
 
 
 @contextlib.contextmanager

@@ -9,9 +9,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
+import socket
 import ssl
+import threading
 import time
 import typing as t
 import urllib.parse
@@ -23,7 +26,7 @@ BODY_LIMIT = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """`timeout` in seconds counts for each wait, connecting and reading."""
+    """`timeout` in seconds counts for connecting, and again for the whole answer, however slowly it comes."""
 
     method: str
     url: str
@@ -66,17 +69,44 @@ def _exchange(request: Request) -> tuple[int, dict[str, str], bytes]:
         )
     else:
         line = http.client.HTTPConnection(parts.hostname, parts.port, timeout=request.timeout)
+    line.connect()
     try:
-        line.request(
-            request.method, urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), request.body, dict(request.headers)
-        )
-        reply = line.getresponse()
-        body = reply.read(BODY_LIMIT)
-        if len(body) < BODY_LIMIT and reply.length:
-            raise http.client.IncompleteRead(body, reply.length)
-        return reply.status, {name.lower(): value for name, value in reply.getheaders()}, body
+        with _ended(line.sock, request.timeout):
+            return _answer(line, request)
     finally:
         line.close()
+
+
+def _answer(line: http.client.HTTPConnection, request: Request) -> tuple[int, dict[str, str], bytes]:
+    parts = urllib.parse.urlsplit(request.url)
+    target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    line.request(request.method, target, request.body, dict(request.headers))
+    reply = line.getresponse()
+    body = reply.read(BODY_LIMIT)
+    if len(body) < BODY_LIMIT and reply.length:
+        raise http.client.IncompleteRead(body, reply.length)
+    return reply.status, {name.lower(): value for name, value in reply.getheaders()}, body
+
+
+@contextlib.contextmanager
+def _ended(line: socket.socket, seconds: float) -> t.Iterator[None]:
+    """A service that is not to be believed could send a byte now and then for ever. Raises TimeoutError for an answer that comes later."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if over.is_set():
+            raise TimeoutError
 
 
 def _place(url: str) -> str:

@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import socket
 import threading
+import time
 import typing as t
 
 import pytest
@@ -68,6 +69,46 @@ def saying(words: bytes | None) -> t.Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/ready"
         thread.join(PATIENCE)
+
+
+@contextlib.contextmanager
+def dripping(words: bytes, drop: bytes) -> t.Iterator[str]:
+    """A server that says this, and then a drop now and then until nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            line, _who = server.accept()
+            with line, contextlib.suppress(OSError):
+                line.recv(4096)
+                line.sendall(words)
+                while True:
+                    line.sendall(drop)
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/ready"
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("words", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["a body", "a body without an end", "chunks", "a header", "asking for patience"],
+)
+def test_an_answer_that_comes_to_no_end_is_not_waited_for(words: bytes, drop: bytes) -> None:
+    with dripping(words, drop) as url:
+        answer = client.ask(Request("GET", url, timeout=1.0))
+    assert answer.status is None and answer.seconds < PATIENCE
+    silent(answer, "within 1 s")
 
 
 def nobody() -> str:
