@@ -23,6 +23,8 @@ CONTROLLER = frozenset(
 )
 # Modules of others that run on the controller alone, and the files that may have them.
 FOREIGN = {"awx.awx.": "caracal_schedule/tasks/awx_", "community.general.mail": "caracal_notify/tasks/mail.yml"}
+# By these a task names its module elsewhere than in a key of its own.
+ANY_MODULE = ("action", "local_action")
 # They stop a value that is not what it should be.
 CHECKS = re.compile(r"\|\s*caracal_ops\.backup\.checked_\w+")
 NAME = re.compile(r"(?<![\w.'\"])_*(?:caracal|doctor)_\w+")
@@ -59,9 +61,13 @@ def unguarded(path: str, document: t.Any, guarded: t.Collection[str]) -> list[st
         if "async" in task:
             # What polls it is an action of Ansible, which takes the answer as it comes.
             found.append(str(task.get("name")))
-        elif name and not (name in CONTROLLER or name.removeprefix(OURS) in guarded or _foreign(name, path)):
+        elif any(key in task for key in ANY_MODULE) or not _is_known(name, path, guarded):
             found.append(str(task.get("name")))
     return found
+
+
+def _is_known(name: str, path: str, guarded: t.Collection[str]) -> bool:
+    return not name or name in CONTROLLER or name.removeprefix(OURS) in guarded or _foreign(name, path)
 
 
 def _foreign(name: str, path: str) -> bool:

@@ -69,6 +69,8 @@ def test_no_result_of_a_host_crosses_unchecked(role: Path) -> None:
         "- {name: bad, awx.awx.project: {}}",
         "- {name: bad, caracal_ops.backup.of_another: {}}",
         "- {name: bad, hosts: all, tasks: []}",
+        "- {name: bad, action: ansible.builtin.setup}",
+        "- {name: bad, local_action: {module: ansible.builtin.stat, path: /}}",
         "- {name: bad, caracal_ops.backup.backup_set: {}, async: 5}",
         "- {name: out, hosts: all, gather_facts: false, tasks: [{name: bad, ansible.builtin.setup: {}}]}",
     ],

@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._files import doubt
 
 ME, OTHER, ROOT = (
-    pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh")) for name, uid, gid in (("me", 900, 900), ("other", 901, 901), ("root", 0, 0))
+    pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh"))
+    for name, uid, gid in (("me", 900, 900), ("other", 901, 901), ("root", 0, 0))
 )
 
 
