@@ -58,6 +58,8 @@ options:
   create_repository:
     description:
       - With V(open), make the repository when O(repository) holds none. Signed with O(signing_key).
+      - Of a directory, all missing directories above it are made too, for this user alone (mode 0700). Without this option nothing is
+        written where the directory above it is missing, since its disk may not be mounted.
       - Refused when O(high_water_mark) remembers a repository for O(deployment), since then the old one has vanished.
     type: bool
     default: false

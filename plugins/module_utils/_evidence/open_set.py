@@ -61,6 +61,13 @@ class OpenSet:
                     f"or is still at work; end it, then backup_set state=aborted set_id={self.set_id}{stage}, and begin the set anew"
                 )
 
+    def check_writable(self, *, probe: bool) -> None:
+        """Whether the store takes objects; of a repository that is still to be made, whether it can be. Raises StorageError."""
+        if self.opened is None and self.signer is not None:
+            self.store.make_place(dry=True)
+        else:
+            self.store.check_writable(probe=probe)
+
     def sealed(self, path: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
         """A sealer into a new object that will lie at `path`, and the function that publishes it there."""
         return objects.sealed(self.store, path.rpartition("/")[0], self.recipients, path)

@@ -101,13 +101,14 @@ def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
         )
     store = open_store(given["repository"], given)
     options.check_outside(store, given)
-    store.check_writable(probe=False)
+    store.make_place(dry=True)
     HighWaterMark(given["high_water_mark"]).check_writable()
     verifier = Verifier.load(given["allowed_signers"], given["revoked_keys"])
     _try(given, signer, verifier, keys.NAMESPACE_REPOSITORY, keys.NAMESPACE_JOURNAL, keys.NAMESPACE_SET)
     if store.stat(keys.REPOSITORY):
         repositories.begun(store, given["deployment"], signer)
     if not check_mode:
+        store.make_place()
         repositories.create(store, given["deployment"], signer, options.machine(), options.now, verifier=verifier)
 
 

@@ -144,6 +144,10 @@ class Store(abc.ABC):
     def check_writable(self, probe: bool) -> None:
         """Raises StorageError when nothing can be stored; with `probe` by trying."""
 
+    def make_place(self, *, dry: bool = False) -> None:
+        """Before a new repository: make the place that it will have. With `dry`, only raise what that would raise. Raises StorageError."""
+        self.check_writable(probe=False)
+
     def prepare(self) -> None:  # noqa: B027 - most stores have nothing to do
         """Before a set is opened: end what killed runs have left, prove what the options ask to be proved. Raises PermissionMissing."""
 

@@ -64,6 +64,31 @@ def make(root: str, folder: str) -> Folder:
     return paths.descend(paths.make(root), folder, Folder.make)
 
 
+def nearest(path: str) -> str:
+    """The path itself, or the nearest directory above it that is there."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def check_parent(root: str) -> None:
+    """Refuse to write where the directory that `root` is in is missing: its disk may not be mounted. Raises ObjectMissing."""
+    above = os.path.dirname(root)
+    if not os.path.lexists(root) and not os.path.lexists(above):
+        raise ObjectMissing(f"{above} does not exist, so nothing can be written to {root}; mount or create {above}, or correct the path")
+
+
+def check_may_write(place: str) -> None:
+    """Whether this user could write into a directory, without trying. Raises StorageError."""
+    with told(place):
+        if not os.path.isdir(place):
+            raise problem(place, errno.ENOTDIR)
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise problem(place, errno.EROFS)
+        if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+            raise problem(place, errno.EACCES)
+
+
 def clock(place: str) -> datetime.datetime | None:
     """The file system's, which is another host's where it is mounted: by the time of a file that is written and never seen. None where
     nothing can be written."""

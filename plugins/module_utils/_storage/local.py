@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import os
 import re
 import secrets
@@ -19,6 +18,7 @@ import stat as stat_flags
 import typing as t
 
 from .._errors import NoObject, ObjectExists, StorageError
+from .._files import paths
 from .._files.folder import PLAIN, Folder
 from . import folders
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
@@ -34,7 +34,7 @@ def _split(key: str) -> tuple[str, str]:
 
 
 class LocalStore(Store):
-    """Objects are files of mode 0600 below an absolute path, whose parent must exist."""
+    """Objects are files of mode 0600 below an absolute path. Only `make_place` makes what that lies in."""
 
     def __init__(self, path: str) -> None:
         self.location = path
@@ -155,12 +155,13 @@ class LocalStore(Store):
         return folders.clock(self._existing())
 
     def free_bytes(self) -> int | None:
-        place = self._existing()
+        place = folders.nearest(self.location)
         with told(place):
             free = os.statvfs(place)
         return free.f_bavail * free.f_frsize
 
     def check_writable(self, probe: bool) -> None:
+        folders.check_parent(self.location)
         place = self._existing()
         if probe and place == self.location:
             # With a link, since a file system without them would fail only when a backup is done.
@@ -168,11 +169,14 @@ class LocalStore(Store):
             self.put(key, b"")
             self.delete(key)
             return
-        with told(place):
-            if os.statvfs(place).f_flag & os.ST_RDONLY:
-                raise folders.problem(place, errno.EROFS)
-            if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
-                raise folders.problem(place, errno.EACCES)
+        folders.check_may_write(place)
+
+    def make_place(self, *, dry: bool = False) -> None:
+        """Its directory, and those above it that are missing."""
+        folders.check_may_write(folders.nearest(self.location))
+        if not dry:
+            with told(self.location):
+                paths.make_all(self.location).close()
 
     def _existing(self) -> str:
         """The directory itself, or, before the first object, the one in which it will be made."""
@@ -185,6 +189,7 @@ class _LocalWriter(ObjectWriter):
         self._name = f".{secrets.token_hex(8)}.partial"
         self._where = store.path(folder)
         self._size = 0
+        folders.check_parent(store.location)
         with told(self._where):
             self._folder = folders.make(store.location, folder)
             try:

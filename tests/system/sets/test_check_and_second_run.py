@@ -329,9 +329,10 @@ def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, t
     assert tree(scene.root) == before
     scene.refused("pg_encrypted_dump", ObjectMissing, "create_repository", set_id=ID)
     scene.refused("pg_encrypted_dump", ObjectMissing, "create_repository", set_id=ID, create_repository=True, check_mode=False)
-    nowhere = str(tmp_path / "no" / "where")
+    (tmp_path / "file").write_bytes(b"")
+    nowhere = str(tmp_path / "file" / "where")
     scene.refused(
-        "pg_encrypted_dump", ObjectMissing, f"{tmp_path}/no", set_id=ID, create_repository=True, repository=nowhere, check_mode=True
+        "pg_encrypted_dump", StorageError, f"{tmp_path}/file", set_id=ID, create_repository=True, repository=nowhere, check_mode=True
     )
     scene.refused(
         "pg_encrypted_dump", KeyProblem, "nothing", set_id=ID, create_repository=True, recipients_files=["/nothing"], check_mode=True

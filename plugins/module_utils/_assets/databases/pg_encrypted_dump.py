@@ -19,9 +19,9 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import StorageError, VerificationFailed, VersionMismatch
 from ..._evidence import completeness, open_set, options
+from ..._evidence.open_set import OpenSet
 from ..._report.check import PASS
 from ..._repository import layout as keys
-from ..._storage.base import Store
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import dump_set
@@ -56,7 +56,7 @@ def _dumped(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     made = target.parts().get(dump_set.PART)
     if not made:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
-    _room(target.store, sum(one["size"] for one in seen), invocation.check_mode)
+    _room(target, sum(one["size"] for one in seen), invocation.check_mode)
     result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "bytes": 0}
     whole = completeness.check(accounts)
     # The commit would refuse the set; better before the work than after it.
@@ -133,11 +133,11 @@ def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def _room(store: Store, size: int, check_mode: bool) -> None:
+def _room(target: OpenSet, size: int, check_mode: bool) -> None:
     """Sealed artifacts were never larger than the tables on disk; half of that is asked for."""
-    store.check_writable(probe=not check_mode)
-    free = store.free_bytes()
+    target.check_writable(probe=not check_mode)
+    free = target.store.free_bytes()
     if free is not None and free < size // 2:
         raise StorageError(
-            f"{store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
+            f"{target.store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
         )

@@ -124,7 +124,7 @@ class _Work:
             with Directory(volume["path"], replay.FOLDER) as directory:
                 size += sum(directory.size(name) or 0 for name, regular in directory.names() if regular)
         store = self._target.store
-        store.check_writable(probe=not self._dry)
+        self._target.check_writable(probe=not self._dry)
         free = store.free_bytes()
         if free is not None and free < size:
             raise StorageError(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")

@@ -55,11 +55,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         if name in parts:
             result.update(changed=False, **parts[name]["result"])
         elif invocation.check_mode:
-            target.store.check_writable(probe=False)
+            target.check_writable(probe=False)
             result.update(streams=_expected(session, names), artifacts=[])
         else:
             work = redis_readings.Reading(session, facts, _before(parts, given["reading"]))
-            target.store.check_writable(probe=True)
+            target.check_writable(probe=True)
             made = work.seal(target, given["reading"], names, given["dump_keys"] if given["reading"] == 1 else [])
             target.add_part(name, made)
             result.update(made["result"])

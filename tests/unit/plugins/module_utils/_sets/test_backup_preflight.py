@@ -60,6 +60,13 @@ def test_what_is_well_is_found_and_nothing_is_written(deployment: Deployment, gi
     assert deployment.scene.call("backup_set", state="open", create_repository=True, set_id=found["set_id"])["set_id"] == found["set_id"]
 
 
+@pytest.mark.no_false_alarm
+def test_a_repository_is_looked_at_whose_parents_are_still_to_be_made(deployment: Deployment, given: Given) -> None:
+    srv = deployment.scene.root / "srv"
+    found = deployment.scene.call("backup_preflight", repository=str(srv / "backup" / "caracal"), **given)
+    assert found["journal_head"] == "" and not srv.exists()
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize(("name", "error"), [("secretStoreKek", KeyProblem), ("auditHmacKey", KeyProblem)])
 def test_secrets_that_do_not_open_the_database_are_found_before_the_dump(

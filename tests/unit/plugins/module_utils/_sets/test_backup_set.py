@@ -151,11 +151,22 @@ def test_places_that_are_no_repository_are_refused(scene: Scene, tmp_path: Path)
     scene.refused("backup_set", OptionError, "deployment", state="open", deployment="a b")
     scene.refused("backup_set", OptionError, "relative", state="open", repository="relative")
     nowhere = str(tmp_path / "no" / "where")
+    (tmp_path / "file").write_bytes(b"")
     scene.refused(
-        "backup_set", ObjectMissing, str(tmp_path / "no"), state="open", repository=nowhere, create_repository=True,
+        "backup_set", StorageError, str(tmp_path / "file"), state="open", repository=str(tmp_path / "file" / "x"), create_repository=True,
         high_water_mark=str(tmp_path / "mark"),
     )  # fmt: skip
     scene.refused("backup_set", StorageError, str(tmp_path / "no"), check_mode=False, state="open", high_water_mark=f"{nowhere}/mark")
+
+
+@pytest.mark.no_false_alarm
+def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tmp_path: Path) -> None:
+    """As on a fresh host, which has no /srv/backup."""
+    new = tmp_path / "srv" / "backup" / "caracal"
+    options: dict[str, t.Any] = {"state": "open", "repository": str(new), "create_repository": True}
+    assert empty_scene.call("backup_set", check_mode=True, **options)["changed"] and not (tmp_path / "srv").exists()
+    assert empty_scene.call("backup_set", check_mode=False, **options)["changed"]
+    assert [one.stat().st_mode & 0o7777 for one in (new, new.parent, new.parent.parent)] == [0o700] * 3
 
 
 @pytest.mark.mutation

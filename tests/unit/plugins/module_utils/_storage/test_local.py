@@ -156,11 +156,34 @@ def test_an_object_over_its_limit_is_refused(store: LocalStore) -> None:
 @pytest.mark.mutation
 def test_a_missing_parent_of_the_repository_is_told(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "not-mounted" / "repository"))
-    with pytest.raises(ObjectMissing, match="not-mounted"):
-        store.put(KEY, b"")
-    with pytest.raises(StorageError):
-        store.check_writable(probe=False)
+    for write in (lambda: store.put(KEY, b""), lambda: store.check_writable(probe=False), lambda: store.check_writable(probe=True)):
+        said = error_of(write)
+        assert said.startswith("ObjectMissing") and f"{tmp_path}/not-mounted does not exist" in said and "another copy" not in said
     assert os.listdir(tmp_path) == []
+
+
+def test_the_place_of_a_new_repository_is_made_with_all_above_it(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "srv" / "backup" / "caracal"))
+    store.make_place(dry=True)
+    assert store.free_bytes() and os.listdir(tmp_path) == []
+    store.make_place()
+    made = [tmp_path / "srv", tmp_path / "srv" / "backup", tmp_path / "srv" / "backup" / "caracal"]
+    assert [(one.stat().st_mode & 0o7777, one.stat().st_uid) for one in made] == [(0o700, os.geteuid())] * 3
+    store.put(KEY, b"x")
+    store.make_place()
+    assert store.read(KEY) == b"x"
+
+
+@pytest.mark.mutation
+def test_a_place_that_cannot_be_made_is_refused_before_and_then(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for above in ("file", "link"):
+        store = LocalStore(str(tmp_path / above / "backup" / "caracal"))
+        for dry in (True, False):
+            with pytest.raises(StorageError):
+                store.make_place(dry=dry)
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"]
 
 
 @pytest.mark.mutation
