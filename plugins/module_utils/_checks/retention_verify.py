@@ -146,4 +146,4 @@ def _ask(name: str, ask: t.Callable[[], list[Check]], left_out: t.Mapping[str, t
     try:
         return ask()
     except _UNREADABLE as exc:
-        return [Check(f"retention.{name}", UNPROVEN, exc.msg)]
+        return [Check(f"retention.{name}", UNPROVEN, exc.msg, details={"error": type(exc).__name__})]

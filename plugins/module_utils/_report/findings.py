@@ -7,7 +7,8 @@
 
 """What is wrong with the hosts of a deployment before anything runs on them, as lines for the console.
 
-A host answers what it likes. So only what a success alone returns counts as one, and whatever else comes is a finding.
+A host answers what it likes. So only what a success alone returns counts as one, and whatever else comes is a finding. A success that could
+not verify something is one too: its part is not said to be well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .check import UNPROVEN
 from .text import one_line, plural
 
 # By the part that was looked at, a field that only its success returns.
@@ -30,6 +32,7 @@ SUCCESS = {
 HOST = "host"
 UNREACHABLE = "Unreachable"
 NOT_LOOKED_AT = "NotLookedAt"
+UNVERIFIED = "VerificationFailed"
 Result = t.Mapping[str, t.Any]
 
 
@@ -66,13 +69,38 @@ def _of(host: str, look: Result) -> list[Finding]:
     if before and not before.get("skipped") and SUCCESS["deployment"] not in before:
         result = before
     elif part in SUCCESS and SUCCESS[part] in result and not (result.get("failed") or result.get("unreachable")):
-        return []
+        return _unproven(host, part, result)
     if result.get("unreachable"):
         return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user may log in there")]
     problems = result.get("problems")
     if isinstance(problems, list) and problems:
         return [Finding(host, (part,), one_line(str(one.get("error"))), _words(one)) for one in problems if isinstance(one, dict)]
     return [Finding(host, (part,), one_line(str(result.get("error") or "ModuleFailed")), _words(result))]
+
+
+def _unproven(host: str, part: str, result: Result) -> list[Finding]:
+    """Of a success: what its required checks could not verify, unless that is waived. Evidence that could not be read is a finding for
+    each error; the rest, such as a setting that is missing, is one, by its first check."""
+    checks = result.get("checks")
+    open_checks = [one for one in checks if isinstance(one, dict) and _is_open(one)] if isinstance(checks, list) else []
+    unread = [one for one in open_checks if _error(one)]
+    others = [one for one in open_checks if not _error(one)]
+    found = [Finding(host, (part,), _error(one), one_line(str(one.get("message")))) for one in unread]
+    if others:
+        more = f" ({plural(len(others) - 1, 'more check')} unproven)" if len(others) > 1 else ""
+        words = f"not verified: {one_line(str(others[0].get('id')))}: {one_line(str(others[0].get('message')))}{more}"
+        found.append(Finding(host, (part,), UNVERIFIED, words))
+    return found
+
+
+def _is_open(check: Result) -> bool:
+    return check.get("verdict") == UNPROVEN and bool(check.get("required")) and not check.get("waived")
+
+
+def _error(check: Result) -> str:
+    """The class of the error that kept a check from its evidence; empty where it read it."""
+    details = check.get("details")
+    return one_line(str(details.get("error") or "")) if isinstance(details, dict) else ""
 
 
 def _words(result: Result) -> str:

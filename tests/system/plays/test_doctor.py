@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from scenes.playing import LOCAL, Play, backup_settings
-from scenes.scene import DRILL_HOST, Scene, new_identity, tree
+from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene, new_identity, tree
 from system.plays.drillable import Drillable
 
 Settings = dict[str, t.Any]
@@ -90,8 +90,19 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
     return {**backups, **drills, **both}
 
 
+def of_retention(scene: Scene, **own: t.Any) -> Settings:
+    known = {"repository": str(scene.repository), "deployment": DEPLOYMENT, "allowed_signers": str(scene.root / "allowed_signers")}
+    asked = {"login_unix_socket": scene.socket, "left_out": {"streams": "none here"}, "effective_environment": {"AUDIT_EXPORT_S3_BUCKET": ""}}
+    mark = {"high_water_mark": str(scene.mark(BACKUP_HOST))}
+    return {f"caracal_retention_{name}": value for name, value in {**known, **asked, **mark, **own}.items()}
+
+
 def played(
-    drilled: Drillable, folder: Path, hosts: t.Mapping[str, Settings], everywhere: t.Mapping[str, t.Any] = types.MappingProxyType({})
+    drilled: Drillable,
+    folder: Path,
+    hosts: t.Mapping[str, Settings],
+    everywhere: t.Mapping[str, t.Any] = types.MappingProxyType({}),
+    retention: str = "",
 ) -> tuple[int, dict[str, t.Any], str]:
     """Exit status, what was kept as JSON, and the output."""
     whole = {
@@ -106,7 +117,7 @@ def played(
     names = {
         "caracal_backup_hosts": "all",
         "caracal_drill_hosts": "all",
-        "caracal_retention_hosts": "",
+        "caracal_retention_hosts": retention,
         "caracal_doctor_report": str(folder / "doctor.json"),
     }
     play = Play("doctor", names, folder, inventory=inventory)
@@ -142,6 +153,14 @@ def test_a_host_that_does_not_answer_hides_no_other(drilled: Drillable, tmp_path
     assert status == 2 and kept["verdict"] == "fail", output
     assert {name: told(kept, name) for name in chosen} == {name: sorted(hosts[name][1]) for name in chosen}, output
     assert not told(kept, "well") and "well: backup, drill ok" in output
+
+
+@pytest.mark.mutation
+def test_retention_that_cannot_read_its_evidence_is_never_ok(drilled: Drillable, tmp_path: Path) -> None:
+    hosts = {"well": of_retention(drilled.scene), "refused": of_retention(drilled.scene, login_user="nobody_at_all")}
+    status, kept, output = played(drilled, tmp_path, hosts, retention="all")
+    assert status == 2 and told(kept, "refused") == [("retention", "Unreachable")] and not told(kept, "well"), output
+    assert "well: backup, drill, retention ok" in output and "refused: backup, drill ok" in output, output
 
 
 @pytest.mark.mutation

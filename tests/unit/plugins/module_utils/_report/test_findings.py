@@ -37,6 +37,38 @@ def test_the_same_words_are_one_finding_of_all_that_need_it() -> None:
     ]
 
 
+def check(verdict: str = "unproven", **given: t.Any) -> dict[str, t.Any]:
+    return {"id": "retention.audit", "verdict": verdict, "message": "cannot be read", "required": True, "details": {}, **given}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("part", sorted(findings.SUCCESS))
+def test_a_success_that_could_not_read_its_evidence_is_never_ok(part: str) -> None:
+    unread = [check(details={"error": "Unreachable"}, message=words) for words in ("no database", "no Redis")]
+    look = {"part": part, "result": {findings.SUCCESS[part]: "x", "checks": [check("pass"), *unread]}}
+    assert [(one.error, one.message) for one in of(look)] == [("Unreachable", "no database"), ("Unreachable", "no Redis")]
+    assert not [line for line in findings.lines(["prod"], {"prod": [look]}, of(look)) if line.endswith(" ok")]
+
+
+@pytest.mark.mutation
+def test_what_was_read_and_proves_nothing_is_one_finding() -> None:
+    [found] = of({"part": "retention", "result": {"verdict": "unproven", "checks": [check(), check(id="retention.days")]}})
+    assert found.error == findings.UNVERIFIED and "retention.audit" in found.message
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    "checks", [[check("fail"), check("pass"), check("warn"), check("not_applicable")], [check(required=False)], [check(waived=True)]]
+)
+def test_what_was_verified_waived_or_not_asked_for_is_no_finding(checks: list[dict[str, t.Any]]) -> None:
+    assert of({"part": "retention", "result": {"verdict": "fail", "checks": checks}}) == []
+
+
+@pytest.mark.parametrize("checks", ["none", 7, ["x", None], {"a": 1}, [{"verdict": "unproven", "required": 1, "details": "x"}]])
+def test_checks_that_are_none_break_nothing(checks: t.Any) -> None:
+    assert len(of({"part": "retention", "result": {"verdict": "pass", "checks": checks}})) <= 1
+
+
 @pytest.mark.parametrize(
     "result",
     [
