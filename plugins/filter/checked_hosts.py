@@ -10,7 +10,7 @@ import typing as t
 
 from ansible import context
 from ansible.errors import AnsibleError
-from ansible.inventory.manager import split_host_pattern
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 from jinja2 import pass_context
@@ -23,15 +23,16 @@ name: checked_hosts
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: The hosts of a play, unless they are not there, or hosts of an earlier job could have named them
+short_description: The hosts of a play, unless there are none, or hosts of an earlier job could have named them
 description:
   - AWX hands what C(set_stats) left on to the next jobs of a workflow, as extra variables, which are stronger than all others. Any host of
     the earlier job can leave such a thing, since the answer to each of its tasks may hold it, and so name connection, programs, hosts and
     settings of the next job.
   - In a job of a workflow, this ends the run when there is an extra variable other than those of AWX, the C(caracal_*_stats) of this
     collection, and those that are named. In all other runs any extra variable may be there.
-  - It ends any run in which a host or group is named that has no host in the inventory. Ansible would play nothing there, and call that a
-    success. Patterns such as C(web*) and V(all) may match nothing. With C(--syntax-check) and C(--list-...) nobody looks.
+  - It ends any run in which a host or group is named that has no host in the inventory, or in which a pattern such as C(web*), or the
+    C(--limit) of the run, leaves the play no host. Ansible would play nothing there, and call that a success. V(all:!all) means no host on
+    purpose. With C(--syntax-check) and C(--list-...) nothing is checked.
   - It belongs into C(hosts) of each play, since that is looked at before any host, and no variable and no limit can take it away.
 positional: _allowed
 options:
@@ -69,10 +70,23 @@ def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str)
     try:
         artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
         if not any(context.CLIARGS.get(only) for only in ("syntax", "listhosts", "listtasks", "listtags")):
-            host_names.check([str(name) for name in split_host_pattern(hosts)], variables["groups"])
+            names, limit = [str(name) for name in split_host_pattern(hosts)], str(context.CLIARGS.get("subset") or "")
+            host_names.check(names, variables["groups"])
+            host_names.check_reached(names, limit, _reached(hosts, limit, variables["groups"]))
     except BackupError as exc:
         raise AnsibleError(exc.msg) from exc
     return hosts
+
+
+def _reached(hosts: t.Any, limit: str, groups: t.Mapping[str, t.Iterable[str]]) -> list[str]:
+    """What Ansible would play on. The variables of a play hold the inventory without the limit, and its own manager nobody is given."""
+    inventory = InventoryManager(DataLoader(), parse=False)
+    for group, members in groups.items():
+        inventory.add_group(group)
+        for name in members:
+            inventory.add_host(name, group=group)
+    inventory.subset(limit or None)
+    return [str(host) for host in inventory.get_hosts(hosts)]
 
 
 class FilterModule:

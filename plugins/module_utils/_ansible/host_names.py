@@ -17,11 +17,13 @@ import typing as t
 
 from .._errors import OptionError
 
-# Patterns, which may match nothing on purpose, have one of these; so does an address of IPv6, which nobody names a host.
+# Patterns have one of these; so does an address of IPv6, which nobody names a host.
 _PATTERN = re.compile(r"[*?\[\]~!&:]")
 # What Ansible plays on without an inventory.
 _THIS_MACHINE = ("localhost", "127.0.0.1")
 _MOST_NAMES = 10
+# What a play is given that has no host on purpose.
+NONE = ["all", "!all"]
 
 
 def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> None:
@@ -34,3 +36,16 @@ def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> 
             f"no host or group with hosts is called {named}, so nothing would be done there; name your inventory with -i, "
             "or correct the variable *_hosts; on a host that plays for itself alone, leave that out"
         )
+
+
+def check_reached(names: t.Sequence[str], limit: str, reached: t.Collection[str]) -> None:
+    """Refuse a pattern, or a limit of the run, that leaves a play no host. Raises OptionError, with both."""
+    if reached or list(names) == NONE:
+        return
+    hosts = ":".join(names)[:80]
+    if limit:
+        raise OptionError(
+            f"--limit {limit[:80]} leaves no host of {hosts}, so nothing would be done there; name one of its hosts in the limit "
+            "(for a play on this machine, localhost), or leave the limit out"
+        )
+    raise OptionError(f"{hosts} matches no host of the inventory, so nothing would be done; correct the pattern in the variable *_hosts")

@@ -31,6 +31,36 @@ def test_a_name_that_is_not_there_ends_the_play(tmp_path: Path, hosts: str | lis
     assert ("empty" if hosts == "empty" else "dril,") in play.output(), play.output()
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize("hosts", ["db*", "all:!drill:!web1", "drill:&web1", "~x.*"])
+def test_a_pattern_without_a_host_ends_the_play(tmp_path: Path, hosts: str) -> None:
+    play = played(tmp_path, hosts)
+    assert play.ended() not in (0, 2) and "PLAY [" not in play.output() and hosts in play.output(), play.output()
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("hosts", ["drill", ["drill"], "all:!web1", "localhost"])
+@pytest.mark.parametrize("limit", ["web1", "all:!drill", "@limited"])
+def test_a_limit_that_leaves_no_host_ends_the_play(tmp_path: Path, hosts: str | list[str], limit: str) -> None:
+    (tmp_path / "limited").write_text("web1\n", encoding="utf-8")
+    play = played(tmp_path, hosts, "--limit", limit)
+    assert play.ended() not in (0, 2) and "PLAY [" not in play.output() and f"--limit {limit}" in play.output(), play.output()
+
+
+@pytest.mark.mutation
+def test_a_limit_that_no_host_has_is_refused_by_ansible_itself(tmp_path: Path) -> None:
+    """Before it looks at any play. Held here, since no play of ours could see it."""
+    play = played(tmp_path, "drill", "--limit", "elsewhere")
+    assert play.ended() not in (0, 2) and "PLAY [" not in play.output(), play.output()
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(("hosts", "limit"), [("drill", "drill"), ("all", "web1"), ("drill,web1", "all:!web1"), ("localhost", "drill,localhost")])
+def test_a_limit_that_leaves_a_host_is_played(tmp_path: Path, hosts: str, limit: str) -> None:
+    play = played(tmp_path, hosts, "--limit", limit)
+    assert play.ended() == 0 and "PLAY [" in play.output(), play.output()
+
+
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("hosts", ["drill", "drill, web1", ["drill"], "web*", "all", "all:!web1", "localhost", "drill[0]"])
 def test_what_is_there_is_played_on(tmp_path: Path, hosts: str | list[str]) -> None:

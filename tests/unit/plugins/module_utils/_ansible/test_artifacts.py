@@ -15,8 +15,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from tools.rules import tree
 
 OF_AWX = ["awx_workflow_job_id", "awx_job_id", "tower_user_name"]
-# The first is for a try, the others are played by the operator or by what watches a play.
-BY_HAND = {"quickstart.yml", "notify.yml", "setup.yml"}
+# The first is for a try, the other is played by what watches a play.
+BY_HAND = {"quickstart.yml", "notify.yml"}
 
 
 @pytest.mark.no_false_alarm

@@ -37,3 +37,17 @@ def test_many_names_are_told_in_short() -> None:
     with pytest.raises(OptionError) as caught:
         host_names.check([f"n{number}" * 100 for number in range(1000)], GROUPS)
     assert len(caught.value.msg) < 1500
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(("names", "reached"), [(["web*"], ["web1"]), (["all", "!all"], [])])
+def test_a_pattern_with_hosts_is_taken_and_one_that_has_none_on_purpose(names: list[str], reached: list[str]) -> None:
+    host_names.check_reached(names, "", reached)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("limit", ["", "web1"])
+def test_a_play_that_reaches_no_host_is_refused_by_its_pattern(limit: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        host_names.check_reached(["db*", "!db1"], limit, [])
+    assert "db*:!db1" in caught.value.msg and ("web1" in caught.value.msg) == bool(limit)
