@@ -108,8 +108,20 @@ def test_a_failure_is_told_with_its_words_and_stays_one(old: OldRepository, hook
 @pytest.mark.mutation
 def test_a_play_without_notifications_fails_as_before(old: OldRepository, hook: Hook) -> None:
     play = played(old, [], "--tags", "caracal_repository_verify", allowed_signers="/no/such/list")
-    assert play.ended() == 2 and play.output().rindex("/no/such/list") > play.output().rindex("TASK"), play.output()
+    assert play.ended() == 2, play.output()
     assert hook.sent == []
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("channels", [0, 4], ids=["nobody", "everybody"])
+def test_one_failure_is_printed_by_its_task_alone(old: OldRepository, hook: Hook, channels: int) -> None:
+    """What comes after it names the task, so that the last lines lead there."""
+    play = played(old, all_kinds(hook)[:channels], allowed_signers="/no/such/list")
+    assert play.ended() == 2, play.output()
+    tasks = play.output().split("\nTASK [")
+    [failed] = [one for one in tasks if "/no/such/list" in one]
+    assert failed.count("FAILED!") == 1 and tasks[-1].count("FAILED!") == 1 and failed is not tasks[-1], play.output()
+    assert failed.partition("]")[0].rpartition(" : ")[2] in tasks[-1], play.output()
 
 
 @pytest.mark.mutation

@@ -66,8 +66,6 @@ WITH_IMAGES: Values = {
     "__caracal_backup_archived": {"images": [{"image_id": f"sha256:{one * 64}"} for one in "abc"]},
 }
 ABORTED: Values = {
-    "ansible_failed_task": {"name": "Dump the databases"},
-    "ansible_failed_result": {"msg": "cannot connect to database caracal"},
     "__caracal_backup_opened": {"set_id": SET_ID},
     "__caracal_backup_committed": {},
     "__caracal_backup_aborted": {"msg": "the repository cannot be reached"},

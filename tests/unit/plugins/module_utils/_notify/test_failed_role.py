@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role `caracal_notify` after a failure: with what words it fails, and whom of its watchers it believes."""
+"""The role `caracal_notify` after a failure: what words it sends, how it fails, and whom of its watchers it believes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
     status, output = played(tmp_path, tasks, {}, **own)
     end = output.rpartition("TASK")[2]
     assert status == 2 and "Fail as the play did" in end, output
-    assert "made up" not in output and '"msg": "no room on there"' in end, output
+    assert "made up" not in output and output.count('"msg": "no room on there"') == 1 and "no room" not in end, output
 
 
 @pytest.mark.mutation
