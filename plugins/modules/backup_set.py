@@ -63,6 +63,16 @@ options:
       - Refused when O(high_water_mark) remembers a repository for O(deployment), since then the old one has vanished.
     type: bool
     default: false
+  exclusive:
+    description:
+      - With V(open), note beside O(high_water_mark) that a backup of O(deployment) runs on this host. While it does, V(open) of another set
+        is refused with the ID of the running set and when it began, in check mode too.
+      - The modules of the set renew the note. V(committed) and V(aborted) remove it.
+      - What a killed run left is over as soon as the module and, if it ran on this host, the controller are gone. With a controller
+        on another host it is over ten minutes after the last module of the set.
+      - Backups that other hosts make of the same deployment are not seen.
+    type: bool
+    default: false
   left_out:
     description:
       - With V(committed), assets that are not in the set, each with the reason; recorded in the manifest.

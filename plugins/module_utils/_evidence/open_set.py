@@ -27,6 +27,7 @@ from .._storage.base import Store
 from .._storage.schemes import open_store
 from . import options
 from .options import Opened
+from .running import Running
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class OpenSet:
     recipients: tuple[Recipient, ...]
     opened: Opened | None
     signer: Signer | None
+    running: Running | None = None
 
     def parts(self) -> dict[str, dict[str, t.Any]]:
         """What modules have made for this set so far."""
@@ -46,6 +48,8 @@ class OpenSet:
     def add_part(self, name: str, content: t.Mapping[str, t.Any]) -> None:
         """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
         parts.write(self.store, self.set_id, name, content, self.signer)
+        if self.running:
+            self.running.renew()
 
     def refuse_leftovers(self, keys_of_part: t.Iterable[str]) -> None:
         """Before the work: whether the objects of a part that is still to be made are there already. Raises ObjectExists.
@@ -103,7 +107,10 @@ def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
         if set_id in [one.set_id for one in opened.catalog.committed()]:
             raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
     signer = _signer(given)
-    return OpenSet(set_id, store, tuple(_recipients(given, signer)), opened, signer)
+    running = Running(given, set_id)
+    if not check_mode:
+        running.renew()
+    return OpenSet(set_id, store, tuple(_recipients(given, signer)), opened, signer, running)
 
 
 def _signer(given: t.Mapping[str, t.Any]) -> Signer:

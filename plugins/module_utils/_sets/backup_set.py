@@ -19,6 +19,7 @@ from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
 from .._evidence import metrics, options
 from .._evidence.options import Opened
+from .._evidence.running import Running
 from .._report import prometheus
 from .._report.check import FAIL, PASS
 from .._repository import commit as commits
@@ -37,6 +38,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "set_id": {"type": "str"},
             "staged": {"type": "path"},
             "create_repository": {"type": "bool", "default": False},
+            "exclusive": {"type": "bool", "default": False},
             "left_out": {"type": "dict", "default": {}},
         },
         required_if=[
@@ -62,6 +64,8 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     signer = _signer(given)
     set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
+    running = Running(given, set_id)
+    running.refuse_other()
     said = f"set {set_id} (open)\n"
     result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
     if given["metrics_file"]:
@@ -79,6 +83,8 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     opened.store.check_writable(probe=not invocation.check_mode)
     if not invocation.check_mode:
         opened.store.prepare()
+        if given["exclusive"]:
+            running.begin()
     if begun:
         result.update(changed=False, diff={"before": said, "after": said})
     return {**result, "journal_head": opened.head}
@@ -123,6 +129,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         found = opened.catalog.open(set_id).manifest
         if not invocation.check_mode:
             parts.delete(opened.store, set_id)
+            Running(given, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
         return _committed(invocation, opened, found, changed=False)
     signer = _signer(given)
@@ -139,6 +146,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         opened.store.check_writable(probe=False)
     else:
         _enter(opened, signer, manifest, text)
+        Running(given, set_id).end()
     return {**_committed(invocation, opened, manifest, changed=True), **_judged(set_id, content)}
 
 
@@ -195,6 +203,8 @@ def _extend(invocation: Invocation) -> dict[str, t.Any]:
     opened = options.open_repository(given, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+    if not invocation.check_mode:
+        Running(given, set_id).renew()
     stage = staging.Stage(given["staged"], set_id, _signer(given))
     new, names = stage.missing_in(opened.store)
     opened.store.check_writable(probe=not invocation.check_mode)
@@ -215,6 +225,9 @@ def _abort(invocation: Invocation) -> dict[str, t.Any]:
     """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
+    if not invocation.check_mode:
+        # First, since nothing is being made of the set any more, also where the repository cannot be reached.
+        Running(given, set_id).end()
     opened = options.open_repository(given, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
+    Busy,
     KeyProblem,
     ObjectMissing,
     OptionError,
@@ -282,3 +283,26 @@ def test_the_part_of_another_set_is_refused(dumped: Scene) -> None:
     ours.parent.mkdir(parents=True)
     shutil.copy(theirs, ours)
     scene.refused("backup_set", TamperedData, "another part", state="committed", set_id=second)
+
+
+@pytest.mark.mutation
+def test_a_second_backup_is_refused_before_anything_is_sealed(scene: Scene) -> None:
+    opening: dict[str, t.Any] = {"state": "open", "exclusive": True}
+    first = scene.call("backup_set", **opening)["set_id"]
+    scene.refused("backup_set", Busy, first, **opening)
+    scene.refused("backup_set", Busy, first, state="open")
+    scene.refused("backup_preflight", Busy, first, login_unix_socket=scene.socket)
+    assert scene.call("backup_set", **opening, set_id=first)["set_id"] == first
+    scene.call("backup_set", check_mode=True, state="aborted", set_id=first)
+    scene.refused("backup_set", Busy, first, **opening)
+    scene.call("backup_set", state="aborted", set_id=first)
+    second = scene.call("backup_set", **opening)["set_id"]
+    scene.call("pg_encrypted_dump", set_id=second)
+    scene.refused("backup_set", Busy, second, **opening)
+    scene.call("backup_set", state="committed", set_id=second)
+    assert scene.call("backup_set", **opening)["set_id"] not in (first, second)
+
+
+def test_a_set_may_be_made_beside_others_without_asking(scene: Scene) -> None:
+    ids = {scene.call("backup_set", state="open")["set_id"] for _number in range(2)}
+    assert len(ids) == 2 and not list(scene.mark("backup").parent.glob("*.running"))

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One backup of a deployment at a time on a host; what was killed blocks none."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, KeyProblem, StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, running
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.running import LEASE, Running
+
+FIRST, SECOND = "20260102T030405Z-abcd", "20260102T030406Z-abcd"
+# A process that has ended.
+GONE = "4194305-1"
+SECOND_OF_TIME = datetime.timedelta(seconds=1)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, t.Any]:
+    return {"high_water_mark": str(tmp_path / "mark" / "mark.json"), "deployment": "prod"}
+
+
+def set_as(patch: pytest.MonkeyPatch, process: str, controller: str) -> None:
+    patch.setattr(running.lease, "own", lambda: process)
+    patch.setattr(running.lease, "controller", lambda: controller)
+
+
+def later(patch: pytest.MonkeyPatch, by: datetime.timedelta) -> None:
+    now = options.now()
+    patch.setattr(options, "now", lambda: now + by)
+
+
+@pytest.mark.mutation
+def test_another_set_is_refused_with_the_name_of_the_running_one_and_its_begin(given: dict[str, t.Any]) -> None:
+    Running(given, FIRST).begin()
+    for refused in (Running(given, SECOND).refuse_other, Running(given, SECOND).begin):
+        with pytest.raises(Busy) as caught:
+            refused()
+        assert FIRST in caught.value.msg and "2026-01-02T03:04:05Z" in caught.value.msg and caught.value.details == {"set_id": FIRST}
+    Running(given, FIRST).begin()
+
+
+@pytest.mark.no_false_alarm
+def test_nothing_of_others_is_in_the_way(given: dict[str, t.Any]) -> None:
+    Running(given, SECOND).refuse_other()
+    Running(given, FIRST).begin()
+    Running({**given, "deployment": "test"}, SECOND).begin()
+    Running(given, SECOND).end()
+    Running(given, SECOND).renew()
+    with pytest.raises(Busy):
+        Running(given, SECOND).refuse_other()
+    Running(given, FIRST).end()
+    Running(given, SECOND).begin()
+
+
+@pytest.mark.no_false_alarm
+def test_what_was_killed_with_its_controller_here_blocks_nothing(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        set_as(patch, GONE, GONE)
+        Running(given, FIRST).begin()
+    Running(given, SECOND).begin()
+
+
+def test_between_two_modules_the_controller_shows_that_the_set_runs(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        set_as(patch, GONE, running.lease.own())
+        Running(given, FIRST).begin()
+    later(monkeypatch, LEASE + SECOND_OF_TIME)
+    with pytest.raises(Busy):
+        Running(given, SECOND).begin()
+
+
+def test_with_a_controller_elsewhere_the_lease_counts(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        set_as(patch, GONE, "")
+        Running(given, FIRST).begin()
+        with pytest.raises(Busy) as caught:
+            Running(given, SECOND).begin()
+        assert "aborted" in caught.value.msg
+    for by, runs in ((LEASE - datetime.timedelta(minutes=1), True), (LEASE + SECOND_OF_TIME, False), (-2 * LEASE, False)):
+        with monkeypatch.context() as patch:
+            later(patch, by)
+            if runs:
+                with pytest.raises(Busy):
+                    Running(given, SECOND).refuse_other()
+            else:
+                Running(given, SECOND).refuse_other()
+
+
+def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        set_as(patch, GONE, GONE)
+        Running(given, FIRST).begin()
+    Running(given, FIRST).renew()
+    with pytest.raises(Busy):
+        Running(given, SECOND).refuse_other()
+
+
+@pytest.mark.mutation
+def test_of_many_at_once_one_begins(given: dict[str, t.Any]) -> None:
+    def begun(number: int) -> bool:
+        try:
+            Running(given, f"20260102T0304{number:02d}Z-abcd").begin()
+        except Busy:
+            return False
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(begun, range(8))) == 1
+
+
+@pytest.mark.mutation
+def test_a_note_that_is_none_is_told(given: dict[str, t.Any]) -> None:
+    Running(given, FIRST).begin()
+    [note] = Path(given["high_water_mark"]).parent.glob("*.running")
+    note.write_text("{}")
+    with pytest.raises(TamperedData, match="remove it"):
+        Running(given, SECOND).refuse_other()
+    note.chmod(0o666)
+    with pytest.raises(KeyProblem):
+        Running(given, SECOND).refuse_other()
+    note.unlink()
+    note.mkdir()
+    with pytest.raises(StorageError):
+        Running(given, SECOND).refuse_other()
