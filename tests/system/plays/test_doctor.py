@@ -92,7 +92,7 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
 
 def of_retention(scene: Scene, **own: t.Any) -> Settings:
     known = {"repository": str(scene.repository), "deployment": DEPLOYMENT, "allowed_signers": str(scene.root / "allowed_signers")}
-    asked = {"login_unix_socket": scene.socket, "left_out": {"streams": "none here"}, "effective_environment": {"AUDIT_EXPORT_S3_BUCKET": ""}}
+    asked = {"login_unix_socket": scene.socket, "left_out": {"streams": "none"}, "effective_environment": {"AUDIT_EXPORT_S3_BUCKET": ""}}
     mark = {"high_water_mark": str(scene.mark(BACKUP_HOST))}
     return {f"caracal_retention_{name}": value for name, value in {**known, **asked, **mark, **own}.items()}
 

@@ -55,7 +55,9 @@ def test_a_limit_that_no_host_has_is_refused_by_ansible_itself(tmp_path: Path) -
 
 
 @pytest.mark.no_false_alarm
-@pytest.mark.parametrize(("hosts", "limit"), [("drill", "drill"), ("all", "web1"), ("drill,web1", "all:!web1"), ("localhost", "drill,localhost")])
+@pytest.mark.parametrize(
+    ("hosts", "limit"), [("drill", "drill"), ("all", "web1"), ("drill,web1", "all:!web1"), ("localhost", "drill,localhost")]
+)
 def test_a_limit_that_leaves_a_host_is_played(tmp_path: Path, hosts: str, limit: str) -> None:
     play = played(tmp_path, hosts, "--limit", limit)
     assert play.ended() == 0 and "PLAY [" in play.output(), play.output()

@@ -17,9 +17,7 @@ from scenes.twin_database import TwinCluster
 
 
 @pytest.mark.mutation
-def test_a_second_backup_is_refused_until_the_first_has_ended(
-    empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path
-) -> None:
+def test_a_second_backup_is_refused_until_the_first_has_ended(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
     scene = empty_scene
     # This process makes it, and lives.
     running = scene.call("backup_set", state="open", create_repository=True, exclusive=True)["set_id"]
