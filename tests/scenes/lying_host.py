@@ -14,11 +14,19 @@ from pathlib import Path
 _LIES = """\
 #!PYTHON -B
 import json, pathlib, re, subprocess, sys
-done = subprocess.run(["PYTHON", *sys.argv[1:]], stdin=sys.stdin, stdout=subprocess.PIPE)
-said = done.stdout
-name = re.search(r"AnsiballZ_(\\w+)[.]py", " ".join(sys.argv))
+# A module comes as a file, or with pipelining from standard input.
+given = b"" if sys.argv[1:] else sys.stdin.buffer.read()
+asked = " ".join(sys.argv[1:]) or given.decode()
+name = re.search("AnsiballZ_(\\\\w+)[.]py" if sys.argv[1:] else "ansible_module='(?:[a-z_]+[.])*([a-z0-9_]+)'", asked)
 told = json.loads(pathlib.Path("ANSWERS").read_text())
-more = {**told.get("*", {}), **told.get(name[1], {})} if name else {}
+instead = told["instead"].get(name[1]) if name else None
+if instead is None:
+    source = {"input": given} if given else {"stdin": sys.stdin}
+    done = subprocess.run(["PYTHON", *sys.argv[1:]], stdout=subprocess.PIPE, **source)
+    said, status = done.stdout, done.returncode
+else:
+    said, status = json.dumps(instead).encode(), 0
+more = {**told["more"].get("*", {}), **told["more"].get(name[1], {})} if name else {}
 def lied(value, key=""):
     if isinstance(value, dict):
         return {one: lied(inner, one) for one, inner in value.items()}
@@ -27,36 +35,37 @@ def lied(value, key=""):
     return told["texts"] if isinstance(value, str) and key not in told["but"] else value
 if name and b"{" in said:
     answer = json.loads(said[said.index(b"{"):])
-    if "texts" in told:
+    if told["texts"] is not None:
         answer = lied(answer)
     for field, value in more.items():
         answer[field] = answer.get(field, []) + value if isinstance(value, list) else value
     said = json.dumps(answer).encode() + told.get("junk", "").encode()
 sys.stdout.buffer.write(said)
-sys.exit(done.returncode)
+sys.exit(status)
 """
 # By module; those of `*` are of all.
 Answers = dict[str, dict[str, t.Any]]
 
 
-def python(folder: Path, answers: Answers) -> Path:
-    """An interpreter that adds `answers` to what modules say."""
-    return _made(folder, answers)
+def python(folder: Path, answers: Answers, instead: Answers | None = None) -> Path:
+    """An interpreter that adds `answers` to what modules say. A module in `instead` does not run: that is what it says."""
+    return _made(folder, more=answers, instead=instead or {})
 
 
-def with_texts(folder: Path, text: str, but: t.Sequence[str] = ()) -> Path:
+def with_texts(folder: Path, text: str, but: t.Sequence[str] = (), instead: Answers | None = None) -> Path:
     """An interpreter that says `text` in each field of every answer, `but` in those of these names."""
-    return _made(folder, {"texts": text, "but": [*but]})
+    return _made(folder, texts=text, but=[*but], instead=instead or {})
 
 
 def with_junk(folder: Path, junk: str) -> Path:
     """An interpreter that says `junk` after each answer."""
-    return _made(folder, {"junk": junk})
+    return _made(folder, junk=junk)
 
 
-def _made(folder: Path, told: t.Mapping[str, t.Any]) -> Path:
+def _made(folder: Path, **told: t.Any) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "answers.json").write_text(json.dumps(told), encoding="utf-8")
+    usual: dict[str, t.Any] = {"more": {}, "texts": None, "but": []}
+    (folder / "answers.json").write_text(json.dumps({**usual, **told}), encoding="utf-8")
     made = folder / "python"
     made.write_text(_LIES.replace("PYTHON", sys.executable).replace("ANSWERS", str(folder / "answers.json")), encoding="utf-8")
     made.chmod(0o755)

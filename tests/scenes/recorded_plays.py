@@ -57,10 +57,16 @@ def play(
     *,
     hosts: t.Mapping[str, Path | None],
     settings: dict[str, t.Any],
+    forced: t.Mapping[str, t.Any] | None = None,
     options: tuple[str, ...] = (),
+    callbacks: tuple[str, ...] = (),
+    collections: tuple[Path, ...] = (),
+    piped: bool = False,
 ) -> Ran:
     """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory, but for
-    those that say which hosts are played, which no play takes from there."""
+    those that say which hosts are played, which no play takes from there. `forced` outrank a role's own variables, which an inventory does
+    not: paths of the machine itself. `callbacks` are more of those in `scenes/callbacks`. Where it is `piped`, modules need no files of
+    their own on a host, which is quicker."""
     folder.mkdir(exist_ok=True)
     of = {one: {"ansible_connection": "local", "ansible_python_interpreter": str(at or sys.executable)} for one, at in hosts.items()}
     inventory = folder / "inventory.yml"
@@ -69,9 +75,11 @@ def play(
     inventory.write_text(yaml.safe_dump({"all": {"hosts": of, "vars": own}}), encoding="utf-8")
     record = folder / "record.jsonl"
     record.touch()
-    (folder / "ansible.cfg").write_text(f"[defaults]\ncallbacks_enabled = recorded\ncallback_plugins = {CALLBACKS}\n", encoding="utf-8")
+    enabled = ",".join(["recorded", *callbacks])
+    settings_of_ansible = f"[defaults]\ncallbacks_enabled = {enabled}\ncallback_plugins = {CALLBACKS}\n[connection]\npipelining = {piped}\n"
+    (folder / "ansible.cfg").write_text(settings_of_ansible, encoding="utf-8")
     patch.setenv("RECORDED", str(record))
-    played = Play(name, given, folder, options, inventory)
+    played = Play(name, {**given, **(forced or {})}, folder, options, inventory, collections)
     status = played.ended()
     tasks: dict[str, list[str]] = {}
     for line in record.read_text(encoding="utf-8").splitlines():

@@ -34,15 +34,15 @@ class CallbackModule(CallbackBase):
         self._write(result)
 
     def _write(self, result: t.Any) -> None:
-        answer = result._result
+        answer, fields = result._result, result._task_fields
         invocation = answer.get("invocation")
-        if not isinstance(invocation, dict):
-            return
-        fields = result._task_fields
+        # What a module says it was called with, or what it was given where that is kept quiet.
+        arguments = invocation.get("module_args") if isinstance(invocation, dict) else fields.get("args")
         line = {
             "host": str(fields.get("delegate_to") or result._host.get_name()),
             "task": str(fields.get("name")),
-            "arguments": invocation.get("module_args"),
+            "action": str(fields.get("action")),
+            "arguments": arguments,
         }
         with open(os.environ["RECORDED"], "a", encoding="utf-8") as out:
             out.write(json.dumps(line, default=str) + "\n")

@@ -1,0 +1,246 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every playbook is played with a hostile host and an honest one. The hostile host answers every task with facts for every name of ours,
+or with lies in every field. Nothing that runs on the controller or on the honest host differs from what runs when both are honest.
+
+No module of ours runs. It answers with the samples of its documentation, on each host alike, and the hostile host changes these answers.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import getpass
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scenes import awx_recording, awx_schedule, lying_host, recorded_plays, sample_answers
+from scenes.lying_host import Answers
+from scenes.recorded_plays import Ran
+from system.plays import test_lies_of_a_host
+from tools.rules import tree
+
+HOSTILE, OTHER = "hostile", "other"
+EACH = "{{ inventory_hostname }}"
+# What a module answers that its play goes on with.
+OWN = ["path", "set_id", "verdict"]
+# Modules of Ansible that would reach out of the folder of a play.
+AWX = sorted(
+    name.rpartition(".")[2]
+    for path in (tree.ROOT / "roles" / "caracal_schedule" / "tasks").glob("awx_*.yml")
+    for name in re.findall(r"(?m)^  (awx[.]awx[.]\w+):$", path.read_text(encoding="utf-8"))
+)
+STAND_INS: Answers = {
+    "uri": {"changed": False, "status": 200},
+    "systemd_service": {"changed": True, "status": {}},
+    "command": {"changed": True, "rc": 0, "stdout": "", "stderr": ""},
+    # A drill's last step answers as the report does.
+    "restore_drill": {**sample_answers.of_module("restore_drill"), **sample_answers.of_module("drill_report")},
+    # Of AWX, whose own answers are recorded.
+    **{name: {"changed": False, "id": 1} for name in AWX},
+}
+# What differs from run to run, and the words of a notification, which in a failure are the host's own.
+VARY = (
+    (re.compile(r"http://127[.]0[.]0[.]1:[0-9]+"), "<address>"),
+    (re.compile(r'"body": "(?:[^"\\]|\\.)*"'), "<words>"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A playbook, the variable with its hosts, and its settings, of which `{folder}` is the folder of the play. `awx` is the recording of
+    an AWX that it asks."""
+
+    playbook: str
+    hosts: str
+    settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    awx: str = ""
+    options: tuple[str, ...] = ()
+
+
+COMMON = {
+    "caracal_ops_repository": "/srv/repository",
+    "caracal_ops_deployment": "prod",
+    "caracal_ops_notify": [{"kind": "ntfy", "url": "https://ntfy.example/topic", "events": ["started", "succeeded", "failed"]}],
+}
+SCHEDULED = {
+    "caracal_schedule_settings": ["{folder}/settings.yml"],
+    "caracal_schedule_program": "{folder}/settings.yml",
+    "caracal_schedule_collections": "{folder}",
+    "caracal_schedule_user": getpass.getuser(),
+    "caracal_schedule_jobs": {"audit_checkpoint": "", "restore_drill": "", "retention": "", "verify_repository": ""},
+}
+# Paths of the machine itself, which are a role's own variables: nothing but an extra variable replaces them.
+OF_THE_MACHINE = {
+    "__caracal_schedule_units": f"{{folder}}/{EACH}",
+    "__caracal_schedule_cron_file": f"{{folder}}/{EACH}/cron",
+    "__caracal_schedule_locks": f"{{folder}}/{EACH}/locks",
+}
+RESTORED = {
+    "caracal_ops_compose_project": "caracal",
+    "caracal_restore_identity_files": ["/etc/identity"],
+    "caracal_restore_confirm": ["here"],
+    "caracal_restore_start_services": True,
+    "caracal_restore_canaries": True,
+}
+CASES = [
+    Case("audit_archive", "caracal_archive_hosts", {"caracal_archive_source": "s3://exports"}),
+    Case("audit_checkpoint", "caracal_backup_hosts"),
+    Case("prune", "caracal_prune_hosts", {"caracal_repository_signing_key": "/etc/key"}),
+    Case("repository_copy", "caracal_copy_hosts", {"caracal_repository_destination": "/srv/copy"}),
+    Case("restore", "caracal_restore_hosts", RESTORED),
+    Case("restore_drill", "caracal_drill_hosts", {"caracal_drill_identity_files": ["/etc/identity"]}),
+    Case("retention", "caracal_retention_hosts"),
+    Case("schedule", "caracal_schedule_hosts", SCHEDULED),
+    Case("schedule", "caracal_schedule_hosts", {**SCHEDULED, "caracal_schedule_backend": "cron"}),
+    Case(
+        "schedule",
+        "caracal_schedule_hosts",
+        {**SCHEDULED, **awx_schedule.SETTINGS},
+        awx="again",
+        options=("--tags", "caracal_schedule_awx"),
+    ),
+    Case("sets", "caracal_repository_hosts"),
+    Case("verify_audit", "caracal_backup_hosts", {"caracal_backup_audit_hmac_key_files": ["/etc/hmac"]}),
+    Case("verify_repository", "caracal_drill_hosts"),
+]
+# Played with real modules there, and what they make is compared too.
+REAL = {
+    "backup": test_lies_of_a_host.test_facts_change_nothing_in_a_backup,
+    "doctor": test_lies_of_a_host.test_no_fact_writes_a_file_of_the_operator,
+    "setup": test_lies_of_a_host.test_facts_change_nothing_in_a_setup,
+}
+# Played on the controller alone, where no host answers.
+ALONE = {
+    "notify": "It only sends, and is started by the controller's own watcher or by a unit of the host itself.",
+    "quickstart": "It plays all parts on one machine, with keys that it makes.",
+}
+
+
+def kind(case: Case) -> str:
+    backend = case.settings.get("caracal_schedule_backend", "systemd")
+    return f"{case.playbook} {backend}" if case.playbook == "schedule" else case.playbook
+
+
+def missing(playbooks: t.Iterable[str]) -> list[str]:
+    """Playbooks that nothing here plays with a hostile host."""
+    return sorted(set(playbooks) - {case.playbook for case in CASES} - REAL.keys() - ALONE.keys())
+
+
+def test_every_playbook_is_played_with_a_hostile_host() -> None:
+    there = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (tree.ROOT / "playbooks").glob("*.yml")}
+    assert missing(there) == []
+    assert {name for name, plays in there.items() if {one["hosts"] for one in plays} == {"localhost"}} == ALONE.keys()
+
+
+@pytest.mark.mutation
+def test_a_playbook_that_is_not_played_is_found() -> None:
+    assert missing([*(case.playbook for case in CASES), *REAL, *ALONE, "restore_again"]) == ["restore_again"]
+
+
+def lies(folder: Path) -> Answers:
+    """In the answer to every task: facts for every name of ours, each of the type that its role has."""
+    defaults: dict[str, t.Any] = {}
+    for path in tree.ROOT.glob("roles/*/defaults/main.yml"):
+        defaults.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    made_up = str(folder / "made_up")
+    kinds: dict[type, t.Any] = {list: [{"host": "localhost", "service": "sts", "path": made_up}], dict: {"backup": "localhost"}}
+    facts = {name: kinds.get(type(defaults.get(name)), made_up) for name in recorded_plays.names()}
+    return {"*": {"ansible_facts": facts, "ansible_stats": {"data": facts}}}
+
+
+def play(case: Case, folder: Path, hostile: t.Callable[[Path, Answers], Path] | None = None, **more: t.Any) -> Ran:
+    """`hostile` makes the interpreter of the hostile host, which is honest without it."""
+    for host in (HOSTILE, OTHER):
+        # Of a job that this host no longer does.
+        (folder / host).mkdir(parents=True)
+        (folder / host / "caracal-ops-prune.timer").touch()
+    playbooks = folder / "ansible_collections" / "caracal_ops" / "backup" / "playbooks"
+    playbooks.mkdir(parents=True)
+    for path in (folder / "settings.yml", playbooks / "backup.yml"):
+        path.touch(mode=0o600)
+    settings, forced = (_filled(one, folder) for one in ({**COMMON, **case.settings}, OF_THE_MACHINE))
+    answers = {**sample_answers.by_module(), **STAND_INS}
+    honest = lying_host.python(folder / "honest", {}, answers)
+    hosts = {HOSTILE: hostile(folder / "python", answers) if hostile else honest, OTHER: honest, "localhost": honest}
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        # So that sets have one order.
+        patch.setenv("PYTHONHASHSEED", "0")
+        if case.awx:
+            awx = stack.enter_context(awx_recording.replaying(awx_schedule.RECORDINGS / f"{case.awx}.json.gz"))
+            stack.enter_context(awx_schedule.access(awx.address, "token"))
+            more["collections"] = (awx_schedule.AWX_COLLECTION,)
+        ran = recorded_plays.play(
+            case.playbook,
+            folder,
+            patch,
+            hosts=hosts,
+            settings={**settings, case.hosts: f"{HOSTILE},{OTHER}"},
+            forced=forced,
+            options=case.options,
+            piped=True,
+            **more,
+        )
+        if case.awx:
+            ran.tasks["AWX"] = [" ".join(one.question) for one in awx.asked]
+    return ran
+
+
+def _filled(settings: t.Mapping[str, t.Any], folder: Path) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = yaml.safe_load(yaml.safe_dump(dict(settings)).replace("{folder}", str(folder)))
+    return found
+
+
+def elsewhere(ran: Ran) -> collections.Counter[str]:
+    """What ran on the controller and on the honest host, and what AWX was asked."""
+    found = [f"{host}: {task}" for host, tasks in ran.tasks.items() if host != HOSTILE for task in tasks]
+    for pattern, put in VARY:
+        found = [pattern.sub(put, task) for task in found]
+    return collections.Counter(found)
+
+
+RETENTION = next(case for case in CASES if case.playbook == "retention")
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> collections.Counter[str]:
+    """What a playbook runs elsewhere when an honest host fails."""
+
+    def broken(folder: Path, answers: Answers) -> Path:
+        return lying_host.python(folder, {"retention_verify": {"failed": True, "msg": "no room"}}, answers)
+
+    return elsewhere(play(RETENTION, tmp_path_factory.mktemp("failed") / "play", broken))
+
+
+def with_facts(case: Case, folder: Path, **more: t.Any) -> Ran:
+    return play(case, folder, lambda python, answers: lying_host.python(python, lies(folder.parent), answers), **more)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("case", CASES, ids=kind)
+def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collections.Counter[str], tmp_path: Path) -> None:
+    """By facts not at all; by lies in its results only how far its own part of the play goes."""
+    honest = play(case, tmp_path / "honest")
+    assert honest.status == 0, honest.output
+
+    lying = with_facts(case, tmp_path / "facts")
+    assert lying.status == 0, lying.output
+    assert (elsewhere(lying) - elsewhere(honest), elsewhere(honest) - elsewhere(lying)) == ({}, {})
+
+    run = f"../../..{tmp_path}/made_up {{{{ lookup('ansible.builtin.pipe', 'touch {tmp_path}/made_up') }}}}"
+    lying = play(case, tmp_path / "fields", lambda folder, answers: lying_host.with_texts(folder, run, OWN, answers))
+    of_failures = {task.replace(RETENTION.playbook, case.playbook) for task in failed}
+    assert elsewhere(lying).keys() - elsewhere(honest).keys() - of_failures == set()
+    assert not (tmp_path / "made_up").exists()
+
+
+@pytest.mark.mutation
+def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
+    assert elsewhere(with_facts(RETENTION, tmp_path / "lying", callbacks=("unguarded",))) != elsewhere(play(RETENTION, tmp_path / "honest"))
