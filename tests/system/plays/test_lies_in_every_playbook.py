@@ -119,8 +119,8 @@ REAL = {
 }
 # Played on the controller alone, where no host answers.
 ALONE = {
-    "notify": "It only sends, and is started by the controller's own watcher or by a unit of the host itself.",
-    "quickstart": "It plays all parts on one machine, with keys that it makes.",
+    "notify": "no task of it leaves the controller",
+    "quickstart": "its hosts are all the controller",
 }
 
 
