@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -59,9 +60,10 @@ def _real(path: str) -> str:
 
 def _names(top: str) -> t.Iterator[str]:
     """Of all files and links below a directory, relative to it: those of one directory before those of the directories in it."""
-    folders = [""]
-    for below in folders:
-        if len(folders) > FILES:
+    waiting, seen = collections.deque([""]), 1
+    while waiting:
+        below = waiting.popleft()
+        if seen > FILES:
             raise OptionError(f"{top} holds more than {FILES} directories, so it holds more than secrets; correct directory")
         with (
             _readable(os.path.join(top, below)),
@@ -71,7 +73,8 @@ def _names(top: str) -> t.Iterator[str]:
             kinds = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
         for name, is_folder in kinds:
             if is_folder and not name.startswith(".."):
-                folders.append(os.path.join(below, name))
+                waiting.append(os.path.join(below, name))
+                seen += 1
             elif not is_folder and not name.startswith(("..", TEMPORARY)):
                 yield os.path.join(below, name)
 
