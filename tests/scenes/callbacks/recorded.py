@@ -36,6 +36,9 @@ class CallbackModule(CallbackBase):
     def _write(self, result: t.Any) -> None:
         answer, fields = result._result, result._task_fields
         invocation = answer.get("invocation")
+        if not isinstance(invocation, dict) and result.is_failed():
+            # Its arguments could not be made, so nothing ran.
+            return
         # What a module says it was called with, or what it was given where that is kept quiet.
         arguments = invocation.get("module_args") if isinstance(invocation, dict) else fields.get("args")
         line = {

@@ -62,7 +62,6 @@ class Case:
     hosts: str
     settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     awx: str = ""
-    options: tuple[str, ...] = ()
 
 
 COMMON = {
@@ -100,13 +99,7 @@ CASES = [
     Case("retention", "caracal_retention_hosts"),
     Case("schedule", "caracal_schedule_hosts", SCHEDULED),
     Case("schedule", "caracal_schedule_hosts", {**SCHEDULED, "caracal_schedule_backend": "cron"}),
-    Case(
-        "schedule",
-        "caracal_schedule_hosts",
-        {**SCHEDULED, **awx_schedule.SETTINGS},
-        awx="again",
-        options=("--tags", "caracal_schedule_awx"),
-    ),
+    Case("schedule", "caracal_schedule_hosts", {**SCHEDULED, **awx_schedule.SETTINGS}, awx="again"),
     Case("sets", "caracal_repository_hosts"),
     Case("verify_audit", "caracal_backup_hosts", {"caracal_backup_audit_hmac_key_files": ["/etc/hmac"]}),
     Case("verify_repository", "caracal_drill_hosts"),
@@ -184,7 +177,6 @@ def play(case: Case, folder: Path, hostile: t.Callable[[Path, Answers], Path] | 
             hosts=hosts,
             settings={**settings, case.hosts: f"{HOSTILE},{OTHER}"},
             forced=forced,
-            options=case.options,
             piped=True,
             **more,
         )
@@ -219,8 +211,8 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> collections.Counter[str]
     return elsewhere(play(RETENTION, tmp_path_factory.mktemp("failed") / "play", broken))
 
 
-def with_facts(case: Case, folder: Path, **more: t.Any) -> Ran:
-    return play(case, folder, lambda python, answers: lying_host.python(python, lies(folder.parent), answers), **more)
+def with_facts(case: Case, folder: Path, facts: Answers, **more: t.Any) -> Ran:
+    return play(case, folder, lambda python, answers: lying_host.python(python, facts, answers), **more)
 
 
 @pytest.mark.mutation
@@ -230,7 +222,7 @@ def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collection
     honest = play(case, tmp_path / "honest")
     assert honest.status == 0, honest.output
 
-    lying = with_facts(case, tmp_path / "facts")
+    lying = with_facts(case, tmp_path / "facts", lies(tmp_path))
     assert lying.status == 0, lying.output
     assert (elsewhere(lying) - elsewhere(honest), elsewhere(honest) - elsewhere(lying)) == ({}, {})
 
@@ -243,4 +235,9 @@ def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collection
 
 @pytest.mark.mutation
 def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
-    assert elsewhere(with_facts(RETENTION, tmp_path / "lying", callbacks=("unguarded",))) != elsewhere(play(RETENTION, tmp_path / "honest"))
+    """The first host of a play settles what AWX is told, and answers other tasks before."""
+    case = next(one for one in CASES if one.awx)
+    facts: Answers = {"*": {"ansible_facts": {"caracal_schedule_awx_image": "registry.example/made-up"}}}
+    lying = with_facts(case, tmp_path / "lying", facts, callbacks=("unguarded",))
+    assert lying.status == 0, lying.output
+    assert elsewhere(lying) != elsewhere(play(case, tmp_path / "honest"))
