@@ -44,7 +44,6 @@ class CallbackModule(CallbackBase):
         line = {
             "host": str(fields.get("delegate_to") or result._host.get_name()),
             "task": str(fields.get("name")),
-            "action": str(fields.get("action")),
             "arguments": arguments,
         }
         with open(os.environ["RECORDED"], "a", encoding="utf-8") as out:
