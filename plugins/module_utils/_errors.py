@@ -93,6 +93,10 @@ class Busy(BackupError):
     """Somebody else is at it. Remedy: wait, or end the other run."""
 
 
+class BackupRunning(Busy):
+    """A backup of the same deployment is running on this host. Remedy: wait until it has ended."""
+
+
 class StageFailed(BackupError):
     """A process or stage of a pipeline died. Remedy: what its last line of stderr says."""
 

@@ -64,7 +64,7 @@ def with_junk(folder: Path, junk: str) -> Path:
 
 def _made(folder: Path, **told: t.Any) -> Path:
     folder.mkdir(exist_ok=True)
-    usual: dict[str, t.Any] = {"more": {}, "texts": None, "but": []}
+    usual: dict[str, t.Any] = {"more": {}, "instead": {}, "texts": None, "but": []}
     (folder / "answers.json").write_text(json.dumps({**usual, **told}), encoding="utf-8")
     made = folder / "python"
     made.write_text(_LIES.replace("PYTHON", sys.executable).replace("ANSWERS", str(folder / "answers.json")), encoding="utf-8")

@@ -72,9 +72,10 @@ class Record:
         return sum(file.tests.values()) if file else NEW
 
     def is_current(self, node: str, root: Path) -> bool:
-        """Whether the test has a row that was measured on today's source of its file."""
+        """Whether the test has a row, and its file is not known to have changed since. Old rows do not say on which source they were
+        measured."""
         name = file_of(node)
-        return self.seconds(node) is not None and self.files[name].source == digest(root / name)
+        return self.seconds(node) is not None and self.files[name].source in ("", digest(root / name))
 
     def renewed(self, ran: Record) -> Record:
         """With the rows of another run. A file whose source changed loses its other rows, since tests of it may be gone."""

@@ -21,7 +21,7 @@ import os
 import typing as t
 
 from .._crypto import strict_json
-from .._errors import Busy, StorageError
+from .._errors import BackupRunning, StorageError
 from .._files import paths, trusted
 from .._repository import layout, lock, mark
 from .._repository.fields import Fields
@@ -66,7 +66,7 @@ class Running:
         self._set_id = set_id
 
     def refuse_other(self) -> None:
-        """Raises Busy where another set of the deployment is being made on this host."""
+        """Raises BackupRunning where another set of the deployment is being made on this host."""
         found = self._read()
         if found is None or found.set_id == self._set_id or not found.runs(options.now()):
             return
@@ -76,14 +76,14 @@ class Running:
             else f" (if it was killed, it is over at {found.ends:%Y-%m-%dT%H:%M:%SZ}, or as soon as you run backup_set state=aborted "
             f"set_id={found.set_id})"
         )
-        raise Busy(
+        raise BackupRunning(
             f"a backup of deployment {self._deployment} is running on this host: set {found.set_id}, begun "
             f"{layout.id_time(found.set_id):%Y-%m-%dT%H:%M:%SZ}; wait until it has ended{killed}",
             set_id=found.set_id,
         )
 
     def begin(self) -> None:
-        """From now on no other set may begin. Raises Busy where one has."""
+        """From now on no other set may begin. Raises BackupRunning where one has."""
         with self._told():
             mark.make_folder(self._mark)
             with lock.exclusive(self._mark):

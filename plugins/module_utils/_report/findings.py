@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._errors import BackupRunning
 from .check import UNPROVEN
 from .text import one_line, plural
 
@@ -33,6 +34,8 @@ HOST = "host"
 UNREACHABLE = "Unreachable"
 NOT_LOOKED_AT = "NotLookedAt"
 UNVERIFIED = "VerificationFailed"
+# A backup that runs is no fault of its host, and everything else was checked all the same.
+RUNNING = BackupRunning.__name__
 Result = t.Mapping[str, t.Any]
 
 
@@ -74,7 +77,8 @@ def _of(host: str, look: Result) -> list[Finding]:
         return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user may log in there")]
     problems = result.get("problems")
     if isinstance(problems, list) and problems:
-        return [Finding(host, (part,), one_line(str(one.get("error"))), _words(one)) for one in problems if isinstance(one, dict)]
+        found = [one for one in problems if isinstance(one, dict) and one.get("error") != RUNNING]
+        return [Finding(host, (part,), one_line(str(one.get("error"))), _words(one)) for one in found]
     return [Finding(host, (part,), one_line(str(result.get("error") or "ModuleFailed")), _words(result))]
 
 

@@ -65,7 +65,8 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     signer = _signer(given)
     set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
     running = Running(given, set_id)
-    running.refuse_other()
+    if not invocation.check_mode:
+        running.refuse_other()
     said = f"set {set_id} (open)\n"
     result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
     if given["metrics_file"]:
@@ -85,6 +86,9 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
         opened.store.prepare()
         if given["exclusive"]:
             running.begin()
+    else:
+        # Last, so that a preflight has checked everything else.
+        running.refuse_other()
     if begun:
         result.update(changed=False, diff={"before": said, "after": said})
     return {**result, "journal_head": opened.head}

@@ -25,20 +25,22 @@ class CallbackModule(CallbackBase):
         self._write(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        self._write(result)
+        self._write_failed(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         self._write(result)
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
-        self._write(result)
+        self._write_failed(result)
+
+    def _write_failed(self, result: t.Any) -> None:
+        # Without an invocation its arguments could not be made, so nothing ran.
+        if isinstance(result._result.get("invocation"), dict):
+            self._write(result)
 
     def _write(self, result: t.Any) -> None:
         answer, fields = result._result, result._task_fields
         invocation = answer.get("invocation")
-        if not isinstance(invocation, dict) and result.is_failed():
-            # Its arguments could not be made, so nothing ran.
-            return
         # What a module says it was called with, or what it was given where that is kept quiet.
         arguments = invocation.get("module_args") if isinstance(invocation, dict) else fields.get("args")
         line = {

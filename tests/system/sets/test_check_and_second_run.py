@@ -200,6 +200,7 @@ ELSEWHERE = {
     "canary_exchange",
     "compose_services",
     "database_login",
+    "guarded",
     "deployment_info",
     "doctor_report",
     "envelope_verify",

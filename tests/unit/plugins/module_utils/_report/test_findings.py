@@ -31,6 +31,14 @@ def test_each_problem_is_a_finding() -> None:
     assert [(one.parts, one.error, one.message) for one in found] == [(("backup",), "KeyProblem", "a"), (("backup",), "Unreachable", "b")]
 
 
+@pytest.mark.no_false_alarm
+def test_a_backup_that_runs_is_no_finding_and_hides_none() -> None:
+    listed = [{"asset": "repository", "error": "BackupRunning", "msg": "a"}, {"asset": "redis", "error": "Unreachable", "msg": "b"}]
+    found = of({"part": "backup", "result": {"error": "NotReady", "msg": "both", "problems": listed}})
+    assert [one.error for one in found] == ["Unreachable"]
+    assert of({"part": "backup", "result": {"error": "BackupRunning", "msg": "a", "problems": listed[:1]}}) == []
+
+
 def test_the_same_words_are_one_finding_of_all_that_need_it() -> None:
     assert of({"part": "backup", "result": MISSING}, {"part": "drill", "result": MISSING}) == [
         Finding("prod", ("backup", "drill"), "KeyProblem", MISSING["msg"])

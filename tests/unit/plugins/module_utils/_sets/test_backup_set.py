@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
-    Busy,
+    BackupRunning,
     KeyProblem,
     ObjectMissing,
     OptionError,
@@ -289,16 +289,16 @@ def test_the_part_of_another_set_is_refused(dumped: Scene) -> None:
 def test_a_second_backup_is_refused_before_anything_is_sealed(scene: Scene) -> None:
     opening: dict[str, t.Any] = {"state": "open", "exclusive": True}
     first = scene.call("backup_set", **opening)["set_id"]
-    scene.refused("backup_set", Busy, first, **opening)
-    scene.refused("backup_set", Busy, first, state="open")
-    scene.refused("backup_preflight", Busy, first, login_unix_socket=scene.socket)
+    scene.refused("backup_set", BackupRunning, first, **opening)
+    scene.refused("backup_set", BackupRunning, first, state="open")
+    scene.refused("backup_preflight", BackupRunning, first, login_unix_socket=scene.socket)
     assert scene.call("backup_set", **opening, set_id=first)["set_id"] == first
     scene.call("backup_set", check_mode=True, state="aborted", set_id=first)
-    scene.refused("backup_set", Busy, first, **opening)
+    scene.refused("backup_set", BackupRunning, first, **opening)
     scene.call("backup_set", state="aborted", set_id=first)
     second = scene.call("backup_set", **opening)["set_id"]
     scene.call("pg_encrypted_dump", set_id=second)
-    scene.refused("backup_set", Busy, second, **opening)
+    scene.refused("backup_set", BackupRunning, second, **opening)
     scene.call("backup_set", state="committed", set_id=second)
     assert scene.call("backup_set", **opening)["set_id"] not in (first, second)
 
