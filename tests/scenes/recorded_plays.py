@@ -61,12 +61,12 @@ def play(
     options: tuple[str, ...] = (),
     callbacks: tuple[str, ...] = (),
     collections: tuple[Path, ...] = (),
-    piped: bool = False,
+    stand_ins: bool = False,
 ) -> Ran:
     """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory, but for
     those that say which hosts are played, which no play takes from there. `forced` outrank a role's own variables, which an inventory does
-    not: paths of the machine itself. `callbacks` are more of those in `scenes/callbacks`. Where it is `piped`, modules need no files of
-    their own on a host, which is quicker."""
+    not: paths of the machine itself. `callbacks` are more of those in `scenes/callbacks`. With `stand_ins` for modules, they need no files
+    of their own on a host, which is quicker, and do not answer what they were called with."""
     folder.mkdir(exist_ok=True)
     of = {one: {"ansible_connection": "local", "ansible_python_interpreter": str(at or sys.executable)} for one, at in hosts.items()}
     inventory = folder / "inventory.yml"
@@ -76,9 +76,13 @@ def play(
     record = folder / "record.jsonl"
     record.touch()
     enabled = ",".join(["recorded", *callbacks])
-    settings_of_ansible = f"[defaults]\ncallbacks_enabled = {enabled}\ncallback_plugins = {CALLBACKS}\n[connection]\npipelining = {piped}\n"
+    settings_of_ansible = (
+        f"[defaults]\ncallbacks_enabled = {enabled}\ncallback_plugins = {CALLBACKS}\n[connection]\npipelining = {stand_ins}\n"
+    )
     (folder / "ansible.cfg").write_text(settings_of_ansible, encoding="utf-8")
     patch.setenv("RECORDED", str(record))
+    if stand_ins:
+        patch.setenv("RECORDED_GIVEN", "1")
     played = Play(name, {**given, **(forced or {})}, folder, options, inventory, collections)
     status = played.ended()
     tasks: dict[str, list[str]] = {}

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes where each task of a play ran, and with what arguments, to the file in RECORDED."""
+"""Writes where each task of a play ran, and with what arguments, to the file in RECORDED; with RECORDED_GIVEN also those that do not
+answer what they were called with."""
 
 from __future__ import annotations
 
@@ -25,23 +26,20 @@ class CallbackModule(CallbackBase):
         self._write(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        self._write_failed(result)
+        self._write(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         self._write(result)
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
-        self._write_failed(result)
-
-    def _write_failed(self, result: t.Any) -> None:
-        # Without an invocation its arguments could not be made, so nothing ran.
-        if isinstance(result._result.get("invocation"), dict):
-            self._write(result)
+        self._write(result)
 
     def _write(self, result: t.Any) -> None:
         answer, fields = result._result, result._task_fields
         invocation = answer.get("invocation")
-        # What a module says it was called with, or what it was given where that is kept quiet.
+        if not isinstance(invocation, dict) and (result.is_failed() or "RECORDED_GIVEN" not in os.environ):
+            return
+        # What a module says it was called with; a stand-in says nothing, so then what it was given.
         arguments = invocation.get("module_args") if isinstance(invocation, dict) else fields.get("args")
         line = {
             "host": str(fields.get("delegate_to") or result._host.get_name()),

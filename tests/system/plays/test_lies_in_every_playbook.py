@@ -177,7 +177,7 @@ def play(case: Case, folder: Path, hostile: t.Callable[[Path, Answers], Path] | 
             hosts=hosts,
             settings={**settings, case.hosts: f"{HOSTILE},{OTHER}"},
             forced=forced,
-            piped=True,
+            stand_ins=True,
             **more,
         )
         if case.awx:
