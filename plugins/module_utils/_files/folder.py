@@ -35,6 +35,8 @@ ENTER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
+# Another process can lock or remove each new file first.
+_ATTEMPTS = 100
 
 
 class Owner(t.NamedTuple):
@@ -239,15 +241,16 @@ class Folder:
                 self.unlink(name)
 
     def _locked(self, owner: Owner) -> tuple[str, int]:
-        """Its lock tells that somebody writes it."""
-        while True:
+        """Its lock tells that somebody writes it. Another user can lock it first and keep it locked, so this does not wait."""
+        for _attempt in range(_ATTEMPTS):
             name = f"{TEMPORARY}{secrets.token_hex(8)}"
             descriptor = self.create(name, as_owner=owner == AS_IT_IS)
-            with contextlib.suppress(OSError):  # such as over NFS
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink:
+            if _lock(descriptor) and os.fstat(descriptor).st_nlink:
                 return name, descriptor
             os.close(descriptor)
+            with contextlib.suppress(OSError):
+                self.unlink(name)
+        raise UnsafePath(f"another process locks or removes each new file in {self.path}; find out which one, and end it")
 
     def _clear(self) -> None:
         """What killed writers left. That of a writer who lives is locked."""
@@ -265,3 +268,13 @@ class Folder:
 def _finish(out: t.BinaryIO) -> None:
     out.flush()
     os.fsync(out.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    """False if another process has locked it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        # Other errors come where there are no locks, such as over NFS.
+        return not isinstance(exc, BlockingIOError)
+    return True

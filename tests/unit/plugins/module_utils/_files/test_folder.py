@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import itertools
 import os
 import stat
 import threading
@@ -16,7 +18,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import UnsafePath
 from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
-from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import TEMPORARY, Owner
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import TEMPORARY, Folder, Owner
 from harness.users import only_root
 
 USER = 64999
@@ -69,6 +71,36 @@ def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert os.listdir(tmp_path) == ["file"] and len(set((tmp_path / "file").read_bytes())) == 1
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("times", [1, 1000])
+def test_another_user_who_locks_new_files_makes_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    create, held = Folder.create, contextlib.ExitStack()
+    ended: list[BaseException | None] = []
+
+    def locked(folder: Folder, name: str, mode: int = 0o600, *, as_owner: bool = True) -> int:
+        descriptor = create(folder, name, mode, as_owner=as_owner)
+        if next(number) <= times:
+            fcntl.flock(held.enter_context(open(tmp_path / name, "rb")), fcntl.LOCK_EX)
+        return descriptor
+
+    def write() -> None:
+        try:
+            paths.replace(str(tmp_path / "file"), b"new")
+        except UnsafePath as exc:
+            ended.append(exc)
+        else:
+            ended.append(None)
+
+    number = itertools.count(1)
+    monkeypatch.setattr(Folder, "create", locked)
+    writer = threading.Thread(target=write, daemon=True)
+    with held:
+        writer.start()
+        writer.join(10)
+        assert [type(one) for one in ended] == [type(None) if times == 1 else UnsafePath]
+    assert os.listdir(tmp_path) == (["file"] if times == 1 else [])
 
 
 @only_root
