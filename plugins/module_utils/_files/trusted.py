@@ -64,15 +64,20 @@ def workplace(path: str, mode: int = PRIVATE) -> None:
     Raises OSError, UnsafePath.
     """
     check_workplace(path)
-    paths.make_all(path, mode).close()
+    with paths.make_all(path, mode) as made:
+        # Meanwhile another user can have made a directory on the way, such as in /tmp.
+        _require_workplace(made.doubt, path)
 
 
 def check_workplace(path: str) -> None:
     """The same of a directory that exists or that will be made. Raises OSError, UnsafePath."""
     with paths.nearest(path) as found:
-        if found.doubt:
-            words, remedy = found.doubt.words, found.doubt.remedy
-            raise UnsafePath(f"{words}, so files in {path} can be exchanged; {remedy}, or name another directory")
+        _require_workplace(found.doubt, path)
+
+
+def _require_workplace(found: Doubt | None, path: str) -> None:
+    if found:
+        raise UnsafePath(f"{found.words}, so files in {path} can be exchanged; {found.remedy}, or name another directory")
 
 
 def own(above: Folder, name: str, flags: int = os.O_RDONLY) -> int:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import signer_lists
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, UnsafePath
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths, trusted
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import Folder
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
 from harness.users import only_root
 
@@ -82,3 +84,30 @@ def test_what_others_can_write_is_refused(path: Path, reader: str, damage: t.Cal
     damage(path)
     with pytest.raises(KeyProblem):
         read(path)
+
+
+@only_root
+@pytest.mark.mutation
+@pytest.mark.parametrize("below", ["x", "x/y", "x/y/z"])
+def test_a_directory_that_another_user_made_meanwhile_is_no_workplace(path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+    """After the check, and before we make it: in a directory such as /tmp."""
+    path.parent.chmod(0o1777)
+    make_all = paths.make_all
+
+    def late(wanted: str, mode: int) -> Folder:
+        if not (path.parent / "x").exists():
+            (path.parent / "x").mkdir()
+            os.chown(path.parent / "x", 64999, 64999)
+        return make_all(wanted, mode)
+
+    monkeypatch.setattr(paths, "make_all", late)
+    with pytest.raises(UnsafePath):
+        trusted.workplace(str(path.parent / below))
+
+
+@pytest.mark.no_false_alarm
+def test_a_workplace_is_made_where_others_make_theirs(path: Path) -> None:
+    path.parent.chmod(0o1777)
+    for _again in range(2):
+        trusted.workplace(str(path.parent / "x" / "y"))
+    assert (path.parent / "x" / "y").is_dir()
