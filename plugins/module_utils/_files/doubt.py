@@ -16,6 +16,9 @@ import os
 import pwd
 import stat
 
+# UID_MIN of all distributions.
+_FIRST_USER = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class Doubt:
@@ -46,11 +49,15 @@ def _is_own_group(gid: int) -> bool:
         group, user = grp.getgrgid(gid), pwd.getpwuid(0 if gid == 0 else os.geteuid())
     except KeyError:
         return gid == 0
-    if gid == 0:
-        # Programs of the system have it as their own group.
-        return set(group.gr_mem) <= {user.pw_name}
-    others = {one.pw_name for one in pwd.getpwall() if one.pw_gid == gid and one.pw_uid != user.pw_uid}
-    return (group.gr_name, gid) == (user.pw_name, user.pw_gid) and set(group.gr_mem) <= {user.pw_name} and not others
+    own = (user.pw_uid, os.geteuid())
+    others = {one.pw_name for one in pwd.getpwall() if one.pw_gid == gid and one.pw_uid not in own and not _is_of_system(one)}
+    is_ours = gid == 0 or (group.gr_name, gid) == (user.pw_name, user.pw_gid)
+    return is_ours and set(group.gr_mem) <= {user.pw_name} and not others
+
+
+def _is_of_system(user: pwd.struct_passwd) -> bool:
+    """Programs of the system have root's group as their own; a user of the system has a low uid."""
+    return user.pw_gid == 0 and user.pw_uid < _FIRST_USER
 
 
 def _has_list(descriptor: int) -> bool:

@@ -46,8 +46,9 @@ def is_own(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[..., bool]]
         (900, "me", [], pwd.struct_passwd((*OTHER[:3], 900, *OTHER[4:]))),
         (900, "staff", [], OTHER),
         (0, "root", ["other"], OTHER),
+        (0, "root", [], pwd.struct_passwd((*OTHER[:2], 1000, 0, *OTHER[4:]))),
     ],
-    ids=["a member", "a group that two users have as their own", "another name", "a member of root's group"],
+    ids=["a member", "a group that two users have as their own", "another name", "a member of root's group", "root's as their own"],
 )
 def test_a_group_with_somebody_else_is_not_ones_own(
     is_own: t.Callable[..., bool], gid: int, name: str, members: list[str], user: pwd.struct_passwd
@@ -59,3 +60,12 @@ def test_a_group_with_somebody_else_is_not_ones_own(
 @pytest.mark.parametrize(("gid", "name", "members"), [(900, "me", []), (900, "me", ["me"]), (0, "root", []), (0, "root", ["root"])])
 def test_a_group_with_nobody_else_is(is_own: t.Callable[..., bool], gid: int, name: str, members: list[str]) -> None:
     assert is_own(gid, name, members, OTHER)
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(("user", "first"), [(OTHER, 1000), (ME, 900)], ids=["a program of the system", "who runs, as in a container"])
+def test_who_may_have_roots_group_as_their_own(
+    is_own: t.Callable[..., bool], monkeypatch: pytest.MonkeyPatch, user: pwd.struct_passwd, first: int
+) -> None:
+    monkeypatch.setattr(doubt, "_FIRST_USER", first)
+    assert is_own(0, "root", [], pwd.struct_passwd((*user[:3], 0, *user[4:])))
