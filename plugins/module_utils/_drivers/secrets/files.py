@@ -89,14 +89,13 @@ def _readable(path: str) -> t.Iterator[None]:
 
 def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Sequence[File]) -> list[File]:
     """Those of `names` that are folders of the directory and hold none of the files `found` in it: name and mode, no content."""
-    top, empty = os.path.realpath(path), []
+    top, empty = _real(path), []
     filled = {os.path.relpath(one.place, top).partition(os.sep)[0] for one in found}
-    for name in names:
-        full = os.path.join(top, name)
-        with contextlib.suppress(FileNotFoundError):
-            about = os.lstat(full)
-            if stat.S_ISDIR(about.st_mode) and name not in filled:
-                empty.append(File(f"{folder}/{name}", full, about.st_mode & 0o777, b""))
+    with _readable(path), paths.folder(top) as opened:
+        for name in names:
+            about = opened.stat(name)
+            if about and stat.S_ISDIR(about.st_mode) and name not in filled:
+                empty.append(File(f"{folder}/{name}", os.path.join(top, name), about.st_mode & 0o777, b""))
     return empty
 
 
