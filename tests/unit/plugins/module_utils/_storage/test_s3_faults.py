@@ -26,6 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 imp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import ATTEMPTS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes.fault_proxy import Answer, FaultProxy
+from scenes.password_listener import Listener
 from scenes.s3_server import S3Server
 
 BIG = "objects/audit/x/big"
@@ -260,3 +261,21 @@ def test_an_identity_that_may_not_write_is_found_before_the_work(store: S3Store,
     s3_proxy.faults.clear()
     store.check_writable(probe=True)
     nothing_is_left(store, s3_proxy)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize("region", ["elsewhere", "x@127.0.0.1:{port}/#"], ids=["another region", "a region that is an address"])
+def test_a_redirect_leads_to_no_other_host(store: S3Store, s3_proxy: FaultProxy, status: int, region: str) -> None:
+    store.put("sets/a", b"x")
+    other = Listener()
+    address = f"http://127.0.0.1:{other.port}/bucket/key"
+    headers = [("Location", address), ("x-amz-bucket-region", region.format(port=other.port))]
+    s3_proxy.add("", change=lambda _said: Answer(status, headers, f"<Error><Endpoint>{address}</Endpoint></Error>".encode()))
+    try:
+        for act in (lambda: store.read("sets/a"), lambda: store.put("sets/b", b"x"), lambda: store.list("sets")):
+            with pytest.raises(BackupError):
+                act()
+    finally:
+        other.close()
+    assert (other.visits, other.heard) == (0, [])
