@@ -23,7 +23,8 @@ from ..module_utils._errors import BackupError, printable
 Vars = dict[str, t.Any] | None
 # A variable of tasks that use only what was settled before any host answered: they notify, also of a host that makes facts up.
 SETTLED = "__caracal_settled"
-# How Ansible shows something at once, before an action has the answer: junk after it, or why a file could not be removed.
+# How Ansible shows something at once, before an action has the answer: junk after it, or why a file could not be removed. Not each
+# release has all of them.
 SHOWING = ("debug", "deprecated", "display", "error", "error_as_warning", "verbose", "warning")
 
 
@@ -72,7 +73,7 @@ class Guarded(ActionBase):
 def showing_lines(display: t.Any) -> t.Iterator[None]:
     """Whatever is shown meanwhile is one printable line."""
     with contextlib.ExitStack() as stack:
-        for name in SHOWING:
+        for name in (one for one in SHOWING if hasattr(display, one)):
             before = vars(display).get(name)
             stack.callback(setattr if before else delattr, display, name, *([before] if before else []))
             setattr(display, name, _line(getattr(display, name)))

@@ -62,6 +62,16 @@ def test_what_is_shown_before_the_answer_is_printable() -> None:
     assert action._display.shown["warning"][0].isprintable()
 
 
+@pytest.mark.no_false_alarm
+def test_a_release_that_has_fewer_ways_to_show_is_supported() -> None:
+    """ansible-core 2.18 knows no `error_as_warning`."""
+    display = types.SimpleNamespace(warning=lambda words: shown.append(words))
+    shown = list[str]()
+    with guard.showing_lines(display):
+        display.warning(WORDS)
+    assert shown[0].isprintable() and vars(display).keys() == {"warning"}
+
+
 def test_afterwards_ansible_shows_what_it_likes() -> None:
     action = Guarded()
     before = dict(vars(action._display))
