@@ -28,11 +28,12 @@ _ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group"})
 _LINES = frozenset(
     {
         *("after", "before", "content", "lists", "settings"),
-        *("exception", "formatted_traceback"),
         *("module_stderr", "module_stdout", "stderr", "stdout"),
     }
 )
-_BREAKS = "\n\t"
+# Ansible shows these as they are when it is asked for more words, so no line but the first begins at the margin.
+_TRACES = frozenset({"exception", "formatted_traceback"})
+_BREAK, _INDENTED = "\n", "\n    "
 # Deeper than any answer of a module that is in use.
 _DEEPEST = 40
 # How our settings and the variables of our roles and playbooks begin.
@@ -43,7 +44,7 @@ _MOST_NAMES = 10
 def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
     """The result alone, in printable text. Raises TamperedData if the answer is nested too deep."""
     try:
-        return {_text(str(key)): _clean(value, str(key) in _LINES, 1) for key, value in answer.items() if key not in _ORDERS}
+        return {_text(str(key)): _clean(value, _break(str(key)), 1) for key, value in answer.items() if key not in _ORDERS}
     except RecursionError:
         raise TamperedData(f"{host} gives an answer that is nested more than {_DEEPEST} deep; find out who answers there") from None
 
@@ -68,20 +69,25 @@ def own_names(facts: t.Any) -> list[str]:
     return sorted(str(name) for name in facts if str(name).lstrip("_").startswith(_OURS)) if isinstance(facts, t.Mapping) else []
 
 
-def _clean(value: t.Any, lines: bool, depth: int) -> t.Any:
-    """`lines` where line breaks and tabs may stay."""
+def _break(key: str) -> str:
+    """What a line break in a field becomes; empty where it becomes an escape."""
+    return _BREAK if key in _LINES else _INDENTED if key in _TRACES else ""
+
+
+def _clean(value: t.Any, line_break: str, depth: int) -> t.Any:
+    """`line_break` where line breaks and tabs may stay."""
     if depth > _DEEPEST:
         raise RecursionError
     if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return _text(value, lines)
+        return _text(value, line_break)
     if isinstance(value, t.Mapping):
-        return {_text(str(key)): _clean(one, lines or key in _LINES, depth + 1) for key, one in value.items()}
+        return {_text(str(key)): _clean(one, line_break or _break(str(key)), depth + 1) for key, one in value.items()}
     if isinstance(value, list | tuple | set):
-        return (tuple if isinstance(value, tuple) else list)(_clean(one, lines, depth + 1) for one in value)
+        return (tuple if isinstance(value, tuple) else list)(_clean(one, line_break, depth + 1) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # From ansible-core 2.19 on errors and warnings.
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
-        return dataclasses.replace(value, **{name: _clean(one, name in _LINES, depth + 1) for name, one in fields.items()})
+        return dataclasses.replace(value, **{name: _clean(one, _break(name), depth + 1) for name, one in fields.items()})
     return _plain(value)
 
 
@@ -93,8 +99,9 @@ def _plain(value: t.Any) -> t.Any:
     return _text(str(value)) if isinstance(value, bytes | datetime.date | datetime.time) else value
 
 
-def _text(text: str, lines: bool = False) -> str:
+def _text(text: str, line_break: str = "") -> str:
     text = str.__str__(text)
-    if not lines or text.isprintable():
+    if not line_break or text.isprintable():
         return printable(text)
-    return "".join(one if one in _BREAKS else printable(one) for one in text)
+    kept = {"\n": line_break, "\t": "\t"}
+    return "".join(kept.get(one) or printable(one) for one in text)
