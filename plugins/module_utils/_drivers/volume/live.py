@@ -33,9 +33,11 @@ def open_folder(path: str, inner: str) -> tuple[Folder, str]:
     """
     with told(path):
         outer = paths.folder(path)
-    if outer.stat(inner) is None:
-        return outer, path
-    with outer, told(os.path.join(path, inner)):
+    with contextlib.ExitStack() as opened, told(os.path.join(path, inner)):
+        opened.enter_context(outer)
+        if outer.stat(inner) is None:
+            opened.pop_all()
+            return outer, path
         return outer.child(inner), os.path.join(path, inner)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume import live
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume.live import Directory, LiveFile
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StageFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, PermissionMissing, StageFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files.folder import Folder
 
 
 def opened(path: Path) -> LiveFile:
@@ -99,3 +101,17 @@ def test_what_is_no_file_by_now_is_not_opened(tmp_path: Path) -> None:
         assert directory.names() == [("fifo", False), ("link", False)]
         assert directory.open("fifo") is None and directory.open("link") is None and directory.open("gone") is None
         assert directory.size("gone") is None and directory.size("fifo") == 0
+
+
+@pytest.mark.mutation
+def test_a_directory_that_cannot_be_entered_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user who is not root; root enters any."""
+    before = len(os.listdir("/proc/self/fd"))
+
+    def refused(_folder: Folder, _name: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Folder, "stat", refused)
+    with pytest.raises(PermissionMissing):
+        Directory(str(tmp_path), "audit-replay")
+    assert len(os.listdir("/proc/self/fd")) == before
