@@ -82,7 +82,7 @@ def test_another_user_who_locks_new_files_makes_nobody_wait(tmp_path: Path, monk
     def locked(folder: Folder, name: str, mode: int = 0o600, *, as_owner: bool = True) -> int:
         descriptor = create(folder, name, mode, as_owner=as_owner)
         if next(number) <= times:
-            fcntl.flock(held.enter_context(open(tmp_path / name, "rb")), fcntl.LOCK_EX)
+            fcntl.flock(held.enter_context((tmp_path / name).open("rb")), fcntl.LOCK_EX)
         return descriptor
 
     def write() -> None:
