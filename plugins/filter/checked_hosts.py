@@ -79,7 +79,8 @@ def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str)
 
 
 def _reached(hosts: t.Any, limit: str, groups: t.Mapping[str, t.Iterable[str]]) -> list[str]:
-    """What Ansible would play on. The variables of a play hold the inventory without the limit, and its own manager nobody is given."""
+    """The hosts that Ansible would play on. A filter cannot reach Ansible's own inventory manager, and the variables of a play list the
+    inventory without the limit."""
     inventory = InventoryManager(DataLoader(), parse=False)
     for group, members in groups.items():
         inventory.add_group(group)

@@ -41,12 +41,12 @@ def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None
 
 
 def is_trusted(path: str) -> bool:
-    """Whether nobody but root and this user can exchange the program: neither it, nor any link or folder on the way to it."""
+    """Whether only root and this user can exchange the program, and each link and folder on the way to it."""
     return all(_is_ours(place) for place in _places(os.path.abspath(path)))
 
 
 def _places(path: str) -> t.Iterator[str]:
-    """All that the path leads through: folders, links, and where these lead. An empty path where links have no end."""
+    """Each folder and link on the way, and what the links lead to. An empty path if the links form a loop."""
     here, left, links = "/", path.split("/")[::-1], 0
     yield here
     while left and links <= _LINKS:

@@ -17,12 +17,12 @@ import typing as t
 
 from .._errors import OptionError
 
-# Patterns have one of these; so does an address of IPv6, which nobody names a host.
+# Patterns contain one of these. So does an IPv6 address, which is not used as the name of a host.
 _PATTERN = re.compile(r"[*?\[\]~!&:]")
 # What Ansible plays on without an inventory.
 _THIS_MACHINE = ("localhost", "127.0.0.1")
 _MOST_NAMES = 10
-# What a play is given that has no host on purpose.
+# The pattern of a play that has no host on purpose.
 NONE = ["all", "!all"]
 
 

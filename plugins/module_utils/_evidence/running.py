@@ -92,8 +92,11 @@ class Running:
 
     def renew(self) -> None:
         """If the set has begun so; others may be made without."""
-        if self._is_own():
-            with self._told():
+        if not self._is_own():
+            return
+        with self._told(), lock.exclusive(self._mark):
+            # Until we had the lock another set may have begun, if this one had been quiet for long.
+            if self._is_own():
                 self._write()
 
     def end(self) -> None:

@@ -196,7 +196,7 @@ class Folder:
 
     def link(self, name: str, new: str, into: Folder | None = None) -> None:
         """Another name, here or in another directory, which must be free."""
-        # The kernel lets nobody but root link a file that was given to another user.
+        # Only root may link a file that was given to another user.
         target = into or self
         os.link(name, new, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor, follow_symlinks=False)
 
@@ -241,7 +241,7 @@ class Folder:
                 self.unlink(name)
 
     def _locked(self, owner: Owner) -> tuple[str, int]:
-        """Its lock tells that somebody writes it. Another user can lock it first and keep it locked, so this does not wait."""
+        """Its lock shows that a process writes it. Another user can lock it first and keep it locked, so this does not wait."""
         for _attempt in range(_ATTEMPTS):
             name = f"{TEMPORARY}{secrets.token_hex(8)}"
             descriptor = self.create(name, as_owner=owner == AS_IT_IS)

@@ -7,7 +7,7 @@
 
 """From a path to a directory that is held open, component by component from the root.
 
-A link on the way is followed if root or this user made it and nobody else can exchange it, such as `/var/run`. Any other is an error.
+A link on the way is followed if root or this user made it and no other user can exchange it, such as `/var/run`. Any other is an error.
 """
 
 from __future__ import annotations

@@ -101,6 +101,6 @@ def require(found: Doubt | None, path: str) -> None:
 
 
 def is_private(descriptor: int) -> bool:
-    """Whether it is a plain file of this user that nobody else may write."""
+    """Whether it is a plain file of this user that no other user may write."""
     about = os.fstat(descriptor)
     return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

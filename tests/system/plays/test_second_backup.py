@@ -44,3 +44,11 @@ def test_a_backup_that_failed_blocks_none(empty_scene: Scene, caracal_database: 
     assert not list(scene.mark(BACKUP_HOST).parent.glob("*.running"))
     again = Play("backup", backup_settings(scene), tmp_path)
     assert again.ended() == 0 and len(scene.sets()) == 1, again.output()
+
+
+@pytest.mark.no_false_alarm
+def test_a_part_that_was_left_out_is_no_failure(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
+    scene = empty_scene
+    made = Play("backup", backup_settings(scene), tmp_path, ("--skip-tags", "caracal_backup_verify"))
+    assert made.ended() == 0 and len(scene.sets()) == 1, made.output()
+    assert "is kept" not in made.output() and "could not be aborted" not in made.output()

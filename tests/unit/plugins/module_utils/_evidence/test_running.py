@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 import typing as t
 from pathlib import Path
@@ -102,6 +103,30 @@ def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyP
     Running(given, FIRST).renew()
     with pytest.raises(Busy):
         Running(given, SECOND).refuse_other()
+
+
+@pytest.mark.mutation
+def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next set begins between the two looks of a module of the first one."""
+    first, second, exclusive = Running(given, FIRST), Running(given, SECOND), running.lock.exclusive
+    with monkeypatch.context() as patch:
+        set_as(patch, GONE, GONE)
+        first.begin()
+
+    @contextlib.contextmanager
+    def late(path: str) -> t.Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(running.lock, "exclusive", exclusive)
+            second.begin()
+        with exclusive(path):
+            yield
+
+    monkeypatch.setattr(running.lock, "exclusive", late)
+    first.renew()
+    monkeypatch.undo()
+    with pytest.raises(Busy) as caught:
+        first.refuse_other()
+    assert caught.value.details == {"set_id": SECOND}
 
 
 @pytest.mark.mutation
