@@ -142,7 +142,7 @@ ways = {
     "devices of the kernel": lambda: there("/sys/kernel"),
     "the environment of the first process": lambda: environment("/proc/1/environ"),
     "the own environment": lambda: environment("/proc/self/environ"),
-    "files of the first process": lambda: os.listdir("/proc/1/root/etc"),
+    "files of the first process": lambda: os.listdir("/proc/1/root/boot"),
     "a process of the host": processes,
     "a process of the host by its number": lambda: os.kill(given["victim"], 0) if given["victim"] > 50 else there("/none"),
     "a debugger": lambda: call(numbers["ptrace"], 0x4206, 1, 0, 0),
