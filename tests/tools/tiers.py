@@ -5,8 +5,8 @@
 """pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
 
 The gate is every test that took at most `QUICK` seconds when it was last measured (see `durations`; its share of the fixtures
-of its file counts, fixtures of the session do not), up to `NEW_ONES` tests without a measurement, and the stories
-(`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4`
+of its file counts, fixtures of the session do not), up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any
+change can break, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4`
 with it the second of four parts of about equal length. `--unrecorded` has the tests that the record does not know as they are now.
 Tests that are named (by path, `-k` or `-m`) all run.
 """
@@ -28,6 +28,8 @@ from tools.durations import EditedByHand, Record, file_of
 QUICK = 0.3
 # Tests without a measurement that a gate runs at most.
 NEW_ONES = 50
+# The folder of the rules that hold for all files, whatever they take.
+RULES = "architecture"
 # One of each is in the gate, or there is no gate.
 STORIES = ("alerts", "backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
 # The property of a report that says how long fixtures took that the tests of a file share.
@@ -109,6 +111,10 @@ def _refuse_no_gate(items: t.Sequence[pytest.Item], record: Record) -> None:
         raise pytest.UsageError(f"{len(new)} tests have no row in durations.json, and {NEW_ONES} may; run make record (first: {new[0]})")
 
 
+def _whatever_it_takes(item: pytest.Item) -> bool:
+    return bool(stories_of(item)) or RULES in folder_of(item.nodeid).split("/")
+
+
 class Chooser:
     """The hooks. Workers choose, all alike; the controller is told by them what was left out, and tells it."""
 
@@ -144,7 +150,7 @@ class Chooser:
         if options.tiers_all or named(self.config):
             return lambda item: True
         _refuse_no_gate(items, record)
-        return lambda item: (record.seconds(item.nodeid) or 0.0) <= QUICK or bool(stories_of(item))
+        return lambda item: (record.seconds(item.nodeid) or 0.0) <= QUICK or _whatever_it_takes(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[t.Any]) -> t.Generator[None, t.Any, t.Any]:

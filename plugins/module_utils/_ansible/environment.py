@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 import typing as t
 from importlib.util import find_spec
 
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
+from .._errors import BackupError
+from .._files import trusted
+
 PYTHON = "/opt/caracal-ops/bin/python"
 # What nearly every module needs. Who has these chose an environment of their own, and is told what else it lacks.
 LIBRARIES = ("cryptography", "psycopg2", "pyrage", "zstandard")
 # Options go to the other Python through a pipe that nobody reads yet, and it holds 64 KiB.
 _LONGEST = 1 << 15
-_LINKS = 40
 
 
 def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None:
@@ -33,7 +34,7 @@ def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None
     if _is_us(PYTHON) or not os.path.exists(PYTHON) or len(json.dumps(options, default=str)) > _LONGEST:
         return
     if not is_trusted(PYTHON):
-        warn(f"{PYTHON} is not used, since others than root and this user may write it, what it links to, or a folder above")
+        warn(f"{PYTHON} is not used, because another user can write to it, to its link target, or to a directory above it")
         return
     # What lies in the working directory is no library.
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -41,35 +42,12 @@ def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None
 
 
 def is_trusted(path: str) -> bool:
-    """Whether only root and this user can exchange the program, and each link and folder on the way to it."""
-    return all(_is_ours(place) for place in _places(os.path.abspath(path)))
-
-
-def _places(path: str) -> t.Iterator[str]:
-    """Each folder and link on the way, and what the links lead to. An empty path if the links form a loop."""
-    here, left, links = "/", path.split("/")[::-1], 0
-    yield here
-    while left and links <= _LINKS:
-        name = left.pop()
-        if name in ("", "."):
-            continue
-        above, here = here, os.path.dirname(here) if name == ".." else os.path.join(here, name)
-        yield here
-        if name != ".." and os.path.islink(here):
-            target, links = os.readlink(here), links + 1
-            here = "/" if target.startswith("/") else above
-            left += target.split("/")[::-1]
-    if left:
-        yield ""
-
-
-def _is_ours(path: str) -> bool:
+    """Whether only root and this user can exchange the program, and each link and directory on the way to it."""
     try:
-        about = os.lstat(path)
-    except OSError:
+        trusted.reading(path).close()
+    except (BackupError, OSError):
         return False
-    others = 0 if stat.S_ISLNK(about.st_mode) else stat.S_IMODE(about.st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
-    return about.st_uid in (0, os.geteuid()) and not others
+    return True
 
 
 def _is_us(python: str) -> bool:

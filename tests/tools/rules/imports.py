@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "_files": {"_errors"},
     "_report": {"_errors", "_files"},
     "_deps": {"_errors"},
-    "_ansible": {"_errors"},
+    "_ansible": {"_errors", "_files"},
     "_caracal": {"_errors", "_files", "_report"},
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,

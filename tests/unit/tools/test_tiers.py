@@ -21,12 +21,14 @@ TESTS = area.CLONE / "tests"
 RECORDED = {
     "t/one/test_a.py": {"test_slow": 9.0, "test_quick": 0.0, "test_story": 20.0},
     "t/two/test_b.py": {"test_param[x/y]": 2.0, "test_param[z]": 0.3},
+    "t/architecture/test_d.py": {"test_rule": 9.0},
 }
 SOURCES = {
     "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n"
     f"@pytest.mark.story{tiers.STORIES}\ndef test_story(): pass\n",
     "two/test_b.py": "import pytest\n@pytest.mark.parametrize('p', ['x/y', 'z'])\ndef test_param(p): pass\n",
     "two/test_c.py": "def test_new(): pass\n",
+    "architecture/test_d.py": "def test_rule(): pass\n",
 }
 Run = t.Callable[..., tuple[int, str]]
 
@@ -64,9 +66,9 @@ def left_out(output: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_the_gate_has_what_is_quick_what_is_new_and_the_stories(run: Run, workers: str) -> None:
+def test_the_gate_has_quick_and_new_tests_stories_and_rules(run: Run, workers: str) -> None:
     status, output = run(workers=workers)
-    assert (status, passed(output)) == (0, 4)
+    assert (status, passed(output)) == (0, 5)
     assert left_out(output) == {"t/one": 1, "t/two": 1}
     assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
 
@@ -94,7 +96,7 @@ def test_a_gate_without_a_story_of_each_kind_does_not_run(run: Run, tmp_path: Pa
 
 def test_all_leaves_nothing_out(run: Run) -> None:
     status, output = run("--all")
-    assert (status, passed(output), left_out(output)) == (0, 6, {})
+    assert (status, passed(output), left_out(output)) == (0, 7, {})
 
 
 @pytest.mark.parametrize(("named", "workers"), [(("t/one/test_a.py",), "2"), (("-k", "test_a"), "0")])
@@ -106,8 +108,8 @@ def test_who_names_tests_gets_them(run: Run, named: tuple[str, ...], workers: st
 def test_the_parts_are_all_tests_and_each_says_what_it_leaves_out(run: Run) -> None:
     first, second = run("--all", "--part", "1/2"), run("--all", "--part", "2/2")
     assert (first[0], second[0]) == (0, 0)
-    assert (passed(first[1]), passed(second[1])) == (3, 3)
-    assert (left_out(first[1]), left_out(second[1])) == ({"t/two": 3}, {"t/one": 3})
+    assert (passed(first[1]), passed(second[1])) == (3, 4)
+    assert (left_out(first[1]), left_out(second[1])) == ({"t/architecture": 1, "t/two": 3}, {"t/one": 3})
     assert "--part 2/2" in first[1] and "--part 1/2" in second[1]
 
 
@@ -182,7 +184,7 @@ def test_a_whole_run_renews_the_record(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t/two/test_c.py").write_text(SLEEPER)
     status, _output = run("--all", "--record")
     record = Record.read(tmp_path / "tests/durations.json")
-    assert (status, sorted(record.files)) == (0, ["t/one/test_a.py", "t/two/test_b.py", "t/two/test_c.py"])
+    assert (status, sorted(record.files)) == (0, ["t/architecture/test_d.py", "t/one/test_a.py", "t/two/test_b.py", "t/two/test_c.py"])
     slept = record.files["t/two/test_c.py"].tests
     assert slept["test_new"] >= 1.4 and len(slept) == 4
     assert all(took < 3 for took in slept.values())

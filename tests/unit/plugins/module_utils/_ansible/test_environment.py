@@ -91,49 +91,43 @@ def test_it_takes_no_time_where_nothing_is_missing() -> None:
     assert (time.perf_counter() - started) / 100 < 0.01
 
 
-def test_all_places_of_a_program_are_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "venv").mkdir()
-    (tmp_path / "venv" / "python").symlink_to("../real")
-    (tmp_path / "real").touch()
-    seen: list[str] = []
-    monkeypatch.setattr(environment, "_is_ours", lambda path: not seen.append(path))
-    assert environment.is_trusted(str(tmp_path / "venv" / "python"))
-    assert {str(tmp_path / "venv" / "python"), str(tmp_path / "venv"), str(tmp_path / "real"), str(tmp_path), "/"} <= set(seen)
-
-
-@pytest.mark.mutation
-def test_a_link_between_two_others_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Who may write where it is leads the program elsewhere after it was looked at."""
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A program behind two links, in three directories."""
     for name in ("first", "between", "last"):
         (tmp_path / name).mkdir()
     (tmp_path / "last" / "python").touch()
     (tmp_path / "between" / "python").symlink_to(tmp_path / "last" / "python")
     (tmp_path / "first" / "python").symlink_to("../between/python")
-    ours, others = environment._is_ours, tmp_path / "between"
-    monkeypatch.setattr(environment, "_is_ours", lambda path: tmp_path.is_relative_to(path or "none") or ours(path))
-    assert environment.is_trusted(str(tmp_path / "first" / "python"))
-    others.chmod(0o777)
-    assert not environment.is_trusted(str(tmp_path / "first" / "python"))
-    (tmp_path / "first" / "python").unlink()
-    (tmp_path / "first" / "python").symlink_to("python")
-    assert not environment.is_trusted(str(tmp_path / "first" / "python"))
+    return tmp_path
+
+
+def test_trusts_a_program_behind_links_of_this_user(linked: Path) -> None:
+    assert environment.is_trusted(str(linked / "first" / "python"))
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("mode", "ours"), [(0o755, True), (0o700, True), (0o775, False), (0o757, False), (0o1777, False)])
-def test_what_others_may_write_is_not_ours(tmp_path: Path, mode: int, ours: bool) -> None:
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x").chmod(mode)
-    assert environment._is_ours(str(tmp_path / "x")) is ours
-    assert not environment._is_ours(str(tmp_path / "none"))
+@pytest.mark.parametrize("place", ["first", "between", "last", "last/python"])
+def test_refuses_a_program_that_another_user_can_write(linked: Path, place: str) -> None:
+    """A user who can write to the directory of a link can lead the program elsewhere after the check."""
+    (linked / place).chmod(0o777)
+    assert not environment.is_trusted(str(linked / "first" / "python"))
 
 
 @pytest.mark.mutation
 @only_root
-def test_what_is_somebody_elses_is_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "x").touch()
-    os.chown(tmp_path / "x", 12345, 12345)
-    assert not environment._is_ours(str(tmp_path / "x"))
+@pytest.mark.parametrize("place", ["first", "first/python", "between", "between/python", "last", "last/python"])
+def test_refuses_a_program_of_another_user(linked: Path, place: str) -> None:
+    os.chown(linked / place, 12345, 12345, follow_symlinks=False)
+    assert not environment.is_trusted(str(linked / "first" / "python"))
+
+
+@pytest.mark.mutation
+def test_refuses_links_without_an_end_and_missing_programs(linked: Path) -> None:
+    (linked / "last" / "python").unlink()
+    assert not environment.is_trusted(str(linked / "first" / "python"))
+    (linked / "last" / "python").symlink_to("python")
+    assert not environment.is_trusted(str(linked / "first" / "python"))
 
 
 @only_root
