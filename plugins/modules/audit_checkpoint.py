@@ -15,6 +15,8 @@ description:
   - From then on, an edit of those rows and a cut of the chain's end are found, even if they are made with the product's own key.
   - Read are the new rows and the open block of each zone, at most 65,536 rows that were known before, through the index of the chain.
     Closed blocks are not read again. A row edited there is found by the next backup, which reads every row.
+  - If known rows are missing, edited or added, the module enters a finding into the journal and fails, and enters no blocks. It also fails
+    while an earlier finding is open, see M(caracal_ops.backup.journal_correct), and if the newest set or checkpoint cannot be read.
   - The first checkpoint of a repository without sets, and the first after an upgrade that makes the chain anew, read every row.
 author:
   - Caracal Ops (@caracal-ops)
@@ -49,12 +51,6 @@ options:
       - How many audit partitions are read side by side.
     type: int
     default: 2
-  require_unchanged:
-    description:
-      - Fail when rows that the journal knows are gone, edited or put in, and when the newest set or checkpoint cannot be read.
-      - Without it the result says so. Either way, nothing is entered when rows are not as they were.
-    type: bool
-    default: true
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its folder must exist.
@@ -120,18 +116,20 @@ standby:
 verdict:
   description:
     - V(pass) when all that was read is as it was; V(warn) when another release has made the chain columns anew and all content is the same.
-    - V(unproven) when there is nothing to compare with; V(fail) when rows are gone, edited or put in.
+    - V(unproven) when there is nothing to compare with; V(fail) when rows are missing, edited or added, or an earlier finding is open.
   returned: always
   type: str
   sample: pass
 checks:
-  description: The comparison, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description:
+    - In the form that M(caracal_ops.backup.backup_set_verify) returns. C(blocks.journal) compares with the newest set or checkpoint.
+      C(blocks.history) has the findings that the journal records.
   returned: always
   type: list
   elements: dict
   sample:
     - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as in set 20261125T020000Z-k3f9, 12 of them not read again",
-       "required": false, "details": {}}
+       "required": true, "details": {}}
 zones:
   description: How many chains have rows, the admin chains included.
   returned: always

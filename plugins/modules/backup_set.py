@@ -158,15 +158,24 @@ bytes:
   sample: 412345678
 verdict:
   description:
-    - V(fail) when rows have changed that an earlier set or checkpoint committed to, else V(pass). The set is made all the same.
-  returned: O(state=committed), by the run that commits
+    - V(fail) if audit rows differ from those that an earlier set or checkpoint commits to, or while an earlier finding of that kind is not
+      acknowledged, see M(caracal_ops.backup.journal_correct). Otherwise V(pass). The set is created in any case.
+  returned: O(state=committed)
   type: str
   sample: pass
+checks:
+  description: The check C(blocks.history), in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  returned: O(state=committed)
+  type: list
+  elements: dict
+  sample:
+    - {"id": "blocks.history", "verdict": "pass", "message": "no earlier set or checkpoint has found audit rows changed", "required": true,
+       "details": {"open": [], "acknowledged": []}}
 msg:
   description: With the verdict V(fail), which rows, and what to do.
   returned: O(state=committed) with the verdict V(fail)
   type: str
-  sample: set 20261125T020000Z-k3f9 was made and is kept, but audit_events_2026_03, block 4, content differs
+  sample: set 20261125T020000Z-k3f9 was created and is kept, but audit_events_2026_03, block 4, content differs
 """
 
 from ..module_utils._ansible.boundary import run

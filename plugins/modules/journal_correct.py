@@ -7,16 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: journal_correct
-short_description: Say what is not believed of entries of the journal
+short_description: Correct or revoke journal entries, or acknowledge findings
 version_added: 0.1.0
 description:
   - The journal is never rewritten. With this module the operator adds an entry of kind C(correction), signed by C(operator@<deployment>),
-    that names earlier entries by number and digest, and says what readers do not believe of them.
+    that names earlier entries by number and digest. It says that their time or all they say is not trusted, or that findings which they
+    record are acknowledged.
+  - A finding is a difference of audit rows that a set, a checkpoint or a verification has found. The journal records it, and every later
+    backup, checkpoint, drill and verification fails until you acknowledge it. An acknowledgement covers exactly the difference whose digest
+    it names, and it expires.
   - An entry that is dated more than ten minutes after the present, by a wrong clock or a stolen key, stops every reader of the repository
     until its time has come or it was corrected.
   - So does what a stolen key signed at the journal's next number and what fits nowhere. In a bucket, where it may be locked, the correction
     that names it takes its place; in a directory, move it away.
   - Releases of the collection that do not know the kind refuse a journal with a correction. Bring all hosts up to date first.
+  - Releases before 1.0.0 refuse a journal with findings or acknowledgements, and say that they need 1.0.0.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -29,7 +34,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the numbers of the entries, and what of them is not believed.
+      - Shows the numbers of the entries and what of them is not trusted, or the findings that are acknowledged.
   idempotent:
     support: full
     details:
@@ -41,7 +46,6 @@ options:
       - The message of whoever could not read the journal names them. When several entries are wrong, name all.
     type: list
     elements: str
-    required: true
   what:
     description:
       - With V(time), what the entries say stands, and their time counts as that of the entry before.
@@ -51,6 +55,17 @@ options:
     type: str
     choices: [time, everything]
     default: time
+  findings:
+    description:
+      - The findings to acknowledge, each as the first 16 hex digits or more of its digest.
+      - The message of the check C(blocks.history) has them.
+    type: list
+    elements: str
+  expires:
+    description:
+      - The last day of the acknowledgement in UTC, such as V(2027-01-31), at most 400 days ahead.
+      - After that day the findings are failures again.
+    type: str
   reason:
     description:
       - Why. It goes into the journal, which everybody who reads the repository can read.
@@ -89,15 +104,34 @@ EXAMPLES = r"""
     signing_key: ~/operator_signing_key.pub
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: ~/high-water-mark.json
+
+- name: A change of audit rows was investigated
+  caracal_ops.backup.journal_correct:
+    findings: [9c56cc51b374c3ba]
+    expires: "2027-01-31"
+    reason: INC-4711, a support engineer deleted test events by hand
+    repository: /srv/backup/caracal
+    deployment: prod
+    signing_key: ~/operator_signing_key.pub
+    allowed_signers: /etc/caracal-ops/allowed_signers
+    high_water_mark: ~/high-water-mark.json
 """
 
 RETURN = r"""
 entries:
-  description: The entries that are corrected.
+  description: The entries that are corrected, or that record the acknowledged findings.
   returned: always
   type: list
   elements: str
   sample: [5-55d48375753aa8f2]
+findings:
+  description: The findings that are acknowledged.
+  returned: with O(findings)
+  type: list
+  elements: dict
+  sample:
+    - digest: 9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab
+      message: "audit chain of zone a, sequence 4: content was changed"
 journal_head:
   description: Number and first 16 hex digits of the newest journal entry.
   returned: always

@@ -137,7 +137,7 @@ checks:
   elements: dict
   sample:
     - {"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}
-    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": false, "details": {}}
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": true, "details": {}}
 left_out:
   description: Relations whose rows are rightly not in the set, each with the reason; recorded in the manifest.
   returned: always

@@ -53,6 +53,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import ba
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set_info as backup_set_info_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set_verify as backup_set_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import escrow_verify as escrow_verify_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import journal_correct as journal_correct_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_copy as repository_copy_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify as repository_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import restore_preflight as restore_preflight_case
@@ -70,6 +71,7 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     backup_set_verify,
     escrow_verify,
     image_archive,
+    journal_correct,
     migration_verify,
     outbox_reopen,
     pg_encrypted_dump,
@@ -111,6 +113,7 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
     "escrow_verify": (escrow_verify, escrow_verify_case, OPERATOR_HOST),
     "image_archive": (image_archive, image_archive_case, BACKUP_HOST),
+    "journal_correct": (journal_correct, journal_correct_case, OPERATOR_HOST),
     "migration_verify": (migration_verify, migration_verify_case, DRILL_HOST),
     "outbox_reopen": (outbox_reopen, outbox_reopen_case, DRILL_HOST),
     "pg_encrypted_dump": (pg_encrypted_dump, dump_case, BACKUP_HOST),

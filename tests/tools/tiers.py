@@ -6,9 +6,9 @@
 
 The gate is every test that took at most `QUICK` seconds when it was last measured (see `durations`; its share of the fixtures
 of its file counts, fixtures of the session do not), up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any
-change can break, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4`
-with it the second of four parts of about equal length. `--unrecorded` has the tests that the record does not know as they are now.
-Tests that are named (by path, `-k` or `-m`) all run.
+change can break, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has
+everything, `--part 2/4` with it the second of four parts of about equal length. `--unrecorded` has the tests that the record does not
+know as they are now. Tests that are named (by path, `-k` or `-m`) all run.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import dataclasses
 import typing as t
 
 from .._errors import OptionError, VerificationFailed
-from .._evidence import completeness, metrics
+from .._evidence import completeness, history, metrics
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
@@ -71,6 +71,7 @@ def assemble(
         left_out={**_merged(content, "left_out"), **{str(asset): str(reason) for asset, reason in left_out.items()}},
         services=recorded,
         images=tuple(one for part in content.values() for one in images.parse(part.get("images", []), name)),
+        findings=history.of_checks(database.get("checks", [])),
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
+import json
 import typing as t
 
 from .._report.check import FAIL, UNPROVEN, WARN, Check
@@ -66,22 +68,29 @@ def is_reanchored(known: Baseline, now: Detected | None) -> bool:
 
 
 def compare(
-    known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, now: Detected | None, unread: int = 0
+    known: Baseline,
+    current: t.Sequence[Block],
+    leaves: t.Collection[str],
+    reread: Reread,
+    now: Detected | None,
+    unread: int = 0,
+    acknowledged: t.Collection[str] = (),
 ) -> Check:
-    """`pass`; `warn` (chain made anew by another release); `unproven` (nothing to compare with, or not with the newest); or `fail`.
+    """`pass`; `warn` (chain made anew by another release, or acknowledged); `unproven` (nothing to compare with, or not with the newest);
+    or `fail`.
 
-    `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows.
+    `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows;
+    `acknowledged` are digests of differences that the operator knows.
     """
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
         return Check(CHECK_ID, UNPROVEN, f"{words}; from now on they bind every row", required=False)
-    found = _findings(known, current, leaves, reread, is_reanchored(known, now))
+    found = _without(differences(known, current, leaves, reread, now), acknowledged)
     old = sum(block.leaf in leaves for block in known.blocks)
     words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
     dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
-    check = findings.check(
-        CHECK_ID, found, words, required=False, since=known.name, sequence=known.sequence, unread=unread, dropped_leaves=dropped
-    )
+    details: dict[str, t.Any] = {"since": known.name, "sequence": known.sequence, "unread": unread, "dropped_leaves": dropped}
+    check = findings.check(CHECK_ID, found, words, **details, recorded=to_record(found))
     if found:
         check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
     if known.problem and check.verdict != FAIL:
@@ -91,12 +100,16 @@ def compare(
     return check
 
 
-def _findings(known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, reanchored: bool) -> list[Finding]:
+def differences(
+    known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, release: Detected | None
+) -> list[Finding]:
+    """How `current` differs from `known` below the heads of `known`."""
+    reanchored = is_reanchored(known, release)
     old = {block.key: block for block in known.blocks if block.leaf in leaves}
     gone = {block.key for block in known.blocks} - old.keys()
     new = {block.key: block for block in current if block.key not in gone}
     lowered = _lowered(old, new)
-    found = [*_cut(old, lowered)]
+    found = [*_cut(known.sequence, old, lowered)]
     known_heads = heads(known.blocks)
     for key, block in sorted((new | old).items()):
         before, now = old.get(key), new.get(key)
@@ -105,8 +118,54 @@ def _findings(known: Baseline, current: t.Sequence[Block], leaves: t.Collection[
         if block.seq_high != "-":
             now = _up_to(known_heads.get(key[:2], 0), now, reread)
         if before != now:
-            found.append(_finding(block, before, now, reanchored))
+            found.append(_finding(known.sequence, block, before, now, reanchored))
     return found
+
+
+def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now: Detected | None) -> list[Finding]:
+    """The same of signed blocks alone, without rows: of a block that has grown since, only who can read its rows sees what is different.
+
+    With `whole`, `blocks` are all there were, else those that were new or different. A leaf without blocks was dropped.
+    """
+    before = {block.key: block for block in known.blocks}
+    if not whole:
+        known = dataclasses.replace(known, blocks=tuple(before[block.key] for block in blocks if block.key in before))
+    leaves = {block.leaf for block in blocks}
+    return differences(known, blocks, leaves, lambda block, _head: before.get(block.key), now)
+
+
+def _without(found: t.Sequence[Finding], acknowledged: t.Collection[str]) -> list[Finding]:
+    """The findings, of which those that are acknowledged are no failure."""
+    first, rest = _in_order(found)
+    known = {one.digest for one in first} & set(acknowledged)
+    if rest and _digest_of_rest(rest) in acknowledged:
+        known |= {one.digest for one in rest}
+    return [dataclasses.replace(one, verdict=WARN, words=f"{one.words} (acknowledged)") if one.digest in known else one for one in found]
+
+
+def _in_order(found: t.Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """The failures that are recorded by their own digest, and the rest of them."""
+    failed = sorted(one for one in found if one.verdict == FAIL)
+    return failed[: findings.SHOWN], failed[findings.SHOWN :]
+
+
+def to_record(found: t.Sequence[Finding]) -> list[dict[str, str]]:
+    """The failures among findings as the journal records them: the first ones by their own digest, the rest by one digest for all."""
+    first, rest = _in_order(found)
+    recorded = [{"digest": one.digest, "message": str(one)} for one in first]
+    if rest:
+        words = f"{len(rest)} more differences of audit blocks, the first: {rest[0]}"
+        recorded.append({"digest": _digest_of_rest(rest), "message": words})
+    return recorded
+
+
+def _digest_of_rest(rest: t.Sequence[Finding]) -> str:
+    return _digest("rest", *(one.digest for one in rest))
+
+
+def _digest(*parts: object) -> str:
+    """Over parts that none of them can imitate. The number of the entry that is compared with is one: the same again later is another."""
+    return hashlib.sha256(json.dumps([CHECK_ID, *parts]).encode()).hexdigest()
 
 
 def _up_to(head: int, now: Block | None, reread: Reread) -> Block | None:
@@ -129,16 +188,17 @@ def _lowered(old: t.Mapping[t.Any, Block], new: t.Mapping[t.Any, Block]) -> dict
     return {zone: head for zone, head in left.items() if head < known[zone]}
 
 
-def _cut(old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]) -> t.Iterator[Finding]:
+def _cut(since: int, old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]) -> t.Iterator[Finding]:
     known = heads(old.values())
     for zone, head in sorted(lowered.items()):
         top = known.get(zone, 0)
+        digest = _digest(since, "cut", *zone, head, top)
         if head < 0:
             rows = sum(block.rows for key, block in old.items() if key[:2] == zone)
             words = f"{findings.zone_name(zone[1])} is gone, and the journal knows {rows} rows of it"
-            yield Finding("zone_gone", *zone, min(1, top), top, words)
+            yield Finding("zone_gone", *zone, min(1, top), top, words, digest=digest)
         else:
-            yield Finding("truncated", *zone, head + 1, top, f"truncated: head is {head}, the journal knows {top}")
+            yield Finding("truncated", *zone, head + 1, top, f"truncated: head is {head}, the journal knows {top}", digest=digest)
 
 
 _WORDS = {
@@ -151,8 +211,8 @@ _WORDS = {
 _VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
 
 
-def _finding(block: Block, before: Block | None, now: Block | None, reanchored: bool) -> Finding:
-    """What is different up to the old head, in the block that `block` says the place of."""
+def _finding(since: int, block: Block, before: Block | None, now: Block | None, reanchored: bool) -> Finding:
+    """What is different up to the head of entry `since`, in the block that `block` says the place of."""
     had, has = (one.rows if one else 0 for one in (before, now))
     if before is None or has > had:
         kind = "unnumbered_rows" if block.seq_high == "-" else "block_added_rows"
@@ -166,4 +226,5 @@ def _finding(block: Block, before: Block | None, now: Block | None, reanchored: 
     words, verdict = _WORDS.get(kind, missing), _VERDICTS.get(kind, FAIL)
     both = [one for one in (before, now) if one]
     low, high = min(0 if one.seq_low == "-" else int(one.seq_low) for one in both), max(_high(one) for one in both)
-    return Finding(kind, block.chain, block.zone, low, high, words, verdict, block.leaf)
+    digest = _digest(since, *(one and one.line().decode() for one in (before, now)))
+    return Finding(kind, block.chain, block.zone, low, high, words, verdict, block.leaf, digest)

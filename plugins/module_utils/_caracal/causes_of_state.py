@@ -43,6 +43,12 @@ CAUSES = (
         (Found("audit.rehash_marker"), Found("state.audit_query.*", "rehash")),
     ),
     Cause(
+        "chain.history",
+        "chain failure in the source: audit rows were changed before this set was created, and the operator has not acknowledged it",
+        "find out who could write to audit_events; then acknowledge the finding with journal_correct, as the message says",
+        (Found("blocks.history"),),
+    ),
+    Cause(
         "chain.altered",
         "chain failure: audit rows are not what they were when the set, or an entry of the journal, committed to them",
         f"{ANOTHER_COPY}; find out who could write to audit_events",

@@ -22,7 +22,8 @@ _RANK = (FAIL, UNPROVEN, WARN)
 class Finding:
     """`kind` is stable (`hole`, `fork`, …). Positions are sequence numbers, both ends included; 0 where a row has none.
 
-    `zone` is COPY text as in the audit blocks: `\\N` is the admin chain's global chain, empty where no zone is concerned.
+    `zone` is COPY text as in the audit blocks: `\\N` is the admin chain's global chain, empty where no zone is concerned. `digest` is the
+    SHA-256 over exactly what differs, empty where nothing records the finding.
     """
 
     kind: str
@@ -33,13 +34,15 @@ class Finding:
     words: str
     verdict: str = FAIL
     leaf: str = ""
+    digest: str = ""
 
     @property
     def rows(self) -> int:
         return self.high - self.low + 1
 
     def to_result(self) -> dict[str, t.Any]:
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("words", "verdict")}
+        left_out = {"words", "verdict", *(() if self.digest else ("digest",))}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
 
     def __str__(self) -> str:
         numbers = str(self.low) if self.low == self.high else f"{self.low} to {self.high}"

@@ -22,7 +22,7 @@ from .invariants import table
 CHECK_ID = "drill.complete"
 
 # By step of the drill, what it must have made. Of every set:
-VERIFY = ("journal.chain", "set.signature", "set.objects")
+VERIFY = ("journal.chain", "set.signature", "set.objects", "blocks.history")
 # Of every set with databases:
 IMAGES = ("images.kept",)
 RESTORE = ("restore.release", "restore.roles")
@@ -57,7 +57,8 @@ ONCE = "canary.refused.replayed_token"
 # Unproven, and not required, for a set in which nothing was revoked within the time for which a Gateway remembers it.
 # The same of the key of the streams, when nothing signed waits in them.
 # And whether services are those of the set, where it does not say or they are programs by path.
-JUDGES_ITSELF = frozenset({"canary.refused.revoked_session", "secrets.streams_key", "services.release"})
+# And the history of audit blocks, when those before the set cannot be read.
+JUDGES_ITSELF = frozenset({"blocks.history", "canary.refused.revoked_session", "secrets.streams_key", "services.release"})
 SETTLE = tuple(
     f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "stream_landed", "chain_continues")
 )

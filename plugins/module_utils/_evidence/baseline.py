@@ -21,6 +21,7 @@ import typing as t
 from .._caracal import audit_blocks, block_history, releases
 from .._caracal.audit_blocks import Block
 from .._caracal.block_history import Baseline
+from .._caracal.releases import Detected
 from .._errors import ObjectMissing, StorageError, TamperedData
 from .._repository import entry as entries
 from .._repository import records
@@ -47,6 +48,17 @@ class Cut:
     after: records.Heads
 
 
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A set or checkpoint with its own blocks, and what was known before it. With `whole`, the blocks are all there were."""
+
+    entry: Entry
+    known: Baseline
+    blocks: tuple[Block, ...]
+    whole: bool
+    release: Detected | None
+
+
 def load(opened: Opened, source: str | None = None) -> Baseline:
     """The newest blocks that can be read; none where there are none yet.
 
@@ -68,6 +80,54 @@ def at(opened: Opened, name: str) -> Baseline:
     for number in named:
         return _last(opened, _line(opened, before=number + 1))
     raise ObjectMissing(f"the journal of {opened.store.location} names no set, checkpoint or entry {name[:60]!a}; give another one")
+
+
+def steps(opened: Opened, last: Entry) -> list[Step]:
+    """From the newest whole entry before the set or checkpoint `last` up to `last`, one by one; none if nothing comes before it.
+
+    Raises TamperedData, StorageError.
+    """
+    end, source = (_of_checkpoint(last), None) if last.kind == entries.CHECKPOINT else (_whole(opened, last), _source(opened, last))
+    # What shows a later point in time than `last` was compared with something else.
+    before = [one for one in _line(opened, source, last.sequence) if one.kind != entries.CHECKPOINT or not _is_later(one, end)]
+    begun = _begin(opened, before, end)
+    if begun is None:
+        return []
+    known, later = begun
+    found: list[Step] = []
+    for entry in (*later, last):
+        blocks, whole = tuple(_blocks(opened, entry)), _is_whole(entry)
+        about = end if entry == last else _of_checkpoint(entry)
+        release = Detected(about.family, about.release, ()) if about.family else None
+        found.append(Step(entry, known, blocks, whole, release))
+        merged = {} if whole else {block.key: block for block in known.blocks}
+        merged.update({block.key: block for block in blocks})
+        newer = about if entry.sequence > known.sequence else known
+        known = dataclasses.replace(newer, blocks=tuple(merged.values()))
+    return found
+
+
+def _begin(opened: Opened, before: t.Sequence[Entry], end: Baseline) -> tuple[Baseline, list[Entry]] | None:
+    """What the newest whole entry that is not later than `end` says, and the checkpoints that extend it; None without one."""
+    later: list[Entry] = []
+    for index in range(len(before) - 1, -1, -1):
+        if not _is_whole(before[index]):
+            later.insert(0, before[index])
+            continue
+        known = _whole(opened, before[index])
+        if known.time is None or end.time is None or known.time <= end.time:
+            return known, [*_overtaken(before[:index], known), *later]
+    return None
+
+
+def _is_later(checkpoint: Entry, than: Baseline) -> bool:
+    return than.time is not None and records.checkpoint(checkpoint).snapshot_time > than.time
+
+
+def _source(opened: Opened, entry: Entry) -> str | None:
+    """The cluster that a set was made from, by its first database."""
+    sources = opened.catalog.read(str(entry.body.get("set"))).manifest.sources
+    return sources[0].system_identifier if sources else None
 
 
 def cuts(opened: Opened) -> list[Cut]:

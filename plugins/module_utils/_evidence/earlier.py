@@ -17,7 +17,7 @@ from .._crypto.recipients import Recipient
 from .._errors import StorageError, TamperedData
 from .._repository import layout as keys
 from .._repository.artifact import LEAF, Artifact
-from . import baseline
+from . import baseline, history
 from .options import Opened
 
 
@@ -28,6 +28,8 @@ class History:
     known: Baseline
     newest: str = ""
     artifacts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    # Digests of differences that the operator knows.
+    acknowledged: frozenset[str] = frozenset()
 
     def objects(self, leaf: str) -> dict[str, str]:
         """Content digest → path of the leaf's objects."""
@@ -44,21 +46,21 @@ class History:
 
 def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> History:
     """For a set of the cluster with system identifier `source`. A damaged set must not stop the next one."""
-    known = baseline.load(opened, source)
+    found = History(baseline.load(opened, source), acknowledged=history.acknowledged(opened))
     record = opened.catalog.newest()
-    if record is None or known.problem:
-        return History(known)
+    if record is None or found.known.problem:
+        return found
     try:
         manifest = opened.catalog.read(record.set_id).manifest
     except (TamperedData, StorageError):
-        return History(known)
+        return found
     wanted = {recipient.fingerprint for recipient in recipients}
     shared = {
         one.path: {**one.to_dict(), "shared_from": one.shared_from or record.set_id}
         for one in manifest.artifacts
         if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
     }
-    return History(known, record.set_id, shared)
+    return dataclasses.replace(found, newest=record.set_id, artifacts=shared)
 
 
 def _whole(opened: Opened, artifact: Artifact) -> bool:

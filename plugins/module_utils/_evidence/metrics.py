@@ -18,11 +18,12 @@ from .._errors import BackupError
 from .._report import prometheus
 from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check
 from .._report.prometheus import Sample
-from .._repository import catalog, decisions, selection
+from .._repository import catalog, decisions, findings, selection
 from .._repository import entry as entries
 from .._repository.entry import Entry
 from .._repository.journal import Journal
 from .._repository.manifest import Manifest
+from . import options
 from .options import Opened
 
 PREFIX = "caracal_backup"
@@ -36,6 +37,7 @@ MEANINGS = {
     "last_size_bytes": "Sealed size of the newest set, shared objects included.",
     "last_artifacts": "Artifacts and objects of the newest set.",
     "longest_lock_wait_seconds": "Longest that another session was seen waiting for the newest backup.",
+    "findings": "Findings of audit rows that the journal records, by state (open or acknowledged).",
     "sets": "Sets that the repository keeps.",
     "repository_free_bytes": "Room that a repository in a directory has left.",
     "identity_proved_timestamp_seconds": "When the identity of each recipient of the newest set was last proved, 0 for never.",
@@ -104,6 +106,10 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     waits = [seconds for name, seconds in manifest.timings.items() if name.startswith(LOCK_WAIT)]
     if waits:
         made.add("longest_lock_wait_seconds", max(waits))
+    standing = findings.standing(opened.journal, options.now())
+    acknowledged = sum(one.acknowledged is not None for one in standing)
+    made.add("findings", len(standing) - acknowledged, state="open")
+    made.add("findings", acknowledged, state="acknowledged")
     made.add("sets", len(opened.catalog.sets()))
     free = opened.store.free_bytes()
     if free is not None:

@@ -119,8 +119,10 @@ def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, i
     return collector.finish()
 
 
-def compare_with_earlier(place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], unread: int = 0) -> Check:
-    """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there."""
+def compare_with_earlier(
+    place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], acknowledged: t.Collection[str], unread: int = 0
+) -> Check:
+    """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there. See block_history.compare."""
     chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
     by_name = {table.name: table for table in (*(one for one in read.tables if one.schema == "public"), *read.leaves)}
     with place.join() as session:
@@ -130,7 +132,7 @@ def compare_with_earlier(place: Place, read: Layout, known: Baseline, current: t
             found = _one_block(session, chains[block.chain], by_name[block.leaf], (block.zone.encode(), int(block.block)), high)
             return found[0] if found else None
 
-        return block_history.compare(known, current, by_name.keys(), reread, read.detected, unread)
+        return block_history.compare(known, current, by_name.keys(), reread, read.detected, unread, acknowledged)
 
 
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

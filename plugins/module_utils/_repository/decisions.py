@@ -10,14 +10,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from . import layout
-from .entry import CORRECTION, ESCROW, GENESIS, HOLD, VERIFICATION, Entry, Subject, body, subject
-from .fields import Fields
+from .entry import CORRECTION, ESCROW, FINDING, GENESIS, HOLD, VERIFICATION, Entry, Subject, body, subject
+from .fields import SHA256, Fields, timestamp
 
 HELD, RELEASED = "held", "released"
 TIME, EVERYTHING = "time", "everything"
+# What a correction says of findings: they are known, and no failure until it expires.
+ACKNOWLEDGED = "acknowledged"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,14 +165,22 @@ def failed(found: t.Iterable[Entry]) -> set[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Correction:
-    """An operator says what is not believed of earlier entries (number → SHA-256): their time, or everything that they say."""
+    """An operator's decision on earlier entries (number → SHA-256).
+
+    Their time or everything that they say is not trusted; or `findings` that they record, by digest, are acknowledged until `expires`.
+    """
 
     entries: dict[int, str]
     what: str
     reason: str
+    findings: tuple[str, ...] = ()
+    expires: datetime.datetime | None = None
 
     def to_body(self) -> dict[str, t.Any]:
-        return {"what": self.what, "reason": self.reason}
+        said = {"what": self.what, "reason": self.reason}
+        if self.expires is None:
+            return said
+        return {**said, "findings": list(self.findings), "expires": timestamp(self.expires)}
 
     def to_subjects(self) -> list[Subject]:
         return [subject(layout.entry_key(number), digest) for number, digest in sorted(self.entries.items())]
@@ -181,13 +192,31 @@ def correction(entry: Entry, earlier: t.Sequence[Entry]) -> Correction:
     By its own number it names what lay there and was no entry, which the operator refused: readers need not be told, since it fits nowhere.
     """
     fields = body(entry)
-    what, reason = fields.one_of("what", (TIME, EVERYTHING)), fields.text("reason")
-    fields.end()
+    said = acknowledgement(entry) or Correction({}, fields.one_of("what", (TIME, EVERYTHING)), fields.text("reason"))
     found = {one.sequence: one.sha256 for one in earlier if entry.subjects.get(layout.entry_key(one.sequence)) == one.sha256}
-    standing = [one.sequence for one in earlier if one.sequence in found and one.kind in (GENESIS, CORRECTION)]
-    if entry.subjects.keys() - {layout.entry_key(one) for one in (*found, entry.sequence)} or standing:
+    wrong = [one for one in earlier if one.sequence in found and not is_about(said.what, one.kind)]
+    if said.what != ACKNOWLEDGED:
+        fields.end()
+    if entry.subjects.keys() - {layout.entry_key(one) for one in (*found, entry.sequence)} or wrong:
         raise fields.fault("corrects no earlier entry that may be corrected, by number and digest")
-    return Correction(found, what, reason)
+    return dataclasses.replace(said, entries=found)
+
+
+def is_about(what: str, kind: str) -> bool:
+    """Whether a correction that says `what` can be about entries of a kind."""
+    return kind == FINDING if what == ACKNOWLEDGED else kind not in (GENESIS, CORRECTION)
+
+
+def acknowledgement(entry: Entry) -> Correction | None:
+    """What a correction acknowledges, without the entries; None for one that says something else. Raises TamperedData."""
+    if entry.body.get("what") != ACKNOWLEDGED:
+        return None
+    fields = body(entry)
+    found = Correction({}, fields.text("what"), fields.text("reason"), fields.texts("findings"), fields.time("expires"))
+    fields.end()
+    if not found.findings or not all(SHA256.match(one) for one in found.findings):
+        raise fields.fault("acknowledges no finding by its digest")
+    return found
 
 
 def _about_a_set(entry: Entry, fields: Fields, set_id: str) -> None:

@@ -36,6 +36,7 @@ ESCROW = "escrow"
 VERIFICATION = "verification"
 ARCHIVE_DAY = "archive-day"
 CORRECTION = "correction"
+FINDING = "finding"
 # What no entry is written as: one that an operator took back.
 TAKEN_BACK = "taken-back"
 
@@ -54,6 +55,7 @@ MAY_SIGN: dict[str, tuple[str, ...]] = {
     ARCHIVE_DAY: (layout.BACKUP,),
     "erasure": (layout.OPERATOR,),
     CORRECTION: (layout.OPERATOR,),
+    FINDING: (layout.BACKUP, layout.DRILL),
 }
 
 Subject = dict[str, t.Any]
@@ -77,6 +79,11 @@ class Draft:
     body: t.Mapping[str, t.Any]
     time: t.Mapping[str, str | None]
     machine: str
+
+    @property
+    def format(self) -> int:
+        """The first format that knows what the entry says."""
+        return layout.NEWEST if self.kind == FINDING or (self.kind == CORRECTION and "findings" in self.body) else layout.FORMAT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +115,7 @@ def to_bytes(draft: Draft, repository: str, deployment: str, sequence: int, prev
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "kind": draft.kind,
-                "format": layout.FORMAT,
+                **layout.format_fields(draft.format),
                 "repository": repository,
                 "deployment": deployment,
                 "sequence": sequence,
@@ -127,7 +134,7 @@ def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
     if (statement.text("_type"), statement.text("predicateType")) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise statement.fault("is no entry of a journal")
     predicate = statement.inner("predicate")
-    predicate.format()
+    predicate.format(layout.NEWEST)
     subjects = _subjects(statement)
     statement.end()
     for field, wanted in (("repository", repository), ("deployment", deployment)):

@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from .._errors import TamperedData, VersionMismatch
-from .layout import FORMAT
+from .layout import FORMAT, REQUIRES
 
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 TEXT_LIMIT = 1 << 16
@@ -59,20 +59,21 @@ class Fields:
             raise self.fault(f"has a wrong {field}")
         return value
 
-    def head(self, kind: str) -> None:
+    def head(self, kind: str, newest: int = FORMAT) -> None:
         """`type` and `format`, which come first: another kind of document is refused, a newer format told apart."""
         found = self._typed("type", str)
         if found != kind:
             raise self.fault(f"is a {found[:40]!a} and no {kind}")
-        self.format()
+        self.format(newest)
 
-    def format(self) -> None:
+    def format(self, newest: int = FORMAT) -> None:
+        """`format`, and `requires` of a later one than the first. Raises VersionMismatch for one after `newest`."""
         number = self.integer("format")
-        if number > FORMAT:
-            raise VersionMismatch(
-                f"{self.name} has format {number}, this version reads up to {FORMAT}; install a newer release of the collection"
-            )
-        if number != FORMAT:
+        requires = self.text("requires") if number > FORMAT and "requires" in self._left else ""
+        if number > newest:
+            wanted = f"release {requires[:40]!a} of the collection or a later one" if requires else "a newer release of the collection"
+            raise VersionMismatch(f"{self.name} has format {number}, this version reads up to {newest}; install {wanted}")
+        if number < FORMAT or requires != REQUIRES.get(number, ""):
             raise self.fault(f"has the unknown format {number}")
 
     def text(self, field: str, pattern: re.Pattern[str] | None = None) -> str:
@@ -138,6 +139,10 @@ class Fields:
 
     def inners(self, field: str) -> list[Fields]:
         return [Fields(item, f"{field}[{number}] of {self.name}", self._remedy) for number, item in enumerate(self.array(field))]
+
+    def later_inners(self, field: str) -> list[Fields]:
+        """The same of a field that older documents do not have."""
+        return self.inners(field) if field in self._left else []
 
     def texts(self, field: str) -> tuple[str, ...]:
         values = self.array(field)

@@ -98,6 +98,8 @@ def _corrected(found: t.Sequence[Entry], assumed: t.Mapping[int, str], what: str
     for one in found:
         if one.kind == entries.CORRECTION:
             said = decisions.correction(one, found[: one.sequence - 1])
+            if said.what == decisions.ACKNOWLEDGED:
+                continue
             for number in said.entries:
                 if corrected.get(number) != decisions.EVERYTHING:
                     corrected[number] = said.what

@@ -16,6 +16,9 @@ import re
 from .._errors import OptionError
 
 FORMAT = 1
+# A document that says more than format 1 can has a later format, and names the first release of the collection that reads it.
+NEWEST = 2
+REQUIRES = {2: "1.0.0"}
 
 NAMESPACE_SET = "set@caracal-ops"
 NAMESPACE_JOURNAL = "journal@caracal-ops"
@@ -42,6 +45,11 @@ _TIMESTAMP = ".tsr"
 _LAYER, _DOCUMENT = ".tar.zst.age", ".json.zst.age"
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._-]")
 _TIME = "%Y%m%dT%H%M%SZ"
+
+
+def format_fields(number: int) -> dict[str, int | str]:
+    """The fields `format` and, after the first format, `requires` of a document."""
+    return {"format": number, **({"requires": REQUIRES[number]} if number in REQUIRES else {})}
 
 
 def new_set_id(now: datetime.datetime, entropy: bytes) -> str:

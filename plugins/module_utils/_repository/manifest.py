@@ -17,9 +17,10 @@ from .._crypto import strict_json
 from .._errors import TamperedData
 from .._report.check import VERDICTS
 from . import artifact as artifacts
-from . import images, layout, services
+from . import findings, images, layout, services
 from .artifact import Artifact
 from .fields import Fields, timestamp
+from .findings import Recorded
 from .images import Image
 from .services import Service
 
@@ -58,7 +59,8 @@ class Pairing:
 @dataclasses.dataclass(frozen=True)
 class Manifest:
     """`family` and `release` are None where unknown, `services` empty where nobody told, `images` where none was kept. `key_ids`: KEK and
-    HMAC keys by name; `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset."""
+    HMAC keys by name; `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset; `findings`: what is wrong with
+    the source."""
 
     set_id: str
     repository: str
@@ -76,6 +78,7 @@ class Manifest:
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     services: tuple[Service, ...] = ()
     images: tuple[Image, ...] = ()
+    findings: tuple[Recorded, ...] = ()
 
     @property
     def recovery(self) -> Artifact:
@@ -100,11 +103,12 @@ class Manifest:
         """What is signed. Raises TamperedData for content that `parse` would refuse."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         kept = [dataclasses.asdict(one) for one in plain.pop("images")]
+        wrong = [dataclasses.asdict(one) for one in plain.pop("findings")]
         data = strict_json.dumps(
             {
                 **plain,
                 "type": TYPE,
-                "format": layout.FORMAT,
+                **layout.format_fields(layout.NEWEST if wrong else layout.FORMAT),
                 "created": timestamp(self.created),
                 "previous": None if self.previous is None else dataclasses.asdict(self.previous),
                 "sources": [{**dataclasses.asdict(one), "snapshot_time": timestamp(one.snapshot_time)} for one in self.sources],
@@ -113,6 +117,7 @@ class Manifest:
                 "services": [dataclasses.asdict(one) for one in self.services],
                 # An older release reads a set without images.
                 **({"images": kept} if kept else {}),
+                **({"findings": wrong} if wrong else {}),
             }
         )
         parse(data)
@@ -122,7 +127,7 @@ class Manifest:
 def parse(data: bytes, name: str = "the manifest") -> Manifest:
     """A manifest from bytes whose signature was verified. Raises TamperedData, VersionMismatch for a newer format."""
     fields = Fields(strict_json.loads(data, name), name)
-    fields.head(TYPE)
+    fields.head(TYPE, layout.NEWEST)
     set_id = fields.text("set_id")
     if not layout.is_id(set_id):
         raise fields.fault("has a wrong set_id")
@@ -144,6 +149,7 @@ def parse(data: bytes, name: str = "the manifest") -> Manifest:
         left_out=fields.table("left_out"),
         services=services.parse(fields.later_array("services"), name),
         images=images.parse(fields.later_array("images"), name),
+        findings=findings.parse(fields.later_inners("findings")),
     )
     pairing.end()
     fields.end()

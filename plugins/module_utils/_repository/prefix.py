@@ -43,7 +43,7 @@ if t.TYPE_CHECKING:
 
 TYPE = "verified-prefix"
 # To be raised with each change of what a reader of the journal accepts, or of what it makes of an entry.
-FORMAT = 1
+FORMAT = 2
 INDEX, ROWS = "index", "rows"
 KINDS = (*entries.MAY_SIGN, entries.TAKEN_BACK)
 _RUN = 32

@@ -17,7 +17,7 @@ from .._ansible.boundary import Invocation
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
-from .._evidence import metrics, options
+from .._evidence import history, metrics, options
 from .._evidence.options import Opened
 from .._evidence.running import Running
 from .._report import prometheus
@@ -135,7 +135,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             parts.delete(opened.store, set_id)
             Running(given, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        return _committed(invocation, opened, found, changed=False)
+        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, set_id, {})}
     signer = _signer(given)
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
     content = parts.read(opened.store, set_id, signer)
@@ -149,18 +149,24 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         opened.mark.check_writable()
         opened.store.check_writable(probe=False)
     else:
+        # First, so that a run that is killed between the two leaves no set whose findings are not recorded.
+        history.record(opened, signer, set_id, manifest.findings)
         _enter(opened, signer, manifest, text)
         Running(given, set_id).end()
-    return {**_committed(invocation, opened, manifest, changed=True), **_judged(set_id, content)}
+    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, set_id, content)}
 
 
-def _judged(set_id: str, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """What the dump found against its source. The set is the evidence, so it is made all the same; but nobody may sleep through this."""
-    failed = [str(one["message"]) for part in content.values() for one in part.get("checks", []) if one["verdict"] == FAIL]
-    if not failed:
-        return {"verdict": PASS}
-    words = f"set {set_id} was made and is kept, but {'; '.join(failed)}; find out who changed the audit tables before anything is pruned"
-    return {"verdict": FAIL, "msg": words}
+def _judged(opened: Opened, set_id: str, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
+    kept = history.check(opened)
+    # What this set found is recorded by now, and was said in its own words.
+    found = [one for part in content.values() for one in part.get("checks", []) if one["verdict"] == FAIL]
+    failed = [str(one["message"]) for one in found] or ([kept.message] if kept.verdict == FAIL else [])
+    result: dict[str, t.Any] = {"verdict": PASS, "checks": [kept.to_result()]}
+    if failed:
+        words = f"set {set_id} was created and is kept, but {'; '.join(failed)}; prune nothing before you know who changed the audit tables"
+        result.update(verdict=FAIL, msg=words)
+    return result
 
 
 def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> None:

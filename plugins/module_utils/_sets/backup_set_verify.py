@@ -14,7 +14,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._evidence import options
+from .._evidence import history, options
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
@@ -54,6 +54,7 @@ def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
         *options.shadowed_checks(opened),
         *options.countersignature_checks(opened, [found]),
         _countersigned(opened, found),
+        history.check_set(opened, record.entry),
     ]
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {

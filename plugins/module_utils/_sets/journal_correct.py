@@ -5,10 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Use case of the module of the same name: an operator says what is not believed of earlier entries of the journal."""
+"""Use case of the module of the same name: an operator corrects earlier entries of the journal, or acknowledges findings in them."""
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as t
 
@@ -18,12 +19,16 @@ from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
 from .._evidence import options, restore_entry
 from .._evidence.options import Opened
-from .._repository import decisions, layout, slots
+from .._repository import decisions, findings, layout, slots
 from .._repository import entry as entries
 from .._repository import journal as journals
-from .._repository.decisions import EVERYTHING, TIME, Correction
+from .._repository.decisions import ACKNOWLEDGED, EVERYTHING, TIME, Correction
+from .._repository.findings import Standing
 
 TEXT_LIMIT = 1000
+# Days that an acknowledgement holds at most.
+LONGEST = 400
+_DIGEST = re.compile(r"[0-9a-f]{16,64}\Z")
 _NAMED = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{16,64})\Z")
 
 
@@ -34,10 +39,15 @@ def argument_spec() -> argspec.ArgumentSpec:
 def _own_options() -> argspec.ArgumentSpec:
     return argspec.ArgumentSpec(
         {
-            "entries": {"type": "list", "elements": "str", "required": True},
+            "entries": {"type": "list", "elements": "str"},
             "what": {"type": "str", "choices": [TIME, EVERYTHING], "default": TIME},
+            "findings": {"type": "list", "elements": "str"},
+            "expires": {"type": "str"},
             "reason": {"type": "str", "required": True},
-        }
+        },
+        mutually_exclusive=[("entries", "findings")],
+        required_one_of=[("entries", "findings")],
+        required_together=[("findings", "expires")],
     )
 
 
@@ -45,6 +55,8 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     if len(given["reason"]) > TEXT_LIMIT or not given["reason"].isprintable() or not given["reason"].strip():
         raise OptionError(f"reason is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
+    if given["findings"] is not None:
+        return _acknowledged(invocation)
     named = _named(given["entries"])
     opened = options.open_repository(given, named, given["what"])
     wanted = Correction(_found(opened, named), given["what"], given["reason"])
@@ -60,6 +72,55 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         "journal_head": opened.head,
         "diff": {"before": "", "after": "".join(f"entry {one}: {wanted.what} is not believed\n" for one in sorted(fresh))},
     }
+
+
+def _acknowledged(invocation: Invocation) -> dict[str, t.Any]:
+    """Findings that the journal records are no failure until the acknowledgement expires."""
+    given = invocation.options
+    expires = _expiry(given["expires"], options.now())
+    opened = options.open_repository(given, everything=True)
+    found = _standing(opened, given["findings"])
+    fresh = [one for one in found if one.acknowledged is None or one.acknowledged.expires != expires]
+    signer = restore_entry.signer(opened, given)
+    opened.store.check_writable(probe=False)
+    if fresh and not invocation.check_mode:
+        digests = tuple(one.finding.digest for one in fresh)
+        entered = {one.entry.sequence: one.entry.sha256 for one in fresh}
+        _enter(opened, signer, Correction(entered, ACKNOWLEDGED, given["reason"], digests, expires))
+    opened.mark.advance(opened.journal, dry=invocation.check_mode)
+    return {
+        "changed": bool(fresh),
+        "entries": sorted({f"{one.entry.sequence}-{one.entry.sha256[:16]}" for one in found}),
+        "findings": [{"digest": one.finding.digest, "message": one.finding.message} for one in found],
+        "journal_head": opened.head,
+        "diff": {"before": "", "after": "".join(f"acknowledged until {given['expires']}: {one.finding.message}\n" for one in fresh)},
+    }
+
+
+def _expiry(text: str, now: datetime.datetime) -> datetime.datetime:
+    """The end of that day. Raises OptionError."""
+    try:
+        day = datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
+    except ValueError as exc:
+        raise OptionError(f"expires {text[:40]!a} is not a date; give one such as 2027-01-31") from exc
+    end = day + datetime.timedelta(days=1)
+    if not now < end <= now + datetime.timedelta(days=LONGEST + 1):
+        raise OptionError(f"expires {text} is past or more than {LONGEST} days ahead; acknowledge the finding again when it expires")
+    return end
+
+
+def _standing(opened: Opened, named: t.Sequence[str]) -> list[Standing]:
+    """Raises OptionError, and ObjectMissing for what the journal does not record."""
+    if not named or not all(_DIGEST.match(one) for one in named):
+        raise OptionError("findings must name one finding or more by the first 16 hex digits of its digest; copy them from the message")
+    known = findings.standing(opened.journal, options.now())
+    found = []
+    for digits in dict.fromkeys(named):
+        one = next((one for one in known if one.finding.digest.startswith(digits)), None)
+        if one is None:
+            raise ObjectMissing(f"the journal of {opened.store.location} records no finding {digits[:16]}; copy it from the message")
+        found.append(one)
+    return found
 
 
 def _named(texts: t.Sequence[str]) -> dict[int, str]:

@@ -19,7 +19,7 @@ from .._crypto import recipients as age
 from .._crypto.signing import Signer
 from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
-from .._evidence import metrics, options
+from .._evidence import history, metrics, options
 from .._evidence.options import Opened
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._repository import decisions, layout, objects
@@ -28,6 +28,7 @@ from .._repository import journal as journals
 from .._repository.artifact import Artifact
 from .._repository.catalog import OpenSet
 from .._repository.decisions import Verification
+from .._repository.findings import Recorded
 from .._repository.manifest import Manifest
 from .._stream import progress
 from .._stream.progress import Progress
@@ -71,6 +72,10 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     chosen = [one for one in stored if _turn(one.path, given["parts"]) == part]
     seen = [*_bytes(opened, stored, chosen, told), *_evidence(opened), *_decryptable(opened, stored, identities)]
     failed = _failed(manifests, [*checks, *seen])
+    shown, unreadable = _differences(opened, given["parts"], part)
+    if signer:
+        for name, differences in shown.items():
+            history.record(opened, signer, name, differences, dry=invocation.check_mode)
     done = Verification(given["parts"], part, len(chosen), failed)
     checks = [
         *_journal(opened, anchors),
@@ -81,6 +86,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         set_holds.check(opened, manifests),
         signature_checks.reports(opened),
         _orphans(opened),
+        history.check(opened, shown, problem=unreadable),
         _coverage(opened, done, recorded=signer is not None),
     ]
     if signer and not invocation.check_mode:
@@ -162,6 +168,20 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
     nothing = [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
     read = objects.verify(opened.store, chosen, told) if chosen else nothing
     return [*read, *sorted(others, key=lambda one: one.message)]
+
+
+def _differences(opened: Opened, parts: int, part: int) -> tuple[dict[str, tuple[Recorded, ...]], str]:
+    """Set or checkpoint of a part → how its signed audit blocks differ from those before it; and why the first could not be compared."""
+    sets = [one for one in opened.journal.of_kind(entries.SET) if _turn(next(iter(one.subjects)), parts) == part]
+    newest = opened.journal.numbers(entries.SET, entries.CHECKPOINT)[-1:]
+    shown: dict[str, tuple[Recorded, ...]] = {}
+    problem = ""
+    for one in (*sets, *(entry for entry in opened.journal.at(newest) if entry not in sets)):
+        try:
+            shown.update(history.in_files(opened, one))
+        except BackupError as exc:
+            problem = problem or exc.msg
+    return shown, problem
 
 
 def _evidence(opened: Opened) -> list[Check]:

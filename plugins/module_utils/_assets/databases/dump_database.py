@@ -161,7 +161,7 @@ def _rows(
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
     checks = _dropped(gone)
     if read.leaves:
-        checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks))
+        checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks, history.acknowledged))
     inventory = reading.assemble(database, read, facts, rest, passes)
     with Session(plan.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)

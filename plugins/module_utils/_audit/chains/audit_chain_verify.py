@@ -27,7 +27,7 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
-from ..._evidence import baseline, database_layout, options, place, reading
+from ..._evidence import baseline, database_layout, history, options, place, reading
 from ..._evidence.options import Opened
 from ..._files import paths
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
@@ -232,12 +232,13 @@ def _committed(
     if opened is None:
         words = "no repository was given, so nothing outside the database says what its chains were; a cut tail would not be seen"
         return [Check(block_history.CHECK_ID, UNPROVEN, words)]
-    checks = [options.freshness_check(opened)]
     if given["set_id"]:
         if known.problem:
             raise StorageError(f"{known.name or given['set_id']}: {known.problem}; use another set")
-        return [*checks, inventory.compare_blocks(known.blocks, chains.blocks)]
-    compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, chains.unread)
+        earlier = history.check(opened, upto=known.sequence)
+        return [options.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
+    checks, accepted = [options.freshness_check(opened), history.check(opened)], history.acknowledged(opened)
+    compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
     return [*checks, dataclasses.replace(compared, required=True), _tail(known, chains)]
 
 

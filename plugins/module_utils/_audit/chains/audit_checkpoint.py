@@ -25,7 +25,7 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server
 from ..._errors import Busy, ObjectExists, VersionMismatch
-from ..._evidence import baseline, database_layout, metrics, newest_rows, options, reading
+from ..._evidence import baseline, database_layout, history, metrics, newest_rows, options, reading
 from ..._evidence.options import Opened
 from ..._report.check import FAIL, Check
 from ..._repository import entry as entries
@@ -34,6 +34,7 @@ from ..._repository import layout as keys
 from ..._repository import records
 from ..._repository.entry import Draft
 from ..._repository.fields import parse_timestamp
+from ..._repository.findings import Recorded
 from ..._stream import compression, workers
 
 ATTEMPTS = 5
@@ -42,7 +43,7 @@ HOLD_MAX = 10.0  # seconds that anybody may wait for a lock of ours
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """What one look at the database gave. `new` are the lines that the journal does not have yet."""
+    """What one pass over the database gave. `new` are the lines that the journal does not have yet."""
 
     known: Baseline
     detected: Detected | None
@@ -52,13 +53,16 @@ class Taken:
     new: list[Block]
     whole: bool
 
+    @property
+    def found(self) -> tuple[Recorded, ...]:
+        return history.of_checks([self.check.to_result()])
+
 
 def argument_spec() -> argspec.ArgumentSpec:
     own = argspec.ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
             "jobs": {"type": "int", "default": 2},
-            "require_unchanged": {"type": "bool", "default": True},
         }
     )
     return argspec.repository().merge(argspec.signing(required=True), argspec.postgres(), metrics.own_options(), own)
@@ -76,8 +80,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     for _attempt in range(ATTEMPTS):
         checkpoint_id = keys.new_set_id(options.now(), os.urandom(5))
         taken = _take(opened, Server.from_options(given).named(f"caracal_ops.backup {checkpoint_id}"), given)
-        result = _result(taken, checkpoint_id, given["require_unchanged"])
-        if result["changed"] and not invocation.check_mode and not _enter(opened, signer, taken, given["database"], checkpoint_id):
+        recorded = history.record(opened, signer, checkpoint_id, taken.found, dry=invocation.check_mode)
+        result = _result(taken, history.check(opened, {checkpoint_id: taken.found}), checkpoint_id, recorded)
+        if result["checkpoint"] and not invocation.check_mode and not _enter(opened, signer, taken, given["database"], checkpoint_id):
             journals.refresh(opened.repository, opened.journal)
             continue
         if taken.detected and taken.detected.release is None:
@@ -107,38 +112,42 @@ def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
         current = [block for one in found for block in one.blocks]
         unread = sum(one.unread for one in found)
         left = read.without([one.table.qualified for one in found if one.gone])
-        check = guard.patiently(reading.compare_with_earlier, held.place, left, known, current, unread)
+        accepted = history.acknowledged(opened)
+        check = guard.patiently(reading.compare_with_earlier, held.place, left, known, current, accepted, unread)
     old = set() if whole else set(known.blocks)
     new = [] if whole and set(current) == set(known.blocks) and not known.problem else [block for block in current if block not in old]
     return Taken(known, read.detected, held.facts, check, current, new, whole)
 
 
-def _result(taken: Taken, checkpoint_id: str, require_unchanged: bool) -> dict[str, t.Any]:
-    doubt = taken.check.verdict == FAIL or (taken.known.problem and require_unchanged)
-    enters = bool(taken.new) and not doubt
+def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) -> dict[str, t.Any]:
+    # What differs is no base for later checkpoints, whether it is acknowledged or not: the next set is.
+    differs = bool(taken.check.details.get("findings")) and not taken.whole
+    doubt = taken.check.verdict == FAIL or bool(taken.known.problem)
+    enters = bool(taken.new) and not doubt and not differs
+    checks = [taken.check, earlier]
+    failed = next((one for one in checks if one.verdict == FAIL), taken.check)
     had, has = ({block.key: block for block in blocks} for blocks in (taken.known.blocks, taken.current))
     result = {
-        "changed": enters,
+        "changed": enters or recorded,
         "checkpoint": checkpoint_id if enters else None,
         "base": 0 if taken.whole else taken.known.sequence,
         "since": taken.known.name,
         "release": taken.detected.release if taken.detected else None,
         "snapshot_time": taken.facts["time"],
         "standby": taken.facts["standby"],
-        "verdict": taken.check.verdict,
-        "checks": [taken.check.to_result()],
+        "verdict": failed.verdict,
+        "checks": [one.to_result() for one in checks],
         "zones": len({key[:2] for key in has}),
         "rows": sum(block.rows - (had[key].rows if key in had else 0) for key, block in has.items()),
         "blocks": len(taken.new),
         "blocks_not_read": taken.check.details.get("unread", 0),
         "diff": {"before": _listing(taken.known.blocks), "after": _listing(taken.current if enters else taken.known.blocks)},
     }
-    if doubt and require_unchanged:
-        result["failed"] = True
-        result["msg"] = (
-            f"{taken.check.message}; nothing was entered into the journal. Find out why; then make a backup, which keeps the tables "
-            "as they are now, and with which later checkpoints compare"
-        )
+    if doubt:
+        words = "its blocks were not entered into the journal. Find out why, then create a backup set, which later checkpoints compare with"
+        result.update(failed=True, msg=f"{taken.check.message}; {words}")
+    elif failed.verdict == FAIL:
+        result.update(failed=True, msg=failed.message)
     return result
 
 

@@ -139,6 +139,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {"metrics": {f"{TAMPER}mismatch_total": 1, f"{TAMPER}hmac_failures_total": 1, f"{TAMPER}checked_total": 9}},
         ["chain.altered"],
     ),
+    "rows altered in the source": ([failed("blocks.history")], {}, ["chain.history"]),
     "rows altered by the sweep alone": (
         [failed("settled.tamper_sweep", f"the audit service's own sweep found 1 rows ({TAMPER}mismatch_total)")],
         {},

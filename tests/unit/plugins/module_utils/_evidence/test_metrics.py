@@ -57,6 +57,7 @@ def test_a_commit_writes_what_it_did(waited: tuple[Scene, str], tmp_path: Path) 
         "last_size_bytes": {LABELS: made["bytes"]},
         "last_artifacts": {LABELS: made["artifacts"]},
         "longest_lock_wait_seconds": {LABELS: 4.125},
+        "findings": {(*LABELS, ("state", one)): 0 for one in ("open", "acknowledged")},
         "sets": {LABELS: 3},
         "repository_free_bytes": found["repository_free_bytes"],
         "identity_proved_timestamp_seconds": {(*LABELS, ("recipient", one)): 0 for one in manifest.artifacts[0].recipients},

@@ -148,7 +148,7 @@ def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"format": 2}, VersionMismatch, "has format 2, this version reads up to 1"),
+        ({"format": 3}, VersionMismatch, "has format 3, this version reads up to 2"),
         ({"repository": "0" * 32}, TamperedData, "manifest of another set, repository or deployment"),
         ({"deployment": "test"}, TamperedData, "manifest of another set, repository or deployment"),
         ({"set_id": "20251125T020000Z-bbbb"}, TamperedData, "does not belong to set"),

@@ -124,7 +124,7 @@ def test_exchanged_entries_are_found(world) -> None:
         ("previous", "0" * 64, TamperedData, "does not follow entry 1-"),
         ("previous", None, TamperedData, "does not follow entry 1-"),
         ("deployment", "test", TamperedData, "belongs to deployment 'test', not to prod"),
-        ("format", 2, VersionMismatch, "has format 2"),
+        ("format", 3, VersionMismatch, "has format 3"),
         ("kind", "party", TamperedData, "unknown kind 'party'"),
         ("kind", "genesis", TamperedData, "a journal has one genesis entry"),
         ("kind", "drill", KeyProblem, "is a drill entry signed as 'backup@prod'; only drill@prod may write one"),

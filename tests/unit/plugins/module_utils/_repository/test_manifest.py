@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.ser
 
 OTHER = "20251125T020000Z-bbbb"
 # What sets of before do not have.
-LATER = {"services", "images"}
+LATER = {"services", "images", "findings"}
 SERVICE = {
     **{"service": "sts", "replica": "1", "image": "registry.example/caracal-go:v1.0.0", "digest": f"sha256:{'d' * 64}"},
     **{"image_id": f"sha256:{'e' * 64}", "command": ["/usr/local/bin/sts"], "working_directory": "/"},
@@ -63,7 +63,7 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
     ("field", "value", "kind", "words"),
     [
         ("type", "drill-report", TamperedData, "is a 'drill-report' and no backup-set"),
-        ("format", 2, VersionMismatch, "has format 2, this version reads up to 1"),
+        ("format", 3, VersionMismatch, "has format 3, this version reads up to 2"),
         ("format", "1", TamperedData, "wrong format"),
         ("set_id", "latest", TamperedData, "wrong set_id"),
         ("set_id", "20251125T020000Z-bbbb", TamperedData, "does not belong to set 20251125T020000Z-bbbb"),

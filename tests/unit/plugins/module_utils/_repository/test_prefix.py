@@ -172,7 +172,7 @@ BROKEN: dict[str, t.Callable[[t.Any, HighWaterMark, Path, Path], t.Any]] = {
     "others may write the index": lambda _world, _mark, index, _rows: index.chmod(0o602),
     "a group may write the index": lambda _world, _mark, index, _rows: index.chmod(0o620),
     "others may write the rows": lambda _world, _mark, _index, rows: rows.chmod(0o602),
-    "another format": lambda _world, _mark, index, _rows: replaced(index, b'"format": 1', b'"format": 2'),
+    "another format": lambda _world, _mark, index, _rows: replaced(index, b'"format": 2', b'"format": 3'),
     "other kinds": lambda _world, _mark, index, _rows: replaced(index, b'"taken-back"', b'"taken-bacK"'),
     "another repository": lambda world, _mark, index, _rows: replaced(index, world.load().id.encode(), b"0" * 32),
     "another deployment": lambda _world, _mark, index, _rows: replaced(index, b'"prod"', b'"test"'),

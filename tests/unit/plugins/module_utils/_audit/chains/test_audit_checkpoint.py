@@ -23,7 +23,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, PermissionMissing, TamperedData, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, history, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import records
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
 from harness.fixtures import NOW, make_twin
@@ -79,6 +80,12 @@ class Source:
         made = self.scene.call("pg_encrypted_dump", set_id=self.scene.new_id(), databases=[self.database])
         (check,) = (one for one in made["checks"] if one["id"] == "blocks.journal")
         return dict(check)
+
+    def backup(self) -> Result:
+        """The result of the commit of a new set."""
+        set_id = self.scene.new_id()
+        self.scene.call("pg_encrypted_dump", set_id=set_id, databases=[self.database])
+        return self.scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "not part of this test"})
 
     def add(self, count: int, minutes: float, zone: str = "") -> int:
         return add(self.cluster, zone or self.busy, count, minutes, self.database)
@@ -229,7 +236,7 @@ FAULTS = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_changed_among_the_known_rows_is_found_and_nothing_entered(source: Source, fault: str) -> None:
+def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(source: Source, fault: str) -> None:
     statement, kind, words = FAULTS[fault]
     values = {"leaf": LEAF, "open": row(source, 1), "closed": row(source, 0), "busy": source.busy, "quiet": source.quiet}
     source.execute(statement.format(**values))
@@ -238,16 +245,18 @@ def test_what_changed_among_the_known_rows_is_found_and_nothing_entered(source: 
     files = tree(source.scene.repository)
     path = source.scene.root / "checkpoint.prom"
     made = source.call(metrics_file=str(path))
-    assert (made["verdict"], made["failed"], made["changed"], made["checkpoint"]) == ("fail", True, False, None)
+    assert (made["verdict"], made["failed"], made["changed"], made["checkpoint"]) == ("fail", True, True, None)
     assert [dict(one)["verdict"] for one, value in parse(path.read_text())["caracal_backup_checkpoint_verdict"].items() if value] == [
         "fail"
     ]
-    (check,) = made["checks"]
+    check, earlier = made["checks"]
     assert any(words in one["says"] for one in check["details"]["positions"] if one["kind"] == kind), check
-    assert "nothing was entered into the journal" in made["msg"] and "\n" not in made["msg"]
-    assert tree(source.scene.repository) == files
-    allowed = source.call(require_unchanged=False)
-    assert (allowed["verdict"], allowed["changed"], "failed" in allowed) == ("fail", False, False)
+    assert {one["digest"] for one in earlier["details"]["open"]} == {one["digest"] for one in check["details"]["recorded"]}
+    assert "\n" not in made["msg"]
+    new = sorted(tree(source.scene.repository).items() - files.items())
+    assert [name.rpartition(".")[2] for name, _content in new if "/" in name] == ["sig", "json"]
+    again = source.call()
+    assert (again["verdict"], again["failed"], again["changed"]) == ("fail", True, False)
 
 
 @pytest.mark.mutation
@@ -266,6 +275,95 @@ def test_a_row_of_a_closed_block_is_found_by_the_next_backup(source: Source) -> 
 def places(check: Result) -> list[tuple[str, str, int, int]]:
     """Kind, zone, first and last number of what was found."""
     return [(one["kind"], one["zone"], one["low"], one["high"]) for one in check["details"]["positions"]]
+
+
+HISTORY = "blocks.history"
+EDIT = f"UPDATE {LEAF} SET request_id = request_id || '+' WHERE "
+UNDO = f"UPDATE {LEAF} SET request_id = rtrim(request_id, '+') WHERE "
+
+
+def verdict_of(made: Result, check_id: str = HISTORY) -> str:
+    (found,) = (one["verdict"] for one in made["checks"] if one["id"] == check_id)
+    return str(found)
+
+
+def open_ones(made: Result) -> set[str]:
+    (found,) = (one["details"]["open"] for one in made["checks"] if one["id"] == HISTORY)
+    return {one["digest"] for one in found}
+
+
+def look_again(source: Source, **drill: t.Any) -> dict[str, tuple[str, str]]:
+    """Overall verdict and that of `blocks.history` of everything that verifies: the next checkpoint, set, and verifications of both."""
+    source.add(5, 5)
+    found = {MODULE: source.call(), "backup_set": source.backup()}
+    for name in ("backup_set_verify", "repository_verify", "audit_chain_verify"):
+        of_set = (
+            {"set_id": "latest"} if name == "backup_set_verify" else {"database": source.database} if name == "audit_chain_verify" else {}
+        )
+        found[name] = source.scene.call(name, require_valid=False, **of_set, **(drill if name == "repository_verify" else {}))
+    return {name: (made["verdict"], verdict_of(made)) for name, made in found.items()}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_changed_row_stays_a_failure_until_the_operator_acknowledges_it(
+    source: Source, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    source.execute(EDIT + row(source, block))
+    (digest,) = open_ones(source.backup())
+    for _night in range(2 if block else 5):
+        again = look_again(source)
+        assert set(again.values()) == {("fail", "fail")}, again
+    given = {"findings": [digest[:16]], "expires": f"{options.now() + dt.timedelta(days=30):%Y-%m-%d}", "reason": "an exercise"}
+    done = source.scene.call("journal_correct", **given)
+    assert done["changed"] and [one["digest"] for one in done["findings"]] == [digest]
+    assert not source.scene.call("journal_correct", **given)["changed"]
+    again = look_again(source)
+    assert {history for _overall, history in again.values()} == {"warn"}, again
+    assert [name for name, (overall, _history) in again.items() if overall == "fail"] == ["audit_chain_verify"]  # its content and links
+    # The very same change once more is another one.
+    source.execute(UNDO + row(source, block))
+    source.backup()
+    source.execute(EDIT + row(source, block))
+    second = source.backup()
+    assert second["verdict"] == "fail" and open_ones(second).isdisjoint({digest})
+    later = options.now() + dt.timedelta(days=32)
+    monkeypatch.setattr(options, "now", lambda: later)
+    checked = source.scene.call("backup_set_verify", set_id="latest", require_valid=False)
+    assert digest in open_ones(checked)
+
+
+@pytest.mark.mutation
+def test_a_change_that_was_undone_before_the_next_set_was_recorded_by_the_checkpoint(source: Source) -> None:
+    source.execute(EDIT + row(source, 1))
+    source.call()
+    source.execute(UNDO + row(source, 1))
+    source.call()
+    made = source.backup()
+    assert (made["verdict"], verdict_of(made), len(open_ones(made))) == ("fail", "fail", 1)
+
+
+@pytest.mark.mutation
+def test_a_set_of_a_release_that_recorded_nothing_is_found_by_its_blocks(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    source.execute(EDIT + row(source, 0))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(history, "of_checks", lambda _checks: ())
+        source.backup()
+    source.backup()
+    assert verdict_of(source.scene.call("backup_set_verify", set_id="latest", require_valid=False)) == "pass"
+    verified = source.scene.call("repository_verify", require_valid=False, signing_key=str(source.scene.key(DRILL_HOST)))
+    assert (verified["verdict"], verdict_of(verified)) == ("fail", "fail")
+    assert opened(source.scene).journal.of_kind(entries.FINDING)[0].principal.startswith("drill@")
+    assert set(look_again(source).values()) == {("fail", "fail")}
+
+
+@pytest.mark.no_false_alarm
+def test_retention_and_growth_are_no_findings(source: Source) -> None:
+    for _night in range(2):
+        assert {one[1] for one in look_again(source).values()} == {"pass"}
+    source.execute("DROP TABLE audit_events_y2026m05")
+    assert {one[1] for one in look_again(source).values()} == {"pass"}
+    assert not opened(source.scene).journal.of_kind(entries.FINDING)
 
 
 @pytest.mark.mutation
@@ -288,7 +386,7 @@ def test_rows_that_came_while_a_set_was_written_stay_bound(source: Source) -> No
     again = source.call()
     assert (again["verdict"], again["changed"]) == ("pass", False)
     source.execute(f"DELETE FROM {LEAF} WHERE zone_id = '{source.busy}' AND chain_seq = {head}")
-    (check,) = source.call()["checks"]
+    check = source.call()["checks"][0]
     assert check["verdict"] == "fail" and places(check) == [("truncated", source.busy, head, head)]
 
 
@@ -307,8 +405,7 @@ def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: S
     assert (made["failed"], made["changed"], made["verdict"]) == (True, False, "unproven") and str(path) in made["msg"]
     check = source.dump()
     assert check["verdict"] == "unproven" and str(path) in check["message"] and "compared with set " in check["message"]
-    anew = source.call(require_unchanged=False)
-    assert (anew["changed"], anew["base"]) == (True, 0)
+    source.backup()
     after = source.call()
     assert (after["changed"], after["verdict"]) == (False, "pass")
 

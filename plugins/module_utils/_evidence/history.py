@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Differences of audit rows that any set or checkpoint has found, as the journal records them, and those that its signed files show.
+
+The next set has the changed rows in its own blocks, so later sets compare equal with it. What was found once therefore stays a failure of
+each later verification until the operator acknowledges it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import block_history
+from .._crypto.signing import Signer
+from .._errors import BackupError
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._repository import entry as entries
+from .._repository import findings, layout
+from .._repository import journal as journals
+from .._repository.entry import Entry
+from .._repository.fields import timestamp
+from .._repository.findings import FindingEntry, Recorded, Standing
+from . import baseline, options
+from .options import Opened
+
+CHECK_ID = "blocks.history"
+LISTED = 50
+
+
+def acknowledged(opened: Opened) -> frozenset[str]:
+    """Digests of findings that an operator has acknowledged, and whose acknowledgement has not expired."""
+    return frozenset(findings.acknowledgements(opened.journal, options.now()))
+
+
+def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]:
+    """What is to be recorded of checks, as results have them."""
+    return tuple(
+        Recorded(one["id"], said["digest"], said["message"][: findings.MESSAGE_LIMIT])
+        for one in checks
+        for said in one.get("details", {}).get("recorded", ())
+    )
+
+
+def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Recorded], *, dry: bool = False) -> bool:
+    """Enter the findings that the journal does not record yet; whether there were any. Do this before what a kill could cut short."""
+    known = {one.finding.digest for one in findings.standing(opened.journal, options.now())}
+    new = tuple(one for one in found if one.digest not in known)
+    if dry or not new:
+        return bool(new)
+    head = opened.journal.head
+    said = FindingEntry(found_in, new).to_body()
+    subjects = [entries.subject(layout.entry_key(head.sequence), head.sha256)]
+    times, machine = options.times(), options.machine()
+    journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, said, time=times, machine=machine)
+    return True
+
+
+def in_files(opened: Opened, last: Entry) -> dict[str, tuple[Recorded, ...]]:
+    """Set or checkpoint → how its signed blocks differ from those before it, from the whole entry before `last` up to `last`.
+
+    Raises TamperedData, StorageError for files that cannot be read.
+    """
+    found = {}
+    for step in baseline.steps(opened, last):
+        differences = block_history.compare_signed(step.known, step.blocks, step.whole, step.release)
+        recorded = [{"id": block_history.CHECK_ID, "details": {"recorded": block_history.to_record(differences)}}]
+        found[_name(step.entry)] = of_checks(recorded)
+    return found
+
+
+def _name(entry: Entry) -> str:
+    return str(entry.body.get("set") or entry.body.get("checkpoint"))
+
+
+def check_set(opened: Opened, entry: Entry) -> Check:
+    """`check` of the findings up to a set, and of what its own files and those before it show."""
+    try:
+        shown = in_files(opened, entry)
+    except BackupError as exc:
+        return check(opened, upto=entry.sequence, problem=exc.msg)
+    return check(opened, shown, upto=entry.sequence)
+
+
+def check(
+    opened: Opened, shown: t.Mapping[str, t.Sequence[Recorded]] | None = None, *, upto: int | None = None, problem: str = ""
+) -> Check:
+    """Whether a difference was found up to an entry that nobody has acknowledged. `shown` are differences between signed files, `problem`
+    is why they cannot be compared."""
+    standing = findings.standing(opened.journal, options.now(), upto)
+    known = {one.finding.digest for one in findings.standing(opened.journal, options.now())}
+    unrecorded = [(name, one) for name, found in (shown or {}).items() for one in found if one.digest not in known]
+    listed = [*(_open(one) for one in standing if not one.acknowledged), *(_unrecorded(name, one) for name, one in unrecorded)]
+    accepted = [_acknowledged(one) for one in standing if one.acknowledged]
+    details = {"open": listed[:LISTED], "acknowledged": accepted[:LISTED]}
+    if listed:
+        return Check(CHECK_ID, FAIL, _failed(listed), details=details)
+    if problem:
+        return Check(CHECK_ID, UNPROVEN, f"the audit blocks before this set cannot be compared: {problem}", False, details)
+    if accepted:
+        return Check(CHECK_ID, WARN, _accepted(accepted), details=details)
+    return Check(CHECK_ID, PASS, "no earlier set or checkpoint has found audit rows changed", details=details)
+
+
+def _open(one: Standing) -> dict[str, t.Any]:
+    found = one.finding
+    return {"digest": found.digest, "in": one.found_in, "entry": one.entry.sequence, "check": found.check, "message": found.message}
+
+
+def _unrecorded(name: str, one: Recorded) -> dict[str, t.Any]:
+    return {"digest": one.digest, "in": name, "entry": None, "check": one.check, "message": one.message}
+
+
+def _acknowledged(one: Standing) -> dict[str, t.Any]:
+    said = one.acknowledged
+    until = timestamp(said.expires) if said and said.expires else ""
+    return {**_open(one), "reason": said.reason if said else "", "expires": until}
+
+
+def _failed(listed: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    first = listed[0]
+    more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
+    where = f"entry {first['entry']} recorded it" if first["entry"] else "only its signed blocks show it"
+    remedy = (
+        f"find out who changed the rows, then acknowledge it: journal_correct with findings: [{first['digest'][:16]}]"
+        if first["entry"]
+        else "run repository_verify with the drill host's signing key, which records it so that you can acknowledge it"
+    )
+    return f"audit rows were changed before {first['in']} ({where}): {first['message']}{more}; {remedy}"
+
+
+def _accepted(accepted: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    first = min(accepted, key=lambda one: str(one["expires"]))
+    more = f" ({len(accepted) - 1} more)" if len(accepted) > 1 else ""
+    return f"acknowledged until {first['expires'][:10]}{more}: {first['message']}; reason: {first['reason']}"

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the journal records as wrong with the source of sets and checkpoints, and what the operator has acknowledged of it.
+
+A finding is recorded once, by its digest. It stays open for every later reader until the operator signs an acknowledgement of that digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from . import decisions, layout
+from . import entry as entries
+from .decisions import Correction
+from .entry import Entry, body
+from .fields import Fields
+from .journal import Journal
+
+# Of one entry. What exceeds it is recorded as one finding with a digest over all of the rest.
+MOST = 50
+MESSAGE_LIMIT = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """One finding: the check that made it, a SHA-256 over exactly what was found, and a line of text."""
+
+    check: str
+    digest: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FindingEntry:
+    """The body of an entry: what was found in the set or checkpoint `found_in` when it was made or verified."""
+
+    found_in: str
+    findings: tuple[Recorded, ...]
+
+    def to_body(self) -> dict[str, t.Any]:
+        return {"in": self.found_in, "findings": [dataclasses.asdict(one) for one in self.findings]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A recorded finding. `acknowledged` is the newest acknowledgement that has not expired; without one, the finding is open."""
+
+    finding: Recorded
+    found_in: str
+    entry: Entry
+    acknowledged: Correction | None
+
+
+def parse(values: t.Iterable[Fields]) -> tuple[Recorded, ...]:
+    """The findings of a signed document. Raises TamperedData."""
+    return tuple(_recorded(one) for one in values)
+
+
+def _recorded(fields: Fields) -> Recorded:
+    found = Recorded(fields.text("check"), fields.sha256("digest"), fields.text("message"))
+    fields.end()
+    if len(found.message) > MESSAGE_LIMIT:
+        raise fields.fault("has a wrong message")
+    return found
+
+
+def read(entry: Entry) -> FindingEntry:
+    """From a verified entry. Raises TamperedData."""
+    fields = body(entry)
+    found = FindingEntry(fields.text("in"), parse(fields.inners("findings")))
+    fields.end()
+    if not layout.is_id(found.found_in) or not found.findings or len(found.findings) > MOST + 1:
+        raise fields.fault("does not name what was found, and in which set or checkpoint")
+    return found
+
+
+def standing(journal: Journal, now: datetime.datetime, upto: int | None = None) -> list[Standing]:
+    """All findings that the journal records, in order; with `upto`, those of entries up to that number. Raises TamperedData."""
+    acknowledged = acknowledgements(journal, now)
+    found: dict[str, Standing] = {}
+    for entry in journal.of_kind(entries.FINDING):
+        if upto is not None and entry.sequence > upto:
+            break
+        said = read(entry)
+        for one in said.findings:
+            found.setdefault(one.digest, Standing(one, said.found_in, entry, acknowledged.get(one.digest)))
+    return list(found.values())
+
+
+def acknowledgements(journal: Journal, now: datetime.datetime) -> dict[str, Correction]:
+    """Digest → the newest acknowledgement that holds now."""
+    found: dict[str, Correction] = {}
+    for entry in journal.of_kind(entries.CORRECTION):
+        said = decisions.acknowledgement(entry)
+        if said and said.expires and said.expires > now:
+            found.update(dict.fromkeys(said.findings, said))
+    return found
