@@ -11,7 +11,7 @@ import re
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)\Z")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|\Z)')
 _UNITS = ("_seconds", "_bytes", "_info", "_artifacts", "_entries", "_verdict", "_checks")
-_COUNTED = ("_sets", "_rows", "_exports", "_faults", "_objects", "_stopped")
+_COUNTED = ("_sets", "_findings", "_rows", "_exports", "_faults", "_objects", "_stopped")
 
 Labels = tuple[tuple[str, str], ...]
 

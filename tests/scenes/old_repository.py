@@ -31,6 +31,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.art
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.manifest import Manifest, Pairing, Source
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
 from scenes.scene import Result, tree
 from unit.plugins.module_utils._repository.conftest import LEAF, World
 
@@ -101,7 +102,7 @@ class OldRepository(World):
                 own,
                 self.sealed(layout.inventory_key(set_id), artifacts.INVENTORY, b"inventory"),
                 *([self.sealed(layout.secrets_key("0" * 16, set_id), artifacts.SECRETS, b"secrets")] if secrets else []),
-                self.stored(layout.blocks_key(set_id), artifacts.BLOCKS, b"blocks"),
+                self.stored(layout.blocks_key(set_id), artifacts.BLOCKS, compression.compress(b"")),
                 artifacts.recovery(set_id, recovery),
             ),
             pairing=pairing,

@@ -72,10 +72,6 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     chosen = [one for one in stored if _turn(one.path, given["parts"]) == part]
     seen = [*_bytes(opened, stored, chosen, told), *_evidence(opened), *_decryptable(opened, stored, identities)]
     failed = _failed(manifests, [*checks, *seen])
-    shown, unreadable = _differences(opened, given["parts"], part)
-    if signer:
-        for name, differences in shown.items():
-            history.record(opened, signer, name, differences, dry=invocation.check_mode)
     done = Verification(given["parts"], part, len(chosen), failed)
     checks = [
         *_journal(opened, anchors),
@@ -86,7 +82,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         set_holds.check(opened, manifests),
         signature_checks.reports(opened),
         _orphans(opened),
-        history.check(opened, shown, problem=unreadable),
+        _blocks(opened, given["parts"], part, None if invocation.check_mode else signer),
         _coverage(opened, done, recorded=signer is not None),
     ]
     if signer and not invocation.check_mode:
@@ -170,8 +166,11 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
     return [*read, *sorted(others, key=lambda one: one.message)]
 
 
-def _differences(opened: Opened, parts: int, part: int) -> tuple[dict[str, tuple[Recorded, ...]], str]:
-    """Set or checkpoint of a part → how its signed audit blocks differ from those before it; and why the first could not be compared."""
+def _blocks(opened: Opened, parts: int, part: int, signer: Signer | None) -> Check:
+    """The signed audit blocks of the sets of a part, and of the newest set or checkpoint, against those before them.
+
+    A signer records the differences.
+    """
     sets = [one for one in opened.journal.of_kind(entries.SET) if _turn(next(iter(one.subjects)), parts) == part]
     newest = opened.journal.numbers(entries.SET, entries.CHECKPOINT)[-1:]
     shown: dict[str, tuple[Recorded, ...]] = {}
@@ -181,7 +180,10 @@ def _differences(opened: Opened, parts: int, part: int) -> tuple[dict[str, tuple
             shown.update(history.in_files(opened, one))
         except BackupError as exc:
             problem = problem or exc.msg
-    return shown, problem
+    if signer:
+        for name, differences in shown.items():
+            history.record(opened, signer, name, differences)
+    return history.check(opened, shown, problem=problem)
 
 
 def _evidence(opened: Opened) -> list[Check]:

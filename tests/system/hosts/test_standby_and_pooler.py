@@ -54,7 +54,8 @@ def pair(server_install: Install) -> t.Iterator[tuple[Cluster, Cluster]]:
 
 
 def _caught_up(primary: Cluster, standby: Cluster) -> None:
-    (where,) = primary.execute("SELECT pg_current_wal_lsn()::text")[0]
+    # Commits of the twin are asynchronous, so some of what is inserted may not be written yet.
+    (where,) = primary.execute("SELECT pg_current_wal_insert_lsn()::text")[0]
     eventually(lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{where}'")[0][0])
 
 

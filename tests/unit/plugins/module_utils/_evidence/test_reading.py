@@ -182,7 +182,7 @@ def test_a_change_of_one_row_is_found_in_its_block(
     caracal_database.execute("ALTER TABLE audit_events DISABLE TRIGGER USER", change.format(row), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client), ()
         )
     assert check.verdict == FAIL
     assert [(one["zone"], one["leaf"]) for one in check.details["positions"]] == [(zone, leaf)]
@@ -204,13 +204,13 @@ def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
     caracal_database.execute(*(add(zone, heads[zone] + number) for zone in zones for number in (1, 2, 3)), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client), ()
         )
     assert (check.verdict, check.details["positions"]) == (PASS, [])
     caracal_database.execute(add(zones[1], heads[zones[1]]).replace("later", "forged"), database=name)
     with Snapshot(caracal_database.server, name) as held:
         check = reading.compare_with_earlier(
-            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client)
+            held.place, database_layout.read(held.session), Baseline(tuple(before), "set X"), read_blocks(held, client), ()
         )
     (difference,) = check.details["positions"]
     assert (difference["kind"], difference["zone"], difference["leaf"]) == ("block_added_rows", zones[1], "audit_events_y2026m06")
@@ -241,7 +241,7 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
         writer.join()
     with Snapshot(cluster.server, "caracal") as held:
         third, grown = read_all(held, client)
-        history = reading.compare_with_earlier(held.place, database_layout.read(held.session), Baseline(tuple(blocks), "set X"), grown)
+        history = reading.compare_with_earlier(held.place, database_layout.read(held.session), Baseline(tuple(blocks), "set X"), grown, ())
     assert lines(blocks) == lines(again) != lines(grown)
     # Sequences are in no snapshot.
     checks = inventory.compare({**second, "sequences": first["sequences"]}, first)

@@ -36,7 +36,7 @@ def test_a_whole_repository_passes_also_when_it_was_pruned(old: OldRepository) -
         verdicts = {one["id"]: one["verdict"] for one in result["checks"] if one["verdict"] != "not_applicable"}
         assert verdicts == dict.fromkeys(
             (
-                *("journal.chain", "journal.freshness", "repository.manifests", "set.objects", "repository.evidence"),
+                *("journal.chain", "journal.freshness", "repository.manifests", "set.objects", "repository.evidence", "blocks.history"),
                 *("repository.decryptable", "repository.orphans", "repository.coverage"),
                 *("repository.reports", "journal.signatures"),
             ),

@@ -148,7 +148,7 @@ def test_a_drill_restores_through_the_sandbox(
 
     monkeypatch.setattr(confined, "command", watched)
     scene.call(RESTORE, sandbox=target.directory)
-    assert os.path.basename(started[0][0]) == "bwrap" and "--unshare-net" in started[0]
+    assert "bwrap" in map(os.path.basename, started[0]) and "--unshare-net" in started[0]
     result = scene.call("state_verify", sandbox=target.directory)
     assert result["verdict"] == "pass", [check for check in result["checks"] if check["verdict"] == "fail"]
 
