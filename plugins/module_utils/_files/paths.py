@@ -13,6 +13,7 @@ A link on the way is followed if root or this user made it and no other user can
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import typing as t
@@ -57,20 +58,23 @@ def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
 
 def make_all(path: str, mode: int = PRIVATE) -> Folder:
     """A directory. Each component that is missing is made. Raises OSError, UnsafePath."""
-    with contextlib.suppress(FileNotFoundError):
-        return folder(path)
-    above, name = os.path.split(os.path.abspath(path))
-    with make_all(above, mode) as found:
-        return found.make(name, mode)
+    found, missing = _nearest(path)
+    return descend(found, missing, lambda above, name: above.make(name, mode))
 
 
 def nearest(path: str) -> Folder:
     """A directory, or the nearest one above it that exists. Raises OSError, UnsafePath."""
+    return _nearest(path)[0]
+
+
+def _nearest(path: str) -> tuple[Folder, str]:
+    """The same, and the path from there."""
+    wanted = found = os.path.abspath(path)
     while True:
         try:
-            return folder(path)
+            return folder(found), wanted[len(found) :].strip("/")
         except FileNotFoundError:
-            path = os.path.dirname(os.path.abspath(path))
+            found = os.path.dirname(found)
 
 
 def descend(found: Folder, below: str, step: t.Callable[[Folder, str], Folder]) -> Folder:
@@ -117,6 +121,8 @@ class _Walk:
     """`_here` is held open; `_left` are the components below it, the next one last."""
 
     def __init__(self, path: str) -> None:
+        if "\0" in path:
+            raise OSError(errno.EINVAL, "no file has a name with a null byte")
         self._here = _root()
         self._left = _components(os.path.abspath(path))
         self._links = 0
@@ -129,12 +135,14 @@ class _Walk:
 
     def file(self) -> tuple[Folder, str]:
         with self._closing():
-            while True:
+            while self._left:
                 name = self._left.pop()
                 about = self._here.stat(name)
                 if not self._left and not (about and stat.S_ISLNK(about.st_mode)):
                     return self._here, name
                 self._step(name)
+            # The path, or the link that it ends in, leads to a directory and to no name in it.
+            raise OSError(errno.EINVAL, "it is not a plain file", self._here.path)
 
     @contextlib.contextmanager
     def _closing(self) -> t.Iterator[None]:

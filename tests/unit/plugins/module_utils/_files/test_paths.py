@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._files import p
 from harness.users import only_root
 
 USER = 64999
+COMPONENTS = 150
 
 
 @pytest.fixture
@@ -70,3 +74,37 @@ def test_an_error_names_the_component(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         paths.folder(str(tmp_path / "a" / "b"))
     assert missing.value.filename == str(tmp_path / "a")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("target", ["/", ".", "..", "nowhere\0"])
+def test_what_leads_to_a_directory_or_to_no_name_is_not_a_file(link: Path, target: str) -> None:
+    """By a link, and as a path itself."""
+    places = [target]
+    if "\0" not in target:
+        link.unlink()
+        link.symlink_to(target)
+        places.append(str(link))
+    for place in places:
+        with pytest.raises(OSError, match="plain file|null byte"):
+            paths.reading(place)
+
+
+@pytest.fixture
+def few_calls() -> t.Iterator[None]:
+    """Fewer levels of calls than a long path has components."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + COMPONENTS)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.no_false_alarm
+def test_a_long_way_is_made(tmp_path: Path, few_calls: None) -> None:
+    place = os.path.join(tmp_path, *["a"] * COMPONENTS)
+    with paths.nearest(place) as above:
+        assert above.path == str(tmp_path)
+    with paths.make_all(place) as made:
+        assert made.path == place and made.is_new
