@@ -21,8 +21,11 @@ import typing as t
 from .._errors import TamperedData, printable
 
 FACTS = "ansible_facts"
-# What Ansible acts on, whichever task it answers.
-_ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group"})
+# What Ansible acts on, whichever task it answers, and what it says of its own decision on a result.
+_ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group", "failed_when_result"})
+# What Ansible calculates with. A value of another kind would end its run at once, without rescue and without notification, or hide a failure.
+_FLAGS = frozenset({"changed", "failed", "skipped", "unreachable"})
+_DEPRECATION = ("msg", "version", "date", "collection_name")
 # Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have. None
 # that Ansible shows as it is, where a host could forge a line of another host.
 _LINES = frozenset(
@@ -44,7 +47,7 @@ _MOST_NAMES = 10
 def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
     """The result alone, in printable text. Raises TamperedData if the answer is nested too deep."""
     try:
-        return {_text(str(key)): _clean(value, _break(str(key)), 1) for key, value in answer.items() if key not in _ORDERS}
+        return _result({_text(str(key)): _clean(value, _break(str(key)), 1) for key, value in answer.items()})
     except RecursionError:
         raise TamperedData(f"{host} gives an answer that is nested more than {_DEEPEST} deep; find out who answers there") from None
 
@@ -67,6 +70,35 @@ def named(facts: t.Any) -> str:
 def own_names(facts: t.Any) -> list[str]:
     """Of facts, those that have the name of a setting or variable of ours."""
     return sorted(str(name) for name in facts if str(name).lstrip("_").startswith(_OURS)) if isinstance(facts, t.Mapping) else []
+
+
+def _result(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Without orders, and each field that Ansible reads of the kind that it expects."""
+    return {key: _of_kind(key, value) for key, value in found.items() if key not in _ORDERS}
+
+
+def _of_kind(key: str, value: t.Any) -> t.Any:
+    if key in _FLAGS:
+        return bool(value)
+    make = {"results": _item, "warnings": _warning, "deprecations": _deprecation}.get(key)
+    if make is None:
+        return value
+    return [make(one) for one in (value if isinstance(value, list | tuple) else [value] if value else [])]
+
+
+def _item(value: t.Any) -> t.Any:
+    return _result(value) if isinstance(value, dict) else _warning(value)
+
+
+def _warning(value: t.Any) -> t.Any:
+    return value if isinstance(value, str) or dataclasses.is_dataclass(value) else str(value)
+
+
+def _deprecation(value: t.Any) -> t.Any:
+    if dataclasses.is_dataclass(value):
+        return value
+    given = value if isinstance(value, dict) else {"msg": value}
+    return {"msg": "", **{name: str(given[name]) for name in _DEPRECATION if given.get(name) is not None}}
 
 
 def _break(key: str) -> str:

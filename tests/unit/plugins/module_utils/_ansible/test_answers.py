@@ -23,7 +23,7 @@ class Event:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("order", ["ansible_facts", "ansible_stats", "add_host", "add_group"])
+@pytest.mark.parametrize("order", ["ansible_facts", "ansible_stats", "add_host", "add_group", "failed_when_result"])
 def test_what_ansible_would_act_on_is_removed(order: str) -> None:
     assert answers.cleaned({"changed": True, order: {"data": {"caracal_ops_notify": []}}}, "there") == {"changed": True}
 
@@ -37,7 +37,7 @@ def test_what_ansible_would_act_on_is_removed(order: str) -> None:
         ({"a\nb": 1}, {"a\\nb": 1}),
         ({"stdout": "a\n\tb\rc"}, {"stdout": "a\n\tb\\rc"}),
         ({"diff": {"before": "a\n", "after": "\x07\n"}}, {"diff": {"before": "a\n", "after": "\\x07\n"}}),
-        ({"results": ({"msg": "\x9b"},)}, {"results": ({"msg": "\\x9b"},)}),
+        ({"parts": ({"msg": "\x9b"},)}, {"parts": ({"msg": "\\x9b"},)}),
         ({"exception": Event("a\nb", "c\nd\x1b")}, {"exception": Event("a\\nb", "c\n    d\\x1b")}),
         ({"exception": "a\nok: [elsewhere]\n"}, {"exception": "a\n    ok: [elsewhere]\n    "}),
         ({"results": [{"exception": "a\nb"}]}, {"results": [{"exception": "a\n    b"}]}),
@@ -46,6 +46,24 @@ def test_what_ansible_would_act_on_is_removed(order: str) -> None:
 def test_words_become_printable(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
     found = answers.cleaned(given, "there")
     assert found == accepted
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ({"failed": "no", "changed": [], "skipped": None}, {"failed": True, "changed": False, "skipped": False}),
+        ({"results": 5}, {"results": ["5"]}),
+        ({"results": [5, None, {"failed": "x", "failed_when_result": "x"}, "a"]}, {"results": ["5", "None", {"failed": True}, "a"]}),
+        ({"warnings": {"a": 1}}, {"warnings": ["{'a': 1}"]}),
+        ({"warnings": None, "deprecations": 0}, {"warnings": [], "deprecations": []}),
+        ({"deprecations": ["a\nb", {"msg": 5, "version": None, "other": 1}]}, {"deprecations": [{"msg": "a\\nb"}, {"msg": "5"}]}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_what_ansible_calculates_with_is_of_its_kind(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
+    """Another kind would end the run of Ansible at once, or keep a failure from being shown."""
+    assert answers.cleaned(given, "there") == accepted
 
 
 class Text(str):
@@ -73,6 +91,9 @@ def test_what_is_shown_as_it_is_has_one_line(field: str) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_result_stays_as_it_is() -> None:
+    event = Event("a")
+    given = {"changed": False, "warnings": ["a", event], "deprecations": [event, {"msg": "a", "date": "2026-01-01"}], "results": ["a"]}
+    assert answers.cleaned(given, "there") == given
     given = {"changed": False, "paths": ["/srv/ä b"], "size": 1, "ratio": 0.5, "none": None, "content": "Zg==", "lists": {"a": "b\nc\n"}}
     assert answers.cleaned(given, "there") == given
 
