@@ -92,17 +92,19 @@ class Running:
 
     def renew(self) -> None:
         """If the set has begun so; others may be made without."""
+        self._with_own(self._write)
+
+    def end(self) -> None:
+        self._with_own(lambda: paths.unlink(self._path))
+
+    def _with_own(self, change: t.Callable[[], None]) -> None:
+        """Change the note if it is of this set."""
         if not self._is_own():
             return
         with self._told(), lock.exclusive(self._mark):
             # Until we had the lock another set may have begun, if this one had been quiet for long.
             if self._is_own():
-                self._write()
-
-    def end(self) -> None:
-        if self._is_own():
-            with self._told(), contextlib.suppress(FileNotFoundError):
-                paths.unlink(self._path)
+                change()
 
     def _is_own(self) -> bool:
         found = self._read()

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, KeyProblem, StorageError, TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, running
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.running import LEASE, Running
+from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
 
 FIRST, SECOND = "20260102T030405Z-abcd", "20260102T030406Z-abcd"
 # A process that has ended.
@@ -106,9 +107,13 @@ def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.mutation
-def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [Running.renew, Running.end])
+def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(
+    given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, change: t.Callable[[Running], None]
+) -> None:
     """The next set begins between the two looks of a module of the first one."""
-    first, second, exclusive = Running(given, FIRST), Running(given, SECOND), running.lock.exclusive
+    first, second, exclusive, unlink = Running(given, FIRST), Running(given, SECOND), running.lock.exclusive, paths.unlink
+    begun = list[str]()
     with monkeypatch.context() as patch:
         set_as(patch, GONE, GONE)
         first.begin()
@@ -118,11 +123,18 @@ def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(given: di
         with monkeypatch.context() as patch:
             patch.setattr(running.lock, "exclusive", exclusive)
             second.begin()
+        begun.append(path)
         with exclusive(path):
             yield
 
+    def late_unlink(path: str) -> None:
+        if not begun:
+            second.begin()
+        unlink(path)
+
     monkeypatch.setattr(running.lock, "exclusive", late)
-    first.renew()
+    monkeypatch.setattr(running.paths, "unlink", late_unlink)
+    change(first)
     monkeypatch.undo()
     with pytest.raises(Busy) as caught:
         first.refuse_other()
