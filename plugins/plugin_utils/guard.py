@@ -46,15 +46,15 @@ class Guarded(ActionBase):
                 )
             accepted: dict[str, t.Any] = wrap_var(answers.cleaned(answer, host))
         except BackupError as exc:
-            raise AnsibleActionFail(exc.msg) from None
+            raise _with_cleaned_result(AnsibleActionFail(exc.msg), host) from None
         except (AnsibleActionFail, AnsibleConnectionFailure) as exc:
             # With words of a module, of a login's greeting, or of a server that refuses it.
-            raise type(exc)(printable(str(exc))) from None
-        except AnsibleAction:
+            raise _with_cleaned_result(type(exc)(printable(str(exc))), host) from None
+        except AnsibleAction as exc:
             # The action ends early by itself.
-            raise
+            raise _with_cleaned_result(exc, host)
         except AnsibleError as exc:
-            raise AnsibleActionFail(printable(str(exc))) from None
+            raise _with_cleaned_result(AnsibleActionFail(printable(str(exc))), host) from None
         return {**accepted, **self._interpreter()}
 
     def cleanup(self, force: bool = False) -> None:
@@ -67,6 +67,14 @@ class Guarded(ActionBase):
         key = self._discovered_interpreter_key
         found: dict[str, t.Any] = {answers.FACTS: {key: printable(str(self._discovered_interpreter))}} if key else {}
         return dict(wrap_var(found))
+
+
+def _with_cleaned_result(exc: AnsibleError, host: str) -> AnsibleError:
+    """Also an error bears a result. Before ansible-core 2.19 it has the trace of what is handled, with the words that we replaced."""
+    for name in ("result", "_result"):
+        if isinstance(found := vars(exc).get(name), dict):
+            vars(exc)[name] = wrap_var(answers.cleaned(found, host))
+    return exc
 
 
 @contextlib.contextmanager

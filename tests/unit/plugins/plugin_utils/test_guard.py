@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import traceback
 import types
 import typing as t
 
@@ -95,6 +96,32 @@ def test_errors_are_printable(raised: type[AnsibleError], kind: type[AnsibleErro
     with pytest.raises(kind) as caught:
         Guarded(raised(WORDS)).run(None, {})
     assert type(caught.value) is kind and str(caught.value).isprintable()
+
+
+class Traced(AnsibleActionFail):
+    """As in ansible-core 2.18: it keeps the trace of what is handled while it is made."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        vars(self)["result"] = {"failed": True, "exception": traceback.format_exc()}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("raised", [AnsibleError, Traced])
+def test_the_trace_of_an_error_says_nothing_raw(raised: type[AnsibleError], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "AnsibleActionFail", Traced)
+    with pytest.raises(Traced) as caught:
+        Guarded(raised(WORDS)).run(None, {})
+    lines = vars(caught.value)["result"]["exception"].split("\n")
+    assert len(lines) > 3 and all(line.isprintable() for line in lines) and not any(line.startswith("ok:") for line in lines)
+
+
+@pytest.mark.mutation
+def test_the_result_of_an_action_that_ends_early_is_cleaned() -> None:
+    with pytest.raises(AnsibleAction) as caught:
+        Guarded(AnsibleAction(result={"msg": WORDS, "ansible_facts": {"a": 1}})).run(None, {})
+    [found] = [value for name, value in vars(caught.value).items() if name in ("result", "_result")]
+    assert found.keys() == {"msg"} and found["msg"].isprintable()
 
 
 @pytest.mark.no_false_alarm
