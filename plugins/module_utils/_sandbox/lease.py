@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import typing as t
 
 from . import processes
 from .info import Layout
 from .processes import Process
 
-ANSIBLE = "ansible"
+ANSIBLE, PYTHON = "ansible", "python"
 CONTROLLERS = ("ansible-playbook", "ansible.cli.playbook", "ansible-runner")
 # A file name has at most 255 bytes.
 _LONGEST = 10
@@ -48,8 +49,16 @@ def held(layout: Layout) -> bool:
 
 def controller() -> str:
     """The controller above us, as `gone` takes it; empty where it is none of this host's processes."""
-    above = [one for one in _line() if any(word in part for part in one.argv for word in CONTROLLERS)]
+    above = [one for one in _line() if _is_controller(one.argv)]
     return f"{above[-1].pid}-{above[-1].start_time}" if above else ""
+
+
+def _is_controller(argv: t.Sequence[str]) -> bool:
+    """Whether its program is one, or what its Python runs. A home or a user that bears such a name makes no controller of a module."""
+    program, *rest = argv
+    if PYTHON in os.path.basename(program):
+        program = next((one for one in rest if not one.startswith("-")), "")
+    return os.path.basename(program) in CONTROLLERS
 
 
 def own() -> str:

@@ -251,3 +251,43 @@ def test_one_whose_controller_was_killed_on_this_host_is_made_anew_at_once(spec:
     made = lifecycle.create(dataclasses.replace(first, token="second"))
     assert note.info is not None and made.changed and made.info.pid != note.info.pid
     eventually(lambda: processes.look(note.watcher[0]) is None)
+
+
+def line(*commands: t.Sequence[str]) -> list[processes.Process]:
+    """From a module up."""
+    return [processes.Process(900 - at, 899 - at, 1, 0, False, "any", tuple(argv)) for at, argv in enumerate(commands)]
+
+
+MODULE = ("/usr/bin/python3", "/home/ansible-runner/.ansible/tmp/x/AnsiballZ_backup_set.py")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "above",
+    [
+        ("/bin/sh", "-c", f"{' '.join(MODULE)} && sleep 0"),
+        ("sudo", "-H", "-S", "-n", "-u", "ansible-runner", "/bin/sh", "-c", " ".join(MODULE)),
+        ("su", "ansible-runner", "-c", " ".join(MODULE)),
+    ],
+    ids=["home", "sudo", "su"],
+)
+def test_a_user_who_is_called_like_a_controller_is_none(above: t.Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a process ends with each module, and the controller, which is on another host, does not."""
+    monkeypatch.setattr(lease, "_line", lambda: line(MODULE, above))
+    assert lease.controller() == ""
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("/venv/bin/python3.11", "/venv/bin/ansible-playbook", "site.yml"),
+        ("/usr/bin/python3", "-sP", "/usr/bin/ansible-playbook", "site.yml"),
+        ("/usr/libexec/platform-python", "-m", "ansible.cli.playbook", "site.yml"),
+        ("ansible-runner", "run", "."),
+    ],
+    ids=["script", "options", "module", "program"],
+)
+def test_a_controller_is_known_by_its_program(argv: t.Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_line", lambda: line(MODULE, ("/bin/sh", "-c", " ".join(MODULE)), argv))
+    assert lease.controller() == "898-1"
