@@ -52,7 +52,8 @@ class Guarded(ActionBase):
             raise _with_cleaned_result(type(exc)(printable(str(exc))), host) from None
         except AnsibleAction as exc:
             # The action ends early by itself.
-            raise _with_cleaned_result(exc, host)
+            _with_cleaned_result(exc, host)
+            raise
         except AnsibleError as exc:
             raise _with_cleaned_result(AnsibleActionFail(printable(str(exc))), host) from None
         return {**accepted, **self._interpreter()}

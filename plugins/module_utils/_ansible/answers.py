@@ -23,7 +23,7 @@ from .._errors import TamperedData, printable
 FACTS = "ansible_facts"
 # What Ansible acts on, whichever task it answers, and what it says of its own decision on a result.
 _ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group", "failed_when_result"})
-# What Ansible calculates with. A value of another kind would end its run at once, without rescue and without notification, or hide a failure.
+# What Ansible calculates with. A value of another kind would end its run at once, without rescue or notification, or hide a failure.
 _FLAGS = frozenset({"changed", "failed", "skipped", "unreachable"})
 _DEPRECATION = ("msg", "version", "date", "collection_name")
 # Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have. None

@@ -8,8 +8,8 @@
 """Which backup of a deployment runs on this host: a note beside the high-water mark, which the modules of that set renew.
 
 A play has no process here between two modules. So a set runs while the module that renewed the note last is alive, or the controller is,
-where that is a process of this host; of a controller elsewhere only until the note is older than `LEASE`. Whatever was killed, a
-note blocks no longer than that.
+where that is a process of this host. With a controller elsewhere, and if the note was written in another container or before this host
+was started, it runs only until the note is older than `LEASE`. Whatever was killed, a note blocks no longer than that.
 """
 
 from __future__ import annotations
@@ -35,22 +35,29 @@ _SIZE_LIMIT = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """`process` is the module that wrote it, `controller` the one above that; empty for one of another host (see `lease`)."""
+    """`process` is the module that wrote it, `controller` the one above that; empty for one of another host. `place` is where these
+    processes are (see `lease`)."""
 
     set_id: str
     process: str
     controller: str
+    place: str
     renewed: datetime.datetime
 
     @property
     def is_at_work(self) -> bool:
         """Whether a process of this host shows that the set is being made."""
-        return any(one and not lease.gone(one) for one in (self.process, self.controller))
+        return self._is_here and any(one and not lease.gone(one) for one in (self.process, self.controller))
 
     @property
     def ends(self) -> datetime.datetime:
         """Until when the set counts as running without such a process."""
-        return self.renewed if self.controller else self.renewed + LEASE
+        return self.renewed if self.controller and self._is_here else self.renewed + LEASE
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether its processes can be seen from here. Elsewhere the same number is another process."""
+        return self.place == lease.here()
 
     def runs(self, now: datetime.datetime) -> bool:
         # A note from the future is that of a clock which was set back.
@@ -111,7 +118,7 @@ class Running:
         return found is not None and found.set_id == self._set_id
 
     def _write(self) -> None:
-        document = {"set": self._set_id, "process": lease.own(), "controller": lease.controller()}
+        document = {"set": self._set_id, "process": lease.own(), "controller": lease.controller(), "place": lease.here()}
         paths.replace(self._path, strict_json.dumps({"type": TYPE, "format": layout.FORMAT, **document}))
 
     def _read(self) -> Note | None:
@@ -124,9 +131,10 @@ class Running:
                 return None
         fields = Fields(strict_json.loads(data, self._path), self._path, "remove it")
         fields.head(TYPE)
-        set_id, process, controller = layout.check_id(fields.text("set")), fields.text("process"), fields.text("controller")
+        set_id = layout.check_id(fields.text("set"))
+        process, controller, place = (fields.text(name) for name in ("process", "controller", "place"))
         fields.end()
-        return Note(set_id, process, controller, datetime.datetime.fromtimestamp(renewed, datetime.timezone.utc))
+        return Note(set_id, process, controller, place, datetime.datetime.fromtimestamp(renewed, datetime.timezone.utc))
 
     @contextlib.contextmanager
     def _told(self) -> t.Iterator[None]:

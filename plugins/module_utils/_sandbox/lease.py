@@ -23,6 +23,7 @@ from .processes import Process
 
 ANSIBLE, PYTHON = "ansible", "python"
 CONTROLLERS = ("ansible-playbook", "ansible.cli.playbook", "ansible-runner")
+PID_NAMESPACE = "/proc/self/ns/pid"
 # A file name has at most 255 bytes.
 _LONGEST = 10
 
@@ -65,6 +66,11 @@ def own() -> str:
     """This process, as `gone` takes it."""
     found = processes.look(os.getpid())
     return f"{found.pid}-{found.start_time}" if found else ""
+
+
+def here() -> str:
+    """Where `own` and `controller` name processes: this container of this host, since it was started."""
+    return f"{processes.boot_id()}-{os.stat(PID_NAMESPACE).st_ino}"
 
 
 def gone(named: str) -> bool:

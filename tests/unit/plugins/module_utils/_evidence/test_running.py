@@ -97,6 +97,23 @@ def test_with_a_controller_elsewhere_the_lease_counts(given: dict[str, t.Any], m
                 Running(given, SECOND).refuse_other()
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize("process", [GONE, ""], ids=["another container", "a process with the same number"])
+def test_processes_of_another_container_are_neither_alive_nor_gone(
+    given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    """Also those from before this host was started: for both, the lease counts."""
+    with monkeypatch.context() as patch:
+        named = process or running.lease.own()
+        set_as(patch, named, named)
+        patch.setattr(running.lease, "here", lambda: "elsewhere")
+        Running(given, FIRST).begin()
+    with pytest.raises(Busy):
+        Running(given, SECOND).begin()
+    later(monkeypatch, LEASE + SECOND_OF_TIME)
+    Running(given, SECOND).begin()
+
+
 def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, GONE)
