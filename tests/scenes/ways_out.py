@@ -154,6 +154,7 @@ ways = {
     "the network": lambda: connected(socket.AF_INET, ("192.0.2.1", 80)),
     "packets": lambda: raw(17, socket.SOCK_RAW),
     "the hypervisor": lambda: raw(40, socket.SOCK_STREAM),
+    "a pair of sockets of the cluster": lambda: socket.socketpair(30, 5),
     "the kernel's ciphers": lambda: raw(38, 5),
     "the firewall": lambda: socket.socket(16, socket.SOCK_RAW, 12).close(),
     "transforms of packets": lambda: socket.socket(16, socket.SOCK_RAW, 6).close(),

@@ -80,13 +80,15 @@ UNKNOWN: dict[str, tuple[int, int]] = {
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
 }
-_CLONE, _IOCTL, _SOCKET = (56, 220), (16, 29), (41, 198)
+_CLONE, _IOCTL, _SOCKET, _PAIR = (56, 220), (16, 29), (41, 198), (53, 199)
 # All namespaces: mount, cgroup, uts, ipc, user, pid, network.
 _CLONE_NEW = 0x7E020000
 # They write into a terminal as if its user typed.
 _TERMINAL = (0x5412, 0x541C)
 # Unix, IPv4, IPv6. Others, such as those to a hypervisor, belong to no namespace.
 _FAMILIES = (1, 2, 10)
+# Of two sockets that are connected with each other, the kernel makes those of other families, too.
+_PAIRS = 1
 # Of netlink, what tells the addresses of the own network. Others reach firewalls, ciphers and the like in the kernel.
 _NETLINK, _ROUTE = 16, 0
 _NUMBER, _ARCHITECTURE, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32
@@ -118,6 +120,8 @@ def program(machine: str = "") -> bytes:
     families = [step for number in _FAMILIES for step in _when(_EQUAL, number, _allow())]
     netlink = _when(_EQUAL, _NETLINK, [_step(_LOAD, _THIRD), *_when(_EQUAL, _ROUTE, _allow()), *_refuse(errno.EPROTONOSUPPORT)])
     parts += _when(_EQUAL, _SOCKET[at], [_step(_LOAD, _FIRST), *families, *netlink, *_refuse(errno.EAFNOSUPPORT)])
+    pair = [*_when(_EQUAL, _PAIRS, _allow()), *_refuse(errno.EAFNOSUPPORT)]
+    parts += _when(_EQUAL, _PAIR[at], [_step(_LOAD, _FIRST), *pair])
     return b"".join([*parts, *_allow()])
 
 

@@ -88,6 +88,15 @@ def test_what_the_filter_denies() -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize(("machine", "architecture", "number"), [("x86_64", 0xC000003E, 53), ("aarch64", 0xC00000B7, 199)])
+def test_pairs_of_sockets_are_of_this_host_alone(machine: str, architecture: int, number: int) -> None:
+    """Another family, such as TIPC, would give a socket that `socket` refuses."""
+    program = seccomp.program(machine)
+    assert _of(program, number, [1, 1], architecture) == 0x7FFF0000
+    assert {_of(program, number, [family, 5], architecture) for family in (2, 16, 30, 40, 0x11E)} == {0x50061}
+
+
+@pytest.mark.mutation
 def test_no_call_has_a_second_number() -> None:
     """Before Linux 5.4, numbers of x32 led to denied calls without the bit of x32: such as 521 to ptrace, 514 to ioctl."""
     for machine, architecture in (("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)):
