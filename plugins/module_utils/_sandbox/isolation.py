@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
+import re
 import resource
 import shutil
 import sys
@@ -56,7 +57,9 @@ COVERED = tuple(
 )
 # Words that are known only when a program starts: numbers of files in memory, and the locale of the caller.
 FILTER, LOOKUP, LOCALE = "{filter}", "{lookup}", "{locale}"
-# Puts the filter of system calls and the rules for looking users up into memory, and becomes bubblewrap. Our words come before all others.
+# No link of an image leads to such a word: it would be taken in place of ours.
+WORD = re.compile(r"\{[a-z]+\}")
+# Puts the filter of system calls and the rules for looking users up into memory, and becomes bubblewrap.
 FILTERED = """\
 import os, sys
 
@@ -200,10 +203,10 @@ def _of_image(rootfs: str, shown: t.Sequence[str]) -> list[str]:
 
 def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[str]:
     """Arguments that show an unpacked image, read-only, but for the places that are ours: absolute paths and what lies above them. A name
-    there that is not text is left out: it could stand in no script."""
+    there that is not text is left out: it could stand in no script. So is a link to a word of ours."""
     for entry in sorted(os.scandir(f"{rootfs}{folder}"), key=lambda one: one.name):
         path = f"{folder}/{entry.name}"
-        if path in ours or not _is_text(path) or (entry.is_symlink() and not _is_text(os.readlink(entry.path))):
+        if path in ours or not _is_text(path) or (entry.is_symlink() and not _is_target(os.readlink(entry.path))):
             continue
         if any(one.startswith(f"{path}/") for one in ours):
             # Never a link: bubblewrap would follow it, out of the image, to make the places below.
@@ -214,6 +217,10 @@ def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[
             yield from ("--symlink", os.readlink(entry.path), path)
         else:
             yield from ("--ro-bind", entry.path, path)
+
+
+def _is_target(link: str) -> bool:
+    return _is_text(link) and not WORD.fullmatch(link)
 
 
 def _is_text(path: str) -> bool:

@@ -87,7 +87,7 @@ def test_what_leads_to_a_directory_or_to_no_name_is_not_a_file(link: Path, targe
         link.symlink_to(target)
         places.append(str(link))
     for place in places:
-        with pytest.raises(OSError) as refused:  # noqa: PT011 - its number is compared
+        with pytest.raises(OSError) as refused:
             paths.reading(place)
         assert refused.value.errno == errno.EINVAL
 

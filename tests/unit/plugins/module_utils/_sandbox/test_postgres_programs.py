@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import image_clients, isolation, users
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import guest, image_clients, isolation, users
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
 from harness.fixtures import FreshCluster
@@ -204,6 +204,15 @@ def test_where_users_are_looked_up_nothing_is_of_an_image(tmp_path: Path, path: 
     place.parent.symlink_to("/srv")
     words = isolation.Launcher(None, "bwrap").command(["/x"], readable=[], writable=[], passwd=None, rootfs=str(tmp_path))
     assert "--symlink" not in words[: words.index("--setenv")]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("word", [isolation.FILTER, isolation.LOOKUP, isolation.LOCALE, guest.STATUS, guest.GATE])
+def test_no_link_of_an_image_stands_in_the_place_of_our_words(tmp_path: Path, word: str) -> None:
+    (tmp_path / "link").symlink_to(word)
+    (tmp_path / "other").symlink_to("usr")
+    words = isolation.Launcher(None, "bwrap").command(["/x"], readable=[], writable=[], passwd=None, rootfs=str(tmp_path))
+    assert "/link" not in words and "/other" in words
 
 
 @pytest.mark.mutation
