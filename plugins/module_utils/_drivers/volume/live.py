@@ -130,15 +130,27 @@ class LiveFile:
         self.close()
 
     def whole_lines(self) -> int:
-        """How many bytes end with the last newline. A last line of any length takes no memory."""
-        end = self.about.st_size
+        """How many bytes end with the last newline. A last line of any length takes no memory, and holes of any length take no time."""
+        end, step = self.about.st_size, STEP
         while end:
-            start = max(0, end - STEP)
-            found = self._read(end - start, start).rfind(b"\n")
-            if found >= 0:
+            start = max(0, end - step)
+            if self._is_hole(start, end):
+                end, step = start, 2 * step
+            elif step > STEP:
+                step = STEP
+            elif (found := self._read(end - start, start).rfind(b"\n")) >= 0:
                 return start + found + 1
-            end = start
+            else:
+                end = start
         return 0
+
+    def _is_hole(self, start: int, end: int) -> bool:
+        """Whether nothing was ever written there."""
+        try:
+            return os.lseek(self._fd, start, os.SEEK_DATA) >= end
+        except OSError as exc:
+            # Some file systems know no holes.
+            return exc.errno == errno.ENXIO
 
     def part(self, start: int, end: int, look: t.Callable[[bytes], object] | None = None) -> Part:
         """The bytes from `start` to `end`, to be read; `look` sees each piece."""

@@ -60,6 +60,39 @@ def test_the_end_of_the_last_whole_line(tmp_path: Path, content: bytes, whole: i
         assert found.whole_lines() == whole
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("written", "whole"), [({}, 0), ({1 << 41: b"x"}, 0), ({0: b"one\n", 1 << 41: b"two"}, 4), ({1 << 41: b"one\ntwo"}, (1 << 41) + 4)]
+)
+def test_holes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[int, bytes], whole: int) -> None:
+    """An attacker who can write to a replay directory makes a file of 8 TiB at once, and reading it takes an hour."""
+    with open(tmp_path / "file", "wb") as out:
+        out.truncate(1 << 43)
+        for at, data in written.items():
+            os.pwrite(out.fileno(), data, at)
+    with opened(tmp_path / "file") as found:
+        sizes = list[int]()
+        read = found._read
+
+        def counted(size: int, offset: int) -> bytes:
+            sizes.append(size)
+            return read(size, offset)
+
+        monkeypatch.setattr(found, "_read", counted)
+        assert found.whole_lines() == whole and len(sizes) <= 4
+
+
+@pytest.mark.no_false_alarm
+def test_a_file_system_that_knows_no_holes_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_given: int) -> int:
+        raise OSError(errno.EINVAL, "no such seek")
+
+    (tmp_path / "file").write_bytes(b"one\n" + b"x" * (2 * live.STEP))
+    monkeypatch.setattr(live.os, "lseek", unknown)
+    with opened(tmp_path / "file") as found:
+        assert found.whole_lines() == 4
+
+
 @pytest.mark.no_false_alarm
 def test_what_is_appended_later_is_not_seen(tmp_path: Path) -> None:
     path = tmp_path / "file"
