@@ -10,17 +10,20 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import re
 import threading
 import time
 import typing as t
 
 # For what has to come; on a busy machine a playbook takes its time.
 LONGEST = 120
+MOVED = re.compile("/moved/([0-9]+)")
 
 
 @dataclasses.dataclass
 class Hook:
-    """`paths` and `bodies` in the order in which they came. An answer waits while `hold` is set."""
+    """`paths` and `bodies` in the order in which they came. An answer waits while `hold` is set. A path that begins with `/moved/` and a
+    status leads to `/elsewhere`."""
 
     address: str = ""
     sent: list[tuple[str, str]] = dataclasses.field(default_factory=list)
@@ -58,8 +61,14 @@ def listening() -> t.Iterator[Hook]:
             while hook.hold.is_set() and time.monotonic() < until:
                 time.sleep(0.05)
             with contextlib.suppress(OSError):
-                self.send_response(500 if "broken" in self.path else 200)
+                moved = MOVED.match(self.path)
+                self.send_response(int(moved[1]) if moved else 500 if "broken" in self.path else 200)
+                if moved:
+                    self.send_header("Location", f"{hook.address}/elsewhere")
                 self.end_headers()
+
+        # What a redirect can make of it.
+        do_GET = do_POST
 
         def log_message(self, *_given: t.Any) -> None:
             """Not in the output of tests."""

@@ -158,6 +158,14 @@ def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: 
 
 
 @pytest.mark.mutation
+def test_no_channel_leads_a_notification_elsewhere(old: OldRepository, hook: Hook) -> None:
+    channels = [{"kind": "webhook", "url": f"{hook.address}/moved/{status}", "events": ["succeeded"]} for status in (301, 302, 307)]
+    play = Play("notify", {"caracal_ops_notify": channels, "caracal_notify_job": "cron", "caracal_notify_event": "succeeded"}, old.folder)
+    assert play.ended() == 2, play.output()
+    assert {*hook.paths} == {"/moved/301", "/moved/302", "/moved/307"}
+
+
+@pytest.mark.mutation
 def test_a_kind_that_is_none_is_refused(old: OldRepository, hook: Hook) -> None:
     play = played(old, [{"kind": "pigeon", "url": hook.address}])
     assert play.ended() == 2 and "pigeon" in play.output() and hook.sent == []
