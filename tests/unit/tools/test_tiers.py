@@ -232,3 +232,10 @@ def test_a_record_that_was_typed_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_the_record_of_this_tree_is_one() -> None:
     assert sum(len(file.tests) for file in Record.read().files.values()) > 1000
+
+
+@pytest.mark.parametrize(("source", "kept"), [("", True), ("new", True), ("old", False)])
+def test_a_partial_run_keeps_rows_of_a_file_that_is_not_known_to_have_changed(source: str, kept: bool) -> None:
+    before = Record({"t/a.py": durations.File(source, {"test_one": 1.0})})
+    after = before.renewed(Record({"t/a.py": durations.File("new", {"test_two": 2.0})}))
+    assert after.files["t/a.py"].tests == {**({"test_one": 1.0} if kept else {}), "test_two": 2.0}
