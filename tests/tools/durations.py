@@ -78,7 +78,7 @@ class Record:
         return self.seconds(node) is not None and self.files[name].source in ("", digest(root / name))
 
     def renewed(self, ran: Record) -> Record:
-        """With the rows of another run. A file whose source is known to have changed loses its other rows, since tests of it may be gone."""
+        """With the rows of another run. A file that is known to have changed loses its other rows, since tests of it may be gone."""
         merged = dict(self.files)
         for name, new in ran.files.items():
             old = self.files.get(name)
