@@ -45,6 +45,7 @@ def test_a_whole_set_passes_and_says_what_it_is(committed: Committed) -> None:
         "set.signature": "pass",
         "set.objects": "pass",
         "set.drilled": "unproven",
+        "blocks.history": "pass",
     }
     assert result["verdict"] == "pass" and not result["changed"] and "failed" not in result
     facts = result["set_facts"]
@@ -169,14 +170,14 @@ def test_a_manifest_of_a_newer_format_is_refused(scene: Scene, monkeypatch: pyte
 
     def newer(self: manifest.Manifest) -> bytes:
         data = to_bytes(self)
-        changed = data.replace(b'"format":1', b'"format":2').replace(b'"format": 1', b'"format": 2')
+        changed = data.replace(b'"format":1', b'"format":3').replace(b'"format": 1', b'"format": 3')
         assert changed != data
         return changed
 
     with monkeypatch.context() as later:
         later.setattr(manifest.Manifest, "to_bytes", newer)
         scene.backup()
-    scene.refused(VERIFY, VersionMismatch, "manifest.json", "format 2", "newer release")
+    scene.refused(VERIFY, VersionMismatch, "manifest.json", "format 3", "newer release")
     older = scene.sets()[0]
     assert scene.call(VERIFY, set_id=older)["verdict"] == "pass"
 
