@@ -14,6 +14,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
+from .._caracal import block_history
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
@@ -158,10 +159,11 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
 
 def _judged(opened: Opened, set_id: str, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
-    kept = history.check(opened)
-    # What this set found is recorded by now, and was said in its own words.
-    found = [one for part in content.values() for one in part.get("checks", []) if one["verdict"] == FAIL]
-    failed = [str(one["message"]) for one in found] or ([kept.message] if kept.verdict == FAIL else [])
+    found = [one for part in content.values() for one in part.get("checks", [])]
+    kept = history.check(opened, {set_id: history.of_checks(found)})
+    # `kept` reports what this set found of audit rows, too, and how to acknowledge it.
+    others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] != block_history.CHECK_ID]
+    failed = [*others, *([kept.message] if kept.verdict == FAIL else [])]
     result: dict[str, t.Any] = {"verdict": PASS, "checks": [kept.to_result()]}
     if failed:
         words = f"set {set_id} was created and is kept, but {'; '.join(failed)}; prune nothing before you know who changed the audit tables"

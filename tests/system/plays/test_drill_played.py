@@ -47,10 +47,10 @@ def undone(report: dict[str, t.Any]) -> dict[str, str]:
 
 
 def said(play: Play) -> str:
-    """The words of the task at which the play failed."""
+    """The words of the task at which the play failed. What fails afterwards names that task alone."""
     output = play.output().replace("\n    ", " ")
     found = [one.end() for one in re.finditer(r'^fatal: .*?"msg": (?=")', output, re.MULTILINE)]
-    return str(json.JSONDecoder().raw_decode(output, found[-1])[0]) if found else output
+    return str(json.JSONDecoder().raw_decode(output, found[0])[0]) if found else output
 
 
 @pytest.fixture

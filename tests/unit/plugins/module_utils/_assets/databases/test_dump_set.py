@@ -71,7 +71,8 @@ def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
         check = blocks_check(scene.call("pg_encrypted_dump", set_id=set_id, databases=[name]))
         committed = scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "not part of this test"})
         assert committed["verdict"] == check["verdict"] == verdict and scene.sets()[-1] == set_id
-        assert (check["message"] in committed.get("msg", "")) == (verdict == "fail") and not committed.get("failed")
+        assert "failed" not in committed and (verdict == "fail") is ("msg" in committed)
+        assert all(one["digest"][:16] in committed["msg"] for one in check["details"].get("recorded", []))
 
 
 @pytest.mark.mutation
