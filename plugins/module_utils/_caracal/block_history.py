@@ -76,8 +76,8 @@ def compare(
     unread: int = 0,
     acknowledged: t.Collection[str] = (),
 ) -> Check:
-    """`pass`; `warn` (chain made anew by another release, or acknowledged); `unproven` (nothing to compare with, or not with the newest);
-    or `fail`.
+    """`pass`; `warn` (chain columns are new after an upgrade, or the difference is acknowledged); `unproven` (there is nothing to compare
+    with, or the newest entry cannot be read); or `fail`.
 
     `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows;
     `acknowledged` are digests of differences that the operator knows.
@@ -90,6 +90,7 @@ def compare(
     words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
     dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
     details: dict[str, t.Any] = {"since": known.name, "sequence": known.sequence, "unread": unread, "dropped_leaves": dropped}
+    details["acknowledged"] = sum(one.digest in acknowledged for one in found)
     check = findings.check(CHECK_ID, found, words, **details, recorded=to_record(found))
     if found:
         check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
@@ -135,7 +136,7 @@ def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now:
 
 
 def _without(found: t.Sequence[Finding], acknowledged: t.Collection[str]) -> list[Finding]:
-    """The findings, of which those that are acknowledged are no failure."""
+    """The findings. One that is acknowledged becomes a warning."""
     first, rest = _in_order(found)
     known = {one.digest for one in first} & set(acknowledged)
     if rest and _digest_of_rest(rest) in acknowledged:

@@ -17,7 +17,7 @@ import typing as t
 
 from .._caracal import block_history
 from .._crypto.signing import Signer
-from .._errors import BackupError
+from .._errors import BackupError, printable
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._repository import entry as entries
 from .._repository import findings, layout
@@ -40,7 +40,7 @@ def acknowledged(opened: Opened) -> frozenset[str]:
 def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]:
     """What is to be recorded of checks, as results have them."""
     return tuple(
-        Recorded(one["id"], said["digest"], said["message"][: findings.MESSAGE_LIMIT])
+        Recorded(one["id"], said["digest"], printable(said["message"])[: findings.MESSAGE_LIMIT])
         for one in checks
         for said in one.get("details", {}).get("recorded", ())
     )
@@ -50,14 +50,13 @@ def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Reco
     """Enter the findings that the journal does not record yet; whether there were any. Do this before what a kill could cut short."""
     known = {one.finding.digest for one in findings.standing(opened.journal, options.now())}
     new = tuple(one for one in found if one.digest not in known)
-    if dry or not new:
-        return bool(new)
-    head = opened.journal.head
-    said = FindingEntry(found_in, new).to_body()
-    subjects = [entries.subject(layout.entry_key(head.sequence), head.sha256)]
-    times, machine = options.times(), options.machine()
-    journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, said, time=times, machine=machine)
-    return True
+    for start in range(0, 0 if dry else len(new), findings.MOST):
+        head = opened.journal.head
+        said = FindingEntry(found_in, new[start : start + findings.MOST]).to_body()
+        subjects = [entries.subject(layout.entry_key(head.sequence), head.sha256)]
+        times, machine = options.times(), options.machine()
+        journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, said, time=times, machine=machine)
+    return bool(new)
 
 
 def in_files(opened: Opened, last: Entry) -> dict[str, tuple[Recorded, ...]]:
@@ -89,10 +88,11 @@ def check_set(opened: Opened, entry: Entry) -> Check:
 def check(
     opened: Opened, shown: t.Mapping[str, t.Sequence[Recorded]] | None = None, *, upto: int | None = None, problem: str = ""
 ) -> Check:
-    """Whether a difference was found up to an entry that nobody has acknowledged. `shown` are differences between signed files, `problem`
-    is why they cannot be compared."""
-    standing = findings.standing(opened.journal, options.now(), upto)
-    known = {one.finding.digest for one in findings.standing(opened.journal, options.now())}
+    """Whether the operator has acknowledged all differences that were found up to entry `upto`. `shown` are differences between signed
+    files, `problem` is why they cannot be compared."""
+    recorded = findings.standing(opened.journal, options.now())
+    known = {one.finding.digest for one in recorded}
+    standing = [one for one in recorded if upto is None or one.entry.sequence <= upto]
     unrecorded = [(name, one) for name, found in (shown or {}).items() for one in found if one.digest not in known]
     listed = [*(_open(one) for one in standing if not one.acknowledged), *(_unrecorded(name, one) for name, one in unrecorded)]
     accepted = [_acknowledged(one) for one in standing if one.acknowledged]

@@ -34,7 +34,7 @@ HOST = "host"
 UNREACHABLE = "Unreachable"
 NOT_LOOKED_AT = "NotLookedAt"
 UNVERIFIED = "VerificationFailed"
-# A backup that runs is no fault of its host, and everything else was checked all the same.
+# A running backup is not a fault of its host, and everything else was checked anyway.
 RUNNING = BackupRunning.__name__
 Result = t.Mapping[str, t.Any]
 

@@ -23,7 +23,7 @@ from .entry import Entry, body
 from .fields import Fields
 from .journal import Journal
 
-# Of one entry. What exceeds it is recorded as one finding with a digest over all of the rest.
+# Of one entry.
 MOST = 50
 MESSAGE_LIMIT = 1000
 
@@ -66,7 +66,7 @@ def parse(values: t.Iterable[Fields]) -> tuple[Recorded, ...]:
 def _recorded(fields: Fields) -> Recorded:
     found = Recorded(fields.text("check"), fields.sha256("digest"), fields.text("message"))
     fields.end()
-    if len(found.message) > MESSAGE_LIMIT:
+    if len(found.message) > MESSAGE_LIMIT or not found.message.isprintable():
         raise fields.fault("has a wrong message")
     return found
 
@@ -76,18 +76,16 @@ def read(entry: Entry) -> FindingEntry:
     fields = body(entry)
     found = FindingEntry(fields.text("in"), parse(fields.inners("findings")))
     fields.end()
-    if not layout.is_id(found.found_in) or not found.findings or len(found.findings) > MOST + 1:
+    if not layout.is_id(found.found_in) or not found.findings or len(found.findings) > MOST:
         raise fields.fault("does not name what was found, and in which set or checkpoint")
     return found
 
 
-def standing(journal: Journal, now: datetime.datetime, upto: int | None = None) -> list[Standing]:
-    """All findings that the journal records, in order; with `upto`, those of entries up to that number. Raises TamperedData."""
+def standing(journal: Journal, now: datetime.datetime) -> list[Standing]:
+    """All findings that the journal records, in order. Raises TamperedData."""
     acknowledged = acknowledgements(journal, now)
     found: dict[str, Standing] = {}
     for entry in journal.of_kind(entries.FINDING):
-        if upto is not None and entry.sequence > upto:
-            break
         said = read(entry)
         for one in said.findings:
             found.setdefault(one.digest, Standing(one, said.found_in, entry, acknowledged.get(one.digest)))

@@ -16,7 +16,7 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._evidence import history, options
 from .._evidence.options import Opened
-from .._report.check import PASS, UNPROVEN, Check, judged
+from .._report.check import FAIL, PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
 from .._repository import catalog, images
 from .._repository.catalog import OpenSet
@@ -63,6 +63,12 @@ def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
         "journal_head": opened.head,
         "set_facts": _facts(found),
     }
+
+
+def is_broken(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether the set is not what was signed. Audit rows that were changed in the source before the set do not keep it from restoring."""
+    checks = (one for one in result["checks"] if one["id"] != history.CHECK_ID)
+    return any(one["verdict"] == FAIL and one["required"] for one in checks)
 
 
 def _countersigned(opened: Opened, found: OpenSet) -> Check:

@@ -75,7 +75,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 
 
 def _acknowledged(invocation: Invocation) -> dict[str, t.Any]:
-    """Findings that the journal records are no failure until the acknowledgement expires."""
+    """Acknowledge findings that the journal records. Until the acknowledgement expires, they are warnings."""
     given = invocation.options
     expires = _expiry(given["expires"], options.now())
     opened = options.open_repository(given, everything=True)
@@ -109,17 +109,21 @@ def _expiry(text: str, now: datetime.datetime) -> datetime.datetime:
     return end
 
 
-def _standing(opened: Opened, named: t.Sequence[str]) -> list[Standing]:
+def _standing(opened: Opened, wanted: t.Sequence[str]) -> list[Standing]:
     """Raises OptionError, and ObjectMissing for what the journal does not record."""
-    if not named or not all(_DIGEST.match(one) for one in named):
+    if not wanted or not all(_DIGEST.match(one) for one in wanted):
         raise OptionError("findings must name one finding or more by the first 16 hex digits of its digest; copy them from the message")
     known = findings.standing(opened.journal, options.now())
-    found = []
-    for digits in dict.fromkeys(named):
-        one = next((one for one in known if one.finding.digest.startswith(digits)), None)
-        if one is None:
+    found: list[Standing] = []
+    for digits in dict.fromkeys(wanted):
+        named = [one for one in known if one.finding.digest.startswith(digits)]
+        if not named:
             raise ObjectMissing(f"the journal of {opened.store.location} records no finding {digits[:16]}; copy it from the message")
-        found.append(one)
+        if len(named) > 1:
+            raise OptionError(
+                f"findings: {digits[:16]} is the beginning of {len(named)} digests; find out who recorded them, then name all 64 digits"
+            )
+        found += named
     return found
 
 

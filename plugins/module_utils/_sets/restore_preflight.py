@@ -15,7 +15,6 @@ from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
 from .._assets.databases import pg_encrypted_restore, readiness
 from .._errors import BackupError, VerificationFailed
-from .._report.check import FAIL
 from . import backup_set_verify, server_passwords, services_running
 from .rehearsal import Look, Result, UseCase, before, earlier, refuse, rehearse
 
@@ -113,6 +112,6 @@ def _verified(invocation: Invocation) -> Result:
     spec = backup_set_verify.argument_spec()
     shared = {name: value for name, value in invocation.options.items() if name in spec.argument_spec and value is not None}
     found = backup_set_verify.run(dataclasses.replace(invocation, options=complete(spec, {**shared, "require_valid": False})))
-    if found["verdict"] == FAIL:
+    if backup_set_verify.is_broken(found):
         raise VerificationFailed(found["msg"], set_id=found["set_id"], checks=found["checks"])
     return found

@@ -77,10 +77,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     signer = options.signer(opened, given, keys.BACKUP)
     opened.mark.check_writable()
     opened.store.check_writable(probe=False)
+    recorded = False
     for _attempt in range(ATTEMPTS):
         checkpoint_id = keys.new_set_id(options.now(), os.urandom(5))
         taken = _take(opened, Server.from_options(given).named(f"caracal_ops.backup {checkpoint_id}"), given)
-        recorded = history.record(opened, signer, checkpoint_id, taken.found, dry=invocation.check_mode)
+        recorded |= history.record(opened, signer, checkpoint_id, taken.found, dry=invocation.check_mode)
         result = _result(taken, history.check(opened, {checkpoint_id: taken.found}), checkpoint_id, recorded)
         if result["checkpoint"] and not invocation.check_mode and not _enter(opened, signer, taken, given["database"], checkpoint_id):
             journals.refresh(opened.repository, opened.journal)
@@ -120,10 +121,9 @@ def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
 
 
 def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) -> dict[str, t.Any]:
-    # What differs is no base for later checkpoints, whether it is acknowledged or not: the next set is.
-    differs = bool(taken.check.details.get("findings")) and not taken.whole
     doubt = taken.check.verdict == FAIL or bool(taken.known.problem)
-    enters = bool(taken.new) and not doubt and not differs
+    # A checkpoint cannot record blocks that are gone, so after an acknowledgement the next set is the new base.
+    enters = bool(taken.new) and not doubt and not taken.check.details.get("acknowledged")
     checks = [taken.check, earlier]
     failed = next((one for one in checks if one.verdict == FAIL), taken.check)
     had, has = ({block.key: block for block in blocks} for blocks in (taken.known.blocks, taken.current))

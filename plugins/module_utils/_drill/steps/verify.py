@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-from ..._evidence import history
-from ..._report.check import FAIL
 from .step import Made, Step, Work
 
 # Whether an earlier drill passed is what this one is about to answer.
@@ -30,6 +28,5 @@ class Verify(Step):
         kept = {name: facts[name] for name in ("assets", "snapshot_time", "services", "images")}
         checks.append(kept_images.check(work.given, work.state.set_id).to_result())
         # What is restored decides how much room a sandbox needs.
-        # Rows that were changed in the source before the set is another matter than whether the set restores.
-        broken = any(check["verdict"] == FAIL and check["required"] for check in found["checks"] if check["id"] != history.CHECK_ID)
-        return Made(checks, bytes=facts["bytes"], kept={**kept, "bytes": facts["data_bytes"]}, stops=broken)
+        stops = backup_set_verify.is_broken(found)
+        return Made(checks, bytes=facts["bytes"], kept={**kept, "bytes": facts["data_bytes"]}, stops=stops)

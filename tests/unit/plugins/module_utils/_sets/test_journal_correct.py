@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, ObjectMissing, OptionError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import decisions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.findings import FindingEntry, Recorded
 from scenes.old_repository import OldRepository
 from scenes.scene import tree
 
@@ -66,3 +68,41 @@ def test_what_cannot_be_corrected_is_told(old: OldRepository) -> None:
         refused(OptionError, "entries must name", *names)
     refused(OptionError, "reason is empty", f"{last.sequence}-{last.sha256}", reason=" ")
     refused(KeyProblem, "prune", f"{last.sequence}-{last.sha256}", signing_key=str(old.keys / "prune"))
+
+
+def found(old: OldRepository, *digests: str) -> None:
+    recorded = tuple(Recorded("blocks.journal", digest, f"difference {digest[-1]}") for digest in digests)
+    old.append(entries.FINDING, "backup", body=FindingEntry(old.made[-1], recorded).to_body())
+
+
+def acknowledge(old: OldRepository, *digits: str, **own: t.Any) -> t.Any:
+    day = f"{options.now() + datetime.timedelta(days=30):%Y-%m-%d}"
+    return old.call("journal_correct", "operator", **{"findings": list(digits), "expires": day, "reason": "known", **own})
+
+
+@pytest.mark.mutation
+def test_a_finding_that_cannot_be_acknowledged_is_refused(old: OldRepository) -> None:
+    found(old, "a" * 63 + "1", "a" * 63 + "2")
+    old.see("operator")
+
+    def refused(kind: t.Any, words: str, *digits: str, **own: t.Any) -> None:
+        old.refused(kind, words, call=lambda check_mode: acknowledge(old, *digits, check_mode=check_mode, **own))
+
+    refused(OptionError, "beginning of 2 digests", "a" * 16)
+    refused(ObjectMissing, "records no finding", "b" * 16)
+    for digits in ((), ("a",), ("A" * 16,)):
+        refused(OptionError, "findings must name", *digits)
+    for day in ("tomorrow", "2020-01-01", f"{options.now() + datetime.timedelta(days=402):%Y-%m-%d}"):
+        refused(OptionError, "expires", "a" * 63 + "1", expires=day)
+    refused(KeyProblem, "prune", "a" * 63 + "1", signing_key=str(old.keys / "prune"))
+    assert [one["digest"][-1] for one in acknowledge(old, "a" * 63 + "1")["findings"]] == ["1"]
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("message", ["two\nlines", "x" * 1001])
+def test_a_finding_whose_message_is_not_a_line_is_refused(old: OldRepository, message: str) -> None:
+    body = FindingEntry(old.made[-1], (Recorded("blocks.journal", "a" * 64, message),)).to_body()
+    old.append(entries.FINDING, "backup", body=body)
+    old.see("operator")
+    with pytest.raises(TamperedData, match="has a wrong message"):
+        acknowledge(old, "a" * 64)

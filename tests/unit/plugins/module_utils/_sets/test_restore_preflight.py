@@ -21,6 +21,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TargetRefused,
     VerificationFailed,
 )
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import history
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import server_passwords
 from harness.fixtures import FreshCluster
 from scenes import redis_server, replay_folders, secrets_scene
@@ -122,6 +124,14 @@ def test_what_has_no_place_is_told_beforehand(place: Place) -> None:
         assert found["not_restored"] == lost
         assert [one for one in warnings if "extra_directory" in one] == [one for one in warnings if "ca.pem" in one]
         assert len([one for one in warnings if "ca.pem" in one]) == len(lost)
+
+
+@pytest.mark.no_false_alarm
+def test_an_open_finding_is_reported_and_keeps_no_set_from_being_restored(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = Check(history.CHECK_ID, FAIL, "audit rows were changed")
+    monkeypatch.setattr(history, "check_set", lambda _opened, _entry: changed)
+    found = place.call(check_mode=True)
+    assert [one["verdict"] for one in found["checks"] if one["id"] == history.CHECK_ID] == [FAIL]
 
 
 def test_what_is_not_named_is_not_looked_at(place: Place) -> None:
