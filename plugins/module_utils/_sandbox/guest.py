@@ -179,7 +179,8 @@ def _listen(servers: t.Sequence[str], port: str, status: int, opener: int, paren
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
             _close_others(status, opener)
-            listeners = _listeners(_started(status), len(servers), int(port or 0))
+            _wait_for_start(status)
+            listeners = _listeners(_last_below(parent), len(servers), int(port or 0))
             os.close(opener)
             for listener, server in zip(listeners, servers, strict=True):
                 threading.Thread(target=_accept, args=(listener, server, int(port))).start()
@@ -201,13 +202,33 @@ def _close_others(*kept: int) -> None:
                 continue
 
 
-def _started(status: int) -> int:
-    """The process inside, as bubblewrap tells it in a few lines."""
-    said = ""
+def _wait_for_start(status: int) -> None:
+    """Until bubblewrap tells that its second process is there, which then waits for the gate."""
     with open(status, encoding="utf-8") as told:
-        while "}" not in said and (piece := told.readline()):
-            said += piece
-    return int(json.loads(said)["child-pid"])
+        for line in told:
+            if "}" in line:
+                return
+    raise EOFError("bubblewrap has ended")
+
+
+def _last_below(pid: int) -> int:
+    """The last of the processes that begin with `pid` and have one child each, without ourselves. bubblewrap's own number of it would be
+    of no use: it is that of another PID namespace."""
+    parents = dict(_parents())
+    del parents[os.getpid()]
+    while below := [child for child, parent in parents.items() if parent == pid]:
+        (pid,) = below
+    return pid
+
+
+def _parents() -> t.Iterator[tuple[int, int]]:
+    """Each process of this host and its parent."""
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/stat", "rb") as file:
+                yield int(number), int(file.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            continue
 
 
 def _listeners(inside: int, number: int, port: int) -> list[socket.socket]:

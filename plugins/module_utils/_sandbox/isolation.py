@@ -15,7 +15,9 @@ can gain none, change no kernel setting, and make only the system calls that `se
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
+import inspect
 import os
 import re
 import resource
@@ -25,8 +27,9 @@ import typing as t
 
 from .._errors import BackupError, MissingDependency, PermissionMissing
 from .._stream.process import Identity, run
-from . import seccomp
+from . import seccomp, starter
 from .info import REQUIRED
+from .starter import DIES_WITH_CALLER, FILTER, LOCALE, LOOKUP
 
 BUBBLEWRAP = "bubblewrap"
 NONE = "none"
@@ -55,31 +58,8 @@ COVERED = tuple(
         *("timer_list", "timer_stats", "vmallocinfo"),
     )
 )
-# Words that are known only when a program starts: numbers of files in memory, and the locale of the caller.
-FILTER, LOOKUP, LOCALE = "{filter}", "{lookup}", "{locale}"
 # No link of an image leads to such a word: it would be taken in place of ours.
 WORD = re.compile(r"\{[a-z]+\}")
-# Puts the filter of system calls and the rules for looking users up into memory, and becomes bubblewrap.
-FILTERED = """\
-import os, sys
-
-def kept(data):
-    it = os.memfd_create("given", 0)
-    os.write(it, data)
-    os.lseek(it, 0, 0)
-    return str(it)
-
-words = sys.argv[2:]
-known = {
-    "{filter}": lambda: kept(bytes.fromhex(sys.argv[1])),
-    "{lookup}": lambda: kept(b"passwd: files\\ngroup: files\\nhosts: files dns\\n"),
-    "{locale}": lambda: "LC_ALL=" + os.environ.get("LC_ALL", "C"),
-}
-for word in known:
-    if word in words:
-        words[words.index(word)] = known[word]()
-os.execv(words[0], words)
-"""
 OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Threads count too.
@@ -137,7 +117,7 @@ class Launcher:
             return list(argv)
         shown = [*readable, *writable]
         system = _of_image(rootfs, shown) if rootfs else _system()
-        parts = [*_started(self.bwrap), *told, *(["--die-with-parent"] if bound else []), *_namespaces(self.identity), *network]
+        parts = [*_started(self.bwrap), *told, *([DIES_WITH_CALLER] if bound else []), *_namespaces(self.identity), *network]
         parts += [*system, *_fresh(), "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
@@ -154,7 +134,13 @@ class Launcher:
 
 def _started(bwrap: str) -> list[str]:
     found = seccomp.program()
-    return [*python(), "-c", FILTERED, found.hex(), bwrap, *(["--seccomp", FILTER] if found else [])]
+    return [*python(), "-c", starter_source(), found.hex(), bwrap, *(["--seccomp", FILTER] if found else [])]
+
+
+@functools.lru_cache(maxsize=1)
+def starter_source() -> str:
+    """The word by which a process is known that has not become a program yet, or waits for one."""
+    return inspect.getsource(starter)
 
 
 def python() -> list[str]:

@@ -24,7 +24,7 @@ from .._stream.process import Child, Identity
 from . import processes, users
 from .bundle import NETWORK, Bundle
 from .info import Layout
-from .isolation import ENVIRONMENT, FILTERED, SHARED_NETWORK, Launcher, find_bwrap, limited
+from .isolation import ENVIRONMENT, SHARED_NETWORK, Launcher, find_bwrap, limited, starter_source
 from .processes import MARK, Process
 
 NAME = "CARACAL_OPS_PROGRAM"
@@ -139,7 +139,7 @@ def identity(bundle: Bundle) -> Identity | None:
 
 def running(bundle: Bundle, name: str) -> list[Process]:
     """The program's own processes, without what stands around them."""
-    return [process for process in _all(bundle, name) if process.program not in AROUND and FILTERED not in process.argv]
+    return [process for process in _all(bundle, name) if process.program not in AROUND and starter_source() not in process.argv]
 
 
 def alive(bundle: Bundle, name: str) -> bool:
