@@ -40,6 +40,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import audit_partition_ensure as audit_partition_ensure_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import outbox_reopen as outbox_reopen_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import restore_verify as restore_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
@@ -69,6 +70,7 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     backup_set,
     backup_set_info,
     backup_set_verify,
+    drill_report,
     escrow_verify,
     image_archive,
     journal_correct,
@@ -111,6 +113,7 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
+    "drill_report": (drill_report, drill_report_case, DRILL_HOST),
     "escrow_verify": (escrow_verify, escrow_verify_case, OPERATOR_HOST),
     "image_archive": (image_archive, image_archive_case, BACKUP_HOST),
     "journal_correct": (journal_correct, journal_correct_case, OPERATOR_HOST),

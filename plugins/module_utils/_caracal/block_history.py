@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import hashlib
-import json
 import typing as t
 
 from .._report.check import FAIL, UNPROVEN, WARN, Check
@@ -85,13 +83,13 @@ def compare(
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
         return Check(CHECK_ID, UNPROVEN, f"{words}; from now on they bind every row", required=False)
-    found = _without(differences(known, current, leaves, reread, now), acknowledged)
+    found = differences(known, current, leaves, reread, now)
     old = sum(block.leaf in leaves for block in known.blocks)
     words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
     dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
     details: dict[str, t.Any] = {"since": known.name, "sequence": known.sequence, "unread": unread, "dropped_leaves": dropped}
     details["acknowledged"] = sum(one.digest in acknowledged for one in found)
-    check = findings.check(CHECK_ID, found, words, **details, recorded=to_record(found))
+    check = findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
     if found:
         check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
     if known.problem and check.verdict != FAIL:
@@ -135,38 +133,9 @@ def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now:
     return differences(known, blocks, leaves, lambda block, _head: before.get(block.key), now)
 
 
-def _without(found: t.Sequence[Finding], acknowledged: t.Collection[str]) -> list[Finding]:
-    """The findings. One that is acknowledged becomes a warning."""
-    first, rest = _in_order(found)
-    known = {one.digest for one in first} & set(acknowledged)
-    if rest and _digest_of_rest(rest) in acknowledged:
-        known |= {one.digest for one in rest}
-    return [dataclasses.replace(one, verdict=WARN, words=f"{one.words} (acknowledged)") if one.digest in known else one for one in found]
-
-
-def _in_order(found: t.Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The failures that are recorded by their own digest, and the rest of them."""
-    failed = sorted(one for one in found if one.verdict == FAIL)
-    return failed[: findings.SHOWN], failed[findings.SHOWN :]
-
-
-def to_record(found: t.Sequence[Finding]) -> list[dict[str, str]]:
-    """The failures among findings as the journal records them: the first ones by their own digest, the rest by one digest for all."""
-    first, rest = _in_order(found)
-    recorded = [{"digest": one.digest, "message": str(one)} for one in first]
-    if rest:
-        words = f"{len(rest)} more differences of audit blocks, the first: {rest[0]}"
-        recorded.append({"digest": _digest_of_rest(rest), "message": words})
-    return recorded
-
-
-def _digest_of_rest(rest: t.Sequence[Finding]) -> str:
-    return _digest("rest", *(one.digest for one in rest))
-
-
 def _digest(*parts: object) -> str:
     """Over parts that none of them can imitate. The number of the entry that is compared with is one: the same again later is another."""
-    return hashlib.sha256(json.dumps([CHECK_ID, *parts]).encode()).hexdigest()
+    return findings.digest(CHECK_ID, *parts)
 
 
 def _up_to(head: int, now: Block | None, reread: Reread) -> Block | None:

@@ -22,7 +22,7 @@ import typing as t
 from . import chain_content, chain_runs
 from .audit_chains import ADMIN, Chain
 from .chain_keys import AuditKey
-from .positions import Positions
+from .positions import Positions, Rows
 
 NULL = chain_content.NULL
 
@@ -50,14 +50,14 @@ class ZoneSeen:
 
     rows: int = 0
     unnumbered: int = 0
-    edited: Positions = dataclasses.field(default_factory=Positions)
+    edited: Rows = dataclasses.field(default_factory=Rows)
     unknowable: Positions = dataclasses.field(default_factory=Positions)
-    unmatched: Positions = dataclasses.field(default_factory=Positions)
-    unkeyed: Positions = dataclasses.field(default_factory=Positions)
+    unmatched: Rows = dataclasses.field(default_factory=Rows)
+    unkeyed: Rows = dataclasses.field(default_factory=Rows)
     misplaced: Positions = dataclasses.field(default_factory=Positions)
     keys: dict[int, Positions] = dataclasses.field(default_factory=dict)
     hours: collections.Counter[bytes] = dataclasses.field(default_factory=collections.Counter)
-    links: chain_runs.Links = dataclasses.field(default_factory=lambda: chain_runs.Links([], Positions(), Positions()))
+    links: chain_runs.Links = dataclasses.field(default_factory=lambda: chain_runs.Links([], Rows(), Positions()))
 
 
 Seen = dict[bytes, ZoneSeen]
@@ -105,14 +105,14 @@ class Examiner:
                 if text is None:
                     zone.unknowable.add(position, position)
                 elif sha256(text).hexdigest() != content.decode():
-                    zone.edited.add(position, position)
+                    zone.edited.put(position, line)
             self._signed(zone, position, before, content, mac)
             if not low <= fields[when_at] < high:
                 zone.misplaced.add(position, position)
 
     def _signed(self, zone: ZoneSeen, position: int, before: bytes, content: bytes, mac: bytes) -> None:
         if not mac or mac == NULL:
-            zone.unkeyed.add(position, position)
+            zone.unkeyed.put(position, before, content)
             return
         if before == NULL:
             before = b""
@@ -121,7 +121,7 @@ class Examiner:
             self._favourite = next((index for index, made in enumerate(self._macs) if made(content, before) == found), -1)
             if self._favourite < 0:
                 self._favourite = 0
-                zone.unmatched.add(position, position)
+                zone.unmatched.put(position, before, content, mac)
                 return
         if self._macs:
             signed = zone.keys.get(self._favourite)

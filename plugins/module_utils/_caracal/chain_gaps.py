@@ -131,7 +131,14 @@ def older_than_journal(missing: t.Sequence[Gap], known: t.Mapping[str, int]) -> 
     return below, others
 
 
-def sequence(chain: Chain, seen: Seen, missing: t.Sequence[Gap], dropped: t.Sequence[Block], known: t.Mapping[str, int] | None) -> Check:
+def sequence(
+    chain: Chain,
+    seen: Seen,
+    missing: t.Sequence[Gap],
+    dropped: t.Sequence[Block],
+    known: t.Mapping[str, int] | None,
+    acknowledged: t.Collection[str] = (),
+) -> Check:
     """Holes, late beginnings, numbers that two rows have. `known` is what `known_from` gives, None without a journal."""
     below, others = older_than_journal(missing, known or {})
     accounts = Accounts(chain, dropped)
@@ -154,15 +161,17 @@ def sequence(chain: Chain, seen: Seen, missing: t.Sequence[Gap], dropped: t.Sequ
     if not number:
         return Check(f"{chain.name}.sequence", UNPROVEN, NO_ROW)
     passed = f"no number is missing or there twice{f'; {accounted} are of dropped leaves' if accounted else ''}"
-    return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted)
+    return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted, accepted=acknowledged)
 
 
 def _finding(chain: Chain, gap: Gap, why: str, verdict: str) -> Finding:
     if gap.begins:
         words = f"the chain begins late, below the retention horizon or because rows were deleted; {why}"
-        return Finding("late_beginning", chain.name, gap.zone, gap.low, gap.high, words, verdict)
-    words = "these numbers are missing, and no dropped leaf accounts for them; rows were deleted"
-    return Finding("hole", chain.name, gap.zone, gap.low, gap.high, words, verdict)
+        kind = "late_beginning"
+    else:
+        kind, words = "hole", "these numbers are missing, and no dropped leaf accounts for them; rows were deleted"
+    digest = findings.digest(kind, chain.name, gap.zone, gap.low, gap.high)
+    return Finding(kind, chain.name, gap.zone, gap.low, gap.high, words, verdict, digest=digest)
 
 
 @dataclasses.dataclass(frozen=True)

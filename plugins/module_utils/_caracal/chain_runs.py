@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .positions import Positions
+from .positions import Positions, Rows
 
 
 @dataclasses.dataclass
@@ -38,7 +38,7 @@ class Links:
     before; and numbers that more than one row has."""
 
     runs: list[Run]
-    broken: Positions
+    broken: Rows
     twice: Positions
 
 
@@ -48,7 +48,7 @@ class Collector:
     __slots__ = ("_broken", "_by_high", "_by_low", "_current", "_twice")
 
     def __init__(self) -> None:
-        self._broken = Positions()
+        self._broken = Rows()
         self._twice = Positions()
         self._current = _NONE
         self._by_low: dict[int, Run] = {}
@@ -83,7 +83,7 @@ class Collector:
 
     def _join(self, lower: Run, upper: Run) -> Run:
         if lower.tail != upper.before:
-            self._broken.add(upper.low, upper.low)
+            self._broken.put(upper.low, lower.tail, upper.before)
         return Run(lower.low, upper.high, lower.before, upper.tail)
 
     def finish(self) -> Links:
@@ -92,7 +92,7 @@ class Collector:
 
 def combine(parts: t.Iterable[Links]) -> Links:
     """One zone's links from those of several readers. A row that lies inside another run is there twice."""
-    found = Links([], Positions(), Positions())
+    found = Links([], Rows(), Positions())
     runs: list[Run] = []
     for part in parts:
         runs.extend(part.runs)
@@ -106,7 +106,7 @@ def combine(parts: t.Iterable[Links]) -> Links:
         if run.low <= last.high:
             found.twice.add(run.low, min(run.high, last.high))
         elif last.tail != run.before:
-            found.broken.add(run.low, run.low)
+            found.broken.put(run.low, last.tail, run.before)
         if run.high > last.high:
             last.high, last.tail = run.high, run.tail
     return found

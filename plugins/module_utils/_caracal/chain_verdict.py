@@ -18,7 +18,7 @@ from .audit_chains import AUDIT, Chain
 from .chain_examiner import Seen, ZoneSeen
 from .chain_keys import AuditKey
 from .findings import Finding
-from .positions import Positions
+from .positions import Positions, Rows
 
 NO_ROW = "no row with a sequence number was read"
 
@@ -44,10 +44,20 @@ def heads(seen: Seen) -> dict[str, int]:
 
 def ranges(kind: str, chain: Chain, name: bytes, positions: Positions, words: str, verdict: str = FAIL) -> list[Finding]:
     """One finding for each range of positions."""
-    return [Finding(kind, chain.name, name.decode(), low, high, words, verdict) for low, high in positions.ranges()]
+    zone = name.decode()
+    return [
+        Finding(kind, chain.name, zone, low, high, words, verdict, digest=_digest(kind, chain, zone, low, high, positions))
+        for low, high in positions.ranges()
+    ]
 
 
-def content(chain: Chain, seen: Seen, recompute: bool | None, release: str) -> Check:
+def _digest(kind: str, chain: Chain, zone: str, low: int, high: int, positions: Positions) -> str:
+    """Over the rows as they are; empty where the rows were not kept."""
+    rows = positions.digests(low, high) if isinstance(positions, Rows) else None
+    return findings.digest(kind, chain.name, zone, low, high, *rows) if rows else ""
+
+
+def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, acknowledged: t.Collection[str] = ()) -> Check:
     """`content_sha256` against the row. `recompute` is None for a release that is not known."""
     check_id = f"{chain.name}.content"
     number, edited = numbered(seen), sum(zone.edited.count for zone in seen.values())
@@ -63,10 +73,10 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str) -> C
         found += ranges("edited", chain, name, zone.edited, "the row is not what its content hash was made of; it was edited")
         words = "payload of no known writer, or a time out of range: its content cannot be hashed again; the audit blocks bind it"
         found += ranges("not_recomputable", chain, name, zone.unknowable, words, UNPROVEN)
-    return findings.check(check_id, found, f"content of {number} rows as hashed", rows=number)
+    return findings.check(check_id, found, f"content of {number} rows as hashed", rows=number, accepted=acknowledged)
 
 
-def links(chain: Chain, seen: Seen) -> Check:
+def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Check:
     """Previous hashes, and the first row of each chain."""
     found: list[Finding] = []
     number = numbered(seen)
@@ -75,17 +85,27 @@ def links(chain: Chain, seen: Seen) -> Check:
         found += ranges("broken_link", chain, name, zone.links.broken, broken)
         for run in zone.links.runs:
             begins = run.before in (b"", b"\\N")
+            digest = findings.digest("genesis", chain.name, name.decode(), run.low, run.before.hex())
             if run.low == 1 and not begins:
-                found.append(Finding("genesis", chain.name, name.decode(), 1, 1, "the first row of the chain names a row before it"))
+                words = "the first row of the chain names a row before it"
+                found.append(Finding("genesis", chain.name, name.decode(), 1, 1, words, digest=digest))
             elif run.low > 1 and begins:
                 words = "the row names no row before it, as only the first row of a chain may"
-                found.append(Finding("genesis", chain.name, name.decode(), run.low, run.low, words))
+                found.append(Finding("genesis", chain.name, name.decode(), run.low, run.low, words, digest=digest))
     if not number:
         return Check(f"{chain.name}.links", UNPROVEN, NO_ROW)
-    return findings.check(f"{chain.name}.links", found, f"{number} rows hold on to the row before them", rows=number)
+    words = f"{number} rows hold on to the row before them"
+    return findings.check(f"{chain.name}.links", found, words, rows=number, accepted=acknowledged)
 
 
-def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool, keyless: bool = False) -> list[Check]:
+def hmacs(
+    chain: Chain,
+    seen: Seen,
+    keys: t.Sequence[AuditKey],
+    sound: bool,
+    keyless: bool = False,
+    acknowledged: t.Collection[str] = (),
+) -> list[Check]:
     """`chain_hmac` against the candidate keys. `sound` is whether contents and links are right, and tells a wrong key from tampering.
 
     `keyless` is whether this release has writers that are given no key; then the audit blocks alone bind their rows.
@@ -119,7 +139,7 @@ def hmacs(chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], sound: bool, key
     words = f"rows are signed with {', '.join(name for name, rows in rows_of.items() if rows)}"
     return [
         Check(key_id, PASS, words, details={**details, "signed": rows_of, "rotations": rotations[: findings.SHOWN]}),
-        findings.check(check_id, found, f"chain HMACs of {signed} rows", rows=signed, **details),
+        findings.check(check_id, found, f"chain HMACs of {signed} rows", rows=signed, accepted=acknowledged, **details),
     ]
 
 
@@ -132,7 +152,8 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
             words = "signed with none of the keys given; give the retired AUDIT_HMAC_KEY too, or else these rows were rewritten"
         else:
             kind, words = "hmac", "the chain HMAC fits none of the keys given; the row or its links were changed"
-        found.append(Finding(kind, chain.name, name.decode(), low, high, words))
+        digest = _digest(kind, chain, name.decode(), low, high, zone.unmatched)
+        found.append(Finding(kind, chain.name, name.decode(), low, high, words, digest=digest))
     if chain == AUDIT:
         found += _unkeyed(chain, name, zone, first)
     spans = sorted(((positions.ranges()[0][0], index) for index, positions in zone.keys.items()), reverse=True)
@@ -154,7 +175,8 @@ def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Find
             words, verdict = "written before an AUDIT_HMAC_KEY was set; only the audit blocks bind these rows", WARN
         else:
             words, verdict = "the row has no chain HMAC, rows before it have; it was emptied, or a service ran without its key", FAIL
-        found.append(Finding("unkeyed", chain.name, name.decode(), low, high, words, verdict))
+        digest = _digest("unkeyed", chain, name.decode(), low, high, zone.unkeyed)
+        found.append(Finding("unkeyed", chain.name, name.decode(), low, high, words, verdict, digest=digest))
     return found
 
 

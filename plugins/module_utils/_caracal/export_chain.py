@@ -24,7 +24,7 @@ from .chain_runs import Links
 from .chain_runs import Run as LinkedRun
 from .export_cuts import as_copy
 from .export_files import Archived
-from .positions import Positions
+from .positions import Positions, Rows
 
 # Rows of a zone that do not fit the row before them here, and are tried with the one that the database has: after an upgrade
 # made all hashes anew, each zone has one such row.
@@ -182,7 +182,7 @@ class _Builder:
             elif run.low <= reached:
                 twice.add(run.low, min(run.high, reached))
             reached = max(reached, run.high)
-        self.seen.links = Links([LinkedRun(*_judged(self.seen), b"", b"")], Positions(), Positions())
+        self.seen.links = Links([LinkedRun(*_judged(self.seen), b"", b"")], Rows(), Positions())
         return Zone(self.seen, unlinked, twice, holes, reached)
 
 

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
@@ -57,11 +59,59 @@ def zone_name(zone: str) -> str:
     return "no zone (global)" if zone == "\\N" else f"zone {zone}"
 
 
-def check(check_id: str, findings: t.Sequence[Finding], passed: str, *, required: bool = True, **details: t.Any) -> Check:
-    """One check out of its findings, the worst first; `passed` are the words for none. At most 50 positions are shown."""
-    found = sorted(findings, key=lambda one: (_RANK.index(one.verdict), one))
+def digest(*parts: object) -> str:
+    """Over parts that none of them can imitate."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def check(
+    check_id: str,
+    findings: t.Sequence[Finding],
+    passed: str,
+    *,
+    required: bool = True,
+    accepted: t.Collection[str] = (),
+    **details: t.Any,
+) -> Check:
+    """One check out of its findings, the worst first; `passed` are the words for none. At most 50 positions are shown.
+
+    A finding whose digest is in `accepted`, which the operator has acknowledged, is a warning. `recorded` in the details are those that the
+    journal is to record.
+    """
+    known = _without(check_id, findings, accepted)
+    found = sorted(known, key=lambda one: (_RANK.index(one.verdict), one))
     shown = {**details, "findings": len(found), "positions": [{**one.to_result(), "says": one.words} for one in found[:SHOWN]]}
+    recorded = to_record(check_id, found)
+    shown |= {"recorded": recorded} if recorded else {}
     if not found:
         return Check(check_id, PASS, passed, required=required, details=shown)
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     return Check(check_id, found[0].verdict, f"{found[0]}{more}", required=required, details=shown)
+
+
+def _without(check_id: str, found: t.Sequence[Finding], acknowledged: t.Collection[str]) -> list[Finding]:
+    """The findings. One that is acknowledged becomes a warning."""
+    first, rest = _in_order(found)
+    known = {one.digest for one in first} & set(acknowledged)
+    if rest and _digest_of_rest(check_id, rest) in acknowledged:
+        known |= {one.digest for one in rest}
+    return [dataclasses.replace(one, verdict=WARN, words=f"{one.words} (acknowledged)") if one.digest in known else one for one in found]
+
+
+def _in_order(found: t.Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """The failures that are recorded by their own digest, and the rest of them."""
+    failed = sorted(one for one in found if one.verdict == FAIL and one.digest)
+    return failed[:SHOWN], failed[SHOWN:]
+
+
+def to_record(check_id: str, found: t.Sequence[Finding]) -> list[dict[str, str]]:
+    """The failures among findings as the journal records them: the first ones by their own digest, the rest by one digest for all."""
+    first, rest = _in_order(found)
+    recorded = [{"digest": one.digest, "message": str(one)} for one in first]
+    if rest:
+        recorded.append({"digest": _digest_of_rest(check_id, rest), "message": f"{len(rest)} more findings, the first: {rest[0]}"})
+    return recorded
+
+
+def _digest_of_rest(check_id: str, rest: t.Sequence[Finding]) -> str:
+    return digest(check_id, "rest", *(one.digest for one in rest))

@@ -56,6 +56,8 @@ STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 
+BLOCKS_CHECK = "inventory.audit_blocks"
+
 
 def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.Any]]]:
     """The named facts that this release has tables for; empty for `caracal_auth`, which has none of them."""
@@ -103,18 +105,16 @@ def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Ch
     """Audit blocks of a copy against those of the set: `fail` names zone, leaf and block."""
     theirs, ours = ({block.key: block for block in blocks} for blocks in (expected, actual))
     if not theirs:
-        return Check("inventory.audit_blocks", UNPROVEN, "the set has no audit blocks; nothing binds its audit rows")
+        return Check(BLOCKS_CHECK, UNPROVEN, "the set has no audit blocks; nothing binds its audit rows")
     wrong = [
         f"{_block_name(key)}: {_block_difference(theirs.get(key), ours.get(key))}"
         for key in sorted(theirs.keys() | ours.keys())
         if theirs.get(key) != ours.get(key)
     ]
     if wrong:
-        return Check(
-            "inventory.audit_blocks", FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]}
-        )
+        return Check(BLOCKS_CHECK, FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
     rows = sum(block.rows for block in theirs.values())
-    return Check("inventory.audit_blocks", PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
+    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
 
 
 def _block_name(key: tuple[str, ...]) -> str:

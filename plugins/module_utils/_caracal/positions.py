@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 LIMIT = 10_000
@@ -60,3 +61,31 @@ class Positions:
         for number in numbers:
             made.add(number, number)
         return made
+
+
+class Rows(Positions):
+    """Numbers of single rows, with a SHA-256 of each as it was read. Past the limit, rows are counted without it."""
+
+    __slots__ = ("_digests",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._digests: dict[int, bytes] = {}
+
+    def put(self, number: int, *content: bytes) -> None:
+        """`content` are the bytes that say how the row is wrong."""
+        self.add(number, number)
+        if len(self._digests) < LIMIT:
+            self._digests[number] = hashlib.sha256(b"\t".join(content)).digest()
+
+    def update(self, other: Positions) -> None:
+        super().update(other)
+        if isinstance(other, Rows):
+            for number, digest in other._digests.items():
+                if len(self._digests) < LIMIT:
+                    self._digests[number] = digest
+
+    def digests(self, low: int, high: int) -> list[str] | None:
+        """Those of all rows of a range; None where one is missing."""
+        found = [self._digests.get(number) for number in range(low, high + 1)] if high - low < LIMIT else [None]
+        return None if None in found else [one.hex() for one in found if one is not None]

@@ -18,13 +18,14 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
+from .._caracal import inventory
 from .._crypto import recipients as age
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import OptionError
-from .._evidence import drill_set, metrics, options
+from .._evidence import drill_set, history, metrics, options
 from .._evidence.drill_set import DrilledSet
 from .._evidence.options import Opened
 from .._report import document, html, junit, prometheus, summary
@@ -33,6 +34,7 @@ from .._report.drill import Drill
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout
+from .._repository.findings import Recorded
 from .._storage.local import LocalStore
 from . import drill_facts
 
@@ -190,9 +192,20 @@ def _record(case: Case, report: Report) -> None:
         "seconds": found["seconds"],
         "separation": found["separation"]["verdict"],
     }
-    opened, when = case.opened, options.times()
+    opened = case.opened
+    history.record(opened, case.signer, record.set_id, _found_in_set(case))
+    when = options.times()
     journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=options.machine())
     opened.mark.advance(opened.journal)
+
+
+def _found_in_set(case: Case) -> tuple[Recorded, ...]:
+    """Findings about the audit rows of the set: nothing where the restored rows are not those of the set, since that is of the restore."""
+    checks = {check.id: check for check in case.drill.checks}
+    restored = checks.get(inventory.BLOCKS_CHECK)
+    if restored is None or restored.verdict != PASS:
+        return ()
+    return history.of_checks(check.to_result() for check in checks.values())
 
 
 def _copy(local: LocalStore, report: Report, signature: bytes) -> None:

@@ -16,14 +16,15 @@ from __future__ import annotations
 import typing as t
 
 from .._caracal import block_history
+from .._caracal import findings as findings_of
 from .._crypto.signing import Signer
-from .._errors import BackupError, printable
+from .._errors import BackupError, OptionError, printable
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._repository import entry as entries
 from .._repository import findings, layout
 from .._repository import journal as journals
 from .._repository.entry import Entry
-from .._repository.fields import timestamp
+from .._repository.fields import SHA256, timestamp
 from .._repository.findings import FindingEntry, Recorded, Standing
 from . import baseline, options
 from .options import Opened
@@ -38,12 +39,16 @@ def acknowledged(opened: Opened) -> frozenset[str]:
 
 
 def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]:
-    """What is to be recorded of checks, as results have them."""
-    return tuple(
+    """What is to be recorded of checks, as results have them. Raises OptionError for a digest that no reader would accept."""
+    found = tuple(
         Recorded(one["id"], said["digest"], printable(said["message"])[: findings.MESSAGE_LIMIT])
         for one in checks
         for said in one.get("details", {}).get("recorded", ())
     )
+    for one in found:
+        if not SHA256.match(one.digest):
+            raise OptionError(f"check {one.check} has a finding whose digest is no SHA-256; give checks as the modules return them")
+    return found
 
 
 def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Recorded], *, dry: bool = False) -> bool:
@@ -67,7 +72,7 @@ def in_files(opened: Opened, last: Entry) -> dict[str, tuple[Recorded, ...]]:
     found = {}
     for step in baseline.steps(opened, last):
         differences = block_history.compare_signed(step.known, step.blocks, step.whole, step.release)
-        recorded = [{"id": block_history.CHECK_ID, "details": {"recorded": block_history.to_record(differences)}}]
+        recorded = [{"id": block_history.CHECK_ID, "details": {"recorded": findings_of.to_record(block_history.CHECK_ID, differences)}}]
         found[_name(step.entry)] = of_checks(recorded)
     return found
 
@@ -92,7 +97,7 @@ def check(
     files, `problem` is why they cannot be compared."""
     recorded = findings.standing(opened.journal, options.now())
     known = {one.finding.digest for one in recorded}
-    standing = [one for one in recorded if upto is None or one.entry.sequence <= upto]
+    standing = [one for one in recorded if one.finding.lasts and (upto is None or one.entry.sequence <= upto)]
     unrecorded = [(name, one) for name, found in (shown or {}).items() for one in found if one.digest not in known]
     listed = [*(_open(one) for one in standing if not one.acknowledged), *(_unrecorded(name, one) for name, one in unrecorded)]
     accepted = [_acknowledged(one) for one in standing if one.acknowledged]

@@ -106,7 +106,7 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     waits = [seconds for name, seconds in manifest.timings.items() if name.startswith(LOCK_WAIT)]
     if waits:
         made.add("longest_lock_wait_seconds", max(waits))
-    standing = findings.standing(opened.journal, options.now())
+    standing = [one for one in findings.standing(opened.journal, options.now()) if one.finding.lasts]
     acknowledged = sum(one.acknowledged is not None for one in standing)
     made.add("findings", len(standing) - acknowledged, state="open")
     made.add("findings", acknowledged, state="acknowledged")

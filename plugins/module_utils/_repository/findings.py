@@ -26,6 +26,8 @@ from .journal import Journal
 # Of one entry.
 MOST = 50
 MESSAGE_LIMIT = 1000
+# What these found is so whatever is seen later: the row may be gone, or overwritten again. Others find it again as long as it is there.
+LASTING = ("blocks.journal", "audit.content", "audit.links", "admin.content", "admin.links")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Recorded:
     check: str
     digest: str
     message: str
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it stays a failure of later verifications that do not find it themselves."""
+        return self.check in LASTING
 
 
 @dataclasses.dataclass(frozen=True)

@@ -119,7 +119,9 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         )
         chains = chain_reading.read(held.place, context.layout, plan, guard)
         known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
-        checks = [*_chain_checks(context, chains, keys, opened, known), *_committed(given, opened, known, held, context, chains)]
+        accepted = history.acknowledged(opened) if opened else frozenset()
+        committed = _committed(given, opened, known, held, context, chains, accepted)
+        checks = [*_chain_checks(context, chains, keys, opened, known, accepted), *committed]
         if given["exports"]:
             from . import exports_against_rows
 
@@ -180,13 +182,18 @@ def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline |
 
 
 def _chain_checks(
-    context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], opened: Opened | None, known: Baseline
+    context: Context,
+    chains: chain_reading.Chains,
+    keys: t.Sequence[AuditKey],
+    opened: Opened | None,
+    known: Baseline,
+    accepted: t.Collection[str],
 ) -> list[Check]:
     existing = {leaf.name for leaf in context.layout.leaves}
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
     dropped = _dropped(opened, known.blocks, existing, chain_gaps.gaps(chains.events, context.floors(AUDIT)))
     ever = [*known.blocks, *dropped] if opened else None
-    checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever)
+    checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted)
     horizon = parse_timestamp(context.facts["time"]) - datetime.timedelta(days=context.retention_days)
     checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, (horizon.year, horizon.month), context.retention_days))
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
@@ -194,20 +201,29 @@ def _chain_checks(
     if chains.admin is None:
         words = f"{context.release} keeps no admin chain; the table's digest binds its rows"
         return [*checks, Check("admin.rows", NOT_APPLICABLE, words, required=False)]
-    return [*checks, *_of_chain(ADMIN, chains.admin, keys, context, [], known.blocks if opened else None)]
+    return [*checks, *_of_chain(ADMIN, chains.admin, keys, context, [], known.blocks if opened else None, accepted)]
 
 
 def _of_chain(
-    chain: Chain, seen: Seen, keys: t.Sequence[AuditKey], context: Context, dropped: t.Sequence[Block], ever: t.Sequence[Block] | None
+    chain: Chain,
+    seen: Seen,
+    keys: t.Sequence[AuditKey],
+    context: Context,
+    dropped: t.Sequence[Block],
+    ever: t.Sequence[Block] | None,
+    accepted: t.Collection[str],
 ) -> list[Check]:
-    """`dropped` are blocks of leaves that are gone, `ever` all blocks that the journal is known to have, None without one."""
-    content = chain_verdict.content(chain, seen, context.recompute if chain == AUDIT else True, context.release)
-    links = chain_verdict.links(chain, seen)
+    """`dropped` are blocks of leaves that are gone, `ever` all blocks that the journal is known to have, None without one. `accepted` are
+    digests of findings that the operator has acknowledged."""
+    content = chain_verdict.content(chain, seen, context.recompute if chain == AUDIT else True, context.release, accepted)
+    links = chain_verdict.links(chain, seen, accepted)
     sound = FAIL not in (content.verdict, links.verdict)
     missing = chain_gaps.gaps(seen, context.floors(chain))
-    sequence = chain_gaps.sequence(chain, seen, missing, dropped, None if ever is None else chain_gaps.known_from(chain, ever))
+    since = None if ever is None else chain_gaps.known_from(chain, ever)
+    sequence = chain_gaps.sequence(chain, seen, missing, dropped, since, accepted)
     keyless = chain == ADMIN and context.keyless and ever is not None
-    return [chain_verdict.rows(chain, seen), content, links, *chain_verdict.hmacs(chain, seen, keys, sound, keyless), sequence]
+    hmacs = chain_verdict.hmacs(chain, seen, keys, sound, keyless, accepted)
+    return [chain_verdict.rows(chain, seen), content, links, *hmacs, sequence]
 
 
 def _dropped(opened: Opened | None, known: t.Sequence[Block], existing: set[str], missing: t.Sequence[Gap]) -> list[Block]:
@@ -227,6 +243,7 @@ def _committed(
     held: snapshot.Snapshot,
     context: Context,
     chains: chain_reading.Chains,
+    accepted: t.Collection[str],
 ) -> list[Check]:
     """What was read against what the journal says."""
     if opened is None:
@@ -237,7 +254,7 @@ def _committed(
             raise StorageError(f"{known.name or given['set_id']}: {known.problem}; use another set")
         earlier = history.check(opened, upto=known.sequence)
         return [options.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
-    checks, accepted = [options.freshness_check(opened), history.check(opened)], history.acknowledged(opened)
+    checks = [options.freshness_check(opened), history.check(opened)]
     compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
     return [*checks, dataclasses.replace(compared, required=True), _tail(known, chains)]
 

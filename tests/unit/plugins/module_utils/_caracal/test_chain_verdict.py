@@ -222,3 +222,41 @@ def test_each_admin_row_of_the_product_fails_its_check(release: str, column: str
         damaged = [*rows[:index], {**row, column: HASH}, *rows[index + 1 :]]
         found = admin(damaged, release)[1][f"admin.{check}"]
         assert (found.verdict, {place[2] for place in places(found)}) == (FAIL, {int(row["chain_seq"] or 0)})
+
+
+# A damage of row 4, or of row 1, and another one of the same row.
+DAMAGES: dict[str, tuple[int, str, str | None, str | None]] = {
+    "content": (4, "decision", "forged", "forged again"),
+    "content hash": (4, "content_sha256", "1" * 64, "2" * 64),
+    "link": (4, "prev_content_sha256", "1" * 64, "2" * 64),
+    "HMAC": (4, "chain_hmac", "1" * 64, "2" * 64),
+    "emptied HMAC": (4, "chain_hmac", None, "1" * 64),
+    "begin": (1, "prev_content_sha256", "1" * 64, "2" * 64),
+}
+
+
+def failed_ones(rows: list[Row], acknowledged: t.Collection[str] = ()) -> dict[str, set[str]]:
+    """Digests of what failed, by check."""
+    seen = examine(rows, [KEY])
+    checks = [
+        chain_verdict.content(AUDIT, seen, True, "v1.0.0", acknowledged),
+        chain_verdict.links(AUDIT, seen, acknowledged),
+        *chain_verdict.hmacs(AUDIT, seen, [KEY], False, acknowledged=acknowledged),
+    ]
+    return {check.id: {one["digest"] for one in check.details["recorded"]} for check in checks if check.verdict == FAIL}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_acknowledgement_covers_the_row_as_it_is_and_nothing_later(damage: str) -> None:
+    number, column, value, other = DAMAGES[damage]
+    rows = edit(events(9), number, **{column: value})
+    failed = failed_ones(rows)
+    known = set().union(*failed.values())
+    assert failed and all(failed.values())
+    assert failed_ones(rows[::-1]) == failed
+    assert failed_ones(rows, known) == {}
+    again = failed_ones(edit(rows, number, **{column: other}), known)
+    assert again and not known & set().union(*again.values())
+    elsewhere = failed_ones(edit(rows, 7, decision="forged too"), known)
+    assert elsewhere and not known & set().union(*elsewhere.values())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import positions
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.positions import Positions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.positions import Positions, Rows
 
 NUMBERS = st.lists(st.integers(1, 30), max_size=30)
 
@@ -59,3 +59,20 @@ def test_past_the_limit_all_are_counted_and_no_more_is_kept() -> None:
     whole = Positions.of(range(10 * many, 12 * many, 2))
     whole.update(found)
     assert (whole.count, len(whole)) == (2 * many, positions.LIMIT)
+
+
+@pytest.mark.mutation
+def test_rows_have_a_digest_each_up_to_the_limit() -> None:
+    found, more = Rows(), Rows()
+    found.put(1, b"a")
+    more.put(2, b"b")
+    more.put(9, b"a", b"b")
+    found.update(more)
+    whole = found.digests(1, 2)
+    assert whole is not None and len(set(whole)) == 2 and found.digests(9, 9) not in (None, whole)
+    assert found.digests(1, 3) is None
+    for number in range(10, 10 + positions.LIMIT):
+        found.put(number, b"a")
+    assert found.digests(10, 10) is not None and found.digests(9 + positions.LIMIT, 9 + positions.LIMIT) is None
+    assert found.digests(1, 1 << 60) is None
+    assert found.count == positions.LIMIT + 3
