@@ -60,6 +60,12 @@ options:
       - C(AUDIT_RETENTION_DAYS) of the deployment; the product's default is 365. A shorter C(audit_retention) in the database counts.
       - A leaf that was dropped although retention keeps its month is a failure.
     type: int
+  audit_clock_skew_seconds:
+    description:
+      - By how many seconds the times of one audit row, or of a row and the row before it, may contradict each other, at least 60.
+      - Raise it if a host of the deployment ran with a wrong clock and its rows are still in the log.
+    type: int
+    default: 300
   jobs:
     description:
       - How many worker processes read and hash side by side.

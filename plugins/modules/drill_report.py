@@ -92,6 +92,12 @@ options:
     description:
       - Hours that the snapshot may be old when the drill begins. Adds the required check C(drill.rpo).
     type: float
+  tail_budget:
+    description:
+      - Hours that the snapshot of the newest set or checkpoint may be old when the drill begins. Adds the required check C(audit.tail).
+      - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
+    type: float
+    default: 26.0
   rollback:
     description:
       - What a restore of this set takes back, as M(caracal_ops.backup.rollback_info) returns it in C(rollback).
@@ -255,10 +261,10 @@ rpo_seconds:
   type: float
   sample: 1800.0
 budgets:
-  description: Seconds of O(rto_budget) and O(rpo_budget), null where there is none.
+  description: Seconds of O(rto_budget), O(rpo_budget) and O(tail_budget), null where there is none.
   returned: always
   type: dict
-  sample: {"rto_seconds": 3600.0, "rpo_seconds": 93600.0}
+  sample: {"rto_seconds": 3600.0, "rpo_seconds": 93600.0, "tail_seconds": 93600.0}
 report:
   description: Where the files of the report are.
   returned: always

@@ -151,6 +151,11 @@ options:
     description:
       - C(AUDIT_RETENTION_DAYS) of the deployment, where it is not the product's 365.
     type: int
+  audit_clock_skew_seconds:
+    description:
+      - As O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+    type: int
+    default: 300
   redis_server:
     description:
       - The program of the sandbox's Redis. Without it the usual folders are searched, and then the image that ran as the service C(redis)
@@ -230,6 +235,12 @@ options:
     description:
       - Hours that the snapshot may be old when the drill begins. Adds the required check C(drill.rpo).
     type: float
+  tail_budget:
+    description:
+      - Hours that the snapshot of the newest set or checkpoint may be old when the drill begins. Adds the required check C(audit.tail).
+      - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
+    type: float
+    default: 26.0
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, as the option O(caracal_ops.backup.drill_report#module:metrics_file).

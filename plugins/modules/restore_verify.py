@@ -55,6 +55,11 @@ options:
     description:
       - As O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
     type: int
+  audit_clock_skew_seconds:
+    description:
+      - As O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+    type: int
+    default: 300
   jobs:
     description:
       - How many worker processes read and hash side by side.

@@ -75,6 +75,12 @@ options:
       - Hours that the snapshot of the newest set may be old.
     type: float
     default: 26.0
+  tail_budget:
+    description:
+      - Hours that the snapshot of the newest set or checkpoint may be old.
+      - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
+    type: float
+    default: 26.0
   drill_budget:
     description:
       - Hours that may have passed since the last drill that passed.

@@ -105,7 +105,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "metadata_json": ("'[1]'", "content"),
     "occurred_at": ("occurred_at + interval '1 microsecond'", "content"),
     "id": ("id || '0'", "content"),
-    "ingested_at": ("ingested_at + interval '1 hour'", "chain"),
+    "ingested_at": ("ingested_at + interval '1 microsecond'", "chain"),
     "ingest_signature": ("md5(ingest_signature) || md5(ingest_signature)", "chain"),
 }
 
@@ -122,6 +122,19 @@ def column(name: str) -> Damage:
         return {edited, (BLOCKS, "block_edited", *block[2:])}
 
     return damage
+
+
+def ingested_early(world: World) -> set[Found]:
+    """A row that was ingested a year before its event, and so before the row before it."""
+    block = world.set(world.middle, "ingested_at = ingested_at - interval '1 year'")
+    here = (world.zone, world.middle, world.middle, "")
+    return {block, ("audit.times", "ingested_early", *here), ("audit.times", "ingested_backwards", *here)}
+
+
+def ingested_late(world: World) -> set[Found]:
+    block = world.set(world.middle, "ingested_at = ingested_at + interval '1 year'")
+    after = (world.zone, world.middle + 1, world.middle + 1, "")
+    return {block, ("audit.times", "ingested_backwards", *after)}
 
 
 def content_hash(world: World) -> set[Found]:
@@ -193,7 +206,11 @@ def swapped(world: World) -> set[Found]:
     world.execute(
         f"UPDATE audit_events SET chain_seq = {2 * low + 1} - chain_seq WHERE zone_id = '{world.zone}' AND chain_seq IN ({low}, {low + 1})"
     )
-    return {(BLOCKS, "block_chain_changed", world.zone, *block), ("audit.links", "broken_link", world.zone, low, low + 2, "")}
+    return {
+        (BLOCKS, "block_chain_changed", world.zone, *block),
+        ("audit.links", "broken_link", world.zone, low, low + 2, ""),
+        ("audit.times", "ingested_backwards", world.zone, low + 1, low + 1, ""),
+    }
 
 
 def doubled(world: World) -> set[Found]:
@@ -276,7 +293,13 @@ def misplaced(world: World) -> set[Found]:
         f"ALTER TABLE {leaf} DROP CONSTRAINT forged",
     )
     here = (world.zone, number, number, "")
-    return {(BLOCKS, "block_edited", world.zone, *block), ("audit.content", "edited", *here), ("audit.partitions", "misplaced", *here)}
+    times = {("audit.times", kind, *here) for kind in ("ingested_early", "id_of_another_time")}
+    return {
+        (BLOCKS, "block_edited", world.zone, *block),
+        ("audit.content", "edited", *here),
+        ("audit.partitions", "misplaced", *here),
+        *times,
+    }
 
 
 def marker_removed(world: World) -> set[Found]:
@@ -304,6 +327,8 @@ def admin(what: str, *expected: tuple[str, str, int]) -> Damage:
 _ADMIN = "UPDATE admin_audit_events SET"
 DAMAGES: dict[str, Damage] = {
     **{f"{name} changed": column(name) for name in COLUMNS},
+    "ingested_at moved back by a year": ingested_early,
+    "ingested_at moved on by a year": ingested_late,
     "content hash changed": content_hash,
     "previous hash changed": previous_hash,
     "previous hash nulled": previous_nulled,

@@ -19,7 +19,7 @@ import dataclasses
 import typing as t
 
 from .._errors import OptionError, VerificationFailed
-from .._evidence import completeness, history, metrics
+from .._evidence import audit_retention, completeness, history, metrics
 from .._evidence.options import Opened
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
@@ -118,6 +118,7 @@ def _sources(fields: Fields, field: str) -> None:
         if not all(type(one.take(name)) in (int, float) for name in ("seconds", "longest_wait")):
             raise one.fault("has wrong seconds")
         _source(one)
+        one.later_integer(audit_retention.FIELD)
 
 
 _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {

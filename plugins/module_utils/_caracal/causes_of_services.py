@@ -188,9 +188,9 @@ CAUSES = (
     ),
     Cause(
         "drill.budget",
-        "the drill took longer, or the set is older, than its budget allows",
-        "see the timeline for the step that takes the time; more jobs, faster storage, or more frequent backups",
-        (Found("drill.rto"), Found("drill.rpo")),
+        "the drill took longer, or the set or the newest checkpoint is older, than its budget allows",
+        "see the timeline for the step that takes the time; more jobs, faster storage, or more frequent backups and checkpoints",
+        (Found("drill.rto"), Found("drill.rpo"), Found("audit.tail")),
         ("drill.step",),
     ),
     Cause(

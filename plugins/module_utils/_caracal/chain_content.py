@@ -51,7 +51,7 @@ def plain(text: bytes, null: bytes = b"") -> bytes:
 
 def event() -> Hashed:
     """For audit events. Hot."""
-    microseconds = _clock()
+    microseconds = clock()
     join = SEPARATOR.join
 
     def hashed(fields: t.Sequence[bytes]) -> bytes | None:
@@ -64,7 +64,7 @@ def event() -> Hashed:
     return hashed
 
 
-def _clock() -> t.Callable[[bytes], int]:
+def clock() -> t.Callable[[bytes], int]:
     """`2026-06-17 12:30:00.25+00` to Unix microseconds, without floats. ValueError for a time that Python does not know."""
     hours: dict[bytes, int] = {}
 

@@ -19,8 +19,8 @@ import hashlib
 import operator
 import typing as t
 
-from . import chain_content, chain_runs
-from .audit_chains import ADMIN, Chain
+from . import chain_content, chain_runs, chain_times
+from .audit_chains import ADMIN, AUDIT, Chain
 from .chain_keys import AuditKey
 from .positions import Positions, Rows
 
@@ -32,7 +32,8 @@ class Terms:
     """What is asked of every row. `recompute` is whether the release's content hash follows from the stored row, `hours` whether
     rows are counted by the hour in which they were ingested.
 
-    `bounds` are the leaf's, as texts that compare like its times (`occurred_at`), or None.
+    `bounds` are the leaf's, as texts that compare like its times (`occurred_at`), or None. `allowance` is by how many seconds times of a
+    row may contradict each other.
     """
 
     chain: Chain
@@ -41,6 +42,7 @@ class Terms:
     recompute: bool
     bounds: tuple[bytes, bytes] | None = None
     hours: bool = False
+    allowance: int = chain_times.ALLOWANCE
 
 
 @dataclasses.dataclass
@@ -54,14 +56,16 @@ class ZoneSeen:
     unknowable: Positions = dataclasses.field(default_factory=Positions)
     unmatched: Rows = dataclasses.field(default_factory=Rows)
     unkeyed: Rows = dataclasses.field(default_factory=Rows)
-    misplaced: Positions = dataclasses.field(default_factory=Positions)
+    misplaced: Rows = dataclasses.field(default_factory=Rows)
+    early: Rows = dataclasses.field(default_factory=Rows)
+    foreign_id: Rows = dataclasses.field(default_factory=Rows)
     keys: dict[int, Positions] = dataclasses.field(default_factory=dict)
     hours: collections.Counter[bytes] = dataclasses.field(default_factory=collections.Counter)
     links: chain_runs.Links = dataclasses.field(default_factory=lambda: chain_runs.Links([], Rows(), Positions()))
 
 
 Seen = dict[bytes, ZoneSeen]
-POSITIONS = ("edited", "unknowable", "unmatched", "unkeyed", "misplaced")
+POSITIONS = ("edited", "unknowable", "unmatched", "unkeyed", chain_times.MISPLACED, chain_times.EARLY, chain_times.FOREIGN_ID)
 
 
 class Examiner:
@@ -74,15 +78,17 @@ class Examiner:
         self._hashed = chain_content.admin() if terms.chain == ADMIN else chain_content.event()
         self._macs = [key.hmac() for key in terms.keys]
         self._favourite = 0
+        self._is_after = chain_times.after(terms.allowance)
+        self._dated = chain_times.judge(terms.columns, terms.bounds, terms.allowance) if terms.chain == AUDIT else _undated
 
     def take(self, lines: t.Sequence[bytes]) -> None:
         """Hot: some 4 µs a row."""
         terms, at = self._terms, self._terms.columns.index
         ingested_at = at("ingested_at") if terms.hours else -1
-        zone_at, when_at, links = at("zone_id"), at("occurred_at"), operator.itemgetter(*map(at, _LINKS))
+        zone_at, links = at("zone_id"), operator.itemgetter(*map(at, _LINKS if terms.chain == AUDIT else _UNDATED))
         content_of = _content_of(terms)
         hashed = self._hashed if terms.recompute else None
-        low, high = terms.bounds or (b"", b"\xff")
+        dated = self._dated
         zones, runs, sha256 = self._zones, self._links, hashlib.sha256
         for line in lines:
             fields = line.split(b"\t")
@@ -90,8 +96,8 @@ class Examiner:
             zone = zones.get(name)
             if zone is None:
                 zone = zones[name] = ZoneSeen()
-                runs[name] = chain_runs.Collector()
-            number, before, content, mac = links(fields)
+                runs[name] = chain_runs.Collector(self._is_after)
+            number, before, content, mac, ingested = links(fields)
             zone.rows += 1
             if ingested_at >= 0:
                 zone.hours[fields[ingested_at][:13]] += 1
@@ -99,7 +105,7 @@ class Examiner:
                 zone.unnumbered += 1
                 continue
             position = int(number)
-            runs[name].add(position, before, content)
+            runs[name].add(position, before, content, ingested)
             if hashed is not None:
                 text = hashed(content_of(fields))
                 if text is None:
@@ -107,8 +113,8 @@ class Examiner:
                 elif sha256(text).hexdigest() != content.decode():
                     zone.edited.put(position, line)
             self._signed(zone, position, before, content, mac)
-            if not low <= fields[when_at] < high:
-                zone.misplaced.add(position, position)
+            for kind in dated(fields):
+                getattr(zone, kind).put(position, line)
 
     def _signed(self, zone: ZoneSeen, position: int, before: bytes, content: bytes, mac: bytes) -> None:
         if not mac or mac == NULL:
@@ -135,7 +141,13 @@ class Examiner:
         return self._zones
 
 
-_LINKS = ("chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac")
+_LINKS = ("chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac", "ingested_at")
+_UNDATED = (*_LINKS[:-1], "zone_id")  # in the place of a time that the admin chain does not have, what all rows of a chain share
+
+
+def _undated(_fields: t.Sequence[bytes]) -> t.Sequence[str]:
+    """Of the admin chain: its rows have one time, and no partition."""
+    return ()
 
 
 def _content_of(terms: Terms) -> t.Callable[[t.Sequence[bytes]], t.Sequence[bytes]]:
@@ -147,16 +159,17 @@ def _content_of(terms: Terms) -> t.Callable[[t.Sequence[bytes]], t.Sequence[byte
     return operator.itemgetter(*(terms.columns.index(name) for name in wanted))
 
 
-def merge(parts: t.Iterable[Seen]) -> Seen:
+def merge(parts: t.Iterable[Seen], allowance: int = chain_times.ALLOWANCE) -> Seen:
     """What several passes saw, as if it had been one."""
+    is_after = chain_times.after(allowance)
     gathered: dict[bytes, list[ZoneSeen]] = {}
     for part in parts:
         for name, zone in part.items():
             gathered.setdefault(name, []).append(zone)
-    return {name: _merge(zones) for name, zones in gathered.items()}
+    return {name: _merge(zones, is_after) for name, zones in gathered.items()}
 
 
-def _merge(zones: t.Sequence[ZoneSeen]) -> ZoneSeen:
+def _merge(zones: t.Sequence[ZoneSeen], is_after: chain_times.After) -> ZoneSeen:
     whole = ZoneSeen(sum(zone.rows for zone in zones), sum(zone.unnumbered for zone in zones))
     for zone in zones:
         for name in POSITIONS:
@@ -164,5 +177,5 @@ def _merge(zones: t.Sequence[ZoneSeen]) -> ZoneSeen:
         for index, signed in zone.keys.items():
             whole.keys.setdefault(index, Positions()).update(signed)
         whole.hours.update(zone.hours)
-    whole.links = chain_runs.combine(zone.links for zone in zones)
+    whole.links = chain_runs.combine((zone.links for zone in zones), is_after)
     return whole

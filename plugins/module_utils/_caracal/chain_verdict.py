@@ -98,6 +98,22 @@ def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Che
     return findings.check(f"{chain.name}.links", found, words, rows=number, accepted=acknowledged)
 
 
+def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> Check:
+    """The times of audit rows against each other. `allowance` is by how many seconds they may contradict each other."""
+    number, found = numbered(seen), list[Finding]()
+    early = "ingested_at is before occurred_at, so the row was ingested before its event happened; one of the two was changed"
+    foreign = "the time in the id is not occurred_at, although the service that wrote the event set both; one of the two was changed"
+    backwards = "ingested_at is before that of the row before it; one of the two was changed, or the rows changed places"
+    for name, zone in seen.items():
+        found += ranges("ingested_early", AUDIT, name, zone.early, early)
+        found += ranges("id_of_another_time", AUDIT, name, zone.foreign_id, foreign)
+        found += ranges("ingested_backwards", AUDIT, name, zone.links.backwards, backwards)
+    if not number:
+        return Check("audit.times", UNPROVEN, NO_ROW)
+    words = f"the times of {number} rows agree with each other"
+    return findings.check("audit.times", found, words, rows=number, allowance_seconds=allowance, accepted=acknowledged)
+
+
 def hmacs(
     chain: Chain,
     seen: Seen,

@@ -84,6 +84,7 @@ def of_backups(given: t.Mapping[str, t.Any], opened: Opened, now: datetime.datet
     last = _newest(opened)
     checks = [
         holdings.newest(last, now, _hours(given["set_budget"])),
+        holdings.tail(holdings.covered(opened.journal), now, _hours(given["tail_budget"])),
         holdings.drilled(selection.drills(journal), now, _hours(given["drill_budget"])),
         holdings.proved(_break_glass(given), last, journal, now),
         holdings.copies(_copies(given), now, given["copies_at_least"], _hours(given["copy_budget"])),

@@ -33,7 +33,14 @@ from . import retention_sources
 
 AUDIT, COORDINATOR, STREAMS, BACKUPS = "audit", "coordinator", "streams", "backups"
 PARTS = (AUDIT, COORDINATOR, STREAMS, BACKUPS)
-BUDGETS = {"set_budget": 26.0, "drill_budget": 192.0, "export_budget": 6.0, "pending_budget": 1.0, "copy_budget": 744.0}
+BUDGETS = {
+    "set_budget": 26.0,
+    "tail_budget": 26.0,
+    "drill_budget": 192.0,
+    "export_budget": 6.0,
+    "pending_budget": 1.0,
+    "copy_budget": 744.0,
+}
 # What the operator can mend; anything else that is wrong with an option is an error at once.
 _UNREADABLE = (Unreachable, PermissionMissing, StageFailed)
 

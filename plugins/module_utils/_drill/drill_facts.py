@@ -30,7 +30,7 @@ from .._report.check import PASS, UNPROVEN, VERDICTS, Check
 from .._report.drill import Drill, Step, Who
 from .._report.extent import ROLLBACK_FIELDS
 from .._report.text import clean, one_line
-from .._repository import layout
+from .._repository import holdings, layout
 
 # NTP keeps hosts much closer; a greater difference is a wrong option.
 CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
@@ -59,11 +59,12 @@ def gather(given: t.Mapping[str, t.Any], opened: Opened, drilled: DrilledSet, si
         steps=[_step(number, step, now) for number, step in enumerate(given["steps"], 1)],
         checks=checks,
         waivers=_waivers(given["waivers"], now, drilled),
-        budgets=Budgets(*(_budget(name, given[name]) for name in ("rto_budget", "rpo_budget"))),
+        budgets=Budgets(*(_budget(name, given[name]) for name in ("rto_budget", "rpo_budget", "tail_budget"))),
         rollback=_rollback(given["rollback"]),
         salt=os.urandom(SALT),
+        covered=newest.time if (newest := holdings.covered(opened.journal)) else None,
     )
-    judged = [*checks, *budget.judge(drill.budgets, drill.rto_seconds, drill.rpo_seconds)]
+    judged = [*checks, *budget.judge(drill.budgets, drill.rto_seconds, drill.rpo_seconds, drill.tail_seconds)]
     found = diagnosis.diagnose(judged, key_ids=drilled.key_ids, metrics=_metrics(given["metrics"]), logs=_logs(given["log_files"]))
     return dataclasses.replace(drill, checks=judged, diagnosis=found)
 

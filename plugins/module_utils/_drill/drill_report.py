@@ -64,6 +64,7 @@ def _own_options() -> argspec.ArgumentSpec:
             "sandbox": {"type": "dict", "default": {}},
             "rto_budget": {"type": "float"},
             "rpo_budget": {"type": "float"},
+            "tail_budget": {"type": "float", "default": 26.0},
             "rollback": {"type": "list", "elements": "dict"},
             "metrics": {"type": "dict", "default": {}},
             "log_files": {"type": "dict", "default": {}},

@@ -87,6 +87,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "secrets_identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
+            "audit_clock_skew_seconds": {"type": "int", "default": 300},
             "redis_server": {"type": "path"},
             "services": service_option.option(),
             **images.images(),
@@ -96,6 +97,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "settle_timeout": {"type": "int", "default": 90},
             "rto_budget": {"type": "float"},
             "rpo_budget": {"type": "float"},
+            "tail_budget": {"type": "float", "default": 26.0},
         }
     )
     return argspec.repository().merge(*shared, own)

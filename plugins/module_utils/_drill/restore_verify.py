@@ -33,6 +33,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "restored_secrets": {"type": "list", "elements": "str", "no_log": False},
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
+            "audit_clock_skew_seconds": {"type": "int", "default": 300},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": False},
         }

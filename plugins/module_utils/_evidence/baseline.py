@@ -134,7 +134,7 @@ def cuts(opened: Opened) -> list[Cut]:
     """All restores of audit chains, in the order of the journal. Entries that record no heads get them from what was before."""
     found = []
     for entry in opened.journal.of_kind(entries.RESTORE):
-        if not _cuts(entry):
+        if not is_cut(entry):
             continue
         said = records.restore(entry)
         line = _line(opened, before=entry.sequence) if said.before is None else ()
@@ -168,7 +168,7 @@ def _line(opened: Opened, source: str | None = None, before: int | None = None) 
     """Sets, checkpoints, and restores that cut the chains; of those before a number."""
     journal = opened.journal
     end = before or len(journal.entries) + 1
-    cutting = [one.sequence for one in journal.of_kind(entries.RESTORE) if one.sequence < end and _cuts(one, source)]
+    cutting = [one.sequence for one in journal.of_kind(entries.RESTORE) if one.sequence < end and is_cut(one, source)]
     made = [number for number in journal.numbers(entries.SET, entries.CHECKPOINT) if number < end]
     return journal.at(sorted([*made, *cutting]))
 
@@ -187,7 +187,7 @@ def _last(opened: Opened, line: t.Sequence[Entry]) -> Baseline:
     return Baseline(problem=problem)
 
 
-def _cuts(entry: Entry, source: str | None = None) -> bool:
+def is_cut(entry: Entry, source: str | None = None) -> bool:
     """Whether an entry says that the chains were replaced. Those without heads name only the databases that were restored."""
     if entry.kind != entries.RESTORE or not records.is_of_databases(entry):
         return False

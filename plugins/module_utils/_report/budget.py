@@ -17,6 +17,8 @@ from .text import duration
 
 RTO_CHECK = "drill.rto"
 RPO_CHECK = "drill.rpo"
+TAIL_CHECK = "audit.tail"
+EXPOSED = "a holder of the audit key can edit, cut or replace the rows that came since, and no check can see it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,21 +27,30 @@ class Budgets:
 
     rto: float | None = None
     rpo: float | None = None
+    tail: float | None = None
 
     def to_result(self) -> dict[str, float | None]:
-        return {"rto_seconds": self.rto, "rpo_seconds": self.rpo}
+        return {"rto_seconds": self.rto, "rpo_seconds": self.rpo, "tail_seconds": self.tail}
 
 
 NO_BUDGETS = Budgets()
 
 
-def judge(budgets: Budgets, rto: float | None, rpo: float | None) -> list[Check]:
-    """A check for each budget. A time that was not measured is `unproven`: only a drill that recovered has a recovery time."""
+def judge(budgets: Budgets, rto: float | None, rpo: float | None, tail: float | None) -> list[Check]:
+    """A check for each budget. A time that was not measured is `unproven`: only a drill that recovered has a recovery time.
+
+    `tail` is the age of the newest set or checkpoint, which binds the audit rows up to it.
+    """
     checks = []
     if budgets.rto is not None:
         checks.append(_judge(RTO_CHECK, "recovery took", rto, budgets.rto, "nothing was recovered, so no recovery time was measured"))
     if budgets.rpo is not None:
         checks.append(_judge(RPO_CHECK, "the snapshot was as old as", rpo, budgets.rpo, "the time of the set's snapshot is not known"))
+    if budgets.tail is not None:
+        check = _judge(
+            TAIL_CHECK, "the newest set or checkpoint was as old as", tail, budgets.tail, "no set or checkpoint binds audit rows"
+        )
+        checks.append(dataclasses.replace(check, message=f"{check.message}; {EXPOSED}"))
     return checks
 
 

@@ -14,7 +14,7 @@ import datetime
 import typing as t
 
 from . import waiver
-from .budget import NO_BUDGETS, RPO_CHECK, RTO_CHECK, Budgets
+from .budget import NO_BUDGETS, RPO_CHECK, RTO_CHECK, TAIL_CHECK, Budgets
 from .check import PASS, Check, overall
 from .diagnosis import Diagnosis
 from .waiver import Waiver
@@ -80,6 +80,7 @@ class Drill:
     """All that a report is made of. `freshness` is `fresh` or `unproven`, `journal_head` the head that the drill believed.
 
     `rollback` is as rollback_info returns it, None when nobody asked; under `salt` identifiers are hashed.
+    `covered` is the time of the newest snapshot that a set or checkpoint binds.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Drill:
     budgets: Budgets = NO_BUDGETS
     rollback: t.Sequence[t.Mapping[str, t.Any]] | None = None
     salt: bytes = b""
+    covered: datetime.datetime | None = None
 
     @property
     def verdict(self) -> str:
@@ -121,7 +123,7 @@ class Drill:
     @property
     def rto_seconds(self) -> float | None:
         """What ran between the steps counts too, so it is rather too much than too little. None unless the copy is what it should be."""
-        others = [check for check in self.checks if check.id not in (RTO_CHECK, RPO_CHECK)]
+        others = [check for check in self.checks if check.id not in (RTO_CHECK, RPO_CHECK, TAIL_CHECK)]
         begins = [start for step, start in zip(self.steps, self.starts, strict=True) if step.name.startswith(RESTORE)]
         if not begins or overall(waiver.apply(others, self.waivers)) != PASS:
             return None
@@ -132,3 +134,7 @@ class Drill:
     def rpo_seconds(self) -> float | None:
         when = self.restored.snapshot_time
         return round((self.started - when).total_seconds(), 3) if when else None
+
+    @property
+    def tail_seconds(self) -> float | None:
+        return round(max(0.0, (self.started - self.covered).total_seconds()), 3) if self.covered else None

@@ -119,6 +119,13 @@ class Fields:
             raise self.fault(f"has a negative {field}")
         return value
 
+    def later_integer(self, field: str) -> int | None:
+        """The same of a field that older documents do not have, and that may be null."""
+        if self._left.get(field) is None:
+            self._left.pop(field, None)
+            return None
+        return self.integer(field)
+
     def flag(self, field: str) -> bool:
         return bool(self._typed(field, bool))
 

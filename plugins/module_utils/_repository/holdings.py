@@ -14,12 +14,15 @@ import datetime
 import re
 import typing as t
 
+from .._report.budget import EXPOSED
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._report.text import duration, plural
 from . import archive_days, decisions
 from . import entry as entries
 from .catalog import SetRecord
 from .entry import Entry
+from .fields import parse_timestamp
+from .journal import Journal
 from .selection import Drilled
 
 PREFIX = "retention.backups"
@@ -46,6 +49,14 @@ class Newest:
 
 
 @dataclasses.dataclass(frozen=True)
+class Covered:
+    """The newest set or checkpoint ("set 2026…"), and the time of its snapshot by the database's clock."""
+
+    name: str
+    time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
 class Copy:
     """A second place for the ciphertext, and when somebody verified it last."""
 
@@ -61,6 +72,28 @@ def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timede
     if found.snapshot is None:
         return Check(name, FAIL, f"the newest set {found.set_id} cannot be believed: {found.problem}")
     return _age(name, f"the snapshot of the newest set {found.set_id}", found.snapshot, now, budget)
+
+
+def tail(found: Covered | None, now: datetime.datetime, budget: datetime.timedelta) -> Check:
+    """Age of the newest entry that binds audit rows. Rows that came later can be edited, cut or replaced by a holder of the audit key."""
+    name = f"{PREFIX}.tail"
+    if found is None:
+        return Check(name, FAIL, "no set or checkpoint binds an audit row; make a backup")
+    check = _age(name, f"the snapshot of {found.name}, the newest that binds audit rows,", found.time, now, budget)
+    remedy = "; run audit_checkpoint more often" if check.verdict == FAIL else ""
+    return dataclasses.replace(check, message=f"{check.message}; {EXPOSED}{remedy}")
+
+
+def covered(journal: Journal) -> Covered | None:
+    """The newest set or checkpoint; None in a journal without any. Raises TamperedData."""
+    newest = [journal.at([numbers[-1]])[0] for kind in (entries.SET, entries.CHECKPOINT) if (numbers := journal.numbers(kind))]
+    return max((_covered(entry) for entry in newest), key=lambda one: one.time, default=None)
+
+
+def _covered(entry: Entry) -> Covered:
+    when = entry.time["database"]
+    named = f"{entry.kind} {entries.body(entry).text('set' if entry.kind == entries.SET else 'checkpoint')}"
+    return Covered(named, parse_timestamp(when) if when else entry.judged)
 
 
 def drilled(found: t.Sequence[Drilled], now: datetime.datetime, budget: datetime.timedelta) -> Check:

@@ -14,11 +14,10 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import block_history
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
-from .._evidence import history, metrics, options
+from .._evidence import audit_retention, history, metrics, options
 from .._evidence.options import Opened
 from .._evidence.running import Running
 from .._report import prometheus
@@ -125,6 +124,7 @@ def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
 
 def _commit(invocation: Invocation) -> dict[str, t.Any]:
     from .._assets import set_parts
+    from .._assets.databases import dump_set
 
     given = invocation.options
     set_id = keys.check_id(given["set_id"])
@@ -152,7 +152,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
     else:
         # First, so that a run that is killed between the two leaves no set whose findings are not recorded.
         history.record(opened, signer, set_id, manifest.findings)
-        _enter(opened, signer, manifest, text)
+        _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
         Running(given, set_id).end()
     return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, set_id, content)}
 
@@ -161,8 +161,8 @@ def _judged(opened: Opened, set_id: str, content: t.Mapping[str, t.Mapping[str, 
     """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
     found = [one for part in content.values() for one in part.get("checks", [])]
     kept = history.check(opened, {set_id: history.of_checks(found)})
-    # `kept` reports what this set found of audit rows, too, and how to acknowledge it.
-    others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] != block_history.CHECK_ID]
+    # `kept` reports what this set recorded, too, and how to acknowledge it.
+    others = [str(one["message"]) for one in found if one["verdict"] == FAIL and not history.of_checks([one])]
     failed = [*others, *([kept.message] if kept.verdict == FAIL else [])]
     result: dict[str, t.Any] = {"verdict": PASS, "checks": [kept.to_result()]}
     if failed:
@@ -171,8 +171,10 @@ def _judged(opened: Opened, set_id: str, content: t.Mapping[str, t.Mapping[str, 
     return result
 
 
-def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> None:
-    body = {"source": [_body(one) for one in manifest.sources], "release": manifest.release, "bytes": manifest.size}
+def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sources: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """`sources` are as the part of the databases has them."""
+    about = [_body(one, said) for one, said in zip(manifest.sources, sources, strict=True)]
+    body = {"source": about, "release": manifest.release, "bytes": manifest.size}
     times, machine = options.times(manifest), options.machine()
     commits.commit(opened.repository, opened.journal, signer, manifest, text, body=body, time=times, machine=machine)
     try:
@@ -181,9 +183,10 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes) -> N
         raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
 
 
-def _body(source: Source) -> dict[str, t.Any]:
-    """What the journal must know of a source without reading the manifest."""
-    return {"database": source.database, "system_identifier": source.system_identifier}
+def _body(source: Source, said: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the journal must know of a source without reading the manifest or the sealed inventory."""
+    retention = {name: said[name] for name in (audit_retention.FIELD,) if name in said}
+    return {"database": source.database, "system_identifier": source.system_identifier, **retention}
 
 
 def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:

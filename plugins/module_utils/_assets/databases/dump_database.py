@@ -23,7 +23,7 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import completeness, database_layout, earlier, reading, sealed_census
+from ..._evidence import audit_retention, completeness, database_layout, earlier, reading, sealed_census
 from ..._evidence.options import Opened
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
@@ -159,9 +159,8 @@ def _rows(
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
-    checks = _dropped(gone)
-    if read.leaves:
-        checks.append(reading.compare_with_earlier(held.place, read.without(gone), history.known, blocks, history.acknowledged))
+    earlier_checks, retention = _against_earlier(plan, held, read.without(gone), history, blocks) if read.leaves else ([], {})
+    checks = [*_dropped(gone), *earlier_checks]
     inventory = reading.assemble(database, read, facts, rest, passes)
     with Session(plan.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
@@ -174,7 +173,18 @@ def _rows(
     sealed_leaves = tuple(one["leaf"] for one in artifacts if one["kind"] == LEAF and one["database"] == database)
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
-    return Dumped(inventory, blocks, artifacts, {**held.facts, "snapshot_time": held.facts["time"]}, checks, sealed, account)
+    facts_of_source = {**held.facts, **retention, "snapshot_time": held.facts["time"]}
+    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account)
+
+
+def _against_earlier(
+    plan: Plan, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block]
+) -> tuple[list[Check], dict[str, int | None]]:
+    """The audit rows and their retention against earlier sets, and what later sets are told of the retention."""
+    rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged)
+    with held.place.join() as session:
+        retention = audit_retention.check(plan.opened, session, read, history.known, held.facts, history.acknowledged)
+        return [rows, retention], audit_retention.days(session, read)
 
 
 def _dropped(gone: t.Sequence[str]) -> list[Check]:

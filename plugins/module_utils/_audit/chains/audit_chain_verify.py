@@ -16,7 +16,7 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import block_history, chain_gaps, chain_keys, chain_verdict, inventory, releases
+from ..._caracal import block_history, chain_gaps, chain_keys, chain_times, chain_verdict, inventory, releases
 from ..._caracal.audit_blocks import Block
 from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
 from ..._caracal.block_history import Baseline
@@ -27,10 +27,11 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
-from ..._evidence import baseline, database_layout, history, options, place, reading
+from ..._evidence import audit_retention, baseline, database_layout, history, options, place, reading
 from ..._evidence.options import Opened
 from ..._files import paths
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
+from ..._report.text import duration
 from ..._repository.fields import parse_timestamp
 from ..._stream import progress
 from ..._stream.progress import Progress
@@ -48,6 +49,7 @@ class Context:
     facts: dict[str, t.Any]
     marker: int | None
     retention_days: int
+    skew: int
     since: Baseline | None
 
     def floors(self, chain: Chain) -> dict[str, int]:
@@ -81,6 +83,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "set_id": {"type": "str"},
             "since": {"type": "str"},
             "audit_retention_days": {"type": "int"},
+            "audit_clock_skew_seconds": {"type": "int", "default": chain_times.ALLOWANCE},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },
@@ -99,6 +102,8 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     keys = hmac_keys(given)
+    if given["audit_clock_skew_seconds"] < 60:
+        raise OptionError("audit_clock_skew_seconds is below 60, by which services of Caracal may differ; give at least that")
     opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
     server, _sandbox = place.server_of(given)
     server = server.named(APPLICATION)
@@ -114,9 +119,8 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     ):
         since = _since(opened, given["since"])
         context = _context(held, given, since)
-        plan = chain_reading.Plan(
-            client.paths["psql"], keys, context.recompute, given["jobs"], opened is not None, since, bool(given["exports"]), told
-        )
+        wanted = (given["jobs"], opened is not None, since, bool(given["exports"]), told, context.skew)
+        plan = chain_reading.Plan(client.paths["psql"], keys, context.recompute, *wanted)
         chains = chain_reading.read(held.place, context.layout, plan, guard)
         known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
         accepted = history.acknowledged(opened) if opened else frozenset()
@@ -178,7 +182,7 @@ def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline |
     days = [given["audit_retention_days"] or RETENTION_DAYS]
     if "audit_retention" in names:
         days += [row[0] for row in held.session.rows("SELECT retention_days FROM public.audit_retention")]
-    return Context(layout, held.facts, marker, min(days), since)
+    return Context(layout, held.facts, marker, min(days), given["audit_clock_skew_seconds"], since)
 
 
 def _chain_checks(
@@ -194,6 +198,7 @@ def _chain_checks(
     dropped = _dropped(opened, known.blocks, existing, chain_gaps.gaps(chains.events, context.floors(AUDIT)))
     ever = [*known.blocks, *dropped] if opened else None
     checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted)
+    checks.append(chain_verdict.times(chains.events, context.skew, accepted))
     horizon = parse_timestamp(context.facts["time"]) - datetime.timedelta(days=context.retention_days)
     checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, (horizon.year, horizon.month), context.retention_days))
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
@@ -256,19 +261,24 @@ def _committed(
         return [options.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
     checks = [options.freshness_check(opened), history.check(opened)]
     compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
-    return [*checks, dataclasses.replace(compared, required=True), _tail(known, chains)]
+    retention = audit_retention.check(opened, held.session, context.layout, known, context.facts, accepted)
+    return [*checks, dataclasses.replace(compared, required=True), retention, _tail(known, chains, context)]
 
 
-def _tail(known: Baseline, chains: chain_reading.Chains) -> Check:
+def _tail(known: Baseline, chains: chain_reading.Chains, context: Context) -> Check:
     """Rows above what the journal knows are bound by the product's chain only, which does not know its own end."""
     heads = block_history.heads(known.blocks)
     now = block_history.heads(chains.blocks)
     above = sum(max(0, head - heads.get(zone, 0)) for zone, head in now.items())
-    when = f" of {known.time:%Y-%m-%d %H:%M} UTC" if known.time else ""
+    when, age = "", None
+    if known.time:
+        age = (parse_timestamp(context.facts["time"]) - known.time).total_seconds()
+        when = f" of {known.time:%Y-%m-%d %H:%M} UTC, {duration(age)} ago"
     words = (
-        f"since {known.name or 'ever'}{when}, {above} rows came that nothing outside the database knows; a tail cut since then is not seen"
+        f"since {known.name or 'ever'}{when}, {above} rows came that no signed entry covers; "
+        "a holder of the audit key can edit, cut or replace them unseen"
     )
-    return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name})
+    return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name, "age_seconds": age})
 
 
 def _coverage(context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> dict[str, t.Any]:

@@ -14,7 +14,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..._caracal import audit_blocks, block_history, chain_examiner
+from ..._caracal import audit_blocks, block_history, chain_examiner, chain_times
 from ..._caracal.audit_blocks import Block, Parts
 from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
 from ..._caracal.block_history import Baseline
@@ -54,6 +54,7 @@ class Plan:
     since: Baseline | None = None
     hours: bool = False
     progress: Progress = NOBODY
+    allowance: int = chain_times.ALLOWANCE
 
 
 @dataclasses.dataclass
@@ -79,7 +80,7 @@ def read(place: Place, layout: database_layout.Layout, plan: Plan, guard: Guard)
         bounds = _bounds(session, layout.leaves)
     units: list[Unit] = []
     for leaf in layout.leaves:
-        terms = Terms(AUDIT, leaf.columns, plan.keys, plan.recompute is not False, bounds.get(leaf.name), plan.hours)
+        terms = Terms(AUDIT, leaf.columns, plan.keys, plan.recompute is not False, bounds.get(leaf.name), plan.hours, plan.allowance)
         whole = 0 if plan.since else leaf.size
         units += [(leaf, terms, pages) for pages in pieces(whole, sum(one.size for one in layout.leaves), plan.jobs)]
     if admin is not None:
@@ -93,7 +94,7 @@ def read(place: Place, layout: database_layout.Layout, plan: Plan, guard: Guard)
     except BackupError as exc:
         raise _explained(place, layout, exc) from exc
     facts = [LeafFacts(leaf.name, month_of(leaf.branch or leaf.name), _rows(gathered.seen[leaf.name])) for leaf in layout.leaves]
-    events = chain_examiner.merge(part for leaf in layout.leaves for part in gathered.seen[leaf.name])
+    events = chain_examiner.merge((part for leaf in layout.leaves for part in gathered.seen[leaf.name]), plan.allowance)
     merged = chain_examiner.merge(gathered.seen[admin.name]) if admin else None
     return Chains(events, merged, facts, gathered.blocks, gathered.unread)
 

@@ -31,6 +31,7 @@ class Evidence(Step):
             audit_chain_verify.run,
             audit_hmac_key_files=list(dict.fromkeys([*_restored(work), *work.given["audit_hmac_key_files"]])),
             audit_retention_days=work.given["audit_retention_days"],
+            audit_clock_skew_seconds=work.given["audit_clock_skew_seconds"],
         )
         return Made(found["checks"], kept={"earlier_key_rows": _earlier(work, found["checks"])})
 

@@ -410,12 +410,22 @@ def test_budgets_are_checks_that_the_verdict_depends_on(world: World, run: Run) 
     steps = [{"name": "restore", "seconds": 3.0}]
     early = (options.now() - datetime.timedelta(seconds=90)).isoformat()
     kept = run(world.options(steps=steps, rto_budget=1, rpo_budget=0.5))
-    assert kept["verdict"] == "pass" and kept["budgets"] == {"rto_seconds": 3600.0, "rpo_seconds": 1800.0}
+    assert kept["verdict"] == "pass" and kept["budgets"] == {"rto_seconds": 3600.0, "rpo_seconds": 1800.0, "tail_seconds": 93600.0}
     broken = run(world.options(steps=steps, started=early, rto_budget=0.01))
     assert broken["verdict"] == "fail" and broken["msg"].startswith("verdict fail: drill.rto: recovery took 1 min 3")
     assert broken["rto_seconds"] > 36 and [one["id"] for one in broken["diagnosis"]] == ["drill.budget"]
     nothing = run(world.options(rto_budget=1))
     assert nothing["verdict"] == "unproven" and "drill.rto: nothing was recovered" in nothing["msg"]
+
+
+@pytest.mark.mutation
+def test_the_age_of_the_newest_signed_entry_is_a_check_without_being_asked_for(world: World, run: Run) -> None:
+    in_time = run(world.options())
+    assert (in_time["verdict"], in_time["budgets"]["tail_seconds"]) == ("pass", 26 * 3600.0)
+    late = run(world.options(tail_budget=1e-9))
+    assert late["verdict"] == "fail" and late["msg"].startswith("verdict fail: audit.tail: ")
+    assert [one["id"] for one in late["diagnosis"]] == ["drill.budget"]
+    assert "budget is -1.0 hours" in run(world.options(tail_budget=-1.0))["msg"]
 
 
 def test_metrics_of_budgets_and_causes(world: World, run: Run) -> None:

@@ -81,8 +81,9 @@ def faults(seen: Seen) -> dict[str, set[tuple[str, int]]]:
     """Kind → (zone, number) of all that is wrong, and nothing that is right."""
     found: dict[str, set[tuple[str, int]]] = {}
     for name, zone in seen.items():
-        kinds = {kind: getattr(zone, kind) for kind in ("edited", "unknowable", "unmatched", "unkeyed", "misplaced")}
-        for kind, positions in {**kinds, "broken": zone.links.broken, "twice": zone.links.twice}.items():
+        kinds = {kind: getattr(zone, kind) for kind in chain_examiner.POSITIONS}
+        links = {"broken": zone.links.broken, "twice": zone.links.twice, "backwards": zone.links.backwards}
+        for kind, positions in {**kinds, **links}.items():
             numbers = {number for low, high in positions.ranges() for number in range(low, high + 1)}
             if numbers:
                 found.setdefault(kind, set()).update((name.decode(), number) for number in numbers)
@@ -99,6 +100,7 @@ def answer(seen: Seen) -> dict[bytes, t.Any]:
     for name, zone in seen.items():
         places = {kind: getattr(zone, kind) for kind in chain_examiner.POSITIONS}
         places |= {**{f"key {key}": found for key, found in zone.keys.items()}, "broken": zone.links.broken, "twice": zone.links.twice}
+        places["backwards"] = zone.links.backwards
         ranges = {kind: (found.count, found.ranges()) for kind, found in places.items()}
         texts[name] = zone.rows, zone.unnumbered, ranges, [dataclasses.astuple(run) for run in zone.links.runs], zone.hours
     return texts

@@ -87,7 +87,7 @@ CHANGES: dict[str, tuple[str | None, dict[str, set[tuple[str, int]]]]] = {
     **{name: ("forged", {"edited": AT}) for name in AUDIT.content if name not in ("zone_id", "occurred_at")},
     "zone_id": ("a", {"edited": {("a", 5)}, "twice": {("a", 5)}}),
     "occurred_at": (when(START + 5), {"edited": AT}),
-    "ingested_at": (when(0), {}),  # the blocks bind these two
+    "ingested_at": (when(0), {"early": AT, "backwards": AT}),  # a smaller change is bound by the blocks alone
     "ingest_signature": ("forged", {}),
     "content_sha256": (HASH, {"edited": AT, "broken": NEXT, "unmatched": AT}),
     "prev_content_sha256": (HASH, {"broken": AT, "unmatched": AT}),

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import typing as t
 
@@ -42,7 +41,7 @@ def numbers(found: Positions) -> set[int]:
 
 
 def answer(links: Links) -> tuple[list[tuple[int, int, bytes, bytes]], set[int], set[int]]:
-    runs: list[tuple[int, int, bytes, bytes]] = [dataclasses.astuple(run) for run in links.runs]
+    runs = [(run.low, run.high, run.before, run.tail) for run in links.runs]
     return runs, numbers(links.broken), numbers(links.twice)
 
 

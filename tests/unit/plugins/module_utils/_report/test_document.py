@@ -97,7 +97,7 @@ def test_every_field_is_there_when_nothing_is_known(make_drill: MakeDrill) -> No
     assert report["rto_seconds"] is None and report["details"] is None
     assert report["steps"] == [{"name": "quick", "start_seconds": 0.0, "seconds": 0.0, "bytes": 5, "mb_per_second": None}]
     assert report["diagnosis"] == [] and report["recipients"] is None and report["rolls_back"] is None
-    assert report["budgets"] == {"rto_seconds": None, "rpo_seconds": None}
+    assert report["budgets"] == {"rto_seconds": None, "rpo_seconds": None, "tail_seconds": None}
     assert report["coverage"] == {"assets": None, "left_out": {}, "not_verified": []}
     assert report["verdict"] == UNPROVEN and document.deciding_check(report) is None
 

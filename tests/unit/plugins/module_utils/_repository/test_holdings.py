@@ -69,6 +69,19 @@ def test_the_newest_set(found: Newest | None, words: str) -> None:
 
 
 @pytest.mark.mutation
+def test_the_rows_that_no_signed_entry_binds(aged: World) -> None:
+    def now(hours: float) -> str:
+        return said(holdings.tail(holdings.covered(aged.journal()), aged.clock.now, dt.timedelta(hours=hours)))
+
+    assert said(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint binds an audit row")
+    assert now(239).startswith(
+        f"fail: the snapshot of set {aged.set_id(3)}, the newest that binds audit rows, is 10 d old, over its budget"
+    )
+    assert now(241).startswith("pass: ")
+    assert "edit, cut or replace the rows that came since" in now(239) and "edit, cut or replace" in now(241)
+
+
+@pytest.mark.mutation
 def test_the_last_drill(aged: World) -> None:
     def now(days: float = 1.0) -> str:
         return said(holdings.drilled(selection.drills(aged.journal().entries), aged.clock.now, days * DAY))

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the retention of audit events was lowered since an earlier set, and months went that it kept until then.
+
+Retention drops a month when its end is older than the days in effect. Every set records the days that the database asks for. A month that
+is gone is compared with the days that were recorded when today's days began to drop it. So a month that expires under unchanged days, long
+after an operator lowered them, is not a finding. A month that went because of fewer days is one, even if a set came in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ..._report.check import NOT_APPLICABLE, UNPROVEN, Check
+from .. import chain_gaps, findings
+from ..audit_chains import AUDIT
+from ..findings import Finding
+from ..partitions import Month
+from . import audit, settings
+
+CHECK_ID = "audit.retention_lowered"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """Days of `audit_retention` when a set was created; None where the table had no row, or the set does not say (`known`)."""
+
+    set_id: str
+    time: datetime.datetime
+    days: int | None
+    known: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Today:
+    """A database at `now`: whether its release has the table `audit_retention`, and the days in it. `lost` are leaves that the newest set
+    or checkpoint has rows of, and the database has not."""
+
+    now: datetime.datetime
+    has_table: bool
+    days: int | None
+    lost: tuple[str, ...]
+
+
+def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> Check:
+    """`fail` for months that went because of fewer days. `newest_first` is read only as far as it is needed."""
+    if not today.has_table:
+        words = "this release has no audit_retention; AUDIT_RETENTION_DAYS of the audit service alone decides"
+        return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
+    earlier = _Lazily(newest_first)
+    newest = earlier.first
+    if newest is None:
+        return Check(CHECK_ID, UNPROVEN, "there is no earlier set whose retention could be compared", required=False)
+    found = [one for leaf in today.lost if (one := _finding(today, leaf, earlier))]
+    details: dict[str, t.Any] = {"days": today.days, "before": newest.days if newest.known else None, "since": newest.set_id}
+    if not found and not newest.known:
+        words = f"set {newest.set_id} does not record the days of audit_retention, so nothing says whether they were lowered since"
+        return Check(CHECK_ID, UNPROVEN, words, required=False, details=details)
+    lowered = newest.known and _effective(today.days) < _effective(newest.days)
+    words = f"{_named(today.days)}, {_named(newest.days)} in set {newest.set_id}" if lowered else _named(today.days)
+    words += "; no month is gone that the former retention keeps" if lowered else ", not fewer than before"
+    return findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
+
+
+class _Lazily:
+    """A sequence that is read as far as somebody asks, and no part of it twice."""
+
+    def __init__(self, values: t.Iterable[Recorded]) -> None:
+        self._rest, self._read = iter(values), list[Recorded]()
+        self.first = next(iter(self), None)
+
+    def __iter__(self) -> t.Iterator[Recorded]:
+        yield from self._read
+        for one in self._rest:
+            self._read.append(one)
+            yield one
+
+
+def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding | None:
+    month = chain_gaps.month_of(leaf)
+    if month is None:
+        return None
+    end = audit.end(Month(datetime.date(*month, 1)))
+    former = _former(end + datetime.timedelta(days=_effective(today.days)), earlier)
+    if former is None or _effective(former.days) <= _effective(today.days):
+        return None
+    kept = end + datetime.timedelta(days=_effective(former.days))
+    if kept <= today.now:
+        return None
+    words = (
+        f"{_named(today.days)}, fewer than the {_effective(former.days)} recorded in set {former.set_id}, and the month is gone, which "
+        f"that retention keeps until {kept:%Y-%m-%d}; find out who lowered it, raise it again, and keep set {former.set_id}"
+    )
+    digest = findings.digest(CHECK_ID, leaf, former.set_id, former.days, today.days)
+    return Finding("retention_lowered", AUDIT.name, "", 0, 0, words, leaf=leaf, digest=digest)
+
+
+def _former(due: datetime.datetime, earlier: t.Iterable[Recorded]) -> Recorded | None:
+    """The most days of all sets since `due`, when the days of today began to drop the month, and of the last one before that."""
+    most: Recorded | None = None
+    for one in earlier:
+        if one.known and (most is None or _effective(one.days) > _effective(most.days)):
+            most = one
+        if one.known and one.time <= due:
+            break
+    return most
+
+
+def _effective(days: int | None) -> int:
+    """Without a row, the variable of the audit service decides; its default is what a deployment has that sets nothing."""
+    return settings.DEFAULTS[settings.AUDIT] if days is None else days
+
+
+def _named(days: int | None) -> str:
+    return "audit_retention has no row, so 365 days are in effect" if days is None else f"audit_retention keeps {days} days"
