@@ -142,7 +142,7 @@ def test_a_row_without_number_is_counted_and_leaves_a_hole() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(("us", "outside"), [(-1, True), (0, False), (30 * DAY - 1, False), (30 * DAY, True), (30 * DAY + 1, True)])
 def test_a_row_whose_time_is_not_of_its_leaf_is_misplaced(us: int, outside: bool) -> None:
-    rows = changed("occurred_at", when(JUNE + us))
+    rows = [{**row, "ingested_at": when(JUNE + 40 * DAY)} for row in changed("occurred_at", when(JUNE + us))]
     assert faults(examine(rows)) == ({"edited": AT, "misplaced": AT} if outside else {"edited": AT})
     assert faults(examine(rows, bounds=None)) == {"edited": AT}
 
@@ -155,7 +155,7 @@ def test_content_is_not_asked_for_where_it_does_not_follow_from_the_row() -> Non
 
 @pytest.mark.mutation
 def test_a_time_that_is_not_known_is_neither_right_nor_wrong() -> None:
-    assert faults(examine(changed("occurred_at", "infinity"), bounds=None)) == {"unknowable": AT}
+    assert faults(examine(changed("occurred_at", "infinity"), bounds=None)) == {"unknowable": AT, "early": AT}
 
 
 def test_each_key_signs_its_rows() -> None:
