@@ -183,7 +183,14 @@ class LeafFacts:
     rows: int
 
 
-def partitions(leaves: t.Sequence[LeafFacts], seen: Seen, lost: t.Sequence[str], horizon: tuple[int, int], days: int) -> Check:
+def partitions(
+    leaves: t.Sequence[LeafFacts],
+    seen: Seen,
+    lost: t.Sequence[str],
+    horizon: tuple[int, int],
+    days: int,
+    acknowledged: t.Collection[str] = (),
+) -> Check:
     """Leaves that should be there, and rows where they should not be.
 
     `lost` are names of leaves that the journal knows and the database has not; `horizon` is the oldest month that retention,
@@ -198,7 +205,8 @@ def partitions(leaves: t.Sequence[LeafFacts], seen: Seen, lost: t.Sequence[str],
         month = month_of(name)
         if month is None or month >= horizon:
             words = f"it was dropped, although retention keeps {days} days; with it went evidence"
-            found.append(Finding("leaf_dropped", AUDIT.name, "", 0, 0, words, leaf=name))
+            digest = findings.digest("leaf_dropped", AUDIT.name, name)
+            found.append(Finding("leaf_dropped", AUDIT.name, "", 0, 0, words, leaf=name, digest=digest))
     months = sorted(leaf.month for leaf in leaves if leaf.month)
     for month in _between(months):
         name = Month(datetime.date(*month, 1)).name
@@ -207,7 +215,8 @@ def partitions(leaves: t.Sequence[LeafFacts], seen: Seen, lost: t.Sequence[str],
             found.append(Finding("leaf_missing", AUDIT.name, "", 0, 0, words, WARN, name))
     for zone, one in seen.items():
         found += ranges("misplaced", AUDIT, zone, one.misplaced, "the event's time does not belong into its leaf")
-    return findings.check("audit.partitions", found, f"{len(leaves)} leaves, every row where it belongs", leaves=len(leaves))
+    words = f"{len(leaves)} leaves, every row where it belongs"
+    return findings.check("audit.partitions", found, words, leaves=len(leaves), accepted=acknowledged)
 
 
 def _between(months: t.Sequence[tuple[int, int]]) -> t.Iterator[tuple[int, int]]:

@@ -200,7 +200,8 @@ def _chain_checks(
     checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted)
     checks.append(chain_verdict.times(chains.events, context.skew, accepted))
     horizon = parse_timestamp(context.facts["time"]) - datetime.timedelta(days=context.retention_days)
-    checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, (horizon.year, horizon.month), context.retention_days))
+    oldest = horizon.year, horizon.month
+    checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, oldest, context.retention_days, accepted))
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
     checks += [marker] if marker else []
     if chains.admin is None:
