@@ -13,15 +13,18 @@ import typing as t
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, tables
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, server_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+from harness.fixtures import NOW, make_twin
 from scenes.state_damages import FREELY
 from scenes.twin_database import TwinCluster
+from twin.spec import Spec
 
 BAD = ("fail", "warn", "unproven")
 Inventory = dict[str, t.Any]
+Twins = t.Callable[[str], TwinCluster]
 _LEAVES = (
     """SELECT e.zone_id, c.relname, count(*) FROM public.audit_events e JOIN pg_catalog.pg_class c ON c.oid = e.tableoid GROUP BY 1, 2"""
 )
@@ -66,6 +69,20 @@ class Broken:
         wanted = invariant_reading.Wanted.of(expected, known)
         seen = invariant_reading.look(self.session, wanted, self.layout().public)
         return {check.id.removeprefix("state."): check for check in invariant_reading.judge(seen, expected, actual)}
+
+
+@contextlib.contextmanager
+def twin_of_each(install: server_binaries.Install) -> t.Iterator[Twins]:
+    """The twin of a release, made when it is first asked for."""
+    made: dict[str, TwinCluster] = {}
+    with contextlib.ExitStack() as stack:
+
+        def of(release: str) -> TwinCluster:
+            if release not in made:
+                made[release] = stack.enter_context(make_twin(install, Spec(events=400, seed="state", now=NOW, release=release)))
+            return made[release]
+
+        yield of
 
 
 @contextlib.contextmanager

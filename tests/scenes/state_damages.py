@@ -17,6 +17,7 @@ from unit.twin.damages import NO_CHECKS
 
 FREELY = "SET LOCAL session_replication_role = replica"
 KEYS = frozenset({"foreign_keys.caracal"})
+ANNOUNCED = frozenset({"policy_activation.announced"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +58,17 @@ COMMON = {
     "audit_query.export_watermark": Damage(
         "UPDATE audit_export_watermark SET last_exported_hour = last_exported_hour + interval '7 minutes'"),
     "policy_activation.version_exists": Damage(
-        f"UPDATE policy_set_bindings SET active_version_id = 'gone' WHERE policy_set_id = {ACTIVE_SET}", KEYS),
+        f"UPDATE policy_set_bindings SET active_version_id = 'gone' WHERE policy_set_id = {ACTIVE_SET}", KEYS | ANNOUNCED),
     "policy_activation.version_of_set": Damage(f"""
         UPDATE policy_set_bindings b SET active_version_id = (
           SELECT min(v.id) FROM policy_set_versions v JOIN policy_sets s ON s.id = v.policy_set_id
-           WHERE s.zone_id = b.zone_id AND s.id <> b.policy_set_id) WHERE policy_set_id = {ACTIVE_SET}"""),
+           WHERE s.zone_id = b.zone_id AND s.id <> b.policy_set_id) WHERE policy_set_id = {ACTIVE_SET}""", ANNOUNCED),
+    "policy_activation.announced": Damage(f"""
+        UPDATE policy_set_bindings b SET active_version_id = (
+          SELECT min(v.id) FROM policy_set_versions v WHERE v.policy_set_id = b.policy_set_id AND v.id <> b.active_version_id)
+         WHERE policy_set_id = {ACTIVE_SET}"""),
+    "policy_activation.some_active_set": Damage(
+        "UPDATE policy_set_bindings SET active_version_id = NULL", ANNOUNCED | {"policy_activation.zone_has_active_set"}),
     "policy_activation.set_of_zone": Damage("""
         INSERT INTO policy_set_bindings (zone_id, policy_set_id)
         SELECT z.id, s.id FROM zones z JOIN policy_sets s ON s.zone_id <> z.id LIMIT 1"""),
@@ -73,7 +80,8 @@ COMMON = {
          WHERE zone_id = {LAST_ZONE} AND active_version_id IS NULL
            AND EXISTS (SELECT FROM policy_sets s WHERE s.id = b.policy_set_id AND s.archived_at IS NULL)"""),
     "policy_activation.set_has_binding": Damage("DELETE FROM policy_set_bindings WHERE active_version_id IS NULL"),
-    "policy_activation.zone_has_active_set": Damage(f"UPDATE policy_set_bindings SET active_version_id = NULL WHERE zone_id = {LAST_ZONE}"),
+    "policy_activation.zone_has_active_set": Damage(
+        f"UPDATE policy_set_bindings SET active_version_id = NULL WHERE zone_id = {LAST_ZONE}", ANNOUNCED),
     "policy_activation.manifest_known": Damage(_manifest("""'[{"policy_version_id":"gone"}]'""")),
     "policy_activation.manifest_zone": Damage(_manifest(f"""'[{{"policy_version_id":"' || {STRANGER} || '"}}]'""")),
     "policy_activation.manifest_distinct": Damage(_manifest(
@@ -87,6 +95,7 @@ COMMON = {
         f"DELETE FROM policy_set_versions WHERE version = 1 AND policy_set_id = {_one('policy_set_versions', column='policy_set_id')}"),
     "gateway_bindings.provider_live": Damage(
         f"UPDATE providers SET archived_at = now() WHERE id = {_one('resources', 'archived_at IS NULL', 'credential_provider_id')}"),
+    "gateway_bindings.some_upstream": Damage("UPDATE resources SET upstream_url = NULL"),
     "delegations.ends": Damage(f"UPDATE delegation_edges SET source_session_id = 'gone' WHERE id = {LONE_EDGE}", KEYS),
     "delegations.applications": Damage(f"""
         UPDATE delegation_edges e SET issuer_application_id = (SELECT min(id) FROM applications a
@@ -98,6 +107,8 @@ COMMON = {
         UPDATE delegation_edges SET status = 'revoked', revoked_at = now()
          WHERE id = {_one("delegation_edges", "status = 'active'", "parent_edge_id")}"""),
     "delegations.epoch": Damage(f"DELETE FROM delegation_graph_epochs WHERE zone_id = {FIRST_ZONE}"),
+    "delegations.within_parent": Damage(f"""
+        UPDATE delegation_edges SET scopes = scopes || '{{canary:write}}' WHERE id = {_one("delegation_edges", "parent_edge_id IS NOT NULL")}"""),
     "revocations.delegations": Damage(f"""
         UPDATE delegation_edges SET status = 'active', revoked_at = NULL
          WHERE id = {_one("delegation_edges", "status = 'revoked' AND parent_edge_id IS NULL")}""", later=True),
@@ -105,12 +116,21 @@ COMMON = {
     "revocations.admin_tokens": Damage("UPDATE admin_tokens SET revoked_at = NULL", later=True),
     "outboxes.api_dead": Damage("UPDATE event_outbox SET available_at = 'infinity' WHERE dispatched_at IS NULL"),
     "outboxes.coordinator_dead": Damage("UPDATE caracal_outbox SET status = 'dead' WHERE status = 'pending'"),
-    "keys.zone_signing_key": Damage(f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}"),
+    "keys.zone_signing_key": Damage(f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}", frozenset({"keys.zone_signed"})),
+    "keys.zone_signed": Damage(f"DELETE FROM secrets WHERE zone_id = {FIRST_ZONE}", frozenset({"keys.zone_signing_key"})),
+    "times.waiting": Damage("UPDATE event_outbox SET locked_until = 'infinity' WHERE dispatched_at IS NULL AND available_at <> 'infinity'"),
+    "times.ended": Damage("UPDATE admin_tokens SET revoked_at = '1970-01-01' WHERE revoked_at IS NOT NULL"),
+    "forms.hashes": Damage(f"UPDATE applications SET client_secret_hash = 'argon2id$x' WHERE id = {_one('applications')}"),
+    "forms.upstreams": Damage(f"UPDATE resources SET upstream_url = 'file:///etc/passwd' WHERE id = {_one('resources')}"),
     "foreign_keys.caracal": Damage(f"UPDATE delegated_grants SET zone_id = 'gone' WHERE id = {_one('delegated_grants')}"),
 }  # fmt: skip
 
 HELD = "ref LIKE '%/providers/%'"
 SECRET_STORE = {
+    "delegations.epoch_edges": Damage(
+        f"DELETE FROM delegation_edges WHERE zone_id = {FIRST_ZONE}", frozenset({"delegations.announced"})),
+    "admin_log.tokens": Damage("UPDATE admin_tokens SET created_by = 'admin:stranger' WHERE created_by = 'env-derived-write'"),
+    "forms.audit_retention": Damage(f"{NO_CHECKS.format('audit_retention')}; UPDATE audit_retention SET retention_days = 0"),
     "delegations.announced": Damage(f"DELETE FROM delegation_edges WHERE id = {LONE_EDGE}"),
     "gateway_bindings.provider_secret": Damage(
         f"DELETE FROM secret_store WHERE ref = {_one('secret_store', HELD, 'ref')}"),
@@ -129,6 +149,7 @@ BARE = {
         SELECT zone_id, resource_identifier || '/gone', application_id, created_at, updated_at FROM gateway_resource_bindings
          WHERE ctid = {ONE_BINDING}"""),
     "gateway_bindings.bound": Damage(f"DELETE FROM gateway_resource_bindings WHERE ctid = {ONE_BINDING}"),
+    "gateway_bindings.some_bound": Damage("DELETE FROM gateway_resource_bindings", frozenset({"gateway_bindings.bound"})),
     "gateway_bindings.revision": Damage("DELETE FROM gateway_binding_revision"),
     "gateway_bindings.revision_current": Damage(f"""
         UPDATE gateway_resource_bindings SET updated_at = now() + interval '1 day' WHERE ctid = {ONE_BINDING}"""),
@@ -146,6 +167,9 @@ def _agents(agents: str, subjects: str, subject: str) -> dict[str, Damage]:
         "sessions.parent": Damage(f"UPDATE {subjects} SET parent_id = 'gone' WHERE id = {child}", KEYS),
         "sessions.parent_zone": Damage(f"""
             UPDATE {subjects} a SET parent_id = (SELECT min(id) FROM {subjects} o WHERE o.zone_id <> a.zone_id) WHERE id = {child}"""),
+        "sessions.revoked_active": Damage(f"UPDATE {subjects} SET status = 'active' WHERE id = {revoked}"),
+        "times.expiry": Damage(f"UPDATE {subjects} SET expires_at = 'infinity' WHERE id = {child}"),
+        "agents.spawned": Damage(f"DELETE FROM caracal_outbox WHERE dedupe_key = 'spawn:' || {_one(agents, 'depth = 2')}"),
         "agents.application": Damage(f"UPDATE {agents} SET application_id = 'gone' WHERE id = {lone}", KEYS),
         "agents.subject": Damage(f"UPDATE {agents} SET {subject} = 'gone' WHERE id = {lone}", KEYS),
         "agents.parent": Damage(
@@ -159,7 +183,7 @@ def _agents(agents: str, subjects: str, subject: str) -> dict[str, Damage]:
         "agents.live_under_ended": Damage(f"""{unchecked};
             UPDATE {agents} SET status = 'terminated', terminated_at = now() WHERE id = {_one(agents, 'depth = 0 AND child_count > 0')}"""),
         "revocations.subject_sessions": Damage(
-            f"UPDATE {subjects} SET status = 'active' WHERE id = {revoked}", later=True),
+            f"UPDATE {subjects} SET status = 'active' WHERE id = {revoked}", frozenset({"sessions.revoked_active"}), later=True),
         "revocations.agents": Damage(f"""{unchecked};
             UPDATE {agents} SET status = 'active', terminated_at = NULL WHERE id = {ended}""", later=True),
     }  # fmt: skip
@@ -173,4 +197,5 @@ def of(release: str) -> dict[str, Damage]:
         found = {**COMMON, **SECRET_STORE, **_agents("sessions", "authority_records", "subject_authority_record_id")}
     if release != "2026-06-04":
         found["audit_query.rehash_marker"] = Damage("DELETE FROM audit_chain_rehash")
+        found["admin_log.begins"] = Damage(f"DELETE FROM admin_audit_events WHERE chain_seq = 1 AND zone_id = {FIRST_ZONE}")
     return found

@@ -93,7 +93,10 @@ class _Writer:
         cursor.execute("UPDATE public.delegation_graph_epochs SET epoch = epoch + 1 WHERE zone_id = %s RETURNING epoch", [zone.id])
         payload = {"event": "edge_create", "zone_id": zone.id, "edge_id": edge, "epoch": cursor.fetchone()[0]}
         payload |= {"source_session_id": parent.id, "target_session_id": child.id}
-        self._outboxes(cursor, zone, payload, edge)
+        spawned = {"event": "spawn", "zone_id": zone.id, "agent_session_id": child.id, "parent_id": parent.id}
+        self._enqueue(cursor, "caracal.agents.lifecycle", f"spawn:{child.id}", spawned)
+        self._enqueue(cursor, "caracal.delegations.invalidate", f"edge_create:{edge}", payload)
+        self._activated(cursor, zone)
 
     def _edge(self, cursor: t.Any, zone: Zone, parent: Agent, child: Agent, at: dt.datetime) -> str:
         edge = {
@@ -109,17 +112,13 @@ class _Writer:
         self._insert(cursor, "delegation_edges", edge)
         return str(edge["id"])
 
-    def _outboxes(self, cursor: t.Any, zone: Zone, payload: dict[str, t.Any], edge: str) -> None:
-        coordinator = {
-            "id": self._dice.uuid7(self._now),
-            "producer": "coordinator",
-            "topic": "caracal.delegations.invalidate",
-            "dedupe_key": f"edge_create:{edge}",
-            "payload_json": jsonb(payload),
-        }
-        self._insert(cursor, "caracal_outbox", coordinator)
-        invalidate = {"zone_id": zone.id, "policy_set_id": zone.policy_set}
-        api = {"id": self._dice.uuid7(self._now), "stream_name": "caracal.policy.invalidate", "payload_json": jsonb(invalidate)}
+    def _enqueue(self, cursor: t.Any, topic: str, key: str, payload: dict[str, t.Any]) -> None:
+        row = {"id": self._dice.uuid7(self._now), "producer": "coordinator", "topic": topic, "dedupe_key": key}
+        self._insert(cursor, "caracal_outbox", {**row, "payload_json": jsonb(payload)})
+
+    def _activated(self, cursor: t.Any, zone: Zone) -> None:
+        active = {"zone_id": zone.id, "policy_set_id": zone.policy_set, "policy_set_version_id": zone.policy_set_version}
+        api = {"id": self._dice.uuid7(self._now), "stream_name": "caracal.policy.invalidate", "payload_json": jsonb(active)}
         self._insert(cursor, "event_outbox", api)
 
     def _insert(self, cursor: t.Any, table: str, row: t.Mapping[str, t.Any]) -> None:

@@ -127,7 +127,7 @@ CAUSES = (
         "revocation.incomplete",
         "revocation incomplete: what was revoked before the backup is valid again in the copy",
         "restore the revocation state of the same set, let the STS consume caracal.sessions.revoke, then reload the Gateway's revocations",
-        (Found("canary.refused.revoked_session"), Found("state.revocations.*")),
+        (Found("canary.refused.revoked_session"), Found("state.revocations.*"), Found("state.sessions.revoked_active")),
         ("canary.*",),
     ),
     Cause(

@@ -63,7 +63,7 @@ class _Node:
 
     agent: Agent
     row: Row
-    edge: str | None
+    edge: Row | None
 
 
 def _tree(world: World, zone: Zone, shape: t.Any, parent: _Node | None) -> None:
@@ -116,32 +116,34 @@ def _agent(world: World, zone: Zone, status: str, lifecycle: str, parent: _Node 
     return agent, row
 
 
-def _edge(world: World, zone: Zone, parent: _Node, child: Agent, row: Row) -> str:
-    """The delegation from parent to child; a terminated child comes from a revoked edge."""
+def _edge(world: World, zone: Zone, parent: _Node, child: Agent, row: Row) -> Row:
+    """The delegation from parent to child, within the parent's own; a terminated child comes from a revoked edge."""
     at = row["started_at"]
     status = {"terminated": "revoked", "expired": "expired"}.get(row["status"], "active")
     revoked_at = row["terminated_at"] if status == "revoked" else None
-    edge = world.id(at)
-    world.add(
+    resource = zone.resources[len(zone.agents) % 3] if status != "expired" else None
+    expires = at + dt.timedelta(hours=12) if status != "expired" else at + dt.timedelta(minutes=10)
+    if parent.edge:
+        resource, expires = parent.edge["resource_id"], min(expires, parent.edge["expires_at"])
+    return world.add(
         "delegation_edges",
-        id=edge,
+        id=world.id(at),
         zone_id=zone.id,
         source_session_id=parent.agent.id,
         target_session_id=child.id,
         issuer_application_id=parent.agent.application,
         receiver_application_id=child.application,
-        resource_id=zone.resources[len(zone.agents) % 3] if status != "expired" else None,
+        resource_id=resource,
         scopes=["canary:read"],
         constraints_json=Json({"ttl_seconds": 600, "max_depth": 2}),
         status=status,
-        expires_at=at + dt.timedelta(hours=12) if status != "expired" else at + dt.timedelta(minutes=10),
+        expires_at=expires,
         edge_version=0 if status == "active" else 1,
         revoked_at=revoked_at,
         created_at=at,
         updated_at=row["updated_at"],
-        parent_edge_id=parent.edge,
+        parent_edge_id=parent.edge["id"] if parent.edge else None,
     )
-    return edge
 
 
 def _epoch(world: World, zone: Zone) -> None:

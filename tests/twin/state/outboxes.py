@@ -85,9 +85,11 @@ def _zone_events(world: World, zone: Zone) -> None:
 
 def _coordinator(world: World, zone: Zone) -> None:
     last = len(zone.agents) - 1
+    started = {row["id"]: row["started_at"] for row in world.rows["sessions"]}
     for number, agent in enumerate(zone.agents):
         status = {last: "pending", last - 1: "dead"}.get(number, "published")
-        at = world.ago(minutes=20 if status == "published" else 1)
+        waiting = world.ago(minutes=1)
+        at = started[agent.id] if status == "published" else waiting
         world.add(
             "caracal_outbox",
             id=world.id(at),
@@ -97,7 +99,7 @@ def _coordinator(world: World, zone: Zone) -> None:
             payload_json=Json({"event": "spawn", "zone_id": zone.id, "parent_id": None, "agent_session_id": agent.id}),
             status=status,
             attempts={"published": 1, "pending": 0, "dead": 10}[status],
-            available_at=DEAD if status == "dead" else at,
+            available_at=at,
             published_at=at + dt.timedelta(seconds=1) if status == "published" else None,
             created_at=at,
             updated_at=at + dt.timedelta(seconds=1),

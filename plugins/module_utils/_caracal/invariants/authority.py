@@ -20,14 +20,15 @@ _LOST = "rows are lost; take another set"
 _END_AGENT = "end them at the coordinator: DELETE /zones/{zone}/agents/{id}"
 # Every delegation is told to the services in the transaction that makes it. It goes with its agents, and 90 days after its end (the
 # default) by a cleaner, whose role in this family comes without the right; an operator may have given it, or use the owner's login.
+_KEPT = f"""(SELECT max(created_at) FROM public.caracal_outbox) - interval '90 days'
+       AND EXISTS (SELECT FROM pg_catalog.pg_roles c
+                    WHERE c.rolname = 'caracalcoordinator' AND NOT has_table_privilege(c.oid, '{_EDGES}', 'DELETE'))"""
 _ANNOUNCED = f"""
     SELECT substr(o.dedupe_key, 13) AS edge, s.zone_id FROM public.caracal_outbox o
       JOIN public.sessions s ON s.id = o.payload_json ->> 'source_session_id' AND s.zone_id = o.payload_json ->> 'zone_id'
       JOIN public.sessions r ON r.id = o.payload_json ->> 'target_session_id' AND r.zone_id = s.zone_id
      WHERE o.producer = 'coordinator' AND o.topic = 'caracal.delegations.invalidate' AND starts_with(o.dedupe_key, 'edge_create:')
-       AND o.created_at > (SELECT max(created_at) FROM public.caracal_outbox) - interval '90 days'
-       AND EXISTS (SELECT FROM pg_catalog.pg_roles c
-                    WHERE c.rolname = 'caracalcoordinator' AND NOT has_table_privilege(c.oid, '{_EDGES}', 'DELETE'))"""
+       AND o.created_at > {_KEPT}"""
 _REVOKE = "revoke them at the coordinator: PATCH /zones/{zone}/delegations/{id}/revoke"
 
 
@@ -44,8 +45,9 @@ def of(family: str) -> tuple[Invariant, ...]:
     subjects, agents = f"public.{subjects_of(family)}", f"public.{agents_of(family)}"
     subject = "subject_authority_record_id" if family == SECRET_STORE else "subject_session_id"
     newer = family == SECRET_STORE
-    timed, announced = ((_revoked_at(subjects),), (_announced(),)) if newer else ((), ())
-    return (*_sessions(subjects), *timed, *_agents(agents, subjects, subject), *_trees(agents), *_delegations(agents), *announced)
+    timed, announced = ((_revoked_at(subjects),), (_announced(), _EPOCH_OF_EDGES)) if newer else ((), ())
+    edges = (*_delegations(agents), _WITHIN_PARENT, *announced)
+    return (*_sessions(subjects), *timed, *_agents(agents, subjects, subject), *_trees(agents), *edges)
 
 
 def _sessions(subjects: str) -> tuple[Invariant, ...]:
@@ -162,3 +164,25 @@ def _announced() -> Invariant:
         "the product did not delete them; find out who did, and compare with an older set", f"({_ANNOUNCED}) a",
         f"""SELECT a.edge FROM ({_ANNOUNCED}) a WHERE NOT EXISTS (
               SELECT FROM {_EDGES} d WHERE d.id = a.edge AND d.zone_id = a.zone_id)""", severity=WARN)  # fmt: skip
+
+
+def _named(edge: str) -> str:
+    """How many resources a delegation names in its constraints."""
+    listed = f"{edge}.constraints_json -> 'resources'"
+    return f"CASE jsonb_typeof({listed}) WHEN 'array' THEN jsonb_array_length({listed}) ELSE 0 END"
+
+
+# The coordinator compares times in milliseconds in the older family. A resource can be named by its ID or in the constraints; which of
+# those identifiers are the same resource is not asked, since an identifier can change.
+_WITHIN_PARENT = Invariant(
+    "delegations.within_parent", "delegations with a parent", "reach beyond it in resource, scope or time", _REVOKE,
+    f"{_EDGES} WHERE parent_edge_id IS NOT NULL",
+    f"""SELECT d.id FROM {_EDGES} d JOIN {_EDGES} p ON p.id = d.parent_edge_id AND p.zone_id = d.zone_id
+         WHERE d.expires_at > p.expires_at + interval '1 millisecond' OR NOT d.scopes <@ p.scopes
+            OR CASE WHEN d.resource_id IS NOT NULL THEN d.resource_id <> p.resource_id
+                    ELSE (p.resource_id IS NOT NULL OR {_named("p")} > 0) AND {_named("d")} = 0 END""")  # fmt: skip
+_EPOCHS = f"public.delegation_graph_epochs e WHERE e.epoch >= 1 AND e.updated_at > {_KEPT}"
+_EPOCH_OF_EDGES = Invariant(
+    "delegations.epoch_edges", "recent epochs of delegations", "are of a zone without a delegation",
+    "a delegation made the epoch, and the product did not delete it; find out who did, and compare with an older set", _EPOCHS,
+    f"SELECT e.zone_id FROM {_EPOCHS} AND NOT EXISTS (SELECT FROM {_EDGES} d WHERE d.zone_id = e.zone_id)", severity=WARN)  # fmt: skip

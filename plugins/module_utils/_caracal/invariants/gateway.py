@@ -20,6 +20,9 @@ _REVISION = "public.gateway_binding_revision"
 _LEFT = """ AND NOT (r.identifier LIKE 'caracal-sys://operator-llm-%'
                      AND EXISTS (SELECT FROM public.zones z WHERE z.id = r.zone_id AND z.slug LIKE 'caracal-sys-%')
                      AND EXISTS (SELECT FROM public.providers q WHERE q.id = r.credential_provider_id AND q.zone_id = r.zone_id))"""
+# The API saves no resource without an upstream but the product's own control resources, which need no credential.
+_ROUTED = """public.resources r JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id
+    WHERE r.archived_at IS NULL AND p.provider_kind <> 'none'"""
 _AGAIN = "the Gateway cannot route to it; save the resource again at the API"
 
 
@@ -41,9 +44,16 @@ def _both(family: str) -> tuple[Invariant, ...]:
             "gateway_bindings.provider_secret", "live providers with secret values", "have none sealed in this database",
             "unless an external secret backend has them, they are lost; enter the credential of each provider again",
             f"{providers} o", f"SELECT o.id FROM {providers} o WHERE NOT o.held", severity=WARN if family == SECRET_STORE else FAIL),
+        Invariant(
+            "gateway_bindings.some_upstream", "deployments with resources behind a credential", "have no upstream for any of them",
+            "the Gateway can route to nothing; take another set, or save the resources again at the API",
+            f"(SELECT FROM {_ROUTED} LIMIT 1) d",
+            f"""SELECT 'resources' FROM (SELECT FROM {_ROUTED} LIMIT 1) d
+                 WHERE NOT EXISTS (SELECT FROM {_ROUTED} AND r.upstream_url IS NOT NULL)"""),
     )  # fmt: skip
 
 
+_ONCE_BOUND = f"""(SELECT FROM {_ROUTED} AND r.upstream_url IS NOT NULL AND EXISTS (SELECT FROM {_REVISION} v WHERE v.version > 1) LIMIT 1)"""
 _BOUND = (
     Invariant(
         "gateway_bindings.application", "gateway bindings", "name an application that the zone does not have or has archived", _AGAIN,
@@ -61,6 +71,13 @@ _BOUND = (
         "public.resources WHERE archived_at IS NULL AND upstream_url IS NOT NULL",
         f"""SELECT r.id FROM public.resources r WHERE r.archived_at IS NULL AND r.upstream_url IS NOT NULL AND NOT EXISTS (
               SELECT FROM {_BINDINGS} b WHERE b.zone_id = r.zone_id AND b.resource_identifier = r.identifier)""", severity=WARN),
+    # A revision beyond its first value says that there were bindings.
+    Invariant(
+        "gateway_bindings.some_bound", "deployments that bound resources and have some with an upstream", "have no binding for any of them",
+        "the Gateway can route to nothing; take another set, or save the resources again at the API", f"{_ONCE_BOUND} d",
+        f"""SELECT 'gateway_resource_bindings' FROM {_ONCE_BOUND} d WHERE NOT EXISTS (
+              SELECT FROM {_BINDINGS} b JOIN public.resources r ON r.zone_id = b.zone_id AND r.identifier = b.resource_identifier
+               WHERE r.archived_at IS NULL)"""),
     Invariant(
         "gateway_bindings.revision", "tables of the binding revision", "have not exactly one row with a version of 1 or more",
         "no Gateway gets ready without it; give gateway_binding_revision one row, with a version above any before", "(VALUES (1)) v",

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""One table against another: what the outboxes, the admin log and the agents say happened, and whether the other rows agree.
+
+Each rule is about rows that the product writes in one transaction, or never one without the other.
+"""
+
+from __future__ import annotations
+
+from ..._report.check import WARN
+from ..outbox import COORDINATOR, EVENTS, REVOCATIONS
+from ..releases import SECRET_STORE
+from ..sealed_columns import SIGNING_KEY_ROWS
+from .authority import agents_of, subjects_of
+from .rule import Invariant
+
+_ACTIVATIONS = "caracal.policy.invalidate"
+_BINDINGS = "public.policy_set_bindings"
+_OWN = "slug LIKE 'caracal-sys-%'"
+_PAST_THE_API = "an activation was changed without the API; compare with the source, then activate the right version at the API"
+_REVOKED = f"""
+    SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'session_id' FROM public.{EVENTS} o
+     WHERE o.stream_name = '{REVOCATIONS}' AND o.payload_json ->> 'session_id' IS NOT NULL
+       AND o.payload_json ->> 'agent_session_id' IS NULL AND o.payload_json ->> 'delegation_edge_id' IS NULL"""
+# The cleaner deletes sent rows, the longest unchanged first. An agent that began after the last change of one that is left has its own.
+_SPAWNED = "o.producer = 'coordinator' AND o.topic = 'caracal.agents.lifecycle'"
+_KEPT_SINCE = f"""(SELECT min(o.updated_at) FROM public.{COORDINATOR} o
+                   WHERE {_SPAWNED} AND o.status = 'published' AND starts_with(o.dedupe_key, 'spawn:'))"""
+# Whom the API itself writes as the creator of the tokens that it derives from its environment, at each start and without a request.
+_FROM_ENVIRONMENT = "('env-bootstrap', 'env-derived', 'env-derived-write', 'env-derived-approve')"
+
+
+def of(family: str) -> tuple[Invariant, ...]:
+    newer = (ADMIN_TOKENS,) if family == SECRET_STORE else ()
+    return (announced(family), some_active_set(family), revoked_active(family), spawned(family), used_key(family), ADMIN_CHAIN, *newer)
+
+
+def _newest(family: str) -> str:
+    """The newest event of each activation, by its ID and by its time.
+
+    The time is when the transaction began, before it waited for the other one. The ID is made later, but by the clock of the API's host.
+    In the newer family an activation ends all others of the zone; in the older one, only that of the same set.
+    """
+    zone, policy_set = "o.payload_json ->> 'zone_id'", "o.payload_json ->> 'policy_set_id'"
+    key = zone if family == SECRET_STORE else policy_set
+    return f"""
+        SELECT {key} AS key, {zone} AS zone_id, {policy_set} AS policy_set_id, o.payload_json ->> 'policy_set_version_id' AS version_id,
+               row_number() OVER (PARTITION BY {key} ORDER BY o.id COLLATE "C" DESC) AS by_id,
+               row_number() OVER (PARTITION BY {key} ORDER BY o.created_at DESC, o.id COLLATE "C" DESC) AS by_time
+          FROM public.{EVENTS} o JOIN public.policy_sets s ON s.id = {policy_set} AND s.zone_id = {zone}
+         WHERE o.stream_name = '{_ACTIVATIONS}'"""
+
+
+def announced(family: str) -> Invariant:
+    newest = f"({_newest(family)}) n WHERE 1 IN (n.by_id, n.by_time)"
+    return Invariant(
+        "policy_activation.announced", "policy activations that were announced to the STS", "are not those of the policy bindings",
+        _PAST_THE_API, f"(SELECT DISTINCT n.key FROM {newest}) k",
+        f"""SELECT n.key FROM {newest} GROUP BY n.key HAVING NOT bool_or(CASE WHEN n.version_id IS NULL
+              THEN NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.zone_id = n.zone_id AND b.active_version_id IS NOT NULL)
+              ELSE EXISTS (SELECT FROM {_BINDINGS} b WHERE b.zone_id = n.zone_id AND b.policy_set_id = n.policy_set_id
+                              AND b.active_version_id = n.version_id) END)""")  # fmt: skip
+
+
+def some_active_set(family: str) -> Invariant:
+    """A token comes from an active policy, and an agent from a token. A policy set that is deleted ends its activation and says so."""
+    agents = f"public.{agents_of(family)}"
+    governed = f"""public.zones z WHERE z.archived_at IS NULL AND NOT {_OWN} AND EXISTS (SELECT FROM {agents} a WHERE a.zone_id = z.id)
+        AND EXISTS (SELECT FROM public.policy_sets s JOIN public.policy_set_versions v ON v.policy_set_id = s.id
+                     WHERE s.zone_id = z.id AND s.archived_at IS NULL)
+        AND NOT EXISTS (SELECT FROM ({_newest(family)}) n WHERE n.zone_id = z.id AND 1 IN (n.by_id, n.by_time) AND n.version_id IS NULL)"""
+    return Invariant(
+        "policy_activation.some_active_set", "deployments with agents and policy sets", "have no active policy set in any zone",
+        "everything is denied everywhere; activate a set in each zone, or take another set of backups",
+        f"(SELECT FROM {governed} LIMIT 1) d",
+        f"""SELECT 'policy_set_bindings' FROM (SELECT FROM {governed} LIMIT 1) d WHERE NOT EXISTS (
+              SELECT FROM {_BINDINGS} b JOIN public.zones z ON z.id = b.zone_id
+               WHERE b.active_version_id IS NOT NULL AND z.archived_at IS NULL AND NOT {_OWN})""")  # fmt: skip
+
+
+def revoked_active(family: str) -> Invariant:
+    """Nothing makes a revoked session active again. An event that names an agent as well is about the agent alone."""
+    subjects = f"public.{subjects_of(family)}"
+    timed = "s.revoked_at IS NOT NULL OR " if family == SECRET_STORE else ""
+    revoked = f"({timed}(s.zone_id, s.id) IN ({_REVOKED}))"
+    return Invariant(
+        "sessions.revoked_active", "subject sessions that were revoked", "are active",
+        "what was revoked is valid again; revoke them again at the API, and find out who changed them",
+        f"{subjects} s WHERE {revoked}", f"SELECT s.id FROM {subjects} s WHERE s.status = 'active' AND {revoked}")  # fmt: skip
+
+
+def spawned(family: str) -> Invariant:
+    started = "started_at" if family == SECRET_STORE else "spawned_at"
+    recent = f"public.{agents_of(family)} a WHERE a.{started} > {_KEPT_SINCE}"
+    return Invariant(
+        "agents.spawned", "agents that began since the oldest announcement that is kept", "were never announced to the services",
+        "the coordinator did not start them, unless rows of caracal_outbox were deleted by hand; find out who did, and end them",
+        recent,
+        f"""SELECT a.id FROM {recent} AND NOT EXISTS (
+              SELECT FROM public.{COORDINATOR} o WHERE {_SPAWNED} AND o.dedupe_key = 'spawn:' || a.id)""",
+        severity=WARN)  # fmt: skip
+
+
+def used_key(family: str) -> Invariant:
+    """The coordinator starts an agent only for a token that the zone's key has signed."""
+    zones = f"""public.zones z WHERE z.archived_at IS NULL
+        AND EXISTS (SELECT FROM public.{agents_of(family)} a WHERE a.zone_id = z.id)"""
+    return Invariant(
+        "keys.zone_signed", "live zones with agents", "have no signing key, though a token of theirs was accepted",
+        "the key was lost: the STS makes a new one, and refuses every token of the old one; take another set", zones,
+        f"SELECT z.id FROM {zones} AND NOT EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS})")  # fmt: skip
+
+
+_LOG = "public.admin_audit_events"
+ADMIN_CHAIN = Invariant(
+    "admin_log.begins", "chains of the admin log", "do not begin at 1",
+    "their first rows are gone, and nothing in the product deletes any; compare with an older set",
+    f"(SELECT DISTINCT zone_id FROM {_LOG} WHERE chain_seq IS NOT NULL) c",
+    f"SELECT coalesce(zone_id, 'global') FROM {_LOG} GROUP BY zone_id HAVING min(chain_seq) <> 1")  # fmt: skip
+
+# A token of whose time the log is cut away is admin_log.begins's.
+_MADE = f"""public.admin_tokens t CROSS JOIN (
+      SELECT min(chain_seq) AS seq, min(occurred_at) AS time FROM {_LOG} WHERE zone_id IS NULL AND chain_seq IS NOT NULL) f
+    WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT} AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)"""
+ADMIN_TOKENS = Invariant(
+    "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
+    "somebody wrote them into the table; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
+    f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
+          SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
+             AND e.entity_type = 'admin-tokens' AND e.entity_id = t.id)""")  # fmt: skip
