@@ -108,7 +108,8 @@ COMMON = {
          WHERE id = {_one("delegation_edges", "status = 'active'", "parent_edge_id")}"""),
     "delegations.epoch": Damage(f"DELETE FROM delegation_graph_epochs WHERE zone_id = {FIRST_ZONE}"),
     "delegations.within_parent": Damage(f"""
-        UPDATE delegation_edges SET scopes = scopes || '{{canary:write}}' WHERE id = {_one("delegation_edges", "parent_edge_id IS NOT NULL")}"""),
+        UPDATE delegation_edges SET scopes = scopes || '{{canary:write}}'
+         WHERE id = {_one("delegation_edges", "parent_edge_id IS NOT NULL")}"""),
     "revocations.delegations": Damage(f"""
         UPDATE delegation_edges SET status = 'active', revoked_at = NULL
          WHERE id = {_one("delegation_edges", "status = 'revoked' AND parent_edge_id IS NULL")}""", later=True),

@@ -53,7 +53,9 @@ def _both(family: str) -> tuple[Invariant, ...]:
     )  # fmt: skip
 
 
-_ONCE_BOUND = f"""(SELECT FROM {_ROUTED} AND r.upstream_url IS NOT NULL AND EXISTS (SELECT FROM {_REVISION} v WHERE v.version > 1) LIMIT 1)"""
+_ONCE_BOUND = (
+    f"""(SELECT FROM {_ROUTED} AND r.upstream_url IS NOT NULL AND EXISTS (SELECT FROM {_REVISION} v WHERE v.version > 1) LIMIT 1)"""
+)
 _BOUND = (
     Invariant(
         "gateway_bindings.application", "gateway bindings", "name an application that the zone does not have or has archived", _AGAIN,

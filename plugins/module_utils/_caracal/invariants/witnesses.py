@@ -113,7 +113,8 @@ def used_key(family: str) -> Invariant:
     return Invariant(
         "keys.zone_signed", "live zones with agents", "have no signing key, though a token of theirs was accepted",
         "the key was lost: the STS makes a new one, and refuses every token of the old one; take another set", zones,
-        f"SELECT z.id FROM {zones} AND NOT EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS})")  # fmt: skip
+        f"""SELECT z.id FROM {zones}
+               AND NOT EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS})""")  # fmt: skip
 
 
 _LOG = "public.admin_audit_events"
@@ -126,7 +127,8 @@ ADMIN_CHAIN = Invariant(
 # A token of whose time the log is cut away is admin_log.begins's.
 _MADE = f"""public.admin_tokens t CROSS JOIN (
       SELECT min(chain_seq) AS seq, min(occurred_at) AS time FROM {_LOG} WHERE zone_id IS NULL AND chain_seq IS NOT NULL) f
-    WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT} AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)"""
+    WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT}
+      AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)"""
 ADMIN_TOKENS = Invariant(
     "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
     "somebody wrote them into the table; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,

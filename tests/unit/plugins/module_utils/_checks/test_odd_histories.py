@@ -91,7 +91,8 @@ HISTORIES = {
         "UPDATE applications SET expires_at = '9999-12-31 23:59:59.999+00' WHERE expires_at IS NOT NULL",
         "UPDATE delegation_edges SET expires_at = '9999-12-31 23:59:59.999+00'")),
     "a child delegation names its resource in the constraints": History((
-        f"""UPDATE delegation_edges SET resource_id = NULL, constraints_json = '{{"resources": ["resource://r1"]}}' WHERE id = {CHILD}""",)),
+        f"""UPDATE delegation_edges SET resource_id = NULL, constraints_json = '{{"resources": ["resource://r1"]}}'
+             WHERE id = {CHILD}""",)),
     "a child delegation has fewer scopes and a nearer end": History((
         f"UPDATE delegation_edges SET scopes = '{{}}', expires_at = expires_at - interval '1 hour' WHERE id = {CHILD}",)),
     "parent and child end in the same millisecond": History((
@@ -113,14 +114,15 @@ HISTORIES = {
         "UPDATE resources SET upstream_url = 'http://[::1]:9/' WHERE identifier LIKE '%r1'")),
     "the admin log is older than its chain": History(("""
         INSERT INTO admin_audit_events SELECT (jsonb_populate_record(e, jsonb_build_object('id', 'old' || e.id, 'chain_seq', NULL,
-          'content_sha256', NULL, 'prev_content_sha256', NULL, 'chain_hmac', NULL, 'occurred_at', '2026-01-01'))).* FROM admin_audit_events e
-         WHERE chain_seq = 2""",)),
+          'content_sha256', NULL, 'prev_content_sha256', NULL, 'chain_hmac', NULL, 'occurred_at', '2026-01-01'))).*
+          FROM admin_audit_events e WHERE chain_seq = 2""",)),
     "a token without a record was revoked": History((
         "UPDATE admin_tokens SET created_by = 'admin:gone', revoked_at = now() WHERE created_by LIKE 'env-derived%'",), (SECRET_STORE,)),
     "the log names no tokens": History((
         "UPDATE admin_tokens SET created_by = 'admin:bootstrap'", "UPDATE admin_audit_events SET entity_type = NULL, entity_id = NULL"),
         (ZONE_KEK,)),
-    "an event is being sent": History(("UPDATE event_outbox SET locked_until = now() + interval '30 seconds' WHERE dispatched_at IS NULL",)),
+    "an event is being sent": History((
+        "UPDATE event_outbox SET locked_until = now() + interval '30 seconds' WHERE dispatched_at IS NULL",)),
     "a provider's token without a time": History((
         "UPDATE provider_grants SET expires_at = '0001-01-01 00:00:00+00'",), (ZONE_KEK,)),
     "a provider's token without a time of its own": History((
@@ -132,7 +134,8 @@ HISTORIES = {
         frozenset({"gateway_bindings.bound"})),
     "no setting of the retention": History(("DELETE FROM audit_retention",), (SECRET_STORE,)),
     "no deployment yet": History((
-        *NEVER_ACTIVE, *(f"DELETE FROM {name}" for name in ("{subjects}", "step_up_challenges", "event_outbox", "admin_audit_events", "admin_tokens")),
+        *NEVER_ACTIVE,
+        *(f"DELETE FROM {name}" for name in ("{subjects}", "step_up_challenges", "event_outbox", "admin_audit_events", "admin_tokens")),
         ), also=DENIED),
 }  # fmt: skip
 CASES = [(OF_FAMILY[family], name) for name, history in HISTORIES.items() for family in history.families]
