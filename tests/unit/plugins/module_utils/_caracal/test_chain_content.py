@@ -83,12 +83,12 @@ def test_a_json_null_and_none_at_all_are_hashed_alike_as_the_product_does() -> N
 @given(st.lists(MICROSECONDS | st.integers(0, 10**8), min_size=1))
 @example([253402300799_999999, 0, 1, 10, 1_000_000, 999_999, 3_600_000_000, 100_000])
 def test_any_time(drawn: list[int]) -> None:
-    clock = chain_content._clock()
+    clock = chain_content.clock()
     assert [clock(when(us).encode()) for us in drawn] == drawn
 
 
 def test_hours_are_forgotten_and_known_again() -> None:
-    clock = chain_content._clock()
+    clock = chain_content.clock()
     for hour in (*range(chain_content._HOURS_KEPT + 10), 3, 7):
         us = hour * 3_600_000_000 + 1_000_001
         assert clock(when(us).encode()) == us
