@@ -14,8 +14,8 @@ from pathlib import Path
 from tools.rules import imports, tree
 
 STARTS_PROCESSES = "plugins/module_utils/_stream/process.py"
-# It runs by itself, without anything of ours, and becomes a program of an image.
-STARTS_GUESTS = "plugins/module_utils/_sandbox/guest.py"
+# They run by themselves, without anything of ours, and become a program of an image or bubblewrap.
+RUN_ALONE = ("plugins/module_utils/_sandbox/guest.py", "plugins/module_utils/_sandbox/starter.py")
 OPENS_SESSIONS = "plugins/module_utils/_drivers/postgres/server.py"
 # What libpq takes an address, a login or options from; the tools that are started get theirs from the same file, and the password's.
 LIBPQ_VARIABLE = re.compile(r"PG[A-Z]{3,}")
@@ -61,7 +61,7 @@ def _call_faults(call: ast.Call, path: str) -> t.Iterator[str]:
         if keyword.arg in ("shell", "use_unsafe_shell") and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
             yield f"{keyword.arg}= hands text to a shell: use an argument list"
     name = ast.unparse(call.func)
-    if path not in (STARTS_PROCESSES, STARTS_GUESTS) and OS_CALLS.fullmatch(name):
+    if path not in (STARTS_PROCESSES, *RUN_ALONE) and OS_CALLS.fullmatch(name):
         yield f"only {STARTS_PROCESSES} starts processes ({name})"
     if path != OPENS_SESSIONS and re.search(r"psycopg2\b.*\.connect$", name):
         yield f"only {OPENS_SESSIONS} opens sessions ({name}): elsewhere the start-up packet would lack its settings"

@@ -38,6 +38,8 @@ from ..._stream.progress import Progress
 from . import chain_reading
 
 RETENTION_DAYS = 365
+# Seconds.
+SMALLEST_SKEW = 60
 APPLICATION = "caracal_ops.backup audit_chain_verify"
 
 
@@ -102,8 +104,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
     keys = hmac_keys(given)
-    if given["audit_clock_skew_seconds"] < 60:
-        raise OptionError("audit_clock_skew_seconds is below 60, by which services of Caracal may differ; give at least that")
+    _refuse_small_skew(given["audit_clock_skew_seconds"])
     opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
     server, _sandbox = place.server_of(given)
     server = server.named(APPLICATION)
@@ -139,6 +140,11 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
             opened.mark.advance(opened.journal)
     result["coverage"] = _coverage(context, chains, keys, checks)
     return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _refuse_small_skew(seconds: int) -> None:
+    if seconds < SMALLEST_SKEW:
+        raise OptionError(f"audit_clock_skew_seconds is below {SMALLEST_SKEW}, by which services of Caracal may differ; give at least that")
 
 
 def hmac_keys(given: t.Mapping[str, t.Any]) -> tuple[AuditKey, ...]:
