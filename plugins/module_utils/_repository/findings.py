@@ -26,8 +26,9 @@ from .journal import Journal
 # Of one entry.
 MOST = 50
 MESSAGE_LIMIT = 1000
-# What these found is so whatever is seen later: the row may be gone, or overwritten again. Others find it again as long as it is there.
-LASTING = ("blocks.journal", "audit.content", "audit.links", "admin.content", "admin.links")
+# Checks of what was: their findings stay until they are acknowledged, since the row may be gone, or overwritten again. Those of others
+# are found again for as long as they are true.
+LASTING = ("blocks.journal", "audit.content", "audit.links", "audit.retention_lowered", "admin.content", "admin.links")
 
 
 @dataclasses.dataclass(frozen=True)
