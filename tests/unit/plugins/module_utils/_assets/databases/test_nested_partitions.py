@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 import uuid
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import sandbox_path
@@ -79,7 +82,19 @@ def test_the_copy_is_found_to_be_what_the_source_was(divided: Divided) -> None:
 def test_the_set_is_complete_and_says_so(divided: Divided) -> None:
     (check,) = (one for one in divided.dumped["checks"] if one["id"] == "source.complete")
     assert (check["verdict"], check["required"], divided.dumped["left_out"]) == ("pass", True, {})
-    assert divided.scene.call("backup_set_verify")["verdict"] == "pass"
+
+
+def test_rows_that_moved_to_other_leaves_are_a_finding_until_it_is_acknowledged(divided: Divided, tmp_path: Path) -> None:
+    scene = divided.scene.copy(tmp_path / "scene")
+    (history,) = (one for one in verified(scene)["checks"] if one["verdict"] == "fail")
+    found = [one["digest"] for one in history["details"]["open"]]
+    expires = f"{options.now() + datetime.timedelta(days=30):%Y-%m-%d}"
+    scene.call("journal_correct", findings=found, expires=expires, reason="a month was divided")
+    assert (history["id"], verified(scene)["verdict"]) == ("blocks.history", "pass")
+
+
+def verified(scene: Scene) -> Result:
+    return scene.call("backup_set_verify", require_valid=False)
 
 
 def test_each_leaf_has_an_object_and_blocks_of_its_own(divided: Divided) -> None:
