@@ -31,6 +31,7 @@ from .options import Opened
 
 CHECK_ID = "blocks.history"
 LISTED = 50
+NAMED = 5
 
 
 def acknowledged(opened: Opened) -> frozenset[str]:
@@ -130,8 +131,10 @@ def _failed(listed: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     first = listed[0]
     more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
     where = f"entry {first['entry']} recorded it" if first["entry"] else "only its signed blocks show it"
+    digests = [one["digest"][:16] for one in listed if one["entry"]]
+    rest = f" and {len(digests) - NAMED} more" if len(digests) > NAMED else ""
     remedy = (
-        f"find out who changed the rows, then acknowledge it: journal_correct with findings: [{first['digest'][:16]}]"
+        f"find out who changed the rows, then acknowledge it: journal_correct with findings: [{', '.join(digests[:NAMED])}]{rest}"
         if first["entry"]
         else "run repository_verify with the drill host's signing key, which records it so that you can acknowledge it"
     )
