@@ -69,6 +69,6 @@ def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:
 def _of(entry: Entry) -> Recorded:
     sources = entry.body.get("source")
     said = [one[FIELD] for one in sources if isinstance(one, dict) and FIELD in one] if isinstance(sources, list) else []
-    known = bool(said) and (said[0] is None or type(said[0]) is int)
+    known = bool(said) and type(said[0]) in (int, type(None))
     when = entry.time["database"]
     return Recorded(str(entry.body.get("set")), parse_timestamp(when) if when else entry.judged, said[0] if known else None, known)
