@@ -81,6 +81,7 @@ class Case:
     signer: Signer
     recipients: t.Sequence[Recipient]
     drill: Drill
+    found: tuple[Recorded, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
     drilled = drill_set.read(opened, given["set_id"])
     drill = drill_facts.gather(given, opened, drilled, signer, now)
     _try_key(opened, signer, drill)
-    return Case(opened, drilled, signer, recipients, drill)
+    return Case(opened, drilled, signer, recipients, drill, _found_in_set(drill))
 
 
 def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
@@ -194,15 +195,15 @@ def _record(case: Case, report: Report) -> None:
         "separation": found["separation"]["verdict"],
     }
     opened = case.opened
-    history.record(opened, case.signer, record.set_id, _found_in_set(case))
+    history.record(opened, case.signer, record.set_id, case.found)
     when = options.times()
     journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=options.machine())
     opened.mark.advance(opened.journal)
 
 
-def _found_in_set(case: Case) -> tuple[Recorded, ...]:
-    """Findings about the audit rows of the set: nothing where the restored rows are not those of the set, since that is of the restore."""
-    checks = {check.id: check for check in case.drill.checks}
+def _found_in_set(drill: Drill) -> tuple[Recorded, ...]:
+    """Findings about the audit rows of the set; none where the restored rows are not those of the set, since the restore made them so."""
+    checks = {check.id: check for check in drill.checks}
     restored = checks.get(inventory.BLOCKS_CHECK)
     if restored is None or restored.verdict != PASS:
         return ()

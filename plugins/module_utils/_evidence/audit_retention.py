@@ -17,7 +17,7 @@ import typing as t
 
 from .._caracal.audit_chains import AUDIT
 from .._caracal.block_history import Baseline
-from .._caracal.retention import lowered
+from .._caracal.retention import audit, lowered
 from .._caracal.retention.lowered import Recorded, Today
 from .._drivers.postgres.server import Session
 from .._report.check import Check
@@ -31,12 +31,11 @@ from .options import Opened
 
 FIELD = "audit_retention_days"
 _TABLE = "audit_retention"
-_DAYS = f"SELECT retention_days FROM public.{_TABLE}"
 
 
 def days(session: Session, layout: Layout) -> dict[str, int | None]:
     """What a set records: nothing where the release has no such table, None where it has no row."""
-    return {FIELD: _days(session)} if _TABLE in layout.public else {}
+    return {FIELD: audit.override(session)} if _TABLE in layout.public else {}
 
 
 def check(
@@ -45,12 +44,8 @@ def check(
     """`audit.retention_lowered` of the database of a snapshot with these facts. `known` is what the journal knows of its rows."""
     has_table, existing = _TABLE in layout.public, {leaf.name for leaf in layout.leaves}
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
-    today = Today(parse_timestamp(facts["time"]), has_table, _days(session) if has_table else None, tuple(lost))
+    today = Today(parse_timestamp(facts["time"]), has_table, audit.override(session) if has_table else None, tuple(lost))
     return lowered.judge(today, _recorded(opened, facts["system_identifier"]), acknowledged)
-
-
-def _days(session: Session) -> int | None:
-    return next((int(row[0]) for row in session.rows(_DAYS)), None)
 
 
 def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import time
 import typing as t
 
@@ -23,6 +22,7 @@ from ..._caracal.block_history import Baseline
 from ..._caracal.chain_examiner import Seen
 from ..._caracal.chain_gaps import Gap
 from ..._caracal.chain_keys import AuditKey
+from ..._caracal.retention import audit, settings
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
@@ -106,8 +106,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     keys = hmac_keys(given)
     _refuse_small_skew(given["audit_clock_skew_seconds"])
     opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
-    server, _sandbox = place.server_of(given)
-    server = server.named(APPLICATION)
+    server = place.server_of(given)[0].named(APPLICATION)
     with Session(server, given["database"]) as session:
         preflight.full_sight(session)
         major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
@@ -120,8 +119,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     ):
         since = _since(opened, given["since"])
         context = _context(held, given, since)
-        wanted = (given["jobs"], opened is not None, since, bool(given["exports"]), told, context.skew)
-        plan = chain_reading.Plan(client.paths["psql"], keys, context.recompute, *wanted)
+        plan = _plan(client.paths["psql"], keys, context, given, told)
         chains = chain_reading.read(held.place, context.layout, plan, guard)
         known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
         accepted = history.acknowledged(opened) if opened else frozenset()
@@ -140,6 +138,13 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
             opened.mark.advance(opened.journal)
     result["coverage"] = _coverage(context, chains, keys, checks)
     return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: dict[str, t.Any], told: Progress) -> chain_reading.Plan:
+    with_blocks, with_hours = bool(given["repository"]), bool(given["exports"])
+    return chain_reading.Plan(
+        psql, tuple(keys), context.recompute, given["jobs"], with_blocks, context.since, with_hours, told, context.skew
+    )
 
 
 def _refuse_small_skew(seconds: int) -> None:
@@ -186,8 +191,8 @@ def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline |
         raise OptionError(f"database {given['database']} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")
     marker = held.session.value("SELECT count(*) FROM public.audit_chain_rehash") if "audit_chain_rehash" in names else None
     days = [given["audit_retention_days"] or RETENTION_DAYS]
-    if "audit_retention" in names:
-        days += [row[0] for row in held.session.rows("SELECT retention_days FROM public.audit_retention")]
+    if "audit_retention" in names and (override := audit.override(held.session)) is not None:
+        days.append(override)
     return Context(layout, held.facts, marker, min(days), given["audit_clock_skew_seconds"], since)
 
 
@@ -205,7 +210,7 @@ def _chain_checks(
     ever = [*known.blocks, *dropped] if opened else None
     checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted)
     checks.append(chain_verdict.times(chains.events, context.skew, accepted))
-    horizon = parse_timestamp(context.facts["time"]) - datetime.timedelta(days=context.retention_days)
+    horizon = parse_timestamp(context.facts["time"]) - settings.period(context.retention_days)
     oldest = horizon.year, horizon.month
     checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, oldest, context.retention_days, accepted))
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))

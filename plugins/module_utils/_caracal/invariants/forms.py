@@ -44,7 +44,7 @@ class Column:
 
 
 _ROWS = {"operator_plan_secrets": "conversation_id || '/' || plan_seq::text || '/' || step_id", "audit_retention": "singleton::text"}
-# Nobody revokes or ends anything in the time to come; a day is for clocks that differ.
+# A revocation or an end is never in the future; one day allows for clocks that differ.
 _LONG_AGO, _SOON = "timestamptz '2000-01-01 00:00:00+00'", "now() + interval '1 day'"
 # A time that a caller may give is any of four digits. What a setting of a service gives is never so far away.
 _ANY, _DECADES = "timestamptz '10000-01-01 00:00:00+00'", "now() + interval '50 years'"
@@ -113,10 +113,10 @@ def of(family: str) -> tuple[Invariant, ...]:
             "times.ended", "times of a revocation or an end", "are endless or absurd",
             "they say nothing of when it was; find out who changed them, and compare with the source", ENDED, family),
         _rule(
-            "forms.hashes", "hashes of secrets and tokens", "have not the form of such a hash",
+            "forms.hashes", "hashes of secrets and tokens", "do not have the form of such a hash",
             "no secret matches them; rotate the secret or revoke the token", HASHES, family),
         _rule(
-            "forms.upstreams", "addresses of upstreams", "are no http or https URL",
+            "forms.upstreams", "addresses of upstreams", "are not http or https URLs",
             "the Gateway cannot reach it; save the resource again at the API", UPSTREAMS, family),
         _rule(
             "forms.audit_retention", "settings of the audit retention", "are not one row of 1 day or more",

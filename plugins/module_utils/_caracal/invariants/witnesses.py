@@ -131,7 +131,7 @@ _MADE = f"""public.admin_tokens t CROSS JOIN (
       AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)"""
 ADMIN_TOKENS = Invariant(
     "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
-    "somebody wrote them into the table; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
+    "they were written into the table directly; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
     f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
           SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
              AND e.entity_type = 'admin-tokens' AND e.entity_id = t.id)""")  # fmt: skip

@@ -18,6 +18,7 @@ from ..._errors import StageFailed
 from ..export_files import WATERMARK
 from ..inventory import Reader
 from ..partitions import DEFAULT, PARENT, Month
+from . import settings
 from .settings import AUDIT, Effective
 
 LATER = 3
@@ -35,7 +36,6 @@ _LEAVES = f"""
       FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE i.inhparent = to_regclass('public.{PARENT}') ORDER BY 1"""
-_OVERRIDE = "SELECT retention_days FROM public.audit_retention"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Facts:
     def keeps(self, effective: Effective) -> datetime.timedelta:
         """The variable is the ceiling of what the database says."""
         days = effective.days[AUDIT]
-        return datetime.timedelta(days=days if self.override is None else min(days, self.override))
+        return settings.period(days if self.override is None else min(days, self.override))
 
     def drop(self, month: Month, effective: Effective) -> datetime.datetime:
         """When retention drops it."""
@@ -90,7 +90,7 @@ def look(reader: Reader, tables: t.Collection[str], effective: Effective, budget
     default = next((sql for _name, bounds, sql in rows if bounds == DEFAULT), None)
     facts = Facts(
         now=reader.rows("SELECT now()")[0][0],
-        override=_first(reader, _OVERRIDE) if "audit_retention" in tables else None,
+        override=override(reader) if "audit_retention" in tables else None,
         watermark=_first(reader, WATERMARK) if "audit_export_watermark" in tables else None,
         leaves={name: bounds for name, bounds, _sql in rows},
         default_rows=_first(reader, f"SELECT count(*) FROM (SELECT FROM {default} LIMIT {MANY}) some_rows") if default else None,
@@ -114,6 +114,12 @@ def _search(reader: Reader, facts: Facts, quoted: t.Mapping[str, str], effective
             unread[month] = exc.msg
     reader.rows("SELECT set_config('statement_timeout', '0', false)")
     return dataclasses.replace(facts, searched=frozenset(searched), unexported=frozenset(unexported), unread=unread)
+
+
+def override(reader: Reader) -> int | None:
+    """Days of `audit_retention`, None without a row. The table must be there. Raises StageFailed for what is not a number of days."""
+    days = _first(reader, "SELECT greatest(retention_days, 0)::int FROM public.audit_retention")
+    return None if days is None else int(days)
 
 
 def _first(reader: Reader, sql: str) -> t.Any:

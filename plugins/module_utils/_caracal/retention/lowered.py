@@ -70,7 +70,7 @@ def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Coll
 
 
 class _Lazily:
-    """A sequence that is read as far as somebody asks, and no part of it twice."""
+    """A sequence that is read only as far as it is needed, and each part once."""
 
     def __init__(self, values: t.Iterable[Recorded]) -> None:
         self._rest, self._read = iter(values), list[Recorded]()
@@ -88,10 +88,10 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
     if month is None:
         return None
     end = audit.end(Month(datetime.date(*month, 1)))
-    former = _former(end + datetime.timedelta(days=_effective(today.days)), earlier)
+    former = _former(end + settings.period(_effective(today.days)), earlier)
     if former is None or _effective(former.days) <= _effective(today.days):
         return None
-    kept = end + datetime.timedelta(days=_effective(former.days))
+    kept = end + settings.period(_effective(former.days))
     if kept <= today.now:
         return None
     words = (

@@ -35,7 +35,7 @@ class Effective:
     bucket: bool
 
     def keeps(self, variable: str) -> datetime.timedelta:
-        return datetime.timedelta(days=self.days[variable])
+        return period(self.days[variable])
 
     def told(self, check: Check) -> Check:
         """A verdict that rests on the days: no `pass` while nobody said which are in effect."""
@@ -43,6 +43,11 @@ class Effective:
             return check
         words = f"{check.message}, if the defaults are in effect; nobody said what the running services have, set effective_environment"
         return dataclasses.replace(check, verdict=UNPROVEN, message=words)
+
+
+def period(days: int) -> datetime.timedelta:
+    """Days of a table or of a signed entry as a time that a date can bear: who wrote them may have written any number."""
+    return datetime.timedelta(days=max(0, min(days, LONGEST)))
 
 
 def effective(given: t.Mapping[str, t.Any] | None) -> Effective:

@@ -100,7 +100,7 @@ def test_a_healthy_deployment_passes_and_nothing_changes(here: Deployment) -> No
     made = here.ask(**given)
     assert spoken(made) == USUAL and made["verdict"] == "pass" and not made["changed"]
     assert spoken(predicted) == spoken(made) and predicted["counts"] == made["counts"]
-    assert made["counts"] == {"pass": 19, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 1}
+    assert made["counts"] == {"pass": 20, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 1}
     assert made["report"] == [] and made["summary_lines"][-1] == "verdict: pass"
     assert scenes.tree(here.scene.repository) == before
 

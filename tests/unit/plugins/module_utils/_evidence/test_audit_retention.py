@@ -84,6 +84,14 @@ def test_a_month_that_went_for_fewer_days_fails_until_it_is_acknowledged(source:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize(("number", "verdict"), [(-(2**31), "fail"), (2**31 - 1, "pass")])
+def test_no_number_of_days_keeps_a_backup_from_being_made(source: Source, number: int, verdict: str) -> None:
+    source.execute("ALTER TABLE audit_retention DROP CONSTRAINT audit_retention_retention_days_check", days(number), f"DROP TABLE {LEAF}")
+    assert source.verified()["verdict"] == verdict
+    assert source.backup()["verdict"] == verdict
+
+
+@pytest.mark.mutation
 def test_a_set_between_the_lowering_and_the_drop_does_not_hide_it(source: Source) -> None:
     source.execute(days(SHORT))
     assert source.backup()["verdict"] == "pass"

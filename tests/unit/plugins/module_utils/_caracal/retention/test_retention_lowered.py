@@ -69,6 +69,14 @@ def test_a_month_that_went_for_fewer_days_is_a_finding(name: str) -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("days", [-(10**30), -1, 10**30])
+def test_any_number_of_days_can_be_written(days: int) -> None:
+    """Into the table by its owner, into an entry by who has the key of a backup host."""
+    assert judge(days, [MAY], nights(400)).verdict == ("fail" if days < 0 else "pass")
+    assert judge(90, [MAY], nights(days)).verdict == ("fail" if days > 0 else "pass")
+
+
+@pytest.mark.mutation
 def test_each_month_is_a_finding_of_its_own_until_it_is_acknowledged() -> None:
     lost = ["audit_events_y2026m04", MAY]
     check = judge(90, lost, nights(400))
