@@ -80,6 +80,15 @@ options:
     type: list
     elements: str
     default: []
+  accept_missing_constraints:
+    description:
+      - Goes on without constraints and indexes that rows of the set break, since the source was broken already. Without it, the restore
+        stops at the first of them.
+      - RV(verdict) is then V(fail), and the check C(restore.<database>.constraints) names each with the first line of the server's error.
+        Triggers and policies are never left out.
+      - Indexes are built one after the other then.
+    type: bool
+    default: false
 notes:
   - Without O(sandbox) the restore is entered into the journal, so O(signing_key) is required and must belong to C(operator@<deployment>).
 requirements:
@@ -145,6 +154,11 @@ checks:
   elements: dict
   sample:
     - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
+verdict:
+  description: V(fail) if a required check of RV(checks) failed, as when the copy lacks constraints; otherwise V(pass).
+  returned: always
+  type: str
+  sample: pass
 target:
   description: System identifier of the target cluster.
   returned: always

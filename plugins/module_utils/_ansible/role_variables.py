@@ -24,6 +24,7 @@ _REDIS = (_BACKUP, _RESTORE, _RETENTION)
 # Options that messages name, and the roles whose variable bears the role's name and theirs. What several modules of a role take from
 # different variables, such as `recipients_files`, is not among them.
 VARIABLES: dict[str, tuple[str, ...]] = {
+    "accept_missing_constraints": (_RESTORE,),
     "accept_vulnerable_clients": (_RESTORE,),
     "allow_same_recipients": (_BACKUP,),
     "allow_shared_filesystem": (_DRILL,),

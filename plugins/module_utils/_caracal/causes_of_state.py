@@ -49,6 +49,13 @@ CAUSES = (
         (Found("blocks.history"),),
     ),
     Cause(
+        "source.broken",
+        "the source of the set was broken already: rows do not satisfy its own constraints, or its collations have changed",
+        "repair the source as the check says, and back up again; with accept_missing_constraints a restore goes on without them",
+        (Found("source.foreign_keys"), Found("source.unique_indexes"), Found("source.collation")),
+        ("state.constraint", "state.foreign_keys.*", "drill.restore", "drill.step"),
+    ),
+    Cause(
         "chain.altered",
         "chain failure: audit rows are not what they were when the set, or an entry of the journal, committed to them",
         f"{ANOTHER_COPY}; find out who could write to audit_events",

@@ -99,7 +99,8 @@ def check(
     recorded = findings.standing(opened.journal, options.now())
     known = {one.finding.digest for one in recorded}
     standing = [one for one in recorded if one.finding.lasts and (upto is None or one.entry.sequence <= upto)]
-    unrecorded = [(name, one) for name, found in (shown or {}).items() for one in found if one.digest not in known]
+    found = [(name, one) for name, some in (shown or {}).items() for one in some if one.lasts]
+    unrecorded = [(name, one) for name, one in found if one.digest not in known]
     listed = [*(_open(one) for one in standing if not one.acknowledged), *(_unrecorded(name, one) for name, one in unrecorded)]
     accepted = [_acknowledged(one) for one in standing if one.acknowledged]
     details = {"open": listed[:LISTED], "acknowledged": accepted[:LISTED]}

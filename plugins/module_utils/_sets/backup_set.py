@@ -14,10 +14,11 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
+from .._caracal import source_checks
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
-from .._evidence import audit_retention, history, metrics, options
+from .._evidence import audit_retention, history, metrics, options, source_reading
 from .._evidence.options import Opened
 from .._evidence.running import Running
 from .._report import prometheus
@@ -136,7 +137,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             parts.delete(opened.store, set_id)
             Running(given, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, set_id, {})}
+        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, found, {})}
     signer = _signer(given)
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
     content = parts.read(opened.store, set_id, signer)
@@ -154,20 +155,24 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         history.record(opened, signer, set_id, manifest.findings)
         _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
         Running(given, set_id).end()
-    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, set_id, content)}
+    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, manifest, content)}
 
 
-def _judged(opened: Opened, set_id: str, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+_REPORTED = (*findings.LASTING, *source_checks.IDS)
+
+
+def _judged(opened: Opened, manifest: Manifest, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
-    found = [one for part in content.values() for one in part.get("checks", [])]
+    set_id, found = manifest.set_id, [one for part in content.values() for one in part.get("checks", [])]
+    of_source = source_reading.of_set(manifest.findings, history.acknowledged(opened))
     kept = history.check(opened, {set_id: history.of_checks(found)})
-    # `kept` reports what this set recorded, too, and how to acknowledge it.
-    others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in findings.LASTING]
-    failed = [*others, *([kept.message] if kept.verdict == FAIL else [])]
-    result: dict[str, t.Any] = {"verdict": PASS, "checks": [kept.to_result()]}
+    # `kept` reports what this set found in audit rows, too, and how to acknowledge it; `of_source` reports broken constraints.
+    others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in _REPORTED]
+    audit = [f"{kept.message}; prune nothing before you know who changed the audit tables"] if kept.verdict == FAIL else []
+    failed = [*others, *(one.message for one in of_source if one.verdict == FAIL), *audit]
+    result: dict[str, t.Any] = {"verdict": PASS, "checks": [one.to_result() for one in (kept, *of_source)]}
     if failed:
-        words = f"set {set_id} was created and is kept, but {'; '.join(failed)}; prune nothing before you know who changed the audit tables"
-        result.update(verdict=FAIL, msg=words)
+        result.update(verdict=FAIL, msg=f"set {set_id} was created and is kept, but {'; '.join(failed)}")
     return result
 
 

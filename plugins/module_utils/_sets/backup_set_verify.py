@@ -14,7 +14,8 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._evidence import history, options
+from .._caracal import source_checks
+from .._evidence import history, options, source_reading
 from .._evidence.options import Opened
 from .._report.check import FAIL, PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
@@ -55,6 +56,7 @@ def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
         *options.countersignature_checks(opened, [found]),
         _countersigned(opened, found),
         history.check_set(opened, record.entry),
+        *source_reading.of_set(found.manifest.findings, history.acknowledged(opened)),
     ]
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
@@ -66,8 +68,8 @@ def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
 
 
 def is_broken(result: t.Mapping[str, t.Any]) -> bool:
-    """Whether the set is not what was signed. Audit rows that were changed in the source before the set do not keep it from restoring."""
-    checks = (one for one in result["checks"] if one["id"] != history.CHECK_ID)
+    """Whether the set is not what was signed. What was wrong in the source before the set does not keep it from restoring."""
+    checks = (one for one in result["checks"] if one["id"] not in (history.CHECK_ID, *source_checks.IDS))
     return any(one["verdict"] == FAIL and one["required"] for one in checks)
 
 

@@ -98,9 +98,13 @@ class Child:
         said = self.stderr()
         self._stderr.close()
         if code != 0:
-            told = "\n".join(telling_lines(said))[-2000:]
-            raise StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=told)
+            raise self.failure(code, said)
         return said
+
+    def failure(self, code: int, said: str) -> StageFailed:
+        """The error for an exit status other than 0."""
+        told = "\n".join(telling_lines(said))[-2000:]
+        return StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=told)
 
     def kill(self) -> None:
         """End the child now; harmless when it has ended."""

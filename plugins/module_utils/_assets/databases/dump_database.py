@@ -16,6 +16,7 @@ import typing as t
 
 from ..._caracal import releases
 from ..._caracal.audit_blocks import Block
+from ..._caracal.source_checks import Look
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import catalog, dump, snapshot
@@ -23,7 +24,7 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import audit_retention, completeness, database_layout, earlier, reading, sealed_census
+from ..._evidence import audit_retention, completeness, database_layout, earlier, reading, sealed_census, source_reading
 from ..._evidence.options import Opened
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
@@ -53,7 +54,8 @@ class Plan:
 
 @dataclasses.dataclass
 class Dumped:
-    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, and its census."""
+    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and how
+    far its constraints hold."""
 
     inventory: dict[str, t.Any]
     blocks: list[Block]
@@ -62,6 +64,7 @@ class Dumped:
     checks: list[Check]
     sealed: dict[str, t.Any] | None
     account: completeness.Account
+    looks: list[Look]
 
 
 def layout_of(session: Session, database: str) -> database_layout.Layout:
@@ -152,7 +155,7 @@ def _rows(
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, *passes = _run(plan, guard, _row_tasks(plan, source, read, history))
+        archive, rest, sealed, looks, *passes = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
     except BackupError:
         held.check_held()
         raise
@@ -174,7 +177,7 @@ def _rows(
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
     facts_of_source = {**held.facts, **retention, "snapshot_time": held.facts["time"]}
-    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account)
+    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account, looks)
 
 
 def _against_earlier(
@@ -192,13 +195,14 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
     return [Check("leaves.dropped", WARN, f"{words}{name}", required=False) for name in gone]
 
 
-def _row_tasks(plan: Plan, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
+def _row_tasks(plan: Plan, guard: Guard, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
     folder = keys.postgres_folder(plan.set_id)
     size = sum(table.size for table in read.rest)
     tasks: list[workers.Task] = [
         (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned, size)),
         (reading.rest, (source.place, read.rest)),
         (sealed_census.read, (source.place, read)),
+        (source_reading.take, (guard, source.place, read)),
     ]
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ..._caracal import audit_blocks
+from ..._caracal import audit_blocks, source_checks
 from ..._caracal.audit_blocks import Block
 from ..._crypto import strict_json
 from ..._crypto.sealing import Sealed
@@ -42,7 +42,9 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
     artifacts.append(_seal_inventory(plan, inventory))
     artifacts.append(_put_blocks(plan, blocks))
     accounts = [one.account for one in dumped]
-    checks = [check.to_result() for check in (completeness.check(accounts), *(check for one in dumped for check in one.checks))]
+    of_source = source_checks.checks([look for one in dumped for look in one.looks], history.acknowledged)
+    found = (completeness.check(accounts), *of_source, *(check for one in dumped for check in one.checks))
+    checks = [check.to_result() for check in found]
     left_out = {name: reason for one in accounts for name, reason in one.left_out.items()}
     # Whatever the order of the databases, the one with migrations says what was backed up.
     own = next((one.inventory for one in dumped if one.inventory["family"]), dumped[0].inventory)

@@ -20,7 +20,7 @@ from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server
 from ..._evidence import incarnation, options, place, restore_entry, sealed_set
 from ..._evidence.options import Opened
-from ..._report.check import WARN, Check
+from ..._report.check import FAIL, PASS, WARN, Check
 from ..._repository import records
 from ..._stream import progress
 from ..._stream.progress import Progress
@@ -35,6 +35,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "confirm": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
             "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
+            "accept_missing_constraints": {"type": "bool", "default": False},
         },
         mutually_exclusive=[("sandbox", "confirm")],
         required_one_of=[("sandbox", "signing_key")],
@@ -72,7 +73,7 @@ def _restored(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
         result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
     else:
-        how = (given["jobs"], tuple(given["identity_files"]), given["confirm"], told)
+        how = (given["jobs"], tuple(given["identity_files"]), given["confirm"], told, given["accept_missing_constraints"])
         work = restoration.Restoration(the_set, server, ready.client, *how)
         with restoration.room(server, sandbox):
             work.run(ready.inventory, wanted, sandbox)
@@ -82,6 +83,7 @@ def _restored(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         if signer:
             _record(opened, signer, the_set, result, heads)
         opened.mark.advance(opened.journal)
+    result["verdict"] = FAIL if any(one["required"] and one["verdict"] == FAIL for one in result["checks"]) else PASS
     result["diff"] = _diff(result, found)
     return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 

@@ -61,7 +61,9 @@ class Restoration:
         identity_files: tuple[str, ...],
         confirmation: t.Collection[str] = (),
         progress: Progress = NOBODY,
+        accept_missing: bool = False,
     ) -> None:
+        self._accept_missing = accept_missing
         self._set = the_set
         self._server = server
         self._pg_restore: tuple[str, ...] = (client.paths["pg_restore"],)
@@ -121,7 +123,9 @@ class Restoration:
             tables = restore.tables(to, names)
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
             tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
-            indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(leaves)}
+            # One process must hear of all that is missing.
+            first = [] if self._accept_missing else leaves
+            indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(first)}
             _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
             for one, rows in zip(leaves, loaded, strict=True):
                 if rows != recorded["leaves"][one.leaf]["rows"]:
@@ -130,10 +134,20 @@ class Restoration:
                     )
             self._progress.begin("indexing")
             self._look_for_rows(to, recorded)
-            made.after_rows(names, self._jobs)
+            self._missing(database, made.after_rows(names[: len(first)], self._jobs, self._accept_missing))
         self._what_follows(to, recorded)
         restore.analyze(to, names)
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
+
+    def _missing(self, database: str, missing: dict[str, str]) -> None:
+        """The restore went on without constraints of the source, as the operator has asked."""
+        if missing:
+            name, error = next(iter(missing.items()))
+            words = f"{len(missing)} constraint(s) or index(es) are missing, since rows of the source break them; first: {name}: {error}"
+            details = {"missing": missing}
+            self.checks.append(
+                Check(f"restore.{database}.constraints", FAIL, f"{words}; repair the rows, then create them", details=details)
+            )
 
     def _look_for_rows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:
         """Sets of earlier versions can lack rows that their inventory counts: of nested audit partitions, or of a renamed database."""

@@ -17,12 +17,16 @@ import os
 import re
 import typing as t
 
+from ..._errors import StageFailed
 from ..._stream import memory
-from . import libpq, tools
+from . import libpq, restore_errors, tools
 from .server import Server
 
 # Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
+_GOING_ON = COMMON[1:]
+# Without it, an error does not say which entry of the archive it is about.
+_NAMING = "--verbose"
 
 # For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
 ALONE = "-c max_parallel_maintenance_workers=0"
@@ -76,10 +80,29 @@ class Definitions:
         if numbers:
             self._restore("post-data", jobs, [f"{number};" for number in numbers], ALONE)
 
-    def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int) -> None:
-        """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes."""
+    def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int, accept_missing: bool = False) -> dict[str, str]:
+        """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes.
+
+        With `accept_missing` the restore goes on without constraints that the server refuses: their names, and why. One after the other
+        then, since `pg_restore` counts the errors of several jobs more than once.
+        """
         skipped = {number for table in made for number in self._indexes.get(table, [])}
-        self._restore("post-data", jobs, [line for line in self._listing if line.split(";")[0] not in skipped])
+        listing = [line for line in self._listing if line.split(";")[0] not in skipped]
+        if not accept_missing:
+            self._restore("post-data", jobs, listing)
+            return {}
+        try:
+            self._restore("post-data", 1, listing, common=_GOING_ON)
+        except StageFailed as exc:
+            return self._missing(exc)
+        return {}
+
+    def _missing(self, failed: StageFailed) -> dict[str, str]:
+        """Raises the error where the restore must not go on: for anything but a constraint, or with errors that nobody can name."""
+        refused, known = failed.details.get("refused", []), restore_errors.constraints(self._listing)
+        if not refused or len(refused) != failed.details["ignored"] or any(one["number"] not in known for one in refused):
+            raise failed
+        return {known[one["number"]]: one["error"] for one in refused}
 
     def _list(self) -> list[str]:
         argv = [*self._pg_restore, "--list", "--verbose", _path(self._archive)]
@@ -93,11 +116,11 @@ class Definitions:
             # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
             return listing.read().decode("utf-8", "replace").split("\n")
 
-    def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "") -> None:
+    def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "", common: t.Sequence[str] = COMMON) -> None:
         wanted = memory.file("list", "".join(f"{line}\n" for line in listing).encode())
         try:
-            argv = [*self._pg_restore, *COMMON, f"--dbname={libpq.conninfo(self._database)}", f"--section={section}", f"--jobs={jobs}"]
-            argv += [f"--use-list={_path(wanted)}", _path(self._archive)]
+            argv = [*self._pg_restore, *common, f"--dbname={libpq.conninfo(self._database)}", f"--section={section}", f"--jobs={jobs}"]
+            argv += [_NAMING, f"--use-list={_path(wanted)}", _path(self._archive)]
             tools.start(argv, self._server, self._database, settings, pass_fds=[wanted, self._archive]).finish()
         finally:
             os.close(wanted)

@@ -9,14 +9,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import typing as t
 
 from ..._errors import StageFailed
 from ..._stream import memory, pipes
-from ..._stream.process import PIPE, Child
-from . import libpq
+from ..._stream.process import PIPE, Child, status_text
+from . import libpq, restore_errors
 from .server import Server, own_passfile
 from .snapshot import Place
 
@@ -40,6 +41,8 @@ CONNECTING = (
     *("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGTZ", "PGOPTIONS"),
 )
 
+_BROKEN = "see the server's log; if rows of the source break it, restore an earlier set, or set accept_missing_constraints"
+
 
 class _Tool(Child):
     """Its failure names the database: what it says itself is often the server's last word, as when that was restarted."""
@@ -54,7 +57,16 @@ class _Tool(Child):
         try:
             return super().finish(timeout)
         except StageFailed as exc:
-            raise StageFailed(f"database {self._database}: {exc.msg}; see the server's log, then run again", **exc.details) from exc
+            remedy = _BROKEN if restore_errors.is_constraint(exc.details.get("refused", [])) else "see the server's log, then run again"
+            raise StageFailed(f"database {self._database}: {exc.msg}; {remedy}", **exc.details) from exc
+
+    def failure(self, code: int, said: str) -> StageFailed:
+        refused = restore_errors.read(said) if self.name == "pg_restore" else []
+        if not refused:
+            return super().failure(code, said)
+        words = f"{self.name} failed ({status_text(code)}): {refused[0].entry}: {refused[0].error}"
+        told = {"refused": [dataclasses.asdict(one) for one in refused], "ignored": restore_errors.ignored(said)}
+        return StageFailed(words, stage=self.name, stderr=refused[0].error, **told)
 
 
 def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:

@@ -139,6 +139,11 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {"metrics": {f"{TAMPER}mismatch_total": 1, f"{TAMPER}hmac_failures_total": 1, f"{TAMPER}checked_total": 9}},
         ["chain.altered"],
     ),
+    "a source that broke its constraints": (
+        [failed("source.foreign_keys"), failed("drill.restore", 'violates foreign key constraint "a_b_fkey"')],
+        {},
+        ["source.broken"],
+    ),
     "rows altered in the source": ([failed("blocks.history")], {}, ["chain.history"]),
     "rows altered by the sweep alone": (
         [failed("settled.tamper_sweep", f"the audit service's own sweep found 1 rows ({TAMPER}mismatch_total)")],

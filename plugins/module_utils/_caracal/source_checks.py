@@ -1,0 +1,253 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a source is what its own constraints promise: foreign keys, unique indexes, versions of collations.
+
+PostgreSQL does not check again what it has accepted once: rows that were loaded with the triggers off, or under an index that a new libc
+has put out of order. A restore builds all constraints again, and stops there. A failure on a table of the operator's own is a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+
+from .._errors import PermissionMissing, StageFailed, printable
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .invariants.rule import rows
+from .inventory import Reader
+from .source_queries import ACTUAL_COLLATIONS, AMCHECK, DATABASE_COLLATION, FOREIGN_KEYS, UNIQUE_INDEXES, WITHOUT_INDEXES, offending
+
+FOREIGN_KEY = "source.foreign_keys"
+UNIQUE = "source.unique_indexes"
+COLLATION = "source.collation"
+IDS = (FOREIGN_KEY, UNIQUE, COLLATION)
+LISTED = 50
+CORRUPTED = ("XX001", "XX002")
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """A table. `root` is the partitioned table at the top, of another table itself."""
+
+    schema: str
+    name: str
+    root: str
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def is_caracals(self) -> bool:
+        # Only here, since few sources are broken, and the tables of all releases take long to load.
+        from . import schema_tables
+
+        return self.schema == "public" and self.root in schema_tables.names()
+
+
+@dataclasses.dataclass(frozen=True)
+class Broken:
+    """A constraint that does not hold, or a collation of another version. `words` have no value of a row; `keys` is a digest of all."""
+
+    thing: str
+    words: str
+    keys: str
+    caracals: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Unread:
+    """What could not be checked, and why. `caracals`: whether that leaves a doubt about Caracal's own tables."""
+
+    thing: str
+    reason: str
+    caracals: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What one check saw in one database, or in a part of it: how many things it read."""
+
+    check: str
+    database: str
+    read: int = 0
+    broken: tuple[Broken, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """A unique index that is valid. `keys` are what it is on, `where` its predicate; `foreign` whether it calls code of an owner."""
+
+    table: Relation
+    name: str
+    oid: int
+    btree: bool
+    foreign: bool
+    query: str
+
+    @property
+    def thing(self) -> str:
+        return f"{self.table.qualified} {self.name}"
+
+
+def prepare(reader: Reader) -> None:
+    """For this transaction: no index answers a question about rows, since a damaged one would hide them."""
+    for name, value in WITHOUT_INDEXES.items():
+        reader.rows("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+
+
+def foreign_keys(reader: Reader, database: str) -> Look:
+    """Every validated foreign key by query, but those of the audit log, which Caracal does not have."""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for schema, table, root, name, query, of_audit, builtin in reader.rows(FOREIGN_KEYS):
+        child, thing = Relation(schema, table, root), f"{schema}.{table} {name}"
+        if of_audit or not builtin:
+            why = "it is of the audit log, whose rows are not read for it" if of_audit else "it compares by operators of an extension"
+            unread.append(Unread(thing, why, child.is_caracals))
+            continue
+        try:
+            count, keys = rows(reader, query)[0]
+        except (StageFailed, PermissionMissing) as exc:
+            unread.append(Unread(thing, exc.msg, child.is_caracals))
+            continue
+        read += 1
+        if count:
+            broken.append(Broken(thing, f"{count} row(s) point at no row", f"{count} {keys}", child.is_caracals))
+    return Look(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
+
+
+def indexes(reader: Reader) -> list[Index]:
+    """All unique indexes that a restore builds again."""
+    found = []
+    for schema, table, root, name, oid, btree, foreign, keys, where, distinct in reader.rows(UNIQUE_INDEXES):
+        relation = Relation(schema, table, root)
+        found.append(Index(relation, name, oid, btree, foreign, offending(schema, table, keys, where, distinct)))
+    return found
+
+
+def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Look:
+    """Duplicates under these indexes; with `structure`, `amcheck` looks at the indexes themselves, if it is installed and allowed."""
+    amcheck = next((name for (name,) in reader.rows(AMCHECK)), "") if structure else ""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for index in wanted:
+        if index.foreign:
+            why = "its expression calls functions that are not the server's own"
+            unread.append(Unread(index.thing, why, index.table.is_caracals))
+            continue
+        try:
+            found = _duplicates(reader, index) or (_structure(reader, amcheck, index) if amcheck and index.btree else None)
+        except (StageFailed, PermissionMissing) as exc:
+            unread.append(Unread(index.thing, exc.msg, index.table.is_caracals))
+            continue
+        read += 1
+        if found:
+            broken.append(found)
+    return Look(UNIQUE, database, read, tuple(broken), tuple(unread))
+
+
+def _duplicates(reader: Reader, index: Index) -> Broken | None:
+    count, keys = rows(reader, index.query)[0]
+    words = f"{count} key(s) of a unique index are there more than once"
+    return Broken(index.thing, words, f"{count} {keys}", index.table.is_caracals) if count else None
+
+
+def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
+    """The server's own words name an index and pages, and no value."""
+    try:
+        rows(reader, f"SELECT {amcheck}(%s::pg_catalog.oid::pg_catalog.regclass)", (index.oid,))
+    except StageFailed as exc:
+        if exc.details.get("sqlstate") not in CORRUPTED:
+            raise
+        return Broken(index.thing, "amcheck finds its structure damaged", exc.msg, index.table.is_caracals)
+    return None
+
+
+def collations(reader: Reader, database: str) -> Look:
+    """The database's own collation, and those of columns and indexes, against what the server's libraries have now."""
+    try:
+        seen = [("the database's default", *rows(reader, DATABASE_COLLATION)[0], "", [])]
+        seen += [(f"{schema}.{name}", *more) for schema, name, *more in rows(reader, ACTUAL_COLLATIONS)]
+    except (StageFailed, PermissionMissing) as exc:
+        return Look(COLLATION, database, unread=(Unread("the collations", exc.msg),))
+    broken, unread = list[Broken](), list[Unread]()
+    for thing, recorded, actual, schema, tables in seen:
+        caracals = not schema or any(Relation(schema, table, table).is_caracals for table in tables)
+        if recorded and not actual:
+            unread.append(Unread(thing, f"version {recorded} is recorded, and the server knows no version of it", caracals))
+        elif actual and not recorded:
+            unread.append(Unread(thing, f"no version is recorded; the server has {actual}", False))
+        elif recorded != actual:
+            words = f"version {recorded} is recorded, and the server has {actual}"
+            broken.append(Broken(thing, words, f"{recorded} {actual}", caracals))
+    return Look(COLLATION, database, len(seen), tuple(broken), tuple(unread))
+
+
+def unread(database: str, why: str) -> list[Look]:
+    """What there is to say of a database that could not be read."""
+    return [Look(one, database, unread=(Unread(f"database {database}", why),)) for one in IDS]
+
+
+_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations"}
+_REMEDY = {
+    FOREIGN_KEY: "a restore stops there; repair the rows",
+    UNIQUE: "a restore stops at duplicates; repair the rows and REINDEX",
+    COLLATION: "indexes on text can be out of order; REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... REFRESH VERSION",
+}
+_CONNECTED = {COLLATION: "as recorded"}
+
+
+def checks(looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> list[Check]:
+    """One check of each kind for all databases of a set."""
+    return [_check(check_id, [one for one in looks if one.check == check_id], acknowledged) for check_id in IDS]
+
+
+def _check(check_id: str, looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> Check:
+    """`fail` for what is broken and not acknowledged; else `unproven` if a table of Caracal's could not be read; else `warn` or `pass`."""
+    broken = [(look.database, one) for look in looks for one in look.broken]
+    unread = [(look.database, one) for look in looks for one in look.unread]
+    recorded = [to_record(check_id, database, one) for database, one in broken if one.caracals]
+    new = [one for one in recorded if one["digest"] not in acknowledged]
+    read, noun = sum(one.read for one in looks), _NOUN[check_id]
+    details = {
+        "read": read,
+        "broken": [{"database": database, "object": one.thing, "says": one.words} for database, one in broken[:LISTED]],
+        "not_read": [{"database": database, "object": one.thing, "reason": one.reason} for database, one in unread[:LISTED]],
+        "recorded": recorded,
+    }
+    if new:
+        return Check(check_id, FAIL, failed(new), details=details)
+    doubt = next(((database, one) for database, one in unread if one.caracals), None)
+    if doubt:
+        reason = doubt[1].reason.removeprefix(f"database {doubt[0]}: ")
+        words = f"{noun} cannot be checked: database {doubt[0]}: {printable(doubt[1].thing)}: {reason}"
+        return Check(check_id, UNPROVEN, words, False, details)
+    if broken:
+        database, first = broken[0]
+        words = f"{len(broken)} of {read} {noun}; first: {_words(check_id, database, first)}"
+        why = "acknowledged" if first.caracals else f"a table of your own; {_REMEDY[check_id]}"
+        return Check(check_id, WARN, f"{words} ({why})", False, details)
+    return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'hold')}", details=details)
+
+
+def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
+    """The words of a failure: the first of what is recorded, and how to acknowledge it."""
+    more = f" ({len(recorded) - 1} more)" if len(recorded) > 1 else ""
+    return f"{recorded[0]['message']}{more}; or acknowledge it: journal_correct with findings: [{recorded[0]['digest'][:16]}]"
+
+
+def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:
+    """What the manifest says of it. The digest is over exactly what was found, so that it never stands for something else."""
+    digest = hashlib.sha256(json.dumps([check_id, database, one.thing, one.words, one.keys]).encode()).hexdigest()
+    return {"digest": digest, "message": f"{_words(check_id, database, one)}; {_REMEDY[check_id]}"}
+
+
+def _words(check_id: str, database: str, one: Broken) -> str:
+    return f"database {database}: {printable(one.thing)}: {one.words}"

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What `pg_restore` says when the server refuses a definition: which entry of the archive, and the first line of the server's error.
+
+The lines below the first one hold values of rows. A row can imitate the words of `pg_restore` there, so its errors are counted, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+_ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); \d+ \d+ (.+) \S+\Z")
+_QUERY = re.compile(r"pg_restore: error: could not execute query: (.+)\Z")
+_IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d+)\Z")
+# What holds rows together, and what only names such a thing. Never a trigger or a policy, which protect rows.
+_CONSTRAINT = re.compile(r"(\d+); \d+ \d+ ((?:FK |CHECK )?CONSTRAINT|INDEX(?: ATTACH)?) (.+) \S+\Z")
+_BREAKABLE = ("CONSTRAINT ", "FK CONSTRAINT ", "CHECK CONSTRAINT ", "INDEX ")
+_COMMENT = re.compile(r"(\d+); \d+ \d+ (COMMENT) (\S+ (?:INDEX|CONSTRAINT) .+) \S+\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """An entry of the archive by its number, in the words of `pg_restore`, and the server's error."""
+
+    number: str
+    entry: str
+    error: str
+
+
+def read(said: str) -> list[Refused]:
+    """All errors of which `said`, the stderr of a `pg_restore`, names the entry."""
+    found, number, entry = list[Refused](), "", ""
+    for line in said.split("\n"):
+        if of := _ENTRY.match(line):
+            number, entry = of[1], of[2]
+        elif (error := _QUERY.match(line)) and number:
+            found.append(Refused(number, entry, " ".join(error[1].split())))
+    return found
+
+
+def is_constraint(refused: t.Sequence[t.Mapping[str, str]]) -> bool:
+    """Whether the first of them is a constraint or an index, which rows can break."""
+    return bool(refused) and refused[0]["entry"].startswith(_BREAKABLE)
+
+
+def ignored(said: str) -> int:
+    """How many errors a `pg_restore` that went on says that it had."""
+    last = _IGNORED.match(said.strip().split("\n")[-1])
+    return int(last[1]) if last else 0
+
+
+def constraints(listing: t.Iterable[str]) -> dict[str, str]:
+    """Number → name of the entries of an archive that a restore can go on without."""
+    found = (_CONSTRAINT.match(line) or _COMMENT.match(line) for line in listing)
+    return {one[1]: f"{one[2]} {_named(one[3])}" for one in found if one}
+
+
+def _named(text: str) -> str:
+    """`schema table name` as `schema.table name`."""
+    return text.replace(" ", ".", 1)

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A source whose rows break its own constraints: what its backup says, every time, and what its restore does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import history, metrics, options
+from harness.fixtures import FreshCluster
+from scenes import scene as scenes
+from scenes.scene import Result, Scene
+from scenes.source_damages import FREELY, ORPHAN, duplicated
+from scenes.twin_database import TwinCluster, TwinFactory
+
+FOREIGN_KEY, UNIQUE, _COLLATION = source_checks.IDS
+RESTORE = "pg_encrypted_restore"
+DATABASES = ["caracal", "caracal_auth"]
+
+
+class Broken(t.NamedTuple):
+    scene: Scene
+    source: TwinCluster
+    dumped: Result
+
+    def commit(self) -> Result:
+        """One more night: what the commit says."""
+        set_id = self.scene.new_id()
+        self.scene.call("pg_encrypted_dump", set_id=set_id, databases=DATABASES)
+        return self.scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "no part of this"})
+
+    def verify(self) -> dict[str, str]:
+        """Of the newest set: verdicts of its checks of the source, and of the history."""
+        found = self.scene.call("backup_set_verify", require_valid=False)["checks"]
+        return {one["id"]: one["verdict"] for one in found if one["id"] in (*source_checks.IDS, history.CHECK_ID)}
+
+    def findings_open(self) -> int:
+        """As a metric counts what is an alarm until it is acknowledged."""
+        opened = options.open_repository(self.scene.options("backup_set_verify"))
+        newest = opened.catalog.newest()
+        assert newest
+        samples = metrics.of_set(opened, opened.catalog.read(newest.set_id).manifest, newest.entry)
+        return int(sum(one.value for one in samples if one.name.endswith("_findings") and ("state", "open") in dict(one.labels).items()))
+
+
+@pytest.fixture
+def night(twin_cluster: TwinFactory, tmp_path: Path) -> Broken:
+    source = twin_cluster(events=200, seed="broken source")
+    scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
+    source.execute(FREELY, ORPHAN, *duplicated("zones", "zones_pkey", "zones_slug_key"))
+    return Broken(scene, source, scene.backup(databases=DATABASES))
+
+
+def of(result: Result, check_id: str) -> Result:
+    (found,) = (one for one in result["checks"] if one["id"] == check_id)
+    return dict(found)
+
+
+@pytest.mark.mutation
+def test_a_broken_source_is_said_each_night_until_it_is_acknowledged_or_repaired(night: Broken) -> None:
+    assert [of(night.dumped, one)["verdict"] for one in source_checks.IDS] == ["fail", "fail", "pass"]
+    broken = {FOREIGN_KEY: "fail", UNIQUE: "fail", history.CHECK_ID: "pass"}
+    for _night in range(2):
+        assert night.verify() == broken and night.findings_open() == 0
+        made = night.commit()
+        assert made["verdict"] == "fail" and night.scene.sets()[-1] in made["msg"]
+    known = [one["digest"] for check_id in (FOREIGN_KEY, UNIQUE) for one in of(night.dumped, check_id)["details"]["recorded"]]
+    again = night.scene.call("backup_set", state="committed", set_id=night.scene.sets()[-1])
+    assert (again["verdict"], again["changed"]) == ("fail", False)
+    expires = f"{options.now() + dt.timedelta(days=9):%Y-%m-%d}"
+    night.scene.call("journal_correct", findings=[one[:16] for one in known], expires=expires, reason="they are known")
+    assert night.verify() == {FOREIGN_KEY: "warn", UNIQUE: "warn", history.CHECK_ID: "pass"}
+    assert night.commit()["verdict"] == "pass"
+    night.source.execute(FREELY, ORPHAN.replace("min(", "max("))
+    assert night.commit()["verdict"] == "fail", "another row is another finding"
+    second = "SELECT max(ctid) FROM zones GROUP BY id HAVING count(*) > 1"
+    night.source.execute(FREELY, "DELETE FROM delegated_grants WHERE zone_id = 'gone'", f"DELETE FROM zones WHERE ctid IN ({second})")
+    assert night.commit()["verdict"] == "pass" and night.verify() == {history.CHECK_ID: "pass"}
+
+
+@pytest.mark.mutation
+def test_a_restore_stops_at_the_constraint_and_goes_on_without_it_if_it_is_told_to(night: Broken, fresh_cluster: FreshCluster) -> None:
+    target = TwinCluster(fresh_cluster(), night.source.spec)
+    ((zone,),) = night.source.execute("SELECT id FROM zones GROUP BY id HAVING count(*) > 1")
+    words = ("CONSTRAINT zones zones_", 'ERROR: could not create unique index "zones_', "accept_missing_constraints")
+    said = night.scene.refused(RESTORE, StageFailed, *words, check_mode=False, sandbox=target.info.directory, jobs=1)
+    assert zone not in said
+    assert not target.execute("SELECT datname FROM pg_database WHERE datname LIKE 'caracal%'", database="postgres")
+    result = night.scene.call(RESTORE, sandbox=target.info.directory, accept_missing_constraints=True)
+    check = of(result, "restore.caracal.constraints")
+    assert result["verdict"] == check["verdict"] == "fail"
+    missing = check["details"]["missing"]
+    assert {"CONSTRAINT public.zones zones_pkey", "FK CONSTRAINT public.delegated_grants delegated_grants_zone_id_fkey"} <= missing.keys()
+    assert zone not in repr(result) and "gone" not in repr(missing)
+    found = {name for (name,) in target.execute("SELECT conname FROM pg_constraint UNION SELECT relname FROM pg_class")}
+    assert not {name.split()[-1] for name in missing} & found
+    assert target.execute("SELECT count(*) FROM pg_policy") == night.source.execute("SELECT count(*) FROM pg_policy")
+    assert target.execute("SELECT count(*) FROM zones") == night.source.execute("SELECT count(*) FROM zones")
+    assert night.scene.call("state_verify", sandbox=target.info.directory, require_valid=False)["verdict"] == "fail"
+
+
+@pytest.mark.mutation
+def test_a_row_twice_in_an_audit_partition_is_found_by_backup_and_restore(
+    twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster
+) -> None:
+    source = twin_cluster(events=200, seed="twice")
+    ((leaf,),) = source.execute("SELECT tableoid::regclass::text FROM audit_events LIMIT 1")
+    source.execute(*duplicated(leaf, f"{leaf}_pkey"))
+    scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
+    assert of(scene.backup(databases=DATABASES), UNIQUE)["verdict"] == "fail"
+    target = TwinCluster(fresh_cluster(), source.spec)
+    scene.refused(RESTORE, StageFailed, f"CONSTRAINT {leaf} {leaf}_pkey: ERROR: ", check_mode=False, sandbox=target.info.directory)
+    result = scene.call(RESTORE, sandbox=target.info.directory, accept_missing_constraints=True)
+    assert f"CONSTRAINT public.{leaf} {leaf}_pkey" in of(result, "restore.caracal.constraints")["details"]["missing"]
+
+
+@pytest.mark.no_false_alarm
+def test_a_healthy_source_is_restored_whole_with_the_option_too(scene: Scene, fresh_cluster: FreshCluster) -> None:
+    target = fresh_cluster()
+    result = scene.call(RESTORE, sandbox=target.directory, accept_missing_constraints=True)
+    assert result["verdict"] == "pass" and not [one for one in result["checks"] if one["id"].endswith(".constraints")]
+    assert scene.call("state_verify", sandbox=target.directory)["verdict"] == "pass"

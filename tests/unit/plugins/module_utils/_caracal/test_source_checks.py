@@ -1,0 +1,217 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Constraints of a source that do not hold, on a server; and what is healthy but looks odd."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+from scenes.invariant_scene import Broken, broken
+from scenes.source_damages import FREELY, OLD_LIBRARY, ORPHAN, duplicated, of_old_library, reversed_index
+from scenes.twin_database import TwinCluster
+
+FOREIGN_KEY, UNIQUE, COLLATION = source_checks.IDS
+LEAF = "audit_events_y2026m03"
+
+
+@pytest.fixture
+def own(caracal_database: TwinCluster) -> t.Iterator[Broken]:
+    with broken(caracal_database) as made:
+        yield made
+
+
+def look(database: Broken, acknowledged: t.Collection[str] = (), structure: bool = True) -> dict[str, Check]:
+    session = database.session
+    source_checks.prepare(session)
+    looks = [source_checks.foreign_keys(session, database.database), source_checks.collations(session, database.database)]
+    looks.append(source_checks.unique_indexes(session, database.database, source_checks.indexes(session), structure))
+    return {one.id: one for one in source_checks.checks(looks, acknowledged)}
+
+
+def verdicts(found: t.Mapping[str, Check]) -> dict[str, str]:
+    return {name: one.verdict for name, one in found.items() if one.verdict != "pass"}
+
+
+def objects(check: Check, field: str = "broken") -> set[str]:
+    return {one["object"] for one in check.details[field]}
+
+
+BROKEN: dict[str, tuple[list[str], str, str]] = {
+    "row without parent": ([FREELY, ORPHAN], FOREIGN_KEY, "public.delegated_grants delegated_grants_zone_id_fkey"),
+    "primary key twice": (duplicated("zones", "zones_pkey", "zones_slug_key"), UNIQUE, "public.zones zones_pkey"),
+    "partial index": (
+        duplicated("policies", "policies_zone_id_name_key", "policies_pkey"),
+        UNIQUE,
+        "public.policies policies_zone_id_name_key",
+    ),
+    "audit row twice": (duplicated(LEAF, f"{LEAF}_pkey"), UNIQUE, f"public.{LEAF} {LEAF}_pkey"),
+    "index out of order": (["CREATE EXTENSION amcheck SCHEMA public", reversed_index("zones_pkey")], UNIQUE, "public.zones zones_pkey"),
+    "library of the database": ([OLD_LIBRARY], COLLATION, "the database's default"),
+    "library of a column": (of_old_library("zones", "slug"), COLLATION, "public.older"),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_does_not_hold_is_found_and_named(own: Broken, name: str) -> None:
+    statements, check_id, thing = BROKEN[name]
+    for statement in statements:
+        own.session.rows(statement)
+    found = look(own)
+    assert verdicts(found) == {check_id: "fail"}, found
+    assert thing in objects(found[check_id]) and found[check_id].required
+    recorded = found[check_id].details["recorded"]
+    assert all(len(one["digest"]) == 64 for one in recorded) and recorded[0]["digest"][:16] in found[check_id].message
+    accepted = look(own, {one["digest"] for one in recorded})
+    assert verdicts(accepted) == {check_id: "warn"} and accepted[check_id].details["recorded"] == recorded
+    assert look(own)[check_id].details["recorded"] == recorded, "what did not change has another digest"
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("database", ["caracal", "caracal_auth"])
+def test_a_healthy_database_passes(caracal_database: TwinCluster, database: str) -> None:
+    with broken(caracal_database, database) as made:
+        made.session.rows("CREATE EXTENSION amcheck SCHEMA public")
+        found = look(made)
+    assert verdicts(found) == {} and not any(one.details["not_read"] for one in found.values())
+    assert found[FOREIGN_KEY].details["read"] and found[UNIQUE].details["read"] > found[COLLATION].details["read"]
+
+
+@pytest.mark.mutation
+def test_an_acknowledgement_covers_no_other_row(own: Broken) -> None:
+    for statement in (FREELY, ORPHAN):
+        own.session.rows(statement)
+    known = {one["digest"] for one in look(own)[FOREIGN_KEY].details["recorded"]}
+    own.session.rows(ORPHAN.replace("min(", "max("))
+    assert look(own, known)[FOREIGN_KEY].verdict == "fail"
+    own.session.rows("UPDATE public.delegated_grants SET zone_id = (SELECT min(id) FROM public.zones) WHERE zone_id = 'gone'")
+    own.session.rows(ORPHAN.replace("min(", "max("))
+    assert look(own, known)[FOREIGN_KEY].verdict == "fail", "as many rows as before, and another one"
+
+
+def test_no_value_of_a_row_is_in_a_message(own: Broken) -> None:
+    for statement in (FREELY, ORPHAN.replace("'gone'", "'topsecret'"), *duplicated("zones", "zones_pkey", "zones_slug_key")):
+        own.session.rows(statement)
+    ((zone,),) = own.session.rows("SELECT id FROM public.zones WHERE ctid = (SELECT min(ctid) FROM public.zones)")
+    told = repr(look(own))
+    assert "topsecret" not in told and zone not in told
+
+
+HEALTHY = {
+    "own tables": [
+        "CREATE TABLE public.mine (a int PRIMARY KEY, b int REFERENCES public.mine, c text UNIQUE)",
+        "INSERT INTO public.mine VALUES (1, 1, NULL), (2, NULL, NULL)",
+    ],
+    "no NULL is another": ["CREATE TABLE public.mine (a int, UNIQUE NULLS NOT DISTINCT (a))", "INSERT INTO public.mine VALUES (NULL), (1)"],
+    "partitions and a deep schema": [
+        'CREATE SCHEMA "Deep Down"',
+        'CREATE TABLE "Deep Down"."a table" ("Key" int PRIMARY KEY) PARTITION BY LIST ("Key")',
+        'CREATE TABLE "Deep Down".one PARTITION OF "Deep Down"."a table" DEFAULT',
+        'CREATE TABLE public.mine (a int REFERENCES "Deep Down"."a table")',
+        'INSERT INTO "Deep Down"."a table" VALUES (1)',
+        "INSERT INTO public.mine VALUES (1)",
+    ],
+    "parts of a key": [
+        "CREATE TABLE public.two (a int, b int, PRIMARY KEY (a, b))",
+        "CREATE TABLE public.mine (a int, b int, FOREIGN KEY (a, b) REFERENCES public.two)",
+        "INSERT INTO public.mine VALUES (7, NULL)",
+    ],
+    "constraint that was never validated": [
+        "INSERT INTO public.delegated_grants SELECT * FROM public.delegated_grants WHERE false",
+        "CREATE TABLE public.mine (a text)",
+        "INSERT INTO public.mine VALUES ('gone')",
+        "ALTER TABLE public.mine ADD FOREIGN KEY (a) REFERENCES public.zones NOT VALID",
+    ],
+    "invalid index": [
+        "CREATE TABLE public.mine (a int)",
+        "CREATE UNIQUE INDEX mine_a ON public.mine (a)",
+        "UPDATE pg_catalog.pg_index SET indisvalid = false, indisready = false WHERE indexrelid = 'public.mine_a'::pg_catalog.regclass",
+        "INSERT INTO public.mine VALUES (1), (1)",
+    ],
+    "expression and INCLUDE": [
+        "CREATE TABLE public.mine (a text, b int)",
+        "CREATE UNIQUE INDEX ON public.mine (lower(a)) INCLUDE (b) WHERE b > 1",
+        "INSERT INTO public.mine VALUES ('A', 1), ('a', 1), ('a', 2)",
+    ],
+    "inheritance": [
+        "CREATE TABLE public.elder (a int PRIMARY KEY)",
+        "CREATE TABLE public.younger () INHERITS (public.elder)",
+        "INSERT INTO public.elder VALUES (1)",
+        "INSERT INTO public.younger VALUES (1)",
+    ],
+    "collation of this version": ["CREATE COLLATION public.fine (provider = builtin, locale = 'C.UTF-8')"],
+}
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("name", HEALTHY)
+def test_what_is_healthy_and_odd_passes(own: Broken, name: str) -> None:
+    for statement in HEALTHY[name]:
+        own.session.rows(statement)
+    assert verdicts(look(own)) == {}
+
+
+@pytest.mark.no_false_alarm
+def test_the_operators_own_tables_only_warn(own: Broken) -> None:
+    for statement in (
+        'CREATE TABLE public.mine (a int PRIMARY KEY, b text REFERENCES public.zones, c text COLLATE "C")',
+        FREELY,
+        "INSERT INTO public.mine VALUES (1, 'gone', 'x')",
+        *duplicated("mine", "mine_pkey"),
+        *of_old_library("mine", "c"),
+    ):
+        own.session.rows(statement)
+    found = look(own)
+    assert verdicts(found) == dict.fromkeys(source_checks.IDS, "warn")
+    assert not any(one.required or one.details["recorded"] for one in found.values())
+
+
+@pytest.mark.mutation
+def test_a_function_of_the_owner_is_not_run(own: Broken) -> None:
+    for statement in (
+        "CREATE FUNCTION public.f(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END'",
+        "CREATE UNIQUE INDEX f_of_slug ON public.zones (public.f(slug))",
+        "CREATE TABLE public.mine (a text)",
+        "CREATE UNIQUE INDEX f_of_mine ON public.mine (public.f(a))",
+        "CREATE OR REPLACE FUNCTION public.f(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RAISE EXCEPTION ''run''; END'",
+    ):
+        own.session.rows(statement)
+    found = look(own)
+    assert verdicts(found) == {UNIQUE: "unproven"}, "of Caracal's own table it leaves a doubt"
+    assert objects(found[UNIQUE], "not_read") == {"public.zones f_of_slug", "public.mine f_of_mine"}
+
+
+def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> None:
+    for statement in (
+        "CREATE ROLE looks_on",
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_database_collation_actual_version FROM PUBLIC",
+        "SET LOCAL ROLE looks_on",
+    ):
+        own.session.rows(statement)
+    found = look(own)
+    assert verdicts(found) == dict.fromkeys(source_checks.IDS, "unproven")
+    reasons = ("permission denied", "row-level security")
+    said = [one.message for one in found.values() if one.required or not any(why in one.message for why in reasons)]
+    assert not said
+
+
+def test_amcheck_that_the_role_may_not_call_is_left_out(own: Broken) -> None:
+    for statement in (
+        "CREATE EXTENSION amcheck SCHEMA public",
+        reversed_index("zones_pkey"),
+        "CREATE ROLE looks_on IN ROLE pg_read_all_data BYPASSRLS",
+        "SET LOCAL ROLE looks_on",
+    ):
+        own.session.rows(statement)
+    assert look(own)[UNIQUE].verdict == "pass"
+
+
+def test_a_database_that_could_not_be_read_is_unproven() -> None:
+    found = source_checks.checks(source_checks.unread("caracal", "the connection was lost"), ())
+    assert [(one.id, one.verdict) for one in found] == [(name, "unproven") for name in source_checks.IDS]
