@@ -17,7 +17,7 @@ import re
 import typing as t
 
 _ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); \d+ \d+ (.+) \S+\Z")
-_QUERY = re.compile(r"pg_restore: error: could not execute query: (.+)\Z")
+_QUERY = re.compile(r"pg_restore: error: [a-z ]+ query: (.+)\Z")
 _IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d+)\Z")
 # What holds rows together, and what only names such a thing. Never a trigger or a policy, which protect rows.
 _CONSTRAINT = re.compile(r"(\d+); \d+ \d+ ((?:FK |CHECK )?CONSTRAINT|INDEX(?: ATTACH)?) (.+) \S+\Z")
