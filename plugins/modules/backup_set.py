@@ -159,14 +159,14 @@ bytes:
 verdict:
   description:
     - V(fail) if audit rows differ from those that an earlier set or checkpoint commits to, or while an earlier finding of that kind is not
-      acknowledged, see M(caracal_ops.backup.journal_correct). So it is if rows of the source break its own constraints. Otherwise V(pass).
-      The set is created in any case.
+      acknowledged, see M(caracal_ops.backup.journal_correct). Also V(fail) if the source breaks its own constraints or rules. Otherwise
+      V(pass). The set is created in any case.
   returned: O(state=committed)
   type: str
   sample: pass
 checks:
-  description: The check C(blocks.history), and those of the source that the manifest has findings of (C(source.foreign_keys),
-    C(source.unique_indexes), C(source.collation)), in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description: The check C(blocks.history), and the checks C(source.*) of M(caracal_ops.backup.pg_encrypted_dump) of which the manifest has
+    findings, in the form that M(caracal_ops.backup.backup_set_verify) returns.
   returned: O(state=committed)
   type: list
   elements: dict

@@ -131,8 +131,8 @@ checks:
     - What was found on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
     - C(source.complete) says whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless it is V(pass),
       M(caracal_ops.backup.backup_set) does not commit the set. In check mode it is a prediction.
-    - C(source.foreign_keys), C(source.unique_indexes) and C(source.collation) say whether the source is what its own constraints promise.
-      What is broken is recorded in the manifest. Broken tables of your own are a warning.
+    - C(source.foreign_keys), C(source.unique_indexes), C(source.collation) and C(source.state) report whether the source keeps its own
+      constraints and the rules of a healthy Caracal. The manifest records failures. In tables of your own, they are a warning.
     - C(blocks.journal) compares with the journal, C(leaves.dropped) names audit partitions that were dropped meanwhile.
   returned: always
   type: list

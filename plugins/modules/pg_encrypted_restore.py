@@ -82,11 +82,11 @@ options:
     default: []
   accept_missing_constraints:
     description:
-      - Goes on without constraints and indexes that rows of the set break, since the source was broken already. Without it, the restore
-        stops at the first of them.
+      - Restore the database without the constraints and indexes that rows of the set break because the source was broken already. Without
+        this option, the restore stops at the first of them.
       - RV(verdict) is then V(fail), and the check C(restore.<database>.constraints) names each with the first line of the server's error.
         Triggers and policies are never left out.
-      - Indexes are built one after the other then.
+      - With this option, indexes are built one after the other.
     type: bool
     default: false
 notes:

@@ -28,7 +28,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump, snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, source_reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.reading import Leaf
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from bench import bucket, journal, memory, naive, plays, redis_streams, replay, starts
@@ -123,6 +124,16 @@ def artifacts(place: Scene, jobs: int) -> None:
         workers.run_all(tasks + [(_plain_leaf, (source, leaf, "leaves")) for leaf in read.leaves], jobs)
 
 
+def source_checks(place: Scene) -> float:
+    """Seconds that the checks of a source take, two workers side by side as in a dump. The dump knows the number of rows of each leaf."""
+    with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
+        read = database_layout.read(held.session)
+        rows = {leaf.sql: held.session.value(f"SELECT count(*) FROM {leaf.sql}") for leaf in read.leaves}
+        tasks: list[workers.Task] = [(source_reading.read, (held.place, read))]
+        tasks += [(source_reading.read_leaf, (held.place, Leaf(leaf, rows[leaf.sql], "", ()))) for leaf in read.leaves]
+        return seconds(functools.partial(workers.run_all, tasks, 2))
+
+
 def seconds(work: t.Callable[[], object]) -> float:
     started = time.monotonic()
     work()
@@ -156,6 +167,7 @@ def measure(place: Scene, pairs: int, figures: Figures) -> None:
     figures.add("dump_artifacts_to_pipeline", medians["artifacts"] / medians["pipeline"], "ratio", 1.10)
     figures.add("dump_two_streams_to_pipeline", medians["two_streams"] / medians["pipeline"], "ratio", 0.85)
     figures.add("dump_module_to_pipeline", medians["module"] / medians["pipeline"], "ratio", 1.5)
+    figures.add("dump_source_checks_to_module", source_checks(place) / medians["module"], "ratio", 0.10)
     place.another()
     figures.add("dump_unchanged_to_module", seconds(place.another) / medians["module"], "ratio", 1.0)
     figures.add("dump_module_memory", _peak(place, "backup") / MEBIBYTE, "MiB", 150)

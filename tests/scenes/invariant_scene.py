@@ -10,8 +10,9 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory, source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source_checks import Look
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, server_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
@@ -62,13 +63,19 @@ class Broken:
         }
         return recorded, blocks
 
-    def verify(self, recorded: tuple[Inventory, list[Block]] | None = None) -> dict[str, Check]:
+    def of_source(self) -> Look:
+        """What a backup finds in it as a source."""
+        read = self.layout()
+        assert read.detected
+        return source_checks.state(self.session, self.database, read.detected.family, read.detected.release, read.public)
+
+    def verify(self, recorded: tuple[Inventory, list[Block]] | None = None, acknowledged: frozenset[str] = frozenset()) -> dict[str, Check]:
         """Check by id without `state.`, of this moment against what was `recorded`, or is recorded now."""
         actual, blocks = self.record()
         expected, known = recorded or (actual, blocks)
         wanted = invariant_reading.Wanted.of(expected, known)
         seen = invariant_reading.look(self.session, wanted, self.layout().public)
-        return {check.id.removeprefix("state."): check for check in invariant_reading.judge(seen, expected, actual)}
+        return {check.id.removeprefix("state."): check for check in invariant_reading.judge(seen, expected, actual, acknowledged)}
 
 
 @contextlib.contextmanager

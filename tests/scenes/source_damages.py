@@ -20,7 +20,7 @@ def duplicated(table: str, key: str, *also: str) -> list[str]:
 
 def reversed_index(name: str) -> str:
     """An index whose order is not what its definition says, as a new release of a library leaves it."""
-    return f"UPDATE pg_catalog.pg_index SET indoption = '1' WHERE indexrelid = 'public.{name}'::pg_catalog.regclass"
+    return f"UPDATE pg_catalog.pg_index SET indoption = '3' WHERE indexrelid = 'public.{name}'::pg_catalog.regclass"
 
 
 # Of the database: its rows are sorted by a library of another version.

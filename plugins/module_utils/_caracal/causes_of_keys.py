@@ -90,6 +90,7 @@ CAUSES = (
             Found("canary.*", r"new_key|zone signing key not found"),
             Found("envelopes.signing_keys", "would get"),
             Found("state.keys.zone_signing_key"),
+            Found("state.keys.zone_signed"),
             Found("inventory.*.state", "signing_keys differs"),
         ),
         ("keys.signature", "canary.*"),

@@ -5,29 +5,42 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whether a source is what its own constraints promise: foreign keys, unique indexes, versions of collations.
+"""Whether a source keeps its own constraints (foreign keys, unique indexes, versions of collations) and the rules of a healthy Caracal.
 
-PostgreSQL does not check again what it has accepted once: rows that were loaded with the triggers off, or under an index that a new libc
-has put out of order. A restore builds all constraints again, and stops there. A failure on a table of the operator's own is a warning.
+PostgreSQL checks a row only when it is written: not rows that were loaded with the triggers off, or under an index that a new libc has put
+out of order. A restore builds all constraints again, and stops there. A failure on a table of the operator's own is a warning.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import typing as t
 
 from .._errors import PermissionMissing, StageFailed, printable
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from .invariants.rule import rows
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from . import findings
+from .audit_chains import AUDIT
+from .invariants import rule
+from .invariants import table as rules
+from .invariants.rule import Rule, Seen, rows
 from .inventory import Reader
-from .source_queries import ACTUAL_COLLATIONS, AMCHECK, DATABASE_COLLATION, FOREIGN_KEYS, UNIQUE_INDEXES, WITHOUT_INDEXES, offending
+from .source_queries import (
+    ACTUAL_COLLATIONS,
+    AMCHECK,
+    DATABASE_COLLATION,
+    FOREIGN_KEYS,
+    IN_ORDER,
+    UNIQUE_INDEXES,
+    WITHOUT_INDEXES,
+    in_order,
+    offending,
+)
 
 FOREIGN_KEY = "source.foreign_keys"
 UNIQUE = "source.unique_indexes"
 COLLATION = "source.collation"
-IDS = (FOREIGN_KEY, UNIQUE, COLLATION)
+STATE = "source.state"
+IDS = (FOREIGN_KEY, UNIQUE, COLLATION, STATE)
 LISTED = 50
 CORRUPTED = ("XX001", "XX002")
 
@@ -54,12 +67,13 @@ class Relation:
 
 @dataclasses.dataclass(frozen=True)
 class Broken:
-    """A constraint that does not hold, or a collation of another version. `words` have no value of a row; `keys` is a digest of all."""
+    """A constraint or rule that does not hold, or a collation of another version. `words` have no value of a row; `keys` stand for all
+    that is wrong: their number and a digest. `fails` is False for tables of the operator's own."""
 
     thing: str
     words: str
     keys: str
-    caracals: bool = True
+    fails: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +98,8 @@ class Look:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """A unique index that is valid. `keys` are what it is on, `where` its predicate; `foreign` whether it calls code of an owner."""
+    """A unique index that is valid. `foreign`: whether it calls code of an owner. `query` finds duplicates in the rows; `ordered` counts
+    its entries and those out of order, or is empty if it does not have one entry for each row."""
 
     table: Relation
     name: str
@@ -92,6 +107,7 @@ class Index:
     btree: bool
     foreign: bool
     query: str
+    ordered: str = ""
 
     @property
     def thing(self) -> str:
@@ -100,7 +116,11 @@ class Index:
 
 def prepare(reader: Reader) -> None:
     """For this transaction: no index answers a question about rows, since a damaged one would hide them."""
-    for name, value in WITHOUT_INDEXES.items():
+    _set(reader, WITHOUT_INDEXES)
+
+
+def _set(reader: Reader, settings: t.Mapping[str, str]) -> None:
+    for name, value in settings.items():
         reader.rows("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
 
@@ -127,10 +147,26 @@ def foreign_keys(reader: Reader, database: str) -> Look:
 def indexes(reader: Reader) -> list[Index]:
     """All unique indexes that a restore builds again."""
     found = []
-    for schema, table, root, name, oid, btree, foreign, keys, where, distinct in reader.rows(UNIQUE_INDEXES):
-        relation = Relation(schema, table, root)
-        found.append(Index(relation, name, oid, btree, foreign, offending(schema, table, keys, where, distinct)))
+    for schema, table, root, name, oid, btree, total, foreign, keys, where, distinct in reader.rows(UNIQUE_INDEXES):
+        ordered = in_order(schema, table, keys) if btree and total else ""
+        query = offending(schema, table, keys, where, distinct)
+        found.append(Index(Relation(schema, table, root), name, oid, btree, foreign, query, ordered))
     return found
+
+
+def is_whole(reader: Reader, index: Index, rows_of_table: int) -> bool:
+    """Whether the index alone proves that no two rows share a key: it has as many entries as the table has rows, each greater than the
+    one before it. It is a tenth of the table, and needs no memory. If it does not prove it, the rows have to be read."""
+    if not index.ordered or index.foreign:
+        return False
+    _set(reader, IN_ORDER)
+    try:
+        found = [tuple(row) for row in rows(reader, index.ordered)]
+    except (StageFailed, PermissionMissing):
+        return False
+    finally:
+        prepare(reader)
+    return found == [(rows_of_table, 0)]
 
 
 def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Look:
@@ -190,16 +226,38 @@ def collations(reader: Reader, database: str) -> Look:
     return Look(COLLATION, database, len(seen), tuple(broken), tuple(unread))
 
 
-def unread(database: str, why: str) -> list[Look]:
-    """What there is to say of a database that could not be read."""
-    return [Look(one, database, unread=(Unread(f"database {database}", why),)) for one in IDS]
+def state(reader: Reader, database: str, family: str, release: str | None, existing: t.Collection[str]) -> Look:
+    """The rules by which a drill fails, in the source; none that reads audit partitions. `existing` are the tables of schema public."""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for one in rules.invariants(family, release):
+        if one.severity != FAIL or AUDIT.table in one.tables:
+            continue
+        seen = rule.look(reader, one, existing)
+        if seen.problem:
+            unread.append(Unread(one.check_id, seen.problem))
+            continue
+        read += 1
+        if seen.broken:
+            broken.append(of_rule(one, seen))
+    return Look(STATE, database, read, tuple(broken), tuple(unread))
 
 
-_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations"}
+def of_rule(one: Rule, seen: Seen) -> Broken:
+    """A rule that rows break, as source and copy record it alike."""
+    return Broken(one.check_id, f"{rule.counted(one, seen)}; {one.remedy}", f"{seen.broken} {seen.digest}")
+
+
+def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Look]:
+    """The `wanted` checks of a database that could not be read."""
+    return [Look(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
+
+
+_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations", STATE: "rules of a healthy Caracal"}
 _REMEDY = {
     FOREIGN_KEY: "a restore stops there; repair the rows",
     UNIQUE: "a restore stops at duplicates; repair the rows and REINDEX",
     COLLATION: "indexes on text can be out of order; REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... REFRESH VERSION",
+    STATE: "the copy has the same rows",
 }
 _CONNECTED = {COLLATION: "as recorded"}
 
@@ -211,9 +269,11 @@ def checks(looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> list[Che
 
 def _check(check_id: str, looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> Check:
     """`fail` for what is broken and not acknowledged; else `unproven` if a table of Caracal's could not be read; else `warn` or `pass`."""
+    if not looks:
+        return Check(check_id, NOT_APPLICABLE, f"no database of this set has {_NOUN[check_id]}", False)
     broken = [(look.database, one) for look in looks for one in look.broken]
     unread = [(look.database, one) for look in looks for one in look.unread]
-    recorded = [to_record(check_id, database, one) for database, one in broken if one.caracals]
+    recorded = [to_record(check_id, database, one) for database, one in broken if one.fails]
     new = [one for one in recorded if one["digest"] not in acknowledged]
     read, noun = sum(one.read for one in looks), _NOUN[check_id]
     details = {
@@ -231,8 +291,8 @@ def _check(check_id: str, looks: t.Sequence[Look], acknowledged: t.Collection[st
         return Check(check_id, UNPROVEN, words, False, details)
     if broken:
         database, first = broken[0]
-        words = f"{len(broken)} of {read} {noun}; first: {_words(check_id, database, first)}"
-        why = "acknowledged" if first.caracals else f"a table of your own; {_REMEDY[check_id]}"
+        words = f"{len(broken)} of {read} {noun}; first: {_words(database, first)}"
+        why = "acknowledged" if first.fails else f"a table of your own; {_REMEDY[check_id]}"
         return Check(check_id, WARN, f"{words} ({why})", False, details)
     return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'hold')}", details=details)
 
@@ -245,9 +305,9 @@ def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
 
 def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:
     """What the manifest says of it. The digest is over exactly what was found, so that it never stands for something else."""
-    digest = hashlib.sha256(json.dumps([check_id, database, one.thing, one.words, one.keys]).encode()).hexdigest()
-    return {"digest": digest, "message": f"{_words(check_id, database, one)}; {_REMEDY[check_id]}"}
+    said = f"{_words(database, one)}; {_REMEDY[check_id]}"
+    return {"digest": findings.digest(check_id, database, one.thing, one.keys), "message": said}
 
 
-def _words(check_id: str, database: str, one: Broken) -> str:
+def _words(database: str, one: Broken) -> str:
     return f"database {database}: {printable(one.thing)}: {one.words}"

@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import typing as t
 
-# Rows decide, not an index that may be damaged. Memory, since the keys of an audit partition are many.
-WITHOUT_INDEXES = {
-    "enable_indexscan": "off",
-    "enable_indexonlyscan": "off",
-    "enable_bitmapscan": "off",
-    "work_mem": "64MB",
-    "jit": "off",
-}
+from .invariants.rule import DIGESTED
 
-# Digested, at most.
-KEYS = 100_000
+_ALIKE = {"enable_bitmapscan": "off", "work_mem": "64MB", "jit": "off"}
+# Rows decide, not an index that may be damaged. Memory, since the keys of a table are many.
+WITHOUT_INDEXES = {**_ALIKE, "enable_seqscan": "on", "enable_sort": "on", "enable_indexscan": "off", "enable_indexonlyscan": "off"}
+# The opposite: in the order of an index, with little memory and no temporary files.
+IN_ORDER = {**_ALIKE, "enable_seqscan": "off", "enable_sort": "off", "enable_indexscan": "on", "enable_indexonlyscan": "on"}
 
 _ORDINARY = "{0}.nspname !~ '^pg_' AND {0}.nspname <> 'information_schema'"
 _LOGGED = "({0}.relpersistence <> 'u' OR NOT pg_catalog.pg_is_in_recovery())"
@@ -35,7 +31,7 @@ def _digested(broken: str) -> str:
     WITH broken(k) AS MATERIALIZED ({broken})
     SELECT (SELECT count(*) FROM broken),
            (SELECT encode(sha256(convert_to(coalesce(string_agg(s.k, E'\\n' ORDER BY s.k COLLATE "C"), ''), 'UTF8')), 'hex')
-              FROM (SELECT k FROM broken ORDER BY k COLLATE "C" LIMIT {KEYS}) s)"""
+              FROM (SELECT k FROM broken ORDER BY k COLLATE "C" LIMIT {DIGESTED}) s)"""
 
 
 _ORPHANS = _digested("SELECT pg_catalog.concat(ROW(%s)) FROM %s%I.%I c WHERE (%s) AND NOT EXISTS (SELECT FROM %s%I.%I p WHERE %s)").replace(
@@ -68,9 +64,12 @@ FOREIGN_KEYS = f"""
      ORDER BY 1, 2, 4"""
 
 _CALLS = ", ".join(f"'pg_catalog.{one}'::pg_catalog.regclass" for one in ("pg_proc", "pg_operator", "pg_type"))
-# Schema, table and its root, name, number, whether a B-tree, whether it calls what is not the server's own, keys, predicate, NULLs differ.
+# Schema, table and its root, name, number, whether a B-tree, whether it has an entry for each row and no NULL, whether it calls what is not
+# the server's own, keys, predicate, NULLs differ.
 UNIQUE_INDEXES = f"""
     SELECT n.nspname, c.relname, {_ROOT.format("c")}, x.relname, x.oid, m.amname = 'btree',
+           i.indpred IS NULL AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) u(number) LEFT JOIN pg_catalog.pg_attribute a
+                                              ON a.attrelid = c.oid AND a.attnum = u.number WHERE a.attnotnull IS NOT TRUE),
            EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = x.oid
                       AND d.refclassid IN ({_CALLS})),
            ARRAY(SELECT pg_catalog.pg_get_indexdef(x.oid, k, false) || coalesce(
@@ -92,6 +91,15 @@ def offending(schema: str, table: str, keys: t.Sequence[str], where: str | None,
                   {"WHERE " + " AND ".join(conditions) if conditions else ""}
                   GROUP BY {", ".join(str(number + 1) for number in range(len(keys)))} HAVING count(*) > 1"""
     return _digested(f"SELECT pg_catalog.concat(ROW({', '.join(f's.k{number}' for number in range(len(keys)))})) FROM ({shared}) s")
+
+
+def in_order(schema: str, table: str, keys: t.Sequence[str]) -> str:
+    """The query for the number of entries of an index, and of those that are not greater than the entry before them."""
+    named = ", ".join(f"{one} AS k{number}, lag({one}) OVER entries AS b{number}" for number, one in enumerate(keys))
+    key, before = (", ".join(f"s.{letter}{number}" for number in range(len(keys))) for letter in "kb")
+    return f"""
+    SELECT count(*), count(*) FILTER (WHERE (ROW({key}) > ROW({before})) IS FALSE)
+      FROM (SELECT {named} FROM ONLY {_quote(schema)}.{_quote(table)} WINDOW entries AS (ORDER BY {", ".join(keys)})) s"""
 
 
 def _quote(name: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import inventory
+from .._caracal import inventory, source_checks
 from .._caracal.audit_blocks import Block
 from .._caracal.invariants import audit_query, foreign_keys, revocations, rule, table
 from .._caracal.invariants.audit_query import Search
@@ -35,11 +35,12 @@ class Wanted:
     release: str | None
     schema: tuple[str, ...]
     searches: tuple[Search, ...] = ()
+    acknowledged: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, expected: t.Mapping[str, t.Any], blocks: t.Sequence[Block]) -> Wanted:
-        searches = audit_query.searches(blocks) if expected["family"] else []
-        return cls(expected["database"], expected["family"], expected["release"], tuple(expected["schema"]), tuple(searches))
+    def of(cls, expected: t.Mapping[str, t.Any], blocks: t.Sequence[Block], acknowledged: frozenset[str] = frozenset()) -> Wanted:
+        searches = tuple(audit_query.searches(blocks)) if expected["family"] else ()
+        return cls(expected["database"], expected["family"], expected["release"], tuple(expected["schema"]), searches, acknowledged)
 
 
 def observe(place: Place, wanted: Wanted, existing: t.Collection[str]) -> Observed:
@@ -58,15 +59,24 @@ def look(session: inventory.Reader, wanted: Wanted, existing: t.Collection[str])
     return found
 
 
-def judge(found: Observed, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> list[Check]:
-    """The checks in the order of their groups; `actual` is the copy's inventory, of the same snapshot."""
+def judge(
+    found: Observed, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any], acknowledged: t.Collection[str] = ()
+) -> list[Check]:
+    """The checks in the order of their groups; `actual` is the copy's inventory, of the same snapshot. What the backup found in its source
+    and the operator has acknowledged is a warning, if the copy has exactly the same."""
     family, checks = expected["family"], list[Check]()
     if family:
         found = [*found, *revocations.look(family, expected["state"], actual["state"])]
         checks = table.not_applicable(family, expected["release"])
     believed = not family or inventory.believable(dict(expected))
-    checks += [rule.judge(one, seen, believed and (seen.confirmed or _same(one, expected, actual))) for one, seen in found]
+    for one, seen in found:
+        confirmed = believed and (seen.confirmed or _same(one, expected, actual))
+        checks.append(rule.judge(one, seen, confirmed, bool(seen.broken) and _digest(expected["database"], one, seen) in acknowledged))
     return sorted(checks, key=lambda check: table.GROUPS.index(check.id.split(".")[1]))
+
+
+def _digest(database: str, one: Rule, seen: Seen) -> str:
+    return source_checks.to_record(source_checks.STATE, database, source_checks.of_rule(one, seen))["digest"]
 
 
 def _same(one: Rule, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:

@@ -20,7 +20,7 @@ from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import database_layout, options, place, reading, sealed_set
+from .._evidence import database_layout, history, options, place, reading, sealed_set
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
 from . import invariant_reading
@@ -52,7 +52,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     checks = [options.freshness_check(opened)]
     recorded, blocks = the_set.blocks(), list[Block]()
     for one in expected["databases"]:
-        wanted = invariant_reading.Wanted.of(one, recorded)
+        wanted = invariant_reading.Wanted.of(one, recorded, history.acknowledged(opened))
         found, of_copy = _database(server, one, wanted, client, given["jobs"], given["audit_rows"])
         checks += found
         blocks += of_copy
@@ -93,7 +93,8 @@ def _database(
         actual = reading.assemble(name, read, facts, rest, leaves)
         actual["sequences"] = catalog.sequences(held.session)
         frames = [outbox.landed(held.session, read.detected.family)] if read.detected else []
-    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *invariant_reading.judge(seen, expected, actual), *frames]
+    state = invariant_reading.judge(seen, expected, actual, wanted.acknowledged)
+    checks = [*inventory.compare(expected, actual, leaves=audit_rows), *state, *frames]
     if expected["family"] is not None and not inventory.believable(expected):
         checks.append(Check(f"inventory.{name}.believable", UNPROVEN, "the set records no migrations or no zones; its zeros prove nothing"))
     return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]

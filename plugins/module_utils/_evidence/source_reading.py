@@ -9,22 +9,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._caracal import source_checks
-from .._caracal.source_checks import Index, Look
+from .._caracal.source_checks import Look
 from .._drivers.postgres.guard import Guard
 from .._drivers.postgres.snapshot import Place
-from .._drivers.postgres.tables import Table
 from .._errors import BackupError
 from .._report.check import FAIL, WARN, Check
 from .._repository.findings import Recorded
 from . import reading
 from .database_layout import Layout
+from .reading import Leaf
 
 
 def take(guard: Guard, place: Place, layout: Layout) -> list[Look]:
-    """What the checks see. What keeps them from it is in their words, and never keeps a dump from being made."""
+    """What the checks see, except the audit leaves. An error is in their words and never keeps a dump from being made."""
     try:
         return guard.patiently(read, place, layout)
     except BackupError as exc:
@@ -32,32 +33,39 @@ def take(guard: Guard, place: Place, layout: Layout) -> list[Look]:
 
 
 def read(place: Place, layout: Layout) -> list[Look]:
-    """Ordinary tables in one transaction, each audit leaf in one of its own, as the dump reads them."""
-    leaves = {leaf.qualified: leaf for leaf in layout.leaves}
+    """All ordinary tables, in one transaction."""
+    leaves = {leaf.qualified for leaf in layout.leaves}
     with place.join() as session:
         source_checks.prepare(session)
-        found = source_checks.indexes(session)
-        ordinary = [one for one in found if one.table.qualified not in leaves]
+        ordinary = [one for one in source_checks.indexes(session) if one.table.qualified not in leaves]
         looks = [source_checks.collations(session, place.database), source_checks.foreign_keys(session, place.database)]
         looks.append(source_checks.unique_indexes(session, place.database, ordinary))
-    for name, leaf in leaves.items():
-        looks += _leaf(place, leaf, [one for one in found if one.table.qualified == name])
-    return looks
+        if own := layout.detected:
+            looks.append(source_checks.state(session, place.database, own.family, own.release, layout.public))
+        return looks
 
 
-def _leaf(place: Place, leaf: Table, found: t.Sequence[Index]) -> list[Look]:
-    """Of its rows alone: `amcheck` would read the index of an audit leaf too, from which no restore reads."""
-    if leaf.unreadable:
-        return []
+def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[Leaf, list[Look]]:
+    """A leaf that `seal` reads, and what the check of its unique indexes sees of the same rows."""
+    leaf = seal()
+    if leaf.gone or leaf.table.unreadable:
+        return leaf, []
     try:
-        with place.join() as session:
-            source_checks.prepare(session)
-            look = source_checks.unique_indexes(session, place.database, found, structure=False)
-    except BackupError:
-        if reading.exists(place, leaf):
-            raise
-        return []
-    return [look] if not look.unread or reading.exists(place, leaf) else []
+        return leaf, [guard.patiently(read_leaf, place, leaf)]
+    except BackupError as exc:
+        # Retention may drop a leaf that the snapshot still shows.
+        there = reading.exists(place, leaf.table)
+        return leaf, source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE]) if there else []
+
+
+def read_leaf(place: Place, leaf: Leaf) -> Look:
+    """By the index alone if it is as it should be. No `amcheck`: a restore reads nothing from the index of an audit leaf."""
+    with place.join() as session:
+        source_checks.prepare(session)
+        found = [one for one in source_checks.indexes(session) if one.table.qualified == leaf.table.qualified]
+        doubtful = [one for one in found if not source_checks.is_whole(session, one, leaf.rows)]
+        look = source_checks.unique_indexes(session, place.database, doubtful, structure=False)
+    return dataclasses.replace(look, read=look.read + len(found) - len(doubtful))
 
 
 def of_set(recorded: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> list[Check]:

@@ -51,7 +51,7 @@ NEWER = {
         "DELETE FROM delegation_edges", "i.tables i.state state.revocations.delegations", "inventory.emptied"),
     "a revocation is undone": case(
         "UPDATE authority_records SET status = 'active', revoked_at = NULL WHERE status = 'revoked'",
-        "i.tables i.state state.revocations.subject_sessions", "revocation.incomplete", "inventory.differs"),
+        "i.tables i.state state.revocations.subject_sessions state.sessions.revoked_active", "revocation.incomplete", "inventory.differs"),
     "an admin token is no longer revoked": case(
         "UPDATE admin_tokens SET revoked_at = NULL",
         "i.tables i.state state.revocations.admin_tokens", "revocation.incomplete", "inventory.differs"),
@@ -79,7 +79,8 @@ NEWER = {
     "a service role is too strong": case(
         "ALTER ROLE caracalapi BYPASSRLS", "inventory.roles schema.roles", "schema.differs"),
     "a signing key is gone": case(
-        f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}", "i.tables i.state", "keys.signing_key_gone", "inventory.differs"),
+        f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}", "i.tables i.state state.keys.zone_signed",
+        "keys.signing_key_gone", "inventory.differs"),
     "one zone's signing key is another's": case(
         f"UPDATE secrets s SET envelope = o.envelope FROM secrets o WHERE s.zone_id = {FIRST_ZONE} AND o.zone_id = {LAST_ZONE}",
         "i.tables envelopes.signing_keys", "keys.copied", "inventory.differs"),
@@ -100,7 +101,8 @@ OLDER = {
         "i.tables i.state state.gateway_bindings.revision", "inventory.emptied", "gateway.revision_gone"),
     "agents are gone": case("DELETE FROM agent_sessions", AGENTS, "inventory.emptied"),
     "a signing key is gone": case(
-        f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}", "i.tables i.state", "keys.signing_key_gone", "inventory.differs"),
+        f"DELETE FROM secrets WHERE zone_id = {LAST_ZONE}", "i.tables i.state state.keys.zone_signed",
+        "keys.signing_key_gone", "inventory.differs"),
 }  # fmt: skip
 
 

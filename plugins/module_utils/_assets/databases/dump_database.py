@@ -155,10 +155,11 @@ def _rows(
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, looks, *passes = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
+        archive, rest, sealed, looks, *of_leaves = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
     except BackupError:
         held.check_held()
         raise
+    passes = [leaf for leaf, _looks in of_leaves]
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
@@ -177,6 +178,7 @@ def _rows(
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
     facts_of_source = {**held.facts, **retention, "snapshot_time": held.facts["time"]}
+    looks += [look for _leaf, some in of_leaves for look in some]
     return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account, looks)
 
 
@@ -206,7 +208,8 @@ def _row_tasks(plan: Plan, guard: Guard, source: dump.Source, read: database_lay
     ]
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
-        tasks.append((reading.sealed_leaf, (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))))
+        arguments = (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))
+        tasks.append((source_reading.with_leaf, (guard, source.place, functools.partial(reading.sealed_leaf, *arguments))))
     return tasks
 
 

@@ -14,10 +14,11 @@ import re
 import typing as t
 
 from ..._errors import PermissionMissing, StageFailed
-from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..inventory import Reader
 
 SHOWN = 50
+DIGESTED = 100_000
 LONGEST = 200  # characters of what is shown; an id can be any text
 _TABLE = re.compile(r"\bpublic\.(\w+)")
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b")
@@ -58,21 +59,25 @@ class Invariant(Rule):
 
     @property
     def query(self) -> str:
-        """One row: how many there are, how many break the rule, the first of those."""
+        """One row: how many there are, how many break the rule, the first of those, a SHA-256 over all of them."""
         return f"""WITH broken(id) AS MATERIALIZED ({self.broken})
                    SELECT (SELECT count(*) FROM {self.about}), (SELECT count(*) FROM broken),
-                          ARRAY(SELECT left(id, {LONGEST}) FROM broken ORDER BY id COLLATE "C" LIMIT {SHOWN})"""
+                          ARRAY(SELECT left(id, {LONGEST}) FROM broken ORDER BY id COLLATE "C" LIMIT {SHOWN}),
+                          (SELECT encode(sha256(convert_to(coalesce(string_agg(id, E'\n' ORDER BY id COLLATE "C"), ''), 'UTF8')), 'hex')
+                             FROM (SELECT id FROM broken ORDER BY id COLLATE "C" LIMIT {DIGESTED}) first)"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What a look at one rule gave. `problem` says why it cannot be judged; `confirmed` that the set records none of it either."""
+    """What a check of one rule found. `problem` is why it cannot be evaluated; `confirmed`: the set records none of it either. `digest` is
+    over the rows that break the rule."""
 
     population: int = 0
     broken: int = 0
     first: tuple[str, ...] = ()
     problem: str = ""
     confirmed: bool = False
+    digest: str = ""
 
 
 def rows(reader: Reader, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
@@ -93,19 +98,22 @@ def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
     if missing:
         return Seen(problem=f"table {missing[0]} is missing")
     try:
-        population, broken, first = rows(reader, rule.query)[0]
+        population, broken, first, digest = rows(reader, rule.query)[0]
     except (StageFailed, PermissionMissing) as exc:
         return Seen(problem=exc.msg)
-    return Seen(population, broken, tuple(first))
+    return Seen(population, broken, tuple(first), digest=digest)
 
 
-def judge(rule: Rule, seen: Seen, confirmed: bool) -> Check:
-    """What was seen as a check. `confirmed` is whether the signed inventory says zero too of what the rule is about."""
+def judge(rule: Rule, seen: Seen, confirmed: bool, acknowledged: bool = False) -> Check:
+    """What was seen as a check. `confirmed` is whether the signed inventory says zero too of what the rule is about, `acknowledged`
+    whether the operator has acknowledged that these rows break it."""
     required = rule.severity == FAIL
     details = {"rows": seen.population, "broken": seen.broken, "first": [one[:LONGEST] for one in seen.first]}
     if seen.broken:
-        words = f"{seen.broken} of {seen.population} {rule.noun} {rule.wrong}; first: {shortened(seen.first[0])}; {rule.remedy}"
-        return Check(rule.check_id, rule.severity, words, required, details)
+        first = f"{counted(rule, seen)}; first: {shortened(seen.first[0])}"
+        if acknowledged:
+            return Check(rule.check_id, WARN, f"{first} (acknowledged)", False, details)
+        return Check(rule.check_id, rule.severity, f"{first}; {rule.remedy}", required, details)
     if seen.problem:
         return Check(rule.check_id, UNPROVEN, f"{rule.noun} cannot be checked: {seen.problem}", required, details)
     if not seen.population and confirmed:
@@ -114,6 +122,11 @@ def judge(rule: Rule, seen: Seen, confirmed: bool) -> Check:
         words = f"no {rule.noun} in the copy, and its tables are not as the set records them; nothing was checked"
         return Check(rule.check_id, UNPROVEN, words, required, details)
     return Check(rule.check_id, PASS, f"checked {seen.population} {rule.noun}: 0 {rule.wrong}", required, details)
+
+
+def counted(rule: Rule, seen: Seen) -> str:
+    """How many rows break the rule, in words without a value of a row."""
+    return f"{seen.broken} of {seen.population} {rule.noun} {rule.wrong}"
 
 
 def shortened(text: str) -> str:

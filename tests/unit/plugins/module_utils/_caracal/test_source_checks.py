@@ -16,7 +16,8 @@ from scenes.invariant_scene import Broken, broken
 from scenes.source_damages import FREELY, OLD_LIBRARY, ORPHAN, duplicated, of_old_library, reversed_index
 from scenes.twin_database import TwinCluster
 
-FOREIGN_KEY, UNIQUE, COLLATION = source_checks.IDS
+FOREIGN_KEY, UNIQUE, COLLATION, STATE = source_checks.IDS
+CONSTRAINTS = (FOREIGN_KEY, UNIQUE, COLLATION)
 LEAF = "audit_events_y2026m03"
 
 
@@ -35,7 +36,7 @@ def look(database: Broken, acknowledged: t.Collection[str] = (), structure: bool
 
 
 def verdicts(found: t.Mapping[str, Check]) -> dict[str, str]:
-    return {name: one.verdict for name, one in found.items() if one.verdict != "pass"}
+    return {name: one.verdict for name, one in found.items() if one.verdict not in ("pass", "not_applicable")}
 
 
 def objects(check: Check, field: str = "broken") -> set[str]:
@@ -79,8 +80,49 @@ def test_a_healthy_database_passes(caracal_database: TwinCluster, database: str)
     with broken(caracal_database, database) as made:
         made.session.rows("CREATE EXTENSION amcheck SCHEMA public")
         found = look(made)
-    assert verdicts(found) == {} and not any(one.details["not_read"] for one in found.values())
+    assert verdicts(found) == {} and not any(found[name].details["not_read"] for name in CONSTRAINTS)
     assert found[FOREIGN_KEY].details["read"] and found[UNIQUE].details["read"] > found[COLLATION].details["read"]
+
+
+def by_index(database: Broken, name: str, rows: int | None = None) -> bool:
+    """Whether the index alone proves that its keys are unique."""
+    session = database.session
+    (index,) = (one for one in source_checks.indexes(session) if one.name == name)
+    counted = session.value(f"SELECT count(*) FROM {index.table.qualified}")
+    return source_checks.is_whole(session, index, counted if rows is None else rows)
+
+
+@pytest.mark.no_false_alarm
+def test_a_whole_index_proves_that_its_keys_are_unique(own: Broken) -> None:
+    assert by_index(own, f"{LEAF}_pkey") and by_index(own, "zones_pkey")
+    settings = own.session.rows("SELECT current_setting('enable_seqscan'), current_setting('enable_indexscan')")
+    assert settings == [("on", "off")], "after it, rows are read without indexes again"
+
+
+IN_DOUBT: dict[str, tuple[list[str], str]] = {
+    "row that the index lacks": (duplicated(LEAF, f"{LEAF}_pkey"), f"{LEAF}_pkey"),
+    "entries out of order": ([reversed_index("zones_pkey")], "zones_pkey"),
+    "key that is NULL": (["CREATE TABLE public.mine (a int UNIQUE)", "INSERT INTO public.mine VALUES (NULL), (NULL)"], "mine_a_key"),
+    "rows that are not in it": (
+        ["CREATE TABLE public.mine (a int NOT NULL)", "CREATE UNIQUE INDEX part ON public.mine (a) WHERE a > 0"],
+        "part",
+    ),
+    "an expression": (["CREATE TABLE public.mine (a text NOT NULL)", "CREATE UNIQUE INDEX lower ON public.mine (lower(a))"], "lower"),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", IN_DOUBT)
+def test_an_index_that_leaves_a_doubt_proves_nothing(own: Broken, name: str) -> None:
+    statements, index = IN_DOUBT[name]
+    for statement in statements:
+        own.session.rows(statement)
+    assert not by_index(own, index)
+
+
+@pytest.mark.mutation
+def test_an_index_with_another_number_of_entries_proves_nothing(own: Broken) -> None:
+    assert not by_index(own, f"{LEAF}_pkey", rows=1)
 
 
 @pytest.mark.mutation
@@ -168,8 +210,8 @@ def test_the_operators_own_tables_only_warn(own: Broken) -> None:
     ):
         own.session.rows(statement)
     found = look(own)
-    assert verdicts(found) == dict.fromkeys(source_checks.IDS, "warn")
-    assert not any(one.required or one.details["recorded"] for one in found.values())
+    assert verdicts(found) == dict.fromkeys(CONSTRAINTS, "warn")
+    assert not any(found[name].required or found[name].details["recorded"] for name in CONSTRAINTS)
 
 
 @pytest.mark.mutation
@@ -195,9 +237,10 @@ def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> 
     ):
         own.session.rows(statement)
     found = look(own)
-    assert verdicts(found) == dict.fromkeys(source_checks.IDS, "unproven")
+    assert verdicts(found) == dict.fromkeys(CONSTRAINTS, "unproven")
     reasons = ("permission denied", "row-level security")
-    said = [one.message for one in found.values() if one.required or not any(why in one.message for why in reasons)]
+    constraints = [found[name] for name in CONSTRAINTS]
+    said = [one.message for one in constraints if one.required or not any(why in one.message for why in reasons)]
     assert not said
 
 
@@ -210,6 +253,13 @@ def test_amcheck_that_the_role_may_not_call_is_left_out(own: Broken) -> None:
     ):
         own.session.rows(statement)
     assert look(own)[UNIQUE].verdict == "pass"
+
+
+def test_rules_that_cannot_be_read_are_unproven(own: Broken) -> None:
+    own.session.rows("DROP TABLE public.admin_tokens CASCADE")
+    (found,) = (one for one in source_checks.checks([own.of_source()], ()) if one.id == STATE)
+    assert found.verdict == "unproven" and not found.required and found.details["read"]
+    assert "state.admin_log.tokens" in objects(found, "not_read")
 
 
 def test_a_database_that_could_not_be_read_is_unproven() -> None:

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.invariants import audit_query, foreign_keys, table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
@@ -48,6 +49,10 @@ def test_a_healthy_database_breaks_no_rule(twins: Twins, release: str) -> None:
     assert {name.partition(".")[0] for name in made | absent} == set(table.GROUPS)
 
 
+# The rules that a backup checks in its source: what reads no audit row.
+OF_SOURCE = {
+    one.id for release in RELEASES for one in table.invariants(RELEASES[release].family, release) if "audit_events" not in one.tables
+}
 CASES = [(release, name) for release in sorted(RELEASES) for name in state_damages.of(release)]
 
 
@@ -64,13 +69,23 @@ def test_damage_breaks_its_rule_and_no_other(twins: Twins, release: str, name: s
     severity = {one.id: one.severity for one in table.rules(RELEASES[release].family, release)}
     with broken(twins(release)) as database:
         recorded, before = database.record(), bad(database.verify())
+        healthy = database.of_source()
         database.run(damage.sql)
         checks = database.verify(recorded if damage.later else None)
+        of_source = source_checks.checks([database.of_source()], ())[-1]
+        known = frozenset(one["digest"] for one in of_source.details["recorded"])
+        acknowledged = database.verify(recorded if damage.later else None, known)
     after = bad(checks)
+    after_failed = {rule for rule, (verdict, _count) in after.items() if verdict == FAIL}
     assert {rule for rule, what in after.items() if before.get(rule) != what} == {name} | damage.also
     assert all(verdict == severity[rule] for rule, (verdict, _count) in after.items())
     assert checks[name].required == (severity[name] == FAIL)
     assert "\n" not in checks[name].message and len(checks[name].message) < 400
+    assert not healthy.broken and not healthy.unread
+    by_backup = {one["object"].removeprefix("state.") for one in of_source.details["broken"]}
+    assert by_backup == after_failed & OF_SOURCE
+    assert of_source.verdict == (FAIL if by_backup else PASS)
+    assert {rule for rule, (verdict, _count) in bad(acknowledged).items() if verdict == FAIL} == after_failed - by_backup
 
 
 @pytest.mark.mutation

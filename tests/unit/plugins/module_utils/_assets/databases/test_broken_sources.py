@@ -17,11 +17,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import history, metrics, options
 from harness.fixtures import FreshCluster
 from scenes import scene as scenes
+from scenes import state_damages
 from scenes.scene import Result, Scene
 from scenes.source_damages import FREELY, ORPHAN, duplicated
 from scenes.twin_database import TwinCluster, TwinFactory
 
-FOREIGN_KEY, UNIQUE, _COLLATION = source_checks.IDS
+FOREIGN_KEY, UNIQUE, _COLLATION, STATE = source_checks.IDS
 RESTORE = "pg_encrypted_restore"
 DATABASES = ["caracal", "caracal_auth"]
 
@@ -66,7 +67,7 @@ def of(result: Result, check_id: str) -> Result:
 
 @pytest.mark.mutation
 def test_a_broken_source_is_said_each_night_until_it_is_acknowledged_or_repaired(night: Broken) -> None:
-    assert [of(night.dumped, one)["verdict"] for one in source_checks.IDS] == ["fail", "fail", "pass"]
+    assert [of(night.dumped, one)["verdict"] for one in source_checks.IDS] == ["fail", "fail", "pass", "pass"]
     broken = {FOREIGN_KEY: "fail", UNIQUE: "fail", history.CHECK_ID: "pass"}
     for _night in range(2):
         assert night.verify() == broken and night.findings_open() == 0
@@ -84,6 +85,33 @@ def test_a_broken_source_is_said_each_night_until_it_is_acknowledged_or_repaired
     second = "SELECT max(ctid) FROM zones GROUP BY id HAVING count(*) > 1"
     night.source.execute(FREELY, "DELETE FROM delegated_grants WHERE zone_id = 'gone'", f"DELETE FROM zones WHERE ctid IN ({second})")
     assert night.commit()["verdict"] == "pass" and night.verify() == {history.CHECK_ID: "pass"}
+
+
+@pytest.mark.mutation
+def test_a_rule_that_the_source_breaks_is_a_warning_of_the_copy_once_it_is_acknowledged(
+    twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster
+) -> None:
+    name = "gateway_bindings.provider_live"
+    source = twin_cluster(events=200, seed="broken rule")
+    scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
+    source.execute(FREELY, state_damages.of("v1.0.0")[name].sql)
+    found = of(scene.backup(databases=DATABASES), STATE)
+    assert found["verdict"] == "fail" and [one["object"] for one in found["details"]["broken"]] == [f"state.{name}"]
+    night = Broken(scene, source, {})
+    assert night.verify() == {STATE: "fail", history.CHECK_ID: "pass"}
+    target = TwinCluster(fresh_cluster(), source.spec)
+    scene.call(RESTORE, sandbox=target.info.directory)
+
+    def of_copy() -> dict[str, str]:
+        checks = scene.call("state_verify", sandbox=target.info.directory, require_valid=False)["checks"]
+        return {one["id"]: one["verdict"] for one in checks if one["verdict"] == "fail" or one["id"] == f"state.{name}"}
+
+    assert of_copy() == {f"state.{name}": "fail"}
+    expires = f"{options.now() + dt.timedelta(days=9):%Y-%m-%d}"
+    digests = [one["digest"] for one in found["details"]["recorded"]]
+    scene.call("journal_correct", findings=digests, expires=expires, reason="it is known")
+    assert of_copy() == {f"state.{name}": "warn"} and night.verify() == {STATE: "warn", history.CHECK_ID: "pass"}
+    assert night.commit()["verdict"] == "pass"
 
 
 @pytest.mark.mutation
