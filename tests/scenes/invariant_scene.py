@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory, source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source_checks import Look
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source_checks import Scan
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, server_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
@@ -63,7 +63,7 @@ class Broken:
         }
         return recorded, blocks
 
-    def of_source(self) -> Look:
+    def of_source(self) -> Scan:
         """What a backup finds in it as a source."""
         read = self.layout()
         assert read.detected

@@ -86,8 +86,8 @@ class Unread:
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
-    """What one check saw in one database, or in a part of it: how many things it read."""
+class Scan:
+    """The result of one check in one database, or in a part of it. `read` is the number of constraints or rules that were checked."""
 
     check: str
     database: str
@@ -124,8 +124,8 @@ def _set(reader: Reader, settings: t.Mapping[str, str]) -> None:
         reader.rows("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
 
-def foreign_keys(reader: Reader, database: str) -> Look:
-    """Every validated foreign key by query, but those of the audit log, which Caracal does not have."""
+def foreign_keys(reader: Reader, database: str) -> Scan:
+    """Check every validated foreign key by a query. The audit log has none in Caracal, and is not read for others."""
     broken, unread, read = list[Broken](), list[Unread](), 0
     for schema, table, root, name, query, of_audit, builtin in reader.rows(FOREIGN_KEYS):
         child, thing = Relation(schema, table, root), f"{schema}.{table} {name}"
@@ -140,8 +140,8 @@ def foreign_keys(reader: Reader, database: str) -> Look:
             continue
         read += 1
         if count:
-            broken.append(Broken(thing, f"{count} row(s) point at no row", f"{count} {keys}", child.is_caracals))
-    return Look(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
+            broken.append(Broken(thing, f"{count} row(s) refer to a row that does not exist", f"{count} {keys}", child.is_caracals))
+    return Scan(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
 
 
 def indexes(reader: Reader) -> list[Index]:
@@ -169,8 +169,8 @@ def is_whole(reader: Reader, index: Index, rows_of_table: int) -> bool:
     return found == [(rows_of_table, 0)]
 
 
-def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Look:
-    """Duplicates under these indexes; with `structure`, `amcheck` looks at the indexes themselves, if it is installed and allowed."""
+def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Scan:
+    """Duplicates under these indexes; with `structure`, `amcheck` checks the indexes themselves if it is installed and allowed."""
     amcheck = next((name for (name,) in reader.rows(AMCHECK)), "") if structure else ""
     broken, unread, read = list[Broken](), list[Unread](), 0
     for index in wanted:
@@ -186,17 +186,17 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
         read += 1
         if found:
             broken.append(found)
-    return Look(UNIQUE, database, read, tuple(broken), tuple(unread))
+    return Scan(UNIQUE, database, read, tuple(broken), tuple(unread))
 
 
 def _duplicates(reader: Reader, index: Index) -> Broken | None:
     count, keys = rows(reader, index.query)[0]
-    words = f"{count} key(s) of a unique index are there more than once"
+    words = f"{count} key(s) of a unique index exist more than once"
     return Broken(index.thing, words, f"{count} {keys}", index.table.is_caracals) if count else None
 
 
 def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
-    """The server's own words name an index and pages, and no value."""
+    """The server's message names an index and pages, and no value of a row."""
     try:
         rows(reader, f"SELECT {amcheck}(%s::pg_catalog.oid::pg_catalog.regclass)", (index.oid,))
     except StageFailed as exc:
@@ -206,27 +206,27 @@ def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
     return None
 
 
-def collations(reader: Reader, database: str) -> Look:
+def collations(reader: Reader, database: str) -> Scan:
     """The database's own collation, and those of columns and indexes, against what the server's libraries have now."""
     try:
         seen = [("the database's default", *rows(reader, DATABASE_COLLATION)[0], "", [])]
         seen += [(f"{schema}.{name}", *more) for schema, name, *more in rows(reader, ACTUAL_COLLATIONS)]
     except (StageFailed, PermissionMissing) as exc:
-        return Look(COLLATION, database, unread=(Unread("the collations", exc.msg),))
+        return Scan(COLLATION, database, unread=(Unread("the collations", exc.msg),))
     broken, unread = list[Broken](), list[Unread]()
     for thing, recorded, actual, schema, tables in seen:
         caracals = not schema or any(Relation(schema, table, table).is_caracals for table in tables)
         if recorded and not actual:
-            unread.append(Unread(thing, f"version {recorded} is recorded, and the server knows no version of it", caracals))
+            unread.append(Unread(thing, f"version {recorded} is recorded, and the server does not know its version", caracals))
         elif actual and not recorded:
             unread.append(Unread(thing, f"no version is recorded; the server has {actual}", False))
         elif recorded != actual:
             words = f"version {recorded} is recorded, and the server has {actual}"
             broken.append(Broken(thing, words, f"{recorded} {actual}", caracals))
-    return Look(COLLATION, database, len(seen), tuple(broken), tuple(unread))
+    return Scan(COLLATION, database, len(seen), tuple(broken), tuple(unread))
 
 
-def state(reader: Reader, database: str, family: str, release: str | None, existing: t.Collection[str]) -> Look:
+def state(reader: Reader, database: str, family: str, release: str | None, existing: t.Collection[str]) -> Scan:
     """The rules by which a drill fails, in the source; none that reads audit partitions. `existing` are the tables of schema public."""
     broken, unread, read = list[Broken](), list[Unread](), 0
     for one in rules.invariants(family, release):
@@ -239,7 +239,7 @@ def state(reader: Reader, database: str, family: str, release: str | None, exist
         read += 1
         if seen.broken:
             broken.append(of_rule(one, seen))
-    return Look(STATE, database, read, tuple(broken), tuple(unread))
+    return Scan(STATE, database, read, tuple(broken), tuple(unread))
 
 
 def of_rule(one: Rule, seen: Seen) -> Broken:
@@ -247,9 +247,9 @@ def of_rule(one: Rule, seen: Seen) -> Broken:
     return Broken(one.check_id, f"{rule.counted(one, seen)}; {one.remedy}", f"{seen.broken} {seen.digest}")
 
 
-def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Look]:
-    """The `wanted` checks of a database that could not be read."""
-    return [Look(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
+def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Scan]:
+    """Scans of a database that could not be read, for the `wanted` checks."""
+    return [Scan(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
 
 
 _NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations", STATE: "rules of a healthy Caracal"}
@@ -262,20 +262,20 @@ _REMEDY = {
 _CONNECTED = {COLLATION: "as recorded"}
 
 
-def checks(looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> list[Check]:
+def checks(scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> list[Check]:
     """One check of each kind for all databases of a set."""
-    return [_check(check_id, [one for one in looks if one.check == check_id], acknowledged) for check_id in IDS]
+    return [_check(check_id, [one for one in scans if one.check == check_id], acknowledged) for check_id in IDS]
 
 
-def _check(check_id: str, looks: t.Sequence[Look], acknowledged: t.Collection[str]) -> Check:
+def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> Check:
     """`fail` for what is broken and not acknowledged; else `unproven` if a table of Caracal's could not be read; else `warn` or `pass`."""
-    if not looks:
+    if not scans:
         return Check(check_id, NOT_APPLICABLE, f"no database of this set has {_NOUN[check_id]}", False)
-    broken = [(look.database, one) for look in looks for one in look.broken]
-    unread = [(look.database, one) for look in looks for one in look.unread]
+    broken = [(scan.database, one) for scan in scans for one in scan.broken]
+    unread = [(scan.database, one) for scan in scans for one in scan.unread]
     recorded = [to_record(check_id, database, one) for database, one in broken if one.fails]
     new = [one for one in recorded if one["digest"] not in acknowledged]
-    read, noun = sum(one.read for one in looks), _NOUN[check_id]
+    read, noun = sum(one.read for one in scans), _NOUN[check_id]
     details = {
         "read": read,
         "broken": [{"database": database, "object": one.thing, "says": one.words} for database, one in broken[:LISTED]],
@@ -298,15 +298,15 @@ def _check(check_id: str, looks: t.Sequence[Look], acknowledged: t.Collection[st
 
 
 def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
-    """The words of a failure: the first of what is recorded, and how to acknowledge it."""
+    """The message of a failure: the first finding, and how to acknowledge it."""
     more = f" ({len(recorded) - 1} more)" if len(recorded) > 1 else ""
     return f"{recorded[0]['message']}{more}; or acknowledge it: journal_correct with findings: [{recorded[0]['digest'][:16]}]"
 
 
 def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:
-    """What the manifest says of it. The digest is over exactly what was found, so that it never stands for something else."""
-    said = f"{_words(database, one)}; {_REMEDY[check_id]}"
-    return {"digest": findings.digest(check_id, database, one.thing, one.keys), "message": said}
+    """One finding as the manifest records it. Its digest covers exactly what was found, so an acknowledgement covers no other damage."""
+    message = f"{_words(database, one)}; {_REMEDY[check_id]}"
+    return {"digest": findings.digest(check_id, database, one.thing, one.keys), "message": message}
 
 
 def _words(database: str, one: Broken) -> str:

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""SQL of the checks of a source. Nothing in it runs code of the owner of a database: only operators and functions of the server."""
+"""SQL of the checks of a source. It uses only operators and functions of the server, so it runs no code of a database's owner."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The checks of a source under the snapshot of its dump, and what the manifest of its set says of them."""
+"""The checks of a source under the snapshot of its dump, and the findings in the manifest of its set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from .._caracal import source_checks
-from .._caracal.source_checks import Look
+from .._caracal.source_checks import Scan
 from .._drivers.postgres.guard import Guard
 from .._drivers.postgres.snapshot import Place
 from .._errors import BackupError
@@ -24,29 +24,29 @@ from .database_layout import Layout
 from .reading import Leaf
 
 
-def take(guard: Guard, place: Place, layout: Layout) -> list[Look]:
-    """What the checks see, except the audit leaves. An error is in their words and never keeps a dump from being made."""
+def take(guard: Guard, place: Place, layout: Layout) -> list[Scan]:
+    """Scan everything except the audit leaves. An error becomes part of the scans and never stops a dump."""
     try:
         return guard.patiently(read, place, layout)
     except BackupError as exc:
         return source_checks.unread(place.database, exc.msg)
 
 
-def read(place: Place, layout: Layout) -> list[Look]:
+def read(place: Place, layout: Layout) -> list[Scan]:
     """All ordinary tables, in one transaction."""
     leaves = {leaf.qualified for leaf in layout.leaves}
     with place.join() as session:
         source_checks.prepare(session)
         ordinary = [one for one in source_checks.indexes(session) if one.table.qualified not in leaves]
-        looks = [source_checks.collations(session, place.database), source_checks.foreign_keys(session, place.database)]
-        looks.append(source_checks.unique_indexes(session, place.database, ordinary))
+        scans = [source_checks.collations(session, place.database), source_checks.foreign_keys(session, place.database)]
+        scans.append(source_checks.unique_indexes(session, place.database, ordinary))
         if own := layout.detected:
-            looks.append(source_checks.state(session, place.database, own.family, own.release, layout.public))
-        return looks
+            scans.append(source_checks.state(session, place.database, own.family, own.release, layout.public))
+        return scans
 
 
-def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[Leaf, list[Look]]:
-    """A leaf that `seal` reads, and what the check of its unique indexes sees of the same rows."""
+def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[Leaf, list[Scan]]:
+    """A leaf that `seal` reads, and the scan of its unique indexes under the same snapshot."""
     leaf = seal()
     if leaf.gone or leaf.table.unreadable:
         return leaf, []
@@ -58,18 +58,18 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
         return leaf, source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE]) if there else []
 
 
-def read_leaf(place: Place, leaf: Leaf) -> Look:
-    """By the index alone if it is as it should be. No `amcheck`: a restore reads nothing from the index of an audit leaf."""
+def read_leaf(place: Place, leaf: Leaf) -> Scan:
+    """Read the index alone if that proves uniqueness. Without `amcheck`, since no restore depends on the index of an audit leaf."""
     with place.join() as session:
         source_checks.prepare(session)
         found = [one for one in source_checks.indexes(session) if one.table.qualified == leaf.table.qualified]
         doubtful = [one for one in found if not source_checks.is_whole(session, one, leaf.rows)]
-        look = source_checks.unique_indexes(session, place.database, doubtful, structure=False)
-    return dataclasses.replace(look, read=look.read + len(found) - len(doubtful))
+        scan = source_checks.unique_indexes(session, place.database, doubtful, structure=False)
+    return dataclasses.replace(scan, read=scan.read + len(found) - len(doubtful))
 
 
 def of_set(recorded: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> list[Check]:
-    """What the backup found broken in the source of its set, until it is acknowledged. The copy has it too, or could not be made."""
+    """Failures for what the backup found in the source of its set, warnings for what is acknowledged. The copy has the same damage."""
     checks = []
     for check_id in source_checks.IDS:
         found = [{"digest": one.digest, "message": one.message} for one in recorded if one.check == check_id]

@@ -16,7 +16,7 @@ import typing as t
 
 from ..._caracal import releases
 from ..._caracal.audit_blocks import Block
-from ..._caracal.source_checks import Look
+from ..._caracal.source_checks import Scan
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import catalog, dump, snapshot
@@ -54,8 +54,8 @@ class Plan:
 
 @dataclasses.dataclass
 class Dumped:
-    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and how
-    far its constraints hold."""
+    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and the
+    scans of the source."""
 
     inventory: dict[str, t.Any]
     blocks: list[Block]
@@ -64,7 +64,7 @@ class Dumped:
     checks: list[Check]
     sealed: dict[str, t.Any] | None
     account: completeness.Account
-    looks: list[Look]
+    scans: list[Scan]
 
 
 def layout_of(session: Session, database: str) -> database_layout.Layout:
@@ -155,11 +155,11 @@ def _rows(
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, looks, *of_leaves = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
+        archive, rest, sealed, scans, *of_leaves = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
     except BackupError:
         held.check_held()
         raise
-    passes = [leaf for leaf, _looks in of_leaves]
+    passes = [leaf for leaf, _scans in of_leaves]
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
@@ -178,8 +178,8 @@ def _rows(
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
     facts_of_source = {**held.facts, **retention, "snapshot_time": held.facts["time"]}
-    looks += [look for _leaf, some in of_leaves for look in some]
-    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account, looks)
+    scans += [scan for _leaf, some in of_leaves for scan in some]
+    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account, scans)
 
 
 def _against_earlier(

@@ -42,7 +42,7 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
     artifacts.append(_seal_inventory(plan, inventory))
     artifacts.append(_put_blocks(plan, blocks))
     accounts = [one.account for one in dumped]
-    of_source = source_checks.checks([look for one in dumped for look in one.looks], history.acknowledged)
+    of_source = source_checks.checks([scan for one in dumped for scan in one.scans], history.acknowledged)
     found = (completeness.check(accounts), *of_source, *(check for one in dumped for check in one.checks))
     checks = [check.to_result() for check in found]
     left_out = {name: reason for one in accounts for name, reason in one.left_out.items()}

@@ -123,7 +123,7 @@ class Restoration:
             tables = restore.tables(to, names)
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
             tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
-            # One process must hear of all that is missing.
+            # One process must see all errors, to know everything that is missing.
             first = [] if self._accept_missing else leaves
             indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(first)}
             _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
@@ -140,7 +140,7 @@ class Restoration:
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
 
     def _missing(self, database: str, missing: dict[str, str]) -> None:
-        """The restore went on without constraints of the source, as the operator has asked."""
+        """Report the constraints of the source that the restore left out, as the operator has asked."""
         if missing:
             name, error = next(iter(missing.items()))
             words = f"{len(missing)} constraint(s) or index(es) are missing, since rows of the source break them; first: {name}: {error}"

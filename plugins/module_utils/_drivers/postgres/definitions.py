@@ -25,7 +25,7 @@ from .server import Server
 # Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 _GOING_ON = COMMON[1:]
-# Without it, an error does not say which entry of the archive it is about.
+# Without it, an error does not name its entry of the archive.
 _NAMING = "--verbose"
 
 # For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
@@ -98,7 +98,7 @@ class Definitions:
         return {}
 
     def _missing(self, failed: StageFailed) -> dict[str, str]:
-        """Raises the error where the restore must not go on: for anything but a constraint, or with errors that nobody can name."""
+        """Raises the error if the restore must not go on: for anything but a constraint, or if an error has no entry."""
         refused, known = failed.details.get("refused", []), restore_errors.constraints(self._listing)
         if not refused or len(refused) != failed.details["ignored"] or any(one["number"] not in known for one in refused):
             raise failed

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What `pg_restore` says when the server refuses a definition: which entry of the archive, and the first line of the server's error.
+"""Errors of `pg_restore`: the entry of the archive that the server refuses, and the first line of the server's error.
 
-The lines below the first one hold values of rows. A row can imitate the words of `pg_restore` there, so its errors are counted, too.
+The lines below the first one contain values of rows, which can imitate such an error. So the number of errors is compared as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typing as t
 _ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); \d+ \d+ (.+) \S+\Z")
 _QUERY = re.compile(r"pg_restore: error: [a-z ]+ query: (.+)\Z")
 _IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d+)\Z")
-# What holds rows together, and what only names such a thing. Never a trigger or a policy, which protect rows.
+# Constraints, indexes and their comments. Never a trigger or a policy, which protect rows.
 _CONSTRAINT = re.compile(r"(\d+); \d+ \d+ ((?:FK |CHECK )?CONSTRAINT|INDEX(?: ATTACH)?) (.+) \S+\Z")
 _BREAKABLE = ("CONSTRAINT ", "FK CONSTRAINT ", "CHECK CONSTRAINT ", "INDEX ")
 _COMMENT = re.compile(r"(\d+); \d+ \d+ (COMMENT) (\S+ (?:INDEX|CONSTRAINT) .+) \S+\Z")
@@ -34,10 +34,10 @@ class Refused:
     error: str
 
 
-def read(said: str) -> list[Refused]:
-    """All errors of which `said`, the stderr of a `pg_restore`, names the entry."""
+def read(stderr: str) -> list[Refused]:
+    """All errors with an entry in `stderr`, the stderr of a `pg_restore`."""
     found, number, entry = list[Refused](), "", ""
-    for line in said.split("\n"):
+    for line in stderr.split("\n"):
         if of := _ENTRY.match(line):
             number, entry = of[1], of[2]
         elif (error := _QUERY.match(line)) and number:
@@ -46,13 +46,13 @@ def read(said: str) -> list[Refused]:
 
 
 def is_constraint(refused: t.Sequence[t.Mapping[str, str]]) -> bool:
-    """Whether the first of them is a constraint or an index, which rows can break."""
+    """Whether the first error is about a constraint or an index, which rows can break."""
     return bool(refused) and refused[0]["entry"].startswith(_BREAKABLE)
 
 
-def ignored(said: str) -> int:
-    """How many errors a `pg_restore` that went on says that it had."""
-    last = _IGNORED.match(said.strip().split("\n")[-1])
+def ignored(stderr: str) -> int:
+    """The number of errors that a `pg_restore` reports which went on after them."""
+    last = _IGNORED.match(stderr.strip().split("\n")[-1])
     return int(last[1]) if last else 0
 
 

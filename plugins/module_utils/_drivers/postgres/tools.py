@@ -65,8 +65,8 @@ class _Tool(Child):
         if not refused:
             return super().failure(code, said)
         words = f"{self.name} failed ({status_text(code)}): {refused[0].entry}: {refused[0].error}"
-        told = {"refused": [dataclasses.asdict(one) for one in refused], "ignored": restore_errors.ignored(said)}
-        return StageFailed(words, stage=self.name, stderr=refused[0].error, **told)
+        errors = [dataclasses.asdict(one) for one in refused]
+        return StageFailed(words, stage=self.name, stderr=refused[0].error, refused=errors, ignored=restore_errors.ignored(said))
 
 
 def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Constraints of a source that do not hold, on a server; and what is healthy but looks odd."""
+"""Constraints of a source that do not hold, on a server; and healthy databases that look odd."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def own(caracal_database: TwinCluster) -> t.Iterator[Broken]:
         yield made
 
 
-def look(database: Broken, acknowledged: t.Collection[str] = (), structure: bool = True) -> dict[str, Check]:
+def scan(database: Broken, acknowledged: t.Collection[str] = (), structure: bool = True) -> dict[str, Check]:
     session = database.session
     source_checks.prepare(session)
-    looks = [source_checks.foreign_keys(session, database.database), source_checks.collations(session, database.database)]
-    looks.append(source_checks.unique_indexes(session, database.database, source_checks.indexes(session), structure))
-    return {one.id: one for one in source_checks.checks(looks, acknowledged)}
+    scans = [source_checks.foreign_keys(session, database.database), source_checks.collations(session, database.database)]
+    scans.append(source_checks.unique_indexes(session, database.database, source_checks.indexes(session), structure))
+    return {one.id: one for one in source_checks.checks(scans, acknowledged)}
 
 
 def verdicts(found: t.Mapping[str, Check]) -> dict[str, str]:
@@ -64,14 +64,14 @@ def test_what_does_not_hold_is_found_and_named(own: Broken, name: str) -> None:
     statements, check_id, thing = BROKEN[name]
     for statement in statements:
         own.session.rows(statement)
-    found = look(own)
+    found = scan(own)
     assert verdicts(found) == {check_id: "fail"}, found
     assert thing in objects(found[check_id]) and found[check_id].required
     recorded = found[check_id].details["recorded"]
     assert all(len(one["digest"]) == 64 for one in recorded) and recorded[0]["digest"][:16] in found[check_id].message
-    accepted = look(own, {one["digest"] for one in recorded})
+    accepted = scan(own, {one["digest"] for one in recorded})
     assert verdicts(accepted) == {check_id: "warn"} and accepted[check_id].details["recorded"] == recorded
-    assert look(own)[check_id].details["recorded"] == recorded, "what did not change has another digest"
+    assert scan(own)[check_id].details["recorded"] == recorded, "what did not change has another digest"
 
 
 @pytest.mark.no_false_alarm
@@ -79,7 +79,7 @@ def test_what_does_not_hold_is_found_and_named(own: Broken, name: str) -> None:
 def test_a_healthy_database_passes(caracal_database: TwinCluster, database: str) -> None:
     with broken(caracal_database, database) as made:
         made.session.rows("CREATE EXTENSION amcheck SCHEMA public")
-        found = look(made)
+        found = scan(made)
     assert verdicts(found) == {} and not any(found[name].details["not_read"] for name in CONSTRAINTS)
     assert found[FOREIGN_KEY].details["read"] and found[UNIQUE].details["read"] > found[COLLATION].details["read"]
 
@@ -129,20 +129,20 @@ def test_an_index_with_another_number_of_entries_proves_nothing(own: Broken) -> 
 def test_an_acknowledgement_covers_no_other_row(own: Broken) -> None:
     for statement in (FREELY, ORPHAN):
         own.session.rows(statement)
-    known = {one["digest"] for one in look(own)[FOREIGN_KEY].details["recorded"]}
+    known = {one["digest"] for one in scan(own)[FOREIGN_KEY].details["recorded"]}
     own.session.rows(ORPHAN.replace("min(", "max("))
-    assert look(own, known)[FOREIGN_KEY].verdict == "fail"
+    assert scan(own, known)[FOREIGN_KEY].verdict == "fail"
     own.session.rows("UPDATE public.delegated_grants SET zone_id = (SELECT min(id) FROM public.zones) WHERE zone_id = 'gone'")
     own.session.rows(ORPHAN.replace("min(", "max("))
-    assert look(own, known)[FOREIGN_KEY].verdict == "fail", "as many rows as before, and another one"
+    assert scan(own, known)[FOREIGN_KEY].verdict == "fail", "as many rows as before, and another one"
 
 
 def test_no_value_of_a_row_is_in_a_message(own: Broken) -> None:
     for statement in (FREELY, ORPHAN.replace("'gone'", "'topsecret'"), *duplicated("zones", "zones_pkey", "zones_slug_key")):
         own.session.rows(statement)
     ((zone,),) = own.session.rows("SELECT id FROM public.zones WHERE ctid = (SELECT min(ctid) FROM public.zones)")
-    told = repr(look(own))
-    assert "topsecret" not in told and zone not in told
+    printed = repr(scan(own))
+    assert "topsecret" not in printed and zone not in printed
 
 
 HEALTHY = {
@@ -196,7 +196,7 @@ HEALTHY = {
 def test_what_is_healthy_and_odd_passes(own: Broken, name: str) -> None:
     for statement in HEALTHY[name]:
         own.session.rows(statement)
-    assert verdicts(look(own)) == {}
+    assert verdicts(scan(own)) == {}
 
 
 @pytest.mark.no_false_alarm
@@ -209,7 +209,7 @@ def test_the_operators_own_tables_only_warn(own: Broken) -> None:
         *of_old_library("mine", "c"),
     ):
         own.session.rows(statement)
-    found = look(own)
+    found = scan(own)
     assert verdicts(found) == dict.fromkeys(CONSTRAINTS, "warn")
     assert not any(found[name].required or found[name].details["recorded"] for name in CONSTRAINTS)
 
@@ -224,35 +224,35 @@ def test_a_function_of_the_owner_is_not_run(own: Broken) -> None:
         "CREATE OR REPLACE FUNCTION public.f(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RAISE EXCEPTION ''run''; END'",
     ):
         own.session.rows(statement)
-    found = look(own)
+    found = scan(own)
     assert verdicts(found) == {UNIQUE: "unproven"}, "of Caracal's own table it leaves a doubt"
     assert objects(found[UNIQUE], "not_read") == {"public.zones f_of_slug", "public.mine f_of_mine"}
 
 
 def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> None:
     for statement in (
-        "CREATE ROLE looks_on",
+        "CREATE ROLE reader",
         "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_database_collation_actual_version FROM PUBLIC",
-        "SET LOCAL ROLE looks_on",
+        "SET LOCAL ROLE reader",
     ):
         own.session.rows(statement)
-    found = look(own)
+    found = scan(own)
     assert verdicts(found) == dict.fromkeys(CONSTRAINTS, "unproven")
     reasons = ("permission denied", "row-level security")
     constraints = [found[name] for name in CONSTRAINTS]
-    said = [one.message for one in constraints if one.required or not any(why in one.message for why in reasons)]
-    assert not said
+    others = [one.message for one in constraints if one.required or not any(why in one.message for why in reasons)]
+    assert not others
 
 
 def test_amcheck_that_the_role_may_not_call_is_left_out(own: Broken) -> None:
     for statement in (
         "CREATE EXTENSION amcheck SCHEMA public",
         reversed_index("zones_pkey"),
-        "CREATE ROLE looks_on IN ROLE pg_read_all_data BYPASSRLS",
-        "SET LOCAL ROLE looks_on",
+        "CREATE ROLE reader IN ROLE pg_read_all_data BYPASSRLS",
+        "SET LOCAL ROLE reader",
     ):
         own.session.rows(statement)
-    assert look(own)[UNIQUE].verdict == "pass"
+    assert scan(own)[UNIQUE].verdict == "pass"
 
 
 def test_rules_that_cannot_be_read_are_unproven(own: Broken) -> None:

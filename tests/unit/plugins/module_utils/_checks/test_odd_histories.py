@@ -70,6 +70,9 @@ HISTORIES = {
     "the cleaner deleted the older half of the announcements": History(("""
         DELETE FROM caracal_outbox WHERE status = 'published' AND updated_at < (
           SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY updated_at) FROM caracal_outbox WHERE status = 'published')""",)),
+    "a token was written a moment ago, and is not logged yet": History(("""
+        UPDATE admin_tokens SET created_by = 'admin:new', created_at = now() - interval '1 second'
+         WHERE created_by = 'env-derived-write'""",), (SECRET_STORE,)),
     "an announcement waited for days": History(("""
         UPDATE caracal_outbox SET updated_at = now() WHERE id = (SELECT min(id) FROM caracal_outbox WHERE dedupe_key LIKE 'spawn:%')""",)),
     "the active set was deleted": History((told(NEWEST, LATE, "NULL::text"), DELETE_SET), (SECRET_STORE,), DENIED),

@@ -66,7 +66,7 @@ def of(result: Result, check_id: str) -> Result:
 
 
 @pytest.mark.mutation
-def test_a_broken_source_is_said_each_night_until_it_is_acknowledged_or_repaired(night: Broken) -> None:
+def test_a_broken_source_is_reported_each_night_until_it_is_acknowledged_or_repaired(night: Broken) -> None:
     assert [of(night.dumped, one)["verdict"] for one in source_checks.IDS] == ["fail", "fail", "pass", "pass"]
     broken = {FOREIGN_KEY: "fail", UNIQUE: "fail", history.CHECK_ID: "pass"}
     for _night in range(2):
@@ -115,12 +115,12 @@ def test_a_rule_that_the_source_breaks_is_a_warning_of_the_copy_once_it_is_ackno
 
 
 @pytest.mark.mutation
-def test_a_restore_stops_at_the_constraint_and_goes_on_without_it_if_it_is_told_to(night: Broken, fresh_cluster: FreshCluster) -> None:
+def test_a_restore_stops_at_the_constraint_unless_the_operator_accepts_its_absence(night: Broken, fresh_cluster: FreshCluster) -> None:
     target = TwinCluster(fresh_cluster(), night.source.spec)
     ((zone,),) = night.source.execute("SELECT id FROM zones GROUP BY id HAVING count(*) > 1")
     words = ("CONSTRAINT zones zones_", ": ERROR: ", '"zones_', "accept_missing_constraints")
-    said = night.scene.refused(RESTORE, StageFailed, *words, check_mode=False, sandbox=target.info.directory, jobs=1)
-    assert zone not in said
+    message = night.scene.refused(RESTORE, StageFailed, *words, check_mode=False, sandbox=target.info.directory, jobs=1)
+    assert zone not in message
     assert not target.execute("SELECT datname FROM pg_database WHERE datname LIKE 'caracal%'", database="postgres")
     result = night.scene.call(RESTORE, sandbox=target.info.directory, accept_missing_constraints=True)
     check = of(result, "restore.caracal.constraints")

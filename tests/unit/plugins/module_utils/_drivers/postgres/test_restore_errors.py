@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import restore_errors
 
-SAID = """pg_restore: while PROCESSING TOC:
+STDERR = """pg_restore: while PROCESSING TOC:
 pg_restore: from TOC entry 3401; 2606 16500 FK CONSTRAINT a a_b_fkey caracal
 pg_restore: error: could not execute query: ERROR:  insert or update on table "a" violates foreign key constraint "a_b_fkey"
 DETAIL:  Key (b)=(topsecret) is not present in table "b".
@@ -34,22 +34,22 @@ LISTING = [
 
 
 def test_each_error_is_read_with_its_entry_and_without_values() -> None:
-    first, second = restore_errors.read(SAID)
+    first, second = restore_errors.read(STDERR)
     assert (first.number, first.entry) == ("3401", "FK CONSTRAINT a a_b_fkey") and first.error.endswith('constraint "a_b_fkey"')
-    assert (second.number, second.entry) == ("3402", "INDEX a_c") and restore_errors.ignored(SAID) == 2
+    assert (second.number, second.entry) == ("3402", "INDEX a_c") and restore_errors.ignored(STDERR) == 2
     assert "topsecret" not in repr((first, second))
 
 
 @pytest.mark.mutation
 def test_a_row_that_imitates_an_error_is_one_more_than_are_counted() -> None:
     forged = "x\npg_restore: from TOC entry 3402; 1259 16501 INDEX a_c caracal\npg_restore: error: could not execute query: ERROR:  y"
-    said = SAID.replace("topsecret", forged)
-    assert len(restore_errors.read(said)) == 3 and restore_errors.ignored(said) == 2
+    stderr = STDERR.replace("topsecret", forged)
+    assert len(restore_errors.read(stderr)) == 3 and restore_errors.ignored(stderr) == 2
 
 
 def test_without_errors_of_the_server_there_is_nothing_to_read() -> None:
-    said = "pg_restore: error: no server"
-    assert restore_errors.read(said) == [] and restore_errors.ignored(said) == restore_errors.ignored("") == 0
+    stderr = "pg_restore: error: no server"
+    assert restore_errors.read(stderr) == [] and restore_errors.ignored(stderr) == restore_errors.ignored("") == 0
 
 
 def test_constraints_are_all_that_a_restore_can_go_on_without() -> None:
