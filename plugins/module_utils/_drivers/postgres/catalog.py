@@ -42,9 +42,10 @@ SCHEMA_QUERIES = (
     SELECT 'constraint ' || n.nspname || '.' || r.relname || '.' || x.conname || ' ' || pg_get_constraintdef(x.oid)
            || ' validated ' || x.convalidated
       FROM pg_constraint x {_OF_TABLE.format("x.conrelid")} WHERE x.contype <> 'n' AND {_OURS}""",
+    # An index that a failed CREATE INDEX CONCURRENTLY left invalid is not dumped, so it is not part of the schema.
     f"""
     SELECT 'index ' || pg_get_indexdef(x.oid) || ' valid ' || i.indisvalid || ' ready ' || i.indisready
-      FROM {_RELATIONS} JOIN pg_index i ON i.indexrelid = x.oid WHERE {_OURS}""",
+      FROM {_RELATIONS} JOIN pg_index i ON i.indexrelid = x.oid WHERE (i.indisvalid OR x.relkind = 'I') AND {_OURS}""",
     f"""
     SELECT 'trigger ' || pg_get_triggerdef(x.oid) || ' enabled ' || x.tgenabled::text
       FROM pg_trigger x {_OF_TABLE.format("x.tgrelid")} WHERE NOT x.tgisinternal AND {_OURS}""",

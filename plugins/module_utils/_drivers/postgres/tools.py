@@ -142,8 +142,10 @@ def _feed(fd: int, source: pipes.Reader) -> None:
 
 
 def schema_digest(pg_dump: str, place: Place) -> str:
-    """SHA-256 of the plain schema dump without its "Dumped" lines: equal within one major for equal schemas."""
-    argv = [pg_dump, "--schema-only", f"--restrict-key={RESTRICT_KEY}", f"--snapshot={place.snapshot}", "--no-password"]
+    """SHA-256 of the plain schema dump without its "Dumped" lines: equal within one major for equal schemas. Without publications and
+    subscriptions, which no restore creates."""
+    argv = [pg_dump, "--schema-only", "--no-publications", "--no-subscriptions", "--no-password"]
+    argv += [f"--restrict-key={RESTRICT_KEY}", f"--snapshot={place.snapshot}"]
     lines = _SchemaLines()
     stream_out(argv, place.server, place.database, lines)
     return lines.finish()
