@@ -38,6 +38,13 @@ options:
       - File with the table of a release that this collection does not know yet, made with O(describe). It lies on the host where the
         module runs.
     type: path
+  schema_additions:
+    description:
+      - Names of your own objects, rights and settings in the databases, as the checks name them, for example V(table reports) or
+        V(index zones.by_slug). They are then expected.
+    type: list
+    elements: str
+    default: []
   describe:
     description:
       - Name of a release. RV(table) then says what the databases are, as a table of that release, for O(release_table). Only a fresh
@@ -80,6 +87,13 @@ EXAMPLES = r"""
     login_user: caracal
     login_password_file: /etc/caracal-ops/db.password
     release_table: /etc/caracal-ops/v1.1.0.json
+
+- name: Expect a table and an index of your own
+  caracal_ops.backup.migration_verify:
+    sandbox: /var/tmp/drill
+    schema_additions:
+      - table reports
+      - index zones.by_slug
 """
 
 RETURN = r"""

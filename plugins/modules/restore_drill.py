@@ -131,6 +131,12 @@ options:
     description:
       - File with the facts of a release that this collection does not know yet.
     type: path
+  schema_additions:
+    description:
+      - As O(caracal_ops.backup.migration_verify#module:schema_additions).
+    type: list
+    elements: str
+    default: []
   secrets_identity_files:
     description:
       - Files with the age identities that open the secrets of the set. Without them, those of O(identity_files) are used.

@@ -60,6 +60,12 @@ options:
       - As O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
     type: int
     default: 300
+  schema_additions:
+    description:
+      - As O(caracal_ops.backup.migration_verify#module:schema_additions).
+    type: list
+    elements: str
+    default: []
   jobs:
     description:
       - How many worker processes read and hash side by side.

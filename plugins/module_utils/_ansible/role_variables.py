@@ -66,6 +66,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "release_table": (_DRILL,),
     "retired_audit_keys": (_BACKUP,),
     "revoked_keys": _ALL,
+    "schema_additions": (_RESTORE, _DRILL),
     "shrink_max": (_REPOSITORY,),
     "signing_key": (_BACKUP, _RESTORE, _DRILL, _ARCHIVE, _REPOSITORY),
     "ssl_cert": _DATABASE,

@@ -14,11 +14,10 @@ import typing as t
 
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from . import schema_tables
-from .schema_facts import OF_TABLES, Facts, Key
+from .schema_facts import OF_TABLES, PUBLIC, Facts, Key
 from .schema_tables import Nearest
 
 SHOWN = 50
-PUBLIC = "PUBLIC"
 
 # What → kinds of facts, and what a fact that the release does not have is: whoever adds an index or a function breaks nothing.
 _SECTIONS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -41,8 +40,11 @@ class _Difference:
     words: str
 
 
-def compare(database: str, expected: Facts, actual: Facts, nearest: Nearest, roles: t.Collection[str]) -> list[Check]:
-    """All sections of one database; `roles` are the release's that exist. Of an unknown release nothing can be proved."""
+def compare(
+    database: str, expected: Facts, actual: Facts, nearest: Nearest, roles: t.Collection[str], additions: t.Collection[str] = ()
+) -> list[Check]:
+    """All sections of one database; `roles` are the release's that exist, `additions` facts that the operator has added and named. With an
+    unknown release, nothing can be proved."""
     both = {key.of for key in expected if key.kind == "table" and key in actual}
     functions = {key.of for key in expected if key.kind == "function" and key in actual}
     known_roles = {PUBLIC, *roles}
@@ -59,7 +61,8 @@ def compare(database: str, expected: Facts, actual: Facts, nearest: Nearest, rol
     for what, (kinds, extra) in _SECTIONS.items():
         of_release = {key: value for key, value in expected.items() if key.kind in kinds}
         wanted = {key: value for key, value in of_release.items() if comparable(key)}
-        found = {key: value for key, value in actual.items() if key.kind in kinds and comparable(key)}
+        added = {key for key in actual.keys() - wanted.keys() if str(key) in additions}
+        found = {key: value for key, value in actual.items() if key.kind in kinds and comparable(key) and key not in added}
         if of_release and not wanted:
             checks.append(Check(f"schema.{database}.{what}", UNPROVEN, "nothing to compare: all that they belong to is missing"))
         else:

@@ -14,6 +14,9 @@ import typing as t
 
 from .._errors import OptionError
 
+# How PostgreSQL names all roles.
+PUBLIC = "PUBLIC"
+
 
 class Key(t.NamedTuple):
     """What a fact is about: its kind, the object, and the part of it (empty for the object itself). SQL-quoted where SQL needs it."""

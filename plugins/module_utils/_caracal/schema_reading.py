@@ -16,8 +16,9 @@ import dataclasses
 import datetime
 import typing as t
 
-from . import partitions
+from . import partitions, schema_extras
 from .inventory import Reader
+from .schema_extras import Extra
 from .schema_facts import Facts, Key
 
 _OURS = """n.nspname = 'public' AND NOT EXISTS (
@@ -40,6 +41,8 @@ _QUERIES = (
     f"""SELECT 'row_security', {_TABLE}, '', concat_ws(', ', CASE WHEN c.relrowsecurity THEN 'on' END,
                CASE WHEN c.relforcerowsecurity THEN 'forced' END) FROM {_TABLES} WHERE c.relrowsecurity OR c.relforcerowsecurity""",
     f"""SELECT 'column', {_TABLE}, quote_ident(f.attname), format_type(f.atttypid, f.atttypmod)
+               || coalesce((SELECT ' collate ' || quote_ident(l.collname) FROM pg_collation l JOIN pg_type y ON y.oid = f.atttypid
+                             WHERE l.oid = f.attcollation AND l.oid <> y.typcollation), '')
                || CASE WHEN f.attnotnull THEN ' not null' ELSE '' END || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
                || CASE f.attidentity WHEN '' THEN '' ELSE ' identity' END || CASE f.attgenerated WHEN '' THEN '' ELSE ' generated' END
           FROM {_TABLES} JOIN pg_attribute f ON f.attrelid = c.oid AND f.attnum > 0 AND NOT f.attisdropped
@@ -77,6 +80,10 @@ _QUERIES = (
           FROM {_TABLES} JOIN pg_attribute f ON f.attrelid = c.oid AND NOT f.attisdropped
          CROSS JOIN LATERAL aclexplode(f.attacl) a WHERE a.grantee <> c.relowner GROUP BY 1, 2, 3""",
     f"""SELECT 'sequence', {_TABLE}, '', format_type(q.seqtypid, NULL)
+               || CASE q.seqincrement WHEN 1 THEN '' ELSE ' increment ' || q.seqincrement END
+               || CASE WHEN q.seqcycle THEN ' cycle' ELSE '' END
+               || CASE q.seqmax WHEN CASE q.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                                     ELSE 9223372036854775807 END THEN '' ELSE ' maximum ' || q.seqmax END
                || coalesce((SELECT ' owned by ' || quote_ident(r.relname) || '.' || quote_ident(f.attname) FROM pg_depend d
                               JOIN pg_class r ON r.oid = d.refobjid JOIN pg_attribute f ON f.attrelid = r.oid AND f.attnum = d.refobjsubid
                              WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')), '')
@@ -97,7 +104,9 @@ _OWNERS = f"""
 
 _LEAVES = f"""
     SELECT c.relname, quote_ident(c.relname), pg_get_expr(c.relpartbound, c.oid),
-           ARRAY(SELECT DISTINCT {_GRANTEE} FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
+           ARRAY(SELECT DISTINCT {_GRANTEE} FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner),
+           ARRAY(SELECT quote_ident(k.conname) FROM pg_constraint k
+                  WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'x') AND k.coninhcount = 0 ORDER BY 1)
       FROM {_IN_TABLES} JOIN pg_inherits h ON h.inhrelid = c.oid WHERE h.inhparent = to_regclass('public.{partitions.PARENT}') ORDER BY 1"""
 
 # Rights over rows that nobody may change; those of a superuser and of who may become one are told elsewhere.
@@ -110,9 +119,12 @@ _MUTABLE = f"""
 _BEYOND_GRANTS = "{pg_read_all_data,pg_write_all_data,pg_read_server_files,pg_write_server_files,pg_execute_server_program}"
 _ROLES = f"""
     SELECT r.rolname, array_remove(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
-           CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolreplication THEN 'REPLICATION' END], NULL)
+           CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+           CASE WHEN rolvaliduntil < now() THEN 'an expiry that has passed' END,
+           CASE WHEN rolconnlimit BETWEEN 0 AND 4 THEN 'a connection limit of ' || rolconnlimit END], NULL)
            || ARRAY(SELECT 'membership of ' || CASE WHEN s.rolsuper THEN 'superuser ' ELSE '' END || s.rolname FROM pg_roles s
-                     WHERE (s.rolsuper OR s.rolname = ANY('{_BEYOND_GRANTS}')) AND NOT r.rolsuper AND pg_has_role(r.oid, s.oid, 'MEMBER')
+                     WHERE (s.rolsuper OR s.rolname = ANY('{_BEYOND_GRANTS}') OR s.rolname = ANY(%s) AND s.oid <> r.oid)
+                       AND NOT r.rolsuper AND pg_has_role(r.oid, s.oid, 'MEMBER')
                      ORDER BY 1)
       FROM pg_roles r WHERE r.rolname = ANY(%s)"""
 
@@ -129,11 +141,13 @@ _TIME_ZONES = """
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One partition of the audit log: name, bounds as PostgreSQL prints them, and who besides the owner has any right on it."""
+    """One partition of the audit log: name, bounds as PostgreSQL prints them, roles besides the owner with any right on it, and constraints
+    that the parent does not have."""
 
     name: str
     bounds: str
     grantees: tuple[str, ...]
+    constraints: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +162,7 @@ class Reading:
     unbound: dict[str, bool]
     encoding: str
     today: datetime.date
+    extras: tuple[Extra, ...]
 
     @property
     def tables(self) -> set[str]:
@@ -163,20 +178,20 @@ def read(reader: Reader) -> Reading:
     leaves = reader.rows(_LEAVES)
     unbound = {
         name: bool(reader.rows(f"SELECT EXISTS (SELECT FROM public.{quoted})")[0][0])
-        for name, quoted, bounds, _grantees in leaves
+        for name, quoted, bounds, *_more in leaves
         if bounds == partitions.DEFAULT
     }
     encoding, today = reader.rows(
         """SELECT pg_encoding_to_char(encoding), (now() AT TIME ZONE 'UTC')::date FROM pg_database WHERE datname = current_database()"""
     )[0]
     owners = {str(name): str(owner) for name, owner in reader.rows(_OWNERS)}
-    made = tuple(Leaf(name, bounds, tuple(grantees)) for name, _quoted, bounds, grantees in leaves)
-    return Reading(facts, migrations, owners, made, unbound, encoding, today)
+    made = tuple(Leaf(name, bounds, tuple(grantees), tuple(own)) for name, _quoted, bounds, grantees, own in leaves)
+    return Reading(facts, migrations, owners, made, unbound, encoding, today, tuple(schema_extras.read(reader)))
 
 
 def roles(reader: Reader, names: t.Collection[str]) -> dict[str, list[str]]:
-    """Those of the roles that exist → attributes that no service needs."""
-    return {str(name): list(strong) for name, strong in reader.rows(_ROLES, (list(names),))}
+    """Those of the roles that exist → attributes and memberships that no service needs, and what keeps it from connecting."""
+    return {str(name): list(strong) for name, strong in reader.rows(_ROLES, (list(names), list(names)))}
 
 
 def mutable(reader: Reader, names: t.Collection[str]) -> list[str]:

@@ -44,7 +44,7 @@ def _judged(check_id: str, verdict: str, problems: t.Sequence[str], passed: str,
 def roles(wanted: t.Sequence[str], found: t.Mapping[str, t.Sequence[str]]) -> Check:
     """Every service role exists, and none could do more than its grants say."""
     missing = [f"role {name} is missing; restore the roles or run the migrations of this release" for name in wanted if name not in found]
-    strong = [f"role {name} has {', '.join(found[name])}, which no service needs" for name in wanted if found.get(name)]
+    strong = [f"role {name} has {', '.join(found[name])}; the product sets none of these" for name in wanted if found.get(name)]
     return _judged("schema.roles", FAIL, missing + strong, f"{len(wanted)} service roles, none with an attribute that no service needs")
 
 
@@ -80,7 +80,8 @@ def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence
     """Rights and partitions of the audit log; `mutable` is None where there is no audit log, or no service role, to ask about."""
     if not has_audit_log(reading) or not reading.leaves or mutable is None:
         words = f"no partition of {partitions.PARENT}, or no service role, to look at"
-        return [Check(f"schema.{_OWN}.{name}", UNPROVEN, words) for name in ("audit_rights", "partition_grants", "partitions")]
+        names = ("audit_rights", "partition_grants", "partitions", "partition_constraints")
+        return [Check(f"schema.{_OWN}.{name}", UNPROVEN, words) for name in names]
     return [
         _judged(
             f"schema.{_OWN}.audit_rights",
@@ -90,6 +91,7 @@ def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence
         ),
         _grants(reading.leaves, {"PUBLIC", *services}),
         _bounds(reading),
+        _constraints(reading.leaves),
         _unbound(reading),
         _window(reading),
     ]
@@ -111,6 +113,16 @@ def _bounds(reading: Reading) -> Check:
         if leaf.bounds not in (partitions.DEFAULT, month and month.bounds):
             wrong.append(f"partition {leaf.name} is no calendar month in UTC under its name: {leaf.bounds}")
     return _judged(f"schema.{_OWN}.partitions", FAIL, wrong, f"{len(reading.leaves) - 1} months in UTC and a default partition")
+
+
+def _constraints(leaves: t.Sequence[Leaf]) -> Check:
+    """A constraint of a single partition refuses events that the audit log must take."""
+    wrong = [
+        f"partition {leaf.name} has constraint {one}, which the audit log does not have; drop it"
+        for leaf in leaves
+        for one in leaf.constraints
+    ]
+    return _judged(f"schema.{_OWN}.partition_constraints", FAIL, wrong, f"no partition of {len(leaves)} has constraints of its own")
 
 
 def _unbound(reading: Reading) -> Check:

@@ -14,7 +14,8 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import releases, schema_checks, schema_reading, schema_rules, schema_tables
+from .._caracal import releases, schema_checks, schema_extras, schema_reading, schema_rules, schema_tables
+from .._caracal.schema_facts import PUBLIC
 from .._caracal.schema_reading import Reading
 from .._caracal.schema_tables import OWNER, Nearest, ReleaseTable
 from .._drivers.postgres import catalog
@@ -37,6 +38,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "database": {"type": "str", "default": "caracal"},
             "auth_database": {"type": "str", "default": "caracal_auth"},
             "release_table": {"type": "path"},
+            "schema_additions": {"type": "list", "elements": "str", "default": []},
             "describe": {"type": "str"},
             "require_valid": {"type": "bool", "default": True},
         },
@@ -61,7 +63,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             schema_checks.release(nearest),
             schema_checks.migrations(nearest, own.migrations),
             schema_rules.roles(nearest.table.roles, roles),
-            *_of_database(releases.OWN_DATABASE, own, nearest, roles),
+            *_of_database(releases.OWN_DATABASE, own, nearest, roles, given["schema_additions"]),
             *_of_own(session, own, roles),
         ]
     readings = {releases.OWN_DATABASE: own}
@@ -70,7 +72,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         with _reading(server, auth) as session:
             readings[releases.AUTH_DATABASE] = schema_reading.read(session)
     if releases.AUTH_DATABASE in nearest.table.databases:
-        checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles)
+        checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles, given["schema_additions"])
     return {
         **judged(checks, given["require_valid"]),
         "release": nearest.table.release if nearest.known else None,
@@ -108,11 +110,14 @@ def _refuse_stranger(own: Reading, nearest: ReleaseTable, database: str) -> None
         )
 
 
-def _of_database(name: str, reading: Reading, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
+def _of_database(
+    name: str, reading: Reading, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]], additions: t.Collection[str]
+) -> list[Check]:
     expected = schema_tables.of_build(name, nearest.table.databases[name], reading.facts)
     services = nearest.table.roles
     return [
-        *schema_checks.compare(name, expected, reading.facts, nearest, roles),
+        *schema_checks.compare(name, expected, reading.facts, nearest, roles, additions),
+        *schema_extras.checks(name, reading.extras, services, additions),
         schema_checks.other_grants(name, reading.facts, services),
         schema_rules.owner(name, reading, expected.get(OWNER, schema_tables.NO_SERVICE), services),
         schema_rules.encoding(name, reading),
@@ -131,20 +136,20 @@ def _of_own(session: Session, own: Reading, roles: t.Mapping[str, t.Sequence[str
     ]
 
 
-def _auth(name: str, reading: Reading | None, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
+def _auth(
+    name: str, reading: Reading | None, nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]], additions: t.Collection[str]
+) -> list[Check]:
     if reading is None:
         words = (
             f"database {name} does not exist; {nearest.table.release} keeps its console's users there; restore it or correct auth_database"
         )
         return [Check(f"schema.{releases.AUTH_DATABASE}.tables", FAIL if nearest.known else UNPROVEN, words)]
-    return _of_database(releases.AUTH_DATABASE, reading, nearest, roles)
+    return _of_database(releases.AUTH_DATABASE, reading, nearest, roles, additions)
 
 
 def _describe(
     release: str, readings: t.Mapping[str, Reading], nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]
 ) -> dict[str, t.Any]:
     """Services of a newer release are those that the nearest one has, and whoever was granted something."""
-    granted = {
-        key.name for reading in readings.values() for key in reading.facts if key.kind == "grant" and key.name != schema_checks.PUBLIC
-    }
+    granted = {key.name for reading in readings.values() for key in reading.facts if key.kind == "grant" and key.name != PUBLIC}
     return schema_tables.describe(release, readings, sorted({*roles, *granted})).to_json()

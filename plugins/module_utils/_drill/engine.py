@@ -84,6 +84,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "allow_shared_filesystem": {"type": "bool", "default": False},
             "jobs": {"type": "int", "default": 2},
             "release_table": {"type": "path"},
+            "schema_additions": {"type": "list", "elements": "str", "default": []},
             "secrets_identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},

@@ -34,6 +34,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "audit_retention_days": {"type": "int"},
             "audit_clock_skew_seconds": {"type": "int", "default": 300},
+            "schema_additions": {"type": "list", "elements": "str", "default": []},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": False},
         }

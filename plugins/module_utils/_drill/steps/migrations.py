@@ -19,4 +19,5 @@ class Migrations(Step):
     def take(self, work: Work) -> Made:
         from ..._checks import migration_verify
 
-        return Made(work.call(migration_verify.argument_spec(), migration_verify.run, release_table=work.given["release_table"])["checks"])
+        own = {name: work.given[name] for name in ("release_table", "schema_additions")}
+        return Made(work.call(migration_verify.argument_spec(), migration_verify.run, **own)["checks"])

@@ -107,11 +107,34 @@ def test_what_an_installation_may_have_besides_is_no_fault(caracal_database: Twi
         "CREATE EXTENSION pg_stat_statements",
         "CREATE SCHEMA own",
         "CREATE TABLE own.notes (id int)",
-        "CREATE VIEW public.report AS SELECT id FROM public.zones",
+        f"ALTER DATABASE {name} SET search_path = 'public'",
         f"ALTER DATABASE {name} SET timezone = 'Etc/UTC'",
         database=name,
     )
     assert odd(verify(caracal_database, database=name)) == {}
+
+
+ADDITIONS = {
+    "table mine": "CREATE TABLE mine (id int)",
+    "index zones.mine_too": "CREATE INDEX mine_too ON zones (created_at)",
+    "function mine()": "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "column zones.mine": "ALTER TABLE zones ADD mine int",
+    "view report": "CREATE VIEW report AS SELECT id FROM zones",
+    "grant on view report to caracalapi": "GRANT SELECT ON report TO caracalapi",
+    "publication mine": "CREATE PUBLICATION mine",
+    "setting search_path of all roles in this database": "ALTER DATABASE {name} SET search_path = own, public",
+}
+
+
+@pytest.mark.no_false_alarm
+def test_what_the_operator_names_is_expected_and_nothing_else(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+    name = caracal_copy()
+    caracal_database.execute(*(one.replace("{name}", name) for one in ADDITIONS.values()), database=name)
+    assert odd(verify(caracal_database, database=name, schema_additions=list(ADDITIONS))) == OLD
+    for one in ADDITIONS:
+        others = [other for other in ADDITIONS if other != one]
+        found = {check: verdict for check, verdict in odd(verify(caracal_database, database=name, schema_additions=others)).items()}
+        assert len(found) == len(OLD) + 1, one
 
 
 FK = "FOREIGN KEY (zone_id) REFERENCES public.zones(id) ON DELETE CASCADE"
@@ -121,6 +144,7 @@ SHIFTED = "FOR VALUES FROM ('2026-09-01 05:30+00') TO ('2026-10-01 05:30+00')"
 NO_LEAVES = """DO $$ DECLARE leaf regclass; BEGIN
     FOR leaf IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_events'::regclass LOOP
         EXECUTE 'DROP TABLE ' || leaf; END LOOP; END $$"""
+OF_PARTITIONS = ("audit_rights", "partition_grants", "partitions", "partition_constraints")
 DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "migration missing": (
         ("DELETE FROM schema_migrations WHERE version = '0002_approval_hardening'",),
@@ -237,7 +261,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.triggers": "fail"},
         f"unexpected trigger audit_events.{LEAF}.lost",
     ),
-    "row security off": (
+    "row security of a table off": (
         ("ALTER TABLE secrets DISABLE ROW LEVEL SECURITY",),
         {f"{OWN}.row_security": "fail"},
         "row security of secrets is missing",
@@ -340,6 +364,91 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.sequences": "fail", f"{OWN}.columns": "fail"},
         "sequence audit_ingest_alerts_id_seq is missing",
     ),
+    "sequence with another increment": (
+        ("ALTER SEQUENCE audit_ingest_alerts_id_seq INCREMENT 10 MAXVALUE 1000 CYCLE",),
+        {f"{OWN}.sequences": "fail"},
+        "is 'bigint increment 10 cycle maximum 1000 owned by",
+    ),
+    "column collation": (
+        ('ALTER TABLE zones ALTER updated_by TYPE text COLLATE "C"',),
+        {f"{OWN}.columns": "fail"},
+        """zones.updated_by is 'text collate "C"' instead of 'text'""",
+    ),
+    "constraint of a partition": (
+        (f"ALTER TABLE {LEAF} ADD CONSTRAINT odd CHECK (id <> '') NOT VALID",),
+        {f"{OWN}.partition_constraints": "fail"},
+        f"partition {LEAF} has constraint odd",
+    ),
+    "own view": (("CREATE VIEW report AS SELECT id FROM zones",), {f"{OWN}.views": "warn"}, "add 'view report' to schema_additions"),
+    "view that PUBLIC reads": (
+        ("CREATE VIEW report AS SELECT * FROM secrets", "GRANT SELECT ON report TO PUBLIC"),
+        {f"{OWN}.views": "fail"},
+        "grant on view report to PUBLIC: SELECT",
+    ),
+    "view of another schema that a service reads": (
+        ("CREATE SCHEMA own", "CREATE VIEW own.report AS SELECT * FROM secrets", "GRANT SELECT ON own.report TO caracalapi"),
+        {f"{OWN}.views": "fail"},
+        "grant on view own.report to caracalapi",
+    ),
+    "view with the rights of its reader": (
+        ("CREATE VIEW report WITH (security_invoker = on) AS SELECT * FROM secrets", "GRANT SELECT ON report TO PUBLIC"),
+        {f"{OWN}.views": "warn"},
+        "grant on view report to PUBLIC",
+    ),
+    "event trigger": (
+        (
+            "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION watch()",
+        ),
+        {f"{OWN}.event_triggers": "warn", f"{OWN}.functions": "warn"},
+        "event trigger watch: ddl_command_end calls",
+    ),
+    "publication": (("CREATE PUBLICATION mine FOR TABLE zones",), {f"{OWN}.publications": "warn"}, "publication mine"),
+    "default right of a service": (
+        ("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO caracalapi",),
+        {f"{OWN}.default_rights": "fail"},
+        "to caracalapi: SELECT",
+    ),
+    "default right of all roles": (
+        ("ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO PUBLIC",),
+        {f"{OWN}.default_rights": "fail"},
+        "default right on sequences of ",
+    ),
+    "right to create in the schema": (
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
+        {f"{OWN}.create_rights": "fail"},
+        "right of PUBLIC to create in schema public",
+    ),
+    "right to create schemas": (
+        ("GRANT CREATE ON DATABASE {name} TO caracalsts",),
+        {f"{OWN}.create_rights": "fail"},
+        "right of caracalsts to create schemas",
+    ),
+    "triggers off for a service": (
+        ("ALTER ROLE caracalapi IN DATABASE {name} SET session_replication_role = replica",),
+        {f"{OWN}.settings": "fail"},
+        "setting session_replication_role of caracalapi in this database: replica",
+    ),
+    "row security off": (
+        ("ALTER DATABASE {name} SET row_security = off",),
+        {f"{OWN}.settings": "fail"},
+        "setting row_security of all roles",
+    ),
+    "search path": (
+        ("ALTER DATABASE {name} SET search_path = own, public",),
+        {f"{OWN}.settings": "fail"},
+        "setting search_path of all roles in this database: own, public",
+    ),
+    "all zones by default": (
+        ("ALTER DATABASE {name} SET caracal.zone_id = '*'",),
+        {f"{OWN}.settings": "fail"},
+        "setting caracal.zone_id of all roles",
+    ),
+    "read only": (
+        ("ALTER ROLE caracalaudit IN DATABASE {name} SET default_transaction_read_only = true",),
+        {f"{OWN}.settings": "fail"},
+        "setting default_transaction_read_only of caracalaudit",
+    ),
     "sequence behind": (
         (
             "SELECT setval('audit_ingest_alerts_id_seq', 1)",
@@ -395,12 +504,12 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     ),
     "no partition": (
         (NO_LEAVES,),
-        {f"{OWN}.{name}": "unproven" for name in ("audit_rights", "partition_grants", "partitions")},
+        {f"{OWN}.{name}": "unproven" for name in OF_PARTITIONS},
         "no partition of audit_events",
     ),
     "audit log dropped": (
         ("DROP TABLE audit_events",),
-        {f"{OWN}.tables": "fail", **{f"{OWN}.{name}": "unproven" for name in ("audit_rights", "partition_grants", "partitions")}},
+        {f"{OWN}.tables": "fail", **{f"{OWN}.{name}": "unproven" for name in OF_PARTITIONS}},
         "table audit_events is missing",
     ),
 }
@@ -438,7 +547,7 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
         ("ALTER ROLE caracalapi BYPASSRLS",),
         ("ALTER ROLE caracalapi NOBYPASSRLS",),
         {"schema.roles": "fail"},
-        "role caracalapi has BYPASSRLS, which no service needs",
+        "role caracalapi has BYPASSRLS; the product sets none of these",
     ),
     "makes roles": (
         ("ALTER ROLE caracalapi CREATEROLE",),
@@ -468,13 +577,31 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
         ("GRANT pg_read_all_data TO caracalgateway",),
         ("REVOKE pg_read_all_data FROM caracalgateway",),
         {"schema.roles": "fail"},
-        "role caracalgateway has membership of pg_read_all_data, which no service needs",
+        "role caracalgateway has membership of pg_read_all_data; the product sets none of these",
     ),
     "starts programs by way of a group": (
         ("CREATE ROLE jobs IN ROLE pg_execute_server_program", "GRANT jobs TO caracalapi"),
         ("DROP ROLE jobs",),
         {"schema.roles": "fail"},
-        "role caracalapi has membership of pg_execute_server_program, which no service needs",
+        "role caracalapi has membership of pg_execute_server_program; the product sets none of these",
+    ),
+    "member of another service": (
+        ("GRANT caracalsts TO caracalgateway",),
+        ("REVOKE caracalsts FROM caracalgateway",),
+        {"schema.roles": "fail"},
+        "role caracalgateway has membership of caracalsts",
+    ),
+    "expired": (
+        ("ALTER ROLE caracalapi VALID UNTIL '2020-01-01'",),
+        ("ALTER ROLE caracalapi VALID UNTIL 'infinity'",),
+        {"schema.roles": "fail"},
+        "role caracalapi has an expiry that has passed",
+    ),
+    "one connection only": (
+        ("ALTER ROLE caracalapi CONNECTION LIMIT 1",),
+        ("ALTER ROLE caracalapi CONNECTION LIMIT -1",),
+        {"schema.roles": "fail"},
+        "role caracalapi has a connection limit of 1",
     ),
     "somebody's own": (
         ("CREATE ROLE reporting", "GRANT SELECT ON zones TO reporting", f"GRANT SELECT ON {LEAF} TO reporting"),
