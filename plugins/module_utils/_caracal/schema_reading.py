@@ -199,6 +199,12 @@ def mutable(reader: Reader, names: t.Collection[str]) -> list[str]:
     return [str(row[0]) for row in reader.rows(_MUTABLE, (list(names),))]
 
 
+def sequence_limits(reader: Reader) -> dict[str, int]:
+    """`schema.name` → the highest value that a sequence can give."""
+    found = reader.rows("SELECT schemaname || '.' || sequencename, max_value FROM pg_sequences WHERE NOT cycle AND increment_by > 0")
+    return {str(name): int(limit) for name, limit in found}
+
+
 def time_zones(reader: Reader, names: t.Collection[str]) -> list[tuple[str, str]]:
     """Where a time zone is set, and which."""
     return [(str(where), str(zone)) for where, zone in reader.rows(_TIME_ZONES, (list(names),))]

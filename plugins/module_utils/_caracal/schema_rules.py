@@ -18,6 +18,7 @@ from .schema_reading import Leaf, Reading
 from .schema_tables import owner_class
 
 MONTHS_AHEAD = 3
+NEARLY_FULL = 0.8  # of a sequence
 _UTC = {
     "utc",
     "etc/utc",
@@ -156,3 +157,14 @@ def sequences(last: t.Mapping[str, int | None], highest: t.Mapping[str, int]) ->
     if not highest:
         return Check(f"schema.{_OWN}.sequence_values", UNPROVEN, "no sequence feeds a column; nothing was compared")
     return _judged(f"schema.{_OWN}.sequence_values", FAIL, behind, f"{len(highest)} sequence(s) stand at or above what is stored")
+
+
+def sequence_room(last: t.Mapping[str, int | None], limits: t.Mapping[str, int]) -> Check:
+    """`schema.name` → its last value, and the highest that it can give."""
+    full = [
+        f"sequence {name} stands at {last.get(name)} of {limit}: no row can be inserted after that; give its column a wider type"
+        for name, limit in sorted(limits.items())
+        if (last.get(name) or 0) > limit * NEARLY_FULL
+    ]
+    passed = f"{len(limits)} sequence(s) below {NEARLY_FULL:.0%} of their limits"
+    return _judged(f"schema.{_OWN}.sequence_room", WARN, full, passed, required=False)

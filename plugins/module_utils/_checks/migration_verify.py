@@ -129,10 +129,12 @@ def _of_own(session: Session, own: Reading, roles: t.Mapping[str, t.Sequence[str
     there = schema_rules.has_audit_log(own) and bool(roles)
     mutable = schema_reading.mutable(session, roles) if there else None
     highest = {name: value for name, value in catalog.sequence_floors(session).items() if name.startswith("public.")}
+    last = catalog.sequences(session)
     return [
         schema_rules.time_zone(schema_reading.time_zones(session, roles)),
         *schema_rules.audit_log(own, roles, mutable),
-        schema_rules.sequences(catalog.sequences(session), highest),
+        schema_rules.sequences(last, highest),
+        schema_rules.sequence_room(last, schema_reading.sequence_limits(session)),
     ]
 
 

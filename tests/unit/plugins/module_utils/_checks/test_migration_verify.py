@@ -449,6 +449,11 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.settings": "fail"},
         "setting default_transaction_read_only of caracalaudit",
     ),
+    "sequence nearly used up": (
+        ("CREATE SCHEMA own", "CREATE SEQUENCE own.narrow AS smallint", "SELECT setval('own.narrow', 32000)"),
+        {f"{OWN}.sequence_room": "warn"},
+        "sequence own.narrow stands at 32000 of 32767",
+    ),
     "sequence behind": (
         (
             "SELECT setval('audit_ingest_alerts_id_seq', 1)",
