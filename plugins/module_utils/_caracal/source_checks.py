@@ -148,6 +148,8 @@ def indexes(reader: Reader) -> list[Index]:
     """All unique indexes that a restore builds again."""
     found = []
     for schema, table, root, name, oid, btree, total, foreign, keys, where, distinct in reader.rows(UNIQUE_INDEXES):
+        if None in keys:
+            continue  # It was dropped since; the server then does not describe it, although the snapshot shows it.
         ordered = in_order(schema, table, keys) if btree and total else ""
         query = offending(schema, table, keys, where, distinct)
         found.append(Index(Relation(schema, table, root), name, oid, btree, foreign, query, ordered))

@@ -51,11 +51,11 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
     if leaf.gone or leaf.table.unreadable:
         return leaf, []
     try:
-        return leaf, [guard.patiently(read_leaf, place, leaf)]
+        scans = [guard.patiently(read_leaf, place, leaf)]
     except BackupError as exc:
-        # Retention may drop a leaf that the snapshot still shows.
-        there = reading.exists(place, leaf.table)
-        return leaf, source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE]) if there else []
+        scans = source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE])
+    # Retention may drop a leaf that the snapshot still shows.
+    return leaf, [one for one in scans if not one.unread or reading.exists(place, leaf.table)]
 
 
 def read_leaf(place: Place, leaf: Leaf) -> Scan:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from harness.fixtures import FreshCluster
@@ -94,6 +95,7 @@ def test_a_partition_change_stalls_no_event(twin_cluster: TwinFactory, fresh_clu
     assert 0 < dumped["databases"][0]["longest_wait"] < PATIENCE
     dropped = [check for check in dumped["checks"] if check["id"] == "leaves.dropped"]
     assert [check["verdict"] for check in dropped] == ["warn"] and others.leaf in dropped[0]["message"]
+    assert {check["verdict"] for check in dumped["checks"] if check["id"] in source_checks.IDS} == {"pass"}
 
     copy = fresh_cluster()
     scene.call("pg_encrypted_restore", sandbox=copy.directory)
