@@ -123,10 +123,16 @@ CAUSES = (
         (Found("redis.lost_unread", verdicts=(WARN,)),),
     ),
     Cause(
-        "redis.source_groups",
+        "redis.groups_missing",
         "the deployment lacked a consumer group, so that a service read nothing of its stream",
         "make the group at 0 in the deployment (redis_stream_restore with groups_only), and see whether the service catches up",
-        (Found("redis.source_groups", verdicts=(WARN,)),),
+        (Found("redis.groups_missing", verdicts=(WARN,)),),
+    ),
+    Cause(
+        "redis.kind",
+        "a key with the name of a stream has another type, so that services can neither write to the stream nor read it",
+        "find out what wrote the key, rename it (RENAME), and restart the services, which make the stream and its groups",
+        (Found("redis.kind", verdicts=(WARN,)),),
     ),
     Cause(
         "settled.dead_letters",

@@ -41,8 +41,15 @@ STREAMS = (
 
 # An entry that the STS cannot apply, such as the API writes for a subject, stays pending until the STS starts again.
 RETRIED_LATER = ("sts-revocation",)
+# Which service reads a group that provisioning makes. Each service makes its groups, with their streams, when it starts, and not later.
+# So a deployment whose services ran once has all of them, although no event ever came.
+READERS = {"coordinator-relay": "coordinator", AUDIT_GROUP: "audit", "opa-engine": "sts", "sts-revocation": "sts"}
 # Each replica of the gateway makes a group of its own when it starts.
 GATEWAY_GROUP = "gateway-revocation"
+
+RATE_LIMITS = "caracal.providers.ratelimit"
+# Keys that are streams, if they are there.
+NAMES = (*(known.name for known in STREAMS), *(f"{known.name}.dead" for known in STREAMS), RATE_LIMITS)
 
 WITHOUT_REDIS = (
     "Tokens for one use that were used already can be used again until they expire: 15 minutes for resources, 60 for sessions. "

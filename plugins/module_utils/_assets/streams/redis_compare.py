@@ -16,7 +16,7 @@ from ..._drivers.redis.connection import Session
 from ..._drivers.redis.reading import Group, Stream
 from ..._drivers.redis.replaying import Replay
 from ..._report.check import FAIL, PASS, WARN, Check
-from . import redis_unread
+from . import redis_provisioned, redis_unread
 from .redis_snapshot_set import Snapshot
 
 
@@ -28,7 +28,8 @@ def public(stream: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def compare(session: Session, snapshot: Snapshot, replay: Replay) -> list[Check]:
     """One check a stream, and one that nothing else is there."""
-    checks = [*(_stream(session, one, replay) for one in snapshot.streams), *redis_unread.judge(snapshot.streams)]
+    checks = [_stream(session, one, replay) for one in snapshot.streams]
+    checks += [redis_unread.judge(snapshot.streams), *redis_provisioned.judge(session)]
     names = snapshot.values
     gone = [name for name in names if not session.call("EXISTS", name)]  # before DBSIZE, which counts expired keys that nobody touched
     expected, found = len(snapshot.names()) + 1, session.call("DBSIZE")  # the marker is still there

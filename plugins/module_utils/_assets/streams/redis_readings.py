@@ -20,7 +20,7 @@ from ..._evidence.open_set import OpenSet
 from ..._report.check import PASS, WARN, Check
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
-from . import redis_unread
+from . import redis_provisioned, redis_unread
 
 SOURCE = "redis"
 Sink = t.Callable[[t.Sequence[bytes]], None]
@@ -178,7 +178,7 @@ class Reading:
                 self._warn("redis.settings", doubt)
         else:
             words += f", {self._waiting()}"
-            self.checks += redis_unread.judge(self.streams)
+            self.checks += [redis_unread.judge(self.streams), *redis_provisioned.judge(self._session)]
             for one in self.streams:
                 if product.is_dead_letters(one["name"]) and one["entries"]:
                     self._warn(

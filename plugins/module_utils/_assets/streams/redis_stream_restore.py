@@ -23,7 +23,7 @@ from ..._evidence import options, restore_entry, sealed_set
 from ..._report.check import FAIL, PASS, Check
 from ..._repository import artifact as artifacts
 from ..._repository import objects, records
-from . import redis_compare, redis_snapshot_set
+from . import redis_compare, redis_provisioned, redis_snapshot_set
 from .redis_snapshot_set import Snapshot
 
 
@@ -105,6 +105,10 @@ def _groups_only(invocation: Invocation) -> dict[str, t.Any]:
         facts = preflight.examine(session)
         if facts.replica:
             raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+        kinds = redis_provisioned.other_types(session)
+        if kinds:
+            words = redis_provisioned.describe(kinds)
+            raise TargetRefused(f"Redis {session.address}: {words}; stop the services and rename the key (RENAME), then run again")
         there = _groups(session)
         missing = _missing(there)
         if not invocation.check_mode:

@@ -5,8 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What was wrong with streams before a backup read them, so that a restore brings it back: entries that were trimmed before their service
-had read them, and groups that nobody made."""
+"""Entries that were trimmed before their service had read them: lost before the backup, so that a restore does not return them."""
 
 from __future__ import annotations
 
@@ -16,18 +15,14 @@ from ..._caracal import streams as product
 from ..._drivers.redis.reading import number
 from ..._report.check import PASS, WARN, Check
 
-LOST, GROUPS = "redis.lost_unread", "redis.source_groups"
+LOST = "redis.lost_unread"
 WANTED = {known.name: known.consumed for known in product.STREAMS}
 Recorded = t.Mapping[str, t.Any]
 _START = "0-0"
 
 
-def judge(streams: t.Sequence[Recorded]) -> list[Check]:
-    """From streams as a second reading records them. Both are of the source and not of the set, which is as true as the source was."""
-    return [_lost(streams), _groups(streams)]
-
-
-def _lost(streams: t.Sequence[Recorded]) -> Check:
+def judge(streams: t.Sequence[Recorded]) -> Check:
+    """From streams as a second reading records them. A warning, because the set is as true as the source was."""
     # A Gateway that is gone leaves its group behind, and one that starts reads the database.
     found = [
         (one["name"], group["name"], count)
@@ -52,18 +47,3 @@ def lost(stream: Recorded, group: Recorded) -> int:
     if read is None or number(group["last_delivered"]) >= number(ends):
         return 0
     return max(0, stream["added"] - read - stream["entries"])
-
-
-def _groups(streams: t.Sequence[Recorded]) -> Check:
-    missing = [
-        (one["name"], group)
-        for one in streams
-        for group in WANTED.get(one["name"], ())
-        if group not in [there["name"] for there in one["groups"]]
-    ]
-    if not missing:
-        return Check(GROUPS, PASS, "each stream had the groups of its services", required=False)
-    stream, group = missing[0]
-    more = f" ({len(missing) - 1} more)" if len(missing) > 1 else ""
-    words = f"{stream} had no group {group}, so its service read nothing of it{more}; make it at 0 with redis_stream_restore groups_only"
-    return Check(GROUPS, WARN, words, required=False, details={"missing": [" ".join(one) for one in missing]})

@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ..._errors import OptionError, TamperedData, Unreachable
+from ..._errors import OptionError, StageFailed, TamperedData, Unreachable
 from .connection import Session
 
 # A page holds about this many bytes. The first one is short, since nothing tells yet how large entries are, and no
@@ -24,6 +24,7 @@ FIRST_PAGE, LONGEST_PAGE = 8, 128
 PENDING_PAGE = 1000
 VALUE_LIMIT = 1 << 20
 FIND_SECONDS = 600
+OTHER_TYPE = "WRONGTYPE"  # how Redis begins its refusal of a command for another type of key
 _ID = re.compile(rb"\d{1,20}-\d{1,20}")
 
 
@@ -108,10 +109,15 @@ def find(session: Session, pattern: str) -> list[bytes]:
 
 
 def look(session: Session, name: bytes) -> Stream | None:
-    """Everything but entries, in one reply and so at one instant; None when there is no such stream."""
+    """Everything but entries, in one reply and so at one instant. None when there is no such stream, or a key of another type."""
     if not session.call("EXISTS", name):
         return None
-    found = _map(session.call("XINFO", "STREAM", name, "FULL", "COUNT", 1))
+    try:
+        found = _map(session.call("XINFO", "STREAM", name, "FULL", "COUNT", 1))
+    except StageFailed as exc:
+        if OTHER_TYPE not in str(exc):
+            raise
+        return None
     return Stream(
         name=name,
         length=found["length"],
@@ -121,6 +127,13 @@ def look(session: Session, name: bytes) -> Stream | None:
         added=found["entries-added"],
         groups=tuple(sorted((_group(_map(one)) for one in found["groups"]), key=lambda one: one.name)),
     )
+
+
+def other_type(session: Session, name: bytes) -> str | None:
+    """The type of a key that is not a stream, None for a stream and for a key that is not there. A login may lack the right to ask."""
+    if not session.call("EXISTS", name) or look(session, name) is not None:
+        return None
+    return text(session.attempt("TYPE", name) or b"key of another type")
 
 
 def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[tuple[bytes, list[bytes]]]:

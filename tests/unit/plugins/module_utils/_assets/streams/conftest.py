@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import streams as product
 from scenes import redis_server
 from scenes import scene as scenes
 from scenes.redis_server import RedisServer
@@ -53,6 +54,15 @@ def start() -> t.Iterator[Start]:
     """Starts servers that are the test's alone: `start(7)`, `start(8, "--maxmemory", "1mb")`."""
     with contextlib.ExitStack() as stack:
         yield lambda major=8, *arguments, **given: stack.enter_context(redis_server.start(major, *arguments, **given))
+
+
+def provisioned(server: RedisServer) -> RedisServer:
+    """As the product leaves a Redis before any event: each stream is there for its groups."""
+    for known in product.STREAMS:
+        for group in known.groups:
+            server.client.xgroup_create(known.name, group, id="$", mkstream=True)
+    server.run("XADD", product.RATE_LIMITS, "MAXLEN", "~", "1", "*", "init", "1")
+    return server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import redis
 
 from harness.waiting import eventually
 from scenes.redis_server import RedisServer
-from unit.plugins.module_utils._assets.streams.conftest import Start, Streams
+from unit.plugins.module_utils._assets.streams.conftest import Start, Streams, provisioned
 
 STREAM, GROUP = "caracal.audit.events", "audit-ingestor"
 
@@ -195,7 +195,7 @@ def test_large_entries_are_read_in_small_pages(streams: Streams, start: Start) -
 
 @pytest.mark.mutation
 def test_settings_that_lose_events_and_dead_letters_are_told(streams: Streams, start: Start) -> None:
-    source = start(8, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    source = provisioned(start(8, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"))
     source.run("XADD", f"{STREAM}.dlq", "1-1", "n", 1)
     told: list[str] = []
     for number in (1, 2):
@@ -216,9 +216,8 @@ def test_what_services_have_not_read_yet_is_counted_and_unknown_is_said(streams:
 
 @pytest.mark.no_false_alarm
 def test_a_healthy_source_warns_of_nothing(streams: Streams, start: Start) -> None:
-    source = start(8, "--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction")
+    source = provisioned(start(8, "--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction"))
     source.run("XADD", STREAM, "1-1", "n", 1)
-    source.run("XGROUP", "CREATE", STREAM, GROUP, "0")
     told: list[str] = []
     for number in (1, 2):
         streams.scene.call("redis_stream_snapshot", warn=told.append, set_id=streams.set_id, reading=number, **source.login)
