@@ -19,7 +19,7 @@ import hashlib
 import operator
 import typing as t
 
-from . import chain_content, chain_runs, chain_times
+from . import chain_content, chain_runs, chain_switch, chain_times
 from .audit_chains import ADMIN, AUDIT, Chain
 from .chain_keys import AuditKey
 from .positions import Positions, Rows
@@ -62,6 +62,7 @@ class ZoneSeen:
     keys: dict[int, Positions] = dataclasses.field(default_factory=dict)
     hours: collections.Counter[bytes] = dataclasses.field(default_factory=collections.Counter)
     links: chain_runs.Links = dataclasses.field(default_factory=lambda: chain_runs.Links([], Rows(), Positions()))
+    switches: chain_switch.Switches = dataclasses.field(default_factory=chain_switch.Switches)
 
 
 Seen = dict[bytes, ZoneSeen]
@@ -78,6 +79,7 @@ class Examiner:
         self._hashed = chain_content.admin() if terms.chain == ADMIN else chain_content.event()
         self._macs = [key.hmac() for key in terms.keys]
         self._favourite = 0
+        self._switching = terms.chain == AUDIT and len(terms.keys) > 1
         self._is_after = chain_times.after(terms.allowance)
         self._dated = chain_times.judge(terms.columns, terms.bounds, terms.allowance) if terms.chain == AUDIT else _undated
 
@@ -112,11 +114,11 @@ class Examiner:
                     zone.unknowable.add(position, position)
                 elif sha256(text).hexdigest() != content.decode():
                     zone.edited.put(position, line)
-            self._signed(zone, position, before, content, mac)
+            self._signed(zone, position, before, content, mac, ingested)
             for kind in dated(fields):
                 getattr(zone, kind).put(position, line)
 
-    def _signed(self, zone: ZoneSeen, position: int, before: bytes, content: bytes, mac: bytes) -> None:
+    def _signed(self, zone: ZoneSeen, position: int, before: bytes, content: bytes, mac: bytes, ingested: bytes) -> None:
         if not mac or mac == NULL:
             zone.unkeyed.put(position, before, content)
             return
@@ -134,10 +136,13 @@ class Examiner:
             if signed is None:
                 signed = zone.keys[self._favourite] = Positions()
             signed.add(position, position)
+            if self._switching:
+                zone.switches.take(self._favourite, position, ingested)
 
     def finish(self) -> Seen:
         for name, zone in self._zones.items():
             zone.links = self._links[name].finish()
+            zone.switches.finish()
         return self._zones
 
 
@@ -177,5 +182,6 @@ def _merge(zones: t.Sequence[ZoneSeen], is_after: chain_times.After) -> ZoneSeen
         for index, signed in zone.keys.items():
             whole.keys.setdefault(index, Positions()).update(signed)
         whole.hours.update(zone.hours)
+        whole.switches.update(zone.switches)
     whole.links = chain_runs.combine((zone.links for zone in zones), is_after)
     return whole

@@ -28,16 +28,20 @@ from .findings import Finding
 from .partitions import Month
 
 HOLES_KEPT = 10_000
+# By how much an event may come late: replay files wait for a restart of their service.
+LATE = datetime.timedelta(days=7)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """Missing numbers of one zone, both ends included; `begins` when no row of the zone lies below."""
+    """Missing numbers of one zone, both ends included; `begins` when no row of the zone lies below. `until` is when the row above was
+    ingested, as COPY text, so the missing ones were not ingested later."""
 
     zone: str
     low: int
     high: int
     begins: bool
+    until: bytes = b""
 
 
 def gaps(seen: Seen, floors: t.Mapping[str, int]) -> list[Gap]:
@@ -47,7 +51,7 @@ def gaps(seen: Seen, floors: t.Mapping[str, int]) -> list[Gap]:
         start = expected = floors.get(name.decode(), 1)
         for run in zone.links.runs:
             if run.low > expected:
-                found.append(Gap(name.decode(), expected, run.low - 1, expected == start == 1))
+                found.append(Gap(name.decode(), expected, run.low - 1, expected == start == 1, run.first))
             expected = run.high + 1
     return found
 
@@ -138,20 +142,23 @@ def sequence(
     dropped: t.Sequence[Block],
     known: t.Mapping[str, int] | None,
     acknowledged: t.Collection[str] = (),
+    late_until: bytes = b"",
 ) -> Check:
-    """Holes, late beginnings, numbers that two rows have. `known` is what `known_from` gives, None without a journal."""
+    """Holes, late beginnings, numbers that two rows have. `known` is what `known_from` gives, None without a journal, `late_until` what the
+    function of that name gives."""
     below, others = older_than_journal(missing, known or {})
     accounts = Accounts(chain, dropped)
     explained = accounts.explained(others)
     found = [_finding(chain, gap, "the journal is younger and never knew those before", WARN) for gap in below]
+    dropping = dict.fromkeys({gap.zone for gap in missing if gap.begins} | {block.zone for block in dropped}, late_until)
     accounted = 0
     for gap in others:
         rest = [(low, high) for key, low, high in accounts.pieces(gap) if key not in explained]
         accounted += gap.high - gap.low + 1 - sum(high - low + 1 for low, high in rest)
         if rest and len(found) < HOLES_KEPT:
             why = "without a journal nothing says which" if known is None else "no dropped leaf that the journal knows accounts for it"
-            verdict = UNPROVEN if gap.begins and chain == AUDIT else FAIL
-            found.append(_finding(chain, dataclasses.replace(gap, low=rest[0][0], high=rest[-1][1]), why, verdict))
+            missed = dataclasses.replace(gap, low=rest[0][0], high=rest[-1][1])
+            found.append(_unexplained(chain, missed, why, dropping.get(gap.zone, b"")))
     for name, zone in seen.items():
         found += ranges("duplicate", chain, name, zone.links.twice, "more than one row has this number")
         if zone.unnumbered and chain == AUDIT:
@@ -162,6 +169,24 @@ def sequence(
         return Check(f"{chain.name}.sequence", UNPROVEN, NO_ROW)
     passed = f"no number is missing or there twice{f'; {accounted} are of dropped leaves' if accounted else ''}"
     return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted, accepted=acknowledged)
+
+
+def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding:
+    """Retention drops the beginning of a chain, and with it events that came late: their times are of a dropped leaf, their numbers not."""
+    if gap.begins:
+        return _finding(chain, gap, why, UNPROVEN if chain == AUDIT else FAIL)
+    if chain == AUDIT and b"" < gap.until < late_until:
+        words = f"missing near the retention horizon: events that came late were dropped with the leaf of their time, or deleted; {why}"
+        return Finding("hole_at_horizon", chain.name, gap.zone, gap.low, gap.high, words, UNPROVEN)
+    return _finding(chain, gap, why, FAIL)
+
+
+def late_until(leaves: t.Iterable[str], horizon: tuple[int, int]) -> bytes:
+    """Until when, as COPY text, an event could come late whose leaf retention has dropped: some days after the first month that is still
+    there. A month that retention keeps is not dropped by it, so later leaves do not move the time."""
+    year, month = min([horizon, *(found for leaf in leaves if (found := month_of(leaf)))])
+    until = datetime.datetime(year, month, 1, tzinfo=datetime.timezone.utc) + LATE
+    return until.strftime("%Y-%m-%d %H:%M:%S+00").encode()
 
 
 def _finding(chain: Chain, gap: Gap, why: str, verdict: str) -> Finding:

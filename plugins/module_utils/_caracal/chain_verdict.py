@@ -13,7 +13,7 @@ import itertools
 import typing as t
 
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from . import findings
+from . import chain_switch, findings
 from .audit_chains import AUDIT, Chain
 from .chain_examiner import Seen, ZoneSeen
 from .chain_keys import AuditKey
@@ -173,13 +173,16 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
     if chain == AUDIT:
         found += _unkeyed(chain, name, zone, first)
     spans = sorted(((positions.ranges()[0][0], index) for index, positions in zone.keys.items()), reverse=True)
-    for (start, _newer), (_begin, index) in itertools.pairwise(spans):
-        late = Positions()
+    for (start, newer), (_begin, index) in itertools.pairwise(spans):
+        until = zone.switches.until(newer)
+        soon, late = Positions(), Positions()
         for low, high in zone.keys[index].ranges():
             if high >= start:
-                late.add(max(low, start), high)
-        words = f"signed with a key that had been replaced at {start}; whoever kept the old key wrote this row"
-        found += ranges("retired_key", chain, name, late, words)
+                (soon if high <= until else late).add(max(low, start), high)
+        words = f"signed with a key that had been replaced at {start}"
+        found += ranges("retired_key", chain, name, late, f"{words}; whoever kept the old key wrote this row")
+        replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, as by a replica that still had the old key"
+        found += ranges("key_switch", chain, name, soon, replica, WARN)
     return found
 
 

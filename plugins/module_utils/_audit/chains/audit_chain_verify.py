@@ -208,10 +208,10 @@ def _chain_checks(
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
     dropped = _dropped(opened, known.blocks, existing, chain_gaps.gaps(chains.events, context.floors(AUDIT)))
     ever = [*known.blocks, *dropped] if opened else None
-    checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted)
-    checks.append(chain_verdict.times(chains.events, context.skew, accepted))
     horizon = parse_timestamp(context.facts["time"]) - settings.period(context.retention_days)
     oldest = horizon.year, horizon.month
+    checks = _of_chain(AUDIT, chains.events, keys, context, dropped, ever, accepted, chain_gaps.late_until(existing, oldest))
+    checks.append(chain_verdict.times(chains.events, context.skew, accepted))
     checks.append(chain_gaps.partitions(chains.leaves, chains.events, lost, oldest, context.retention_days, accepted))
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
     checks += [marker] if marker else []
@@ -229,6 +229,7 @@ def _of_chain(
     dropped: t.Sequence[Block],
     ever: t.Sequence[Block] | None,
     accepted: t.Collection[str],
+    late_until: bytes = b"",
 ) -> list[Check]:
     """`dropped` are blocks of leaves that are gone, `ever` all blocks that the journal is known to have, None without one. `accepted` are
     digests of findings that the operator has acknowledged."""
@@ -237,7 +238,7 @@ def _of_chain(
     sound = FAIL not in (content.verdict, links.verdict)
     missing = chain_gaps.gaps(seen, context.floors(chain))
     since = None if ever is None else chain_gaps.known_from(chain, ever)
-    sequence = chain_gaps.sequence(chain, seen, missing, dropped, since, accepted)
+    sequence = chain_gaps.sequence(chain, seen, missing, dropped, since, accepted, late_until)
     keyless = chain == ADMIN and context.keyless and ever is not None
     hmacs = chain_verdict.hmacs(chain, seen, keys, sound, keyless, accepted)
     return [chain_verdict.rows(chain, seen), content, links, *hmacs, sequence]

@@ -32,12 +32,12 @@ def when(us: int) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + "+00"
 
 
-def events(count: int, zone: str = "a", keys: t.Sequence[AuditKey | None] = (KEY,), first: int = 1) -> list[Row]:
-    """A clean chain. Of several keys, each signs its part; None signs nothing."""
+def events(count: int, zone: str = "a", keys: t.Sequence[AuditKey | None] = (KEY,), first: int = 1, step: int = 1_250_000) -> list[Row]:
+    """A clean chain, `step` microseconds from row to row. Of several keys, each signs its part; None signs nothing."""
     rows: list[Row] = []
     head = None
     for number in range(first, first + count):
-        us = START + number * 1_250_000
+        us = START + number * step
         texts = (f"{zone}{number}", zone, "token_exchange", None, "allow", None, "tab\there", "back\\slash\\N", "complete")
         documents = ('[{"policy": "p\\n"}]', None, f'{{"note": "\\\\ ä\u2028 {number}"}}')
         content = chain.event_hash(texts, documents, us * 1000)

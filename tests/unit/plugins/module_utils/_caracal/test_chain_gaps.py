@@ -123,6 +123,48 @@ def test_a_hole_is_a_hole_however_young_the_journal_is() -> None:
     assert (check.verdict, places(check)) == (FAIL, [("hole", "a", 5, 6)])
 
 
+# Rows that were ingested in July and August 2026, of a chain whose beginning is gone.
+JULY, AUGUST = b"2026-07-05 00:00:00+00", b"2026-08-20 00:00:00+00"
+
+
+def ingested(*runs: tuple[int, int, bytes]) -> ZoneSeen:
+    found = zone(*((low, high) for low, high, _first in runs))
+    for run, (_low, _high, first) in zip(found.links.runs, runs, strict=True):
+        run.first = run.last = first
+    return found
+
+
+def at_horizon(seen: Seen, leaves: t.Sequence[str] = ("audit_events_y2026m07",), horizon: Range = (2026, 7), chain: Chain = AUDIT) -> Check:
+    missing = chain_gaps.gaps(seen, {})
+    return chain_gaps.sequence(chain, seen, missing, [], None, late_until=chain_gaps.late_until(leaves, horizon))
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("leaves", [["audit_events_y2026m07", "audit_events_y2026m08"], ["audit_events_y2026m09"], []], ids=len)
+def test_late_events_that_retention_dropped_are_unproven(leaves: list[str]) -> None:
+    check = at_horizon({b"a": ingested((5, 9, JULY), (11, 30, JULY))}, leaves)
+    assert (check.verdict, places(check)) == (UNPROVEN, [("hole_at_horizon", "a", 10, 10), ("late_beginning", "a", 1, 4)])
+    assert "recorded" not in check.details
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "seen",
+    [ingested((5, 9, JULY), (11, 30, AUGUST)), ingested((1, 9, JULY), (11, 30, JULY)), ingested((5, 9, b""), (11, 30, b""))],
+    ids=["in the middle of retained rows", "in a chain that retention has not begun to drop", "without times"],
+)
+def test_any_other_hole_fails(seen: ZoneSeen) -> None:
+    check = at_horizon({b"a": seen})
+    assert check.verdict == FAIL and ("hole", "a", 10, 10) in places(check)
+    assert at_horizon({b"a": seen}, chain=ADMIN).verdict == FAIL
+
+
+@pytest.mark.mutation
+def test_dropping_a_month_that_retention_keeps_moves_no_horizon() -> None:
+    check = at_horizon({b"a": ingested((5, 9, AUGUST), (11, 30, AUGUST))}, ["audit_events_y2026m08"])
+    assert check.verdict == FAIL
+
+
 def test_what_the_journal_knows_a_zone_from() -> None:
     blocks = [
         block("may", 7, 9),

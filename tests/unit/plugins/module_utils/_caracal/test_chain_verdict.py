@@ -12,13 +12,15 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import chain_verdict
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_examiner import Seen
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_examiner import Seen, merge
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from twin import chain
 from unit.plugins.module_utils._caracal.chain_rows import KEY, OTHER_KEY, Row, events, examine, examine_admin, product_key, product_rows
 
 THIRD = AuditKey(b"3" * 32)
 HASH = "f" * 64
+MINUTES = 1_200_000_000  # 20 minutes, in microseconds
 NO_NUMBERS = {name: None for name in ("chain_seq", "content_sha256", "prev_content_sha256", "chain_hmac")}
 
 
@@ -176,8 +178,8 @@ def test_a_rotation_is_no_fault_and_is_named() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("late", [OTHER_KEY, KEY])
 def test_a_row_signed_with_a_key_that_had_been_replaced_fails(late: AuditKey) -> None:
-    rows = [*events(9, keys=[OTHER_KEY, KEY, THIRD])]
-    forged = events(12, keys=[OTHER_KEY, KEY, THIRD, late])[9:]
+    rows = [*events(9, keys=[OTHER_KEY, KEY, THIRD], step=MINUTES)]
+    forged = events(12, keys=[OTHER_KEY, KEY, THIRD, late], step=MINUTES)[9:]
     chained = examine([*rows, *forged], [KEY, OTHER_KEY, THIRD])
     _key, check = chain_verdict.hmacs(AUDIT, chained, [KEY, OTHER_KEY, THIRD], True)
     assert (check.verdict, {place for place in places(check) if place[2] >= 10}) == (FAIL, {("retired_key", "a", 10, 12)})
@@ -186,9 +188,55 @@ def test_a_row_signed_with_a_key_that_had_been_replaced_fails(late: AuditKey) ->
 
 @pytest.mark.mutation
 def test_a_number_that_two_keys_signed_is_where_the_newer_one_begins() -> None:
-    again = events(9, keys=[OTHER_KEY])[4]
-    _key, check = chain_verdict.hmacs(AUDIT, examine([*events(9), again], [KEY, OTHER_KEY]), [KEY, OTHER_KEY], True)
+    again = events(9, keys=[OTHER_KEY], step=MINUTES)[4]
+    _key, check = chain_verdict.hmacs(AUDIT, examine([*events(9, step=MINUTES), again], [KEY, OTHER_KEY]), [KEY, OTHER_KEY], True)
     assert (check.verdict, places(check)) == (FAIL, [("retired_key", "a", 5, 9)])
+
+
+# Who signs rows 30 seconds apart, `o` with the old key and `n` with the new one: two replicas, one of which restarts later.
+TURNS = ["oooonononnoonnnnnnnn", "oooono", "o" + "n" * 30 + "o" + "n" * 9]
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("turns", TURNS)
+def test_two_replicas_take_turns_for_minutes_when_the_key_changes(turns: str) -> None:
+    seen = examine(signed(turns, 30_000_000), [KEY, OTHER_KEY])
+    _key, check = chain_verdict.hmacs(AUDIT, seen, [KEY, OTHER_KEY], True)
+    old = {number for number, key in enumerate(turns, 1) if key == "o" and number > turns.index("n")}
+    assert check.verdict == WARN
+    assert {(kind, number) for kind, _zone, low, high in places(check) for number in range(low, high + 1)} == {
+        ("key_switch", number) for number in old
+    }
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_a_row_of_the_old_key_after_these_minutes_fails(parts: int) -> None:
+    turns = "oonono" + "n" * 40 + "o" + "nnn"
+    rows = signed(turns, 30_000_000)
+    seen = merge([examine(rows[index::parts], [KEY, OTHER_KEY]) for index in range(parts)])
+    _key, check = chain_verdict.hmacs(AUDIT, seen, [KEY, OTHER_KEY], True)
+    assert (check.verdict, places(check)) == (
+        FAIL,
+        [("retired_key", "a", 47, 47), ("key_switch", "a", 4, 4), ("key_switch", "a", 6, 6)],
+    )
+
+
+@pytest.mark.mutation
+def test_a_row_with_a_forged_time_makes_the_minutes_no_longer() -> None:
+    rows = signed("oonono" + "n" * 40 + "oo" + "nnn", 30_000_000)
+    rows[47]["ingested_at"] = rows[3]["ingested_at"]
+    seen = examine(rows, [KEY, OTHER_KEY])
+    _key, check = chain_verdict.hmacs(AUDIT, seen, [KEY, OTHER_KEY], True)
+    assert ("retired_key", "a", 47, 48) in places(check)
+
+
+def signed(turns: str, step: int) -> list[Row]:
+    rows = events(len(turns), step=step)
+    for row, key in zip(rows, turns, strict=True):
+        secret = (OTHER_KEY if key == "o" else KEY).secret
+        row["chain_hmac"] = chain.link(secret, str(row["content_sha256"]), row["prev_content_sha256"])
+    return rows
 
 
 @pytest.mark.mutation
