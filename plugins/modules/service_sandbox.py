@@ -166,8 +166,8 @@ verdict:
   sample: pass
 checks:
   description:
-    - C(sandbox.isolated), C(sandbox.disarmed), and C(services.<name>.ready) with the seconds that it took, or with the reason that the
-      service gives and the last lines of its log.
+    - C(sandbox.isolated), C(replay.events), C(secrets.streams_key), C(redis.forged_frames), C(sandbox.disarmed), and
+      C(services.<name>.ready) with the seconds that it took, or with the reason that the service gives and the last lines of its log.
   returned: when O(state=started)
   type: list
   elements: dict

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._report.check import FAIL, UNPROVEN
+from .._report.check import FAIL, UNPROVEN, WARN
 from .symptoms import TAMPER, Above, Cause, Found, Logged, Together, Zero
 
 BUNDLE = "restore the secrets bundle of the same set"
@@ -168,6 +168,21 @@ CAUSES = (
         "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified",
         "give the key of the set's secrets, and after a rotation the earlier ones",
         (Found("*.hmac", "no AUDIT_HMAC_KEY was given", (UNPROVEN,)),),
+    ),
+    Cause(
+        "redis.forged_frames",
+        "entries of the restored streams are not signed with the restored key, although earlier ones are: somebody without the key wrote "
+        "or changed them, or the key was replaced after the secrets were read",
+        "see the check for the entries, and find out who can write to Redis; services drop such entries or put them into the dead letters",
+        (Found("redis.forged_frames"),),
+        ("streams_key.wrong", "audit_key.differs", "settled.dead_letters"),
+    ),
+    Cause(
+        "replay.events",
+        "replay files contain events with impossible times or of unknown zones: nothing in a replay file is signed, so anybody who can "
+        "write to the volume can add events to the audit log",
+        "see the check for event, zone and file, and find out who wrote the file before STS and Gateway send it",
+        (Found("replay.events", verdicts=(WARN,)),),
     ),
     Cause(
         "streams_key.wrong",

@@ -9,18 +9,34 @@
 
 The service appends to a file with neither lock nor rename, and deletes it once every line was sent. It skips a line that it cannot
 parse, and it never gets past a line of 1 MiB.
+
+Nothing in a file is signed: the service signs the events when it sends them, whoever wrote them. So before that, events are named that no
+service of this deployment can have written so. They are warnings: an STS whose clock was wrong writes such events too, and one that refuses
+a request writes the zone that its caller named. The events are evidence either way, and a restore returns them byte for byte.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import json
 import re
+import typing as t
+
+from .._report.check import NOT_APPLICABLE, PASS, WARN, Check
 
 FOLDER = "audit-replay"
 OWNER = 65532
 MODE = 0o600
 LINE_LIMIT = 1 << 20
 NOTED_LINES = 100
+CHECK_ID = "replay.events"
+NO_TIME, EARLY, AHEAD, NO_ZONE = "occurred_at is not a time", "before 2020", "in the future", "a zone that the database does not have"
+# No release is older, and no clock of a healthy host is so far ahead.
+FIRST = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+ALLOWED_AHEAD = datetime.timedelta(days=1)
+NOTED_EVENTS = 50
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d+)?(?:[Zz]|([+-]\d\d:\d\d))\Z")
 SUFFIX = ".ndjson"
 # What Compose calls the volume of each service, which all its replicas share.
 COMPOSE_VOLUMES = {"sts": "stsReplay", "gateway": "gatewayReplay"}
@@ -51,6 +67,65 @@ def is_event(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and all(isinstance(found.get(name), str) for name in _REQUIRED)
+
+
+def when(text: str) -> datetime.datetime | None:
+    """`occurred_at` as the services read it (RFC 3339), without fractions of a second; None for what is not a time."""
+    found = _TIME.match(text)
+    try:
+        return datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}{found[3] or '+00:00'}") if found else None
+    except ValueError:
+        return None
+
+
+@dataclasses.dataclass
+class Doubts:
+    """Events that no service of a deployment with these zones can have written so before `now`. `first` has the first of them."""
+
+    zones: t.Collection[str]
+    now: datetime.datetime
+    events: int = 0
+    doubtful: int = 0
+    first: list[dict[str, str]] = dataclasses.field(default_factory=list)
+
+    def take(self, file: str, line: bytes) -> None:
+        """A line of a file; what is not an event is not counted."""
+        if not is_event(line):
+            return
+        event = json.loads(line)
+        self.events += 1
+        why = [*self._time(event["occurred_at"]), *([] if event["zone_id"] in self.zones else [NO_ZONE])]
+        if why:
+            self.doubtful += 1
+            if len(self.first) < NOTED_EVENTS:
+                named = {"event": event["id"], "zone": event["zone_id"], "file": file}
+                self.first.append({**{key: ascii(value)[1:-1][:100] for key, value in named.items()}, "why": ", ".join(why)})
+
+    def _time(self, text: str) -> list[str]:
+        found = when(text)
+        if found is None:
+            return [NO_TIME]
+        try:
+            return [EARLY] if found < FIRST else [AHEAD] if found > self.now + ALLOWED_AHEAD else []
+        except OverflowError:  # an offset at the end of the calendar
+            return [NO_TIME]
+
+    def to_dict(self) -> dict[str, t.Any]:
+        return {"events": self.events, "doubtful": self.doubtful, "first": self.first}
+
+
+def judge(found: t.Mapping[str, t.Any]) -> Check:
+    """From what `Doubts` counted in all replay files."""
+    if not found.get("events"):
+        return Check(CHECK_ID, NOT_APPLICABLE, "no replay file with events was restored", required=False)
+    if not found["doubtful"]:
+        return Check(CHECK_ID, PASS, f"{found['events']} events in replay files have possible times and known zones", required=False)
+    one = found["first"][0]
+    more = f" ({found['doubtful'] - 1} more)" if found["doubtful"] > 1 else ""
+    words = (
+        f"event {one['event']} of zone {one['zone']} in {one['file']}: {one['why']}{more}; find out who wrote the file before you send it"
+    )
+    return Check(CHECK_ID, WARN, words, required=False, details=dict(found))
 
 
 class Lines:

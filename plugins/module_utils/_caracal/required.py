@@ -44,7 +44,7 @@ EVIDENCE = (
 SECRETS = ("secrets.restored",)
 KEYS = ("envelopes.kek", "envelopes.signing_keys", "envelopes.providers", "envelopes.coverage")
 PREPARE = ("prepare.partitions", "redis.groups")
-SERVICES = ("sandbox.isolated", "secrets.streams_key", "sandbox.disarmed", "services.release")
+SERVICES = ("sandbox.isolated", "secrets.streams_key", "redis.forged_frames", "replay.events", "sandbox.disarmed", "services.release")
 CANARY = tuple(
     f"canary.{name}"
     for name in (
@@ -56,9 +56,15 @@ CANARY = tuple(
 ONCE = "canary.refused.replayed_token"
 # Unproven, and not required, for a set in which nothing was revoked within the time for which a Gateway remembers it.
 # The same of the key of the streams, when nothing signed waits in them.
+# And whether entries of streams were forged, when none proves a key; and the events of replay files, when there are none.
 # And whether services are those of the set, where it does not say or they are programs by path.
 # And the history of audit blocks, when those before the set cannot be read.
-JUDGES_ITSELF = frozenset({"blocks.history", "canary.refused.revoked_session", "secrets.streams_key", "services.release"})
+JUDGES_ITSELF = frozenset(
+    {
+        *("blocks.history", "canary.refused.revoked_session", "secrets.streams_key", "redis.forged_frames"),
+        *("replay.events", "services.release"),
+    }
+)
 SETTLE = tuple(
     f"settled.{name}" for name in ("tamper_sweep", "consumer_lag", "dead_letters", "replay_drained", "stream_landed", "chain_continues")
 )

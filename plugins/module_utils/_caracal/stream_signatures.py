@@ -5,48 +5,133 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Who signed what waits in the streams: `_sig` is HMAC-SHA256 under `STREAMS_HMAC_KEY` of the stream's name and the sorted fields.
+"""Who signed what waits in the streams, and whether an entry was forged or the key is another one.
 
-A service drops and acknowledges an entry that another key signed. With the wrong key every revocation that waited is lost, and
-every service is ready.
+Services sign an entry as a whole: `_sig` is HMAC-SHA256 under `STREAMS_HMAC_KEY` of the stream's name and the sorted fields. Entries of
+audit events also have `sig`, HMAC-SHA256 under `AUDIT_HMAC_KEY` of `data`. A service drops and acknowledges an entry that another key
+signed. With the wrong key every revocation that waited is lost, and every service is ready.
+
+If no entry fits a key, the key is wrong. If some fit, the key is right and the others are not: before the key came into use they are of the
+key before it, after that they were forged or damaged.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hmac
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from . import chain_switch, outbox
 
-CHECK_ID = "secrets.streams_key"
-SIGNATURE = b"_sig"
-Entry = tuple[str, t.Mapping[bytes, bytes]]
+CHECK_ID, FORGED = "secrets.streams_key", "redis.forged_frames"
+SIGNATURE, AUDIT_SIGNATURE, DATA = b"_sig", b"sig", b"data"
+STREAMS_KEY, AUDIT_KEY = "streamsHmacKey", "auditHmacKey"
+SHOWN = 50
+Fields = t.Mapping[bytes, bytes]
+Entry = tuple[str, Fields]
 
 
-def signature(key: bytes, stream: str, fields: t.Mapping[bytes, bytes]) -> bytes:
+class Frame(t.NamedTuple):
+    """An entry of a stream. `entry` is its id, which begins with the milliseconds at which Redis got it."""
+
+    stream: str
+    entry: str
+    fields: Fields
+
+    @property
+    def milliseconds(self) -> int:
+        return int(self.entry.partition("-")[0])
+
+
+def signature(key: bytes, stream: str, fields: Fields) -> bytes:
     """Hex, as the field `_sig` holds it."""
     lines = [b"%b=%b\n" % (name, fields[name]) for name in sorted(fields) if name != SIGNATURE]
     return hmac.digest(key, b"".join([stream.encode() + b"\n", *lines]), "sha256").hex().encode()
 
 
-def judge(entries: t.Iterable[Entry], key: bytes) -> Check:
-    """Entries (stream, fields) of the restored streams against the restored key. Without a signed one nothing is proved."""
-    signed: collections.Counter[str] = collections.Counter()
-    other: collections.Counter[str] = collections.Counter()
-    for stream, fields in entries:
+def audit_signature(key: bytes, data: bytes) -> bytes:
+    """Hex, as the field `sig` of an audit event holds it."""
+    return hmac.digest(key, data, "sha256").hex().encode()
+
+
+@dataclasses.dataclass
+class Signed:
+    """Entries that one key should have signed, `secret` by name: those that it did sign, and the others."""
+
+    secret: str
+    right: list[Frame] = dataclasses.field(default_factory=list)
+    wrong: list[Frame] = dataclasses.field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return len(self.right) + len(self.wrong)
+
+    def put(self, frame: Frame, given: bytes, wanted: bytes) -> None:
+        (self.right if hmac.compare_digest(given, wanted) else self.wrong).append(frame)
+
+    def forged(self) -> list[Frame]:
+        """Those that came after the key was in use for so long that each replica had it. None where no entry proves the key."""
+        since = min((frame.milliseconds for frame in self.right), default=None)
+        if since is None:
+            return []
+        return [frame for frame in self.wrong if frame.milliseconds > since + 1000 * chain_switch.WINDOW]
+
+
+def judge(frames: t.Iterable[Frame], streams_key: bytes, audit_key: bytes | None) -> list[Check]:
+    """Entries of the restored streams against the restored keys. Without a signed entry nothing is proved. `audit_key` is None where the
+    restored secret is not a key."""
+    streams, audit = Signed(STREAMS_KEY), Signed(AUDIT_KEY)
+    for frame in frames:
+        fields = frame.fields
         if SIGNATURE in fields:
-            signed[stream] += 1
-            other[stream] += not hmac.compare_digest(signature(key, stream, fields), fields[SIGNATURE])
-    details = {"signed": dict(signed), "other_key": {stream: count for stream, count in other.items() if count}}
-    total, wrong = signed.total(), other.total()
-    if not total:
+            streams.put(frame, fields[SIGNATURE], signature(streams_key, frame.stream, fields))
+        if audit_key and frame.stream == outbox.AUDIT_EVENTS and AUDIT_SIGNATURE in fields:
+            audit.put(frame, fields[AUDIT_SIGNATURE], audit_signature(audit_key, fields.get(DATA, b"")))
+    return [_key(streams), _forged((streams, audit))]
+
+
+def _key(found: Signed) -> Check:
+    signed = collections.Counter(frame.stream for frame in (*found.right, *found.wrong))
+    other = collections.Counter(frame.stream for frame in found.wrong)
+    details = {"signed": dict(signed), "other_key": dict(other)}
+    earlier = len(found.wrong) - len(found.forged())
+    if not found.total:
         return Check(CHECK_ID, UNPROVEN, "no entry of the restored streams is signed, so nothing proves the key", False, details)
-    if wrong == total:
-        return Check(
-            CHECK_ID, FAIL, f"none of {total} entries of the restored streams is signed with the restored streamsHmacKey", details=details
-        )
-    if wrong:
-        words = f"{wrong} of {total} entries of the restored streams are signed with another key than streamsHmacKey, as after a rotation"
+    if not found.right:
+        words = f"none of {found.total} entries of the restored streams is signed with the restored {found.secret}"
+        return Check(CHECK_ID, FAIL, words, details=details)
+    if earlier:
+        words = f"{earlier} of {found.total} entries of the restored streams are signed with another key, as before a rotation"
         return Check(CHECK_ID, WARN, words, details=details)
-    return Check(CHECK_ID, PASS, f"{total} entries of the restored streams are signed with the restored streamsHmacKey", details=details)
+    words = f"{len(found.right)} entries of the restored streams are signed with the restored {found.secret}"
+    return Check(CHECK_ID, PASS, words, details=details)
+
+
+def _forged(kinds: t.Sequence[Signed]) -> Check:
+    forged = [(kind.secret, frame) for kind in kinds for frame in kind.forged()]
+    proved = [kind for kind in kinds if kind.right]
+    details = {
+        "verified": {kind.secret: len(kind.right) for kind in kinds},
+        "unproved": [kind.secret for kind in kinds if kind not in proved],
+    }
+    if forged:
+        secret, first = forged[0]
+        more = f" ({len(forged) - 1} more)" if len(forged) > 1 else ""
+        words = (
+            f"entry {first.entry} of {first.stream} is not signed with {secret}, although entries before it are: forged or damaged{more}"
+        )
+        entries = [{"stream": frame.stream, "entry": frame.entry, "secret": secret} for secret, frame in forged[:SHOWN]]
+        return Check(FORGED, FAIL, words, details={**details, "count": len(forged), "entries": entries})
+    if not proved:
+        return Check(
+            FORGED, UNPROVEN, "no entry of the restored streams fits a restored key, so none can be told from a forged one", False, details
+        )
+    total = sum(len(kind.right) for kind in proved)
+    return Check(
+        FORGED,
+        PASS,
+        f"no entry is forged as far as {total} signatures of {', '.join(kind.secret for kind in proved)} tell",
+        details=details,
+    )

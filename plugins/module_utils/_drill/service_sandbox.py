@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -17,11 +18,12 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import chain_keys, disarm, outbox, readiness, releases, stream_signatures
+from .._caracal import chain_keys, disarm, outbox, readiness, releases, replay, stream_signatures
 from .._caracal.services import Service
+from .._caracal.stream_signatures import AUDIT_KEY, STREAMS_KEY
 from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
-from .._errors import StageFailed, VersionMismatch
+from .._errors import OptionError, StageFailed, VersionMismatch
 from .._evidence import database_layout, place
 from .._images import options as images
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
@@ -42,7 +44,6 @@ LEAST_SECONDS = 10
 NOT_HERE = "which this host does not have"
 _ERROR = re.compile(r"^\W*(\w*(Error|Exception)|panic|fatal|error)\b.*:|\"level\":\s*(\"(error|fatal|panic)\"|[56]0\b)", re.IGNORECASE)
 OUTBOX_DEAD = "outbox_dead"
-STREAMS_KEY = "streamsHmacKey"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
 _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 
@@ -119,8 +120,10 @@ def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | Non
     if not any(programs.alive(bundle, service.name) for service in plan.services):
         with Session(server, releases.OWN_DATABASE) as session:
             before.save(bundle, before.look(bundle, session, replay_directory))
-    dead = before.load(bundle).dead_rows
-    checks.append(_streams_key(bundle, plan))
+    noted = before.load(bundle)
+    dead = noted.dead_rows
+    checks.append(replay.judge(noted.replay_doubts))
+    checks += _frames(bundle, plan)
     commands = {service.name: plan.program(service, dead[outbox.EVENTS]) for service in plan.services if service.name in plan.own}
     disarmed = _prepare(server, plan)
     checks.append(disarmed)
@@ -137,11 +140,14 @@ def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | Non
     return checks
 
 
-def _streams_key(bundle: Bundle, plan: Plan) -> Check:
-    """Before a service reads them, and acknowledges what it drops."""
-    key = chain_keys.parse_file(plan.restored(STREAMS_KEY), STREAMS_KEY, "STREAMS_HMAC_KEY")
+def _frames(bundle: Bundle, plan: Plan) -> list[Check]:
+    """Before a service reads them, and acknowledges what it drops. Services report a secret that is not a key."""
+    streams_key = chain_keys.parse_file(plan.restored(STREAMS_KEY), STREAMS_KEY, "STREAMS_HMAC_KEY")
+    audit_secret, audit_key = plan.restored(AUDIT_KEY), None
+    with contextlib.suppress(OptionError):
+        audit_key = chain_keys.parse_file(audit_secret, AUDIT_KEY).secret
     with before.redis(bundle) as connected:
-        return stream_signatures.judge(before.signed(connected), key.secret)
+        return stream_signatures.judge(before.signed(connected), streams_key.secret, audit_key)
 
 
 def _is_taken(bundle: Bundle, service: Service) -> bool:

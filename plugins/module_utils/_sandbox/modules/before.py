@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ..._caracal import outbox, replay, streams
-from ..._caracal.stream_signatures import Entry
+from ..._caracal.stream_signatures import Entry, Frame
 from ..._drivers.postgres.server import Session
 from ..._drivers.redis import reading as redis_reading
 from ..._drivers.redis.connection import Address
@@ -32,7 +32,7 @@ NOTE = "before.json"
 # Enough to prove that a file was sent; of very long files the first events stand for all.
 EVENTS_A_FILE = 200
 # Of the audit stream, and of each stream for its signatures, the newest.
-STREAMED, SIGNED = 1000, 50
+STREAMED, SIGNED = 1000, 1000
 AUDIT_LIVE, AUDIT_DEAD = outbox.AUDIT_EVENTS.encode(), f"{outbox.AUDIT_EVENTS}.dlq".encode()
 MONTH = 30
 _HEADS = """
@@ -45,7 +45,8 @@ _HEADS = """
 @dataclasses.dataclass(frozen=True)
 class Before:
     """`started` in seconds since 1970; `heads` by zone; `dead_letters` lengths by stream; `replayed` the ids of events by file;
-    `streamed` those of the newest events in the audit stream; `dead_rows` by outbox."""
+    `streamed` those of the newest events in the audit stream; `dead_rows` by outbox; `replay_doubts` as
+    `replay.Doubts` has them."""
 
     started: float
     heads: dict[str, tuple[int, str]]
@@ -53,13 +54,15 @@ class Before:
     replayed: dict[str, list[str]]
     streamed: list[str]
     dead_rows: dict[str, int]
+    replay_doubts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
 
 def look(bundle: Bundle, session: Session, replay_directory: str | None) -> Before:
     """Read all of it."""
     heads = {str(zone): (int(sequence), str(content)) for zone, sequence, content in session.rows(_HEADS)}
     with redis(bundle) as connected:
-        return Before(time.time(), heads, dead_letters(connected), _replayed(replay_directory), _streamed(connected), _dead_rows(session))
+        found = dead_letters(connected), _replayed(replay_directory), _streamed(connected), _dead_rows(session)
+    return Before(time.time(), heads, *found, _doubts(replay_directory, session))
 
 
 def _dead_rows(session: Session) -> dict[str, int]:
@@ -85,16 +88,21 @@ def _streamed(connected: RedisSession) -> list[str]:
     return [one["id"] for one in events if one["occurred_at"] >= oldest and one["id"] not in gone]
 
 
-def signed(connected: RedisSession) -> t.Iterator[Entry]:
+def signed(connected: RedisSession) -> t.Iterator[Frame]:
     """The newest entries of every stream, with their signatures."""
     for name in redis_reading.find(connected, streams.PATTERN):
-        yield from last_entries(connected, name, SIGNED)
+        yield from _frames(connected, name, SIGNED)
 
 
 def last_entries(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
     """The last `count` entries of a stream, the newest first."""
-    for _entry_id, fields in connected.call("XREVRANGE", name, "+", "-", "COUNT", count):
-        yield redis_reading.text(name), dict(zip(fields[::2], fields[1::2], strict=True))
+    for frame in _frames(connected, name, count):
+        yield frame.stream, frame.fields
+
+
+def _frames(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Frame]:
+    for entry_id, fields in connected.call("XREVRANGE", name, "+", "-", "COUNT", count):
+        yield Frame(redis_reading.text(name), entry_id.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
 
 
 def redis(bundle: Bundle) -> RedisSession:
@@ -119,6 +127,27 @@ def replay_files(directory: str | None) -> list[str]:
 
 def _replayed(directory: str | None) -> dict[str, list[str]]:
     return {path: list(_events(path)) for path in replay_files(directory)}
+
+
+def _doubts(directory: str | None, session: Session) -> dict[str, t.Any]:
+    """Of all events in all files, since the one that somebody put there need not be the first."""
+    zones = {str(zone) for (zone,) in session.rows("SELECT id FROM public.zones")}
+    found = replay.Doubts(zones, datetime.datetime.now(datetime.timezone.utc))
+    for path in replay_files(directory):
+        with paths.reading(path) as lines:
+            for line in _whole_lines(lines):
+                found.take(os.path.relpath(path, directory), line)
+    return found.to_dict()
+
+
+def _whole_lines(file: t.BinaryIO) -> t.Iterator[bytes]:
+    """Those that a service can read: with a newline, and not longer than it takes."""
+    inside = False
+    while line := file.readline(replay.LINE_LIMIT):
+        ends = line.endswith(b"\n")
+        if ends and not inside:
+            yield line
+        inside = not ends
 
 
 def _events(path: str) -> t.Iterator[str]:

@@ -323,6 +323,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     ),
     "unread entries that were trimmed": ([Check("redis.lost_unread", WARN, "", required=False)], {}, ["redis.lost_unread"]),
     "a group that the deployment lacked": ([Check("redis.groups_missing", WARN, "", required=False)], {}, ["redis.groups_missing"]),
+    "forged entries": ([Check("redis.forged_frames", FAIL, "")], {}, ["redis.forged_frames"]),
+    "impossible replay events": ([Check("replay.events", WARN, "", required=False)], {}, ["replay.events"]),
     "a key in the place of a stream": ([Check("redis.kind", WARN, "", required=False)], {}, ["redis.kind"]),
     "dead letters": ([failed("settled.dead_letters")], {}, ["settled.dead_letters"]),
     "a lag that stays": ([failed("settled.consumer_lag"), failed("settled.replay_drained")], {}, ["settled.backlog"]),

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import tracemalloc
+import typing as t
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import replay
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import NOT_APPLICABLE, PASS, WARN
 from scenes.replay_folders import event
 
 LINE = event("one").rstrip(b"\n")
@@ -90,3 +94,74 @@ def test_a_line_without_end_and_lines_without_number_take_no_memory() -> None:
     tracemalloc.stop()
     assert peak < 32 << 20
     assert (lines.count, lines.oversized, len(lines.noted)) == (1_000_000, 1, replay.NOTED_LINES)
+
+
+NOW = datetime.datetime(2026, 6, 10, 12, tzinfo=datetime.timezone.utc)
+
+
+def doubts(*changes: dict[str, t.Any]) -> replay.Doubts:
+    """Of events with these changes, in a deployment that has zone-1."""
+    found = replay.Doubts({"zone-1"}, NOW)
+    for number, changed in enumerate(changes):
+        found.take("sts/audit-replay/pending-1-1.ndjson", json.dumps({**json.loads(event(f"e{number}")), **changed}).encode())
+    return found
+
+
+HEALTHY_TIMES = [
+    "2026-06-04T10:11:12.123456789Z",
+    "2026-06-04T10:11:12Z",
+    "2026-06-04T12:11:12.5+02:00",
+    "2020-01-01T00:00:00Z",
+    "2026-06-11T11:59:59Z",
+]
+
+
+@pytest.mark.no_false_alarm
+def test_events_as_services_write_them_are_not_doubted() -> None:
+    found = doubts(*({"occurred_at": text} for text in HEALTHY_TIMES))
+    assert (found.events, found.doubtful) == (len(HEALTHY_TIMES), 0)
+    assert replay.judge(found.to_dict()).verdict == PASS
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2019-12-31T23:59:59.999Z", replay.EARLY),
+        ("0001-01-01T00:00:00Z", replay.EARLY),
+        ("2026-06-11T12:00:01Z", replay.AHEAD),
+        ("9999-12-31T23:59:59Z", replay.AHEAD),
+        ("2026-02-30T10:11:12Z", replay.NO_TIME),
+        ("2026-06-04T10:11:12", replay.NO_TIME),
+        ("2026-06-04", replay.NO_TIME),
+        ("now", replay.NO_TIME),
+        ("", replay.NO_TIME),
+        ("2026-06-04T10:11:12Z\n", replay.NO_TIME),
+        ("2026-06-04T10:11:12+25:00", replay.NO_TIME),
+    ],
+)
+def test_an_impossible_time_is_named_with_event_zone_and_file(text: str, why: str) -> None:
+    found = doubts({}, {"occurred_at": text})
+    assert (found.events, found.doubtful) == (2, 1)
+    assert found.first == [{"event": "e1", "zone": "zone-1", "file": "sts/audit-replay/pending-1-1.ndjson", "why": why}]
+    assert replay.judge(found.to_dict()).verdict == WARN
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("zone", ["zone-2", "", "ZONE-1"])
+def test_an_unknown_zone_is_named(zone: str) -> None:
+    (one,) = doubts({"zone_id": zone}, {}).first
+    assert (one["event"], one["zone"], one["why"]) == ("e0", zone, replay.NO_ZONE)
+
+
+@pytest.mark.mutation
+def test_names_of_an_attacker_do_no_harm_and_only_the_first_are_kept() -> None:
+    found = doubts(*[{"id": "\x1b[2J\n" * 1000, "zone_id": "elsewhere"}] * (replay.NOTED_EVENTS + 5))
+    assert (found.doubtful, len(found.first)) == (replay.NOTED_EVENTS + 5, replay.NOTED_EVENTS)
+    assert found.first[0]["event"].isprintable() and len(found.first[0]["event"]) <= 100
+
+
+@pytest.mark.parametrize("found", [{}, {"events": 0, "doubtful": 0, "first": []}], ids=["a note of an earlier version", "no event"])
+def test_without_events_there_is_nothing_to_say(found: dict[str, t.Any]) -> None:
+    check = replay.judge(found)
+    assert (check.verdict, check.required) == (NOT_APPLICABLE, False)

@@ -2,50 +2,117 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Signatures of entries: a wrong key, a rotation, and entries that somebody forged, told apart for both signatures."""
+
 from __future__ import annotations
 
 import json
+import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import stream_signatures
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.stream_signatures import (
+    AUDIT_KEY,
+    CHECK_ID,
+    FORGED,
+    STREAMS_KEY,
+    Frame,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from twin.services.common import streams
 
 KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
 STREAM = "caracal.sessions.revoke"
+START, MINUTE = 1_795_564_600_000, 60_000
 
 
-def entry(key: bytes | None, number: int = 0) -> stream_signatures.Entry:
-    fields = streams.signed(key, STREAM, {"zone_id": "z", "session_id": f"s{number}", "reason": "a=b\nc", "note": "ä"})
-    return STREAM, {name.encode(): value.encode() for name, value in fields.items()}
+def entry(key: bytes | None, minute: float = 0, **changed: str) -> Frame:
+    given = {"zone_id": "z", "session_id": f"s{minute}", "reason": "a=b\nc", "note": "ä"}
+    fields = {**streams.signed(key, STREAM, given), **changed}
+    return Frame(STREAM, entry_id(minute), {name.encode(): value.encode() for name, value in fields.items()})
+
+
+def event(key: bytes, minute: float = 0, **changed: str) -> Frame:
+    data = json.dumps({"id": f"e{minute}"})
+    fields = {"id": f"e{minute}", "data": data, "sig": streams.audit_signature(key, data), **changed}
+    return Frame(streams.AUDIT, entry_id(minute), {name.encode(): value.encode() for name, value in fields.items()})
+
+
+def entry_id(minute: float) -> str:
+    return f"{START + int(minute * MINUTE)}-0"
+
+
+def judge(frames: t.Iterable[Frame], audit_key: bytes | None = KEY) -> dict[str, Check]:
+    return {check.id: check for check in stream_signatures.judge(frames, KEY, audit_key)}
+
+
+def verdicts(frames: t.Iterable[Frame]) -> tuple[str, str]:
+    found = judge(frames)
+    return found[CHECK_ID].verdict, found[FORGED].verdict
+
+
+# By kind of signature: who makes an entry, and the key's name.
+MAKERS: dict[str, tuple[t.Callable[..., Frame], str]] = {"streams": (entry, STREAMS_KEY), "audit": (event, AUDIT_KEY)}
 
 
 @pytest.mark.no_false_alarm
-def test_entries_of_the_restored_key() -> None:
-    check = stream_signatures.judge([entry(KEY, 1), entry(KEY, 2), entry(None)], KEY)
-    assert (check.verdict, check.details) == (PASS, {"signed": {STREAM: 2}, "other_key": {}})
+def test_entries_of_the_restored_keys() -> None:
+    found = judge([entry(KEY, 2), entry(KEY, 1), entry(None), event(KEY, 9), event(KEY, 1)])
+    assert (found[CHECK_ID].verdict, found[CHECK_ID].details) == (PASS, {"signed": {STREAM: 2}, "other_key": {}})
+    assert (found[FORGED].verdict, found[FORGED].details["verified"]) == (PASS, {STREAMS_KEY: 2, AUDIT_KEY: 2})
 
 
 @pytest.mark.mutation
-def test_entries_of_another_key() -> None:
-    assert stream_signatures.judge([entry(OTHER, 1), entry(OTHER, 2)], KEY).verdict == FAIL
-    some = stream_signatures.judge([entry(OTHER, 1), entry(KEY, 2)], KEY)
-    assert some.verdict == WARN and some.details["other_key"] == {STREAM: 1}
-    stream, fields = entry(KEY)
-    assert stream_signatures.judge([(stream, {**fields, b"session_id": b"s2"})], KEY).verdict == FAIL
-    assert stream_signatures.judge([("caracal.policy.invalidate", fields)], KEY).verdict == FAIL
+def test_if_no_entry_fits_the_key_is_wrong_and_nothing_is_forged() -> None:
+    assert verdicts([entry(OTHER, 1), entry(OTHER, 90)]) == (FAIL, UNPROVEN)
+    assert verdicts([entry(OTHER, 1), entry(OTHER, 90), event(KEY, 1), event(KEY, 90)]) == (FAIL, PASS)
+    found = judge([entry(KEY, 1), event(OTHER, 1), event(OTHER, 90)])
+    assert (found[CHECK_ID].verdict, found[FORGED].verdict, found[FORGED].details["unproved"]) == (PASS, PASS, [AUDIT_KEY])
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize("minutes", [(0,), (0, 30, 59), (0, 61, 74)], ids=["one", "before", "replicas take turns"])
+def test_entries_from_before_a_rotation_are_a_warning(minutes: tuple[int, ...]) -> None:
+    found = judge([*(entry(OTHER, minute) for minute in minutes), entry(KEY, 60), entry(KEY, 90)])
+    assert (found[CHECK_ID].verdict, found[CHECK_ID].details["other_key"]) == (WARN, {STREAM: len(minutes)})
+    assert found[FORGED].verdict == PASS
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("how", ["another key", "a changed field", "no hex"])
+def test_entries_among_right_ones_are_forged(kind: str, how: str) -> None:
+    make, secret = MAKERS[kind]
+    changed = {"streams": {"session_id": "s2"}, "audit": {"data": "{}"}}[kind]
+    unreadable = {"streams": {"_sig": "é"}, "audit": {"sig": "é"}}[kind]
+    bad = {"another key": make(OTHER, 30), "a changed field": make(KEY, 30, **changed), "no hex": make(KEY, 30, **unreadable)}[how]
+    found = judge([make(KEY, 60), bad, make(KEY, 0)])
+    assert (found[CHECK_ID].verdict in (PASS, UNPROVEN), found[FORGED].verdict) == (True, FAIL)
+    assert found[FORGED].details["entries"] == [{"stream": bad.stream, "entry": bad.entry, "secret": secret}]
+
+
+@pytest.mark.mutation
+def test_an_entry_that_was_copied_into_another_stream_is_forged() -> None:
+    copied = entry(KEY, 30)._replace(stream="caracal.policy.invalidate")
+    found = judge([entry(KEY, 0), copied])
+    assert [one["stream"] for one in found[FORGED].details["entries"]] == ["caracal.policy.invalidate"]
 
 
 def test_without_a_signed_entry_nothing_is_proved_and_nothing_required() -> None:
     for nothing in ([], [entry(None)]):
-        check = stream_signatures.judge(nothing, KEY)
-        assert check.verdict == UNPROVEN and not check.required
+        for check in judge(nothing).values():
+            assert check.verdict == UNPROVEN and not check.required
+
+
+def test_without_an_audit_key_its_signatures_prove_nothing() -> None:
+    assert judge([event(KEY, 0), event(OTHER, 30)], None)[FORGED].verdict == UNPROVEN
 
 
 def test_the_product_signs_so() -> None:
     """An entry and the key of a real run."""
     fixture = json.loads((Path(__file__).parents[4] / "data" / "signed_entry.json").read_text(encoding="utf-8"))
-    fields = {name.encode(): value.encode() for name, value in fixture["fields"].items()}
-    assert stream_signatures.judge([(fixture["stream"], fields)], bytes.fromhex(fixture["key"])).verdict == PASS
+    frame = Frame(fixture["stream"], "1-0", {name.encode(): value.encode() for name, value in fixture["fields"].items()})
+    key = bytes.fromhex(fixture["key"])
+    assert [check.verdict for check in stream_signatures.judge([frame], key, None)] == [PASS, PASS]
