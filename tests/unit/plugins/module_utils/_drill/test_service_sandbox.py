@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import socket
 import typing as t
@@ -24,14 +25,17 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs, redis_server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import NETWORK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import before
 from harness import small_programs
 from harness.fixtures import NOW, sandbox_path
 from harness.free_ports import free_ports
 from scenes.drilled_services import SERVICES, command
+from scenes.replay_folders import event
 from scenes.service_stand_in import Stage, all_but, checks, service, stage
 from scenes.twin_database import TwinCluster
-from twin import load
+from twin import keys, load
 from twin.facts import SECRET_STORE
+from twin.services.common import streams
 from twin.spec import Spec
 
 # Seconds in which a stand-in has begun to answer, also on a busy machine.
@@ -95,6 +99,38 @@ def test_from_the_proof_to_the_last_event(
         assert staged.running() == []
         assert [path.parent.parent.name for path in sorted(staged.drilled.replay.rglob("*.ndjson"))] == ["gateway", "sts"]
         assert not staged.run(state="stopped")["changed"]
+
+
+@pytest.mark.mutation
+def test_forged_entries_and_impossible_events_are_named_before_a_service_reads_them(staged: Stage) -> None:
+    seed = staged.drilled.cluster.spec.seed
+    secret = keys.for_seed(seed).streams_hmac_key
+    path = staged.drilled.replay / "sts" / "audit-replay" / "pending-1-1.ndjson"
+    zone = str(staged.drilled.cluster.execute("SELECT min(id) FROM zones")[0][0])
+    good = json.loads(event("good")) | {"zone_id": zone}
+    try:
+        path.write_text("".join(f"{json.dumps(one)}\n" for one in (good, {**good, "id": "late", "occurred_at": "2099-01-01T00:00:00Z"})))
+        with path.open("ab") as file:
+            file.write(b"x" * (2 << 20) + b"\n" + event("elsewhere"))
+        with before.redis(staged.bundle) as redis:
+            for number, key in enumerate((secret, b"f" * 32)):
+                fields = streams.signed(key, streams.REVOCATIONS, {"zone_id": zone, "session_id": f"s{number}"})
+                redis.call(
+                    "XADD", streams.REVOCATIONS, f"{(number + 1) * 3_600_000}-1", *(part for pair in fields.items() for part in pair)
+                )
+        found = checks(staged.run([service("audit")]))
+    finally:
+        staged.run(state="stopped")
+        path.unlink()
+        with before.redis(staged.bundle) as redis:
+            redis.call("DEL", streams.REVOCATIONS)
+    assert found["secrets.streams_key"]["verdict"] == "pass"
+    assert found["redis.forged_frames"]["verdict"] == "fail"
+    entries = [(one["stream"], one["entry"]) for one in found["redis.forged_frames"]["details"]["entries"]]
+    assert entries == [(streams.REVOCATIONS, "7200000-1")]
+    assert found["replay.events"]["verdict"] == "warn" and found["replay.events"]["details"]["events"] == 3
+    named = [(one["event"], one["zone"], one["file"]) for one in found["replay.events"]["details"]["first"]]
+    assert named == [(name, where, "sts/audit-replay/pending-1-1.ndjson") for name, where in (("late", zone), ("elsewhere", "zone-1"))]
 
 
 @pytest.fixture
