@@ -80,7 +80,7 @@ CHANGES: list[tuple[str, str, str, str]] = [
         "",
         "UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = 'public.zones_active_idx'::regclass",
         "schema",
-        "valid false",
+        "zones_active_idx",
     ),
     ("", "ALTER TABLE public.policy_versions DISABLE TRIGGER policy_versions_immutable", "schema", "enabled D"),
     ("", "DROP TRIGGER policy_versions_immutable ON public.policy_versions", "schema", "TRIGGER policy_versions_immutable"),
