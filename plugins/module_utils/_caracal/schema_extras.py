@@ -57,16 +57,15 @@ _VIEW = "CASE n.nspname WHEN 'public' THEN '' ELSE quote_ident(n.nspname) || '.'
 _GRANTEE = "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
 _RIGHTS = """string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type COLLATE "C")"""
 # A view reads with the rights of its owner, past row security, unless it says otherwise.
-_INVOKER = "coalesce(c.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1}', false)"
+_INVOKER = """coalesce((SELECT o.option_value::boolean FROM pg_options_to_table(c.reloptions) o
+    WHERE o.option_name = 'security_invoker'), false)"""
 _OBJECTS = """CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
     ELSE 'schemas' END"""
-_TRUE = "('on', 'true', 'yes', 'y', 't', '1')"
-_FALSE = "('off', 'false', 'no', 'n', 'f', '0')"
-_SETTING = f"""CASE lower(substring(one FROM '^[^=]+'))
+_SETTING = """CASE lower(substring(one FROM '^[^=]+'))
     WHEN 'session_replication_role' THEN lower(substring(one FROM '=(.*)$')) = 'replica'
-    WHEN 'row_security' THEN lower(substring(one FROM '=(.*)$')) IN {_FALSE}
-    WHEN 'default_transaction_read_only' THEN lower(substring(one FROM '=(.*)$')) IN {_TRUE}
-    WHEN 'search_path' THEN substring(one FROM '=(.*)$') !~ '^("\\$user", *)?"?public"?( *,|$)'
+    WHEN 'row_security' THEN NOT substring(one FROM '=(.*)$')::boolean
+    WHEN 'default_transaction_read_only' THEN substring(one FROM '=(.*)$')::boolean
+    WHEN 'search_path' THEN substring(one FROM '=(.*)$') !~ '^("\\$user", *)?"?public"?( *,|$)' OR one ~ 'pg_catalog'
     WHEN 'caracal.zone_id' THEN true
     WHEN 'role' THEN lower(substring(one FROM '=(.*)$')) <> 'none'
     ELSE false END"""
@@ -76,6 +75,9 @@ _QUERIES = (
     f"SELECT 'views', 'view ' || {_VIEW}, '', '', false FROM {_VIEWS}",
     f"""SELECT 'views', 'grant on view ' || {_VIEW} || ' to ' || {_GRANTEE}, {_RIGHTS}, {_GRANTEE}, bool_and(NOT {_INVOKER})
           FROM {_VIEWS} CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE a.grantee <> c.relowner
+         GROUP BY c.oid, n.nspname, c.relname, a.grantee""",
+    f"""SELECT 'views', 'grant on columns of view ' || {_VIEW} || ' to ' || {_GRANTEE}, {_RIGHTS}, {_GRANTEE}, bool_and(NOT {_INVOKER})
+          FROM {_VIEWS} JOIN pg_attribute f ON f.attrelid = c.oid CROSS JOIN LATERAL aclexplode(f.attacl) a WHERE a.grantee <> c.relowner
          GROUP BY c.oid, n.nspname, c.relname, a.grantee""",
     """SELECT 'event_triggers', 'event trigger ' || quote_ident(evtname), evtevent || ' calls ' || evtfoid::regproc::text, '', false
          FROM pg_event_trigger x WHERE NOT EXISTS (

@@ -32,6 +32,8 @@ from .source_queries import (
     IN_ORDER,
     UNIQUE_INDEXES,
     WITHOUT_INDEXES,
+    counted,
+    digested,
     in_order,
     offending,
 )
@@ -98,8 +100,8 @@ class Scan:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """A unique index that is valid. `foreign`: whether it calls code of an owner. `query` finds duplicates in the rows; `ordered` counts
-    its entries and those out of order, or is empty if it does not have one entry for each row."""
+    """A unique index that is valid. `foreign`: whether it could run code of an owner. `query` finds duplicates in the rows; `ordered`
+    counts its entries and those out of order, or is empty if it does not have one entry for each row."""
 
     table: Relation
     name: str
@@ -134,9 +136,9 @@ def foreign_keys(reader: Reader, database: str) -> Scan:
             unread.append(Unread(thing, why, child.is_caracals))
             continue
         try:
-            count, keys = rows(reader, query)[0]
+            count, keys = _offending(reader, query)
         except (StageFailed, PermissionMissing) as exc:
-            unread.append(Unread(thing, exc.msg, child.is_caracals))
+            unread.append(Unread(thing, rule.reason(exc), child.is_caracals))
             continue
         read += 1
         if count:
@@ -177,13 +179,13 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
     broken, unread, read = list[Broken](), list[Unread](), 0
     for index in wanted:
         if index.foreign:
-            why = "its expression calls functions that are not the server's own"
+            why = "it has an expression, or uses what is not the server's own"
             unread.append(Unread(index.thing, why, index.table.is_caracals))
             continue
         try:
             found = _duplicates(reader, index) or (_structure(reader, amcheck, index) if amcheck and index.btree else None)
         except (StageFailed, PermissionMissing) as exc:
-            unread.append(Unread(index.thing, exc.msg, index.table.is_caracals))
+            unread.append(Unread(index.thing, rule.reason(exc), index.table.is_caracals))
             continue
         read += 1
         if found:
@@ -191,8 +193,17 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
     return Scan(UNIQUE, database, read, tuple(broken), tuple(unread))
 
 
+def _offending(reader: Reader, query: str) -> tuple[int, str]:
+    """The number of rows of `query` and a digest over all of them; without the digest if the server cannot make it."""
+    try:
+        count, keys = rows(reader, digested(query))[0]
+    except StageFailed:
+        return int(rows(reader, counted(query))[0][0]), ""
+    return int(count), str(keys)
+
+
 def _duplicates(reader: Reader, index: Index) -> Broken | None:
-    count, keys = rows(reader, index.query)[0]
+    count, keys = _offending(reader, index.query)
     words = f"{count} key(s) of a unique index exist more than once"
     return Broken(index.thing, words, f"{count} {keys}", index.table.is_caracals) if count else None
 
@@ -214,7 +225,7 @@ def collations(reader: Reader, database: str) -> Scan:
         seen = [("the database's default", *rows(reader, DATABASE_COLLATION)[0], "", [])]
         seen += [(f"{schema}.{name}", *more) for schema, name, *more in rows(reader, ACTUAL_COLLATIONS)]
     except (StageFailed, PermissionMissing) as exc:
-        return Scan(COLLATION, database, unread=(Unread("the collations", exc.msg),))
+        return Scan(COLLATION, database, unread=(Unread("the collations", rule.reason(exc)),))
     broken, unread = list[Broken](), list[Unread]()
     for thing, recorded, actual, schema, tables in seen:
         caracals = not schema or any(Relation(schema, table, table).is_caracals for table in tables)
@@ -275,7 +286,7 @@ def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[st
         return Check(check_id, NOT_APPLICABLE, f"no database of this set has {_NOUN[check_id]}", False)
     broken = [(scan.database, one) for scan in scans for one in scan.broken]
     unread = [(scan.database, one) for scan in scans for one in scan.unread]
-    recorded = [to_record(check_id, database, one) for database, one in broken if one.fails]
+    recorded = _bounded(check_id, [to_record(check_id, database, one) for database, one in broken if one.fails])
     new = [one for one in recorded if one["digest"] not in acknowledged]
     read, noun = sum(one.read for one in scans), _NOUN[check_id]
     details = {
@@ -297,6 +308,15 @@ def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[st
         why = "acknowledged" if first.fails else f"a table of your own; {_REMEDY[check_id]}"
         return Check(check_id, WARN, f"{words} ({why})", False, details)
     return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'hold')}", details=details)
+
+
+def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The first findings by their own digest, the rest by one digest for all."""
+    first, rest = recorded[: findings.SHOWN], recorded[findings.SHOWN :]
+    if rest:
+        digest = findings.digest(check_id, "rest", *(one["digest"] for one in rest))
+        first.append({"digest": digest, "message": f"{len(rest)} more findings, the first: {rest[0]['message']}"})
+    return first
 
 
 def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:

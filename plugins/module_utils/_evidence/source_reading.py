@@ -55,7 +55,9 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
     except BackupError as exc:
         scans = source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE])
     # Retention may drop a leaf that the snapshot still shows.
-    return leaf, [one for one in scans if not one.unread or reading.exists(place, leaf.table)]
+    if any(one.unread for one in scans) and not reading.exists(place, leaf.table):
+        scans = [dataclasses.replace(one, unread=()) for one in scans]
+    return leaf, scans
 
 
 def read_leaf(place: Place, leaf: Leaf) -> Scan:

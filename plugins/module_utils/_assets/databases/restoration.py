@@ -143,7 +143,7 @@ class Restoration:
         """Report the constraints of the source that the restore left out, as the operator has asked."""
         if missing:
             name, error = next(iter(missing.items()))
-            words = f"{len(missing)} constraint(s) or index(es) are missing, since rows of the source break them; first: {name}: {error}"
+            words = f"constraints or indexes are missing, since rows of the source break them: {name}: {error} ({len(missing)} in all)"
             details = {"missing": missing}
             self.checks.append(
                 Check(f"restore.{database}.constraints", FAIL, f"{words}; repair the rows, then create them", details=details)

@@ -13,12 +13,11 @@ import dataclasses
 import re
 import typing as t
 
-from ..._errors import PermissionMissing, StageFailed
+from ..._errors import BackupError, PermissionMissing, StageFailed
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..inventory import Reader
 
 SHOWN = 50
-DIGESTED = 100_000
 LONGEST = 200  # characters of what is shown; an id can be any text
 _TABLE = re.compile(r"\bpublic\.(\w+)")
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b")
@@ -63,8 +62,8 @@ class Invariant(Rule):
         return f"""WITH broken(id) AS MATERIALIZED ({self.broken})
                    SELECT (SELECT count(*) FROM {self.about}), (SELECT count(*) FROM broken),
                           ARRAY(SELECT left(id, {LONGEST}) FROM broken ORDER BY id COLLATE "C" LIMIT {SHOWN}),
-                          (SELECT encode(sha256(convert_to(coalesce(string_agg(id, E'\n' ORDER BY id COLLATE "C"), ''), 'UTF8')), 'hex')
-                             FROM (SELECT id FROM broken ORDER BY id COLLATE "C" LIMIT {DIGESTED}) first)"""
+                          (SELECT encode(sha256(coalesce(string_agg(k, ''::bytea ORDER BY k), ''::bytea)), 'hex')
+                             FROM (SELECT sha256(convert_to(id, 'UTF8')) FROM broken) all_of_them(k))"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +91,12 @@ def rows(reader: Reader, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[t
     return found
 
 
+def reason(exc: BackupError) -> str:
+    """Why a query failed, without the server's words, which can repeat a value of a row."""
+    state = exc.details.get("sqlstate")
+    return exc.msg if isinstance(exc, PermissionMissing) or not state else f"the server refused the query (SQLSTATE {state}); see its log"
+
+
 def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
     """Look one rule up. `existing` are the tables of schema public: what is none, a view for one, is not read."""
     missing = sorted(rule.tables - set(existing))
@@ -100,7 +105,7 @@ def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
     try:
         population, broken, first, digest = rows(reader, rule.query)[0]
     except (StageFailed, PermissionMissing) as exc:
-        return Seen(problem=exc.msg)
+        return Seen(problem=reason(exc))
     return Seen(population, broken, tuple(first), digest=digest)
 
 

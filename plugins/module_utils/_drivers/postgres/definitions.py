@@ -25,6 +25,7 @@ from .server import Server
 # Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 _GOING_ON = COMMON[1:]
+UNNAMED = "names that the output does not tell for certain"
 # Without it, an error does not name its entry of the archive.
 _NAMING = "--verbose"
 
@@ -91,18 +92,24 @@ class Definitions:
         if not accept_missing:
             self._restore("post-data", jobs, listing)
             return {}
+        known = restore_errors.constraints(listing)
+        missing = self._constraints([line for line in listing if line.split(";")[0] in known], known)
+        # Triggers and policies protect rows, so nothing of them is left out: what errors are printed decides nothing here.
+        self._restore("post-data", jobs, [line for line in listing if line.split(";")[0] not in known])
+        return missing
+
+    def _constraints(self, listing: t.Sequence[str], known: t.Mapping[str, str]) -> dict[str, str]:
+        """Create constraints and indexes alone, and go on after those that the server refuses: their names, and why. Rows and names can
+        imitate an error in the output, so names that do not fit the number of errors are reported as such."""
         try:
             self._restore("post-data", 1, listing, common=_GOING_ON)
         except StageFailed as exc:
-            return self._missing(exc)
+            refused, ignored = exc.details.get("refused", []), exc.details.get("ignored", 0)
+            if not ignored:
+                raise
+            missing = {known[one["number"]]: one["error"] for one in refused if one["number"] in known}
+            return missing if len(missing) == ignored == len(refused) else {**missing, UNNAMED: f"{ignored} error(s) in all"}
         return {}
-
-    def _missing(self, failed: StageFailed) -> dict[str, str]:
-        """Raises the error if the restore must not go on: for anything but a constraint, or if an error has no entry."""
-        refused, known = failed.details.get("refused", []), restore_errors.constraints(self._listing)
-        if not refused or len(refused) != failed.details["ignored"] or any(one["number"] not in known for one in refused):
-            raise failed
-        return {known[one["number"]]: one["error"] for one in refused}
 
     def _list(self) -> list[str]:
         argv = [*self._pg_restore, "--list", "--verbose", _path(self._archive)]

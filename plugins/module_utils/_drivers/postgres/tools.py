@@ -63,7 +63,9 @@ class _Tool(Child):
     def failure(self, code: int, said: str) -> StageFailed:
         refused = restore_errors.read(said) if self.name == "pg_restore" else []
         if not refused:
-            return super().failure(code, said)
+            failed = super().failure(code, said)
+            failed.details["ignored"] = restore_errors.ignored(said)
+            return failed
         words = f"{self.name} failed ({status_text(code)}): {refused[0].entry}: {refused[0].error}"
         errors = [dataclasses.asdict(one) for one in refused]
         return StageFailed(words, stage=self.name, stderr=refused[0].error, refused=errors, ignored=restore_errors.ignored(said))

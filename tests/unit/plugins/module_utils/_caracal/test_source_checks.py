@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from scenes.invariant_scene import Broken, broken
 from scenes.source_damages import FREELY, OLD_LIBRARY, ORPHAN, duplicated, of_old_library, reversed_index
@@ -227,6 +228,68 @@ def test_a_function_of_the_owner_is_not_run(own: Broken) -> None:
     found = scan(own)
     assert verdicts(found) == {UNIQUE: "unproven"}, "of Caracal's own table it leaves a doubt"
     assert objects(found[UNIQUE], "not_read") == {"public.zones f_of_slug", "public.mine f_of_mine"}
+
+
+CALLS = "CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''ran''; END'"
+ADDED = "ALTER DOMAIN public.d ADD CHECK (public.f(VALUE)) NOT VALID"
+VALUE = "JSON_VALUE(a, '$.x' RETURNING public.d ERROR ON ERROR)"
+UNRECORDED = {
+    "key": f"CREATE UNIQUE INDEX odd ON public.mine (({VALUE}))",
+    "key with a cast": f"CREATE UNIQUE INDEX odd ON public.mine ((CAST({VALUE} AS text)))",
+    "predicate": f"CREATE UNIQUE INDEX odd ON public.mine (b) WHERE {VALUE} IS NOT NULL",
+    "query in a predicate": f"CREATE UNIQUE INDEX odd ON public.mine (b) WHERE {VALUE.replace('VALUE', 'QUERY')} IS NOT NULL",
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", UNRECORDED)
+def test_a_function_behind_a_type_that_the_server_does_not_record_is_not_run(own: Broken, name: str) -> None:
+    for statement in (CALLS, "CREATE DOMAIN public.d AS text", "CREATE TABLE public.mine (a jsonb, b int)", UNRECORDED[name]):
+        own.session.rows(statement)
+    own.session.rows("INSERT INTO public.mine VALUES (jsonb_build_object('x', 'v'), 1)")
+    own.session.rows(ADDED)
+    found = scan(own)
+    assert verdicts(found) == {} and objects(found[UNIQUE], "not_read") == {"public.mine odd"}
+
+
+@pytest.mark.mutation
+def test_one_more_row_of_an_acknowledged_key_is_another_finding(own: Broken) -> None:
+    again = duplicated("zones", "zones_pkey", "zones_slug_key")
+    for statement in again:
+        own.session.rows(statement)
+    known = {one["digest"] for one in scan(own)[UNIQUE].details["recorded"]}
+    assert scan(own, known)[UNIQUE].verdict == "warn"
+    for statement in again:
+        own.session.rows(statement)
+    assert scan(own, known)[UNIQUE].verdict == "fail"
+
+
+class Full:
+    """A server that has no memory for a digest of all keys, with one foreign key and three rows that break it."""
+
+    def rows(self, sql: str, _parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
+        if "string_agg(k" in sql:
+            raise StageFailed("out of memory", sqlstate="54000")
+        if "pg_constraint" in sql:
+            return [("public", "zones", "zones", "zones_fkey", "SELECT", False, True)]
+        return [(3,)] if "count(*)" in sql else []
+
+
+@pytest.mark.mutation
+def test_keys_that_the_server_cannot_put_together_are_counted() -> None:
+    (found, *_others) = source_checks.checks([source_checks.foreign_keys(Full(), "caracal")], ())
+    assert found.verdict == "fail" and len(found.details["recorded"]) == 1
+
+
+@pytest.mark.mutation
+def test_many_findings_are_recorded_by_one_digest_for_the_rest() -> None:
+    broken = tuple(source_checks.Broken(f"public.zones k{number:03}", "1 row(s)", str(number)) for number in range(60))
+    (found, *_others) = source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", 60, broken)], ())
+    assert len(found.details["recorded"]) == 51
+    known = {one["digest"] for one in found.details["recorded"]}
+    assert source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", 60, broken)], known)[0].verdict == "warn"
+    more = (*broken, source_checks.Broken("public.zones k999", "1 row(s)", "999"))
+    assert source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", 61, more)], known)[0].verdict == "fail"
 
 
 def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> None:

@@ -390,8 +390,13 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.views": "fail"},
         "grant on view own.report to caracalapi",
     ),
+    "column of a view that a service reads": (
+        ("CREATE VIEW report AS SELECT * FROM secrets", "GRANT SELECT (id) ON report TO caracalsts"),
+        {f"{OWN}.views": "fail"},
+        "grant on columns of view report to caracalsts: SELECT",
+    ),
     "view with the rights of its reader": (
-        ("CREATE VIEW report WITH (security_invoker = on) AS SELECT * FROM secrets", "GRANT SELECT ON report TO PUBLIC"),
+        ("CREATE VIEW report WITH (security_invoker = yes) AS SELECT * FROM secrets", "GRANT SELECT ON report TO PUBLIC"),
         {f"{OWN}.views": "warn"},
         "grant on view report to PUBLIC",
     ),
@@ -445,7 +450,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         "setting caracal.zone_id of all roles",
     ),
     "read only": (
-        ("ALTER ROLE caracalaudit IN DATABASE {name} SET default_transaction_read_only = true",),
+        ("ALTER ROLE caracalaudit IN DATABASE {name} SET default_transaction_read_only = tru",),
         {f"{OWN}.settings": "fail"},
         "setting default_transaction_read_only of caracalaudit",
     ),

@@ -136,6 +136,19 @@ def test_a_restore_stops_at_the_constraint_unless_the_operator_accepts_its_absen
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("name", ["guard", '"guard \nx"'], ids=["plain", "with a newline"])
+def test_a_policy_that_cannot_be_created_ends_the_restore(night: Broken, fresh_cluster: FreshCluster, name: str) -> None:
+    night.source.execute(
+        "CREATE DOMAIN public.d AS int",
+        f"CREATE POLICY {name} ON zones AS RESTRICTIVE USING (length(slug) <> ALL ('{{5}}'::public.d[]))",
+        "ALTER DOMAIN public.d ADD CHECK (VALUE < 3)",
+    )
+    night.commit()
+    target = TwinCluster(fresh_cluster(), night.source.spec)
+    night.scene.refused(RESTORE, StageFailed, check_mode=False, sandbox=target.info.directory, accept_missing_constraints=True)
+
+
+@pytest.mark.mutation
 def test_a_row_twice_in_an_audit_partition_is_found_by_backup_and_restore(
     twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster
 ) -> None:
