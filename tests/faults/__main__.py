@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m faults [--minutes N] [--seed N] [--kind …] [--anew]`: break things on purpose, and count what survived.
+"""`python -m faults [--minutes N] [--seed N] [--kind …] [--reset]`: break things on purpose, and count what survived.
 
-What runs have counted adds up in `build/faults.json`, until `--anew`. Ends with `faults: N tried, N survived, 0 lost, 0 half-visible,
+What runs have counted adds up in `build/faults.json`, until `--reset`. Ends with `faults: N tried, N survived, 0 lost, 0 half-visible,
 0 leaked, 0 left running`, and not with 0 unless all survived.
 """
 
@@ -69,11 +69,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kind", nargs="+", choices=SHARES, default=list(SHARES))
-    parser.add_argument("--anew", action="store_true", help="forget what earlier runs have counted")
+    parser.add_argument("--reset", action="store_true", help="discard the results of earlier runs")
     given = parser.parse_args()
     print(f"seed {given.seed}, kinds {', '.join(given.kind)}", flush=True)
     path = build_folder() / "faults.json"
-    tally = Tally() if given.anew else Tally.read(path)
+    tally = Tally() if given.reset else Tally.read(path)
     with tempfile.TemporaryDirectory(prefix="caracal-faults-") as name, make(Path(name)) as world:
         try:
             play(world, tally, Path(name), seed=given.seed, minutes=given.minutes, kinds=given.kind)

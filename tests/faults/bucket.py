@@ -63,7 +63,7 @@ class Bucket:
         shutil.copy2(self.mark, self.mark.with_suffix(".kept"))
 
     def mend(self) -> None:
-        """End what is not kept, and put anew what is gone."""
+        """End what is not kept, and put again what is gone."""
         there = self.versions()
         for key, version in there:
             if self.kept.get(key, ("", b""))[0] != version:

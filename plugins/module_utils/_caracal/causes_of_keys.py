@@ -171,16 +171,16 @@ CAUSES = (
     ),
     Cause(
         "redis.forged_frames",
-        "entries of the restored streams are not signed with the restored key, although earlier ones are: somebody without the key wrote "
-        "or changed them, or the key was replaced after the secrets were read",
+        "entries of the restored streams are not signed with the restored key, although earlier ones are: an attacker without the key "
+        "wrote or changed them, or the key was replaced after the secrets were read",
         "see the check for the entries, and find out who can write to Redis; services drop such entries or put them into the dead letters",
         (Found("redis.forged_frames"),),
         ("streams_key.wrong", "audit_key.differs", "settled.dead_letters"),
     ),
     Cause(
         "replay.events",
-        "replay files contain events with impossible times or of unknown zones: nothing in a replay file is signed, so anybody who can "
-        "write to the volume can add events to the audit log",
+        "replay files contain events with impossible times or of unknown zones: nothing in a replay file is signed, so any process that "
+        "can write to the volume can add events to the audit log",
         "see the check for event, zone and file, and find out who wrote the file before STS and Gateway send it",
         (Found("replay.events", verdicts=(WARN,)),),
     ),

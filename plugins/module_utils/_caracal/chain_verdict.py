@@ -180,7 +180,7 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
             if high >= start:
                 (soon if high <= until else late).add(max(low, start), high)
         words = f"signed with a key that had been replaced at {start}"
-        found += ranges("retired_key", chain, name, late, f"{words}; whoever kept the old key wrote this row")
+        found += ranges("retired_key", chain, name, late, f"{words}; a holder of the old key wrote this row")
         replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, as by a replica that still had the old key"
         found += ranges("key_switch", chain, name, soon, replica, WARN)
     return found

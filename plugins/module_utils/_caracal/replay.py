@@ -10,9 +10,9 @@
 The service appends to a file with neither lock nor rename, and deletes it once every line was sent. It skips a line that it cannot
 parse, and it never gets past a line of 1 MiB.
 
-Nothing in a file is signed: the service signs the events when it sends them, whoever wrote them. So before that, events are named that no
-service of this deployment can have written so. They are warnings: an STS whose clock was wrong writes such events too, and one that refuses
-a request writes the zone that its caller named. The events are evidence either way, and a restore returns them byte for byte.
+Nothing in a file is signed: the service signs all events when it sends them. So before that, the drill names events that no service of
+this deployment can have written. They are warnings: an STS with a wrong clock writes such events too, and an STS that refuses a request
+writes the zone that its caller named. The events are evidence either way, and a restore returns them byte for byte.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ out of order. A restore builds all constraints again, and stops there. A failure
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import typing as t
 
 from .._errors import PermissionMissing, StageFailed, printable
@@ -30,6 +31,7 @@ from .source_queries import (
     DATABASE_COLLATION,
     FOREIGN_KEYS,
     IN_ORDER,
+    OF_TABLE,
     UNIQUE_INDEXES,
     WITHOUT_INDEXES,
     counted,
@@ -146,14 +148,15 @@ def foreign_keys(reader: Reader, database: str) -> Scan:
     return Scan(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
 
 
-def indexes(reader: Reader) -> list[Index]:
-    """All unique indexes that a restore builds again."""
+def indexes(reader: Reader, of: tuple[str, str] | None = None) -> list[Index]:
+    """All unique indexes that a restore builds again, or those of one table, given by schema and name."""
+    seen = reader.rows(OF_TABLE, of) if of else reader.rows(UNIQUE_INDEXES)
     found = []
-    for schema, table, root, name, oid, btree, total, foreign, keys, where, distinct in reader.rows(UNIQUE_INDEXES):
+    for schema, table, quoted, root, name, oid, btree, total, foreign, keys, where, distinct in seen:
         if None in keys:
             continue  # It was dropped since; the server then does not describe it, although the snapshot shows it.
-        ordered = in_order(schema, table, keys) if btree and total else ""
-        query = offending(schema, table, keys, where, distinct)
+        ordered = in_order(quoted, keys) if btree and total else ""
+        query = offending(quoted, keys, where, distinct)
         found.append(Index(Relation(schema, table, root), name, oid, btree, foreign, query, ordered))
     return found
 
@@ -194,11 +197,12 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
 
 
 def _offending(reader: Reader, query: str) -> tuple[int, str]:
-    """The number of rows of `query` and a digest over all of them; without the digest if the server cannot make it."""
+    """The number of rows of `query`, and a digest over all of them. If the server cannot make it, a word that never comes again stands in
+    for it: what was found is not known exactly, so no acknowledgement can cover it."""
     try:
         count, keys = rows(reader, digested(query))[0]
     except StageFailed:
-        return int(rows(reader, counted(query))[0][0]), ""
+        return int(rows(reader, counted(query))[0][0]), secrets.token_hex()
     return int(count), str(keys)
 
 

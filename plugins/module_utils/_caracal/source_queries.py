@@ -69,10 +69,10 @@ _CALLS = ", ".join(f"'pg_catalog.{one}'::pg_catalog.regclass" for one in ("pg_pr
 # PostgreSQL does not record each thing that an expression uses. So its tree may name only what `initdb` has made: OIDs below 16384.
 _OF_OTHERS = """SELECT FROM regexp_matches(regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'), '[0-9]+', 'g') number
      WHERE length(number[1]) > 9 OR number[1]::int >= 16384"""
-# Schema, table and its root, name, number, whether a B-tree, whether it has an entry for each row and no NULL, whether it has an
-# expression or uses what is not the server's own, keys, predicate, NULLs differ.
+# Schema, table, both quoted, root of the table, name, number, whether a B-tree, whether it has an entry for each row and no NULL,
+# whether it has an expression or uses what is not the server's own, keys, predicate, NULLs differ.
 UNIQUE_INDEXES = f"""
-    SELECT n.nspname, c.relname, {_ROOT.format("c")}, x.relname, x.oid, m.amname = 'btree',
+    SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), {_ROOT.format("c")}, x.relname, x.oid, m.amname = 'btree',
            i.indpred IS NULL AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) u(number) LEFT JOIN pg_catalog.pg_attribute a
                                               ON a.attrelid = c.oid AND a.attnum = u.number WHERE a.attnotnull IS NOT TRUE),
            i.indexprs IS NOT NULL OR EXISTS ({_OF_OTHERS}) OR EXISTS (
@@ -87,30 +87,28 @@ UNIQUE_INDEXES = f"""
       JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid AND x.relkind = 'i' JOIN pg_catalog.pg_am m ON m.oid = x.relam
       JOIN pg_catalog.pg_class c ON c.oid = i.indrelid AND c.relkind = 'r' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE i.indisunique AND i.indisvalid AND NOT i.indisexclusion AND {_ORDINARY.format("n")} AND {_LOGGED.format("c")}
-     ORDER BY 1, 2, 4"""
+     ORDER BY 1, 2, x.relname"""
+# The same of one table, named by parameters.
+OF_TABLE = f"SELECT * FROM ({UNIQUE_INDEXES.replace('%', '%%')}) i(schema, name) WHERE i.schema = %s AND i.name = %s"
 
 
-def offending(schema: str, table: str, keys: t.Sequence[str], where: str | None, distinct: bool) -> str:
-    """The query for keys that rows share, although a unique index is on them, with the number of these rows; with `distinct`, a NULL is
-    unlike any other."""
+def offending(table: str, keys: t.Sequence[str], where: str | None, distinct: bool) -> str:
+    """The query for keys that rows share, although a unique index is on them, with the number of these rows. `table` is quoted; with
+    `distinct`, a NULL is unlike any other."""
     conditions = [f"({one}) IS NOT NULL" for one in keys if distinct] + ([f"({where})"] if where else [])
     shared = f"""SELECT count(*) AS n, {", ".join(f"{one} AS k{number}" for number, one in enumerate(keys))}
-                   FROM ONLY {_quote(schema)}.{_quote(table)} {"WHERE " + " AND ".join(conditions) if conditions else ""}
+                   FROM ONLY {table} {"WHERE " + " AND ".join(conditions) if conditions else ""}
                   GROUP BY {", ".join(str(number + 2) for number in range(len(keys)))} HAVING count(*) > 1"""
     return f"SELECT {_SHA256.format(', '.join(['s.n', *(f's.k{number}' for number in range(len(keys)))]))} FROM ({shared}) s"
 
 
-def in_order(schema: str, table: str, keys: t.Sequence[str]) -> str:
-    """The query for the number of entries of an index, and of those that are not greater than the entry before them."""
+def in_order(table: str, keys: t.Sequence[str]) -> str:
+    """The query for the number of entries of an index, and of those that are not greater than the entry before them. `table` is quoted."""
     named = ", ".join(f"{one} AS k{number}, lag({one}) OVER entries AS b{number}" for number, one in enumerate(keys))
     key, before = (", ".join(f"s.{letter}{number}" for number in range(len(keys))) for letter in "kb")
     return f"""
     SELECT count(*), count(*) FILTER (WHERE (ROW({key}) > ROW({before})) IS FALSE)
-      FROM (SELECT {named} FROM ONLY {_quote(schema)}.{_quote(table)} WINDOW entries AS (ORDER BY {", ".join(keys)})) s"""
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+      FROM (SELECT {named} FROM ONLY {table} WINDOW entries AS (ORDER BY {", ".join(keys)})) s"""
 
 
 # The check of an index by the extension, where this role may call it: a C function, which a superuser alone can make.

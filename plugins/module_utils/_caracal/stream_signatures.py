@@ -126,7 +126,7 @@ def _forged(kinds: t.Sequence[Signed]) -> Check:
         return Check(FORGED, FAIL, words, details={**details, "count": len(forged), "entries": entries})
     if not proved:
         return Check(
-            FORGED, UNPROVEN, "no entry of the restored streams fits a restored key, so none can be told from a forged one", False, details
+            FORGED, UNPROVEN, "no entry of the restored streams fits a restored key, so forged entries cannot be recognized", False, details
         )
     total = sum(len(kind.right) for kind in proved)
     return Check(

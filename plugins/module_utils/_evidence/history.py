@@ -48,7 +48,7 @@ def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]
     )
     for one in found:
         if not SHA256.match(one.digest):
-            raise OptionError(f"check {one.check} has a finding whose digest is no SHA-256; give checks as the modules return them")
+            raise OptionError(f"check {one.check} has a finding whose digest is not a SHA-256; give checks as the modules return them")
     return found
 
 

@@ -64,7 +64,7 @@ def read_leaf(place: Place, leaf: Leaf) -> Scan:
     """Read the index alone if that proves uniqueness. Without `amcheck`, since no restore depends on the index of an audit leaf."""
     with place.join() as session:
         source_checks.prepare(session)
-        found = [one for one in source_checks.indexes(session) if one.table.qualified == leaf.table.qualified]
+        found = source_checks.indexes(session, (leaf.table.schema, leaf.table.name))
         doubtful = [one for one in found if not source_checks.is_whole(session, one, leaf.rows)]
         scan = source_checks.unique_indexes(session, place.database, doubtful, structure=False)
     return dataclasses.replace(scan, read=scan.read + len(found) - len(doubtful))

@@ -49,7 +49,7 @@ NOT_IN_FAMILY = {
 }
 NOT_IN_RELEASE = {
     "2026-06-04": {
-        "audit_query.rehash_marker": "this release never writes audit hashes anew; inventory.audit_blocks binds every event",
+        "audit_query.rehash_marker": "this release never writes audit hashes again; inventory.audit_blocks binds every event",
         witnesses.ADMIN_CHAIN.id: _NO_CHAIN,
     },
 }

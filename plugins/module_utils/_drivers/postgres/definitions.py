@@ -25,7 +25,7 @@ from .server import Server
 # Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 _GOING_ON = COMMON[1:]
-UNNAMED = "names that the output does not tell for certain"
+UNNAMED = "others, whose names are not known"
 # Without it, an error does not name its entry of the archive.
 _NAMING = "--verbose"
 

@@ -279,6 +279,35 @@ class Full:
 def test_keys_that_the_server_cannot_put_together_are_counted() -> None:
     (found, *_others) = source_checks.checks([source_checks.foreign_keys(Full(), "caracal")], ())
     assert found.verdict == "fail" and len(found.details["recorded"]) == 1
+    known = {one["digest"] for one in found.details["recorded"]}
+    again = source_checks.checks([source_checks.foreign_keys(Full(), "caracal")], known)[0]
+    assert again.verdict == "fail", "no acknowledgement covers rows that are not known exactly"
+
+
+@pytest.mark.mutation
+def test_a_reason_repeats_no_value_of_a_row(own: Broken) -> None:
+    for statement in (
+        "CREATE TABLE public.mine (a text)",
+        "INSERT INTO public.mine VALUES ('topsecret')",
+        "CREATE UNIQUE INDEX odd ON public.mine (a) WHERE CASE WHEN a = 'topsecret' THEN false ELSE a::int > 0 END",
+        "UPDATE pg_catalog.pg_index SET indisready = false WHERE indexrelid = 'public.odd'::pg_catalog.regclass",
+        "INSERT INTO public.mine VALUES ('hidden')",
+        "UPDATE pg_catalog.pg_index SET indisready = true WHERE indexrelid = 'public.odd'::pg_catalog.regclass",
+    ):
+        own.session.rows(statement)
+    found = scan(own)
+    assert objects(found[UNIQUE], "not_read") == {"public.mine odd"} and "hidden" not in repr(found)
+
+
+def test_each_query_has_a_limit_of_time(own: Broken) -> None:
+    source_checks.prepare(own.session)
+    assert own.session.value("SELECT current_setting('statement_timeout')") == "20min"
+
+
+@pytest.mark.no_false_alarm
+def test_the_indexes_of_one_table_are_those_of_all_tables(own: Broken) -> None:
+    every = source_checks.indexes(own.session)
+    assert source_checks.indexes(own.session, ("public", LEAF)) == [one for one in every if one.table.name == LEAF] != []
 
 
 @pytest.mark.mutation
