@@ -20,6 +20,8 @@ from pathlib import Path
 PATH = Path(__file__).parents[1] / "durations.json"
 # Seconds that a test without a row counts.
 NEW = 0.1
+# Seconds that a test counts whose row is rounded to 0.0.
+ROUNDED = 0.025
 
 
 class EditedByHand(Exception):
@@ -70,6 +72,17 @@ class Record:
         """Of all tests of a file."""
         file = self.files.get(name)
         return sum(file.tests.values()) if file else NEW
+
+    def quickest(self, nodes: t.Iterable[str], budget: float) -> float:
+        """Seconds up to which tests are quick: those that take no longer take `budget` seconds together, or less."""
+        rows = collections.Counter(took for node in nodes if (took := self.seconds(node)) is not None)
+        limit = spent = 0.0
+        for took in sorted(rows):
+            spent += max(took, ROUNDED) * rows[took]
+            if spent > budget:
+                break
+            limit = took
+        return limit
 
     def is_current(self, node: str, root: Path) -> bool:
         """Whether the test has a row, and its file is not known to have changed since. Old rows do not say on which source they were

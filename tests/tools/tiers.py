@@ -4,11 +4,12 @@
 
 """pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
 
-The gate is every test that took at most `QUICK` seconds when it was last measured (see `durations`; its share of the fixtures
-of its file counts, fixtures of the session do not), up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any
-change can break, and the stories (`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has
-everything, `--part 2/4` with it the second of four parts of about equal length. `--unrecorded` has the tests that the record does not
-know as they are now. Tests that are named (by path, `-k` or `-m`) all run.
+The gate is the quickest tests, as many as take `BUDGET` seconds together, so it does not grow with the number of tests. What counts
+is the last measurement (see `durations`): a test's own seconds and its share of the fixtures of its file, without fixtures of the
+session. To these come up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any change can break, and the stories
+(`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4` with it the
+second of four parts of about equal length. `--unrecorded` has the tests that the record does not know as they are now. Tests that are
+named (by path, `-k` or `-m`) all run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import pytest
 
 from tools.durations import EditedByHand, Record, file_of
 
-QUICK = 0.3
+# Seconds of all quick tests of the gate together, by the record. With the stories, and what each worker starts once, a gate takes about
+# a third more.
+BUDGET = 240.0
 # Tests without a measurement that a gate runs at most.
 NEW_ONES = 50
 # The folder of the rules that hold for all files, whatever they take.
@@ -150,7 +153,8 @@ class Chooser:
         if options.tiers_all or named(self.config):
             return lambda item: True
         _refuse_no_gate(items, record)
-        return lambda item: (record.seconds(item.nodeid) or 0.0) <= QUICK or _whatever_it_takes(item)
+        quick = record.quickest([item.nodeid for item in items], BUDGET)
+        return lambda item: (record.seconds(item.nodeid) or 0.0) <= quick or _whatever_it_takes(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[t.Any]) -> t.Generator[None, t.Any, t.Any]:

@@ -19,9 +19,9 @@ from tools.durations import Record
 
 TESTS = area.CLONE / "tests"
 RECORDED = {
-    "t/one/test_a.py": {"test_slow": 9.0, "test_quick": 0.0, "test_story": 20.0},
-    "t/two/test_b.py": {"test_param[x/y]": 2.0, "test_param[z]": 0.3},
-    "t/architecture/test_d.py": {"test_rule": 9.0},
+    "t/one/test_a.py": {"test_slow": 900.0, "test_quick": 0.0, "test_story": 2000.0},
+    "t/two/test_b.py": {"test_param[x/y]": 250.0, "test_param[z]": 0.3},
+    "t/architecture/test_d.py": {"test_rule": 900.0},
 }
 SOURCES = {
     "one/test_a.py": "import pytest\ndef test_slow(): pass\ndef test_quick(): pass\n"
@@ -71,6 +71,20 @@ def test_the_gate_has_quick_and_new_tests_stories_and_rules(run: Run, workers: s
     assert (status, passed(output)) == (0, 5)
     assert left_out(output) == {"t/one": 1, "t/two": 1}
     assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
+
+
+def test_the_budget_of_a_gate_decides_up_to_when_a_test_is_quick() -> None:
+    record = Record({"t/a.py": durations.File("", {"a": 0.0, "b": 0.0, "c": 0.1, "d": 0.2, "e": 0.2, "f": 9.0})})
+    nodes = [f"t/a.py::{name}" for name in "abcdefg"]
+    assert [record.quickest(nodes, budget) for budget in (0.0, 0.1, 0.16, 0.5, 0.6, 9.5, 9.6)] == [0, 0, 0.1, 0.1, 0.2, 0.2, 9.0]
+
+
+def test_the_gate_is_within_its_budget() -> None:
+    record = Record.read()
+    nodes = [f"{name}::{test}" for name, file in record.files.items() for test in file.tests]
+    quick = record.quickest(nodes, tiers.BUDGET)
+    own = sum(max(took, durations.ROUNDED) for node in nodes if (took := record.seconds(node)) is not None and took <= quick)
+    assert quick >= 0.1 and own <= tiers.BUDGET
 
 
 def test_each_worker_begins_with_its_share_of_the_stories() -> None:
@@ -195,7 +209,7 @@ def test_a_run_of_some_tests_renews_their_rows_only(run: Run, tmp_path: Path) ->
     status, _output = run("--record", "-k", "test_quick or (test_param and not x/y)")
     record = Record.read(tmp_path / "tests/durations.json")
     assert (status, record.files["t/one/test_a.py"].tests) == (0, RECORDED["t/one/test_a.py"])
-    assert record.seconds("t/two/test_b.py::test_param[x/y]") == 2.0 and record.total("t/two/test_b.py") < 2.3
+    assert record.seconds("t/two/test_b.py::test_param[x/y]") == 250.0 and record.total("t/two/test_b.py") < 250.3
 
 
 def test_records_new_tests_and_files_that_changed(run: Run, tmp_path: Path) -> None:
@@ -225,7 +239,7 @@ def test_a_gate_with_many_tests_that_were_never_measured_does_not_run(run: Run, 
 @pytest.mark.mutation
 def test_a_record_that_was_typed_is_refused(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "tests/durations.json"
-    path.write_text(path.read_text().replace("9.0", "0.1"))
+    path.write_text(path.read_text().replace("900.0", "0.1"))
     status, output = run()
     assert status != 0 and "edited by hand" in output and "passed" not in output
 
