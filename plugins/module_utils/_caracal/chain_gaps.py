@@ -23,7 +23,7 @@ from . import findings
 from .audit_blocks import BLOCK_ROWS, Block
 from .audit_chains import AUDIT, Chain
 from .chain_examiner import Seen
-from .chain_verdict import NO_ROW, numbered, ranges
+from .chain_verdict import nothing, numbered, ranges
 from .findings import Finding
 from .partitions import Month
 
@@ -166,7 +166,7 @@ def sequence(
             found.append(Finding("unnumbered", chain.name, name.decode(), 0, 0, words, UNPROVEN))
     number = numbered(seen)
     if not number:
-        return Check(f"{chain.name}.sequence", UNPROVEN, NO_ROW)
+        return Check(f"{chain.name}.sequence", UNPROVEN, nothing(chain, seen))
     passed = f"no number is missing or there twice{f'; {accounted} are of dropped leaves' if accounted else ''}"
     return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted, accepted=acknowledged)
 

@@ -20,12 +20,16 @@ from .chain_keys import AuditKey
 from .findings import Finding
 from .positions import Positions, Rows
 
-NO_ROW = "no row with a sequence number was read"
-
-
 def numbered(seen: Seen) -> int:
     """How many rows have a place in their chain. Those from before the release kept the chain have none, and no hash either."""
     return sum(zone.rows - zone.unnumbered for zone in seen.values())
+
+
+def nothing(chain: Chain, seen: Seen) -> str:
+    """Why there is nothing to verify."""
+    if any(zone.rows for zone in seen.values()):
+        return f"no row of {chain.table} has a sequence number; an older release wrote all of them"
+    return f"{chain.table} is empty: the deployment has recorded no event yet, or its events were deleted"
 
 
 def rows(chain: Chain, seen: Seen) -> Check:
@@ -33,7 +37,7 @@ def rows(chain: Chain, seen: Seen) -> Check:
     number = sum(zone.rows for zone in seen.values())
     details = {"rows": number, "zones": len(seen), "heads": heads(seen)}
     if not number:
-        return Check(f"{chain.name}.rows", UNPROVEN, f"{chain.table} has no row that could be verified", details=details)
+        return Check(f"{chain.name}.rows", UNPROVEN, nothing(chain, seen), details=details)
     return Check(f"{chain.name}.rows", PASS, f"{number} rows of {len(seen)} zone(s) read", details=details)
 
 
@@ -65,7 +69,7 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, ackn
         words = f"{release} hashed the bytes of the wire, which no row keeps; the audit blocks bind the content instead"
         return Check(check_id, NOT_APPLICABLE, words, required=False)
     if not number:
-        return Check(check_id, UNPROVEN, NO_ROW)
+        return Check(check_id, UNPROVEN, nothing(chain, seen))
     if recompute is None and edited == number:
         return Check(check_id, UNPROVEN, f"the release is not known and hashes rows in another way; all {number} content hashes differ")
     found: list[Finding] = []
@@ -93,7 +97,7 @@ def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Che
                 words = "the row names no row before it, as only the first row of a chain may"
                 found.append(Finding("genesis", chain.name, name.decode(), run.low, run.low, words, digest=digest))
     if not number:
-        return Check(f"{chain.name}.links", UNPROVEN, NO_ROW)
+        return Check(f"{chain.name}.links", UNPROVEN, nothing(chain, seen))
     words = f"{number} rows hold on to the row before them"
     return findings.check(f"{chain.name}.links", found, words, rows=number, accepted=acknowledged)
 
@@ -109,7 +113,7 @@ def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> C
         found += ranges("id_of_another_time", AUDIT, name, zone.foreign_id, foreign)
         found += ranges("ingested_backwards", AUDIT, name, zone.links.backwards, backwards)
     if not number:
-        return Check("audit.times", UNPROVEN, NO_ROW)
+        return Check("audit.times", UNPROVEN, nothing(AUDIT, seen))
     words = f"the times of {number} rows agree with each other"
     return findings.check("audit.times", found, words, rows=number, allowance_seconds=allowance, accepted=acknowledged)
 
@@ -134,8 +138,8 @@ def hmacs(
         words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
         return [Check(check_id, UNPROVEN, words, details=details)]
     if not signed and not unmatched:
-        words = "no row has a chain HMAC; all were written without a key"
-        if keyless:
+        words = "no row has a chain HMAC; all were written without a key" if numbered(seen) else nothing(chain, seen)
+        if keyless and numbered(seen):
             words = f"{words}, which this release's services are not given; the audit blocks bind them"
         return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
     if not signed:

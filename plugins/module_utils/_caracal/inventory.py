@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
@@ -74,14 +75,22 @@ def believable(inventory: dict[str, t.Any]) -> bool:
     return all(tables.get(f"public.{name}", {}).get("rows", 0) > 0 for name in ("schema_migrations", "zones"))
 
 
-def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], *, leaves: bool = True) -> list[Check]:
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """Where two copies differ, as far as the set can tell: the first row, by table, and the definitions whose text differs."""
+
+    rows: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    objects: t.Sequence[str] = ()
+
+
+def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], located: Located, *, leaves: bool = True) -> list[Check]:
     """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs.
 
     `leaves` is whether the rows of the audit leaves were read.
     """
     prefix = f"inventory.{expected['database']}"
     checks = [
-        _maps(f"{prefix}.tables", "table", expected["tables"], actual["tables"]),
+        _maps(f"{prefix}.tables", "table", expected["tables"], actual["tables"], rows=located.rows),
         _lists(f"{prefix}.schema", "schema object", expected["schema"], actual["schema"]),
         _lists(f"{prefix}.grants", "grant", expected["grants"], actual["grants"]),
         _lists(f"{prefix}.owners", "owner", expected["owners"], actual["owners"]),
@@ -90,7 +99,7 @@ def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], *, leaves: boo
         _sequences(f"{prefix}.sequences", expected["sequences"], actual["sequences"], expected["sequence_floor"]),
         _extensions(f"{prefix}.extensions", expected["extensions"], actual["extensions"]),
         _settings(f"{prefix}.settings", expected["settings"], actual["settings"]),
-        _schema_dump(f"{prefix}.schema_dump", expected, actual),
+        _schema_dump(f"{prefix}.schema_dump", expected, actual, located.objects),
         _large_objects(f"{prefix}.large_objects", expected["large_objects"], actual["large_objects"]),
     ]
     computed = [name for name, populated in expected.get("materialized_views", {}).items() if populated]
@@ -143,7 +152,14 @@ def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bo
     return Check(check_id, PASS, f"{count} {what}(s) equal")
 
 
-def _maps(check_id: str, what: str, expected: dict[str, t.Any], actual: dict[str, t.Any], empty_ok: bool = False) -> Check:
+def _maps(
+    check_id: str,
+    what: str,
+    expected: dict[str, t.Any],
+    actual: dict[str, t.Any],
+    empty_ok: bool = False,
+    rows: t.Mapping[str, str] | None = None,
+) -> Check:
     wrong = []
     for name in sorted(expected.keys() | actual.keys()):
         if name not in actual:
@@ -151,10 +167,14 @@ def _maps(check_id: str, what: str, expected: dict[str, t.Any], actual: dict[str
         elif name not in expected:
             wrong.append(f"{name} is not in the set")
         elif expected[name]["rows"] != actual[name]["rows"]:
-            wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}")
+            wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}{_first(rows, name)}")
         elif expected[name]["digest"] != actual[name]["digest"]:
-            wrong.append(f"{name}: rows differ in content")
+            wrong.append(f"{name}: rows differ in content{_first(rows, name)}")
     return _result(check_id, what, wrong, len(expected), empty_ok)
+
+
+def _first(rows: t.Mapping[str, str] | None, name: str) -> str:
+    return f" (first: {rows[name]})" if rows and name in rows else ""
 
 
 def _lists(check_id: str, what: str, expected: list[str], actual: list[str], empty_ok: bool = False) -> Check:
@@ -239,10 +259,11 @@ def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bo
     return Check(check_id, PASS, f"{len(computed)} materialized view(s) computed anew")
 
 
-def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], objects: t.Sequence[str]) -> Check:
     """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
     if expected["server_version"] // 10000 != actual["server_version"] // 10000:
         return Check(check_id, NOT_APPLICABLE, "other major version of PostgreSQL; the schema list was compared instead", required=False)
     if expected["schema_digest"] != actual["schema_digest"]:
-        return Check(check_id, FAIL, "the text of pg_dump --schema-only differs from the source's")
+        words = f"the text of pg_dump --schema-only differs from the source's{f'; first: {objects[0]}' if objects else ''}"
+        return Check(check_id, FAIL, words, details={"differences": list(objects[:50])})
     return Check(check_id, PASS, "pg_dump --schema-only is identical")

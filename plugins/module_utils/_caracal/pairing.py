@@ -73,7 +73,7 @@ def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
             given = " and ".join(key_id for key_id, _mac in macs)
             raise KeyProblem(
                 f"the chain {chain} has rows that none of the audit keys signed ({given}); give the auditHmacKey in use, and keys from "
-                f"before a rotation as retired_audit_keys, {OTHER_SET}"
+                f"before a rotation as retired_audit_keys, {OTHER_SET}; if no key is missing, the rows were forged: verify_audit names them"
             )
         signed[by].add(chain)
     if not signed:

@@ -13,6 +13,7 @@ A backup reads the source this way and a verification reads the copy, so the two
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import typing as t
 
 from .._caracal import audit_blocks, audit_chains, block_history, inventory
@@ -20,8 +21,9 @@ from .._caracal.audit_blocks import Block
 from .._caracal.audit_chains import Chain
 from .._caracal.block_history import Baseline
 from .._crypto.sealing import Sealed
-from .._drivers.postgres import catalog, dump, tables, tools
+from .._drivers.postgres import catalog, dump, row_marks, schema_text, tables
 from .._drivers.postgres.client_binaries import ClientTools
+from .._drivers.postgres.row_marks import Marker, RowMarks
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table
@@ -152,23 +154,29 @@ def zone_is(zone: bytes) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Rest:
-    """Digests of ordinary tables, and the blocks of the admin chain where it is among them."""
+    """Digests of ordinary tables, the blocks of the admin chain where it is among them, and marks of the rows with their key."""
 
     digests: dict[str, dict[str, t.Any]]
     blocks: tuple[Block, ...]
+    key: bytes
+    marks: dict[str, RowMarks]
 
 
-def rest(place: Place, wanted: t.Sequence[Table]) -> Rest:
-    """`copy-sha256-v1` of each table, in one transaction."""
+def rest(place: Place, wanted: t.Sequence[Table], key: bytes = b"") -> Rest:
+    """`copy-sha256-v1` of each table, in one transaction. Without a `key` for the marks, a new one is made."""
+    key = key or secrets.token_bytes(row_marks.KEY_SIZE)
     digests: dict[str, dict[str, t.Any]] = {}
     blocks: list[Block] = []
+    marks: dict[str, RowMarks] = {}
     with place.join() as session:
         for table in wanted:
-            collector = _admin_collector(table)
-            digests[table.qualified] = tables.digest(session, table, collector.write if collector else None)
+            collector, marker = _admin_collector(table), Marker(key)
+            sinks = [marker.write, *([collector.write] if collector else [])]
+            digests[table.qualified] = tables.digest(session, table, *sinks)
+            marks[table.qualified] = marker.finish()
             if collector:
                 blocks.extend(complete(session, audit_chains.ADMIN, table, collector))
-    return Rest(digests, tuple(blocks))
+    return Rest(digests, tuple(blocks), key, marks)
 
 
 def _admin_collector(table: Table) -> audit_blocks.Collector | None:
@@ -193,7 +201,8 @@ def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any
             "sequence_floor": catalog.sequence_floors(session),
             "state": inventory.state(session, names),
         }
-    return {**read, "schema_digest": tools.schema_digest(pg_dump, place)}
+    text = schema_text.read(pg_dump, place)
+    return {**read, "schema_digest": text.digest, "schema_objects": text.objects}
 
 
 def assemble(
@@ -207,13 +216,14 @@ def assemble(
         "release": detected.release if detected else None,
         "migrations": list(detected.migrations) if detected else [],
         "tables": rest_read.digests,
+        "row_marks": {"key": rest_read.key.hex(), "tables": {name: one.to_dict() for name, one in rest_read.marks.items()}},
         "leaves": {leaf.table.qualified: {"rows": leaf.rows, "digest": leaf.digest} for leaf in leaves},
         **facts_read,
     }
 
 
-def read_tasks(place: Place, read: Layout, client: ClientTools) -> list[Task]:
-    """Tasks that read everything and store nothing: facts, the rest, then each leaf."""
+def read_tasks(place: Place, read: Layout, client: ClientTools, key: bytes = b"") -> list[Task]:
+    """Tasks that read everything and store nothing: facts, the rest, then each leaf. `key` is that of the marks of rows."""
     names = [table.name for table in read.tables if table.schema == "public"]
-    tasks: list[Task] = [(facts, (place, names, client.paths["pg_dump"])), (rest, (place, read.rest))]
+    tasks: list[Task] = [(facts, (place, names, client.paths["pg_dump"])), (rest, (place, read.rest, key))]
     return tasks + [(leaf, (place, table, client.paths["psql"])) for table in read.leaves]

@@ -194,18 +194,17 @@ class LineHash:
         return self._hash.hexdigest()
 
 
-def digest(session: Session, table: Table, also: t.Callable[[bytes], None] | None = None) -> dict[str, t.Any]:
-    """`{"rows": n, "digest": hex}` of one table; `also` sees every line as well."""
+def digest(session: Session, table: Table, *also: t.Callable[[bytes], None]) -> dict[str, t.Any]:
+    """`{"rows": n, "digest": hex}` of one table; each of `also` sees every line as well."""
     lines = LineHash()
-    session.copy_to(table.copy_ordered(), lines if also is None else _Both(lines.write, also))
+    session.copy_to(table.copy_ordered(), _All((lines.write, *also)) if also else lines)
     return {"rows": lines.rows, "digest": lines.hexdigest()}
 
 
-class _Both:
-    def __init__(self, first: t.Callable[[bytes], None], second: t.Callable[[bytes], None]) -> None:
-        self._first = first
-        self._second = second
+class _All:
+    def __init__(self, sinks: t.Sequence[t.Callable[[bytes], None]]) -> None:
+        self._sinks = sinks
 
     def write(self, line: bytes) -> None:
-        self._first(line)
-        self._second(line)
+        for sink in self._sinks:
+            sink(line)

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import typing as t
 
@@ -19,7 +18,6 @@ from ..._stream import memory, pipes
 from ..._stream.process import PIPE, Child, status_text
 from . import libpq, restore_errors
 from .server import Server, own_passfile
-from .snapshot import Place
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
 RESTRICT_KEY = "caracal"
@@ -141,29 +139,3 @@ def _feed(fd: int, source: pipes.Reader) -> None:
         # The tool has all that it needs, or died; its exit status says which. The rest must still be authentic.
         while source.read(pipes.CHUNK):
             continue
-
-
-def schema_digest(pg_dump: str, place: Place) -> str:
-    """SHA-256 of the plain schema dump without its "Dumped" lines: equal within one major for equal schemas. Without publications and
-    subscriptions, which no restore creates."""
-    argv = [pg_dump, "--schema-only", "--no-publications", "--no-subscriptions", "--no-password"]
-    argv += [f"--restrict-key={RESTRICT_KEY}", f"--snapshot={place.snapshot}"]
-    lines = _SchemaLines()
-    stream_out(argv, place.server, place.database, lines)
-    return lines.finish()
-
-
-class _SchemaLines:
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._rest = b""
-
-    def write(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if not line.startswith(b"-- Dumped "):
-                self._hash.update(line + b"\n")
-
-    def finish(self) -> str:
-        self._hash.update(self._rest)
-        return self._hash.hexdigest()

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import Located
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from scenes.twin_database import TwinCluster
@@ -66,12 +67,14 @@ SECTIONS = (
 )
 
 
-def compare(change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None) -> dict[str, Check]:
+def compare(
+    change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None, located: Located = Located()
+) -> dict[str, Check]:
     """Checks by section, of a copy that `change` has been at."""
     actual = copy.deepcopy(RECORDED)
     if change:
         change(actual)
-    checks = inventory.compare(RECORDED if expected is None else expected, actual)
+    checks = inventory.compare(RECORDED if expected is None else expected, actual, located)
     return {check.id.removeprefix("inventory.caracal."): check for check in checks}
 
 
@@ -122,6 +125,15 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),
     ("schema_dump", lambda one: one.update(schema_digest="?"), "the text of pg_dump --schema-only differs from the source's"),
 ]
+
+
+@pytest.mark.mutation
+def test_a_difference_names_its_row_and_its_definition() -> None:
+    located = Located({"public.zones": "id z2"}, ["FUNCTION public.f() differs"])
+    other = {"rows": 3, "digest": "?"}
+    checks = compare(lambda one: one.update(schema_digest="?", tables={**one["tables"], "public.zones": other}), located=located)
+    assert "id z2" in checks["tables"].message and "public.f()" in checks["schema_dump"].message
+    assert checks["schema_dump"].details == {"differences": located.objects}
 
 
 @pytest.mark.mutation

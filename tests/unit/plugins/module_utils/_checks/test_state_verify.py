@@ -121,6 +121,24 @@ def test_a_row_that_differs_names_its_table(broken: Verify, database: str, table
     assert set(failed) == RELATED.get(table, set())
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize("statement", ["UPDATE resources SET upstream_url = 'https://x/' WHERE id = '{}'", "DELETE FROM resources WHERE id = '{}'"])
+def test_the_first_row_that_differs_is_named(broken: Verify, restored: Copy, statement: str) -> None:
+    rows = restored.execute("SELECT zone_id, id FROM resources ORDER BY id COLLATE \"C\"")
+    zone, row = rows[len(rows) // 2]
+    message = broken(FREELY, statement.format(row))["inventory.caracal.tables"]["message"]
+    if statement.startswith("DELETE"):  # the copy has the next one there
+        zone, row = rows[len(rows) // 2 + 1]
+    assert "public.resources" in message and f"zone_id {zone}, id {row})" in message
+
+
+@pytest.mark.mutation
+def test_a_definition_that_differs_in_its_text_alone_is_named(broken: Verify) -> None:
+    failed = broken("COMMENT ON TABLE zones IS 'other'")
+    assert failed.keys() == {"inventory.caracal.schema_dump"}
+    assert failed["inventory.caracal.schema_dump"]["details"]["differences"] == ["not in the set: COMMENT public.TABLE zones"]
+
+
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("audit_rows", [True, False])
 def test_every_rule_that_a_drill_requires_is_looked_up(committed: Committed, restored: Copy, audit_rows: bool) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT, Chain
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.block_history import Baseline
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import Located
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, client_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
@@ -244,8 +245,8 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
         history = reading.compare_with_earlier(held.place, database_layout.read(held.session), Baseline(tuple(blocks), "set X"), grown, ())
     assert lines(blocks) == lines(again) != lines(grown)
     # Sequences are in no snapshot.
-    checks = inventory.compare({**second, "sequences": first["sequences"]}, first)
+    checks = inventory.compare({**second, "sequences": first["sequences"]}, first, Located())
     assert {check.verdict for check in checks} <= {PASS, NOT_APPLICABLE}
     assert sum(leaf["rows"] for leaf in first["leaves"].values()) > cluster.spec.events
-    assert [check.id for check in inventory.compare(third, first) if check.verdict == FAIL]
+    assert [check.id for check in inventory.compare(third, first, Located()) if check.verdict == FAIL]
     assert (history.verdict, history.details["positions"]) == (PASS, [])

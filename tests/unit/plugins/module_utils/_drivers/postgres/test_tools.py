@@ -4,27 +4,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tools
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
-    BackupError,
     MissingDependency,
     StageFailed,
     StorageError,
     TamperedData,
 )
 from harness.waiting import eventually
-from scenes.twin_database import Copier, TwinCluster
 
 NOWHERE = Server("/nowhere")
 
@@ -139,48 +133,3 @@ def test_what_a_tool_did_not_want_must_be_authentic_too(tmp_path: Path) -> None:
 def test_a_tool_that_is_missing_is_named() -> None:
     with pytest.raises(MissingDependency, match=r"^/nowhere/pg_dump cannot be run"):
         tools.stream_out(["/nowhere/pg_dump"], NOWHERE, "x", io.BytesIO())
-
-
-def digest(client: ClientTools, cluster: TwinCluster, database: str) -> str:
-    with Snapshot(cluster.server, database) as held:
-        return tools.schema_digest(client.paths["pg_dump"], held.place)
-
-
-def test_the_digest_of_a_schema_is_that_of_its_text(client: ClientTools, caracal_database: TwinCluster) -> None:
-    argv = [
-        client.paths["pg_dump"],
-        "--schema-only",
-        "--restrict-key=caracal",
-        "-h",
-        caracal_database.info.socket_dir,
-        "-U",
-        "caracal",
-        "caracal",
-    ]
-    text = subprocess.run(argv, capture_output=True, check=True).stdout
-    kept = b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"-- Dumped "))
-    assert text.count(b"-- Dumped ") == 2
-    assert digest(client, caracal_database, "caracal") == hashlib.sha256(kept).hexdigest()
-
-
-@pytest.mark.mutation
-def test_a_changed_schema_has_another_digest(client: ClientTools, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
-    first, second = caracal_copy(), caracal_copy()
-    assert digest(client, caracal_database, first) == digest(client, caracal_database, second)
-    for change in ("COMMENT ON TABLE zones IS 'x'", "CREATE DOMAIN d AS int CHECK (value > 0)"):
-        before = digest(client, caracal_database, second)
-        caracal_database.execute(change, database=second)
-        assert digest(client, caracal_database, second) != before
-
-
-@pytest.mark.mutation
-def test_pg_dump_of_a_snapshot_that_has_ended_fails(client: ClientTools, caracal_database: TwinCluster) -> None:
-    with Snapshot(caracal_database.server, "caracal") as held:
-        place = held.place
-    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caracal_ops.backup'"
-    eventually(lambda: caracal_database.execute(ours)[0][0] == 0)
-    with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed \(exit status 1\): .*snapshot"):
-        tools.schema_digest(client.paths["pg_dump"], place)
-    with pytest.raises(BackupError, match="snapshot"):
-        place.join()
-    eventually(lambda: caracal_database.execute(ours)[0][0] == 0)

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Short keyed digests of a table's rows, in the order of its key, that show at which row two copies of a table begin to differ.
+
+A table of up to `LIMIT` rows has a digest of each row. In a longer table each digest covers 2, 4, 8 … rows, so that memory is bounded.
+They only locate a difference: whether tables are equal is decided by `copy-sha256-v1`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+LIMIT = 1024
+KEY_SIZE = 16
+_SIZE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class RowMarks:
+    """Each digest covers `span` rows, the last one as many as are left."""
+
+    span: int
+    digests: tuple[bytes, ...]
+
+    def to_dict(self) -> dict[str, t.Any]:
+        return {"span": self.span, "digests": b"".join(self.digests).hex()}
+
+    @classmethod
+    def of(cls, document: t.Mapping[str, t.Any]) -> RowMarks:
+        data = bytes.fromhex(document["digests"])
+        return cls(document["span"], tuple(data[start : start + _SIZE] for start in range(0, len(data), _SIZE)))
+
+
+class Marker:
+    """A sink for COPY lines."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._span = 1
+        self._digests: list[bytes] = []
+        # Digests of 1, 2, 4 … rows that wait for a second one of their length.
+        self._waiting: list[bytes] = []
+        self._rows = 0
+
+    def write(self, line: bytes) -> None:
+        made = self._digest(line)
+        self._rows += 1
+        rows, length = self._rows, 1
+        while length < self._span:
+            if rows % 2:
+                self._waiting.append(made)
+                return
+            made, rows, length = self._digest(self._waiting.pop() + made), rows // 2, length * 2
+        self._digests.append(made)
+        if len(self._digests) > LIMIT:
+            self._double()
+
+    def _double(self) -> None:
+        self._span *= 2
+        if len(self._digests) % 2:
+            self._waiting.insert(0, self._digests.pop())
+        self._digests = self._pairs(self._digests)
+
+    def _pairs(self, digests: t.Sequence[bytes]) -> list[bytes]:
+        return [self._digest(first + second) for first, second in zip(digests[::2], digests[1::2], strict=False)]
+
+    def finish(self) -> RowMarks:
+        rest = [self._digest(b"".join(self._waiting))] if self._waiting else []
+        return RowMarks(self._span, (*self._digests, *rest))
+
+    def _digest(self, data: bytes) -> bytes:
+        return hashlib.blake2b(data, digest_size=_SIZE, key=self._key).digest()
+
+
+def first_difference(key: bytes, expected: RowMarks, actual: RowMarks) -> int | None:
+    """Number of the first row, from 0, that may differ; the next `span` rows of the longer span may, too. None where nothing differs."""
+    span = max(expected.span, actual.span)
+    ours, theirs = (_lengthened(key, one, span) for one in (expected, actual))
+    for number, (first, second) in enumerate(zip(ours, theirs, strict=False)):
+        if first != second:
+            return number * span
+    return min(len(ours), len(theirs)) * span if len(ours) != len(theirs) else None
+
+
+def _lengthened(key: bytes, marks: RowMarks, span: int) -> tuple[bytes, ...]:
+    """The same marks, each of `span` rows. The last one differs from that of another span, and then so do the tables."""
+    marker = Marker(key)
+    digests = list(marks.digests)
+    for _doubling in range((span // marks.span).bit_length() - 1):
+        last = digests[-1:] if len(digests) % 2 else []
+        digests = [*marker._pairs(digests), *last]
+    return tuple(digests)

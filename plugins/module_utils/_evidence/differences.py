@@ -1,0 +1,81 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Names what differs between a copy and a set: the first row of a table by its zone and its key, and definitions by their name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal.inventory import Located
+from .._drivers.postgres import row_marks, schema_text
+from .._drivers.postgres.row_marks import RowMarks
+from .._drivers.postgres.server import Session
+from .._drivers.postgres.tables import Table, quote
+from .._report.text import clean
+
+# Tables whose rows are named.
+MOST = 20
+# Characters of a value, which a user may have chosen.
+_LENGTH = 80
+_KEY = """
+    SELECT a.attname::text FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+     WHERE i.indrelid = %s::pg_catalog.regclass AND i.indisprimary ORDER BY k.ord"""
+
+
+def key_of(inventory: t.Mapping[str, t.Any]) -> bytes:
+    """The key of the marks of an inventory; empty for that of an older version, which has none."""
+    marks = inventory.get("row_marks")
+    return bytes.fromhex(marks["key"]) if marks else b""
+
+
+def locate(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> Located:
+    """Older sets have neither marks of rows nor digests of definitions, and then nothing is named."""
+    objects = expected.get("schema_objects")
+    return Located(
+        _rows(session, read, expected, actual), [] if objects is None else schema_text.differences(objects, actual["schema_objects"])
+    )
+
+
+def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """By table, the row of the copy where it begins to differ."""
+    key = key_of(expected)
+    if not key:
+        return {}
+    wrong = [table for table in read if table.qualified in expected["tables"] and _differs(table.qualified, expected, actual)]
+    found = {}
+    for table in wrong[:MOST]:
+        ours, theirs = (RowMarks.of(one["row_marks"]["tables"][table.qualified]) for one in (expected, actual))
+        number = row_marks.first_difference(key, ours, theirs)
+        if number is not None:
+            found[table.qualified] = _named(session, table, number, max(ours.span, theirs.span))
+    return found
+
+
+def _differs(name: str, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:
+    return bool(expected["tables"][name] != actual["tables"][name])
+
+
+def _named(session: Session, table: Table, number: int, span: int) -> str:
+    """In the order of the digests. After the last row of the copy there is none to name."""
+    columns = _columns(session, table)
+    if not columns:
+        return f"row {number + 1}"
+    # No cast, which could be a function of the owner.
+    select = ", ".join(f"pg_catalog.concat({quote(column)})" for column in columns)
+    rows = session.rows(f"SELECT {select} FROM {table.sql} ORDER BY {', '.join(table.order_by)} OFFSET {number} LIMIT 1")
+    if not rows:
+        return "after the last row here"
+    values = ", ".join(f"{column} {clean(str(value))[:_LENGTH]}" for column, value in zip(columns, rows[0], strict=True))
+    return values if span == 1 else f"within {span} rows from {values}"
+
+
+def _columns(session: Session, table: Table) -> list[str]:
+    key = [str(name) for (name,) in session.rows(_KEY, (table.sql,))]
+    zone = ["zone_id"] if "zone_id" in table.columns and "zone_id" not in key else []
+    return [*zone, *key]
