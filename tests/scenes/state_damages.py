@@ -112,7 +112,11 @@ COMMON = {
          WHERE id = {_one("delegation_edges", "parent_edge_id IS NOT NULL")}"""),
     "revocations.delegations": Damage(f"""
         UPDATE delegation_edges SET status = 'active', revoked_at = NULL
-         WHERE id = {_one("delegation_edges", "status = 'revoked' AND parent_edge_id IS NULL")}""", later=True),
+         WHERE id = {_one("delegation_edges", "status = 'revoked' AND parent_edge_id IS NULL")}""",
+        frozenset({"delegations.revoked_active"}), later=True),
+    "delegations.revoked_active": Damage(f"""
+        UPDATE delegation_edges SET status = 'active', revoked_at = NULL
+         WHERE id = {_one("delegation_edges", "status = 'revoked' AND parent_edge_id IS NULL")}"""),
     "revocations.grants": Damage("UPDATE delegated_grants SET status = 'active' WHERE status = 'revoked'", later=True),
     "revocations.admin_tokens": Damage("UPDATE admin_tokens SET revoked_at = NULL", later=True),
     "outboxes.api_dead": Damage("UPDATE event_outbox SET available_at = 'infinity' WHERE dispatched_at IS NULL"),
@@ -127,7 +131,14 @@ COMMON = {
 }  # fmt: skip
 
 HELD = "ref LIKE '%/providers/%'"
+LOGGED = frozenset({"admin_log.revoked"})
 SECRET_STORE = {
+    "admin_log.created": Damage("""
+        INSERT INTO admin_audit_events SELECT (jsonb_populate_record(e, '{"id": "odd", "chain_seq": 99999, "entity_id": "gone"}')).*
+          FROM admin_audit_events e WHERE method = 'POST' AND entity_type = 'applications' ORDER BY id LIMIT 1"""),
+    "admin_log.revoked": Damage("UPDATE delegated_grants SET status = 'active' WHERE status = 'revoked'"),
+    "revocations.grants": Damage("UPDATE delegated_grants SET status = 'active' WHERE status = 'revoked'", LOGGED, later=True),
+    "revocations.admin_tokens": Damage("UPDATE admin_tokens SET revoked_at = NULL", LOGGED, later=True),
     "delegations.epoch_edges": Damage(
         f"DELETE FROM delegation_edges WHERE zone_id = {FIRST_ZONE}", frozenset({"delegations.announced"})),
     "admin_log.tokens": Damage("UPDATE admin_tokens SET created_by = 'admin:stranger' WHERE created_by = 'env-derived-write'"),

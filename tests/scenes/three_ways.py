@@ -175,3 +175,6 @@ class Deployment:
         finally:
             drilling.remove(made)
             shutil.rmtree(folder)
+
+
+DeploymentOf = t.Callable[[str], Deployment]

@@ -5,15 +5,21 @@
 """pytest plugin that counts: how many of the tests that break something found it, how many false alarms there were.
 
 It closes the run with `N of N found, M false alarms`. A false alarm is a failure of a test marked `no_false_alarm`,
-which leaves everything whole.
+which leaves everything whole. A test that breaks a deployment in one of several ways records the way and what was reported (`WAY`);
+each way has a line before that: `mutations: source after a set: N found, N unproven, N warned, N silent`.
 """
 
 from __future__ import annotations
+
+import collections
 
 import pytest
 
 KINDS = ("mutation", "no_false_alarm")
 PROPERTY = "caracal_ops_kind"
+# Of a test: "way: outcome".
+WAY = "caracal_ops_way"
+OUTCOMES = ("found", "unproven", "warned", "silent")
 
 
 class Tally:
@@ -22,11 +28,21 @@ class Tally:
     def __init__(self) -> None:
         self.ran: dict[str, set[str]] = {kind: set() for kind in KINDS}
         self.bad: dict[str, set[str]] = {kind: set() for kind in KINDS}
+        self.ways: dict[str, dict[str, str]] = {}
 
     def add(self, kind: str, test: str, *, failed: bool, skipped: bool) -> None:
         self.ran[kind].add(test)
         if failed or skipped:
             self.bad[kind].add(test)
+
+    def add_way(self, text: str, test: str) -> None:
+        way, _colon, outcome = text.partition(": ")
+        self.ways.setdefault(way, {})[test] = outcome
+
+    def lines(self) -> list[str]:
+        counts = {way: collections.Counter(outcomes.values()) for way, outcomes in sorted(self.ways.items())}
+        told = {way: ", ".join(f"{count[outcome]} {outcome}" for outcome in OUTCOMES) for way, count in counts.items()}
+        return [*(f"mutations: {way}: {text}" for way, text in told.items()), self.line()]
 
     def line(self) -> str:
         of = len(self.ran["mutation"])
@@ -51,9 +67,11 @@ class Counter:
             item.user_properties += [(PROPERTY, kind) for kind in KINDS if item.get_closest_marker(kind)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, kind in report.user_properties:
+        for name, value in report.user_properties:
             if name == PROPERTY:
-                self.tally.add(str(kind), report.nodeid, failed=report.failed, skipped=report.skipped)
+                self.tally.add(str(value), report.nodeid, failed=report.failed, skipped=report.skipped)
+            elif name == WAY:
+                self.tally.add_way(str(value), report.nodeid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -63,4 +81,4 @@ class Counter:
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):
-            print(self.tally.line())
+            print("\n".join(self.tally.lines()))

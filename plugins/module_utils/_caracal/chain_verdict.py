@@ -20,6 +20,7 @@ from .chain_keys import AuditKey
 from .findings import Finding
 from .positions import Positions, Rows
 
+
 def numbered(seen: Seen) -> int:
     """How many rows have a place in their chain. Those from before the release kept the chain have none, and no hash either."""
     return sum(zone.rows - zone.unnumbered for zone in seen.values())

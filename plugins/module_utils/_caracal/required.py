@@ -35,7 +35,7 @@ SCHEMA = (
 )
 # Of Caracal's own database besides:
 OWN_INVENTORY = ("migrations", "state", "sequences")
-OWN_SCHEMA = ("time_zone", "audit_rights", "partition_grants", "partitions", "sequence_values")
+OWN_SCHEMA = ("time_zone", "audit_rights", "partition_grants", "partitions", "sequence_values", "function_effects")
 MIGRATIONS = ("migrations.release", "migrations.versions", "schema.roles")
 EVIDENCE = (
     *("audit.rows", "audit.content", "audit.links", "audit.hmac", "audit.sequence", "audit.partitions"),

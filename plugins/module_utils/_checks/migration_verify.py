@@ -25,6 +25,7 @@ from .._errors import OptionError, VersionMismatch
 from .._evidence import place
 from .._files import paths
 from .._report.check import FAIL, UNPROVEN, Check, judged
+from . import function_effects
 
 # Of the named ones only: others may bear a name that is no text.
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname = ANY (%s::text[])"
@@ -52,7 +53,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     given = invocation.options
     tables = [*schema_tables.known(), *([user_table(given["release_table"])] if given["release_table"] else [])]
     names = {releases.OWN_DATABASE: given["database"], releases.AUTH_DATABASE: given["auth_database"]}
-    server, _sandbox = place.server_of(given)
+    server, sandbox = place.server_of(given)
     with _reading(server, names[releases.OWN_DATABASE]) as session:
         own = schema_reading.read(session)
         nearest = schema_tables.nearest(own, tables)
@@ -73,6 +74,10 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             readings[releases.AUTH_DATABASE] = schema_reading.read(session)
     if releases.AUTH_DATABASE in nearest.table.databases:
         checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles, given["schema_additions"])
+    if sandbox:
+        # Functions of the set run with the rights of a superuser, so nowhere else.
+        with Session(server, names[releases.OWN_DATABASE]) as session:
+            checks.append(function_effects.check(session, nearest.table.own))
     return {
         **judged(checks, given["require_valid"]),
         "release": nearest.table.release if nearest.known else None,

@@ -61,6 +61,9 @@ class _Chain:
         for number in range(8):
             changed = {**BASE, "operator": True, "change_kind": "update", "changed_fields": ["scopes", 'größe \\ "x"']}
             self.append("PATCH", f"{path}/resources/{zone.resources[number % 5]}", 200, changed, "resources", zone.resources[number % 5])
+        for grant in self.world.rows["delegated_grants"]:
+            if grant["zone_id"] == zone.id and grant["status"] == "revoked":
+                self.append("DELETE", f"{path}/grants/{grant['id']}", 204, {**BASE, "change_kind": "delete"}, "grants", grant["id"])
 
     def revocation(self, path: str) -> None:
         """Of a subject with all that it has; written without the key."""
@@ -77,6 +80,9 @@ class _Chain:
                 self.append("GET", "/v1/zones", 401, BASE, None, None, actor=None)
             else:
                 self.append("POST", "/v1/admin-tokens", 201, token, "admin-tokens", made.pop() if made else f"token-{number}")
+        for row in self.world.rows["admin_tokens"]:
+            if row["revoked_at"]:
+                self.append("DELETE", f"/v1/admin-tokens/{row['id']}", 204, {**BASE, "change_kind": "delete"}, "admin-tokens", row["id"])
 
     def probes(self) -> None:
         for _turn in range(3):

@@ -107,25 +107,32 @@ def _coordinator(world: World, zone: Zone) -> None:
 
 
 def _announced(world: World, zone: Zone) -> None:
-    """Every delegation was announced when it was made. Only the newer releases keep such rows."""
+    """Every delegation was announced when it was made, and again when it was revoked. Only the newer releases keep the former rows."""
     for edge in world.rows["delegation_edges"]:
         if edge["zone_id"] == zone.id:
-            payload = {"event": "edge_create", "zone_id": zone.id, "edge_id": edge["id"], "epoch": 1}
-            at = world.ago(minutes=20)
-            world.add(
-                "caracal_outbox",
-                id=f"f{edge['id'][1:]}",
-                producer="coordinator",
-                topic="caracal.delegations.invalidate",
-                dedupe_key=f"edge_create:{edge['id']}",
-                payload_json=Json({**payload, **{name: edge[name] for name in ("source_session_id", "target_session_id")}}),
-                status="published",
-                attempts=1,
-                available_at=at,
-                published_at=at + dt.timedelta(seconds=1),
-                created_at=at,
-                updated_at=at + dt.timedelta(seconds=1),
-            )
+            ends = {name: edge[name] for name in ("source_session_id", "target_session_id")}
+            _edge_event(world, edge, "edge_create", "f", ends)
+            if edge["status"] == "revoked" and edge["parent_edge_id"] is None:
+                _edge_event(world, edge, "edge_revoke", "e", {"affected_edges": 1})
+
+
+def _edge_event(world: World, edge: dict[str, t.Any], event: str, first: str, more: dict[str, t.Any]) -> None:
+    """`first` is the first character of its ID, which is that of the edge otherwise."""
+    at = world.ago(minutes=20)
+    world.add(
+        "caracal_outbox",
+        id=f"{first}{edge['id'][1:]}",
+        producer="coordinator",
+        topic="caracal.delegations.invalidate",
+        dedupe_key=f"{event}:{edge['id']}",
+        payload_json=Json({"event": event, "zone_id": edge["zone_id"], "edge_id": edge["id"], "epoch": 1, **more}),
+        status="published",
+        attempts=1,
+        available_at=at,
+        published_at=at + dt.timedelta(seconds=1),
+        created_at=at,
+        updated_at=at + dt.timedelta(seconds=1),
+    )
 
 
 def _webhooks(world: World, zone: Zone, head: int) -> None:

@@ -37,6 +37,18 @@ def test_damage_that_was_not_found_and_a_false_alarm_are_counted(tmp_path: Path,
 
 
 @pytest.mark.mutation
+def test_each_way_has_its_line(tmp_path: Path) -> None:
+    source = (
+        "import pytest\n@pytest.mark.mutation\n@pytest.mark.parametrize('out', ['found', 'found', 'silent', 'warned'])\n"
+        "def test_way(out, record_property): record_property('caracal_ops_way', f'the copy: {out}')\n"
+    )
+    run(tmp_path, source)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tools.mutations"]
+    lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert lines[-2:] == ["mutations: the copy: 2 found, 0 unproven, 1 warned, 1 silent", "4 of 4 found, 0 false alarms"]
+
+
+@pytest.mark.mutation
 def test_a_skipped_test_has_found_nothing(tmp_path: Path) -> None:
     assert run(tmp_path, GOOD.replace("assert n", "pytest.skip('no')")) == (1, "0 of 2 found, 0 false alarms")
 

@@ -13,7 +13,7 @@ import typing as t
 
 from ..._report.check import FAIL, NOT_APPLICABLE, Check
 from ..releases import KNOWN_DATABASES, SECRET_STORE, ZONE_KEK
-from . import audit_query, authority, foreign_keys, forms, gateway, messages, policies, revocations, witnesses
+from . import admin_log, audit_query, authority, foreign_keys, forms, gateway, messages, policies, revocations, witnesses
 from .rule import Invariant, Rule
 
 GROUPS = (
@@ -36,13 +36,16 @@ _RETIRED = "this release routes by resources and their providers, which gateway_
 _BOUND = ("application", "resource", "bound", "some_bound", "revision", "revision_current")
 _CLEANED = "in this release a cleaner deletes old delegations; inventory.caracal.tables binds the rows"
 _NO_CHAIN = "this release keeps no chain of the admin log; inventory.caracal.tables binds the rows"
+_NAMES_NONE = "the admin log of this release does not name what a request has made; inventory.caracal.tables binds the rows"
 NOT_IN_FAMILY = {
     SECRET_STORE: {f"gateway_bindings.{what}": _RETIRED for what in _BOUND},
     ZONE_KEK: {
         "sessions.revoked_time": "this release keeps no time of revocation; inventory.caracal.tables binds the rows",
         "delegations.announced": _CLEANED,
         "delegations.epoch_edges": _CLEANED,
-        witnesses.ADMIN_TOKENS.id: "the admin log of this release does not name the token; inventory.caracal.tables binds the rows",
+        admin_log.ADMIN_TOKENS.id: _NAMES_NONE,
+        admin_log.CREATED.id: _NAMES_NONE,
+        admin_log.REVOKED.id: _NAMES_NONE,
         "forms.audit_retention": "this release sets its retention by AUDIT_RETENTION_DAYS alone, which retention_verify compares",
         foreign_keys.OWNERS.id: "zones have no owner in this release",
     },
@@ -50,7 +53,7 @@ NOT_IN_FAMILY = {
 NOT_IN_RELEASE = {
     "2026-06-04": {
         "audit_query.rehash_marker": "this release never writes audit hashes again; inventory.audit_blocks binds every event",
-        witnesses.ADMIN_CHAIN.id: _NO_CHAIN,
+        admin_log.ADMIN_CHAIN.id: _NO_CHAIN,
     },
 }
 
@@ -66,6 +69,7 @@ def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
         *messages.OUTBOXES,
         *messages.keys(family),
         *witnesses.of(family),
+        *admin_log.of(family),
         *forms.of(family),
     )
     return tuple(one for one in found if one.id not in absent)

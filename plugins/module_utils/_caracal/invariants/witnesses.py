@@ -31,13 +31,10 @@ _REVOKED = f"""
 _SPAWNED = "o.producer = 'coordinator' AND o.topic = 'caracal.agents.lifecycle'"
 _KEPT_SINCE = f"""(SELECT min(o.updated_at) FROM public.{COORDINATOR} o
                    WHERE {_SPAWNED} AND o.status = 'published' AND starts_with(o.dedupe_key, 'spawn:'))"""
-# Whom the API itself writes as the creator of the tokens that it derives from its environment, at each start and without a request.
-_FROM_ENVIRONMENT = "('env-bootstrap', 'env-derived', 'env-derived-write', 'env-derived-approve')"
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    newer = (ADMIN_TOKENS,) if family == SECRET_STORE else ()
-    return (announced(family), some_active_set(family), revoked_active(family), spawned(family), used_key(family), ADMIN_CHAIN, *newer)
+    return (announced(family), some_active_set(family), revoked_active(family), REVOKED_EDGES, spawned(family), used_key(family))
 
 
 def _newest(family: str) -> str:
@@ -94,6 +91,20 @@ def revoked_active(family: str) -> Invariant:
         f"{subjects} s WHERE {revoked}", f"SELECT s.id FROM {subjects} s WHERE s.status = 'active' AND {revoked}")  # fmt: skip
 
 
+# The coordinator announces the edge that is revoked, and the API each edge of a subject that is revoked, in the same transaction.
+_REVOKED_EDGES = f"""(
+    SELECT o.payload_json ->> 'edge_id' AS id FROM public.{COORDINATOR} o
+     WHERE o.producer = 'coordinator' AND starts_with(o.dedupe_key, 'edge_revoke:')
+    UNION SELECT o.payload_json ->> 'delegation_edge_id' FROM public.{EVENTS} o
+     WHERE o.stream_name = '{REVOCATIONS}' AND o.payload_json ->> 'agent_session_id' IS NULL AND o.payload_json ->> 'session_id' IS NULL
+       AND o.payload_json ->> 'delegation_edge_id' IS NOT NULL) r"""
+REVOKED_EDGES = Invariant(
+    "delegations.revoked_active", "delegations whose revocation was announced", "are active",
+    "what was revoked is valid again; revoke them again, and find out who changed them",
+    f"public.delegation_edges e JOIN {_REVOKED_EDGES} ON r.id = e.id",
+    f"SELECT e.id FROM public.delegation_edges e JOIN {_REVOKED_EDGES} ON r.id = e.id WHERE e.status = 'active'")  # fmt: skip
+
+
 def spawned(family: str) -> Invariant:
     started = "started_at" if family == SECRET_STORE else "spawned_at"
     recent = f"public.{agents_of(family)} a WHERE a.{started} > {_KEPT_SINCE}"
@@ -115,25 +126,3 @@ def used_key(family: str) -> Invariant:
         "the key was lost: the STS makes a new one, and refuses every token of the old one; take another set", zones,
         f"""SELECT z.id FROM {zones}
                AND NOT EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS})""")  # fmt: skip
-
-
-_LOG = "public.admin_audit_events"
-ADMIN_CHAIN = Invariant(
-    "admin_log.begins", "chains of the admin log", "do not begin at 1",
-    "their first rows are gone, and nothing in the product deletes any; compare with an older set",
-    f"(SELECT DISTINCT zone_id FROM {_LOG} WHERE chain_seq IS NOT NULL) c",
-    f"SELECT coalesce(zone_id, 'global') FROM {_LOG} GROUP BY zone_id HAVING min(chain_seq) <> 1")  # fmt: skip
-
-# A token from before the first row of the log is for admin_log.begins. The API logs a token just after it has written it, so in a source
-# a new one may have no row yet.
-_MADE = f"""public.admin_tokens t CROSS JOIN (
-      SELECT min(chain_seq) AS seq, min(occurred_at) AS time FROM {_LOG} WHERE zone_id IS NULL AND chain_seq IS NOT NULL) f
-    WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT}
-      AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)
-      AND NOT t.created_at BETWEEN now() - interval '1 minute' AND now()"""
-ADMIN_TOKENS = Invariant(
-    "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
-    "they were written into the table directly; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
-    f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
-          SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
-             AND e.entity_type = 'admin-tokens' AND e.entity_id = t.id)""")  # fmt: skip

@@ -68,13 +68,13 @@ SECTIONS = (
 
 
 def compare(
-    change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None, located: Located = Located()
+    change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None, located: Located | None = None
 ) -> dict[str, Check]:
     """Checks by section, of a copy that `change` has been at."""
     actual = copy.deepcopy(RECORDED)
     if change:
         change(actual)
-    checks = inventory.compare(RECORDED if expected is None else expected, actual, located)
+    checks = inventory.compare(RECORDED if expected is None else expected, actual, located or Located())
     return {check.id.removeprefix("inventory.caracal."): check for check in checks}
 
 

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The admin log against the tables: what the API says that it made or revoked, and whether the rows agree.
+
+The API writes an entry after a request has succeeded, so what an entry says is in the tables of the same snapshot.
+"""
+
+from __future__ import annotations
+
+from ..releases import SECRET_STORE
+from .rule import Invariant
+
+_LOG = "public.admin_audit_events"
+ADMIN_CHAIN = Invariant(
+    "admin_log.begins", "chains of the admin log", "do not begin at 1",
+    "their first rows are gone, and nothing in the product deletes any; compare with an older set",
+    f"(SELECT DISTINCT zone_id FROM {_LOG} WHERE chain_seq IS NOT NULL) c",
+    f"SELECT coalesce(zone_id, 'global') FROM {_LOG} GROUP BY zone_id HAVING min(chain_seq) <> 1")  # fmt: skip
+
+# Whom the API itself writes as the creator of the tokens that it derives from its environment, at each start and without a request.
+_FROM_ENVIRONMENT = "('env-bootstrap', 'env-derived', 'env-derived-write', 'env-derived-approve')"
+# A token from before the first row of the log is for admin_log.begins. The API logs a token just after it has written it, so in a source
+# a new one may have no row yet.
+_MADE = f"""public.admin_tokens t CROSS JOIN (
+      SELECT min(chain_seq) AS seq, min(occurred_at) AS time FROM {_LOG} WHERE zone_id IS NULL AND chain_seq IS NOT NULL) f
+    WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT}
+      AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)
+      AND NOT t.created_at BETWEEN now() - interval '1 minute' AND now()"""
+ADMIN_TOKENS = Invariant(
+    "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
+    "they were written into the table directly; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
+    f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
+          SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
+             AND e.entity_type = 'admin-tokens' AND e.entity_id = t.id)""")  # fmt: skip
+
+# By the name in a request's path, the table of what the API makes there and never deletes.
+_TABLES = {
+    "zones": "zones",
+    "applications": "applications",
+    "resources": "resources",
+    "providers": "providers",
+    "policies": "policies",
+    "policy-sets": "policy_sets",
+    "grants": "delegated_grants",
+}
+_THERE = " ".join(f"WHEN '{name}' THEN EXISTS (SELECT FROM public.{table} t WHERE t.id = e.entity_id)" for name, table in _TABLES.items())
+_CREATED = f"""{_LOG} e WHERE e.method = 'POST' AND e.status_code = 201 AND e.entity_id IS NOT NULL
+    AND e.entity_type IN ({", ".join(f"'{name}'" for name in _TABLES)})"""
+CREATED = Invariant(
+    "admin_log.created", "objects that a request has made, by the admin log", "are in no table",
+    "the API archives them and never deletes any, so their rows were lost or deleted by hand; take another set", _CREATED,
+    f"SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_CREATED} AND NOT CASE e.entity_type {_THERE} END")  # fmt: skip
+
+_REVOKED = f"""{_LOG} e WHERE e.method = 'DELETE' AND e.status_code = 204 AND e.entity_type IN ('admin-tokens', 'grants')"""
+REVOKED = Invariant(
+    "admin_log.revoked", "admin tokens and grants that a request has revoked, by the admin log", "are valid",
+    "what was revoked is valid again; revoke them again at the API, and find out who changed them", _REVOKED,
+    f"""SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_REVOKED} AND CASE e.entity_type
+          WHEN 'grants' THEN EXISTS (SELECT FROM public.delegated_grants t WHERE t.id = e.entity_id AND t.status = 'active')
+          ELSE EXISTS (SELECT FROM public.admin_tokens t WHERE t.id = e.entity_id AND t.revoked_at IS NULL) END""")  # fmt: skip
+
+
+def of(family: str) -> tuple[Invariant, ...]:
+    """The older family names no object that a request has made."""
+    return (ADMIN_CHAIN, ADMIN_TOKENS, CREATED, REVOKED) if family == SECRET_STORE else (ADMIN_CHAIN,)
