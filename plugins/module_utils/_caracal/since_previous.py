@@ -1,0 +1,114 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What changed in the source between two sets, as one check.
+
+It is information. Only a table of lasting state that lost more of its rows than the budget allows is a finding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import OptionError, printable
+from .._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, Check
+from . import findings, inventory_changes, releases
+from .findings import Finding
+from .inventory_changes import FEWER, GONE, TABLES, UNRECORDED, Difference
+from .recorded_inventory import Inventory
+
+CHECK_ID = "inventory.since_previous"
+
+# Tables from which a healthy Caracal never deletes many rows. Its API archives and revokes (`archived_at`, `revoked_at`), versions of
+# policies are immutable, and bindings, epochs and signing keys stay with their zone or policy set. The rows of other tables end: sessions,
+# delegations, grants, outboxes, receipts. The audit logs have checks of their own.
+LASTING = (
+    *("zones", "applications", "providers", "resources", "subject_issuers", "secrets", "secret_store", "admin_tokens"),
+    *("policies", "policy_versions", "policy_sets", "policy_set_versions", "policy_set_bindings", "delegation_graph_epochs"),
+)
+_LASTING_THINGS = frozenset(f"table {name}" for name in LASTING)
+# Of fewer rows, one is a large part.
+LEAST_ROWS = 10
+BUDGET = 50
+
+LISTED = 100
+SHOWN = 5
+# Parts of the inventory in the order of their lines; others come after these.
+_ORDER = ("databases", "release", "server", "retention", "state", "roles", "rights", "owners", "settings", "schema", "extensions")
+
+
+def check(before: Inventory, after: Inventory, budget: int, acknowledged: t.Collection[str], notes: t.Sequence[str] = ()) -> Check:
+    """`fail` for tables of lasting state that lost more than `budget` percent of their rows; else what changed, as information.
+
+    `notes` are lines about what happened between the two sets.
+    """
+    since, said = before.set_id, [printable(one) for one in notes]
+    differences = sorted(inventory_changes.compare(before, after), key=_rank)
+    lines = [*said, *(one.line(f"set {since}") for one in differences)]
+    found = [_finding(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
+    details = {"since": since, "changes": lines[:LISTED], "more": max(0, len(lines) - LISTED)}
+    passed = _passed(since, [*said, *(one.line() for one in differences)])
+    made = findings.check(CHECK_ID, found, passed, required=False, accepted=acknowledged, **details)
+    if made.verdict != FAIL:
+        return made
+    digests = [one["digest"][:16] for one in made.details["recorded"]]
+    remedy = f"find out who deleted them; restore them, or acknowledge it: journal_correct with findings: [{', '.join(digests[:SHOWN])}]"
+    return dataclasses.replace(made, required=True, message=f"{made.message}; {remedy}")
+
+
+def first_set() -> Check:
+    """There is nothing to compare with."""
+    return Check(CHECK_ID, NOT_APPLICABLE, "the repository has no earlier set of these databases", required=False)
+
+
+def not_compared(problem: str) -> Check:
+    """The earlier set could not be read."""
+    return Check(CHECK_ID, UNPROVEN, f"the changes since the set before are not known: {problem}", required=False)
+
+
+def check_budget(budget: int) -> None:
+    """Raises OptionError for what is not a percentage."""
+    if not 0 <= budget <= 100:
+        raise OptionError(f"shrink_budget is {budget}; give a percentage from 0 to 100")
+
+
+def _passed(since: str, lines: t.Sequence[str]) -> str:
+    if not lines:
+        return f"nothing shrank and nothing else changed since set {since}"
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return f"{len(lines)} change(s) since set {since}: {'; '.join(lines[:SHOWN])}{more}"
+
+
+def _over(before: Inventory, after: Inventory, budget: int) -> list[Difference]:
+    """Tables of lasting state that lost too many rows. A table that an upgrade drops is not one of them."""
+    one, other = (found.databases.get(releases.OWN_DATABASE) for found in (before, after))
+    if one is None or other is None:
+        return []
+    ends = (FEWER, GONE) if one.release == other.release else (FEWER,)
+    lost = [found for found in inventory_changes.tables(one, other) if found.change in ends and found.thing in _LASTING_THINGS]
+    return [found for found in lost if (found.before or 0) >= LEAST_ROWS and _lost(found) * 100 > budget * (found.before or 0)]
+
+
+def _lost(one: Difference) -> int:
+    return (one.before or 0) - (one.after or 0)
+
+
+def _finding(one: Difference, since: str, set_id: str, budget: int) -> Finding:
+    digest = findings.digest(CHECK_ID, since, set_id, one.database, one.thing, one.before, one.after)
+    words = f"{one.line(f'set {since}')}; shrink_budget allows the loss of {budget} percent"
+    return Finding("shrunk", "", "", 0, 0, words, digest=digest)
+
+
+def _rank(one: Difference) -> tuple[int, str, str, str]:
+    """Lasting state first, then what explains the rest, then rights and settings, and last what comes and goes every day."""
+    place = _ORDER.index(one.part) + 1 if one.part in _ORDER else len(_ORDER) + 1
+    if one.part == TABLES and one.thing in _LASTING_THINGS:
+        place = 0
+    if one.change == UNRECORDED:
+        place = len(_ORDER) + 2
+    return place, one.database, one.part, one.thing
