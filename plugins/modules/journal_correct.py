@@ -58,7 +58,7 @@ options:
   findings:
     description:
       - The findings to acknowledge, each as the first 16 hex digits or more of its digest.
-      - The message of the check C(blocks.history) has them.
+      - The messages of the checks C(blocks.history) and C(inventory.since_previous) have them.
     type: list
     elements: str
   expires:

@@ -247,6 +247,12 @@ options:
       - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
     type: float
     default: 26.0
+  shrink_budget:
+    description:
+      - Percentage of its rows that a table of lasting state, such as C(resources), may lose between the set before and this one, as the
+        option O(caracal_ops.backup.state_verify#module:shrink_budget). More is a failure of C(inventory.since_previous).
+    type: int
+    default: 50
   metrics_file:
     description:
       - File for the textfile collector of node_exporter, as the option O(caracal_ops.backup.drill_report#module:metrics_file).

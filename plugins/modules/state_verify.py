@@ -14,6 +14,8 @@ description:
     functions, roles, sequences, extensions and settings, exactly.
   - Looks up what holds in every healthy Caracal (checks C(state.*)), since a source that was broken restores to the last byte and does not
     work. See R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of them.
+  - Compares the set with the newest earlier set of the same databases (C(inventory.since_previous)), and lists what shrank and which
+    settings, rights, functions, roles and other definitions changed. That is information, unless O(shrink_budget) makes it a failure.
   - Says whether audit events were on their way through Redis when the backup was taken; see M(caracal_ops.backup.outbox_reopen).
   - Run it before any service starts on the copy, since services change a restored database within seconds.
 author:
@@ -34,6 +36,13 @@ options:
         ask the audit log for one row of each zone.
     type: bool
     default: true
+  shrink_budget:
+    description:
+      - Percentage of its rows that a table of lasting state, such as C(resources), may lose between two sets. More is a failure of
+        C(inventory.since_previous). With 100 nothing is. See
+        R(the guide on restore drills,ansible_collections.caracal_ops.backup.docsite.guide_restore_drill) for the tables.
+    type: int
+    default: 50
   jobs:
     description:
       - How many tables are read side by side.

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from .._report.check import FAIL, UNPROVEN, WARN
+from . import since_previous
 from .symptoms import ANSWERED, TAMPER, Above, Cause, Found, Logged
 
 ANOTHER_COPY = "keep this one as evidence, and drill another copy or an earlier set"
@@ -54,6 +55,12 @@ CAUSES = (
         "repair the source as the check says, and back up again; with accept_missing_constraints a restore goes on without them",
         (Found("source.foreign_keys"), Found("source.unique_indexes"), Found("source.collation")),
         ("state.constraint", "state.foreign_keys.*", "drill.restore", "drill.step"),
+    ),
+    Cause(
+        "source.shrunk",
+        "the source lost many rows between the set before and this one: a table of lasting state shrank by more than shrink_budget allows",
+        "find out who deleted the rows, and restore them from the earlier set; or acknowledge the finding, as the message says",
+        (Found(since_previous.CHECK_ID),),
     ),
     Cause(
         "chain.altered",

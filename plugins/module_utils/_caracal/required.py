@@ -16,7 +16,7 @@ import dataclasses
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, Check
-from . import releases, services
+from . import releases, services, since_previous
 from .invariants import table
 
 CHECK_ID = "drill.complete"
@@ -26,7 +26,7 @@ VERIFY = ("journal.chain", "set.signature", "set.objects", "blocks.history")
 # Of every set with databases:
 IMAGES = ("images.kept",)
 RESTORE = ("restore.release", "restore.roles")
-CLUSTER = ("inventory.roles",)
+CLUSTER = ("inventory.roles", since_previous.CHECK_ID)
 # Of each database, as `inventory.<database>.<section>` and `schema.<database>.<section>`:
 INVENTORY = ("tables", "schema", "grants", "owners", "extensions", "settings")
 SCHEMA = (
@@ -58,11 +58,11 @@ ONCE = "canary.refused.replayed_token"
 # The same of the key of the streams, when nothing signed waits in them.
 # And whether entries of streams were forged, when none proves a key; and the events of replay files, when there are none.
 # And whether services are those of the set, where it does not say or they are programs by path.
-# And the history of audit blocks, when those before the set cannot be read.
+# And the history of audit blocks, when those before the set cannot be read; and what changed since the set before, which is information.
 JUDGES_ITSELF = frozenset(
     {
         *("blocks.history", "canary.refused.revoked_session", "secrets.streams_key", "redis.forged_frames"),
-        *("replay.events", "services.release"),
+        *("replay.events", "services.release", since_previous.CHECK_ID),
     }
 )
 SETTLE = tuple(

@@ -14,13 +14,13 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import inventory, outbox
+from .._caracal import inventory, outbox, since_previous
 from .._caracal.audit_blocks import Block
 from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import database_layout, differences, history, options, place, reading, sealed_set
+from .._evidence import database_layout, differences, history, options, place, previous_set, reading, sealed_set
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
 from . import invariant_reading
@@ -33,6 +33,7 @@ def argument_spec() -> argspec.ArgumentSpec:
     own = argspec.ArgumentSpec(
         {
             "audit_rows": {"type": "bool", "default": True},
+            "shrink_budget": {"type": "int", "default": since_previous.BUDGET},
             "jobs": {"type": "int", "default": 2},
             "require_valid": {"type": "bool", "default": True},
         },
@@ -41,9 +42,10 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Verify the set, read its inventory and blocks, read the copy, compare."""
+    """Verify the set, read its inventory and blocks, read the copy, compare; and compare the set with the one before it."""
     started = time.monotonic()
     given = invocation.options
+    since_previous.check_budget(given["shrink_budget"])
     opened = options.open_repository(given, warn=invocation.warn)
     the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
     server, sandbox = place.server_of(given)
@@ -61,6 +63,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     checks += invariant_reading.owners(server, expected["databases"], checks)
     if given["audit_rows"]:
         checks.append(inventory.compare_blocks(recorded, blocks))
+    checks.append(previous_set.check(opened, the_set, expected, given["identity_files"], given["shrink_budget"]))
     checks.append(_roles(server, expected["roles"], sandbox.superuser if sandbox else None))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {

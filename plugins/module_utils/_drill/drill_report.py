@@ -18,7 +18,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import inventory
+from .._caracal import inventory, since_previous
 from .._crypto import recipients as age
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient
@@ -202,12 +202,12 @@ def _record(case: Case, report: Report) -> None:
 
 
 def _found_in_set(drill: Drill) -> tuple[Recorded, ...]:
-    """Findings about the audit rows of the set; none where the restored rows are not those of the set, since the restore made them so."""
+    """Findings about the set. Those about its audit rows only if the restored rows are those of the set, since else the restore made them
+    so; what shrank since the set before is in the inventories of both."""
     checks = {check.id: check for check in drill.checks}
     restored = checks.get(inventory.BLOCKS_CHECK)
-    if restored is None or restored.verdict != PASS:
-        return ()
-    return history.of_checks(check.to_result() for check in checks.values())
+    proved = restored is not None and restored.verdict == PASS
+    return history.of_checks(check.to_result() for check in checks.values() if proved or check.id == since_previous.CHECK_ID)
 
 
 def _copy(local: LocalStore, report: Report, signature: bytes) -> None:

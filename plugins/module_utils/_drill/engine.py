@@ -21,6 +21,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
+from .._caracal import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import metrics, options
 from .._images import options as images
@@ -99,6 +100,7 @@ def argument_spec() -> argspec.ArgumentSpec:
             "rto_budget": {"type": "float"},
             "rpo_budget": {"type": "float"},
             "tail_budget": {"type": "float", "default": 26.0},
+            "shrink_budget": {"type": "int", "default": since_previous.BUDGET},
         }
     )
     return argspec.repository().merge(*shared, own)
@@ -168,6 +170,7 @@ def check_settings(given: t.Mapping[str, t.Any]) -> None:
         raise OptionError(
             "recipients and recipients_files are empty, so nobody could read the details of the report; name a public key in one of them"
         )
+    since_previous.check_budget(given["shrink_budget"])
     if given["jobs"] < 1:
         raise OptionError(f"jobs is {given['jobs']}; give 1 or more")
 

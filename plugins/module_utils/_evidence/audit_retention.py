@@ -58,10 +58,11 @@ def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:
                 restored = records.restore(entry).set_id
         elif not restored or entry.body.get("set") == restored:
             restored = ""
-            yield _of(entry)
+            yield recorded(entry)
 
 
-def _of(entry: Entry) -> Recorded:
+def recorded(entry: Entry) -> Recorded:
+    """The days that the entry of a set records."""
     sources = entry.body.get("source")
     said = [one[FIELD] for one in sources if isinstance(one, dict) and FIELD in one] if isinstance(sources, list) else []
     known = bool(said) and type(said[0]) in (int, type(None))

@@ -17,6 +17,7 @@ from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
 from .._repository import objects
 from .._repository.artifact import Artifact
+from .._repository.catalog import OpenSet
 from .._stream import compression
 from . import baseline
 from .options import Opened
@@ -37,31 +38,45 @@ class SealedSet:
         self.set_id = record.set_id
 
     def artifacts(self, kind: str, database: str | None = None) -> list[Artifact]:
-        return [one for one in self.open_set.manifest.artifacts if one.kind == kind and database in (None, one.database)]
+        return _of_kind(self.open_set, kind, database)
 
     def one(self, kind: str, database: str | None = None) -> Artifact:
         """The only artifact of its kind; a set without it cannot be restored by us."""
-        found = self.artifacts(kind, database)
-        if len(found) != 1:
-            raise TamperedData(
-                f"set {self.set_id} has {len(found)} artifacts of kind {kind} for {database or 'the set'}, expected 1; use another set"
-            )
-        return found[0]
+        return _only(self.open_set, kind, database)
 
     def inventory(self) -> dict[str, t.Any]:
         """The sealed inventory, as the backup wrote it."""
-        artifact = self.one("inventory")
-        with objects.open_sealed(self.signed, artifact.path, self._identities) as source:
-            found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
-        if found.get("format") != INVENTORY_FORMAT:
-            raise VersionMismatch(
-                f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version"
-            )
-        if found.get("set") != self.set_id:
-            raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {self.set_id}; use another set")
-        return found
+        return inventory(self._opened, self.open_set, self._identities)
 
     def blocks(self) -> list[Block]:
         artifact = self.one("blocks")
         data = self._opened.catalog.read_artifact(artifact)
         return audit_blocks.from_tsv(compression.decompress(data, artifact.path, baseline.BLOCKS_LIMIT))
+
+
+def inventory(opened: Opened, open_set: OpenSet, identity_files: t.Sequence[str]) -> dict[str, t.Any]:
+    """The sealed inventory of a set whose signed files were verified. Raises TamperedData, VersionMismatch, WrongIdentity."""
+    artifact, set_id = _only(open_set, "inventory"), open_set.record.set_id
+    with objects.open_sealed(opened.catalog.signed(open_set), artifact.path, identity_files) as source:
+        found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
+    if found.get("format") != INVENTORY_FORMAT:
+        raise VersionMismatch(
+            f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version"
+        )
+    if found.get("set") != set_id:
+        raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {set_id}; use another set")
+    return found
+
+
+def _of_kind(open_set: OpenSet, kind: str, database: str | None = None) -> list[Artifact]:
+    return [one for one in open_set.manifest.artifacts if one.kind == kind and database in (None, one.database)]
+
+
+def _only(open_set: OpenSet, kind: str, database: str | None = None) -> Artifact:
+    found = _of_kind(open_set, kind, database)
+    if len(found) != 1:
+        where = database or "the set"
+        raise TamperedData(
+            f"set {open_set.record.set_id} has {len(found)} artifacts of kind {kind} for {where}, expected 1; use another set"
+        )
+    return found[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import re
 import typing as t
 import uuid
 from pathlib import Path
@@ -126,3 +127,41 @@ def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf
     assert outcome.checks["sandbox.isolation"]["verdict"] == outcome.checks["sandbox.isolated"]["verdict"] == "pass"
     assert outcome.failed == {"schema.caracal.triggers"}, outcome.told()
     assert outcome.causes == ["schema.differs"], outcome.told()
+
+
+@pytest.mark.mutation
+def test_a_source_that_lost_rows_since_the_set_before(server_install: server_binaries.Install, tmp_path: Path) -> None:
+    """The newest set is whole and restores; only the set before it shows that most zones are gone."""
+    shrunk, more = "inventory.since_previous", "jsonb_build_object('id', x.id || n, 'slug', x.slug || n)"
+    with drilling.source(server_install, tmp_path / "source", STORE) as source:
+        source.cluster.execute(f"INSERT INTO zones SELECT (jsonb_populate_record(x, {more})).* FROM zones x, generate_series(1, 9) n")
+        source.backup()
+        source.cluster.execute("SET session_replication_role = replica", "DELETE FROM zones WHERE slug ~ '[0-9]$' AND length(id) > 36")
+        source.backup()
+        made = drilling.drill(source, tmp_path)
+        try:
+            outcome = made.run(until="state")
+            assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {shrunk}, ["source.shrunk"]), outcome.told()
+            (digest,) = acknowledgeable(outcome.checks[shrunk]["message"])
+            until = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=30)
+            made.scene.call("journal_correct", findings=[digest], expires=f"{until:%Y-%m-%d}", reason="an exercise")
+            again(made, tmp_path)
+            outcome = made.run(until="state")
+            assert (outcome.failed, outcome.of("warn", required=False) & {shrunk}) == (set(), {shrunk}), outcome.told()
+            made.settings["caracal_drill_shrink_budget"] = 100
+            again(made, tmp_path)
+            outcome = made.run(until="state")
+            assert (outcome.failed, outcome.checks[shrunk]["verdict"]) == (set(), "pass"), outcome.told()
+        finally:
+            drilling.remove(made)
+
+
+def acknowledgeable(message: str) -> list[str]:
+    return re.findall(r"\[([0-9a-f]{16})\]", message)
+
+
+def again(made: Drill, root: Path) -> None:
+    """The next drill of the same host, with a folder of its own for the report."""
+    folder = root / uuid.uuid4().hex
+    folder.mkdir()
+    made.settings["caracal_drill_report_dir"] = str(folder)

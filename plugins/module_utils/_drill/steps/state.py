@@ -21,7 +21,8 @@ class State(Step):
         from ..._checks import state_verify
 
         # The step `evidence` reads the audit rows for all that is to be said of them.
-        checks = work.call(state_verify.argument_spec(), state_verify.run, audit_rows=False)["checks"]
+        own = {"audit_rows": False, "shrink_budget": work.given["shrink_budget"]}
+        checks = work.call(state_verify.argument_spec(), state_verify.run, **own)["checks"]
         return Made(checks, kept={"rollback": _rollback(work)})
 
 

@@ -145,6 +145,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["source.broken"],
     ),
     "rows altered in the source": ([failed("blocks.history")], {}, ["chain.history"]),
+    "rows deleted in the source": ([failed("inventory.since_previous")], {}, ["source.shrunk"]),
     "rows altered by the sweep alone": (
         [failed("settled.tamper_sweep", f"the audit service's own sweep found 1 rows ({TAMPER}mismatch_total)")],
         {},

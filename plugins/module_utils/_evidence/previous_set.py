@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A set against the set before it: both inventories are opened, which a backup host cannot do."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._caracal import recorded_inventory, since_previous
+from .._caracal.recorded_inventory import Inventory, Retention
+from .._errors import BackupError, KeyProblem
+from .._report.check import Check
+from .._repository import entry as entries
+from .._repository import records
+from .._repository.catalog import OpenSet
+from . import audit_retention, baseline, history, sealed_set
+from .options import Opened
+from .sealed_set import SealedSet
+
+
+def check(opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], identity_files: t.Sequence[str], budget: int) -> Check:
+    """`inventory.since_previous` of a set with this inventory. A faulty earlier set is no error: it says nothing about this one."""
+    newer = the_set.open_set
+    try:
+        older = _previous(opened, newer)
+        if older is None:
+            return since_previous.first_set()
+        recorded = sealed_set.inventory(opened, older, identity_files)
+        before, after = _of(older, recorded), _of(newer, inventory)
+        return since_previous.check(before, after, budget, history.acknowledged(opened), _restored(opened, older, newer))
+    except BackupError as exc:
+        return since_previous.not_compared(exc.msg)
+
+
+def _of(one: OpenSet, found: t.Mapping[str, t.Any]) -> Inventory:
+    said = audit_retention.recorded(one.record.entry)
+    return recorded_inventory.of(one.record.set_id, found, Retention(said.days, said.known))
+
+
+def _previous(opened: Opened, newer: OpenSet) -> OpenSet | None:
+    """The newest earlier set that has a database of this one and bears a trusted signature; None if there is none. Raises the reason why
+    an earlier set cannot be read, or why no signature of any is trusted."""
+    databases = {one.database for one in newer.manifest.sources}
+    untrusted: KeyProblem | None = None
+    for record in reversed(opened.catalog.sets()):
+        if record.entry.sequence >= newer.record.entry.sequence:
+            continue
+        try:
+            found = opened.catalog.read(record.set_id)
+        except KeyProblem as exc:
+            untrusted = untrusted or exc
+            continue
+        if databases & {one.database for one in found.manifest.sources}:
+            return found
+    if untrusted:
+        raise untrusted
+    return None
+
+
+def _restored(opened: Opened, older: OpenSet, newer: OpenSet) -> list[str]:
+    """Restores between the two sets into the cluster of the newer one: they explain what shrank."""
+    between = range(older.record.entry.sequence + 1, newer.record.entry.sequence)
+    clusters = {one.system_identifier for one in newer.manifest.sources}
+    found = [one for one in opened.journal.of_kind(entries.RESTORE) if one.sequence in between and records.is_of_databases(one)]
+    told = [(one.sequence, records.restore(one)) for one in found if any(baseline.is_cut(one, cluster) for cluster in clusters)]
+    return [f"set {said.set_id} was restored in between (entry {number} of the journal)" for number, said in told]
