@@ -39,7 +39,7 @@ options:
   shrink_budget:
     description:
       - Percentage of its rows that a table of lasting state, such as C(resources), may lose between two sets. More is a failure of
-        C(inventory.since_previous). With 100 nothing is. See
+        C(inventory.since_previous), and so are fewer revocations. With 100 nothing is. See
         R(the guide on restore drills,ansible_collections.caracal_ops.backup.docsite.guide_restore_drill) for the tables.
     type: int
     default: 50

@@ -58,8 +58,8 @@ CAUSES = (
     ),
     Cause(
         "source.shrunk",
-        "the source lost many rows between the set before and this one: a table of lasting state shrank by more than shrink_budget allows",
-        "find out who deleted the rows, and restore them from the earlier set; or acknowledge the finding, as the message says",
+        "the source lost state since the set before: a table shrank by more than shrink_budget allows, or revocations were undone",
+        "find out who changed the rows; restore them from the earlier set or revoke again, or acknowledge the finding, as the message says",
         (Found(since_previous.CHECK_ID),),
     ),
     Cause(

@@ -7,7 +7,8 @@
 
 """What changed in the source between two sets, as one check.
 
-It is information. Only a table of lasting state that lost more of its rows than the budget allows is a finding.
+It is information. Findings are a table of lasting state that lost more of its rows than the budget allows, and fewer revocations. Nothing
+in the product makes a revoked token, grant or subject valid again, or deletes it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .._errors import OptionError, printable
 from .._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, Check
 from . import findings, inventory_changes, releases
 from .findings import Finding
-from .inventory_changes import FEWER, GONE, TABLES, UNRECORDED, Difference
+from .inventory_changes import FEWER, GONE, STATE, TABLES, UNRECORDED, Difference
 from .recorded_inventory import Inventory
 
 CHECK_ID = "inventory.since_previous"
@@ -32,9 +33,13 @@ LASTING = (
     *("policies", "policy_versions", "policy_sets", "policy_set_versions", "policy_set_bindings", "delegation_graph_epochs"),
 )
 _LASTING_THINGS = frozenset(f"table {name}" for name in LASTING)
+# The product keeps these rows. It does delete agents and delegations that ended long ago.
+_REVOKED = ("revoked admin tokens", "revoked authority records", "revoked delegated grants")
 # Of fewer rows, one is a large part.
 LEAST_ROWS = 10
 BUDGET = 50
+# With this budget nothing is a finding.
+ALL = 100
 
 LISTED = 100
 SHOWN = 5
@@ -43,21 +48,26 @@ _ORDER = ("databases", "release", "server", "retention", "state", "roles", "righ
 
 
 def check(before: Inventory, after: Inventory, budget: int, acknowledged: t.Collection[str], notes: t.Sequence[str] = ()) -> Check:
-    """`fail` for tables of lasting state that lost more than `budget` percent of their rows; else what changed, as information.
+    """`fail` for tables of lasting state that lost more than `budget` percent of their rows, and for fewer revocations; else what changed,
+    as information.
 
     `notes` are lines about what happened between the two sets.
     """
     since, said = before.set_id, [printable(one) for one in notes]
     differences = sorted(inventory_changes.compare(before, after), key=_rank)
     lines = [*said, *(one.line(f"set {since}") for one in differences)]
-    found = [_finding(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
+    found = []
+    if budget < ALL:
+        found = [_shrunk(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
+        found += [_undone(one, before.set_id, after.set_id) for one in differences if one.part == STATE and one.thing in _REVOKED]
     details = {"since": since, "changes": lines[:LISTED], "more": max(0, len(lines) - LISTED)}
     passed = _passed(since, [*said, *(one.line() for one in differences)])
     made = findings.check(CHECK_ID, found, passed, required=False, accepted=acknowledged, **details)
     if made.verdict != FAIL:
         return made
     digests = [one["digest"][:16] for one in made.details["recorded"]]
-    remedy = f"find out who deleted them; restore them, or acknowledge it: journal_correct with findings: [{', '.join(digests[:SHOWN])}]"
+    named = ", ".join(digests[:SHOWN])
+    remedy = f"find out who changed them; restore or revoke them again, or acknowledge it: journal_correct with findings: [{named}]"
     return dataclasses.replace(made, required=True, message=f"{made.message}; {remedy}")
 
 
@@ -98,10 +108,17 @@ def _lost(one: Difference) -> int:
     return (one.before or 0) - (one.after or 0)
 
 
-def _finding(one: Difference, since: str, set_id: str, budget: int) -> Finding:
+def _shrunk(one: Difference, since: str, set_id: str, budget: int) -> Finding:
+    return _finding("shrunk", one, since, set_id, f"shrink_budget allows the loss of {budget} percent")
+
+
+def _undone(one: Difference, since: str, set_id: str) -> Finding:
+    return _finding("revocation_undone", one, since, set_id, "they are valid again, or their rows are gone")
+
+
+def _finding(kind: str, one: Difference, since: str, set_id: str, why: str) -> Finding:
     digest = findings.digest(CHECK_ID, since, set_id, one.database, one.thing, one.before, one.after)
-    words = f"{one.line(f'set {since}')}; shrink_budget allows the loss of {budget} percent"
-    return Finding("shrunk", "", "", 0, 0, words, digest=digest)
+    return Finding(kind, "", "", 0, 0, f"{one.line(f'set {since}')}; {why}", digest=digest)
 
 
 def _rank(one: Difference) -> tuple[int, str, str, str]:

@@ -428,6 +428,23 @@ def test_above_the_budget_it_is_a_finding_until_it_is_acknowledged(change: Chang
     assert (known.verdict, known.required) == (WARN, False)
 
 
+@pytest.mark.mutation
+@pytest.mark.parametrize("name", ["admin_tokens", "delegated_grants", "authority_records"])
+def test_fewer_revocations_are_a_finding(name: str) -> None:
+    def with_revoked(count: int, set_id: str) -> recorded_inventory.Inventory:
+        raw = copy.deepcopy(BEFORE)
+        put("state", f"{name}_by_status", [["active", "4"], ["revoked", str(count)]])(raw)
+        return of(raw, set_id)
+
+    before, after = with_revoked(3, OLDER), with_revoked(2, NEWER)
+    check = since_previous.check(before, after, since_previous.BUDGET, ())
+    (recorded,) = check.details["recorded"]
+    assert (check.verdict, check.required) == (FAIL, True)
+    assert since_previous.check(before, after, since_previous.BUDGET, [recorded["digest"]]).verdict == WARN
+    assert since_previous.check(before, after, since_previous.ALL, ()).verdict == PASS
+    assert since_previous.check(after, with_revoked(3, NEWER), since_previous.BUDGET, ()).verdict == PASS
+
+
 def test_an_acknowledgement_covers_one_loss() -> None:
     (known,) = (one["digest"] for one in checked(left("resources", 5)).details["recorded"])
     worse = checked(left("resources", 4), acknowledged=[known])

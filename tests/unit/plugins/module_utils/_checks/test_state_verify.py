@@ -138,7 +138,7 @@ def test_the_first_row_that_differs_is_named(broken: Verify, restored: Copy, sta
 def test_a_definition_that_differs_in_its_text_alone_is_named(broken: Verify) -> None:
     failed = broken("COMMENT ON TABLE zones IS 'other'")
     assert failed.keys() == {"inventory.caracal.schema_dump"}
-    assert failed["inventory.caracal.schema_dump"]["details"]["differences"] == ["not in the set: COMMENT public.TABLE zones"]
+    assert failed["inventory.caracal.schema_dump"]["details"]["differences"][0].endswith(": COMMENT public.TABLE zones")
 
 
 @pytest.mark.no_false_alarm
