@@ -170,9 +170,9 @@ def check_settings(given: t.Mapping[str, t.Any]) -> None:
         raise OptionError(
             "recipients and recipients_files are empty, so nobody could read the details of the report; name a public key in one of them"
         )
-    since_previous.check_budget(given["shrink_budget"])
     if given["jobs"] < 1:
         raise OptionError(f"jobs is {given['jobs']}; give 1 or more")
+    since_previous.check_budget(given["shrink_budget"])
 
 
 def _choice(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -25,7 +25,7 @@ from unit.snapshots import role_words
 
 INSTALL = Install("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/17/lib", "/usr/share/postgresql/17", (17, 10), "pg_bin")
 ROLES = ("caracal_backup", "caracal_restore")
-DRILLS: tuple[dict[str, t.Any], ...] = ({"identity_files": []}, {"recipients": []}, {"jobs": 0})
+DRILLS: tuple[dict[str, t.Any], ...] = ({"identity_files": []}, {"recipients": []}, {"jobs": 0}, {"shrink_budget": 200})
 SANDBOX, ALLOWED = "sandbox", {"isolation": AUTO, "unisolated_reason": "a laptop"}
 # Fields of a request, relative to the folder that stands for /srv.
 REQUESTS: dict[str, dict[str, t.Any]] = {
@@ -98,7 +98,8 @@ class Answers:
 
 def refused(wrong: dict[str, t.Any]) -> list[str]:
     """What a drill says of settings, all of which but these are right."""
-    engine.check_settings({"identity_files": ["/x"], "recipients": ["age1x"], "recipients_files": [], "jobs": 2, **wrong})
+    usual = {"identity_files": ["/x"], "recipients": ["age1x"], "recipients_files": [], "jobs": 2, "shrink_budget": 50}
+    engine.check_settings({**usual, **wrong})
     return []
 
 
