@@ -13,6 +13,7 @@ They are code of the set and run with the rights of a superuser, so they are tri
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing as t
 
 from .._caracal.schema_facts import Key
@@ -63,7 +64,7 @@ def _effects(expected: t.Collection[Key]) -> dict[str, Effect]:
     """What to try, by a name for people. An effect gives what is wrong, nothing, or None where there is nothing to try it on."""
     triggers = {key.of for key in expected if key.kind == "trigger"}
     found: dict[str, Effect] = {
-        f"the trigger of {table}": lambda session, table=table, column=column: _refuses_update(session, table, column)
+        f"the trigger of {table}": functools.partial(_refuses_update, table, column)
         for table, column in IMMUTABLE.items()
         if table in triggers
     }
@@ -74,7 +75,7 @@ def _effects(expected: t.Collection[Key]) -> dict[str, Effect]:
     return found
 
 
-def _refuses_update(session: Session, table: str, column: str) -> str | None:
+def _refuses_update(table: str, column: str, session: Session) -> str | None:
     if not session.value(f"SELECT EXISTS (SELECT FROM public.{table})"):
         return None
     update = f"UPDATE public.{table} SET {column} = {column} || ' ' WHERE ctid = (SELECT min(ctid) FROM public.{table})"
