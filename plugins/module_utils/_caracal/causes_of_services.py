@@ -111,8 +111,8 @@ CAUSES = (
     ),
     Cause(
         "redis.group_behind",
-        "events that were in a stream before its consumer group was made are never delivered: the group was made at $ instead of 0",
-        "XGROUP SETID <stream> <group> 0 while the entries are there; make groups at 0 before STS and Gateway start",
+        "events of a stream are never delivered: the group was created at $ and not at 0, or the database is older than Redis",
+        "restore the database and Redis from one set; or XGROUP SETID <stream> <group> 0 while the entries are there",
         (Found("redis.groups"), Found("settled.stream_landed"), Found("settled.replay_drained", r"\b0 of \d+ replay files are left")),
         ("settled.backlog", "canary.audit_row"),
     ),

@@ -118,7 +118,7 @@ CAUSES = (
     Cause(
         "gateway.bindings",
         "Gateway cannot route: bindings of resources are missing, stale, or name an application, resource or provider that is not there",
-        "restore resources, providers and gateway_resource_bindings from the same set, raise the revision, then start the Gateway again",
+        "restore resources and providers from one set (and gateway_resource_bindings, if the release has it), then restart the Gateway",
         (
             Found("state.gateway_bindings.*"),
             Found("inventory.*.tables", r"first: public\.gateway_resource_bindings:"),

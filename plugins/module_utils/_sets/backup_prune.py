@@ -89,8 +89,10 @@ def _policy(given: t.Mapping[str, t.Any]) -> Policy:
     for name in ("minimum", "most_a_day"):
         if given[name] < 1:
             raise OptionError(f"{name} is {given[name]}; give 1 or more")
-    if not (1 <= given["grace"] <= HOURS_LIMIT and math.isfinite(given["keep_within"]) and given["keep_within"] <= HOURS_LIMIT):
-        raise OptionError("grace and keep_within are hours; give a grace of 1 or more, and neither above a century")
+    if not 1 <= given["grace"] <= HOURS_LIMIT:
+        raise OptionError(f"grace is {given['grace']}; give hours, 1 or more and at most a century")
+    if not (math.isfinite(given["keep_within"]) and given["keep_within"] <= HOURS_LIMIT):
+        raise OptionError(f"keep_within is {given['keep_within']}; give hours, at most a century")
     if not 0 < given["shrink_max"] < 1:
         raise OptionError(f"shrink_max is {given['shrink_max']}; give a share between 0 and 1, such as 0.5")
     return Policy(

@@ -34,7 +34,11 @@ _CAUSES = (
     (401, "session revoked", "the session of a token issued just now counts as revoked"),
     (503, "revocation state unavailable", "the Gateway has no fresh snapshot of revocations; its database does not answer"),
     (502, "upstream unreachable", "the Gateway let the request through, and nobody answers at the resource's upstream_url"),
-    (502, "upstream not addressable", "the Gateway may not call this upstream; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS"),
+    (
+        502,
+        "upstream not addressable",
+        "its host name does not resolve, or the Gateway may not call it; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
+    ),
 )
 # What the Gateway says after it asked the STS, for which it writes an audit event too.
 _AUDITED = ("upstream unreachable", "upstream timeout", "upstream not addressable")

@@ -5,11 +5,12 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Whether the retention of audit events was lowered since an earlier set, and months went that it kept until then.
+"""Whether months of audit events are gone that their retention keeps, or kept until it was lowered since an earlier set.
 
 Retention drops a month when its end is older than the days in effect. Every set records the days that the database asks for. A month that
 is gone is compared with the days that were recorded when today's days began to drop it. So a month that expires under unchanged days, long
-after an operator lowered them, is not a finding. A month that went because of fewer days is one, even if a set came in between.
+after an operator lowered them, is not a finding. A month that went because of fewer days is one, even if a set came in between. So is a
+month that both today's days and those of the newest set keep: no service drops it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ..partitions import Month
 from . import audit, settings
 
 CHECK_ID = "audit.retention_lowered"
+# By how much the clock of the service that drops months may be ahead.
+_AHEAD = datetime.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Today:
 
 
 def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> Check:
-    """`fail` for months that went because of fewer days. `newest_first` is read only as far as it is needed."""
+    """`fail` for months that went too early. `newest_first` is read only as far as it is needed."""
     if not today.has_table:
         words = "this release has no audit_retention; AUDIT_RETENTION_DAYS of the audit service alone decides"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
@@ -58,7 +61,7 @@ def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Coll
     newest = earlier.first
     if newest is None:
         return Check(CHECK_ID, UNPROVEN, "there is no earlier set whose retention could be compared", required=False)
-    found = [one for leaf in today.lost if (one := _finding(today, leaf, earlier))]
+    found = [one for leaf in today.lost if (one := _finding(today, leaf, earlier) or _too_early(today, leaf, newest))]
     details: dict[str, t.Any] = {"days": today.days, "before": newest.days if newest.known else None, "since": newest.set_id}
     if not found and not newest.known:
         words = f"set {newest.set_id} does not record the days of audit_retention, so nothing says whether they were lowered since"
@@ -100,6 +103,23 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
     )
     digest = findings.digest(CHECK_ID, leaf, former.set_id, former.days, today.days)
     return Finding("retention_lowered", AUDIT.name, "", 0, 0, words, leaf=leaf, digest=digest)
+
+
+def _too_early(today: Today, leaf: str, newest: Recorded) -> Finding | None:
+    """Without a row the variable of the audit service decides, which is in no set, so nothing says how long a month is kept."""
+    month = chain_gaps.month_of(leaf)
+    if month is None or today.days is None or not newest.known or newest.days is None:
+        return None
+    kept = audit.end(Month(datetime.date(*month, 1))) + settings.period(min(today.days, newest.days))
+    if kept <= today.now + _AHEAD:
+        return None
+    words = (
+        f"the month is gone, although {_named(today.days)} and set {newest.set_id} records no fewer than needed to keep it until "
+        f"{kept:%Y-%m-%d}; find out who dropped it, and keep set {newest.set_id}"
+    )
+    return Finding(
+        "dropped_early", AUDIT.name, "", 0, 0, words, leaf=leaf, digest=findings.digest(CHECK_ID, leaf, newest.set_id, today.days)
+    )
 
 
 def _former(due: datetime.datetime, earlier: t.Iterable[Recorded]) -> Recorded | None:

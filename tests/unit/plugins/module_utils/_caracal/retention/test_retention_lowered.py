@@ -69,10 +69,28 @@ def test_a_month_that_went_for_fewer_days_is_a_finding(name: str) -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize(("days", "earlier"), [(400, nights(400)), (500, nights(400, 400))])
+def test_a_month_that_went_although_it_is_kept_is_a_finding(days: int, earlier: list[Recorded]) -> None:
+    check = judge(days, [MAY], earlier)
+    (position,) = check.details["positions"]
+    assert (check.verdict, position["leaf"]) == ("fail", MAY)
+    assert judge(days, [MAY], earlier, [check.details["recorded"][0]["digest"]]).verdict == "warn"
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    ("days", "earlier"), [(178, nights(178)), (None, nights(400)), (400, nights(None)), (400, nights(177)), (177, nights(177))]
+)
+def test_a_month_that_may_have_expired_is_no_finding(days: int | None, earlier: list[Recorded]) -> None:
+    check = judge(days, [MAY], earlier)
+    assert "dropped_early" not in {one["kind"] for one in check.details.get("positions", [])}
+
+
+@pytest.mark.mutation
 @pytest.mark.parametrize("days", [-(10**30), -1, 10**30])
 def test_any_number_of_days_can_be_written(days: int) -> None:
     """Into the table by its owner, into an entry by who has the key of a backup host."""
-    assert judge(days, [MAY], nights(400)).verdict == ("fail" if days < 0 else "pass")
+    assert judge(days, [MAY], nights(400)).verdict == "fail"
     assert judge(90, [MAY], nights(days)).verdict == ("fail" if days > 0 else "pass")
 
 
