@@ -41,8 +41,8 @@ class Tally:
 
     def lines(self) -> list[str]:
         counts = {way: collections.Counter(outcomes.values()) for way, outcomes in sorted(self.ways.items())}
-        told = {way: ", ".join(f"{count[outcome]} {outcome}" for outcome in OUTCOMES) for way, count in counts.items()}
-        return [*(f"mutations: {way}: {text}" for way, text in told.items()), self.line()]
+        texts = {way: ", ".join(f"{count[outcome]} {outcome}" for outcome in OUTCOMES) for way, count in counts.items()}
+        return [*(f"mutations: {way}: {text}" for way, text in texts.items()), self.line()]
 
     def line(self) -> str:
         of = len(self.ran["mutation"])

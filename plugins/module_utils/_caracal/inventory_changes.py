@@ -30,7 +30,7 @@ _COUNTED = {
 # State that only grows, in the last column. One that is lower than before was set back.
 _GROWING = ("delegation_epochs", "binding_revision", "export_watermark")
 _LISTS = ("signing_keys", "active_policies")
-# Where an object that only one set has is no change of its own: the schema says so.
+# In these parts, an object that only one set has is not a change of its own: the schema reports it.
 _FOLLOWING = (RIGHTS, "owners", "materialized views")
 # How many roles, columns or settings a line names.
 _NAMED = 5
@@ -125,7 +125,7 @@ def _database(before: Database, after: Database, set_ids: tuple[str, str]) -> t.
 
 
 def _unrecorded(database: str, parts: t.Mapping[str, tuple[t.Any, t.Any]], set_ids: tuple[str, str]) -> t.Iterator[Difference]:
-    """Parts that a set of an older format lacks: nothing says whether they changed."""
+    """Parts that a set of an older format lacks, so whether they changed is not known."""
     for part, values in parts.items():
         lacking = [set_id for set_id, value in zip(set_ids, values, strict=True) if value is None]
         if lacking:
@@ -190,7 +190,7 @@ def _words(part: str, thing: Thing, before: frozenset[str], after: frozenset[str
     if part == RIGHTS:
         return "rights changed" if thing.kind == DEFAULT_RIGHTS else f"rights changed: {_rights(before, after)}"
     if part in (ROLES, SETTINGS):
-        # Never a value, which may be anybody's.
+        # Never a value, which may be a secret.
         return f"{_listed({one.partition('=')[0] for one in before ^ after})} changed"
     if part == SCHEMA:
         return f"{_listed({one.partition(' ')[0] for one in before ^ after})} changed" if thing.kind == COLUMNS else "definition changed"
@@ -252,7 +252,7 @@ def _value(text: str) -> tuple[int, str]:
 
 
 def _retention(before: Retention, after: Retention, set_ids: tuple[str, str]) -> t.Iterator[Difference]:
-    """A release without the table records no days in any set, and no line says so."""
+    """A release without the table records no days in any set, and no line reports that."""
     if before.known and after.known and before.days != after.days:
         words = f"{_days(after)}, {_days(before)} before"
         yield Difference(RETENTION, releases.OWN_DATABASE, "audit retention", CHANGED, words)

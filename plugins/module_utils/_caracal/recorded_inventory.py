@@ -181,18 +181,18 @@ def _schema(value: t.Any) -> Facts | None:
 
 
 def _object(line: str) -> tuple[Thing, str]:
-    """The object of a schema line, and what the line says of it. A line of an unknown form is an object of its own."""
+    """The object of a schema line, and the fact that the line records. A line of an unknown form is an object of its own."""
     kind, _blank, rest = line.partition(" ")
     word, pattern = _COMPILED.get(kind, ("", None))
     found = pattern.fullmatch(rest) if pattern else None
     if not found:
         return Thing("object", line[:_NAME_LIMIT]), line
-    said = found.groupdict()
-    name = said.get("name") or ""
+    parts = found.groupdict()
+    name = parts.get("name") or ""
     if kind == "relation":
-        return Thing(_TABLES.get(said["kind"], "relation"), name, name), said["fact"]
-    fact = f"{said['fact']} {said['rest']}" if "rest" in said else rest
-    return Thing(word, name, said.get("relation") or ""), fact
+        return Thing(_TABLES.get(parts["kind"], "relation"), name, name), parts["fact"]
+    fact = f"{parts['fact']} {parts['rest']}" if "rest" in parts else rest
+    return Thing(word, name, parts.get("relation") or ""), fact
 
 
 def _lines(database: str, value: t.Any, pattern: re.Pattern[str]) -> Facts | None:

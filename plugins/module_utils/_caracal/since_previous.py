@@ -53,15 +53,15 @@ def check(before: Inventory, after: Inventory, budget: int, acknowledged: t.Coll
 
     `notes` are lines about what happened between the two sets.
     """
-    since, said = before.set_id, [printable(one) for one in notes]
+    since, noted = before.set_id, [printable(one) for one in notes]
     differences = sorted(inventory_changes.compare(before, after), key=_rank)
-    lines = [*said, *(one.line(f"set {since}") for one in differences)]
+    lines = [*noted, *(one.line(f"set {since}") for one in differences)]
     found = []
     if budget < ALL:
         found = [_shrunk(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
         found += [_undone(one, before.set_id, after.set_id) for one in differences if one.part == STATE and one.thing in _REVOKED]
     details = {"since": since, "changes": lines[:LISTED], "more": max(0, len(lines) - LISTED)}
-    passed = _passed(since, [*said, *(one.line() for one in differences)])
+    passed = _passed(since, [*noted, *(one.line() for one in differences)])
     made = findings.check(CHECK_ID, found, passed, required=False, accepted=acknowledged, **details)
     if made.verdict != FAIL:
         return made

@@ -44,9 +44,9 @@ def check(session: Session, expected: t.Collection[Key]) -> Check:
     wrong, tried = [], 0
     try:
         for name, effect in _effects(expected).items():
-            said = effect(session)
-            tried += said is not None
-            wrong += [f"{name}: {said}"] if said else []
+            problem = effect(session)
+            tried += problem is not None
+            wrong += [f"{name}: {problem}"] if problem else []
     except BackupError as exc:
         return Check(CHECK_ID, UNPROVEN, f"the functions of the release could not be tried: {exc.msg}")
     if wrong:

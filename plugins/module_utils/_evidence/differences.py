@@ -29,17 +29,29 @@ _KEY = """
 
 
 def key_of(inventory: t.Mapping[str, t.Any]) -> bytes:
-    """The key of the marks of an inventory; empty for that of an older version, which has none."""
+    """The key of the marks of an inventory; empty for that of an older version, which has none, and for a malformed one."""
     marks = inventory.get("row_marks")
-    return bytes.fromhex(marks["key"]) if marks else b""
+    key = marks.get("key") if isinstance(marks, dict) else None
+    try:
+        found = bytes.fromhex(key) if isinstance(key, str) else b""
+    except ValueError:
+        return b""
+    return found if len(found) == row_marks.KEY_SIZE else b""
+
+
+def _marks(inventory: t.Mapping[str, t.Any], table: str) -> RowMarks | None:
+    tables = inventory["row_marks"].get("tables")
+    try:
+        return RowMarks.of(tables.get(table)) if isinstance(tables, dict) else None
+    except ValueError:
+        return None
 
 
 def locate(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> Located:
     """Older sets have neither marks of rows nor digests of definitions, and then nothing is named."""
     objects = expected.get("schema_objects")
-    return Located(
-        _rows(session, read, expected, actual), [] if objects is None else schema_text.differences(objects, actual["schema_objects"])
-    )
+    names = schema_text.differences(objects, actual["schema_objects"]) if isinstance(objects, dict) else []
+    return Located(_rows(session, read, expected, actual), [clean(name) for name in names])
 
 
 def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -50,9 +62,9 @@ def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.
     wrong = [table for table in read if table.qualified in expected["tables"] and _differs(table.qualified, expected, actual)]
     found = {}
     for table in wrong[:MOST]:
-        ours, theirs = (RowMarks.of(one["row_marks"]["tables"][table.qualified]) for one in (expected, actual))
-        number = row_marks.first_difference(key, ours, theirs)
-        if number is not None:
+        ours, theirs = (_marks(one, table.qualified) for one in (expected, actual))
+        number = row_marks.first_difference(key, ours, theirs) if ours and theirs else None
+        if ours and theirs and number is not None:
             found[table.qualified] = _named(session, table, number, max(ours.span, theirs.span))
     return found
 

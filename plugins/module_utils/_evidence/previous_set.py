@@ -24,7 +24,7 @@ from .sealed_set import SealedSet
 
 
 def check(opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], identity_files: t.Sequence[str], budget: int) -> Check:
-    """`inventory.since_previous` of a set with this inventory. A faulty earlier set is no error: it says nothing about this one."""
+    """`inventory.since_previous` of a set with this inventory. A faulty earlier set is not an error: it proves nothing about this one."""
     newer = the_set.open_set
     try:
         older = _previous(opened, newer)
@@ -38,8 +38,8 @@ def check(opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], 
 
 
 def _of(one: OpenSet, found: t.Mapping[str, t.Any]) -> Inventory:
-    said = audit_retention.recorded(one.record.entry)
-    return recorded_inventory.of(one.record.set_id, found, Retention(said.days, said.known))
+    recorded = audit_retention.recorded(one.record.entry)
+    return recorded_inventory.of(one.record.set_id, found, Retention(recorded.days, recorded.known))
 
 
 def _previous(opened: Opened, newer: OpenSet) -> OpenSet | None:
@@ -67,5 +67,5 @@ def _restored(opened: Opened, older: OpenSet, newer: OpenSet) -> list[str]:
     between = range(older.record.entry.sequence + 1, newer.record.entry.sequence)
     clusters = {one.system_identifier for one in newer.manifest.sources}
     found = [one for one in opened.journal.of_kind(entries.RESTORE) if one.sequence in between and records.is_of_databases(one)]
-    told = [(one.sequence, records.restore(one)) for one in found if any(baseline.is_cut(one, cluster) for cluster in clusters)]
-    return [f"set {said.set_id} was restored in between (entry {number} of the journal)" for number, said in told]
+    restores = [(one.sequence, records.restore(one)) for one in found if any(baseline.is_cut(one, cluster) for cluster in clusters)]
+    return [f"set {restored.set_id} was restored in between (entry {number} of the journal)" for number, restored in restores]

@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The admin log against the tables: what the API says that it made or revoked, and whether the rows agree.
+"""The admin log against the tables: what the API has created or revoked by its entries, and whether the rows agree.
 
-The API writes an entry after a request has succeeded, so what an entry says is in the tables of the same snapshot.
+The API writes an entry after a request has succeeded, so the tables of the same snapshot have what an entry records.
 """
 
 from __future__ import annotations

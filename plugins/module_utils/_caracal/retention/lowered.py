@@ -106,7 +106,7 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
 
 
 def _too_early(today: Today, leaf: str, newest: Recorded) -> Finding | None:
-    """Without a row the variable of the audit service decides, which is in no set, so nothing says how long a month is kept."""
+    """Without a row the variable of the audit service decides, which is in no set, so it is not known how long a month is kept."""
     month = chain_gaps.month_of(leaf)
     if month is None or today.days is None or not newest.known or newest.days is None:
         return None

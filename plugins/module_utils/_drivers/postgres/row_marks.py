@@ -20,6 +20,8 @@ import typing as t
 LIMIT = 1024
 KEY_SIZE = 16
 _SIZE = 8
+# More rows than a table can have.
+_SPANS = frozenset(1 << power for power in range(48))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +35,15 @@ class RowMarks:
         return {"span": self.span, "digests": b"".join(self.digests).hex()}
 
     @classmethod
-    def of(cls, document: t.Mapping[str, t.Any]) -> RowMarks:
-        data = bytes.fromhex(document["digests"])
-        return cls(document["span"], tuple(data[start : start + _SIZE] for start in range(0, len(data), _SIZE)))
+    def of(cls, document: t.Any) -> RowMarks:
+        """Raises ValueError for what `to_dict` never gives."""
+        span, digests = (document.get(name) for name in ("span", "digests")) if isinstance(document, dict) else (None, None)
+        if not isinstance(span, int) or span not in _SPANS or not isinstance(digests, str):
+            raise ValueError("malformed marks of rows")
+        data = bytes.fromhex(digests)
+        if len(data) % _SIZE or len(data) > (LIMIT + 1) * _SIZE:
+            raise ValueError("malformed marks of rows")
+        return cls(span, tuple(data[start : start + _SIZE] for start in range(0, len(data), _SIZE)))
 
 
 class Marker:

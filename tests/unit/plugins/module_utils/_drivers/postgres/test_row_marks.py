@@ -52,3 +52,24 @@ def test_the_first_row_that_differs_is_located(count: int) -> None:
 def test_marks_of_another_key_say_nothing_of_a_row() -> None:
     first, second = marks(lines(3)), marks(lines(3), b"o" * row_marks.KEY_SIZE)
     assert not set(first.digests) & set(second.digests)
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        {},
+        {"span": 1},
+        {"span": 3, "digests": ""},
+        {"span": 1 << 200, "digests": ""},
+        {"span": 1, "digests": "zz"},
+        {"span": 1, "digests": "00" * 7},
+        {"span": 1, "digests": "00" * 8 * 2000},
+        {"span": [], "digests": ""},
+    ],
+    ids=range(9),
+)
+def test_malformed_marks_are_refused(document: object) -> None:
+    with pytest.raises(ValueError, match=r"malformed|hexadecimal"):
+        RowMarks.of(document)
