@@ -14,7 +14,7 @@ NEWER = {
     "agents are gone": "DELETE FROM sessions",
     "delegations are gone": "DELETE FROM delegation_edges",
     "a revocation is undone": "UPDATE authority_records SET status = 'active', revoked_at = NULL WHERE status = 'revoked'",
-    "an admin token is no longer revoked": "UPDATE admin_tokens SET revoked_at = NULL",
+    "an admin token is valid again": "UPDATE admin_tokens SET revoked_at = NULL",
     "row security is off": "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY",
     "the row policy lets all through": "ALTER POLICY zone_isolation ON secrets USING (true) WITH CHECK (true)",
     "a trigger is off": "ALTER TABLE policy_versions DISABLE TRIGGER policy_versions_immutable",

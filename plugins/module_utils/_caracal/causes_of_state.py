@@ -141,7 +141,10 @@ CAUSES = (
         "revocation.incomplete",
         "revocation incomplete: what was revoked before the backup is valid again in the copy",
         "restore the revocation state of the same set, let the STS consume caracal.sessions.revoke, then reload the Gateway's revocations",
-        (Found("canary.refused.revoked_session"), Found("state.revocations.*"), Found("state.sessions.revoked_active")),
+        (
+            *(Found("canary.refused.revoked_session"), Found("state.revocations.*"), Found("state.sessions.revoked_active")),
+            *(Found("state.delegations.revoked_active"), Found("state.admin_log.revoked")),
+        ),
         ("canary.*",),
     ),
     Cause(

@@ -83,7 +83,7 @@ def not_compared(problem: str) -> Check:
 
 def check_budget(budget: int) -> None:
     """Raises OptionError for what is not a percentage."""
-    if not 0 <= budget <= 100:
+    if not 0 <= budget <= ALL:
         raise OptionError(f"shrink_budget is {budget}; give a percentage from 0 to 100")
 
 

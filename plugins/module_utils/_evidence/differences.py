@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._caracal import schema_tables
 from .._caracal.inventory import Located
 from .._drivers.postgres import row_marks, schema_text
 from .._drivers.postgres.row_marks import RowMarks
@@ -74,8 +75,9 @@ def _differs(name: str, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, 
 
 
 def _named(session: Session, table: Table, number: int, span: int) -> str:
-    """In the order of the digests. After the last row of the copy there is none to name."""
-    columns = _columns(session, table)
+    """In the order of the digests. After the last row of the copy there is none to name. Keys of tables that are not Caracal's may be
+    anything, so they are not shown."""
+    columns = _columns(session, table) if table.schema == "public" and table.name in schema_tables.names() else []
     if not columns:
         return f"row {number + 1}"
     # No cast, which could be a function of the owner.
@@ -83,7 +85,8 @@ def _named(session: Session, table: Table, number: int, span: int) -> str:
     rows = session.rows(f"SELECT {select} FROM {table.sql} ORDER BY {', '.join(table.order_by)} OFFSET {number} LIMIT 1")
     if not rows:
         return "after the last row here"
-    values = ", ".join(f"{column} {clean(str(value))[:_LENGTH]}" for column, value in zip(columns, rows[0], strict=True))
+    # What belongs to no zone has none to name.
+    values = ", ".join(f"{column} {clean(str(value))[:_LENGTH]}" for column, value in zip(columns, rows[0], strict=True) if value)
     return values if span == 1 else f"within {span} rows from {values}"
 
 

@@ -44,11 +44,11 @@ NEWER = {
     "delegations are gone": case("i.tables i.state state.revocations.delegations", "inventory.emptied"),
     "a revocation is undone": case(
         "i.tables i.state state.revocations.subject_sessions state.sessions.revoked_active", "revocation.incomplete", "inventory.differs"),
-    "an admin token is no longer revoked": case(
-        "i.tables i.state state.revocations.admin_tokens", "revocation.incomplete", "inventory.differs"),
+    "an admin token is valid again": case(
+        "i.tables i.state state.revocations.admin_tokens state.admin_log.revoked", "revocation.incomplete", "inventory.differs"),
     "row security is off": case("i.schema s.row_security", "schema.differs"),
     "the row policy lets all through": case("i.schema s.row_security", "schema.differs"),
-    "a trigger is off": case("i.schema s.triggers", "schema.differs"),
+    "a trigger is off": case("i.schema s.triggers s.function_effects", "schema.differs"),
     "an index is gone": case("i.schema s.indexes", "schema.differs"),
     "an index is unusable": case("i.schema s.indexes", "schema.differs"),
     "a column is gone": case("i.tables i.schema s.columns s.indexes drill.keys", "schema.differs", "inventory.differs"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import stat
 import typing as t
 
@@ -223,6 +224,11 @@ class Session:
                 f"database {self.database}: a connection pooler (PgBouncer or the like) answers there, and a snapshot does not survive it; "
                 "set login_host and login_port to the PostgreSQL server itself"
             )
+
+    def abandon(self) -> None:
+        """From another thread: whatever runs now ends as Unreachable. A function can catch that its query was canceled, and not this."""
+        with socket.socket(fileno=os.dup(self._connection.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._connection.close()

@@ -130,7 +130,7 @@ def _replayed(directory: str | None) -> dict[str, list[str]]:
 
 
 def _doubts(directory: str | None, session: Session) -> dict[str, t.Any]:
-    """Of all events in all files, since the one that somebody put there need not be the first."""
+    """Of all events in all files, since a forged one need not be the first."""
     zones = {str(zone) for (zone,) in session.rows("SELECT id FROM public.zones")}
     found = replay.Doubts(zones, datetime.datetime.now(datetime.timezone.utc))
     for path in replay_files(directory):

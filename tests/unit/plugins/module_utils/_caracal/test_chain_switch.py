@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Until which row replicas may differ after a key change, whoever reads the rows and whatever times a forger writes."""
+"""The last row at which replicas may differ after a key change, in any order of rows and with forged times."""
 
 from __future__ import annotations
 

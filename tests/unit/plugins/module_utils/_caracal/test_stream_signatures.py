@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signatures of entries: a wrong key, a rotation, and entries that somebody forged, told apart for both signatures."""
+"""Signatures of entries: a wrong key, a rotation and forged entries are distinguished for both signatures."""
 
 from __future__ import annotations
 

@@ -12,13 +12,18 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import function_effects
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
+from harness.waiting import eventually
 from scenes.twin_database import Copier, TwinCluster
 
 TABLES = {table.release: table for table in schema_tables.known()}
 TRIGGER = "CREATE OR REPLACE FUNCTION reject_policy_version_mutation() RETURNS trigger LANGUAGE plpgsql AS '{}'"
 ENSURE = "CREATE OR REPLACE FUNCTION audit_partition_ensure(month date) RETURNS void LANGUAGE plpgsql AS $${}$$"
 DROP = "CREATE OR REPLACE FUNCTION audit_partition_drop(part_name text) RETURNS void LANGUAGE plpgsql AS $${}$$"
-SLEEP = "BEGIN PERFORM pg_catalog.pg_sleep(60); RAISE EXCEPTION ''late''; END"
+SLEEP = "PERFORM pg_catalog.pg_sleep(600);"
+ENDLESS = {
+    "sleeps": f"BEGIN {SLEEP} RAISE EXCEPTION ''late''; END",
+    "catches that it is canceled": f"BEGIN LOOP BEGIN {SLEEP} EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END",
+}
 REPLACED = {
     TRIGGER.format("BEGIN RETURN NEW; END"): "policy_set_versions",
     TRIGGER.format("BEGIN RETURN NULL; END"): "policy_set_versions",
@@ -61,13 +66,16 @@ def test_a_function_with_another_effect_is_named(caracal_database: TwinCluster, 
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("name", ENDLESS)
 def test_a_function_that_does_not_answer_is_unproven(
-    caracal_database: TwinCluster, caracal_copy: Copier, monkeypatch: pytest.MonkeyPatch
+    caracal_database: TwinCluster, caracal_copy: Copier, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(function_effects, "_LIMIT", "SET LOCAL statement_timeout = '300ms'")
+    monkeypatch.setattr(function_effects, "_LIMIT", 0.5)
     database = caracal_copy()
-    caracal_database.execute(TRIGGER.format(SLEEP), database=database)
+    caracal_database.execute(TRIGGER.format(ENDLESS[name]), database=database)
     assert effects(caracal_database, database).verdict == UNPROVEN
+    left = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'"
+    eventually(lambda: caracal_database.execute(left, database="postgres")[0][0] == 0)
 
 
 def test_without_rows_and_functions_nothing_is_tried(caracal_database: TwinCluster, caracal_copy: Copier) -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import typing as t
 from pathlib import Path
@@ -16,7 +15,8 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import audit_retention, options
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from scenes.fixtures import Committed
-from scenes.scene import Result, Scene
+from scenes.own_database import OwnDatabase
+from scenes.scene import Result
 from scenes.twin_database import TwinCluster
 
 CHECK, HISTORY = "audit.retention_lowered", "blocks.history"
@@ -25,16 +25,8 @@ AGE = (dt.datetime.now(dt.timezone.utc) - dt.datetime(2026, 4, 1, tzinfo=dt.time
 LONG, SHORT = AGE + 100, AGE - 10
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
+class Source(OwnDatabase):
     """A copy of the twin's database, and a repository of its own with a set that records `LONG` days."""
-
-    scene: Scene
-    cluster: TwinCluster
-    database: str
-
-    def execute(self, *statements: str) -> None:
-        self.cluster.execute(*statements, database=self.database)
 
     def backup(self) -> Result:
         set_id = self.scene.new_id()

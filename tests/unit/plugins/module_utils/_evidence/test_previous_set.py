@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence impor
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.sealed_set import SealedSet
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from scenes.own_database import OwnDatabase
 from scenes.scene import DEPLOYMENT, OPERATOR_HOST, Scene, new_identity, new_ssh_key
 from scenes.twin_database import TwinCluster
 
@@ -50,16 +50,8 @@ def test_the_first_set_has_nothing_to_be_compared_with(scene: Scene) -> None:
     assert outcome(compared(scene, scene.sets()[0])) == ("not_applicable", False)
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
+class Source(OwnDatabase):
     """A database of the test's own, in a repository with a set of other databases."""
-
-    scene: Scene
-    cluster: TwinCluster
-    database: str
-
-    def execute(self, *statements: str) -> None:
-        self.cluster.execute(*statements, database=self.database)
 
     def backup(self) -> str:
         self.scene.backup(databases=[self.database])
