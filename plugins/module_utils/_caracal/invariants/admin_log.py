@@ -52,13 +52,13 @@ _THERE = " ".join(f"WHEN '{name}' THEN EXISTS (SELECT FROM public.{table} t WHER
 _CREATED = f"""{_LOG} e WHERE e.method = 'POST' AND e.status_code = 201 AND e.entity_id IS NOT NULL
     AND e.entity_type IN ({", ".join(f"'{name}'" for name in _TABLES)})"""
 CREATED = Invariant(
-    "admin_log.created", "objects that a request has made, by the admin log", "are in no table",
+    "admin_log.created", "objects that the admin log records as created", "are in no table",
     "the API archives them and never deletes any, so their rows were lost or deleted by hand; take another set", _CREATED,
     f"SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_CREATED} AND NOT CASE e.entity_type {_THERE} END")  # fmt: skip
 
 _REVOKED = f"""{_LOG} e WHERE e.method = 'DELETE' AND e.status_code = 204 AND e.entity_type IN ('admin-tokens', 'grants')"""
 REVOKED = Invariant(
-    "admin_log.revoked", "admin tokens and grants that a request has revoked, by the admin log", "are valid",
+    "admin_log.revoked", "admin tokens and grants that the admin log records as revoked", "are valid",
     "what was revoked is valid again; revoke them again at the API, and find out who changed them", _REVOKED,
     f"""SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_REVOKED} AND CASE e.entity_type
           WHEN 'grants' THEN EXISTS (SELECT FROM public.delegated_grants t WHERE t.id = e.entity_id AND t.status = 'active')
