@@ -25,6 +25,7 @@ import typing as t
 
 from .._errors import MissingDependency, StageFailed, StorageError
 from . import pipes
+from .tail import Tail
 
 STDERR_LIMIT = 64 * 1024
 _TELLING = re.compile(r"\b(error|fatal|panic):", re.IGNORECASE)
@@ -46,6 +47,7 @@ class Child:
 
     `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe. A child dies with the
     thread that starts it, unless it is `detached`; one that writes a log of its own gets `stderr`, and then we keep nothing.
+    What is kept is the last 64 KiB.
     """
 
     def __init__(
@@ -62,8 +64,7 @@ class Child:
         detached: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])
-        with _scratch_told():
-            self._stderr = tempfile.TemporaryFile() if stderr is None else open(os.devnull, "rb")  # noqa: SIM115 - closed by finish()
+        self._tail = Tail(STDERR_LIMIT) if stderr is None else None
         who: dict[str, t.Any] = {}
         if identity is not None:
             who = {"user": identity.uid, "group": identity.gid, "extra_groups": []}
@@ -72,21 +73,18 @@ class Child:
                 list(argv) if detached else _leashed(argv, env),
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
-                stderr=self._stderr if stderr is None else stderr,
+                stderr=self._tail.write if self._tail else stderr,
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 pass_fds=tuple(pass_fds),
                 **who,
             )
         except OSError as exc:
-            self._stderr.close()
+            if self._tail:
+                self._tail.discard()
             raise MissingDependency(f"{argv[0]} cannot be run: {exc.strerror}; install it or name its folder") from exc
-
-    def stderr(self) -> str:
-        """The last part of what the child said on stderr, at most 64 KiB."""
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - STDERR_LIMIT))
-        return self._stderr.read().decode("utf-8", "replace").strip()
+        if self._tail:
+            self._tail.begin()
 
     def finish(self, timeout: float | None = None) -> str:
         """Wait; return stderr. Raises StageFailed when the exit status is not 0 or `timeout` (seconds) ran out."""
@@ -95,8 +93,7 @@ class Child:
         except subprocess.TimeoutExpired as exc:
             self.kill()
             raise StageFailed(f"{self.name} did not end within {timeout:.0f} s and was stopped") from exc
-        said = self.stderr()
-        self._stderr.close()
+        said = self._tail.kept().decode("utf-8", "replace").strip() if self._tail else ""
         if code != 0:
             raise self.failure(code, said)
         return said

@@ -49,12 +49,17 @@ class Table:
     def column_list(self) -> str:
         return ", ".join(quote(column) for column in self.columns)
 
+    @property
+    def _named(self) -> str:
+        """Behind COPY, which takes no empty list of columns."""
+        return f"{self.sql} ({self.column_list})" if self.columns else self.sql
+
     def copy_heap_order(self, pages: tuple[int, int | None] | None = None) -> str:
         """COPY in the order of the heap: the fastest way through a leaf, or through its pages from one to before another."""
         if self.unreadable:
             return NO_ROWS
         if pages is None:
-            return f"COPY {self.sql} ({self.column_list}) TO STDOUT"
+            return f"COPY {self._named} TO STDOUT"
         bounds = [f"ctid >= '({pages[0]},0)'::tid"] + ([] if pages[1] is None else [f"ctid < '({pages[1]},0)'::tid"])
         return f"COPY (SELECT {self.column_list} FROM {self.sql} WHERE {' AND '.join(bounds)}) TO STDOUT"
 
@@ -62,10 +67,11 @@ class Table:
         """COPY in the order that `copy-sha256-v1` asks for."""
         if self.unreadable:
             return NO_ROWS
-        return f"COPY (SELECT {self.column_list} FROM {self.sql} ORDER BY {', '.join(self.order_by)}) TO STDOUT"
+        order = f" ORDER BY {', '.join(self.order_by)}" if self.order_by else ""
+        return f"COPY (SELECT {self.column_list} FROM {self.sql}{order}) TO STDOUT"
 
     def copy_in(self) -> str:
-        return f"COPY {self.sql} ({self.column_list}) FROM STDIN (FREEZE)"
+        return f"COPY {self._named} FROM STDIN (FREEZE)"
 
 
 def quote(name: str) -> str:

@@ -107,6 +107,8 @@ def test_what_an_installation_may_have_besides_is_no_fault(caracal_database: Twi
         "CREATE EXTENSION pg_stat_statements",
         "CREATE SCHEMA own",
         "CREATE TABLE own.notes (id int)",
+        # As retention_verify asks for.
+        "GRANT DELETE ON delegation_edges, caracal_outbox, sessions, coordinator_idempotency_receipts TO caracalcoordinator",
         f"ALTER DATABASE {name} SET search_path = 'public'",
         f"ALTER DATABASE {name} SET timezone = 'Etc/UTC'",
         database=name,
@@ -306,6 +308,11 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         ("GRANT DELETE ON zones TO caracalaudit",),
         {f"{OWN}.grants": "fail"},
         "unexpected grant on zones to caracalaudit: DELETE",
+    ),
+    "right to change with one that retention_verify asks for": (
+        ("GRANT DELETE, TRUNCATE ON delegation_edges TO caracalcoordinator",),
+        {f"{OWN}.grants": "fail"},
+        "grant on delegation_edges to caracalcoordinator is",
     ),
     "grant to everybody": (("GRANT SELECT ON secrets TO PUBLIC",), {f"{OWN}.grants": "fail"}, "unexpected grant on secrets to PUBLIC"),
     "grant on a column": (

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -88,6 +89,18 @@ def test_stderr_is_kept_bounded() -> None:
     said = Child(python(f"import sys; sys.stderr.write('x' * {size} + 'end')")).finish()
     assert len(said) == STDERR_LIMIT
     assert said.endswith("xend")
+
+
+def test_stderr_is_never_in_a_file() -> None:
+    code = "import os, stat, sys; print(stat.S_ISFIFO(os.fstat(2).st_mode)); [os.write(2, b'x' * 65536) for n in range(1600)]"
+    assert run(python(code)) == b"True\n"
+
+
+def test_a_process_that_is_left_behind_is_not_waited_for() -> None:
+    left = "import time; time.sleep(60)"
+    code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {left!r}]); sys.stderr.write(f'pid {{p.pid}}')"
+    said = Child(python(code)).finish(timeout=30)
+    os.kill(int(said.partition(" ")[2]), signal.SIGKILL)
 
 
 def test_stderr_that_is_no_utf8_does_no_harm() -> None:
