@@ -39,6 +39,15 @@ PAYLOAD_ORDERS = (
         "terminated_sessions",
         "revoked_delegations",
     ),
+    (
+        "dcr_registration_disabled",
+        "dcr_shutdown_mode",
+        "live_dcr_applications",
+        "revoked_applications",
+        "revoked_sessions",
+        "terminated_agents",
+        "revoked_delegations",
+    ),
 )
 
 

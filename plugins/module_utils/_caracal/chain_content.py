@@ -80,7 +80,8 @@ def clock() -> t.Callable[[bytes], int]:
     return microseconds
 
 
-# Keys of payload_json in the order of each writer: the API's own rows, a revoked subject, the shutdown of dynamic registration.
+# Keys of payload_json in the order of each writer: the API's own rows, a revoked subject, the shutdown of dynamic registration
+# in each family.
 PAYLOADS = (
     ("rls_mode", "rls_zone_guc", "operator", "change_kind", "changed_fields", "secret_rotated"),
     ("subject_id", "reason", "revoked_authority_records", "terminated_sessions", "revoked_delegations", "revoked_connections"),
@@ -91,6 +92,15 @@ PAYLOADS = (
         "revoked_applications",
         "revoked_authority_records",
         "terminated_sessions",
+        "revoked_delegations",
+    ),
+    (
+        "dcr_registration_disabled",
+        "dcr_shutdown_mode",
+        "live_dcr_applications",
+        "revoked_applications",
+        "revoked_sessions",
+        "terminated_agents",
         "revoked_delegations",
     ),
 )

@@ -50,6 +50,11 @@ STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
         f"{table}_by_status": ((table,), f"SELECT status, count(*)::text FROM public.{table} GROUP BY 1 ORDER BY 1")
         for table in ("authority_records", "sessions", "agent_sessions", "delegation_edges", "delegated_grants")
     },
+    # Which token opens what: the product never changes it. `token_sha256` is a digest already; it is recorded as one of its own.
+    "admin_tokens": (
+        ("admin_tokens",),
+        """SELECT id, encode(sha256(token_sha256), 'hex'), scope, coalesce(zone_id, ''), created_by FROM public.admin_tokens ORDER BY 1""",
+    ),
     "admin_tokens_by_status": (
         ("admin_tokens",),
         """SELECT CASE WHEN revoked_at IS NULL THEN 'valid' ELSE 'revoked' END, count(*)::text

@@ -29,7 +29,7 @@ _COUNTED = {
 }
 # State that only grows, in the last column. One that is lower than before was set back.
 _GROWING = ("delegation_epochs", "binding_revision", "export_watermark")
-_LISTS = ("signing_keys", "active_policies")
+_LISTS = ("signing_keys", "active_policies", "admin_tokens")
 # In these parts, an object that only one set has is not a change of its own: the schema reports it.
 _FOLLOWING = (RIGHTS, "owners", "materialized views")
 # How many roles, columns or settings a line names.

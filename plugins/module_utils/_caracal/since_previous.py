@@ -7,8 +7,9 @@
 
 """What changed in the source between two sets, as one check.
 
-It is information. Findings are a table of lasting state that lost more of its rows than the budget allows, and fewer revocations. Nothing
-in the product makes a revoked token, grant or subject valid again, or deletes it.
+It is information. Findings are a table of lasting state that lost more of its rows than the budget allows, fewer revocations,
+changed admin tokens and changed versions of policies. Nothing in the product makes a revoked token, grant or subject valid again, deletes
+it, or changes the value of a token or a version.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ LASTING = (
 _LASTING_THINGS = frozenset(f"table {name}" for name in LASTING)
 # The product keeps these rows. It does delete agents and delegations that ended long ago.
 _REVOKED = ("revoked admin tokens", "revoked authority records", "revoked delegated grants")
+# Their value, scope, zone and creator.
+_TOKENS = "admin tokens"
 # Of fewer rows, one is a large part.
 LEAST_ROWS = 10
 BUDGET = 50
@@ -47,9 +50,26 @@ SHOWN = 5
 _ORDER = ("databases", "release", "server", "retention", "state", "roles", "rights", "owners", "settings", "schema", "extensions")
 
 
-def check(before: Inventory, after: Inventory, budget: int, acknowledged: t.Collection[str], notes: t.Sequence[str] = ()) -> Check:
-    """`fail` for tables of lasting state that lost more than `budget` percent of their rows, and for fewer revocations; else what changed,
-    as information.
+@dataclasses.dataclass(frozen=True)
+class Rewritten:
+    """Of the rows of a table that the product never changes, `lost` of `rows` are not in the later set as they were. `digest` names them."""
+
+    table: str
+    lost: int
+    rows: int
+    digest: str
+
+
+def check(
+    before: Inventory,
+    after: Inventory,
+    budget: int,
+    acknowledged: t.Collection[str],
+    notes: t.Sequence[str] = (),
+    rewritten: t.Sequence[Rewritten] = (),
+) -> Check:
+    """`fail` for tables of lasting state that lost more than `budget` percent of their rows, for fewer revocations, and for rows that were
+    rewritten; else what changed, as information.
 
     `notes` are lines about what happened between the two sets.
     """
@@ -60,6 +80,8 @@ def check(before: Inventory, after: Inventory, budget: int, acknowledged: t.Coll
     if budget < ALL:
         found = [_shrunk(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
         found += [_undone(one, before.set_id, after.set_id) for one in differences if one.part == STATE and one.thing in _REVOKED]
+        found += [_exchanged(one, before.set_id, after.set_id) for one in differences if (one.part, one.thing) == (STATE, _TOKENS)]
+        found += [_changed(one, before.set_id, after.set_id) for one in rewritten]
     details = {"since": since, "changes": lines[:LISTED], "more": max(0, len(lines) - LISTED)}
     passed = _passed(since, [*noted, *(one.line() for one in differences)])
     made = findings.check(CHECK_ID, found, passed, required=False, accepted=acknowledged, **details)
@@ -114,6 +136,16 @@ def _shrunk(one: Difference, since: str, set_id: str, budget: int) -> Finding:
 
 def _undone(one: Difference, since: str, set_id: str) -> Finding:
     return _finding("revocation_undone", one, since, set_id, "they are valid again, or their rows are gone")
+
+
+def _exchanged(one: Difference, since: str, set_id: str) -> Finding:
+    return _finding("exchanged", one, since, set_id, "the product never changes or deletes an admin token, it revokes it")
+
+
+def _changed(one: Rewritten, since: str, set_id: str) -> Finding:
+    digest = findings.digest(CHECK_ID, since, set_id, one.table, one.lost, one.rows, one.digest)
+    words = f"table {one.table}: {one.lost} of {one.rows} rows of set {since} were changed or deleted, which the product never does"
+    return Finding("rewritten", "", "", 0, 0, words, digest=digest)
 
 
 def _finding(kind: str, one: Difference, since: str, set_id: str, why: str) -> Finding:

@@ -63,7 +63,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     checks += invariant_reading.owners(server, expected["databases"], checks)
     if given["audit_rows"]:
         checks.append(inventory.compare_blocks(recorded, blocks))
-    checks.append(previous_set.check(opened, the_set, expected, given["identity_files"], given["shrink_budget"]))
+    checks.append(previous_set.check(opened, the_set, expected, server, given["identity_files"], given["shrink_budget"]))
     checks.append(_roles(server, expected["roles"], sandbox.superuser if sandbox else None))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {

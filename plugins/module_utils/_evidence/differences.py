@@ -40,7 +40,8 @@ def key_of(inventory: t.Mapping[str, t.Any]) -> bytes:
     return found if len(found) == row_marks.KEY_SIZE else b""
 
 
-def _marks(inventory: t.Mapping[str, t.Any], table: str) -> RowMarks | None:
+def marks_of(inventory: t.Mapping[str, t.Any], table: str) -> RowMarks | None:
+    """Of an inventory with a key. None if the table has none, or malformed ones."""
     tables = inventory["row_marks"].get("tables")
     try:
         return RowMarks.of(tables.get(table)) if isinstance(tables, dict) else None
@@ -63,7 +64,7 @@ def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.
     wrong = [table for table in read if table.qualified in expected["tables"] and _differs(table.qualified, expected, actual)]
     found = {}
     for table in wrong[:MOST]:
-        ours, theirs = (_marks(one, table.qualified) for one in (expected, actual))
+        ours, theirs = (marks_of(one, table.qualified) for one in (expected, actual))
         number = row_marks.first_difference(key, ours, theirs) if ours and theirs else None
         if ours and theirs and number is not None:
             found[table.qualified] = _named(session, table, number, max(ours.span, theirs.span))

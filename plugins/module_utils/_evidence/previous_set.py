@@ -13,18 +13,22 @@ import typing as t
 
 from .._caracal import recorded_inventory, since_previous
 from .._caracal.recorded_inventory import Inventory, Retention
+from .._drivers.postgres.server import Server
 from .._errors import BackupError, KeyProblem
 from .._report.check import Check
 from .._repository import entry as entries
 from .._repository import records
 from .._repository.catalog import OpenSet
-from . import audit_retention, baseline, history, sealed_set
+from . import audit_retention, baseline, history, immutable_rows, sealed_set
 from .options import Opened
 from .sealed_set import SealedSet
 
 
-def check(opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], identity_files: t.Sequence[str], budget: int) -> Check:
-    """`inventory.since_previous` of a set with this inventory. A faulty earlier set is not an error: it proves nothing about this one."""
+def check(
+    opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], server: Server, identity_files: t.Sequence[str], budget: int
+) -> Check:
+    """`inventory.since_previous` of a set with this inventory, whose copy is on `server`. A faulty earlier set is not an error: it proves
+    nothing about this one."""
     newer = the_set.open_set
     try:
         older = _previous(opened, newer)
@@ -32,7 +36,8 @@ def check(opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], 
             return since_previous.first_set()
         recorded = sealed_set.inventory(opened, older, identity_files)
         before, after = _of(older, recorded), _of(newer, inventory)
-        return since_previous.check(before, after, budget, history.acknowledged(opened), _restored(opened, older, newer))
+        rewritten = immutable_rows.rewritten(server, recorded, inventory)
+        return since_previous.check(before, after, budget, history.acknowledged(opened), _restored(opened, older, newer), rewritten)
     except BackupError as exc:
         return since_previous.not_compared(exc.msg)
 

@@ -84,7 +84,22 @@ class Marker:
         return RowMarks(self._span, (*self._digests, *rest))
 
     def _digest(self, data: bytes) -> bytes:
-        return hashlib.blake2b(data, digest_size=_SIZE, key=self._key).digest()
+        return _digest(self._key, data)
+
+
+class Missing:
+    """A sink for COPY lines: `left` are digests of marks, each of one row, that no line has."""
+
+    def __init__(self, key: bytes, marks: RowMarks) -> None:
+        self._key = key
+        self.left = set(marks.digests)
+
+    def write(self, line: bytes) -> None:
+        self.left.discard(_digest(self._key, line))
+
+
+def _digest(key: bytes, data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_SIZE, key=key).digest()
 
 
 def first_difference(key: bytes, expected: RowMarks, actual: RowMarks) -> int | None:

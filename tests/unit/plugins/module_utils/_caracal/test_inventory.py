@@ -264,6 +264,7 @@ STATE_CHANGES = {
     "authority_records_by_status": "UPDATE authority_records SET status = 'expired' WHERE status = 'revoked'",
     "delegated_grants_by_status": "UPDATE delegated_grants SET status = 'expired' WHERE status = 'revoked'",
     "admin_tokens_by_status": "UPDATE admin_tokens SET revoked_at = now()",
+    "admin_tokens": "UPDATE admin_tokens SET token_sha256 = sha256(token_sha256)",
 }
 
 

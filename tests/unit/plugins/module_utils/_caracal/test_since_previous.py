@@ -85,6 +85,7 @@ CARACAL: Inventory = {
         "event_outbox": [["dispatched", "90"], ["pending", "3"]],
         "sessions_by_status": [["active", "400"], ["revoked", "12"]],
         "admin_tokens_by_status": [["revoked", "1"], ["valid", "3"]],
+        "admin_tokens": [["t1", "d1", "global"], ["t2", "d2", "global"]],
     },
 }
 AUTH: Inventory = {
@@ -153,7 +154,8 @@ def in_auth(raw: Inventory) -> None:
     raw["databases"][1]["tables"] = rows(user=29)
 
 
-EPOCHS, KEYS, TABLE = "delegation_epochs", "signing_keys", "relation public.new kind r rls false forced false"
+EPOCHS, KEYS, TOKENS = "delegation_epochs", "signing_keys", "admin_tokens"
+TABLE = "relation public.new kind r rls false forced false"
 # Change → part, change and line of the one difference.
 CASES: dict[str, tuple[Change, str, str, str]] = {
     "fewer rows": (put("tables", "public.resources", {"rows": 28}), "tables", FEWER, "table resources: 28 rows, 12 fewer than in it"),
@@ -276,6 +278,10 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     "admin tokens": (
         put("state", "admin_tokens_by_status", [["revoked", "1"], ["valid", "2"]]),
         *("state", FEWER, "valid admin tokens: 2, 1 fewer than in it"),
+    ),
+    "an admin token is another": (
+        put("state", TOKENS, [["t1", "d9", "global"], ["t2", "d2", "global"]]),
+        *("state", CHANGED, "admin tokens: 1 of 2 replaced"),
     ),
 }
 
@@ -443,6 +449,26 @@ def test_fewer_revocations_are_a_finding(name: str) -> None:
     assert since_previous.check(before, after, since_previous.BUDGET, [recorded["digest"]]).verdict == WARN
     assert since_previous.check(before, after, since_previous.ALL, ()).verdict == PASS
     assert since_previous.check(after, with_revoked(3, NEWER), since_previous.BUDGET, ()).verdict == PASS
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("tokens", [[["t1", "d1", "global"], ["t2", "d2", "zone"]], [["t1", "d1", "global"]]], ids=["changed", "deleted"])
+def test_a_changed_admin_token_is_a_finding(tokens: list[list[str]]) -> None:
+    check = checked(put("state", TOKENS, tokens))
+    (recorded,) = check.details["recorded"]
+    assert (check.verdict, check.required, check.details["positions"][0]["kind"]) == (FAIL, True, "exchanged")
+    assert checked(put("state", TOKENS, tokens), acknowledged=[recorded["digest"]]).verdict == WARN
+
+
+@pytest.mark.mutation
+def test_rewritten_rows_are_a_finding() -> None:
+    one = since_previous.Rewritten("policy_versions", 1, 9, DIGEST)
+    check = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, (), rewritten=[one])
+    (recorded,) = check.details["recorded"]
+    assert (check.verdict, check.required, check.details["positions"][0]["kind"]) == (FAIL, True, "rewritten")
+    other = since_previous.Rewritten("policy_versions", 1, 9, OTHER_DIGEST)
+    again = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, [recorded["digest"]], rewritten=[other])
+    assert again.verdict == FAIL
 
 
 def test_an_acknowledgement_covers_one_loss() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import recorded_inventory, since_previous
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, previous_set, restore_entry
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, place, previous_set, restore_entry
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.sealed_set import SealedSet
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
@@ -25,7 +25,8 @@ from scenes.twin_database import TwinCluster
 def compared(scene: Scene, set_id: str = "latest", identity: Path | None = None, budget: int = 50) -> Check:
     opened = options.open_repository(scene.options("state_verify"))
     the_set = SealedSet(opened, set_id, [str(scene.identity)])
-    return previous_set.check(opened, the_set, the_set.inventory(), [str(identity or scene.identity)], budget)
+    server, _sandbox = place.server_of(scene.options("state_verify"))
+    return previous_set.check(opened, the_set, the_set.inventory(), server, [str(identity or scene.identity)], budget)
 
 
 def outcome(check: Check) -> tuple[str, bool]:
@@ -90,6 +91,50 @@ def test_changes_of_a_real_database_are_listed(source: Source) -> None:
     )
     assert [one for one in wanted if not any(line.startswith(one) for line in found)] == []
     assert any(line.startswith("audit retention: ") for line in check.details["changes"]) and len(found) < 8
+
+
+# What the product does: it adds versions.
+ADDED = """
+    INSERT INTO policy_versions SELECT (jsonb_populate_record(v, '{"id": "odd", "version": 99}')).* FROM policy_versions v
+     ORDER BY id LIMIT 1"""
+REWRITTEN = {
+    "changed": (
+        "UPDATE policy_versions SET content = content || ' ', "
+        "content_sha256 = encode(sha256(convert_to(content || ' ', 'UTF8')), 'hex') WHERE id = (SELECT min(id) FROM policy_versions)",
+    ),
+    "exchanged": (ADDED, "DELETE FROM policy_versions WHERE id = (SELECT max(id) FROM policy_versions WHERE id <> 'odd')"),
+    "of a set": ("UPDATE policy_set_versions SET version = version + 100 WHERE id = (SELECT max(id) FROM policy_set_versions)",),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("what", REWRITTEN)
+def test_rows_that_the_product_never_changes_are_a_finding(source: Source, what: str) -> None:
+    source.backup()
+    source.execute("SET session_replication_role = replica", *REWRITTEN[what])
+    source.backup()
+    check = compared(source.scene)
+    assert outcome(check) == ("fail", True) and [one["kind"] for one in check.details["positions"]] == ["rewritten"]
+    # With this budget nothing is a finding.
+    assert outcome(compared(source.scene, budget=100)) == ("pass", False)
+    source.backup()
+    assert outcome(compared(source.scene)) == ("pass", False)
+
+
+@pytest.mark.no_false_alarm
+def test_added_versions_and_columns_are_no_finding(source: Source) -> None:
+    source.backup()
+    source.execute(ADDED, "ALTER TABLE policy_set_versions ADD COLUMN extra text")
+    source.backup()
+    assert outcome(compared(source.scene)) == ("pass", False)
+
+
+@pytest.mark.mutation
+def test_a_copy_that_is_not_the_set_proves_nothing_of_the_source(source: Source) -> None:
+    source.backup()
+    source.backup()
+    source.execute("SET session_replication_role = replica", *REWRITTEN["changed"])
+    assert outcome(compared(source.scene)) == ("pass", False)
 
 
 def removed(scene: Scene, set_id: str) -> None:
