@@ -364,6 +364,8 @@ DAMAGES: dict[str, Damage] = {
     ),
 }
 
+# They name partitions of one date.
+OF_A_DATE = ("partition dropped that retention keeps", "partition dropped that retention does not keep")
 # What needs no content hash that can be made again: in every release.
 EVERYWHERE = (
     "one row rewritten by an insider with the key",
