@@ -197,7 +197,10 @@ def _agents(agents: str, subjects: str, subject: str) -> dict[str, Damage]:
         "revocations.subject_sessions": Damage(
             f"UPDATE {subjects} SET status = 'active' WHERE id = {revoked}", frozenset({"sessions.revoked_active"}), later=True),
         "revocations.agents": Damage(f"""{unchecked};
-            UPDATE {agents} SET status = 'active', terminated_at = NULL WHERE id = {ended}""", later=True),
+            UPDATE {agents} SET status = 'active', terminated_at = NULL WHERE id = {ended}""",
+            frozenset({"agents.terminated_active"}), later=True),
+        "agents.terminated_active": Damage(f"""{unchecked};
+            UPDATE {agents} SET status = 'active', terminated_at = NULL WHERE id = {ended}"""),
     }  # fmt: skip
 
 

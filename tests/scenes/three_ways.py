@@ -41,7 +41,8 @@ _ACCESS = f"""
     UPDATE pg_catalog.pg_database d SET datacl = o.datacl FROM pg_catalog.pg_database o
      WHERE d.datname = '{DATABASE}' AND o.datname = '{TEMPLATE}'"""
 
-Seen = dict[str, str]
+# By check id: the verdict, and how many rows break the rule, where the check counts them.
+Seen = dict[str, tuple[str, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,17 +54,26 @@ class Outcome:
 
 
 def outcome(seen: Seen, healthy: Seen) -> Outcome:
-    new = {name: verdict for name, verdict in seen.items() if healthy.get(name) != verdict}
+    new = {name: verdict for name, (verdict, broken) in seen.items() if not _is_known(verdict, broken, healthy.get(name))}
     for verdict in (FAIL, UNPROVEN, WARN):
         if found := frozenset(name for name, one in new.items() if one == verdict):
             return Outcome(verdict, found)
     return Outcome(SILENT, frozenset())
 
 
+def _is_known(verdict: str, broken: int, before: tuple[str, int] | None) -> bool:
+    return before is not None and before[0] == verdict and broken <= before[1]
+
+
 def _seen(checks: t.Iterable[t.Mapping[str, t.Any]]) -> Seen:
     """Verdicts by check, of what counts: a failure that is not required is a warning."""
     bad = {one["id"]: one for one in checks if one["verdict"] in (FAIL, UNPROVEN, WARN)}
-    return {name: one["verdict"] if one.get("required", True) else WARN for name, one in bad.items()}
+    return {name: (one["verdict"] if one.get("required", True) else WARN, _broken(one)) for name, one in bad.items()}
+
+
+def _broken(check: t.Mapping[str, t.Any]) -> int:
+    found = check["details"].get("broken", 0)
+    return found if isinstance(found, int) else len(found)
 
 
 @dataclasses.dataclass
@@ -168,7 +178,7 @@ class Deployment:
         try:
             own.backup()
         except BackupError:
-            return {"backup": FAIL}
+            return {"backup": (FAIL, 0)}
         made = drilling.drill(own, folder)
         try:
             return _seen(made.run(until=COMPARING[-1]).checks.values())

@@ -143,7 +143,7 @@ CAUSES = (
         "restore the revocation state of the same set, let the STS consume caracal.sessions.revoke, then reload the Gateway's revocations",
         (
             *(Found("canary.refused.revoked_session"), Found("state.revocations.*"), Found("state.sessions.revoked_active")),
-            *(Found("state.delegations.revoked_active"), Found("state.admin_log.revoked")),
+            *(Found("state.delegations.revoked_active"), Found("state.agents.terminated_active"), Found("state.admin_log.revoked")),
         ),
         ("canary.*",),
     ),

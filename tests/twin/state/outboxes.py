@@ -30,6 +30,7 @@ def build(world: World, stream: AuditStream) -> None:
         _zone_events(world, zone)
         _coordinator(world, zone)
         _announced(world, zone)
+        _ended(world, zone)
         _webhooks(world, zone, heads[zone.id])
     _exports(world, stream)
 
@@ -117,15 +118,29 @@ def _announced(world: World, zone: Zone) -> None:
 
 
 def _edge_event(world: World, edge: dict[str, t.Any], event: str, first: str, more: dict[str, t.Any]) -> None:
-    """`first` is the first character of its ID, which is that of the edge otherwise."""
+    """`first` is the first character of the ID, whose rest is that of the edge."""
+    payload = {"event": event, "zone_id": edge["zone_id"], "edge_id": edge["id"], "epoch": 1, **more}
+    _published(world, "caracal.delegations.invalidate", f"{first}{edge['id'][1:]}", f"{event}:{edge['id']}", payload)
+
+
+def _ended(world: World, zone: Zone) -> None:
+    """The end of every agent that has ended was announced."""
+    for row in world.rows["sessions"]:
+        if row["zone_id"] == zone.id and row["status"] in ("terminated", "expired"):
+            payload = {"event": "terminate", "zone_id": zone.id, "parent_id": row["parent_id"], "agent_session_id": row["id"]}
+            _published(world, "caracal.agents.lifecycle", f"d{row['id'][1:]}", f"terminate:{row['id']}", payload)
+
+
+def _published(world: World, topic: str, identifier: str, key: str, payload: dict[str, t.Any]) -> None:
+    """The ID is given, so that it takes nothing from the dice."""
     at = world.ago(minutes=20)
     world.add(
         "caracal_outbox",
-        id=f"{first}{edge['id'][1:]}",
+        id=identifier,
         producer="coordinator",
-        topic="caracal.delegations.invalidate",
-        dedupe_key=f"{event}:{edge['id']}",
-        payload_json=Json({"event": event, "zone_id": edge["zone_id"], "edge_id": edge["id"], "epoch": 1, **more}),
+        topic=topic,
+        dedupe_key=key,
+        payload_json=Json(payload),
         status="published",
         attempts=1,
         available_at=at,

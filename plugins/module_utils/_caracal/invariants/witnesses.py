@@ -34,7 +34,7 @@ _KEPT_SINCE = f"""(SELECT min(o.updated_at) FROM public.{COORDINATOR} o
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    return (announced(family), some_active_set(family), revoked_active(family), REVOKED_EDGES, spawned(family), used_key(family))
+    return (announced(family), some_active_set(family), revoked_active(family), REVOKED_EDGES, spawned(family), terminated_active(family), used_key(family))
 
 
 def _newest(family: str) -> str:
@@ -115,6 +115,23 @@ def spawned(family: str) -> Invariant:
         f"""SELECT a.id FROM {recent} AND NOT EXISTS (
               SELECT FROM public.{COORDINATOR} o WHERE {_SPAWNED} AND o.dedupe_key = 'spawn:' || a.id)""",
         severity=WARN)  # fmt: skip
+
+
+# The coordinator, and the API for each agent of a subject or application that it revokes, announce an end in its transaction.
+_ENDED = f"""
+    SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'agent_session_id' FROM public.{COORDINATOR} o
+     WHERE {_SPAWNED} AND o.payload_json ->> 'event' = 'terminate'
+    UNION SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'agent_session_id' FROM public.{EVENTS} o
+     WHERE o.stream_name = 'caracal.agents.lifecycle' AND o.payload_json ->> 'event' = 'terminate'"""
+
+
+def terminated_active(family: str) -> Invariant:
+    """An agent can be resumed from a suspension only, so an end is final."""
+    ended = f"public.{agents_of(family)} a WHERE (a.zone_id, a.id) IN ({_ENDED})"
+    return Invariant(
+        "agents.terminated_active", "agents whose end was announced", "are active or suspended",
+        "an ended agent is valid again; end it again at the coordinator, and find out who changed it",
+        ended, f"SELECT a.id FROM {ended} AND a.status IN ('active', 'suspended')")  # fmt: skip
 
 
 def used_key(family: str) -> Invariant:
