@@ -101,6 +101,8 @@ LIVED = {
     "everything was sent": ("UPDATE event_outbox SET dispatched_at = now() WHERE dispatched_at IS NULL AND available_at <> 'infinity'",),
     "accounts signed out": ('DELETE FROM "session"',),
 }  # fmt: skip
+# They rewrite the chained admin log, which a drill rightly reports.
+REWRITTEN = ("the log names no tokens",)
 # In the database of the accounts.
 _IN_AUTH = ("accounts signed out",)
 
@@ -116,6 +118,7 @@ def oddities() -> dict[str, Breakage]:
         **{
             f"history {name} {OF_FAMILY[family]}": Breakage(OF_FAMILY[family], _statements(FREELY, *history.of(family)))
             for name, history in HISTORIES.items()
+            if name not in REWRITTEN
             for family in history.families
         },
         **{f"added {name}": Breakage(OF_FAMILY[SECRET_STORE], _statements(*sql)) for name, sql in ADDED.items()},

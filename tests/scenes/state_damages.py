@@ -213,4 +213,6 @@ def of(release: str) -> dict[str, Damage]:
     if release != "2026-06-04":
         found["audit_query.rehash_marker"] = Damage("DELETE FROM audit_chain_rehash")
         found["admin_log.begins"] = Damage(f"DELETE FROM admin_audit_events WHERE chain_seq = 1 AND zone_id = {FIRST_ZONE}")
+    if release == "v1.0.0":
+        found["audit_query.webhook_cursor"] = Damage("UPDATE notification_sinks SET cursor_chain_seq = cursor_chain_seq + 1")
     return found

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -72,8 +73,9 @@ def _seen(checks: t.Iterable[t.Mapping[str, t.Any]]) -> Seen:
 
 
 def _broken(check: t.Mapping[str, t.Any]) -> int:
-    found = check["details"].get("broken", 0)
-    return found if isinstance(found, int) else len(found)
+    """The number at the beginning of a message, as in `2 of 15 rows`. A report has no details of checks."""
+    found = re.match(r"(\d+) of \d+ ", check["message"])
+    return int(found[1]) if found else 0
 
 
 @dataclasses.dataclass

@@ -42,6 +42,16 @@ AUDIT = (
             WHERE last_exported_hour <> date_trunc('hour', last_exported_hour, 'UTC') OR last_exported_hour > now()"""),
 )  # fmt: skip
 
+# A webhook's cursor goes no further than the newest event of its zone, and never back. A warning: when the newest event of a quiet zone
+# came so late that its month is dropped before older ones, the cursor stays where it was.
+WEBHOOKS = Invariant(
+    "audit_query.webhook_cursor", "webhooks of zones with audit events", "are further than the newest audit event of their zone",
+    "the end of the audit log was cut, unless retention has dropped a late event; compare with the hourly exports",
+    "public.notification_sinks s WHERE EXISTS (SELECT FROM public.audit_events e WHERE e.zone_id = s.zone_id)",
+    """SELECT s.id FROM public.notification_sinks s
+        WHERE s.cursor_chain_seq > (SELECT max(e.chain_seq) FROM public.audit_events e WHERE e.zone_id = s.zone_id)""",
+    severity=WARN)  # fmt: skip
+
 
 def keys(family: str) -> tuple[Invariant, ...]:
     zones, columns = f"({ZONES[family].rows})", COLUMNS[family]

@@ -37,6 +37,7 @@ _BOUND = ("application", "resource", "bound", "some_bound", "revision", "revisio
 _CLEANED = "in this release a cleaner deletes old delegations; inventory.caracal.tables binds the rows"
 _NO_CHAIN = "this release keeps no chain of the admin log; inventory.caracal.tables binds the rows"
 _NAMES_NONE = "the admin log of this release does not name what a request has made; inventory.caracal.tables binds the rows"
+_NO_WEBHOOKS = {messages.WEBHOOKS.id: "this release has no webhooks"}
 NOT_IN_FAMILY = {
     SECRET_STORE: {f"gateway_bindings.{what}": _RETIRED for what in _BOUND},
     ZONE_KEK: {
@@ -48,9 +49,12 @@ NOT_IN_FAMILY = {
         admin_log.REVOKED.id: _NAMES_NONE,
         "forms.audit_retention": "this release sets its retention by AUDIT_RETENTION_DAYS alone, which retention_verify compares",
         foreign_keys.OWNERS.id: "zones have no owner in this release",
+        **_NO_WEBHOOKS,
     },
 }
 NOT_IN_RELEASE = {
+    "v0.1.0": _NO_WEBHOOKS,
+    "v0.2.1": _NO_WEBHOOKS,
     "2026-06-04": {
         "audit_query.rehash_marker": "this release never writes audit hashes again; inventory.audit_blocks binds every event",
         admin_log.ADMIN_CHAIN.id: _NO_CHAIN,
@@ -63,6 +67,7 @@ def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
     absent = NOT_IN_RELEASE.get(release or "", {})
     found = (
         *messages.AUDIT,
+        *([messages.WEBHOOKS] if family == SECRET_STORE else []),
         *policies.of(family),
         *gateway.of(family),
         *authority.of(family),
