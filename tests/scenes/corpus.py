@@ -54,7 +54,6 @@ _SCHEMA = {
     "a view shows secrets": ("CREATE VIEW shown AS SELECT * FROM secrets", "GRANT SELECT ON shown TO PUBLIC"),
     "new tables are for all": ("ALTER DEFAULT PRIVILEGES FOR ROLE caracal IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",),
     "the schema is for all": ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
-    "all tables are published": ("CREATE PUBLICATION everything FOR ALL TABLES",),
     "a role ignores triggers": ("ALTER ROLE caracalapi SET session_replication_role = 'replica'",),
     "a role finds other tables": ("ALTER ROLE caracalsts SET search_path = 'elsewhere, public'",),
     "the database ignores row policies": ("ALTER DATABASE caracal SET row_security = 'off'",),
@@ -72,7 +71,7 @@ _SCHEMA = {
         "ALTER TABLE audit_events_default ADD CONSTRAINT odd CHECK (zone_id <> 'x') NOT VALID",
     ),
     "a column compares otherwise": ("ALTER TABLE zones ALTER COLUMN slug TYPE text COLLATE \"C\"",),
-    "a column has another default": ("ALTER TABLE authority_records ALTER COLUMN status SET DEFAULT 'active'",),
+    "a column has another default": ("ALTER TABLE sessions ALTER COLUMN status SET DEFAULT 'suspended'",),
     "a check is gone": (
         "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint"
         " WHERE contype = 'c' AND conrelid = 'authority_records'::regclass ORDER BY conname LIMIT 1); END $$",
@@ -106,14 +105,8 @@ _CHANGES = {
         "UPDATE policy_versions SET content = content || ' ', "
         "content_sha256 = encode(sha256(convert_to(content || ' ', 'UTF8')), 'hex') WHERE id = (SELECT min(id) FROM policy_versions)",
     ),
-    "a resource goes to another host": (
-        "UPDATE resources SET upstream_url = 'https://elsewhere.example/' WHERE id = (SELECT min(id) FROM resources)",
-    ),
     "an admin token was exchanged": (
         "UPDATE admin_tokens SET token_sha256 = sha256('x') WHERE id = (SELECT min(id) FROM admin_tokens)",
-    ),
-    "a delegation lasts longer": (
-        "UPDATE delegation_edges SET expires_at = expires_at + interval '1 day' WHERE parent_edge_id IS NULL",
     ),
 }  # fmt: skip
 

@@ -87,7 +87,7 @@ LIVED = {
     "indexes were built anew": ("REINDEX TABLE public.zones",),
     "the newest partition was written anew": (
         f"DO $$ BEGIN EXECUTE format('CLUSTER public.%I USING %I', {_LAST_PARTITION}, (SELECT indexrelid::regclass::text FROM pg_index"
-        f" WHERE indrelid = {_LAST_PARTITION}::regclass ORDER BY 1 LIMIT 1)); END $$",),
+        f" WHERE indrelid = {_LAST_PARTITION}::regclass AND indisprimary)); END $$",),
     "partitions for two years to come": (
         "SELECT audit_partition_ensure((date_trunc('month', now()) + n * interval '1 month')::date) FROM generate_series(4, 24) n",),
     "names in many scripts": ("UPDATE zones SET name = 'Зона 区域 🌍 \"x\\\\y\\t' || id",),
