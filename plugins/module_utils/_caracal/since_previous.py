@@ -52,7 +52,7 @@ _ORDER = ("databases", "release", "server", "retention", "state", "roles", "righ
 
 @dataclasses.dataclass(frozen=True)
 class Rewritten:
-    """Of the rows of a table that the product never changes, `lost` of `rows` are not in the later set as they were. `digest` names them."""
+    """Of the rows of a table that the product never changes, `lost` of `rows` are missing or changed. `digest` names them."""
 
     table: str
     lost: int

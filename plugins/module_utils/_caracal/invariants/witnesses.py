@@ -34,7 +34,15 @@ _KEPT_SINCE = f"""(SELECT min(o.updated_at) FROM public.{COORDINATOR} o
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    return (announced(family), some_active_set(family), revoked_active(family), REVOKED_EDGES, spawned(family), terminated_active(family), used_key(family))
+    return (
+        announced(family),
+        some_active_set(family),
+        revoked_active(family),
+        REVOKED_EDGES,
+        spawned(family),
+        terminated_active(family),
+        used_key(family),
+    )
 
 
 def _newest(family: str) -> str:
