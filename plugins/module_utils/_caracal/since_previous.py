@@ -139,12 +139,12 @@ def _undone(one: Difference, since: str, set_id: str) -> Finding:
 
 
 def _exchanged(one: Difference, since: str, set_id: str) -> Finding:
-    return _finding("exchanged", one, since, set_id, "the product never changes or deletes an admin token, it revokes it")
+    return _finding("exchanged", one, since, set_id, "Caracal revokes an admin token, and neither changes nor deletes it")
 
 
 def _changed(one: Rewritten, since: str, set_id: str) -> Finding:
     digest = findings.digest(CHECK_ID, since, set_id, one.table, one.lost, one.rows, one.digest)
-    words = f"table {one.table}: {one.lost} of {one.rows} rows of set {since} were changed or deleted, which the product never does"
+    words = f"table {one.table}: {one.lost} of {one.rows} rows of set {since} were changed or deleted, and Caracal does neither"
     return Finding("rewritten", "", "", 0, 0, words, digest=digest)
 
 
