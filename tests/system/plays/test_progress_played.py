@@ -96,7 +96,6 @@ def is_shown(play: Play) -> bool:
     return came(lambda: SHOWN.search(play.output()) or play.process.poll() is not None, LONGEST) and play.process.poll() is None
 
 
-@pytest.mark.story("progress on a terminal")
 def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: HeldUp) -> None:
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()
