@@ -83,9 +83,9 @@ ADDED = {
 
 # What happens in years of use.
 LIVED = {
-    "tables were written anew": ("VACUUM FULL public.sessions", "CLUSTER public.zones USING zones_pkey", "ANALYZE"),
-    "indexes were built anew": ("REINDEX TABLE public.zones",),
-    "the newest partition was written anew": (
+    "tables were rewritten": ("VACUUM FULL public.sessions", "CLUSTER public.zones USING zones_pkey", "ANALYZE"),
+    "indexes were rebuilt": ("REINDEX TABLE public.zones",),
+    "the newest partition was rewritten": (
         f"DO $$ BEGIN EXECUTE format('CLUSTER public.%I USING %I', {_LAST_PARTITION}, (SELECT indexrelid::regclass::text FROM pg_index"
         f" WHERE indrelid = {_LAST_PARTITION}::regclass AND indisprimary)); END $$",),
     "partitions for two years to come": (

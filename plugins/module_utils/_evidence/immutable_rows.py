@@ -29,17 +29,22 @@ Inventory = t.Mapping[str, t.Any]
 
 
 def rewritten(server: Server, before: Inventory, after: Inventory) -> list[Rewritten]:
-    """Of the inventories of two sets. A table of more than 1,024 rows has no digest of each row, and is not compared."""
-    older = {one["database"]: one for one in before["databases"]}
-    pairs = [(older[one["database"]], one) for one in after["databases"] if one["database"] in older]
-    return [found for one, other in pairs for found in _of_database(server, one, other)]
+    """Of the inventories of two sets; a malformed one proves nothing. A table of more than 1,024 rows has no digest of each row, and is
+    not compared."""
+    older, newer = _databases(before), _databases(after)
+    return [found for name in sorted(older.keys() & newer.keys()) for found in _of_database(server, name, older[name], newer[name])]
 
 
-def _of_database(server: Server, older: Inventory, newer: Inventory) -> list[Rewritten]:
+def _databases(found: Inventory) -> dict[str, Inventory]:
+    databases = found.get("databases")
+    return {str(one.get("database")): one for one in databases if isinstance(one, dict)} if isinstance(databases, list) else {}
+
+
+def _of_database(server: Server, name: str, older: Inventory, newer: Inventory) -> list[Rewritten]:
     key = differences.key_of(older)
-    if not key or not set(IMMUTABLE) & set(older["tables"]):
+    if not key or not any(differences.marks_of(older, table) for table in IMMUTABLE):
         return []
-    with Session(server, newer["database"]) as session:
+    with Session(server, name) as session:
         found = [_compared(session, table, key, older, newer) for table in tables.read_tables(session) if table.qualified in IMMUTABLE]
     return [one for one in found if one]
 
@@ -48,8 +53,9 @@ def _compared(session: Session, table: Table, key: bytes, older: Inventory, newe
     marks = differences.marks_of(older, table.qualified)
     if not marks or marks.span != 1 or _columns(older, table) != _columns(newer, table):
         return None
-    missing = Missing(key, marks)
-    if tables.digest(session, table, missing.write) != newer["tables"].get(table.qualified) or not missing.left:
+    missing, recorded = Missing(key, marks), newer.get("tables")
+    found = tables.digest(session, table, missing.write)
+    if not isinstance(recorded, dict) or found != recorded.get(table.qualified) or not missing.left:
         return None
     digest = hashlib.sha256(b"".join(sorted(missing.left))).hexdigest()
     return Rewritten(table.name, len(missing.left), len(marks.digests), digest)
@@ -57,4 +63,5 @@ def _compared(session: Session, table: Table, key: bytes, older: Inventory, newe
 
 def _columns(found: Inventory, table: Table) -> list[str]:
     """An upgrade that adds a column changes the text of each row."""
-    return [line for line in found["schema"] if line.startswith(f"column {table.qualified}.")]
+    lines = found.get("schema")
+    return [str(one) for one in lines if str(one).startswith(f"column {table.qualified}.")] if isinstance(lines, list) else []
