@@ -191,7 +191,8 @@ def _report(scene: Scene) -> Result:
 def test_where_temporary_files_lie(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-        for act in (lambda: process.run(["true"]), lambda: process.Child(["true"]), lambda: scene.call("backup_set", state="open")):
+        process.Child(["true"]).finish()  # needs none
+        for act in (lambda: process.run(["true"]), lambda: scene.call("backup_set", state="open")):
             told(act, scene, f"temporary files in {tmp_path / 'gone'}", "name another folder in TMPDIR")
     with no_room():
         told(lambda: process.run(["cat"], data=b"signed"), scene, "temporary files in ", "make room there")
