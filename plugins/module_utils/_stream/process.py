@@ -108,6 +108,8 @@ class Child:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self._tail:
+            self._tail.kept()
 
 
 @contextlib.contextmanager
