@@ -20,6 +20,7 @@ from ..inventory import Reader
 SHOWN = 50
 LONGEST = 200  # characters of what is shown; an id can be any text
 _TABLE = re.compile(r"\bpublic\.(\w+)")
+_SUBJECT = re.compile(r"(?:\(SELECT FROM )?public\.(\w+)")
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b")
 
 
@@ -44,6 +45,11 @@ class Rule:
     def tables(self) -> frozenset[str]:
         return frozenset()
 
+    @property
+    def subject(self) -> str:
+        """The table that the counted rows come from; empty if there are several."""
+        return ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Invariant(Rule):
@@ -55,6 +61,11 @@ class Invariant(Rule):
     @property
     def tables(self) -> frozenset[str]:
         return frozenset(_TABLE.findall(f"{self.about} {self.broken}"))
+
+    @property
+    def subject(self) -> str:
+        first = _SUBJECT.match(self.about)
+        return first[1] if first else ""
 
     @property
     def query(self) -> str:
