@@ -58,7 +58,8 @@ CAUSES = (
     ),
     Cause(
         "source.shrunk",
-        "the source lost state since the set before: a table shrank by more than shrink_budget allows, or revocations were undone",
+        "the source lost state since the set before: a table shrank by more than shrink_budget allows, revocations were undone, or admin "
+        "tokens or versions of policies changed, which Caracal never does",
         "find out who changed the rows; restore them from the earlier set or revoke again, or acknowledge the finding, as the message says",
         (Found(since_previous.CHECK_ID),),
     ),

@@ -60,13 +60,21 @@ class Rewritten:
     digest: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Immutable:
+    """What became of rows that the product never changes. `uncompared` names each table that was not compared, with the reason."""
+
+    rewritten: tuple[Rewritten, ...] = ()
+    uncompared: tuple[str, ...] = ()
+
+
 def check(
     before: Inventory,
     after: Inventory,
     budget: int,
     acknowledged: t.Collection[str],
     notes: t.Sequence[str] = (),
-    rewritten: t.Sequence[Rewritten] = (),
+    immutable: Immutable = Immutable(),
 ) -> Check:
     """`fail` for tables of lasting state that lost more than `budget` percent of their rows, for fewer revocations, and for rows that were
     rewritten; else what changed, as information.
@@ -81,9 +89,10 @@ def check(
         found = [_shrunk(one, before.set_id, after.set_id, budget) for one in _over(before, after, budget)]
         found += [_undone(one, before.set_id, after.set_id) for one in differences if one.part == STATE and one.thing in _REVOKED]
         found += [_exchanged(one, before.set_id, after.set_id) for one in differences if (one.part, one.thing) == (STATE, _TOKENS)]
-        found += [_changed(one, before.set_id, after.set_id) for one in rewritten]
+        found += [_changed(one, before.set_id, after.set_id) for one in immutable.rewritten]
     details = {"since": since, "changes": lines[:LISTED], "more": max(0, len(lines) - LISTED)}
-    passed = _passed(since, [*noted, *(one.line() for one in differences)])
+    details |= {"uncompared": list(immutable.uncompared)} if immutable.uncompared else {}
+    passed = _passed(since, [*noted, *(one.line() for one in differences)], immutable.uncompared)
     made = findings.check(CHECK_ID, found, passed, required=False, accepted=acknowledged, **details)
     if made.verdict != FAIL:
         return made
@@ -109,11 +118,12 @@ def check_budget(budget: int) -> None:
         raise OptionError(f"shrink_budget is {budget}; give a percentage from 0 to 100")
 
 
-def _passed(since: str, lines: t.Sequence[str]) -> str:
+def _passed(since: str, lines: t.Sequence[str], uncompared: t.Sequence[str]) -> str:
+    left_out = f"; not compared row by row: {', '.join(uncompared)}" if uncompared else ""
     if not lines:
-        return f"nothing shrank and nothing else changed since set {since}"
+        return f"nothing shrank and nothing else changed since set {since}{left_out}"
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f"{len(lines)} change(s) since set {since}: {'; '.join(lines[:SHOWN])}{more}"
+    return f"{len(lines)} change(s) since set {since}: {'; '.join(lines[:SHOWN])}{more}{left_out}"
 
 
 def _over(before: Inventory, after: Inventory, budget: int) -> list[Difference]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .._caracal.since_previous import Rewritten
-from .._drivers.postgres import tables
+from .._caracal.since_previous import Immutable, Rewritten
+from .._drivers.postgres import row_marks, tables
 from .._drivers.postgres.row_marks import Missing
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.tables import Table
@@ -28,11 +28,13 @@ IMMUTABLE = ("public.policy_versions", "public.policy_set_versions")
 Inventory = t.Mapping[str, t.Any]
 
 
-def rewritten(server: Server, before: Inventory, after: Inventory) -> list[Rewritten]:
+def compare(server: Server, before: Inventory, after: Inventory) -> Immutable:
     """Of the inventories of two sets; a malformed one proves nothing. A table of more than 1,024 rows has no digest of each row, and is
     not compared."""
     older, newer = _databases(before), _databases(after)
-    return [found for name in sorted(older.keys() & newer.keys()) for found in _of_database(server, name, older[name], newer[name])]
+    found = [one for name in sorted(older.keys() & newer.keys()) for one in _of_database(server, name, older[name], newer[name])]
+    rewritten = tuple(one for one in found if isinstance(one, Rewritten))
+    return Immutable(rewritten, tuple(one for one in found if isinstance(one, str)))
 
 
 def _databases(found: Inventory) -> dict[str, Inventory]:
@@ -40,25 +42,40 @@ def _databases(found: Inventory) -> dict[str, Inventory]:
     return {str(one.get("database")): one for one in databases if isinstance(one, dict)} if isinstance(databases, list) else {}
 
 
-def _of_database(server: Server, name: str, older: Inventory, newer: Inventory) -> list[Rewritten]:
+def _of_database(server: Server, name: str, older: Inventory, newer: Inventory) -> list[Rewritten | str]:
     key = differences.key_of(older)
-    if not key or not any(differences.marks_of(older, table) for table in IMMUTABLE):
-        return []
+    recorded = [table for table in IMMUTABLE if _recorded(older, table)]
+    if not key or not recorded:
+        return [f"{_short(table)} (set before: no digests of rows)" for table in recorded]
     with Session(server, name) as session:
-        found = [_compared(session, table, key, older, newer) for table in tables.read_tables(session) if table.qualified in IMMUTABLE]
+        there = {table.qualified: table for table in tables.read_tables(session)}
+        found = [_compared(session, there[table], key, older, newer) for table in recorded if table in there]
     return [one for one in found if one]
 
 
-def _compared(session: Session, table: Table, key: bytes, older: Inventory, newer: Inventory) -> Rewritten | None:
+def _compared(session: Session, table: Table, key: bytes, older: Inventory, newer: Inventory) -> Rewritten | str | None:
+    """The rows that are not as they were, or why that is not known. A copy that is not as its set records it has failed another check."""
     marks = differences.marks_of(older, table.qualified)
-    if not marks or marks.span != 1 or _columns(older, table) != _columns(newer, table):
-        return None
-    missing, recorded = Missing(key, marks), newer.get("tables")
-    found = tables.digest(session, table, missing.write)
-    if not isinstance(recorded, dict) or found != recorded.get(table.qualified) or not missing.left:
+    if not marks:
+        return f"{table.name} (set before: no digests of rows)"
+    if marks.span != 1:
+        return f"{table.name} (more than {row_marks.LIMIT:,} rows)"
+    if _columns(older, table) != _columns(newer, table):
+        return f"{table.name} (its columns changed)"
+    missing = Missing(key, marks)
+    if tables.digest(session, table, missing.write) != _recorded(newer, table.qualified) or not missing.left:
         return None
     digest = hashlib.sha256(b"".join(sorted(missing.left))).hexdigest()
     return Rewritten(table.name, len(missing.left), len(marks.digests), digest)
+
+
+def _recorded(found: Inventory, table: str) -> t.Any:
+    recorded = found.get("tables")
+    return recorded.get(table) if isinstance(recorded, dict) else None
+
+
+def _short(table: str) -> str:
+    return table.removeprefix("public.")
 
 
 def _columns(found: Inventory, table: Table) -> list[str]:

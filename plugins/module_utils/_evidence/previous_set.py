@@ -36,8 +36,8 @@ def check(
             return since_previous.first_set()
         recorded = sealed_set.inventory(opened, older, identity_files)
         before, after = _of(older, recorded), _of(newer, inventory)
-        rewritten = immutable_rows.rewritten(server, recorded, inventory)
-        return since_previous.check(before, after, budget, history.acknowledged(opened), _restored(opened, older, newer), rewritten)
+        immutable = immutable_rows.compare(server, recorded, inventory)
+        return since_previous.check(before, after, budget, history.acknowledged(opened), _restored(opened, older, newer), immutable)
     except BackupError as exc:
         return since_previous.not_compared(exc.msg)
 

@@ -21,6 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.invent
     Difference,
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.recorded_inventory import UNKNOWN, Retention
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.since_previous import Immutable
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 
@@ -463,12 +464,21 @@ def test_a_changed_admin_token_is_a_finding(tokens: list[list[str]]) -> None:
 @pytest.mark.mutation
 def test_rewritten_rows_are_a_finding() -> None:
     one = since_previous.Rewritten("policy_versions", 1, 9, DIGEST)
-    check = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, (), rewritten=[one])
+    check = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, (), immutable=Immutable((one,)))
     (recorded,) = check.details["recorded"]
     assert (check.verdict, check.required, check.details["positions"][0]["kind"]) == (FAIL, True, "rewritten")
     other = since_previous.Rewritten("policy_versions", 1, 9, OTHER_DIGEST)
-    again = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, [recorded["digest"]], rewritten=[other])
+    acknowledged, immutable = [recorded["digest"]], Immutable((other,))
+    again = since_previous.check(of(BEFORE, OLDER), of(BEFORE, NEWER), since_previous.BUDGET, acknowledged, immutable=immutable)
     assert again.verdict == FAIL
+
+
+def test_a_table_that_was_not_compared_is_named() -> None:
+    immutable = Immutable(uncompared=("policy_versions (why)",))
+    for after in (of(BEFORE), changed(left("sessions", 499))):
+        check = since_previous.check(of(BEFORE, OLDER), after, since_previous.BUDGET, (), immutable=immutable)
+        assert (check.verdict, check.details["uncompared"]) == (PASS, ["policy_versions (why)"])
+        assert "policy_versions (why)" in check.message
 
 
 def test_an_acknowledgement_covers_one_loss() -> None:

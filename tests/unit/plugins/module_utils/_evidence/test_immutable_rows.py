@@ -15,12 +15,13 @@ from scenes.twin_database import TwinCluster
 
 TABLE = immutable_rows.IMMUTABLE[0]
 KEY = "00" * 16
+RECORDED = {TABLE: {"rows": 2, "digest": "of another copy"}}
 
 
 def database(**changed: t.Any) -> dict[str, t.Any]:
     """Two rows that the database does not have."""
     marks = {"key": KEY, "tables": {TABLE: {"span": 1, "digests": "11" * 16}}}
-    return {"databases": [{"database": "caracal", "tables": {}, "schema": [], "row_marks": marks, **changed}]}
+    return {"databases": [{"database": "caracal", "tables": RECORDED, "schema": [], "row_marks": marks, **changed}]}
 
 
 MALFORMED: dict[str, dict[str, t.Any]] = {
@@ -40,4 +41,19 @@ MALFORMED: dict[str, dict[str, t.Any]] = {
 @pytest.mark.parametrize("what", MALFORMED)
 def test_a_malformed_inventory_proves_nothing(caracal_database: TwinCluster, what: str) -> None:
     for before, after in ((MALFORMED[what], database()), (database(), MALFORMED[what])):
-        assert immutable_rows.rewritten(caracal_database.server, before, after) == []
+        assert immutable_rows.compare(caracal_database.server, before, after).rewritten == ()
+
+
+COLUMN = [f"column {TABLE}.more at 99 text "]
+UNCOMPARED: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+    "set before: no digests of rows": (database(row_marks=None), database()),
+    "more than 1,024 rows": (database(row_marks={"key": KEY, "tables": {TABLE: {"span": 2, "digests": "11" * 16}}}), database()),
+    "its columns changed": (database(), database(schema=COLUMN)),
+}
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("why", UNCOMPARED)
+def test_what_is_not_compared_is_named(caracal_database: TwinCluster, why: str) -> None:
+    found = immutable_rows.compare(caracal_database.server, *UNCOMPARED[why])
+    assert (found.rewritten, found.uncompared) == ((), (f"policy_versions ({why})",))
