@@ -46,6 +46,8 @@ COLLATION = "source.collation"
 STATE = "source.state"
 IDS = (FOREIGN_KEY, UNIQUE, COLLATION, STATE)
 LISTED = 50
+# So many findings are named in a message.
+NAMED = 4
 CORRUPTED = ("XX001", "XX002")
 
 
@@ -324,9 +326,12 @@ def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, st
 
 
 def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
-    """The message of a failure: the first finding, and how to acknowledge it."""
-    more = f" ({len(recorded) - 1} more)" if len(recorded) > 1 else ""
-    return f"{recorded[0]['message']}{more}; or acknowledge it: journal_correct with findings: [{recorded[0]['digest'][:16]}]"
+    """The message of a failure: the first finding with its remedy, what the next ones are about, and how to acknowledge all of these."""
+    first, *others = (one["message"] for one in recorded[:NAMED])
+    also = "".join(f"; also {one.partition('; ')[0]}" for one in others)
+    more = f"; and {len(recorded) - NAMED} more" if len(recorded) > NAMED else ""
+    digests = ", ".join(one["digest"][:16] for one in recorded[:NAMED])
+    return f"{first}{also}{more}; or acknowledge: journal_correct with findings: [{digests}]"
 
 
 def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:

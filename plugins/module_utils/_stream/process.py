@@ -112,16 +112,6 @@ class Child:
             self._tail.kept()
 
 
-@contextlib.contextmanager
-def _scratch_told() -> t.Iterator[None]:
-    """A place for temporary files that is missing or full, in words."""
-    try:
-        yield
-    except OSError as exc:
-        where = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
-        raise StorageError(f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR") from exc
-
-
 def _leashed(argv: t.Sequence[str], env: t.Mapping[str, str] | None) -> list[str]:
     """The command in such a way that the kernel kills it when we are killed: a tool that waits for a lock would not notice.
 
@@ -173,10 +163,13 @@ def run(
 ) -> bytes:
     """Run a command that says little: `data` to its stdin, its stdout back. Raises StageFailed unless it exits 0."""
     with contextlib.ExitStack() as opened:
-        with _scratch_told():
+        try:
             source, sink = (opened.enter_context(tempfile.TemporaryFile(buffering=0)) for _number in range(2))
             pipes.write_all(source.fileno(), data or b"")
             source.seek(0)
+        except OSError as exc:
+            where = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+            raise StorageError(f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR") from exc
         child = Child(argv, stdin=source.fileno(), stdout=sink.fileno(), env=env, cwd=cwd, identity=identity)
         child.finish(timeout)
         sink.seek(0)

@@ -81,7 +81,7 @@ _BOUND = (
               SELECT FROM {_BINDINGS} b JOIN public.resources r ON r.zone_id = b.zone_id AND r.identifier = b.resource_identifier
                WHERE r.archived_at IS NULL)"""),
     Invariant(
-        "gateway_bindings.revision", "tables of the binding revision", "have not exactly one row with a version of 1 or more",
+        "gateway_bindings.revision", "binding revisions of the Gateway", "are missing, doubled or below 1",
         "no Gateway gets ready without it; give gateway_binding_revision one row, with a version above any before", "(VALUES (1)) v",
         f"""SELECT 'gateway_binding_revision' WHERE 1 <> (SELECT count(*) FROM {_REVISION}) OR EXISTS (
               SELECT FROM {_REVISION} WHERE version < 1)"""),

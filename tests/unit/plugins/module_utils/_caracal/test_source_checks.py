@@ -311,6 +311,16 @@ def test_the_indexes_of_one_table_are_those_of_all_tables(own: Broken) -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_message_names_what_each_finding_is_about(count: int) -> None:
+    broken = tuple(source_checks.Broken(f"public.zones k{number}", "1 row(s)", str(number)) for number in range(count))
+    (found, *_others) = source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", count, broken)], ())
+    for number, one in enumerate(found.details["recorded"]):
+        named = number < source_checks.NAMED
+        assert (f"public.zones k{number}:" in found.message) is (one["digest"][:16] in found.message) is named
+
+
+@pytest.mark.mutation
 def test_many_findings_are_recorded_by_one_digest_for_the_rest() -> None:
     broken = tuple(source_checks.Broken(f"public.zones k{number:03}", "1 row(s)", str(number)) for number in range(60))
     (found, *_others) = source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", 60, broken)], ())
