@@ -10,9 +10,10 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory, source_checks
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source_checks import Scan
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source.source_checks import Scan
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, server_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session

@@ -17,7 +17,7 @@ import datetime
 
 from .._errors import StageFailed
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from .inventory import Reader
+from .inventory.inventory import Reader
 from .releases import SECRET_STORE
 
 CHECK_ID = "outbox.audit_frames_landed"

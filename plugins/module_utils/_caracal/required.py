@@ -16,8 +16,9 @@ import dataclasses
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, Check
-from . import releases, services, since_previous
+from . import releases, services
 from .invariants import table
+from .inventory import since_previous
 
 CHECK_ID = "drill.complete"
 

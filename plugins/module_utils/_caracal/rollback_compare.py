@@ -15,7 +15,7 @@ import itertools
 import operator
 import typing as t
 
-from .inventory import Reader
+from .inventory.inventory import Reader
 from .rollback import Category, Value
 
 PAGE = 5000

@@ -17,9 +17,10 @@ import re
 import typing as t
 
 from .._errors import OptionError
-from . import chain_keys, kek
-from .chain_keys import AuditKey
-from .kek import Kek
+from .chains import chain_keys
+from .chains.chain_keys import AuditKey
+from .keys import kek
+from .keys.kek import Kek
 from .releases import SECRET_STORE, ZONE_KEK
 
 KEK, HMAC, PLAIN, DERIVED = "kek", "hmac", "plain", "derived"

@@ -23,7 +23,8 @@ import hmac
 import typing as t
 
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from . import chain_switch, outbox
+from . import outbox
+from .chains import chain_switch
 
 CHECK_ID, FORGED = "secrets.streams_key", "redis.forged_frames"
 SIGNATURE, AUDIT_SIGNATURE, DATA = b"_sig", b"sig", b"data"

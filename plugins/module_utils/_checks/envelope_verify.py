@@ -14,12 +14,13 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import envelope_verdicts as verdicts
-from .._caracal import kek, releases, sealed_columns
-from .._caracal.envelope_verdicts import SigningKey
-from .._caracal.envelopes import Inspect, Reading, Row
-from .._caracal.kek import Kek, Keyring
-from .._caracal.sealed_columns import Column, Owners
+from .._caracal import releases
+from .._caracal.keys import envelope_verdicts as verdicts
+from .._caracal.keys import kek, sealed_columns
+from .._caracal.keys.envelope_verdicts import SigningKey
+from .._caracal.keys.envelopes import Inspect, Reading, Row
+from .._caracal.keys.kek import Kek, Keyring
+from .._caracal.keys.sealed_columns import Column, Owners
 from .._crypto import envelope_ciphers
 from .._deps import require_cryptography
 from .._drivers.postgres.server import Session

@@ -17,7 +17,7 @@ import functools
 import threading
 import typing as t
 
-from .._caracal.schema_facts import Key
+from .._caracal.schema.schema_facts import Key
 from .._drivers.postgres.server import Session
 from .._errors import BackupError, PermissionMissing
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check

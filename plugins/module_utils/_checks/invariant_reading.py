@@ -12,12 +12,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import inventory, partitions, source_checks
-from .._caracal.audit_blocks import Block
+from .._caracal import partitions
+from .._caracal.chains.audit_blocks import Block
 from .._caracal.invariants import audit_query, foreign_keys, revocations, rule, table
 from .._caracal.invariants.audit_query import Search
 from .._caracal.invariants.rule import Rule, Seen
+from .._caracal.inventory import inventory
 from .._caracal.releases import AUTH_DATABASE, SECRET_STORE
+from .._caracal.source import source_checks
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN, Place
 from .._errors import Unreachable

@@ -14,10 +14,11 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import releases, schema_checks, schema_extras, schema_reading, schema_rules, schema_tables
-from .._caracal.schema_facts import PUBLIC
-from .._caracal.schema_reading import Reading
-from .._caracal.schema_tables import OWNER, Nearest, ReleaseTable
+from .._caracal import releases
+from .._caracal.schema import schema_checks, schema_extras, schema_reading, schema_rules, schema_tables
+from .._caracal.schema.schema_facts import PUBLIC
+from .._caracal.schema.schema_reading import Reading
+from .._caracal.schema.schema_tables import OWNER, Nearest, ReleaseTable
 from .._drivers.postgres import catalog
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN

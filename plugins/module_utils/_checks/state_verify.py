@@ -14,8 +14,9 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import inventory, outbox, since_previous
-from .._caracal.audit_blocks import Block
+from .._caracal import outbox
+from .._caracal.chains.audit_blocks import Block
+from .._caracal.inventory import inventory, since_previous
 from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session

@@ -15,14 +15,15 @@ import time
 import typing as t
 import uuid
 
-from .._caracal import chain_keys, kek
 from .._caracal.canary import facts, jwks
 from .._caracal.canary.audit_rows import Mac
 from .._caracal.canary.dialect import Dialect
 from .._caracal.canary.facts import Revoked, ServedKey
-from .._caracal.envelopes import Opened, unseal
-from .._caracal.inventory import Reader
-from .._caracal.kek import Kek, Keyring
+from .._caracal.chains import chain_keys
+from .._caracal.inventory.inventory import Reader
+from .._caracal.keys import kek
+from .._caracal.keys.envelopes import Opened, unseal
+from .._caracal.keys.kek import Kek, Keyring
 from .._caracal.secrets import AUDIT_KEY, CURRENT_KEK, PREVIOUS_KEK
 from .._crypto import envelope_ciphers, zone_token
 from .._drivers.secrets import files

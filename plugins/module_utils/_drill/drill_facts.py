@@ -17,7 +17,8 @@ import platform
 import typing as t
 
 from .. import _deps
-from .._caracal import diagnosis, required
+from .._caracal import required
+from .._caracal.causes import diagnosis
 from .._crypto.signing import Signer
 from .._errors import OptionError
 from .._evidence import drill_set, options

@@ -18,7 +18,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import inventory, since_previous
+from .._caracal.inventory import inventory, since_previous
 from .._crypto import recipients as age
 from .._crypto import strict_json
 from .._crypto.recipients import Recipient

@@ -21,7 +21,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation, complete
-from .._caracal import since_previous
+from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import metrics, options
 from .._images import options as images

@@ -15,7 +15,7 @@ import typing as t
 
 from .._caracal import outbox, streams
 from .._caracal.backlog import Backlog
-from .._caracal.settling import Group
+from .._caracal.chains.settling import Group
 from .._drivers.redis import reading
 from .._drivers.redis.connection import Session
 

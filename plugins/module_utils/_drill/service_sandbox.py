@@ -18,7 +18,8 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import chain_keys, disarm, outbox, readiness, releases, replay, stream_signatures
+from .._caracal import disarm, outbox, readiness, releases, replay, stream_signatures
+from .._caracal.chains import chain_keys
 from .._caracal.services import Service
 from .._caracal.stream_signatures import AUDIT_KEY, STREAMS_KEY
 from .._drivers.postgres.server import Server, Session

@@ -16,9 +16,10 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import audit_chains, block_history, chain_keys, releases, services, settling
-from .._caracal.chain_examiner import Examiner, Seen, Terms
-from .._caracal.settling import Judged, Replayed
+from .._caracal import releases, services
+from .._caracal.chains import audit_chains, block_history, chain_keys, settling
+from .._caracal.chains.chain_examiner import Examiner, Seen, Terms
+from .._caracal.chains.settling import Judged, Replayed
 from .._drivers.postgres.server import Session
 from .._drivers.redis.connection import Session as RedisSession
 from .._drivers.services import http

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal.audit_chains import AUDIT
-from .._caracal.block_history import Baseline
+from .._caracal.chains.audit_chains import AUDIT
+from .._caracal.chains.block_history import Baseline
 from .._caracal.retention import audit, lowered
 from .._caracal.retention.lowered import Recorded, Today
 from .._drivers.postgres.server import Session

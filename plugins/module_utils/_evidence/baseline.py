@@ -18,9 +18,10 @@ import datetime
 import itertools
 import typing as t
 
-from .._caracal import audit_blocks, block_history, releases
-from .._caracal.audit_blocks import Block
-from .._caracal.block_history import Baseline
+from .._caracal import releases
+from .._caracal.chains import audit_blocks, block_history
+from .._caracal.chains.audit_blocks import Block
+from .._caracal.chains.block_history import Baseline
 from .._caracal.releases import Detected
 from .._errors import ObjectMissing, StorageError, TamperedData
 from .._repository import entry as entries

@@ -117,7 +117,7 @@ def judge(seen: Seen, held: Held) -> Account:
 def _is_caracals(one: Relation) -> bool:
     """Whether no set may lack its rows. Its owner can make it a table of a trusted extension's, which pg_dump passes over."""
     # Only here, since few relations are left out, and the tables of all releases take long to load.
-    from .._caracal import schema_tables
+    from .._caracal.schema import schema_tables
 
     return one.schema == "public" and one.name in schema_tables.names()
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import audit_chains, releases
+from .._caracal import releases
+from .._caracal.chains import audit_chains
 from .._drivers.postgres import tables
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.tables import Table

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import schema_tables
-from .._caracal.inventory import Located
+from .._caracal.inventory.inventory import Located
+from .._caracal.schema import schema_tables
 from .._drivers.postgres import row_marks, schema_text
 from .._drivers.postgres.row_marks import RowMarks
 from .._drivers.postgres.server import Session

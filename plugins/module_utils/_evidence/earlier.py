@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal.block_history import Baseline
+from .._caracal.chains.block_history import Baseline
 from .._crypto.recipients import Recipient
 from .._errors import StorageError, TamperedData
 from .._repository import layout as keys

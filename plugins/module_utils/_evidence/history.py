@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import block_history
 from .._caracal import findings as findings_of
+from .._caracal.chains import block_history
 from .._crypto.signing import Signer
 from .._errors import BackupError, OptionError, printable
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check

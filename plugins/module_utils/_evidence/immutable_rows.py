@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .._caracal.since_previous import Immutable, Rewritten
+from .._caracal.inventory.since_previous import Immutable, Rewritten
 from .._drivers.postgres import row_marks, tables
 from .._drivers.postgres.row_marks import Missing
 from .._drivers.postgres.server import Server, Session

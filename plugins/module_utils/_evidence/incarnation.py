@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import block_history
+from .._caracal.chains import block_history
 from .._drivers.postgres.server import Server, Session
 from .._errors import BackupError
 from .._repository import records

@@ -16,9 +16,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import audit_blocks, audit_chains, block_history
-from .._caracal.audit_blocks import Block
-from .._caracal.audit_chains import Chain
+from .._caracal.chains import audit_blocks, audit_chains, block_history
+from .._caracal.chains.audit_blocks import Block
+from .._caracal.chains.audit_chains import Chain
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import recorded_inventory, since_previous
-from .._caracal.recorded_inventory import Inventory, Retention
+from .._caracal.inventory import recorded_inventory, since_previous
+from .._caracal.inventory.recorded_inventory import Inventory, Retention
 from .._drivers.postgres.server import Server
 from .._errors import BackupError, KeyProblem
 from .._report.check import Check

@@ -16,10 +16,11 @@ import dataclasses
 import secrets
 import typing as t
 
-from .._caracal import audit_blocks, audit_chains, block_history, inventory
-from .._caracal.audit_blocks import Block
-from .._caracal.audit_chains import Chain
-from .._caracal.block_history import Baseline
+from .._caracal.chains import audit_blocks, audit_chains, block_history
+from .._caracal.chains.audit_blocks import Block
+from .._caracal.chains.audit_chains import Chain
+from .._caracal.chains.block_history import Baseline
+from .._caracal.inventory import inventory
 from .._crypto.sealing import Sealed
 from .._drivers.postgres import catalog, dump, row_marks, schema_text, tables
 from .._drivers.postgres.client_binaries import ClientTools

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import sealed_columns
-from .._caracal.audit_chains import Chain
-from .._caracal.sealed_columns import CSS1, Column
+from .._caracal.chains.audit_chains import Chain
+from .._caracal.keys import sealed_columns
+from .._caracal.keys.sealed_columns import CSS1, Column
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._caracal import audit_blocks
-from .._caracal.audit_blocks import Block
+from .._caracal.chains import audit_blocks
+from .._caracal.chains.audit_blocks import Block
 from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
 from .._repository import objects

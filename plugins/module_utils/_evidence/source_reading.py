@@ -12,8 +12,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._caracal import source_checks
-from .._caracal.source_checks import Scan
+from .._caracal.source import source_checks
+from .._caracal.source.source_checks import Scan
 from .._drivers.postgres.guard import Guard
 from .._drivers.postgres.snapshot import Place
 from .._errors import BackupError

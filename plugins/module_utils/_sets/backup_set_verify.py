@@ -14,7 +14,7 @@ import typing as t
 
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
-from .._caracal import source_checks
+from .._caracal.source import source_checks
 from .._evidence import history, options, source_reading
 from .._evidence.options import Opened
 from .._report.check import FAIL, PASS, UNPROVEN, Check, judged

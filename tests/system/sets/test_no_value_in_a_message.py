@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import timestamp_authority
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import canary_place
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis import connection

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from harness.fixtures import FreshCluster
 from scenes.fixtures import Committed, Copy

@@ -23,10 +23,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, chain_content
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block, Collector
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import AUDIT
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.export_files import Exports, Hour, hour_of
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks, chain_content
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import Block, Collector
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import AUDIT
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.exports.export_files import Exports, Hour, hour_of
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import header_proof, recipients, signer_lists, sshsig, timestamps
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing import Opener, Sealer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.timestamps import Anchors

@@ -15,8 +15,8 @@ import time
 import typing as t
 
 from ..._caracal import releases
-from ..._caracal.audit_blocks import Block
-from ..._caracal.source_checks import Scan
+from ..._caracal.chains.audit_blocks import Block
+from ..._caracal.source.source_checks import Scan
 from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import catalog, dump, snapshot

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ..._caracal import audit_blocks, source_checks
-from ..._caracal.audit_blocks import Block
+from ..._caracal.chains import audit_blocks
+from ..._caracal.chains.audit_blocks import Block
+from ..._caracal.source import source_checks
 from ..._crypto import strict_json
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles

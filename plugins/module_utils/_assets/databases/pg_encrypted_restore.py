@@ -14,7 +14,7 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import block_history
+from ..._caracal.chains import block_history
 from ..._crypto.signing import Signer
 from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server

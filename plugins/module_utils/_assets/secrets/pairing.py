@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._caracal import pairing, sealed_columns, secrets
-from ..._caracal.envelopes import Reading
-from ..._caracal.kek import Keyring
+from ..._caracal import secrets
+from ..._caracal.chains import pairing
+from ..._caracal.keys import sealed_columns
+from ..._caracal.keys.envelopes import Reading
+from ..._caracal.keys.kek import Keyring
 from ..._caracal.releases import OWN_DATABASE, SECRET_STORE
 from ..._caracal.secrets import Keys
 from ..._crypto import envelope_ciphers

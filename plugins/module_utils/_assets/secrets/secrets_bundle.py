@@ -15,8 +15,8 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import pairing as rules
 from ..._caracal import secrets
+from ..._caracal.chains import pairing as rules
 from ..._crypto import recipients as age
 from ..._drivers.secrets import bundle
 from ..._errors import KeyProblem, OptionError, StorageError, TamperedData

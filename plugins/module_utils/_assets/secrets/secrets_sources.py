@@ -13,7 +13,9 @@ import dataclasses
 import os
 import typing as t
 
-from ..._caracal import chain_keys, kek, pairing, secrets
+from ..._caracal import secrets
+from ..._caracal.chains import chain_keys, pairing
+from ..._caracal.keys import kek
 from ..._caracal.releases import ZONE_KEK
 from ..._drivers.secrets import bundle, files
 from ..._drivers.secrets.files import File

@@ -15,13 +15,15 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import block_history, chain_gaps, chain_keys, chain_times, chain_verdict, inventory, releases
-from ..._caracal.audit_blocks import Block
-from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
-from ..._caracal.block_history import Baseline
-from ..._caracal.chain_examiner import Seen
-from ..._caracal.chain_gaps import Gap
-from ..._caracal.chain_keys import AuditKey
+from ..._caracal import releases
+from ..._caracal.chains import block_history, chain_gaps, chain_keys, chain_times, chain_verdict
+from ..._caracal.chains.audit_blocks import Block
+from ..._caracal.chains.audit_chains import ADMIN, AUDIT, Chain
+from ..._caracal.chains.block_history import Baseline
+from ..._caracal.chains.chain_examiner import Seen
+from ..._caracal.chains.chain_gaps import Gap
+from ..._caracal.chains.chain_keys import AuditKey
+from ..._caracal.inventory import inventory
 from ..._caracal.retention import audit, settings
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard

@@ -16,9 +16,9 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import audit_blocks, block_history
-from ..._caracal.audit_blocks import Block
-from ..._caracal.block_history import Baseline
+from ..._caracal.chains import audit_blocks, block_history
+from ..._caracal.chains.audit_blocks import Block
+from ..._caracal.chains.block_history import Baseline
 from ..._caracal.releases import Detected
 from ..._crypto.signing import Signer
 from ..._drivers.postgres import preflight, snapshot

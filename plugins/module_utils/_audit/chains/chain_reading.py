@@ -14,13 +14,13 @@ import dataclasses
 import re
 import typing as t
 
-from ..._caracal import audit_blocks, block_history, chain_examiner, chain_times
-from ..._caracal.audit_blocks import Block, Parts
-from ..._caracal.audit_chains import ADMIN, AUDIT, Chain
-from ..._caracal.block_history import Baseline
-from ..._caracal.chain_examiner import Seen, Terms
-from ..._caracal.chain_gaps import LeafFacts, month_of
-from ..._caracal.chain_keys import AuditKey
+from ..._caracal.chains import audit_blocks, block_history, chain_examiner, chain_times
+from ..._caracal.chains.audit_blocks import Block, Parts
+from ..._caracal.chains.audit_chains import ADMIN, AUDIT, Chain
+from ..._caracal.chains.block_history import Baseline
+from ..._caracal.chains.chain_examiner import Seen, Terms
+from ..._caracal.chains.chain_gaps import LeafFacts, month_of
+from ..._caracal.chains.chain_keys import AuditKey
 from ..._drivers.postgres import dump
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session

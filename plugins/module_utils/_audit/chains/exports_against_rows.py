@@ -16,13 +16,13 @@ import os
 import typing as t
 
 from ... import _deps
-from ..._caracal import export_files, exports
-from ..._caracal.chain_examiner import Seen
-from ..._caracal.chain_gaps import month_of
-from ..._caracal.chain_keys import AuditKey
-from ..._caracal.export_compare import SELECT, Database
-from ..._caracal.export_cuts import Cut
-from ..._caracal.export_files import Exports, Hour
+from ..._caracal.chains.chain_examiner import Seen
+from ..._caracal.chains.chain_gaps import month_of
+from ..._caracal.chains.chain_keys import AuditKey
+from ..._caracal.exports import export_files, exports
+from ..._caracal.exports.export_compare import SELECT, Database
+from ..._caracal.exports.export_cuts import Cut
+from ..._caracal.exports.export_files import Exports, Hour
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place

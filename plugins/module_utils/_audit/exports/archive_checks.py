@@ -17,8 +17,9 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..._caracal import export_files, findings
-from ..._caracal.audit_chains import AUDIT
+from ..._caracal import findings
+from ..._caracal.chains.audit_chains import AUDIT
+from ..._caracal.exports import export_files
 from ..._caracal.findings import Finding
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._repository import archive_days

@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..._caracal.export_files import hour_at, hour_of, start
+from ..._caracal.exports.export_files import hour_at, hour_of, start
 from ..._errors import OptionError
 from ..._evidence import options
 from ..._evidence.options import Opened

@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from ..._caracal import export_files
+from ..._caracal.exports import export_files
 from ..._repository import archive_days
 from ..._repository.archive_days import Entered
 from ..._storage import archived

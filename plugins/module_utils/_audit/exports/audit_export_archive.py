@@ -17,7 +17,7 @@ import typing as t
 
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import export_files
+from ..._caracal.exports import export_files
 from ..._crypto.signing import Signer
 from ..._errors import OptionError, StorageError
 from ..._evidence import metrics, options

@@ -15,9 +15,9 @@ import typing as t
 from ... import _deps
 from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
-from ..._caracal import export_files, exports
-from ..._caracal.chain_keys import AuditKey
-from ..._caracal.export_files import Exports, Hour
+from ..._caracal.chains.chain_keys import AuditKey
+from ..._caracal.exports import export_files, exports
+from ..._caracal.exports.export_files import Exports, Hour
 from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..inventory import Reader
+from ..inventory.inventory import Reader
 from ..releases import SECRET_STORE
 
 

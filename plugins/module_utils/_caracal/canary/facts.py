@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..envelopes import Row as SealedRow
-from ..inventory import Reader
+from ..inventory.inventory import Reader
+from ..keys.envelopes import Row as SealedRow
+from ..keys.sealed_columns import COLUMNS, SIGNING_KEY_ROWS, Column
 from ..releases import SECRET_STORE, ZONE_KEK
-from ..sealed_columns import COLUMNS, SIGNING_KEY_ROWS, Column
 from .audit_rows import Head, Row
 
 _PAGE = 500

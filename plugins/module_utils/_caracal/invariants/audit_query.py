@@ -18,9 +18,9 @@ import typing as t
 
 from ..._errors import PermissionMissing, StageFailed
 from ..._report.check import WARN
-from ..audit_blocks import Block
-from ..audit_chains import AUDIT
-from ..inventory import Reader
+from ..chains.audit_blocks import Block
+from ..chains.audit_chains import AUDIT
+from ..inventory.inventory import Reader
 from ..partitions import month_of
 from .rule import SHOWN, Rule, Seen, rows
 

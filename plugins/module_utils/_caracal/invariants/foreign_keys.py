@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ..._errors import PermissionMissing, StageFailed
-from ..inventory import Reader
+from ..inventory.inventory import Reader
 from .rule import SHOWN, Rule, Seen, rows
 
 OWNERS = Rule(

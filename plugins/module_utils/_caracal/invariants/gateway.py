@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from ..._report.check import FAIL, WARN
+from ..keys.sealed_columns import PROVIDERS
 from ..releases import SECRET_STORE
-from ..sealed_columns import PROVIDERS
 from .rule import Invariant
 
 _BINDINGS = "public.gateway_resource_bindings"

@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from ..._report.check import WARN
+from ..keys.sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
 from ..outbox import COORDINATOR, DEAD, EVENTS
-from ..sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
 from .rule import Invariant
 
 _RETRY = "the API is not ready while it holds more of them than its limit; send them again or raise the limit by their number"

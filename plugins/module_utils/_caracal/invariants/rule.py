@@ -15,7 +15,7 @@ import typing as t
 
 from ..._errors import BackupError, PermissionMissing, StageFailed
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from ..inventory import Reader
+from ..inventory.inventory import Reader
 
 SHOWN = 50
 LONGEST = 200  # characters of what is shown; an id can be any text

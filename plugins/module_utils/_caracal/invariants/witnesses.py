@@ -13,9 +13,9 @@ Each rule is about rows that the product writes in one transaction, or never one
 from __future__ import annotations
 
 from ..._report.check import WARN
+from ..keys.sealed_columns import SIGNING_KEY_ROWS
 from ..outbox import COORDINATOR, EVENTS, REVOCATIONS
 from ..releases import SECRET_STORE
-from ..sealed_columns import SIGNING_KEY_ROWS
 from .authority import agents_of, subjects_of
 from .rule import Invariant
 

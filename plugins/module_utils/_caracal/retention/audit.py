@@ -15,8 +15,8 @@ import re
 import typing as t
 
 from ..._errors import StageFailed
-from ..export_files import WATERMARK
-from ..inventory import Reader
+from ..exports.export_files import WATERMARK
+from ..inventory.inventory import Reader
 from ..partitions import DEFAULT, PARENT, Month
 from . import settings
 from .settings import AUDIT, Effective

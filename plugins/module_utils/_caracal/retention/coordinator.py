@@ -16,7 +16,7 @@ import typing as t
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import duration
 from .. import outbox
-from ..inventory import Reader
+from ..inventory.inventory import Reader
 from ..releases import SECRET_STORE, ZONE_KEK
 from .settings import DELEGATION, OUTBOX, SESSION, Effective
 

@@ -20,8 +20,9 @@ import datetime
 import typing as t
 
 from ..._report.check import NOT_APPLICABLE, UNPROVEN, Check
-from .. import chain_gaps, findings
-from ..audit_chains import AUDIT
+from .. import findings
+from ..chains import chain_gaps
+from ..chains.audit_chains import AUDIT
 from ..findings import Finding
 from ..partitions import Month
 from . import audit, settings

@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify as envelope_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from ansible_collections.caracal_ops.backup.plugins.modules import envelope_verify

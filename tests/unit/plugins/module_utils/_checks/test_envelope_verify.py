@@ -19,8 +19,8 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import kek
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.sealed_columns import COLUMNS
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys import kek
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys.sealed_columns import COLUMNS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify as case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,

@@ -14,7 +14,7 @@ import uuid
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, audit_chains
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks, audit_chains
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from scenes.fixtures import Committed, Copy

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import schema_tables
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.schema import schema_tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import function_effects
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check

@@ -10,10 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.invariants import audit_query, foreign_keys, table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, overall

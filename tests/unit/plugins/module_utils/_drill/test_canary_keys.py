@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.dialect import Dialect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.facts import Revoked
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.kek import Kek, Keyring
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys.kek import Kek, Keyring
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.canary_keys import SigningKeys
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session

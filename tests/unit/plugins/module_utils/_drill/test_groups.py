@@ -11,7 +11,7 @@ import types
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import outbox, streams
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.settling import Group
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.settling import Group
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import groups
 
 

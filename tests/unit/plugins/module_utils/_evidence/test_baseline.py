@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import block_history
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import block_history
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, block_history
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks, block_history
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import BLOCK_ROWS, Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import ADMIN, AUDIT
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import recorded_inventory, since_previous
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import recorded_inventory, since_previous
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, place, previous_set, restore_entry
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.sealed_set import SealedSet

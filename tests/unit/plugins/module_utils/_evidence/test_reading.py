@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks, inventory
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN, AUDIT, Chain
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.block_history import Baseline
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import Located
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import BLOCK_ROWS, Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import ADMIN, AUDIT, Chain
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.block_history import Baseline
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory.inventory import Located
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, client_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
@@ -31,7 +32,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import 
 from harness.waiting import eventually
 from scenes.twin_database import Copier, TwinCluster, TwinFactory
 from twin import activity
-from unit.plugins.module_utils._caracal import oracle
+from unit.plugins.module_utils._caracal.chains import oracle
 
 ZONES = ["plain", "tab\there", "line\nend\r", "back\\slash", "\\N", "\\n", "q'uo\"te", "\b\f\v\\", "ä\u2028\u0085", "%s {}", ""]
 

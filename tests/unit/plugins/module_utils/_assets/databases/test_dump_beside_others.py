@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from harness.fixtures import FreshCluster

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import audit_checkpoint
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_blocks import BLOCK_ROWS, Block
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import BLOCK_ROWS, Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, PermissionMissing, TamperedData, VersionMismatch

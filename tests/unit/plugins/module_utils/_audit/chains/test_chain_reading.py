@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import chain_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains.chain_reading import Chains, Pages, Plan, pieces
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import audit_blocks
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.audit_chains import ADMIN
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chain_keys import AuditKey
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import ADMIN
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.chain_keys import AuditKey
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.guard import Guard
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
@@ -24,7 +24,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
 from scenes.twin_database import Copier, TwinCluster
 from twin import keys
-from unit.plugins.module_utils._caracal.chain_rows import answer, faults
+from unit.plugins.module_utils._caracal.chains.chain_rows import answer, faults
 
 PSQL = client_binaries.find(None, minimum_major=17, tools=("psql",)).paths["psql"]
 SIZE = st.integers(0, 1 << 50)

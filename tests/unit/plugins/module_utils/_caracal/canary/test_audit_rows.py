@@ -11,10 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import chain_keys
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.backlog import Backlog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import audit_rows
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.audit_rows import Head, Row
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import chain_keys
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, Check
 
 MAC = chain_keys.AuditKey(b"k" * 32).hmac()

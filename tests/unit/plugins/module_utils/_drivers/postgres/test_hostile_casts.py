@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import inventory
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import inventory
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""From what a drill saw to a named cause and a remedy."""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ..._report.check import Check
+from ..._report.diagnosis import Diagnosis
+from ..keys.envelope_verdicts import KEK_CHECK
+from ..keys.envelopes import NO_KEY
+from . import causes_of_keys, causes_of_services, causes_of_state
+from .symptoms import Cause, Evidence
+
+CAUSES: tuple[Cause, ...] = causes_of_keys.CAUSES + causes_of_state.CAUSES + causes_of_services.CAUSES
+# How the manifest names the id of the KEK.
+KEK = "kek"
+
+
+def diagnose(
+    checks: t.Sequence[Check],
+    *,
+    key_ids: t.Mapping[str, str] | None = None,
+    metrics: t.Mapping[str, float] | None = None,
+    logs: t.Mapping[str, t.Sequence[str]] | None = None,
+) -> list[Diagnosis]:
+    """Causes, the more specific ones first, each once; none when nothing failed.
+
+    `key_ids` are those of the set's manifest, `metrics` values by name, `logs` the last lines of each service.
+    """
+    evidence = Evidence(checks, {**_carried(checks), **(metrics or {})}, logs or {}, key_ids or {})
+    found = {cause.id: (cause, shown) for cause in CAUSES if (shown := cause.seen(evidence))}
+    special = {cause_id: (cause, shown) for cause_id, (cause, shown) in found.items() if not cause.general}
+    named = [cause for cause, _shown in found.values() if not cause.general or cause.explains]
+    accounted = {one for _cause, shown in special.values() for one in shown}
+    result = []
+    for cause, shown in found.values():
+        left = [one for one in shown if one not in accounted and not _explains(named, one)] if cause.general else shown
+        if left and not _explains([one for one in named if one is not cause], cause.id):
+            more = [one for other, also in special.values() if other is not cause and _explains([cause], other.id) for one in also]
+            result.append(Diagnosis(cause.id, *_words(cause, left, evidence), tuple(dict.fromkeys([*left, *more]))))
+    return result
+
+
+def _carried(checks: t.Sequence[Check]) -> dict[str, float]:
+    """Metrics that checks were made of."""
+    found = [check.details["metrics"] for check in checks if isinstance(check.details.get("metrics"), dict)]
+    return {str(name): value for some in found for name, value in some.items() if isinstance(value, int | float)}
+
+
+def _explains(causes: t.Sequence[Cause], name: str) -> bool:
+    """Whether one of them accounts for the cause or check of this name."""
+    return any(fnmatch.fnmatchcase(name, pattern) for cause in causes for pattern in cause.explains)
+
+
+def _words(cause: Cause, shown: t.Sequence[str], evidence: Evidence) -> tuple[str, str]:
+    filled = {"keks": _keks(evidence), "services": _services(shown)}
+    return cause.cause.format(**filled), cause.remedy.format(**filled)
+
+
+def _keks(evidence: Evidence) -> str:
+    """The ids of the KEK that was given, and of those that the rows name; where they name none, of the one that the manifest does."""
+    judged = evidence.check(KEK_CHECK)
+    details = judged.details if judged else {}
+    given = " and ".join(str(one) for one in details.get("given", ()))
+    sealed = " and ".join(str(one) for one in details.get("foreign", {}) if one != NO_KEY)
+    signed = evidence.key_ids.get(KEK)
+    if not sealed and signed and signed not in given:
+        sealed = signed
+    if given and sealed:
+        return f"the KEK given is {given}, the rows are sealed under {sealed}"
+    if given:
+        return f"the KEK given is {given}, the rows are sealed under another one, which they do not name"
+    return f"the KEK given is not {sealed or 'the one'} under which the rows are sealed"
+
+
+def _services(shown: t.Sequence[str]) -> str:
+    """The services that checks and logs are about, in words."""
+    names = [one.split(".")[1] if one.startswith("services.") else one.removeprefix("log of ") for one in shown if "metric" not in one]
+    names = list(dict.fromkeys(name for name in names if name and "." not in name))
+    return " and ".join(names) or "a service"

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a drill saw, and by which signs a cause is known: a check, a metric, a line of a log."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+from ..._report.check import FAIL, Check
+
+# What checks of services say in their details, as the services said it.
+FACTS = ("service", "status", "error", "description", "reason")
+# What they carry line by line: the end of a service's log, all that differs.
+LINES = ("log", "differences", "problems")
+# Before the names of metrics of the product's own sweep of the audit chain.
+TAMPER = "caracal_audit_tamper_"
+# A canary that nobody answered tells of a service that is not there, and not of what it was asked.
+UNANSWERED = r"gave no answer \(|does not reach the STS"
+ANSWERED = rf"\A(?!.*({UNANSWERED}))"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """`metrics`: values by name, those that checks carry among them; `logs`: lines by service.
+
+    `key_ids`: ids of keys by name, as the set's manifest has them.
+    """
+
+    checks: t.Sequence[Check]
+    metrics: t.Mapping[str, float]
+    logs: t.Mapping[str, t.Sequence[str]]
+    key_ids: t.Mapping[str, str]
+
+    def check(self, check_id: str) -> Check | None:
+        return next((one for one in self.checks if one.id == check_id), None)
+
+
+class Sign(t.Protocol):
+    """One way to know a cause. `seen` gives what shows it: ids of checks, `metric <name>`, `log of <service>`; or nothing."""
+
+    def seen(self, evidence: Evidence) -> list[str]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A check whose id fits the pattern `id` (`*` stands for anything) has one of the `verdicts`, and its words or facts fit `says`."""
+
+    id: str
+    says: str = ""
+    verdicts: tuple[str, ...] = (FAIL,)
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        fitting = (one for one in evidence.checks if one.verdict in self.verdicts and fnmatch.fnmatchcase(one.id, self.id))
+        return [one.id for one in fitting if re.search(self.says, said(one), re.IGNORECASE)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Above:
+    """A metric is above zero; with `of` it must be as high as that one, which counts everything."""
+
+    metric: str
+    of: str = ""
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        value = evidence.metrics.get(self.metric, 0)
+        whole = not self.of or value == evidence.metrics.get(self.of)
+        return [f"metric {self.metric}"] if value > 0 and whole else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Zero:
+    """A metric was read and is zero."""
+
+    metric: str
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        return [f"metric {self.metric}"] if evidence.metrics.get(self.metric) == 0 else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Logged:
+    """A service wrote a line that fits; `services` empty for any."""
+
+    says: str
+    services: tuple[str, ...] = ()
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        read = {name: lines for name, lines in evidence.logs.items() if not self.services or name in self.services}
+        return [
+            f"log of {name}" for name, lines in sorted(read.items()) if any(re.search(self.says, line, re.IGNORECASE) for line in lines)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """All of several signs are there."""
+
+    signs: tuple[Sign, ...]
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        shown = [sign.seen(evidence) for sign in self.signs]
+        return [one for some in shown for one in some] if all(shown) else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """`cause` and `remedy` are words, with `{keks}` and `{services}` filled in.
+
+    What follows from it is in `explains`, ids of causes and of checks (`*` stands for anything): such causes are not named beside it,
+    and such checks are accounted for. A `general` cause is named only for checks that no other cause accounts for.
+    """
+
+    id: str
+    cause: str
+    remedy: str
+    signs: tuple[Sign, ...]
+    explains: tuple[str, ...] = ()
+    general: bool = False
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        """What shows it, each once, checks first."""
+        return list(dict.fromkeys(shown for sign in self.signs for shown in sign.seen(evidence)))
+
+
+def said(check: Check) -> str:
+    """Everything that a check tells in words, the lines that it carries among it."""
+    facts = [str(check.details[name]) for name in FACTS if check.details.get(name) is not None]
+    lines = [str(line) for name in LINES if isinstance(check.details.get(name), list) for line in check.details[name]]
+    return "\n".join([" ".join([*facts, check.message]), *lines])

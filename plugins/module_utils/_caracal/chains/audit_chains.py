@@ -1,0 +1,120 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The product's two audit chains: which columns of which table say what happened, and which chain the rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import typing as t
+
+from ..._errors import VersionMismatch
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """One of the product's two chains: its table, and which columns are content and which are chain."""
+
+    name: str
+    table: str
+    content: tuple[str, ...]
+    chain: tuple[str, ...]
+
+    @property
+    def columns(self) -> set[str]:
+        """All that the blocks commit to."""
+        return {*self.content, *self.chain}
+
+
+AUDIT = Chain(
+    "audit",
+    "audit_events",
+    (
+        "id",
+        "zone_id",
+        "event_type",
+        "request_id",
+        "decision",
+        "policy_set_id",
+        "policy_set_version_id",
+        "manifest_sha",
+        "evaluation_status",
+        "determining_policies_json",
+        "diagnostics_json",
+        "metadata_json",
+        "occurred_at",
+    ),
+    ("id", "chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac", "ingested_at", "ingest_signature"),
+)
+ADMIN = Chain(
+    "admin",
+    "admin_audit_events",
+    (
+        "id",
+        "request_id",
+        "actor_id",
+        "actor_name",
+        "actor_scope",
+        "action",
+        "method",
+        "path",
+        "zone_id",
+        "entity_type",
+        "entity_id",
+        "status_code",
+        "payload_json",
+        "occurred_at",
+    ),
+    ("id", "chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac"),
+)
+
+
+Extract = t.Callable[[bytes], "tuple[bytes, bytes, bytes, bytes]"]
+
+
+def extractor(chain: Chain, columns: t.Sequence[str]) -> Extract:
+    """From a COPY line without newline to (content text, chain text, zone, sequence); hot.
+
+    Where the content columns come first, as they do in every release, their text is simply the line's beginning.
+    """
+    lacking = sorted(chain.columns - set(columns))
+    if lacking:
+        raise VersionMismatch(
+            f"{chain.table} has no column {lacking[0]}, so its rows cannot be committed to; use a version that knows this release"
+        )
+    if tuple(columns[: len(chain.content)]) == chain.content and chain.content[0] == chain.chain[0]:
+        return _prefix_extractor(chain, columns)
+    content = operator.itemgetter(*(columns.index(name) for name in chain.content))
+    links = operator.itemgetter(*(columns.index(name) for name in chain.chain))
+    zone, sequence = columns.index("zone_id"), columns.index("chain_seq")
+    join = b"\t".join
+
+    def extract(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+        fields = line.split(b"\t")
+        return join(content(fields)), join(links(fields)), fields[zone], fields[sequence]
+
+    return extract
+
+
+def _prefix_extractor(chain: Chain, columns: t.Sequence[str]) -> Extract:
+    width = len(chain.content)
+    zone = chain.content.index("zone_id")
+    tail = ("id", *columns[width:])
+    links = operator.itemgetter(*(tail.index(name) for name in chain.chain))
+    sequence = tail.index("chain_seq")
+    behind = len(columns) - width
+    join = b"\t".join
+
+    def extract(line: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+        fields = line.rsplit(b"\t", behind)
+        content = fields[0]
+        start = content.split(b"\t", zone + 1)
+        fields[0] = start[0]
+        return content, join(links(fields)), start[zone], fields[sequence]
+
+    return extract

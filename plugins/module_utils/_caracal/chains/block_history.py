@@ -1,0 +1,200 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Today's audit blocks against what the journal knows: every row that was there must still be there, as it was.
+
+Below the head that a zone had then, nothing may have changed, be missing or have been put in; above it, new
+rows are what an audit log is for. A leaf that was dropped is no loss: the journal remembers its blocks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ..._report.check import FAIL, UNPROVEN, WARN, Check
+from .. import findings, releases
+from ..findings import Finding
+from ..releases import Detected
+from .audit_blocks import Block
+
+CHECK_ID = "blocks.journal"
+
+# Hashes content as it was received. Every later release of its family hashes what is stored, and its first start writes the
+# chain columns of all earlier rows anew.
+HASHES_RECEIVED = "2026-06-04"
+
+# Reads one block again, only the rows with a sequence number up to `head`; None when there are none.
+Reread = t.Callable[[Block, int], "Block | None"]
+Zone = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """What the journal says the chains were last. `name` is for messages ("set 2026…", "checkpoint 2026…"), `sequence` the
+    number of the entry, `time` that of the snapshot. `problem` says why it is not the newest that there should be.
+    """
+
+    blocks: tuple[Block, ...] = ()
+    name: str = ""
+    sequence: int = 0
+    family: str | None = None
+    release: str | None = None
+    time: datetime.datetime | None = None
+    problem: str = ""
+
+
+def heads(blocks: t.Iterable[Block]) -> dict[Zone, int]:
+    """(chain, zone) → highest sequence number."""
+    found: dict[Zone, int] = {}
+    for block in blocks:
+        if block.seq_high != "-":
+            zone = block.chain, block.zone
+            found[zone] = max(found.get(zone, 0), int(block.seq_high))
+    return found
+
+
+def is_reanchored(known: Baseline, now: Detected | None) -> bool:
+    """Whether the release has changed since in the one way after which all chain columns may differ."""
+    later = [release.name for release in releases.RELEASES if now and release.family == now.family and release.name != HASHES_RECEIVED]
+    return now is not None and known.release == HASHES_RECEIVED and known.family == now.family and now.release in later
+
+
+def compare(
+    known: Baseline,
+    current: t.Sequence[Block],
+    leaves: t.Collection[str],
+    reread: Reread,
+    now: Detected | None,
+    unread: int = 0,
+    acknowledged: t.Collection[str] = (),
+) -> Check:
+    """`pass`; `warn` (chain columns are new after an upgrade, or the difference is acknowledged); `unproven` (there is nothing to compare
+    with, or the newest entry cannot be read); or `fail`.
+
+    `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows;
+    `acknowledged` are digests of differences that the operator knows.
+    """
+    if not known.blocks:
+        words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
+        return Check(CHECK_ID, UNPROVEN, f"{words}; from now on they bind every row", required=False)
+    found = differences(known, current, leaves, reread, now)
+    old = sum(block.leaf in leaves for block in known.blocks)
+    words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
+    dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
+    details: dict[str, t.Any] = {"since": known.name, "sequence": known.sequence, "unread": unread, "dropped_leaves": dropped}
+    details["acknowledged"] = sum(one.digest in acknowledged for one in found)
+    check = findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
+    if found:
+        check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
+    if known.problem and check.verdict != FAIL:
+        check = dataclasses.replace(
+            check, verdict=UNPROVEN, message=f"compared with {known.name} only, since {known.problem}: {check.message}"
+        )
+    return check
+
+
+def differences(
+    known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, release: Detected | None
+) -> list[Finding]:
+    """How `current` differs from `known` below the heads of `known`."""
+    reanchored = is_reanchored(known, release)
+    old = {block.key: block for block in known.blocks if block.leaf in leaves}
+    gone = {block.key for block in known.blocks} - old.keys()
+    new = {block.key: block for block in current if block.key not in gone}
+    lowered = _lowered(old, new)
+    found = [*_cut(known.sequence, old, lowered)]
+    known_heads = heads(known.blocks)
+    for key, block in sorted((new | old).items()):
+        before, now = old.get(key), new.get(key)
+        if before == now or (before is not None and _high(before) > lowered.get(key[:2], _high(before))):
+            continue
+        if block.seq_high != "-":
+            now = _up_to(known_heads.get(key[:2], 0), now, reread)
+        if before != now:
+            found.append(_finding(known.sequence, block, before, now, reanchored))
+    return found
+
+
+def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now: Detected | None) -> list[Finding]:
+    """The same of signed blocks alone, without rows: of a block that has grown since, only who can read its rows sees what is different.
+
+    With `whole`, `blocks` are all there were, else those that were new or different. A leaf without blocks was dropped.
+    """
+    before = {block.key: block for block in known.blocks}
+    if not whole:
+        known = dataclasses.replace(known, blocks=tuple(before[block.key] for block in blocks if block.key in before))
+    leaves = {block.leaf for block in blocks}
+    return differences(known, blocks, leaves, lambda block, _head: before.get(block.key), now)
+
+
+def _digest(*parts: object) -> str:
+    """Over parts that none of them can imitate. The number of the entry that is compared with is one: the same again later is another."""
+    return findings.digest(CHECK_ID, *parts)
+
+
+def _up_to(head: int, now: Block | None, reread: Reread) -> Block | None:
+    """The block as it is without what came later."""
+    if now is None or _high(now) <= head:
+        return now
+    return None if int(now.seq_low) > head else reread(now, head)
+
+
+def _high(block: Block) -> int:
+    return 0 if block.seq_high == "-" else int(block.seq_high)
+
+
+def _lowered(old: t.Mapping[t.Any, Block], new: t.Mapping[t.Any, Block]) -> dict[Zone, int]:
+    """Zones whose head is below what it was → the head now; -1 where no row of the zone is left."""
+    present = {key[:2] for key in new}
+    now = heads(new.values())
+    known = {key[:2]: 0 for key in old} | heads(old.values())
+    left = {zone: now.get(zone, 0) if zone in present else -1 for zone in known}
+    return {zone: head for zone, head in left.items() if head < known[zone]}
+
+
+def _cut(since: int, old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]) -> t.Iterator[Finding]:
+    known = heads(old.values())
+    for zone, head in sorted(lowered.items()):
+        top = known.get(zone, 0)
+        digest = _digest(since, "cut", *zone, head, top)
+        if head < 0:
+            rows = sum(block.rows for key, block in old.items() if key[:2] == zone)
+            words = f"{findings.zone_name(zone[1])} is gone, and the journal knows {rows} rows of it"
+            yield Finding("zone_gone", *zone, min(1, top), top, words, digest=digest)
+        else:
+            yield Finding("truncated", *zone, head + 1, top, f"truncated: head is {head}, the journal knows {top}", digest=digest)
+
+
+_WORDS = {
+    "block_chain_changed": "chain columns were changed, the content is the same",
+    "block_edited": "content was changed",
+    "block_added_rows": "rows were put in below the head of then",
+    "unnumbered_rows": "rows without a sequence number were added, and nothing tells new ones from old ones",
+    "reanchored": "re-anchored by another release: chain columns are new, the content is the same",
+}
+_VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
+
+
+def _finding(since: int, block: Block, before: Block | None, now: Block | None, reanchored: bool) -> Finding:
+    """What is different up to the head of entry `since`, in the block that `block` says the place of."""
+    had, has = (one.rows if one else 0 for one in (before, now))
+    if before is None or has > had:
+        kind = "unnumbered_rows" if block.seq_high == "-" else "block_added_rows"
+    elif now is None or has < had:
+        kind = "block_missing_rows"
+    elif before.content != now.content:
+        kind = "block_edited"
+    else:
+        kind = "reanchored" if reanchored else "block_chain_changed"
+    missing = f"{had - has} of {had} rows are gone" if has else f"its {had} rows are gone"
+    words, verdict = _WORDS.get(kind, missing), _VERDICTS.get(kind, FAIL)
+    both = [one for one in (before, now) if one]
+    low, high = min(0 if one.seq_low == "-" else int(one.seq_low) for one in both), max(_high(one) for one in both)
+    digest = _digest(since, *(one and one.line().decode() for one in (before, now)))
+    return Finding(kind, block.chain, block.zone, low, high, words, verdict, block.leaf, digest)

@@ -1,0 +1,272 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Numbers that a chain lacks, or has twice, and why: retention, or somebody's hand.
+
+A dropped leaf takes its rows with it, so a chain may begin late, or have holes where months meet, without any harm. The
+audit blocks of earlier journal entries say how many rows of which numbers such a leaf held; what they do not account for
+is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ..._report.check import FAIL, UNPROVEN, WARN, Check
+from .. import findings
+from ..findings import Finding
+from ..partitions import Month
+from .audit_blocks import BLOCK_ROWS, Block
+from .audit_chains import AUDIT, Chain
+from .chain_examiner import Seen
+from .chain_verdict import nothing, numbered, ranges
+
+HOLES_KEPT = 10_000
+# By how much an event may come late: replay files wait for a restart of their service.
+LATE = datetime.timedelta(days=7)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """Missing numbers of one zone, both ends included; `begins` when no row of the zone lies below. `until` is when the row above was
+    ingested, as COPY text, so the missing ones were not ingested later."""
+
+    zone: str
+    low: int
+    high: int
+    begins: bool
+    until: bytes = b""
+
+
+def gaps(seen: Seen, floors: t.Mapping[str, int]) -> list[Gap]:
+    """What lies between the runs of each zone, and before the first; `floors` are numbers below which nothing was asked for."""
+    found: list[Gap] = []
+    for name, zone in sorted(seen.items()):
+        start = expected = floors.get(name.decode(), 1)
+        for run in zone.links.runs:
+            if run.low > expected:
+                found.append(Gap(name.decode(), expected, run.low - 1, expected == start == 1, run.first))
+            expected = run.high + 1
+    return found
+
+
+class Accounts:
+    """Rows of leaves that are gone, from the lines that earlier entries of the journal have of them."""
+
+    def __init__(self, chain: Chain, dropped: t.Iterable[Block]) -> None:
+        self._lines: dict[tuple[str, int], list[Block]] = {}
+        for block in dropped:
+            if block.chain == chain.name and block.block != "-":
+                self._lines.setdefault((block.zone, int(block.block)), []).append(block)
+
+    def explained(self, missing: t.Sequence[Gap]) -> set[tuple[str, int]]:
+        """(zone, block) in which exactly as many numbers are missing as dropped leaves had, and where these had them."""
+        lacking: dict[tuple[str, int], int] = {}
+        inside: dict[tuple[str, int], bool] = {}
+        for gap in missing:
+            for key, low, high in self.pieces(gap):
+                lines = self._lines.get(key, [])
+                lacking[key] = lacking.get(key, 0) + high - low + 1
+                within = any(int(one.seq_low) <= low and high <= int(one.seq_high) for one in lines) or _hull(lines, low, high)
+                inside[key] = inside.get(key, True) and within
+        return {key for key, number in lacking.items() if inside[key] and number == sum(one.rows for one in self._lines.get(key, []))}
+
+    def pieces(self, gap: Gap) -> t.Iterator[tuple[tuple[str, int], int, int]]:
+        """The gap by blocks: (zone, block), lowest and highest missing number in it.
+
+        What lies between blocks that dropped leaves had is one piece, named after its first block: one forged number makes a
+        gap of any length.
+        """
+        low = gap.low
+        for block in sorted(block for zone, block in self._lines if zone == gap.zone):
+            start, end = max(low, block * BLOCK_ROWS + 1), min(gap.high, (block + 1) * BLOCK_ROWS)
+            if start > end:
+                continue
+            if low < start:
+                yield (gap.zone, (low - 1) // BLOCK_ROWS), low, start - 1
+            yield (gap.zone, block), start, end
+            low = end + 1
+        if low <= gap.high:
+            yield (gap.zone, (low - 1) // BLOCK_ROWS), low, gap.high
+
+
+def _hull(lines: t.Sequence[Block], low: int, high: int) -> bool:
+    """Whether the ranges of several lines together cover it."""
+    reached = low
+    for one in sorted(lines, key=lambda line: int(line.seq_low)):
+        if int(one.seq_low) > reached:
+            return False
+        reached = max(reached, int(one.seq_high) + 1)
+    return reached > high
+
+
+def all_explained(chain: Chain, missing: t.Sequence[Gap], dropped: t.Iterable[Block]) -> bool:
+    """Whether dropped leaves account for every missing number."""
+    accounts = Accounts(chain, dropped)
+    explained = accounts.explained(missing)
+    return all(key in explained for gap in missing for key, _low, _high in accounts.pieces(gap))
+
+
+def known_from(chain: Chain, blocks: t.Iterable[Block]) -> dict[str, int]:
+    """Zone → the lowest number that the journal ever knew of it."""
+    found: dict[str, int] = {}
+    for block in blocks:
+        if block.chain == chain.name and block.block != "-":
+            found[block.zone] = min(found.get(block.zone, int(block.seq_low)), int(block.seq_low))
+    return found
+
+
+def older_than_journal(missing: t.Sequence[Gap], known: t.Mapping[str, int]) -> tuple[list[Gap], list[Gap]]:
+    """Missing numbers below all that the journal ever knew of a zone, and the others."""
+    below: list[Gap] = []
+    others: list[Gap] = []
+    for gap in missing:
+        first = known.get(gap.zone, gap.low) if gap.begins else gap.low
+        if first > gap.low:
+            below.append(dataclasses.replace(gap, high=min(gap.high, first - 1)))
+        if gap.high >= first:
+            others.append(dataclasses.replace(gap, low=first))
+    return below, others
+
+
+def sequence(
+    chain: Chain,
+    seen: Seen,
+    missing: t.Sequence[Gap],
+    dropped: t.Sequence[Block],
+    known: t.Mapping[str, int] | None,
+    acknowledged: t.Collection[str] = (),
+    late_until: bytes = b"",
+) -> Check:
+    """Holes, late beginnings, numbers that two rows have. `known` is what `known_from` gives, None without a journal, `late_until` what the
+    function of that name gives."""
+    below, others = older_than_journal(missing, known or {})
+    accounts = Accounts(chain, dropped)
+    explained = accounts.explained(others)
+    found = [_finding(chain, gap, "the journal is younger and never knew those before", WARN) for gap in below]
+    dropping = dict.fromkeys({gap.zone for gap in missing if gap.begins} | {block.zone for block in dropped}, late_until)
+    accounted = 0
+    for gap in others:
+        rest = [(low, high) for key, low, high in accounts.pieces(gap) if key not in explained]
+        accounted += gap.high - gap.low + 1 - sum(high - low + 1 for low, high in rest)
+        if rest and len(found) < HOLES_KEPT:
+            why = "without a journal nothing says which" if known is None else "no dropped leaf that the journal knows accounts for it"
+            missed = dataclasses.replace(gap, low=rest[0][0], high=rest[-1][1])
+            found.append(_unexplained(chain, missed, why, dropping.get(gap.zone, b"")))
+    for name, zone in seen.items():
+        found += ranges("duplicate", chain, name, zone.links.twice, "more than one row has this number")
+        if zone.unnumbered and chain == AUDIT:
+            words = f"{zone.unnumbered} rows have no sequence number, so nothing says where in the chain they belong"
+            found.append(Finding("unnumbered", chain.name, name.decode(), 0, 0, words, UNPROVEN))
+    number = numbered(seen)
+    if not number:
+        return Check(f"{chain.name}.sequence", UNPROVEN, nothing(chain, seen))
+    passed = f"no number is missing or there twice{f'; {accounted} are of dropped leaves' if accounted else ''}"
+    return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted, accepted=acknowledged)
+
+
+def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding:
+    """Retention drops the beginning of a chain, and with it events that came late: their times are of a dropped leaf, their numbers not."""
+    if gap.begins:
+        return _finding(chain, gap, why, UNPROVEN if chain == AUDIT else FAIL)
+    if chain == AUDIT and b"" < gap.until < late_until:
+        words = f"missing near the retention horizon: events that came late were dropped with the leaf of their time, or deleted; {why}"
+        return Finding("hole_at_horizon", chain.name, gap.zone, gap.low, gap.high, words, UNPROVEN)
+    return _finding(chain, gap, why, FAIL)
+
+
+def late_until(leaves: t.Iterable[str], horizon: tuple[int, int]) -> bytes:
+    """Until when, as COPY text, an event could come late whose leaf retention has dropped: some days after the first month that is still
+    there. A month that retention keeps is not dropped by it, so later leaves do not move the time."""
+    year, month = min([horizon, *(found for leaf in leaves if (found := month_of(leaf)))])
+    until = datetime.datetime(year, month, 1, tzinfo=datetime.timezone.utc) + LATE
+    return until.strftime("%Y-%m-%d %H:%M:%S+00").encode()
+
+
+def _finding(chain: Chain, gap: Gap, why: str, verdict: str) -> Finding:
+    if gap.begins:
+        words = f"the chain begins late, below the retention horizon or because rows were deleted; {why}"
+        kind = "late_beginning"
+    else:
+        kind, words = "hole", "these numbers are missing, and no dropped leaf accounts for them; rows were deleted"
+    digest = findings.digest(kind, chain.name, gap.zone, gap.low, gap.high)
+    return Finding(kind, chain.name, gap.zone, gap.low, gap.high, words, verdict, digest=digest)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeafFacts:
+    """One leaf of `audit_events`. `month` is (year, month), None for the default partition."""
+
+    name: str
+    month: tuple[int, int] | None
+    rows: int
+
+
+def partitions(
+    leaves: t.Sequence[LeafFacts],
+    seen: Seen,
+    lost: t.Sequence[str],
+    horizon: tuple[int, int],
+    days: int,
+    acknowledged: t.Collection[str] = (),
+) -> Check:
+    """Leaves that should be there, and rows where they should not be.
+
+    `lost` are names of leaves that the journal knows and the database has not; `horizon` is the oldest month that retention,
+    of `days` days, keeps.
+    """
+    found: list[Finding] = []
+    for leaf in leaves:
+        if leaf.month is None and leaf.rows:
+            words = f"{leaf.rows} rows lie in the default partition, which retention never drops and which stops the making of its month"
+            found.append(Finding("default_rows", AUDIT.name, "", 0, 0, words, WARN, leaf.name))
+    for name in lost:
+        month = month_of(name)
+        if month is None or month >= horizon:
+            words = f"it was dropped, although retention keeps {days} days; with it went evidence"
+            digest = findings.digest("leaf_dropped", AUDIT.name, name)
+            found.append(Finding("leaf_dropped", AUDIT.name, "", 0, 0, words, leaf=name, digest=digest))
+    months = sorted(leaf.month for leaf in leaves if leaf.month)
+    for month in _between(months):
+        name = Month(datetime.date(*month, 1)).name
+        if month not in months and name not in lost:
+            words = "there is no such leaf, but older and newer ones"
+            found.append(Finding("leaf_missing", AUDIT.name, "", 0, 0, words, WARN, name))
+    for zone, one in seen.items():
+        found += ranges("misplaced", AUDIT, zone, one.misplaced, "the event's time does not belong into its leaf")
+    words = f"{len(leaves)} leaves, every row where it belongs"
+    return findings.check("audit.partitions", found, words, leaves=len(leaves), accepted=acknowledged)
+
+
+def _between(months: t.Sequence[tuple[int, int]]) -> t.Iterator[tuple[int, int]]:
+    for index in range(_index(months[0]), _index(months[-1])) if months else ():
+        yield index // 12, index % 12 + 1
+
+
+def _index(month: tuple[int, int]) -> int:
+    return month[0] * 12 + month[1] - 1
+
+
+def month_of(leaf: str) -> tuple[int, int] | None:
+    """(year, month) in `audit_events_y2026m06`."""
+    head, _y, tail = leaf.rpartition("_y")
+    year, _m, month = tail.partition("m")
+    if head and len(year) == 4 and len(month) == 2 and (year + month).isdigit():
+        return int(year), int(month)
+    return None
+
+
+def rehash_marker(rows: int | None, events: int) -> Check | None:
+    """The row without which the audit service writes the whole chain anew at its next start. `rows` is None without the table."""
+    if rows is None:
+        return None
+    if rows == 1 or not events:
+        return findings.check("audit.rehash_marker", [], "audit_chain_rehash has its row", rows=rows)
+    words = "audit_chain_rehash has no row, so the audit service would write every hash anew at its next start; restore the row first"
+    return findings.check("audit.rehash_marker", [Finding("no_rehash_marker", AUDIT.name, "", 0, 0, words)], "", rows=rows)

@@ -1,0 +1,211 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a pass over a chain saw, as checks: content, HMACs and links. Sequence and partitions: see `chain_gaps`."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from .. import findings
+from ..findings import Finding
+from ..positions import Positions, Rows
+from . import chain_switch
+from .audit_chains import AUDIT, Chain
+from .chain_examiner import Seen, ZoneSeen
+from .chain_keys import AuditKey
+
+
+def numbered(seen: Seen) -> int:
+    """How many rows have a place in their chain. Those from before the release kept the chain have none, and no hash either."""
+    return sum(zone.rows - zone.unnumbered for zone in seen.values())
+
+
+def nothing(chain: Chain, seen: Seen) -> str:
+    """Why there is nothing to verify."""
+    if any(zone.rows for zone in seen.values()):
+        return f"no row of {chain.table} has a sequence number; an older release wrote all of them"
+    return f"{chain.table} is empty: the deployment has recorded no event yet, or its events were deleted"
+
+
+def rows(chain: Chain, seen: Seen) -> Check:
+    """What was found at all. Zero rows prove nothing."""
+    number = sum(zone.rows for zone in seen.values())
+    details = {"rows": number, "zones": len(seen), "heads": heads(seen)}
+    if not number:
+        return Check(f"{chain.name}.rows", UNPROVEN, nothing(chain, seen), details=details)
+    return Check(f"{chain.name}.rows", PASS, f"{number} rows of {len(seen)} zone(s) read", details=details)
+
+
+def heads(seen: Seen) -> dict[str, int]:
+    """Zone → its highest sequence number."""
+    return {name.decode(): zone.links.runs[-1].high for name, zone in sorted(seen.items()) if zone.links.runs}
+
+
+def ranges(kind: str, chain: Chain, name: bytes, positions: Positions, words: str, verdict: str = FAIL) -> list[Finding]:
+    """One finding for each range of positions."""
+    zone = name.decode()
+    return [
+        Finding(kind, chain.name, zone, low, high, words, verdict, digest=_digest(kind, chain, zone, low, high, positions))
+        for low, high in positions.ranges()
+    ]
+
+
+def _digest(kind: str, chain: Chain, zone: str, low: int, high: int, positions: Positions) -> str:
+    """Over the rows as they are; empty where the rows were not kept."""
+    rows = positions.digests(low, high) if isinstance(positions, Rows) else None
+    return findings.digest(kind, chain.name, zone, low, high, *rows) if rows else ""
+
+
+def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, acknowledged: t.Collection[str] = ()) -> Check:
+    """`content_sha256` against the row. `recompute` is None for a release that is not known."""
+    check_id = f"{chain.name}.content"
+    number, edited = numbered(seen), sum(zone.edited.count for zone in seen.values())
+    if recompute is False:
+        words = f"{release} hashed the bytes of the wire, which no row keeps; the audit blocks bind the content instead"
+        return Check(check_id, NOT_APPLICABLE, words, required=False)
+    if not number:
+        return Check(check_id, UNPROVEN, nothing(chain, seen))
+    if recompute is None and edited == number:
+        return Check(check_id, UNPROVEN, f"the release is not known and hashes rows in another way; all {number} content hashes differ")
+    found: list[Finding] = []
+    for name, zone in seen.items():
+        found += ranges("edited", chain, name, zone.edited, "the row is not what its content hash was made of; it was edited")
+        words = "payload of no known writer, or a time out of range: its content cannot be hashed again; the audit blocks bind it"
+        found += ranges("not_recomputable", chain, name, zone.unknowable, words, UNPROVEN)
+    return findings.check(check_id, found, f"content of {number} rows as hashed", rows=number, accepted=acknowledged)
+
+
+def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Check:
+    """Previous hashes, and the first row of each chain."""
+    found: list[Finding] = []
+    number = numbered(seen)
+    for name, zone in seen.items():
+        broken = "the previous hash is not the content hash of the row before; one of the two was changed, or rows changed places"
+        found += ranges("broken_link", chain, name, zone.links.broken, broken)
+        for run in zone.links.runs:
+            begins = run.before in (b"", b"\\N")
+            digest = findings.digest("genesis", chain.name, name.decode(), run.low, run.before.hex())
+            if run.low == 1 and not begins:
+                words = "the first row of the chain names a row before it"
+                found.append(Finding("genesis", chain.name, name.decode(), 1, 1, words, digest=digest))
+            elif run.low > 1 and begins:
+                words = "the row names no row before it, as only the first row of a chain may"
+                found.append(Finding("genesis", chain.name, name.decode(), run.low, run.low, words, digest=digest))
+    if not number:
+        return Check(f"{chain.name}.links", UNPROVEN, nothing(chain, seen))
+    words = f"{number} rows hold on to the row before them"
+    return findings.check(f"{chain.name}.links", found, words, rows=number, accepted=acknowledged)
+
+
+def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> Check:
+    """The times of audit rows against each other. `allowance` is by how many seconds they may contradict each other."""
+    number, found = numbered(seen), list[Finding]()
+    early = "ingested_at is before occurred_at, so the row was ingested before its event happened; one of the two was changed"
+    foreign = "the time in the id is not occurred_at, although the service that wrote the event set both; one of the two was changed"
+    backwards = "ingested_at is before that of the row before it; one of the two was changed, or the rows changed places"
+    for name, zone in seen.items():
+        found += ranges("ingested_early", AUDIT, name, zone.early, early)
+        found += ranges("id_of_another_time", AUDIT, name, zone.foreign_id, foreign)
+        found += ranges("ingested_backwards", AUDIT, name, zone.links.backwards, backwards)
+    if not number:
+        return Check("audit.times", UNPROVEN, nothing(AUDIT, seen))
+    words = f"the times of {number} rows agree with each other"
+    return findings.check("audit.times", found, words, rows=number, allowance_seconds=allowance, accepted=acknowledged)
+
+
+def hmacs(
+    chain: Chain,
+    seen: Seen,
+    keys: t.Sequence[AuditKey],
+    sound: bool,
+    keyless: bool = False,
+    acknowledged: t.Collection[str] = (),
+) -> list[Check]:
+    """`chain_hmac` against the candidate keys. `sound` is whether contents and links are right, and tells a wrong key from tampering.
+
+    `keyless` is whether this release has writers that are given no key; then the audit blocks alone bind their rows.
+    """
+    check_id, key_id = f"{chain.name}.hmac", f"{chain.name}.hmac_key"
+    signed = sum(positions.count for zone in seen.values() for positions in zone.keys.values())
+    unmatched = sum(zone.unmatched.count for zone in seen.values())
+    details: dict[str, t.Any] = {"keys": [key.id for key in keys], "unkeyed": sum(zone.unkeyed.count for zone in seen.values())}
+    if not keys:
+        words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
+        return [Check(check_id, UNPROVEN, words, details=details)]
+    if not signed and not unmatched:
+        words = "no row has a chain HMAC; all were written without a key" if numbered(seen) else nothing(chain, seen)
+        if keyless and numbered(seen):
+            words = f"{words}, which this release's services are not given; the audit blocks bind them"
+        return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
+    if not signed:
+        named = ", ".join(key.id for key in keys)
+        why = (
+            "contents and links are right, so the key is another one, or all was written anew with another one"
+            if sound
+            else "and contents or links are wrong too"
+        )
+        return [
+            Check(key_id, FAIL, f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}", details=details),
+            Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with another key", details=details),
+        ]
+    found = [one for name, zone in seen.items() for one in _hmac_findings(chain, name, zone)]
+    rotations = [one for name, zone in seen.items() for one in _rotations(name, zone, keys)]
+    rows_of = {key.id: sum(zone.keys[index].count for zone in seen.values() if index in zone.keys) for index, key in enumerate(keys)}
+    words = f"rows are signed with {', '.join(name for name, rows in rows_of.items() if rows)}"
+    return [
+        Check(key_id, PASS, words, details={**details, "signed": rows_of, "rotations": rotations[: findings.SHOWN]}),
+        findings.check(check_id, found, f"chain HMACs of {signed} rows", rows=signed, accepted=acknowledged, **details),
+    ]
+
+
+def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
+    found: list[Finding] = []
+    first = min((run.low for run in zone.links.runs), default=0)
+    for low, high in zone.unmatched.ranges():
+        if low == first and high > low:
+            kind = "unknown_key"
+            words = "signed with none of the keys given; give the retired AUDIT_HMAC_KEY too, or else these rows were rewritten"
+        else:
+            kind, words = "hmac", "the chain HMAC fits none of the keys given; the row or its links were changed"
+        digest = _digest(kind, chain, name.decode(), low, high, zone.unmatched)
+        found.append(Finding(kind, chain.name, name.decode(), low, high, words, digest=digest))
+    if chain == AUDIT:
+        found += _unkeyed(chain, name, zone, first)
+    spans = sorted(((positions.ranges()[0][0], index) for index, positions in zone.keys.items()), reverse=True)
+    for (start, newer), (_begin, index) in itertools.pairwise(spans):
+        until = zone.switches.until(newer)
+        soon, late = Positions(), Positions()
+        for low, high in zone.keys[index].ranges():
+            if high >= start:
+                (soon if high <= until else late).add(max(low, start), high)
+        words = f"signed with a key that had been replaced at {start}"
+        found += ranges("retired_key", chain, name, late, f"{words}; a holder of the old key wrote this row")
+        replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, as by a replica that still had the old key"
+        found += ranges("key_switch", chain, name, soon, replica, WARN)
+    return found
+
+
+def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Finding]:
+    """Rows without HMAC: harmless before a key was set, an emptied column after it."""
+    found = []
+    for low, high in zone.unkeyed.ranges():
+        if low == first:
+            words, verdict = "written before an AUDIT_HMAC_KEY was set; only the audit blocks bind these rows", WARN
+        else:
+            words, verdict = "the row has no chain HMAC, rows before it have; it was emptied, or a service ran without its key", FAIL
+        digest = _digest("unkeyed", chain, name.decode(), low, high, zone.unkeyed)
+        found.append(Finding("unkeyed", chain.name, name.decode(), low, high, words, verdict, digest=digest))
+    return found
+
+
+def _rotations(name: bytes, zone: ZoneSeen, keys: t.Sequence[AuditKey]) -> list[dict[str, t.Any]]:
+    """Where a zone's rows begin to be signed with another key."""
+    spans = sorted((positions.ranges()[0][0], index) for index, positions in zone.keys.items())
+    return [{"zone": name.decode(), "from": start, "key": keys[index].id} for start, index in spans[1:]]

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether the secrets of a set open what the set's snapshot is sealed with. A set whose own secrets do not open it is never signed.
+
+The words go into the public manifest: they name keys by id and columns, and tell no number.
+"""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ..._errors import KeyProblem
+from ..._report.check import PASS, UNPROVEN
+from ..keys.envelopes import Reading
+from ..releases import SECRET_STORE
+from .chain_keys import AuditKey
+
+BUILTIN = "builtin"
+OTHER_SET = "and open a new set"
+Rows = t.Sequence[t.Sequence[str]]
+
+
+def envelopes(columns: t.Mapping[str, t.Sequence[str]], key_ids: t.Collection[str]) -> tuple[str, str]:
+    """Verdict and words of family secret_store: the key ids that each column's envelopes name, against those of the set's KEKs.
+
+    Raises KeyProblem for an envelope of another KEK.
+    """
+    other = sorted({key_id for named in columns.values() for key_id in named if key_id and key_id not in key_ids})
+    if other:
+        held = ", ".join(sorted(column for column, named in columns.items() if other[0] in named))
+        raise KeyProblem(
+            f"values in {held} are sealed under KEK {other[0]}, and the secrets hold only {' and '.join(sorted(key_ids))}; give the KEK in "
+            f"use, and while a rotation is under way the one before it as previous_kek, {OTHER_SET}"
+        )
+    strange = sorted(column for column, named in columns.items() if "" in named)
+    if strange:
+        return UNPROVEN, f"values that are no envelopes are in {', '.join(strange)}; run envelope_verify"
+    sealed = sorted(column for column, named in columns.items() if named)
+    if not sealed:
+        return UNPROVEN, "no column holds a sealed value, so nothing proves the KEK"
+    used = sorted({key_id for named in columns.values() for key_id in named})
+    return PASS, f"every envelope of {', '.join(sealed)} names KEK {' or '.join(used)}"
+
+
+def trial(readings: t.Sequence[Reading]) -> tuple[str, str]:
+    """The same for family zone_kek, whose values name no key and were tried one by one. Raises KeyProblem for a column that stays shut."""
+    read = [one for one in readings if one.rows]
+    for one in read:
+        if not one.opened:
+            raise KeyProblem(f"no value in {one.column.name} opens with the KEK of the secrets; give the zoneKek in use, {OTHER_SET}")
+    if not read:
+        return UNPROVEN, "no column holds a sealed value, so nothing proves the KEK"
+    partly = sorted(one.column.name for one in read if one.damaged or one.foreign)
+    if partly:
+        return UNPROVEN, f"values in {', '.join(partly)} are damaged or sealed under another KEK; run envelope_verify"
+    used = sorted({key_id for one in read for key_id in one.opened})
+    return PASS, f"every value of {', '.join(sorted(one.column.name for one in read))} opens with KEK {' or '.join(used)}"
+
+
+def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
+    """Sampled rows ([chain, content hash, previous hash, chain_hmac]) against the audit keys, retired ones too. Raises KeyProblem."""
+    signed: dict[str, set[str]] = collections.defaultdict(set)
+    macs = [(key.id, key.hmac()) for key in keys]
+    for chain, content, previous, expected in rows:
+        by = next((key_id for key_id, mac in macs if mac(content.encode(), previous.encode()) == expected), None)
+        if by is None:
+            given = " and ".join(key_id for key_id, _mac in macs)
+            raise KeyProblem(
+                f"the chain {chain} has rows that none of the audit keys signed ({given}); give the auditHmacKey in use, and keys from "
+                f"before a rotation as retired_audit_keys, {OTHER_SET}; if no key is missing, the rows were forged: verify_audit names them"
+            )
+        signed[by].add(chain)
+    if not signed:
+        return UNPROVEN, "no audit row is signed, so nothing proves the audit key"
+    told = (f"audit key {key_id} signed rows of {' and '.join(sorted(chains))}" for key_id, chains in sorted(signed.items()))
+    return PASS, ", ".join(told)
+
+
+def together(family: str, backend: str, sealed: tuple[str, str], signed: tuple[str, str]) -> tuple[str, str]:
+    """The set's verdict: pass only if both passed and no value is kept elsewhere."""
+    message = f"{sealed[1]}; {signed[1]}"
+    if family == SECRET_STORE and backend != BUILTIN:
+        return UNPROVEN, f"{message}; values in the secret backend {backend} are not in the set"
+    return (PASS if (sealed[0], signed[0]) == (PASS, PASS) else UNPROVEN), message

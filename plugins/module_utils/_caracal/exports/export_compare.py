@@ -1,0 +1,199 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The exports against the database that they were made from: every exported event must still be there, as it was exported.
+
+An event that is elsewhere, or not there, is judged by what may have happened to it: a restore that the journal knows, a month
+that retention dropped, hashes that an upgrade made anew, a database that is older than the exports; or somebody's hand.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .. import findings
+from ..chains.audit_chains import AUDIT
+from ..findings import Finding
+from ..positions import Positions
+from .export_cuts import Cut, Cuts, as_copy, words_for
+from .export_files import Archived, hour_of
+
+# What a lookup selects of `audit_events`: the columns of `Archived` in their order as the service exports them, then the hour
+# of `ingested_at` counted from 1970 (-1 for a time that is none).
+SELECT = """
+zone_id, coalesce(chain_seq, 0), id, event_type, coalesce(request_id, ''), coalesce(decision, ''), coalesce(policy_set_id, ''),
+coalesce(policy_set_version_id, ''), coalesce(manifest_sha, ''), coalesce(evaluation_status, ''),
+coalesce(nullif(determining_policies_json::text, 'null'), ''), coalesce(nullif(diagnostics_json::text, 'null'), ''),
+coalesce(nullif(metadata_json::text, 'null'), ''),
+CASE WHEN isfinite(occurred_at) THEN floor(extract(epoch FROM occurred_at) * 1000)::bigint ELSE -1 END,
+CASE WHEN lower(decision) = 'deny' THEN 2 ELSE 1 END, CASE WHEN lower(decision) = 'deny' THEN 2 ELSE 1 END,
+coalesce(content_sha256, ''), coalesce(chain_hmac, ''),
+CASE WHEN isfinite(ingested_at) THEN floor(extract(epoch FROM ingested_at) / 3600)::bigint ELSE -1 END
+""".strip()
+
+Row = t.Sequence[t.Any]
+
+# What changes when an event is ingested again, or its hashes are made anew, while it says the same.
+CHAIN_COLUMNS = frozenset({"chain_seq", "content_sha256", "chain_hmac", "ingested_at"})
+_HASHES = {"content_sha256", "chain_hmac"}
+_COLUMNS = (*Archived._fields, "ingested_at")
+_ID = Archived._fields.index("event_id")
+_SEQUENCE = Archived._fields.index("chain_seq")
+_CONTENT = Archived._fields.index("content_sha256")
+
+# End of the year 9999: a file may hold any number as time.
+_LATEST = 253_402_300_799_999
+
+
+@dataclasses.dataclass(frozen=True)
+class Database:
+    """What the exports are compared with. Zones and ids are plain text; rows have the columns of `SELECT`.
+
+    `lookup(zone, low, high)` gives the rows with these sequence numbers, `by_id(ids)` those with these event ids.
+    `hours()` gives how many rows were ingested in each hour since 1970. `has_leaf(ms)` says whether an event of that time must
+    still be there: false only before the oldest monthly leaf, since retention drops none between others. `watermark` is the last
+    exported hour (UTC), None without one; `rehashed` is when an upgrade made all hashes anew.
+    """
+
+    lookup: t.Callable[[str, int, int], t.Iterable[Row]]
+    by_id: t.Callable[[t.Sequence[str]], t.Iterable[Row]]
+    hours: t.Callable[[], t.Mapping[int, int]]
+    has_leaf: t.Callable[[int], bool]
+    watermark: dt.datetime | None
+    rehashed: dt.datetime | None = None
+
+    def contents(self, zone: str, number: int) -> list[str]:
+        """Content hashes of the rows with a number."""
+        return [found[_CONTENT] for found in self.lookup(zone, number, number)] if number > 0 else []
+
+
+class Comparison:
+    """Takes the rows of all hours in order, then gives the check `exports.database`; `equal` rows were as exported."""
+
+    def __init__(self, database: Database, cuts: Cuts) -> None:
+        self._database = database
+        self._cuts = cuts
+        self._watermark = None if database.watermark is None else hour_of(database.watermark)
+        self._rehashed = -1 if database.rehashed is None else hour_of(database.rehashed)
+        self._as_exported: set[str] = set()
+        self._wrong: dict[tuple[str, str, str], Positions] = {}
+        self._cut: dict[tuple[str, int], tuple[Cut, Positions]] = {}
+        self.rows = self.equal = self.dropped = 0
+
+    def take(self, hour: int, rows: t.Sequence[Archived]) -> None:
+        """One batch of one hour; rows that follow each other are looked up together."""
+        self.rows += len(rows)
+        others: list[tuple[Archived, list[Row]]] = []
+        for zone, group in _groups(rows):
+            there: dict[int, list[Row]] = collections.defaultdict(list)
+            if group[0].chain_seq > 0:
+                for found in self._database.lookup(zone, group[0].chain_seq, group[-1].chain_seq):
+                    there[found[_SEQUENCE]].append(found)
+            for row in group:
+                here = there.get(row.chain_seq, [])
+                if any(tuple(found) == (*row, hour) for found in here):
+                    self.equal += 1
+                    self._as_exported.add(zone)
+                elif not here and not self._database.has_leaf(min(max(row.time, 0), _LATEST)):
+                    self.dropped += 1
+                else:
+                    others.append((row, here))
+        if others:
+            self._take_others(hour, others)
+
+    def _take_others(self, hour: int, others: t.Sequence[tuple[Archived, list[Row]]]) -> None:
+        by_id: dict[str, list[Row]] = collections.defaultdict(list)
+        for found in self._database.by_id(sorted({row.event_id for row, _here in others})):
+            by_id[found[_ID]].append(found)
+        for row, here in others:
+            differing = min((_differing(row, hour, found) for found in by_id.get(row.event_id, [])), key=len, default=None)
+            if differing == []:
+                self.equal += 1
+                continue
+            self._judge(hour, row, here, differing)
+
+    def _judge(self, hour: int, row: Archived, here: t.Sequence[Row], differing: list[str] | None) -> None:
+        """`differing` names the columns in which the event's row differs, None when no row has its id."""
+        if differing is not None and not CHAIN_COLUMNS.issuperset(differing):
+            self._add("archive_differs", DIFFERS.format(", ".join(differing)), row)
+            return
+        cuts = self._cuts.find(row.zone_id, row.chain_seq, hour)
+        if cuts:
+            self._cut.setdefault((row.zone_id, cuts[0].sequence), (cuts[0], Positions()))[1].add(row.chain_seq, row.chain_seq)
+        elif any(found[_ID] != row.event_id for found in here):
+            self._add("fork", FORK, row)
+        elif differing is not None:
+            anew = _HASHES.issuperset(differing) and hour <= self._rehashed and row.zone_id not in self._as_exported
+            self._add(*(("rehashed", REHASHED) if anew else ("archive_differs", DIFFERS.format(", ".join(differing)))), row)
+        elif self._watermark is not None and hour > self._watermark:
+            self._add("newer_than_database", NEWER, row)
+        else:
+            self._add("missing_in_database", MISSING, row)
+
+    def _add(self, kind: str, words: str, row: Archived) -> None:
+        self._wrong.setdefault((kind, row.zone_id, words), Positions()).add(row.chain_seq, row.chain_seq)
+
+    def check(self) -> Check:
+        found = [
+            Finding(kind, AUDIT.name, as_copy(zone), low, high, words, _VERDICTS.get(kind, FAIL))
+            for (kind, zone, words), positions in self._wrong.items()
+            for low, high in positions.ranges()
+        ]
+        for (zone, _sequence), (cut, positions) in self._cut.items():
+            ranges = positions.ranges()
+            words = words_for(cut, zone, f"{positions.count} exported events lie after it")
+            found.append(Finding("cut", AUDIT.name, as_copy(zone), ranges[0][0], ranges[-1][1], words, WARN))
+        details: dict[str, t.Any] = {"rows": self.rows, "equal": self.equal, "below_retention": self.dropped}
+        if not self.equal and not found:
+            words = "no exported event is of a time that the database still has, so nothing was compared"
+            return Check("exports.database", UNPROVEN, words, details=details)
+        return findings.check("exports.database", found, self._passed(), **details)
+
+    def _passed(self) -> str:
+        dropped = f"; {self.dropped} are of months that the database no longer has" if self.dropped else ""
+        return f"{self.equal} of {self.rows} exported events are in the database as they were exported{dropped}"
+
+    def content(self) -> Check:
+        """`exports.content`: what is said of content where the database vouches for it."""
+        details = {"rows": self.rows, "equal": self.equal}
+        if self.rows and self.equal == self.rows:
+            words = "every exported event equals the database's row, which the checks of the chain examine"
+            return Check("exports.content", PASS, words, required=False, details=details)
+        return content_unproven(self.rows - self.equal, details)
+
+
+def content_unproven(rows: int, details: dict[str, t.Any]) -> Check:
+    words = f"content hashes of {rows} exported events cannot be made again: they cover microseconds, exports have milliseconds"
+    return Check("exports.content", UNPROVEN, words, required=False, details=details)
+
+
+DIFFERS = "the database has this event with another {}; one of the two was changed after the export"
+FORK = "the database has another event at this number, and the journal knows of no restore that explains it; the chain forked"
+MISSING = "the database no longer has this event, although retention keeps its month; it was deleted or cut off"
+NEWER = "the export is newer than the database's export watermark, and the database has no such event: a restored copy, or one that was cut"
+REHASHED = "only the hashes differ from the export: an upgrade made the chain anew after it"
+_VERDICTS = {"newer_than_database": UNPROVEN, "rehashed": WARN}
+
+
+def _differing(row: Archived, hour: int, found: Row) -> list[str]:
+    return [column for column, ours, theirs in zip(_COLUMNS, (*row, hour), found, strict=True) if ours != theirs]
+
+
+def _groups(rows: t.Sequence[Archived]) -> t.Iterator[tuple[str, list[Archived]]]:
+    """Rows of one zone whose numbers follow each other; those without number one by one."""
+    group: list[Archived] = []
+    for row in rows:
+        if group and (row.zone_id, row.chain_seq - 1) != (group[-1].zone_id, group[-1].chain_seq or -1):
+            yield group[0].zone_id, group
+            group = []
+        group.append(row)
+    if group:
+        yield group[0].zone_id, group

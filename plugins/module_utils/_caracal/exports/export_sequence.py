@@ -1,0 +1,112 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Numbers that no exported event has, and numbers that several have."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._report.check import FAIL, UNPROVEN, WARN, Check
+from .. import findings
+from ..chains.audit_chains import AUDIT
+from ..findings import Finding
+from ..positions import Positions
+from .export_chain import Hole, Zone
+from .export_compare import Database
+from .export_cuts import Cuts, as_copy, words_for
+from .export_files import Exports, UnreadableHour
+
+# Numbers that are read again to tell a fork from a row that is there twice; some 300 bytes each.
+TOLD_APART = 1 << 16
+
+# Two services that ingest at once may give numbers out of the order of their clocks; no more than these can be under way.
+UNDER_WAY = 1000
+
+
+def sequence(folder: Exports, zones: t.Mapping[str, Zone], cuts: Cuts, database: Database | None, *, whole: bool) -> Check:
+    """`exports.sequence`. `whole` is whether every file could be read: else what seems to be missing may lie in one of them."""
+    found: list[Finding] = []
+    for name, zone in zones.items():
+        found += [_hole(folder, name, hole, database, whole) for hole in zone.holes if not _is_under_way(folder, name, hole, database)]
+        if zone.seen.unnumbered:
+            words = f"{zone.seen.unnumbered} events have no sequence number, so nothing says where in the chain they belong"
+            found.append(Finding("unnumbered", AUDIT.name, as_copy(name), 0, 0, words, UNPROVEN))
+    found += _repeated(folder, {name: zone.twice for name, zone in zones.items() if zone.twice}, cuts)
+    numbered = sum(zone.seen.rows - zone.seen.unnumbered for zone in zones.values())
+    if not numbered:
+        return Check("exports.sequence", UNPROVEN, "no exported event has a sequence number")
+    heads = {as_copy(name): zone.high for name, zone in zones.items()}
+    return findings.check("exports.sequence", found, "no number is missing or there twice", rows=numbered, heads=heads)
+
+
+def _hole(folder: Exports, zone: str, hole: Hole, database: Database | None, whole: bool) -> Finding:
+    words, verdict = "no file has the events with these numbers; they, or their file, were deleted", FAIL
+    if not whole:
+        words, verdict = "no file that can be read has the events with these numbers", UNPROVEN
+    elif database is None and hole.hour == folder.hours[-1].number and hole.high - hole.low < UNDER_WAY:
+        words, verdict = "no file has the events with these numbers; they may belong into the next hour's, or were deleted", UNPROVEN
+    return Finding("hole", AUDIT.name, as_copy(zone), hole.low, hole.high, words, verdict)
+
+
+def _is_under_way(folder: Exports, zone: str, hole: Hole, database: Database | None) -> bool:
+    """Whether the missing events were ingested in an hour that is not exported yet, and the database has them all."""
+    last = folder.hours[-1].number
+    if database is None or hole.hour != last or hole.high - hole.low >= UNDER_WAY:
+        return False
+    later = {row[1] for row in database.lookup(zone, hole.low, hole.high) if row[-1] > last}
+    return len(later) == hole.high - hole.low + 1
+
+
+def _repeated(folder: Exports, twice: t.Mapping[str, Positions], cuts: Cuts) -> list[Finding]:
+    """Numbers that come twice: two events (a fork), or one event in two places; and where a restore is the reason."""
+    versions = _versions(folder, twice)
+    sorted_out: dict[tuple[str, str, str, str], Positions] = {}
+    for zone, positions in twice.items():
+        for low, high in positions.ranges():
+            for number in range(low, high + 1):
+                kind, words, verdict = _verdict(zone, number, versions.get((zone, number), 2), cuts)
+                sorted_out.setdefault((zone, kind, words, verdict), Positions()).add(number, number)
+    return [
+        Finding(kind, AUDIT.name, as_copy(zone), low, high, words, verdict)
+        for (zone, kind, words, verdict), positions in sorted_out.items()
+        for low, high in positions.ranges()
+    ]
+
+
+def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, str, str]:
+    """Each restore explains one more version of a row."""
+    known = cuts.find(zone, number)
+    if known and versions <= len(known) + 1:
+        return "cut", words_for(known[0], zone, "both what it cut off and what followed was exported"), WARN
+    if versions > 1:
+        return (
+            "fork",
+            "several exported events have this number, and the journal knows of no restore that explains it; the chain forked",
+            FAIL,
+        )
+    return "duplicate", "the same event was exported more than once", FAIL
+
+
+def _versions(folder: Exports, twice: t.Mapping[str, Positions]) -> dict[tuple[str, int], int]:
+    """(zone, number) → how many different rows have it, by reading the folder again."""
+    if not twice:
+        return {}
+    wanted: set[tuple[str, int]] = set()
+    for zone, positions in twice.items():
+        for low, high in positions.ranges():
+            wanted.update((zone, number) for number in range(low, min(high, low + TOLD_APART - len(wanted) - 1) + 1))
+    hashes: dict[tuple[str, int], set[tuple[str, str]]] = {}
+    for hour in folder.hours:
+        try:
+            for rows in folder.rows(hour):
+                for row in rows:
+                    if row[:2] in wanted:
+                        hashes.setdefault(row[:2], set()).add((row.content_sha256, row.chain_hmac))
+        except UnreadableHour:
+            continue
+    return {key: len(found) for key, found in hashes.items()}

@@ -1,0 +1,274 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The state that a restore must bring back: what only Caracal's tables say, and how two inventories differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from ..._report.text import parameters
+
+
+class Reader(t.Protocol):
+    """A database session that sees everything."""
+
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]: ...
+
+
+# name → (tables that it needs, query). Rows come back as lists of text, sorted.
+STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
+    "signing_keys": (
+        ("secrets",),
+        "SELECT zone_id, id, version::text FROM public.secrets WHERE name = 'zone_signing_key' ORDER BY 1, version, 2",
+    ),
+    "active_policies": (
+        ("policy_set_bindings", "policy_set_versions"),
+        """SELECT b.zone_id, b.policy_set_id, b.active_version_id, v.manifest_sha256 FROM public.policy_set_bindings b
+             LEFT JOIN public.policy_set_versions v ON v.id = b.active_version_id WHERE b.active_version_id IS NOT NULL ORDER BY 1, 2""",
+    ),
+    "delegation_epochs": (("delegation_graph_epochs",), "SELECT zone_id, epoch::text FROM public.delegation_graph_epochs ORDER BY 1"),
+    "binding_revision": (("gateway_binding_revision",), "SELECT version::text FROM public.gateway_binding_revision ORDER BY 1"),
+    "export_watermark": (
+        ("audit_export_watermark",),
+        "SELECT name, last_exported_hour::text FROM public.audit_export_watermark ORDER BY 1",
+    ),
+    "event_outbox": (
+        ("event_outbox",),
+        """SELECT CASE WHEN dispatched_at IS NOT NULL THEN 'dispatched' WHEN available_at = 'infinity' THEN 'dead' ELSE 'pending' END,
+                  count(*)::text FROM public.event_outbox GROUP BY 1 ORDER BY 1""",
+    ),
+    "caracal_outbox": (("caracal_outbox",), "SELECT status, count(*)::text FROM public.caracal_outbox GROUP BY 1 ORDER BY 1"),
+    # Revocations have no table of their own.
+    **{
+        f"{table}_by_status": ((table,), f"SELECT status, count(*)::text FROM public.{table} GROUP BY 1 ORDER BY 1")
+        for table in ("authority_records", "sessions", "agent_sessions", "delegation_edges", "delegated_grants")
+    },
+    # Which token opens what: the product never changes it. `token_sha256` is a digest already; it is recorded as one of its own.
+    "admin_tokens": (
+        ("admin_tokens",),
+        """SELECT id, encode(sha256(token_sha256), 'hex'), scope, coalesce(zone_id, ''), created_by FROM public.admin_tokens ORDER BY 1""",
+    ),
+    "admin_tokens_by_status": (
+        ("admin_tokens",),
+        """SELECT CASE WHEN revoked_at IS NULL THEN 'valid' ELSE 'revoked' END, count(*)::text
+             FROM public.admin_tokens GROUP BY 1 ORDER BY 1""",
+    ),
+}
+
+BLOCKS_CHECK = "inventory.audit_blocks"
+
+
+def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.Any]]]:
+    """The named facts that this release has tables for; empty for `caracal_auth`, which has none of them."""
+    return {
+        name: [list(row) for row in reader.rows(sql)]
+        for name, (needed, sql) in STATE_QUERIES.items()
+        if all(table in tables for table in needed)
+    }
+
+
+def believable(inventory: dict[str, t.Any]) -> bool:
+    """Zero is a fact only when the reader saw a database that cannot be empty: migrations and zones."""
+    tables = inventory["tables"]
+    return all(tables.get(f"public.{name}", {}).get("rows", 0) > 0 for name in ("schema_migrations", "zones"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """Where two copies differ, as far as the set can tell: the first row, by table, and the definitions whose text differs."""
+
+    rows: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    objects: t.Sequence[str] = ()
+
+
+def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], located: Located, *, leaves: bool = True) -> list[Check]:
+    """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs.
+
+    `leaves` is whether the rows of the audit leaves were read.
+    """
+    prefix = f"inventory.{expected['database']}"
+    checks = [
+        _maps(f"{prefix}.tables", "table", expected["tables"], actual["tables"], rows=located.rows),
+        _lists(f"{prefix}.schema", "schema object", expected["schema"], actual["schema"]),
+        _lists(f"{prefix}.grants", "grant", expected["grants"], actual["grants"]),
+        _lists(f"{prefix}.owners", "owner", expected["owners"], actual["owners"]),
+        _lists(f"{prefix}.migrations", "migration", expected["migrations"], actual["migrations"], empty_ok=not expected["migrations"]),
+        _state(f"{prefix}.state", expected["state"], actual["state"]),
+        _sequences(f"{prefix}.sequences", expected["sequences"], actual["sequences"], expected["sequence_floor"]),
+        _extensions(f"{prefix}.extensions", expected["extensions"], actual["extensions"]),
+        _settings(f"{prefix}.settings", expected["settings"], actual["settings"]),
+        _schema_dump(f"{prefix}.schema_dump", expected, actual, located.objects),
+        _large_objects(f"{prefix}.large_objects", expected["large_objects"], actual["large_objects"]),
+    ]
+    computed = [name for name, populated in expected.get("materialized_views", {}).items() if populated]
+    if computed:
+        checks.append(_materialized_views(f"{prefix}.materialized_views", computed, actual["materialized_views"]))
+    if leaves:
+        checks.append(_maps(f"{prefix}.leaves", "audit leaf", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]))
+    return checks
+
+
+def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Check:
+    """Audit blocks of a copy against those of the set: `fail` names zone, leaf and block."""
+    theirs, ours = ({block.key: block for block in blocks} for blocks in (expected, actual))
+    if not theirs:
+        return Check(BLOCKS_CHECK, UNPROVEN, "the set has no audit blocks; nothing binds its audit rows")
+    wrong = [
+        f"{_block_name(key)}: {_block_difference(theirs.get(key), ours.get(key))}"
+        for key in sorted(theirs.keys() | ours.keys())
+        if theirs.get(key) != ours.get(key)
+    ]
+    if wrong:
+        return Check(BLOCKS_CHECK, FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+    rows = sum(block.rows for block in theirs.values())
+    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
+
+
+def _block_name(key: tuple[str, ...]) -> str:
+    chain, zone, leaf, block = key
+    return f"{chain} chain of zone {zone}, leaf {leaf}, block {block}"
+
+
+def _block_difference(expected: t.Any, actual: t.Any) -> str:
+    if actual is None:
+        return f"missing ({expected.rows} rows)"
+    if expected is None:
+        return f"not in the set ({actual.rows} rows)"
+    if expected.rows != actual.rows:
+        return f"{actual.rows} rows, recorded {expected.rows}"
+    if expected.content != actual.content:
+        return "content differs"
+    return "chain columns differ"
+
+
+def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool) -> Check:
+    if wrong:
+        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+    if not count:
+        verdict = NOT_APPLICABLE if empty_ok else UNPROVEN
+        return Check(check_id, verdict, f"the set records no {what}; nothing was compared", required=not empty_ok)
+    return Check(check_id, PASS, f"{count} {what}(s) equal")
+
+
+def _maps(
+    check_id: str,
+    what: str,
+    expected: dict[str, t.Any],
+    actual: dict[str, t.Any],
+    empty_ok: bool = False,
+    rows: t.Mapping[str, str] | None = None,
+) -> Check:
+    wrong = []
+    for name in sorted(expected.keys() | actual.keys()):
+        if name not in actual:
+            wrong.append(f"{name} is missing")
+        elif name not in expected:
+            wrong.append(f"{name} is not in the set")
+        elif expected[name]["rows"] != actual[name]["rows"]:
+            wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}{_first(rows, name)}")
+        elif expected[name]["digest"] != actual[name]["digest"]:
+            wrong.append(f"{name}: rows differ in content{_first(rows, name)}")
+    return _result(check_id, what, wrong, len(expected), empty_ok)
+
+
+def _first(rows: t.Mapping[str, str] | None, name: str) -> str:
+    return f" (first: {rows[name]})" if rows and name in rows else ""
+
+
+def _lists(check_id: str, what: str, expected: list[str], actual: list[str], empty_ok: bool = False) -> Check:
+    missing, extra = set(expected) - set(actual), set(actual) - set(expected)
+    wrong = [f"missing {line}" for line in sorted(missing)] + [f"not in the set: {line}" for line in sorted(extra)]
+    return _result(check_id, what, wrong, len(expected), empty_ok)
+
+
+def _state(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+    """An older set records fewer facts; the tables behind them are compared row by row all the same."""
+    wrong = [f"{name} differs" for name in sorted(expected) if expected[name] != actual.get(name)]
+    return _result(check_id, "fact", wrong, len(expected), empty_ok=not expected)
+
+
+def _sequences(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], floor: dict[str, int]) -> Check:
+    """Outside any snapshot: the copy must lie between its own highest id and the value read after the dump."""
+    wrong = [f"sequence {name} is missing" for name in sorted(expected.keys() - actual.keys())]
+    for name in sorted(expected.keys() & actual.keys()):
+        low, value, high = floor.get(name, 0), actual[name] or 0, expected[name] or 0
+        if not low <= value <= high:
+            wrong.append(f"sequence {name} stands at {value}, expected {low} to {high}")
+    return _result(check_id, "sequence", wrong, len(expected), empty_ok=not expected)
+
+
+def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str]) -> Check:
+    missing = sorted(expected.keys() - actual.keys())
+    if missing:
+        return Check(check_id, FAIL, f"extension {missing[0]} is missing", details={"missing": missing})
+    other = [f"{name} {actual[name]}, recorded {version}" for name, version in sorted(expected.items()) if actual[name] != version]
+    if other:
+        return Check(check_id, WARN, f"extension version differs: {other[0]}", details={"differences": other})
+    return Check(check_id, PASS, f"{len(expected)} extension(s) equal")
+
+
+def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+    hard = [
+        f"{name} is {actual[name]}, recorded {expected[name]}"
+        for name in ("encoding", "owner", "connection_limit")
+        if actual[name] != expected[name]
+    ]
+    if actual["set"] != expected["set"]:
+        # Lists have an order, in which nothing else may be told apart.
+        other = parameters(expected["set"], actual["set"]) or "in another order"
+        hard.append(f"settings of the database here differ from the recorded: {other}")
+    hard += _role_sets(expected["role_sets"], actual["role_sets"])
+    if hard:
+        return Check(check_id, FAIL, hard[0], details={"differences": hard})
+    names = ("provider", "locale", "collate", "ctype")
+    soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in names if actual[name] != expected[name]]
+    if soft:
+        return Check(
+            check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}
+        )
+    return Check(check_id, PASS, "encoding, locale, owner and settings equal")
+
+
+def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> list[str]:
+    """Parameters and no values, which may be anybody's; in what order they were set says nothing."""
+    found = []
+    for role in sorted(expected.keys() | actual.keys()):
+        other = parameters(expected.get(role), actual.get(role))
+        if other:
+            found.append(f"settings of role {role} here differ from the recorded: {other}")
+    return found
+
+
+def _large_objects(check_id: str, expected: int, actual: int) -> Check:
+    """Caracal has none; their content has no digest, so none may appear or vanish."""
+    if expected != actual:
+        return Check(check_id, FAIL, f"{actual} large objects, recorded {expected}")
+    if expected:
+        return Check(check_id, UNPROVEN, f"{expected} large objects as recorded, but nothing binds their content", required=False)
+    return Check(check_id, NOT_APPLICABLE, "no large objects", required=False)
+
+
+def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bool]) -> Check:
+    """Their rows are computed from others, so that only whether they were computed is compared."""
+    empty = sorted(name for name in computed if not actual.get(name))
+    if empty:
+        words = f"{len(empty)} materialized view(s) have no content here; first: {empty[0]}. Their queries did not run in the copy"
+        return Check(check_id, UNPROVEN, words, details={"empty": empty[:50]})
+    return Check(check_id, PASS, f"{len(computed)} materialized view(s) computed anew")
+
+
+def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], objects: t.Sequence[str]) -> Check:
+    """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
+    if expected["server_version"] // 10000 != actual["server_version"] // 10000:
+        return Check(check_id, NOT_APPLICABLE, "other major version of PostgreSQL; the schema list was compared instead", required=False)
+    if expected["schema_digest"] != actual["schema_digest"]:
+        words = f"the text of pg_dump --schema-only differs from the source's{f'; first: {objects[0]}' if objects else ''}"
+        return Check(check_id, FAIL, words, details={"differences": list(objects[:50])})
+    return Check(check_id, PASS, "pg_dump --schema-only is identical")

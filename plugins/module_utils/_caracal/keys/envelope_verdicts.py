@@ -1,0 +1,158 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the readings of all sealed columns say of the KEK, of each column, and of what must have a sealed value."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from ..releases import SECRET_STORE, Detected
+from .envelopes import NO_KEY, Reading
+from .kek import Keyring
+from .sealed_columns import COLUMNS, NOT_SEALED
+
+KEK_CHECK = "envelopes.kek"
+
+
+@dataclasses.dataclass(frozen=True)
+class SigningKey:
+    """The public half of a zone's signing key; `kid` is the id of its row, and what a token's header names."""
+
+    kid: str
+    zone: str
+    version: int
+    x: str
+    y: str
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {**dataclasses.asdict(self), "crv": "P-256"}
+
+
+def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> Check:
+    """Whether this is the KEK of this database: right, wrong, mixed, or nothing to try it on."""
+    opened = sum((one.opened for one in readings), collections.Counter())
+    foreign = sum((one.foreign for one in readings), collections.Counter())
+    rows, spared = sum(one.rows for one in readings), sum(one.spared for one in readings)
+    counts = {"rows": rows, "opened": dict(opened), "foreign": dict(foreign), "damaged": sum(one.damaged for one in readings)}
+    verdict, words = _kek(opened, foreign, spared, keyring, family)
+    return Check(KEK_CHECK, verdict, words, details={"given": [key.id for key in keyring.keys], **counts})
+
+
+def _kek(
+    opened: collections.Counter[str], foreign: collections.Counter[str], spared: int, keyring: Keyring, family: str
+) -> tuple[str, str]:
+    good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
+    if not good and bad == spared:
+        return UNPROVEN, "no sealed value that is whole and in use shows which KEK is right"
+    if not good:
+        return FAIL, f"wrong KEK: {' and '.join(key.id for key in keyring.keys)} opens none of {bad} sealed values{_carried(foreign)}"
+    if bad > spared:
+        what = "mixed keys or damage" if NO_KEY in foreign else "mixed keys"
+        return FAIL, f"{what}: {good} sealed values open, {bad} do not with any KEK that was given{_carried(foreign)}"
+    if good > opened[current] and family != SECRET_STORE:
+        return FAIL, f"mixed keys: {good - opened[current]} of {good} values open only with the previous KEK, which this release cannot use"
+    if good > opened[current]:
+        return (
+            WARN,
+            f"a rotation is not finished: {opened[current]} values under {current}, {good - opened[current]} under the previous KEK",
+        )
+    if bad:
+        return WARN, f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
+    return PASS, f"right KEK {current}: it opens {good} sealed values"
+
+
+def _carried(foreign: collections.Counter[str]) -> str:
+    """Which keys the rows themselves name."""
+    named = [f"{key} ({count})" for key, count in foreign.most_common(5) if key != NO_KEY]
+    return f", which name {', '.join(named)}" if named else ""
+
+
+def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
+    """One column. No release has a value in every column."""
+    name, foreign = f"envelopes.{reading.column.name}", sum(reading.foreign.values())
+    details = {
+        "rows": reading.rows,
+        "opened": dict(reading.opened),
+        "foreign": dict(reading.foreign),
+        "damaged": reading.damaged,
+        "positions": reading.positions,
+    }
+    if not reading.rows:
+        return Check(name, NOT_APPLICABLE, "no sealed value in this column", required=False, details=details)
+    if reading.damaged or foreign > reading.spared:
+        said = [f"{reading.damaged} damaged"] if reading.damaged else []
+        said += [f"{foreign} that no given KEK opens"] if foreign else []
+        first = reading.positions[0]
+        return Check(name, FAIL, f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}", details=details)
+    previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
+    if previous:
+        verdict = WARN if family == SECRET_STORE else FAIL
+        return Check(name, verdict, f"{previous} of {reading.rows} open only with the previous KEK", details=details)
+    if foreign:
+        return Check(
+            name, WARN, f"{foreign} of {reading.rows} are expired and under another KEK; rotations leave these out", details=details
+        )
+    return Check(name, PASS, f"{reading.rows} values open", details=details)
+
+
+def judge_signing_keys(keys: t.Sequence[SigningKey], rows: int, zones: int, without: int, first: t.Sequence[str]) -> Check:
+    """Of `zones` with a session, `without` have no key. The product makes a new key where there is none, in silence."""
+    name, details = "envelopes.signing_keys", {"rows": rows, "keys": len(keys), "zones_without_key": list(first)}
+    kids = _shared(keys)
+    if kids:
+        words = f"{len(kids)} signing keys stand in more than one row, so one was copied over another; first: {shown(kids[0])}"
+        return Check(name, FAIL, words, details={**details, "copied": kids[:50]})
+    if not keys:
+        words = (
+            f"none of {rows} signing keys could be read" if rows else f"no signing key; {without} zones with sessions would get new ones"
+        )
+        return Check(name, UNPROVEN, words, details=details)
+    if without:
+        words = f"{without} of {zones} zones with sessions have no signing key and would get a new one; first: {shown(first[0])}"
+        return Check(name, WARN, words, details=details)
+    return Check(name, PASS, f"{len(keys)} signing keys of {len({key.zone for key in keys})} zones are P-256 keys", details=details)
+
+
+def _shared(keys: t.Sequence[SigningKey]) -> list[str]:
+    seen = collections.Counter((key.x, key.y) for key in keys)
+    return sorted(key.kid for key in keys if seen[key.x, key.y] > 1)
+
+
+def judge_providers(family: str, total: int, without: int, first: t.Sequence[str], stored: int) -> Check:
+    """Providers that name secret values. `stored` is how many secrets of any kind this database keeps in custody."""
+    name, details = "envelopes.providers", {"providers": total, "without": without, "first": list(first)}
+    if not without:
+        return Check(name, PASS, f"{total} providers with secret values have them sealed here", details=details)
+    said = f"{without} of {total} providers with secret values have none here; first: {shown(first[0])}"
+    if family != SECRET_STORE:
+        return Check(name, FAIL, f"{said}: they are lost", details=details)
+    where = "they may be in an external secret backend, or lost" if stored else "an external secret backend seems to be in use"
+    return Check(name, UNPROVEN, f"{said}; {where}, which was not read", details=details)
+
+
+def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: int) -> Check:
+    """Whether what was read is all that this release seals. `bytea` are the columns of that type in the database."""
+    name, wanted = "envelopes.coverage", set().union(*(column.needs for column in COLUMNS[detected.family]))
+    missing, strange = sorted(wanted - set(bytea)), sorted(set(bytea) - wanted - NOT_SEALED)
+    said = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
+    said += [f"column {missing[0]} is missing"] if missing else []
+    said += [f"column {shown(strange[0])} is not known and was not read"] if strange else []
+    said += [f"{other_secrets} rows in secrets are no signing keys and were not read"] if other_secrets else []
+    details = {"missing": missing, "not_read": strange, "other_secrets": other_secrets}
+    if said:
+        return Check(name, UNPROVEN, "; ".join(said), details=details)
+    count = len(COLUMNS[detected.family])
+    return Check(name, PASS, f"all {count} sealed columns of release {detected.release} were read", details=details)
+
+
+def shown(text: str) -> str:
+    """An id in a line of text, whatever is in it."""
+    return text if text.isprintable() and len(text) < 200 else repr(text[:200])

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The key-encryption key of a deployment (`ZONE_KEK` or `SECRET_STORE_KEK`): read as the product reads it, or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import re
+
+from ..._errors import OptionError
+
+BYTES = 32
+ID_BYTES = 8
+# What the product takes off the end of a secret file. It takes nothing off a value in its environment.
+FILE_END = " \t\r\n"
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kek:
+    """A key and the id by which envelopes and reports name it: 16 hex digits, the first 8 bytes of its SHA-256."""
+
+    secret: bytes = dataclasses.field(repr=False)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(self.secret).hexdigest()[: 2 * ID_BYTES]
+
+
+@dataclasses.dataclass(frozen=True)
+class Keyring:
+    """The key that seals now, and the one before it while a rotation is under way."""
+
+    current: Kek
+    previous: Kek | None = None
+
+    def find(self, key_id: str) -> Kek | None:
+        """The key that an envelope names."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    @property
+    def keys(self) -> tuple[Kek, ...]:
+        """Each key once, the current one first."""
+        return tuple(dict.fromkeys(key for key in (self.current, self.previous) if key is not None))
+
+
+def parse_file(text: str, name: str) -> Kek:
+    """A key out of the content of a secret file; blanks and newlines at its end do not matter, at its beginning they do."""
+    return parse(text.rstrip(FILE_END), name)
+
+
+def parse(text: str, name: str) -> Kek:
+    """A key out of a value: 64 hex digits and nothing else.
+
+    Raises OptionError that names where the key came from and never the key, also for a key with a pattern.
+    """
+    if not text:
+        raise OptionError(f"{name} is empty; give the KEK of the deployment")
+    if text != text.strip():
+        raise OptionError(f"{name} has blanks or a newline around the key, with which Caracal does not start; give the 64 hex digits alone")
+    if not _HEX.match(text):
+        raise OptionError(f"{name} is not hexadecimal, as a KEK is (not base64); give the file secretStoreKek or zoneKek of the deployment")
+    secret = bytes.fromhex(text)
+    if len(secret) != BYTES:
+        raise OptionError(f"{name} has {len(secret)} bytes, a KEK has exactly {BYTES}; give the whole key and no other")
+    pattern = weakness(secret)
+    if pattern:
+        raise OptionError(f"{name} is no random key ({pattern}), and Caracal refuses such a one; give the KEK of the deployment")
+    return Kek(secret)
+
+
+def weakness(secret: bytes) -> str | None:
+    """The pattern for which the product refuses a key, in words; None for a key that it takes."""
+    steps = {(after - before) % 256 for before, after in itertools.pairwise(secret)}
+    if not any(secret):
+        return "all zeros"
+    if steps == {0}:
+        return "one byte over and over"
+    if steps in ({1}, {255}):
+        return "bytes that count up or down"
+    if secret == secret[:2] * (len(secret) // 2):
+        return "two bytes in turn"
+    return None

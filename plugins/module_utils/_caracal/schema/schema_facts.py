@@ -1,0 +1,73 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a database is made of, as facts: one line each, so that two databases differ in lines that name the thing."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..._errors import OptionError
+
+# How PostgreSQL names all roles.
+PUBLIC = "PUBLIC"
+
+
+class Key(t.NamedTuple):
+    """What a fact is about: its kind, the object, and the part of it (empty for the object itself). SQL-quoted where SQL needs it."""
+
+    kind: str
+    of: str
+    name: str
+
+    def __str__(self) -> str:
+        words = _WORDS.get(self.kind, f"{self.kind} {{of}}.{{name}}" if self.name else f"{self.kind} {{of}}")
+        return words.format(of=self.of, name=self.name)
+
+
+Facts = dict[Key, str]
+
+_WORDS = {
+    "row_security": "row security of {of}",
+    "grant": "grant on {of} to {name}",
+    "column_grant": "grant on columns of {of} to {name}",
+    "execute": "right of {name} to execute {of}",
+}
+# What lives in a table and is gone with it.
+OF_TABLES = ("column", "constraint", "index", "trigger", "row_security", "policy")
+KINDS = ("table", *OF_TABLES, "grant", "column_grant", "sequence", "function", "execute", "extension", "owner")
+_LINE = re.compile(r"([a-z_]+) (\S+)(?: (\S+))?:(?: (.*))?")
+
+
+def line(key: Key, value: str) -> str:
+    """`kind object part: value`."""
+    return f"{' '.join(one for one in key if one)}: {value}".rstrip()
+
+
+def parse(lines: t.Iterable[str]) -> Facts:
+    """The facts of such lines; raises OptionError for one that is none."""
+    facts: Facts = {}
+    for one in lines:
+        found = _LINE.fullmatch(one)
+        if not found or found[1] not in KINDS:
+            raise OptionError(f"{one[:100]!r} is no fact of a schema (kind object part: value); make the table again with describe")
+        facts[Key(found[1], found[2], found[3] or "")] = found[4] or ""
+    return facts
+
+
+def text(block: str) -> Facts:
+    """The facts of a table in this collection, whose long lines go on in indented ones."""
+    return parse(block.replace("\n  ", " ").strip().split("\n"))
+
+
+def changed(facts: Facts, *, drop: str = "", add: str = "") -> Facts:
+    """The facts of another release: without those whose `kind object part` is a line of `drop`, and with those of `add`."""
+    gone = {Key(*(f"{one} ".split(" ")[:3])) for one in drop.split("\n") if one}
+    if strange := gone - facts.keys():
+        raise KeyError(f"nothing to drop: {sorted(strange)}")
+    return {**{key: value for key, value in facts.items() if key not in gone}, **(text(add) if add else {})}

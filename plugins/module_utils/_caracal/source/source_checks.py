@@ -1,0 +1,344 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whether a source keeps its own constraints (foreign keys, unique indexes, versions of collations) and the rules of a healthy Caracal.
+
+PostgreSQL checks a row only when it is written: not rows that were loaded with the triggers off, or under an index that a new libc has put
+out of order. A restore builds all constraints again, and stops there. A failure on a table of the operator's own is a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import typing as t
+
+from ..._errors import PermissionMissing, StageFailed, printable
+from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
+from .. import findings
+from ..chains.audit_chains import AUDIT
+from ..invariants import rule
+from ..invariants import table as rules
+from ..invariants.rule import Rule, Seen, rows
+from ..inventory.inventory import Reader
+from .source_queries import (
+    ACTUAL_COLLATIONS,
+    AMCHECK,
+    DATABASE_COLLATION,
+    FOREIGN_KEYS,
+    IN_ORDER,
+    OF_TABLE,
+    UNIQUE_INDEXES,
+    WITHOUT_INDEXES,
+    counted,
+    digested,
+    in_order,
+    offending,
+)
+
+FOREIGN_KEY = "source.foreign_keys"
+UNIQUE = "source.unique_indexes"
+COLLATION = "source.collation"
+STATE = "source.state"
+IDS = (FOREIGN_KEY, UNIQUE, COLLATION, STATE)
+LISTED = 50
+# So many findings are named in a message.
+NAMED = 4
+CORRUPTED = ("XX001", "XX002")
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """A table. `root` is the partitioned table at the top, of another table itself."""
+
+    schema: str
+    name: str
+    root: str
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def is_caracals(self) -> bool:
+        # Only here, since few sources are broken, and the tables of all releases take long to load.
+        from ..schema import schema_tables
+
+        return self.schema == "public" and self.root in schema_tables.names()
+
+
+@dataclasses.dataclass(frozen=True)
+class Broken:
+    """A constraint or rule that does not hold, or a collation of another version. `words` have no value of a row; `keys` stand for all
+    that is wrong: their number and a digest. `fails` is False for tables of the operator's own."""
+
+    thing: str
+    words: str
+    keys: str
+    fails: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Unread:
+    """What could not be checked, and why. `caracals`: whether that leaves a doubt about Caracal's own tables."""
+
+    thing: str
+    reason: str
+    caracals: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """The result of one check in one database, or in a part of it. `read` is the number of constraints or rules that were checked."""
+
+    check: str
+    database: str
+    read: int = 0
+    broken: tuple[Broken, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """A unique index that is valid. `foreign`: whether it could run code of an owner. `query` finds duplicates in the rows; `ordered`
+    counts its entries and those out of order, or is empty if it does not have one entry for each row."""
+
+    table: Relation
+    name: str
+    oid: int
+    btree: bool
+    foreign: bool
+    query: str
+    ordered: str = ""
+
+    @property
+    def thing(self) -> str:
+        return f"{self.table.qualified} {self.name}"
+
+
+def prepare(reader: Reader) -> None:
+    """For this transaction: no index answers a question about rows, since a damaged one would hide them."""
+    _set(reader, WITHOUT_INDEXES)
+
+
+def _set(reader: Reader, settings: t.Mapping[str, str]) -> None:
+    for name, value in settings.items():
+        reader.rows("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+
+
+def foreign_keys(reader: Reader, database: str) -> Scan:
+    """Check every validated foreign key by a query. The audit log has none in Caracal, and is not read for others."""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for schema, table, root, name, query, of_audit, builtin in reader.rows(FOREIGN_KEYS):
+        child, thing = Relation(schema, table, root), f"{schema}.{table} {name}"
+        if of_audit or not builtin:
+            why = "it is of the audit log, whose rows are not read for it" if of_audit else "it compares by operators of an extension"
+            unread.append(Unread(thing, why, child.is_caracals))
+            continue
+        try:
+            count, keys = _offending(reader, query)
+        except (StageFailed, PermissionMissing) as exc:
+            unread.append(Unread(thing, rule.reason(exc), child.is_caracals))
+            continue
+        read += 1
+        if count:
+            broken.append(Broken(thing, f"{count} row(s) refer to a row that does not exist", f"{count} {keys}", child.is_caracals))
+    return Scan(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
+
+
+def indexes(reader: Reader, of: tuple[str, str] | None = None) -> list[Index]:
+    """All unique indexes that a restore builds again, or those of one table, given by schema and name."""
+    seen = reader.rows(OF_TABLE, of) if of else reader.rows(UNIQUE_INDEXES)
+    found = []
+    for schema, table, quoted, root, name, oid, btree, total, foreign, keys, where, distinct in seen:
+        if None in keys:
+            continue  # It was dropped since; the server then does not describe it, although the snapshot shows it.
+        ordered = in_order(quoted, keys) if btree and total else ""
+        query = offending(quoted, keys, where, distinct)
+        found.append(Index(Relation(schema, table, root), name, oid, btree, foreign, query, ordered))
+    return found
+
+
+def is_whole(reader: Reader, index: Index, rows_of_table: int) -> bool:
+    """Whether the index alone proves that no two rows share a key: it has as many entries as the table has rows, each greater than the
+    one before it. It is a tenth of the table, and needs no memory. If it does not prove it, the rows have to be read."""
+    if not index.ordered or index.foreign:
+        return False
+    _set(reader, IN_ORDER)
+    try:
+        found = [tuple(row) for row in rows(reader, index.ordered)]
+    except (StageFailed, PermissionMissing):
+        return False
+    finally:
+        prepare(reader)
+    return found == [(rows_of_table, 0)]
+
+
+def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Scan:
+    """Duplicates under these indexes; with `structure`, `amcheck` checks the indexes themselves if it is installed and allowed."""
+    amcheck = next((name for (name,) in reader.rows(AMCHECK)), "") if structure else ""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for index in wanted:
+        if index.foreign:
+            why = "it has an expression, or uses what is not the server's own"
+            unread.append(Unread(index.thing, why, index.table.is_caracals))
+            continue
+        try:
+            found = _duplicates(reader, index) or (_structure(reader, amcheck, index) if amcheck and index.btree else None)
+        except (StageFailed, PermissionMissing) as exc:
+            unread.append(Unread(index.thing, rule.reason(exc), index.table.is_caracals))
+            continue
+        read += 1
+        if found:
+            broken.append(found)
+    return Scan(UNIQUE, database, read, tuple(broken), tuple(unread))
+
+
+def _offending(reader: Reader, query: str) -> tuple[int, str]:
+    """The number of rows of `query`, and a digest over all of them. If the server cannot make it, a word that never comes again stands in
+    for it: what was found is not known exactly, so no acknowledgement can cover it."""
+    try:
+        count, keys = rows(reader, digested(query))[0]
+    except StageFailed:
+        return int(rows(reader, counted(query))[0][0]), secrets.token_hex()
+    return int(count), str(keys)
+
+
+def _duplicates(reader: Reader, index: Index) -> Broken | None:
+    count, keys = _offending(reader, index.query)
+    words = f"{count} key(s) of a unique index exist more than once"
+    return Broken(index.thing, words, f"{count} {keys}", index.table.is_caracals) if count else None
+
+
+def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
+    """The server's message names an index and pages, and no value of a row."""
+    try:
+        rows(reader, f"SELECT {amcheck}(%s::pg_catalog.oid::pg_catalog.regclass)", (index.oid,))
+    except StageFailed as exc:
+        if exc.details.get("sqlstate") not in CORRUPTED:
+            raise
+        return Broken(index.thing, "amcheck finds its structure damaged", exc.msg, index.table.is_caracals)
+    return None
+
+
+def collations(reader: Reader, database: str) -> Scan:
+    """The database's own collation, and those of columns and indexes, against what the server's libraries have now."""
+    try:
+        seen = [("the database's default", *rows(reader, DATABASE_COLLATION)[0], "", [])]
+        seen += [(f"{schema}.{name}", *more) for schema, name, *more in rows(reader, ACTUAL_COLLATIONS)]
+    except (StageFailed, PermissionMissing) as exc:
+        return Scan(COLLATION, database, unread=(Unread("the collations", rule.reason(exc)),))
+    broken, unread = list[Broken](), list[Unread]()
+    for thing, recorded, actual, schema, tables in seen:
+        caracals = not schema or any(Relation(schema, table, table).is_caracals for table in tables)
+        if recorded and not actual:
+            unread.append(Unread(thing, f"version {recorded} is recorded, and the server does not know its version", caracals))
+        elif actual and not recorded:
+            unread.append(Unread(thing, f"no version is recorded; the server has {actual}", False))
+        elif recorded != actual:
+            words = f"version {recorded} is recorded, and the server has {actual}"
+            broken.append(Broken(thing, words, f"{recorded} {actual}", caracals))
+    return Scan(COLLATION, database, len(seen), tuple(broken), tuple(unread))
+
+
+def state(reader: Reader, database: str, family: str, release: str | None, existing: t.Collection[str]) -> Scan:
+    """The rules by which a drill fails, in the source; none that reads audit partitions. `existing` are the tables of schema public."""
+    broken, unread, read = list[Broken](), list[Unread](), 0
+    for one in rules.invariants(family, release):
+        if one.severity != FAIL or AUDIT.table in one.tables:
+            continue
+        seen = rule.look(reader, one, existing)
+        if seen.problem:
+            unread.append(Unread(one.check_id, seen.problem))
+            continue
+        read += 1
+        if seen.broken:
+            broken.append(of_rule(one, seen))
+    return Scan(STATE, database, read, tuple(broken), tuple(unread))
+
+
+def of_rule(one: Rule, seen: Seen) -> Broken:
+    """A rule that rows break, as source and copy record it alike."""
+    return Broken(one.check_id, f"{rule.counted(one, seen)}; {one.remedy}", f"{seen.broken} {seen.digest}")
+
+
+def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Scan]:
+    """Scans of a database that could not be read, for the `wanted` checks."""
+    return [Scan(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
+
+
+_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations", STATE: "rules of a healthy Caracal"}
+_REMEDY = {
+    FOREIGN_KEY: "a restore stops there; repair the rows",
+    UNIQUE: "a restore stops at duplicates; repair the rows and REINDEX",
+    COLLATION: "indexes on text can be out of order; REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... REFRESH VERSION",
+    STATE: "the copy has the same rows",
+}
+_CONNECTED = {COLLATION: "as recorded"}
+
+
+def checks(scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> list[Check]:
+    """One check of each kind for all databases of a set."""
+    return [_check(check_id, [one for one in scans if one.check == check_id], acknowledged) for check_id in IDS]
+
+
+def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> Check:
+    """`fail` for what is broken and not acknowledged; else `unproven` if a table of Caracal's could not be read; else `warn` or `pass`."""
+    if not scans:
+        return Check(check_id, NOT_APPLICABLE, f"no database of this set has {_NOUN[check_id]}", False)
+    broken = [(scan.database, one) for scan in scans for one in scan.broken]
+    unread = [(scan.database, one) for scan in scans for one in scan.unread]
+    recorded = _bounded(check_id, [to_record(check_id, database, one) for database, one in broken if one.fails])
+    new = [one for one in recorded if one["digest"] not in acknowledged]
+    read, noun = sum(one.read for one in scans), _NOUN[check_id]
+    details = {
+        "read": read,
+        "broken": [{"database": database, "object": one.thing, "says": one.words} for database, one in broken[:LISTED]],
+        "not_read": [{"database": database, "object": one.thing, "reason": one.reason} for database, one in unread[:LISTED]],
+        "recorded": recorded,
+    }
+    if new:
+        return Check(check_id, FAIL, failed(new), details=details)
+    doubt = next(((database, one) for database, one in unread if one.caracals), None)
+    if doubt:
+        reason = doubt[1].reason.removeprefix(f"database {doubt[0]}: ")
+        words = f"{noun} cannot be checked: database {doubt[0]}: {printable(doubt[1].thing)}: {reason}"
+        return Check(check_id, UNPROVEN, words, False, details)
+    if broken:
+        database, first = broken[0]
+        words = f"{len(broken)} of {read} {noun}; first: {_words(database, first)}"
+        why = "acknowledged" if first.fails else f"a table of your own; {_REMEDY[check_id]}"
+        return Check(check_id, WARN, f"{words} ({why})", False, details)
+    return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'hold')}", details=details)
+
+
+def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The first findings by their own digest, the rest by one digest for all."""
+    first, rest = recorded[: findings.SHOWN], recorded[findings.SHOWN :]
+    if rest:
+        digest = findings.digest(check_id, "rest", *(one["digest"] for one in rest))
+        first.append({"digest": digest, "message": f"{len(rest)} more findings, the first: {rest[0]['message']}"})
+    return first
+
+
+def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
+    """The message of a failure: the first finding with its remedy, what the next ones are about, and how to acknowledge all of these."""
+    first, *others = (one["message"] for one in recorded[:NAMED])
+    also = "".join(f"; also {one.partition('; ')[0]}" for one in others)
+    more = f"; and {len(recorded) - NAMED} more" if len(recorded) > NAMED else ""
+    digests = ", ".join(one["digest"][:16] for one in recorded[:NAMED])
+    return f"{first}{also}{more}; or acknowledge: journal_correct with findings: [{digests}]"
+
+
+def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:
+    """One finding as the manifest records it. Its digest covers exactly what was found, so an acknowledgement covers no other damage."""
+    message = f"{_words(database, one)}; {_REMEDY[check_id]}"
+    return {"digest": findings.digest(check_id, database, one.thing, one.keys), "message": message}
+
+
+def _words(database: str, one: Broken) -> str:
+    return f"database {database}: {printable(one.thing)}: {one.words}"
