@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains
 from twin import audit, chain, copytext
 
 Row = dict[str, "str | None"]
-FIXTURE = json.loads((Path(__file__).parents[4] / "data" / "audit_rows.json").read_text(encoding="utf-8"))
+FIXTURE = json.loads((Path(__file__).parents[5] / "data" / "audit_rows.json").read_text(encoding="utf-8"))
 KEY, OTHER_KEY = AuditKey(bytes(range(32))), AuditKey(bytes(range(32, 64)))
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 START = 1_781_000_000_000_000  # in June 2026

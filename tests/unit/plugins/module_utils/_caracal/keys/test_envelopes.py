@@ -30,7 +30,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.envelop
 from twin import envelopes as sealing
 from twin.dice import Dice
 
-FIXTURE = json.loads((Path(__file__).parents[4] / "data" / "sealed_values.json").read_text(encoding="utf-8"))
+FIXTURE = json.loads((Path(__file__).parents[5] / "data" / "sealed_values.json").read_text(encoding="utf-8"))
 VALUES: dict[str, dict[str, t.Any]] = {one["name"]: one for one in FIXTURE["values"]}
 WRONG = kek.parse(FIXTURE["wrong_kek"], "kek")
 BY_NAME = {column.name: column for columns in COLUMNS.values() for column in columns}
