@@ -14,7 +14,7 @@ description:
   - The report is signed and named by an entry of the journal. When the verdict is V(pass), the set's manifest is countersigned too.
   - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report. Identifiers of
     zones and rows are in the report only as C(id:) and a short hash, under a salt that is sealed with what each stands for.
-  - Names the cause of what failed and the remedy, from the checks, from O(metrics) and from O(log_files).
+  - Names the cause of what failed and the remedy, from the checks and from O(log_files).
   - A set whose manifest is missing, altered or signed by nobody known is reported too, with a failed check C(set.signature), as long as
     the journal names the set.
 author:
@@ -103,11 +103,6 @@ options:
       - What a restore of this set takes back, as M(caracal_ops.backup.rollback_info) returns it in C(rollback).
     type: list
     elements: dict
-  metrics:
-    description:
-      - Metrics of the drill's services, values by name, for the diagnosis. They are not in the report.
-    type: dict
-    default: {}
   log_files:
     description:
       - Log file of each service by its name, for the diagnosis. The last 256 KiB of each are searched for the signatures of known
@@ -223,7 +218,7 @@ diagnosis:
       type: str
       sample: restore the secrets bundle of the same set
     because:
-      description: Checks, metrics and logs that show it.
+      description: Checks, metrics of the audit service and logs that show it.
       type: list
       elements: str
       sample: [envelopes.kek, canary.jwks]

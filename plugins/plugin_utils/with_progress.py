@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The action of a module that takes long: it runs as ever, and on a terminal somebody looks meanwhile how far it is.
 
 The module stays in the foreground of its connection, so that its result, its failure and its end with the play are Ansible's own. Who looks

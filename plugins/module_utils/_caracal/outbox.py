@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Signed audit frames in the API's outbox: each event must have its row in the audit log, or still be on its way.
 
 A frame is sent before its row is written, and between the two it is in Redis alone. A restore without Redis loses it,

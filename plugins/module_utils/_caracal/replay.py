@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Replay files: audit events that STS or Gateway could not send, one JSON object a line, sent again at the service's next start.
 
 The service appends to a file with neither lock nor rename, and deletes it once every line was sent. It skips a line that it cannot

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What a restore takes back, category by category: a query that gives `(key, value)` of each row, and when a pair of rows is a loss.
 
 Keys are ids, values say no more than what is compared: of a secret its digest, taken in the database.

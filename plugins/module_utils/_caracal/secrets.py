@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The runtime secrets of a deployment: which names there are, which are keys, and what the product would refuse or silently replace.
 
 The installer makes a new secret for each file that is missing or empty, the KEK included, and says so nowhere; so a set must hold them all.

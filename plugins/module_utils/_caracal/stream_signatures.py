@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Who signed what waits in the streams, and whether an entry was forged or the key is another one.
 
 Services sign an entry as a whole: `_sig` is HMAC-SHA256 under `STREAMS_HMAC_KEY` of the stream's name and the sorted fields. Entries of

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Whether the functions of a release do what they are for. Their bodies are the product's, so what is tried is their effect.
 
 They are code of the set and run with the rights of a superuser, so they are tried in a sandbox only. Nothing of it stays.

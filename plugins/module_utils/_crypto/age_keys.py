@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """X25519 key pairs in age's text forms: `AGE-SECRET-KEY-1…` and `age1…`.
 
 Made and read without pyrage, so that an operator's machine needs no library beside those of Ansible.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """OpenSSH signatures (SSHSIG): taken apart and verified, Ed25519 only.
 
 The armor must be exactly what ssh-keygen writes. Then a signature has one spelling, and no bit of it can change unseen.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What a drill was, from the options of drill_report and from the set that it restored."""
 
 from __future__ import annotations
@@ -66,7 +63,7 @@ def gather(given: t.Mapping[str, t.Any], opened: Opened, drilled: DrilledSet, si
         covered=newest.time if (newest := holdings.covered(opened.journal)) else None,
     )
     judged = [*checks, *budget.judge(drill.budgets, drill.rto_seconds, drill.rpo_seconds, drill.tail_seconds)]
-    found = diagnosis.diagnose(judged, key_ids=drilled.key_ids, metrics=_metrics(given["metrics"]), logs=_logs(given["log_files"]))
+    found = diagnosis.diagnose(judged, key_ids=drilled.key_ids, logs=_logs(given["log_files"]))
     return dataclasses.replace(drill, checks=judged, diagnosis=found)
 
 
@@ -117,13 +114,6 @@ def _rollback(given: t.Sequence[t.Mapping[str, t.Any]] | None) -> list[dict[str,
         if set(one) != set(ROLLBACK_FIELDS) or not isinstance(one["examples"], list) or not isinstance(one["count"], int | None):
             raise OptionError(f"rollback[{number}] has other fields than rollback_info returns; give its result as it is")
     return [{**one, **{name: clean(str(one[name])) for name in ("id", "words", "remedy")}} for one in given]
-
-
-def _metrics(given: t.Mapping[str, t.Any]) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in given.items()}
-    except (TypeError, ValueError) as exc:
-        raise OptionError("metrics has a value that is no number; give what the services' metrics say") from exc
 
 
 def _logs(files: t.Mapping[str, t.Any]) -> dict[str, list[str]]:

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Use case of the module restore_drill: one step of a drill a call, from a set in a repository to a signed report.
 
 Each step is a file of `steps`. A step that fails does not keep the rest from being tried, and nothing that a play can set is a verdict:

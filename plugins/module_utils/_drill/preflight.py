@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """All that is wrong with a drill host, said at once. Nothing is restored, unpacked or written, and no set is read but its first bytes.
 
 A mistake that only shows in a step is found here by the code of that step. What is wrong with the set itself is for a drill to say, but for

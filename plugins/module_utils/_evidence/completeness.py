@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Nothing lost in silence: each relation that the snapshot of a dump shows is in exactly one artifact, or left out for a reason.
 
 What an artifact holds is never taken from what we meant to put there: of the archive its table of contents says it, of an audit

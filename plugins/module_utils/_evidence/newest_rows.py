@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The audit blocks of a database without reading all of it: new rows and open blocks by the chain's index, the rest as known.
 
 A block is closed when its zone's head lies in a later one. Closed blocks are taken over as the journal knows them, where the

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What the snapshot of a dump is sealed with, for the pairing proof: ids of KEKs, and a few signed audit rows as their hashes.
 
 It stands in the unsigned part of an open set, so it holds no sealed value, no id of a row and no number of rows.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """A directory that is held open. Each operation is on a name in it, so exchanging a directory above it leads nowhere else.
 
 No link is followed. In a directory of another user root creates, renames and removes with the rights of that user, so whatever that user

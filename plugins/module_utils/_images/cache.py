@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Images unpacked on this host, each once: `DIRECTORY/ID/rootfs` and beside it `config.json`.
 
 A directory with an id is whole: it gets its name when all of it was read and compared with the id. What a killed run leaves goes with the

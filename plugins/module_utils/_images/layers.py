@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Layers of an image, unpacked one over the other. Source: the OCI image specification, "Image Layer Filesystem Changeset".
 
 A layer removes what lies below it by whiteouts: `.wh.NAME` the NAME beside it, `.wh..wh..opq` all that is in its directory. It is read

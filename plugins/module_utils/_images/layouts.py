@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """An OCI image layout: a directory with an image's parts by digest, as skopeo writes it; handed on as an archive.
 
 Whoever may write there is a stranger. So only files in it are read, no link is followed, and each part is compared with its digest.

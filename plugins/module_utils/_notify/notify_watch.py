@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Use case of the module of the same name: word of a play that dies before it can say how it ended.
 
 A process beside the play waits for the end of its controller. Whoever ends well has told it to go; all else, a SIGKILL, a host that became

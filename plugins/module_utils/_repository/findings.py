@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What the journal records as wrong with the source of sets and checkpoints, and what the operator has acknowledged of it.
 
 A finding is recorded once, by its digest. It stays open for every later reader until the operator signs an acknowledgement of that digest.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The beginning of a journal that this host has verified, beside its high-water mark: what a call need not read and verify again.
 
 Two files for each repository. `.index` has a line that says what it is bound to, then records of one size, each ending with a digest of

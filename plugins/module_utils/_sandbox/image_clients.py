@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """PostgreSQL's client programs out of an image, each as a program of this host: a folder of them is one like any other's.
 
 Each is a script that runs `guest`, which starts the program as every other program of an image is started. It ends with its caller.

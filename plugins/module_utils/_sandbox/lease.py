@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Who holds a sandbox: a note for each process that works with it, in a folder that nobody inside can reach.
 
 A holder is a process with all of Ansible's above it on this host, so that what goes on after its controller was killed holds nothing.

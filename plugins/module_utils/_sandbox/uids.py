@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Which uids the sandboxes of this host have: no two have the same, for to end one is to end all processes of its uid.
 
 Whether processes run says too little: a sandbox that is being made has none yet, and one whose server died has none any more. So each

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Use case of the module of the same name: what is sealed, to a second place, with every digest looked at on the way and after it.
 
 Objects go before the entries that name them, so that the copy is a whole, older repository whenever it is interrupted.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What a host says of its keys, read as a stranger's, and what the lists of the operator say of that host already.
 
 Hosts of one role share a name, and each gives a key of its own under it, once. Another one later is a rotation, which the operator makes,

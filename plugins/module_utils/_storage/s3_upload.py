@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
 """An object on its way into a bucket: one request when it is small, else parts side by side, each with its SHA-256.
 
 An upload has a key from its beginning. Where ours is known only at the end (a name that holds a digest), the bytes go under a

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """How far long work is, for somebody who looks from outside, and its end when he looks no more.
 
 Who looks names a folder in the environment, with a lease in it that he renews. Beside the work runs a watcher: it writes into that folder

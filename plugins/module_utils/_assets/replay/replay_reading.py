@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """One reading of one replay directory: its files into a tar archive, and what the sealed inventory says of them.
 
 Reading 1 takes everything, reading 2 what is new or longer since. Extracted one over the other, they give every event that was in a

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Use case of the module and the action of the same name: what a host has staged, in pieces and within a bound, to the controller.
 
 The host is trusted less than the controller: it chooses among names that this file makes, and neither one answer nor all of them

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """A canary of our own: zone, application, provider, resource and policy, made through the API. It adds rows, so only in a sandbox.
 
 A new zone has a new chain and a new key. That the chain of a restored zone goes on is shown by an application that is added to one

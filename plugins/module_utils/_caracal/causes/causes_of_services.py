@@ -2,15 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Causes that lie in services, Redis and the drill's own surroundings. First the more specific ones."""
 
 from __future__ import annotations
 
 from ..._report.check import FAIL, UNPROVEN, WARN
-from .symptoms import ANSWERED, UNANSWERED, Above, Cause, Found, Logged
+from .symptoms import ANSWERED, UNANSWERED, Cause, Found, Logged
 
 READY = "services.*.ready"
 # A service that never listened proves nothing about the set, and its log may still name the cause.
@@ -215,7 +212,7 @@ CAUSES = (
         "canary.failed",
         "a canary failed, and nothing else says why",
         "see its words; ask the service's log for the request id",
-        (Found("canary.*", ANSWERED), Above("caracal_audit_parse_errors_total")),
+        (Found("canary.*", ANSWERED),),
         general=True,
     ),
     Cause(

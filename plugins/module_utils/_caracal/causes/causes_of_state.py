@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Causes that lie in the set or in what it restored: chains, bindings, revocations, schema. First the more specific ones."""
 
 from __future__ import annotations
@@ -132,10 +129,7 @@ CAUSES = (
         "revocation.stale",
         "revocation incomplete: the Gateway's view of revocations is too old, so it refuses requests",
         "see whether it reaches PostgreSQL and Redis, then POST /internal/revocations/reload at the Gateway",
-        (
-            Found("*", "revocation_snapshot_stale|revocation state unavailable"),
-            Above("caracal_gateway_revocation_reload_errors_total"),
-        ),
+        (Found("*", "revocation_snapshot_stale|revocation state unavailable"),),
         ("services.gateway", "canary.gateway"),
     ),
     Cause(

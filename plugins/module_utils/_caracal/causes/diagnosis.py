@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """From what a drill saw to a named cause and a remedy."""
 
 from __future__ import annotations
@@ -28,14 +25,13 @@ def diagnose(
     checks: t.Sequence[Check],
     *,
     key_ids: t.Mapping[str, str] | None = None,
-    metrics: t.Mapping[str, float] | None = None,
     logs: t.Mapping[str, t.Sequence[str]] | None = None,
 ) -> list[Diagnosis]:
     """Causes, the more specific ones first, each once; none when nothing failed.
 
-    `key_ids` are those of the set's manifest, `metrics` values by name, `logs` the last lines of each service.
+    `key_ids` are those of the set's manifest, `logs` the last lines of each service.
     """
-    evidence = Evidence(checks, {**_carried(checks), **(metrics or {})}, logs or {}, key_ids or {})
+    evidence = Evidence(checks, _carried(checks), logs or {}, key_ids or {})
     found = {cause.id: (cause, shown) for cause in CAUSES if (shown := cause.seen(evidence))}
     special = {cause_id: (cause, shown) for cause_id, (cause, shown) in found.items() if not cause.general}
     named = [cause for cause, _shown in found.values() if not cause.general or cause.explains]

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What a drill saw, and by which signs a cause is known: a check, a metric, a line of a log."""
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ ANSWERED = rf"\A(?!.*({UNANSWERED}))"
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """`metrics`: values by name, those that checks carry among them; `logs`: lines by service.
+    """`metrics`: values by name that the check of the audit service's sweep carries; `logs`: lines by service.
 
     `key_ids`: ids of keys by name, as the set's manifest has them.
     """

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """`content_sha256`: the bytes that the product hashes, put together again from a row's COPY text.
 
 Audit events: twelve texts, each followed by 0x1F (NULL is empty, NULL JSON is `null`), then Unix nanoseconds. Since

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """One pass over the rows of a chain, in any order: content hashes, HMACs, links, sequence, partition.
 
 The rows come as COPY text in the order of the heap, so the server does nothing but send them; what it would take to sort

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Runs: rows of one zone whose sequence numbers follow each other, put together in whatever order the rows come.
 
 A chain is read in the order of the heap, which nearly is the order of the chain. Rows that come in order only move the end

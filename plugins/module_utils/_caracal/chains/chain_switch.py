@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """When the rows of a zone began to be signed with another key, and how long the replicas of the audit service may differ after that.
 
 Replicas get a new `AUDIT_HMAC_KEY` one after the other. Until the last one has restarted, rows of both keys take turns.

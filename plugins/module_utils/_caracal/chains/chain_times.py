@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The times of an audit row against each other: `ingested_at`, `occurred_at` and the time in its id.
 
 No hash of the product covers `ingested_at`. It is the database's clock at the start of the insert, before the insert waits for its zone's

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The chain in the exports alone: they hold no previous hash, so the row with the number before it must give it.
 
 Runs of rows whose numbers follow each other grow as hours are read. Where a restore made the product give numbers twice, two

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Which columns hold sealed values, how, and bound to what; and what must have one. Tables per family, in code.
 
 A sealed value has one of three layouts. `css1`: an envelope with a data key of its own, which names its KEK and is

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Whether months of audit events are gone that their retention keeps, or kept until it was lowered since an earlier set.
 
 Retention drops a month when its end is older than the days in effect. Every set records the days that the database asks for. A month that

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Whether a source keeps its own constraints (foreign keys, unique indexes, versions of collations) and the rules of a healthy Caracal.
 
 PostgreSQL checks a row only when it is written: not rows that were loaded with the triggers off, or under an index that a new libc has put

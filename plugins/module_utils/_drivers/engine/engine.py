@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """A Compose project, as the container engine knows it. Docker and Podman answer the same questions on their socket.
 
 The engine is asked. It is told one thing only: to start a container that is there. It pulls no image, and makes and removes nothing.

@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The schema archive of a set, held in memory and put back piece by piece: tables before rows, indexes after them.
 
 `pg_restore` takes parallel jobs and lists only with a file that it can seek in; a memory file is one, and no plaintext

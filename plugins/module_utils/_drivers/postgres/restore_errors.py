@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Errors of `pg_restore`: the entry of the archive that the server refuses, and the first line of the server's error.
 
 The lines below the first one contain values of rows, which can imitate such an error. So the number of errors is compared as well.

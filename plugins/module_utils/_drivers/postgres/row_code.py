@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """What a restored database would run while its rows are loaded: as whoever loads them, which is a superuser mostly.
 
 Indexes, keys, views and statistics are computed as the owner of their table; checks, generated columns and the expressions of a

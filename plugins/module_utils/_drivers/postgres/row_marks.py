@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """Short keyed digests of a table's rows, in the order of its key, that show at which row two copies of a table begin to differ.
 
 A table of up to `LIMIT` rows has a digest of each row. In a longer table each digest covers 2, 4, 8 … rows, so that memory is bounded.

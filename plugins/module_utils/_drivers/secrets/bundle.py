@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """The secrets of a deployment as one tar archive: `secrets/`, `environment/`, `extra/`, `retired/`, `previous/`, and `index.json` last.
 
 The index names each member with length, mode and a fingerprint: HMAC-SHA256 under a random key that stands in the index alone,

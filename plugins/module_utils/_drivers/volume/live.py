@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-# Do not use this from other collections or standalone plugins/modules!
-
 """A directory in which a service is at work, as a reader sees it that leaves no trace: no lock, no rename, no time of access.
 
 Files are append-only: what lies before the size at the moment of opening stays as it is, and may be read at leisure.

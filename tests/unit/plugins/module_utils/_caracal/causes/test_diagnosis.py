@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis, symptoms
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import settling
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
 from tools.rules import tree
@@ -20,6 +21,13 @@ GIVEN, SEALED = "1f3a5c7e9b2d4f60", "9e107d9d372bb682"
 
 def failed(check_id: str, message: str = "not so", verdict: str = FAIL, **details: t.Any) -> Check:
     return Check(check_id, verdict, message, details=details)
+
+
+def swept(verdict: str = FAIL, **counted: float | None) -> Check:
+    """The check of the audit service's sweep. It names rows without an HMAC of the key, when there are such."""
+    words = f"found rows ({TAMPER}hmac_failures_total)" if counted.get("hmac_failures") else "found rows"
+    metrics = {f"{TAMPER}{name}_total": value for name, value in counted.items()}
+    return failed("settled.tamper_sweep", words, verdict, metrics=metrics)
 
 
 def ready(service: str, status: int, **facts: str) -> Check:
@@ -49,7 +57,6 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["kek.wrong"],
     ),
-    "wrong KEK by the metric": ([], {"metrics": {"caracal_sts_jwks_invalid_keys_total": 2}}, ["kek.wrong"]),
     "wrong KEK by the log of the STS": (
         [],
         {"logs": {"sts": ['{"msg":"jwks: skipped invalid signing key","reason":"decrypt"}']}},
@@ -112,14 +119,14 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         [
             failed("audit.hmac_key", "wrong AUDIT_HMAC_KEY: none of 9 rows was signed with k; contents and links are right, so the key is"),
             failed("audit.hmac", "the chain HMACs cannot be verified with another key", UNPROVEN),
-            failed("settled.tamper_sweep"),
+            swept(hmac_failures=9, checked=9, chain_breaks=0),
         ],
-        {"metrics": {f"{TAMPER}hmac_failures_total": 9, f"{TAMPER}checked_total": 9, f"{TAMPER}chain_breaks_total": 0}},
+        {},
         ["audit_key.wrong"],
     ),
     "another AUDIT_HMAC_KEY by the sweep alone": (
-        [failed("settled.tamper_sweep")],
-        {"metrics": {f"{TAMPER}hmac_failures_total": 9, f"{TAMPER}checked_total": 9, f"{TAMPER}chain_breaks_total": 0}},
+        [swept(hmac_failures=9, checked=9, chain_breaks=0)],
+        {},
         ["audit_key.wrong"],
     ),
     "two AUDIT_HMAC_KEYs": (
@@ -133,10 +140,10 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["audit_key.missing"],
     ),
     "rows missing": ([failed("audit.links"), failed("audit.sequence")], {}, ["chain.broken"]),
-    "rows missing by the sweep": ([failed("settled.tamper_sweep")], {"metrics": {f"{TAMPER}chain_breaks_total": 1}}, ["chain.broken"]),
+    "rows missing by the sweep": ([swept(chain_breaks=1)], {}, ["chain.broken"]),
     "rows altered": (
-        [failed("audit.content"), failed("inventory.audit_blocks"), failed("settled.tamper_sweep")],
-        {"metrics": {f"{TAMPER}mismatch_total": 1, f"{TAMPER}hmac_failures_total": 1, f"{TAMPER}checked_total": 9}},
+        [failed("audit.content"), failed("inventory.audit_blocks"), swept(mismatch=1, hmac_failures=1, checked=9)],
+        {},
         ["chain.altered"],
     ),
     "a source that broke its constraints": (
@@ -183,7 +190,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "no rehash marker": ([failed("audit.rehash_marker")], {}, ["chain.rehash"]),
     "another STREAMS_HMAC_KEY": (
         [failed("canary.refused.revoked_session")],
-        {"metrics": {"caracal_gateway_revocation_invalid_signatures_total": 3}},
+        {"logs": {"gateway": ["dropping revocation message with invalid origin signature"]}},
         ["streams_key.wrong"],
     ),
     "a dropped message": ([], {"logs": {"sts": ["dropping stream message with invalid origin signature"]}}, ["streams_key.wrong"]),
@@ -199,7 +206,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     ),
     "another GATEWAY_STS_HMAC_KEY": (
         [failed("canary.gateway", service="gateway", status=401, error="access_denied", description=SIGNATURE)],
-        {"metrics": {"caracal_gateway_sts_exchange_errors_total": 1}},
+        {"logs": {"gateway": ["sts exchange failed"]}},
         ["gateway_key.wrong"],
     ),
     "exchanges that fail": ([failed("canary.gateway", status=502)], {"logs": {"gateway": ["sts exchange failed"]}}, ["gateway.exchange"]),
@@ -469,19 +476,36 @@ def test_a_clean_drill_has_no_cause() -> None:
     ]
     zero = dict.fromkeys((f"{TAMPER}{name}_total" for name in ("hmac_failures", "chain_breaks")), 0.0)
     zero[f"{TAMPER}mismatch_total"] = 21.0  # as the oldest release counts every row
-    metrics = {**zero, "caracal_sts_jwks_invalid_keys_total": 0.0, f"{TAMPER}checked_total": 4711.0}
+    clean.append(Check("settled.tamper_sweep", PASS, words, details={"metrics": {**zero, f"{TAMPER}checked_total": 4711.0}}))
     logs = {"sts": ["listening", "jwks served"], "audit": ['{"checked":37,"mismatches":37,"chain_breaks":0,"hmac_failures":0}']}
-    assert diagnosis.diagnose(clean, key_ids={"kek": GIVEN}, metrics=metrics, logs=logs) == []
+    assert diagnosis.diagnose(clean, key_ids={"kek": GIVEN}, logs=logs) == []
     assert diagnosis.diagnose([]) == []
 
 
 @pytest.mark.mutation
 def test_hmac_failures_beside_breaks_are_no_wrong_key() -> None:
     """Only the pattern of a wrong key is one: not one row fits. A metric that was not read proves no zero."""
-    failures = {f"{TAMPER}hmac_failures_total": 9.0, f"{TAMPER}checked_total": 9.0}
-    few = {**failures, f"{TAMPER}chain_breaks_total": 0.0, f"{TAMPER}checked_total": 10.0}
-    swept = [failed("settled.tamper_sweep", f"found 9 rows ({TAMPER}hmac_failures_total)")]
-    assert [one.id for one in diagnosis.diagnose(swept, metrics=few)] == ["chain.hmac"]
-    assert diagnosis.diagnose([], metrics=few) == [], "rows of an earlier key"
-    assert [one.id for one in diagnosis.diagnose([], metrics={**failures, f"{TAMPER}chain_breaks_total": 1.0})] == ["chain.broken"]
-    assert [one.id for one in diagnosis.diagnose(swept, metrics=failures)] == ["chain.hmac"]
+    few = {"hmac_failures": 9, "checked": 10, "chain_breaks": 0}
+    assert causes_of(swept(**few)) == ["chain.hmac"]
+    assert causes_of(swept(PASS, **few)) == [], "rows of an earlier key"
+    assert causes_of(swept(hmac_failures=9, checked=9, chain_breaks=1)) == ["chain.broken"]
+    assert causes_of(swept(hmac_failures=9, checked=9)) == causes_of(swept(hmac_failures=9, checked=9, chain_breaks=None)) == ["chain.hmac"]
+
+
+def causes_of(*checks: Check) -> list[str]:
+    return [one.id for one in diagnosis.diagnose(checks)]
+
+
+METRICS = {*settling.FINDINGS, settling.MISMATCH, settling.CHECKED}
+
+
+def named(sign: object) -> set[str]:
+    """The metrics that a sign looks at."""
+    if isinstance(sign, symptoms.Together):
+        return {name for one in sign.signs for name in named(one)}
+    return {name for name in (getattr(sign, "metric", ""), getattr(sign, "of", "")) if name}
+
+
+def test_each_metric_of_a_cause_is_one_that_a_check_carries() -> None:
+    found = {name for cause in diagnosis.CAUSES for sign in cause.signs for name in named(sign)}
+    assert found and found <= METRICS
