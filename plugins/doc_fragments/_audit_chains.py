@@ -17,12 +17,6 @@ options:
     type: list
     elements: path
     default: []
-  audit_hmac_keys:
-    description:
-      - The same as values, for lookups.
-    type: list
-    elements: str
-    default: []
   lock_hold_max:
     description:
       - How long, in seconds, another session may wait for ours before ours is ended and its leaf is read again.

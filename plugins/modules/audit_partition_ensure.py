@@ -43,11 +43,6 @@ options:
       - Caracal's own database.
     type: str
     default: caracal
-  months:
-    description:
-      - How many months after this one get a partition, up to 120.
-    type: int
-    default: 3
   confirm:
     description:
       - Targets that may be changed although they are backed up, each as C(<database>@<system_identifier>), as the refusal prints it.

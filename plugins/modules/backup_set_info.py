@@ -31,10 +31,6 @@ options:
     description:
       - Only sets that were committed within so many hours are chosen from. It is an error when there are none.
     type: float
-  seed:
-    description:
-      - Decides which of several sets V(random) takes; the same seed on the same journal gives the same set. Without it chance decides.
-    type: str
 notes:
   - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
 seealso:

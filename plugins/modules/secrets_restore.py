@@ -62,16 +62,6 @@ options:
     description:
       - Where former audit keys go, which only who verifies the audit chain needs. Without it, they are not restored.
     type: path
-  file_mode:
-    description:
-      - Mode of the secret files. The product's services run as another user, and the directory keeps everybody else out.
-    type: str
-    default: "0444"
-  directory_mode:
-    description:
-      - Mode of O(directory).
-    type: str
-    default: "0700"
   owner:
     description:
       - User of what is written, as a name or number.

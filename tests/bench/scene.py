@@ -129,7 +129,7 @@ class Scene:
         self._run(envelope_verify, {**database, "kek": keys.for_seed(Spec().seed).secret_store_kek.hex()})
 
     def _chains(self) -> dict[str, t.Any]:
-        return {"audit_hmac_keys": [self.audit_key.hex()]}
+        return {"audit_hmac_key_files": keys.files(self.folder, self.audit_key.hex())}
 
     def verify_chains(self, jobs: int) -> dict[str, t.Any]:
         """The module audit_chain_verify, on the source."""

@@ -55,7 +55,12 @@ class ArchiveScene:
     def verify(self, *, alone: bool = False, **own: t.Any) -> scenes.Result:
         """`alone` is without a database."""
         key = keys.for_seed(self.cluster.spec.seed).audit_hmac_key.hex()
-        given = {"audit_hmac_keys": [key], "database": None if alone else self.database, "require_valid": False, **self.place()}
+        given = {
+            "audit_hmac_key_files": keys.files(self.scene.root, key),
+            "database": None if alone else self.database,
+            "require_valid": False,
+            **self.place(),
+        }
         return self.scene.call("audit_export_verify", **{**given, **own})
 
     def entries(self) -> list[t.Any]:

@@ -10,6 +10,8 @@ import base64
 import dataclasses
 import hashlib
 import hmac
+import os
+from pathlib import Path
 
 from .facts import SECRET_STORE, ZONE_KEK
 
@@ -81,3 +83,13 @@ def scram_verifier(password: str, salt: bytes) -> str:
     server = hmac.new(salted, b"Server Key", hashlib.sha256).digest()
     parts = [base64.b64encode(part).decode() for part in (salt, stored, server)]
     return f"SCRAM-SHA-256${SCRAM_ITERATIONS}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
+def files(folder: Path, *secrets: str) -> list[str]:
+    """Each secret in a private file, named by its digest."""
+    paths = [folder / f"key-{hashlib.sha256(secret.encode()).hexdigest()[:16]}" for secret in secrets]
+    for path, secret in zip(paths, secrets, strict=True):
+        if not path.exists():
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+                out.write(secret)
+    return [str(path) for path in paths]

@@ -205,7 +205,6 @@ def audit_chains() -> ArgumentSpec:
     return ArgumentSpec(
         {
             "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_hmac_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "lock_hold_max": {"type": "int", "default": 60},
         }
     )

@@ -17,7 +17,6 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.tables import quote
 from .._errors import (
     Busy,
-    OptionError,
     PermissionMissing,
     StageFailed,
     VerificationFailed,
@@ -25,7 +24,8 @@ from .._errors import (
 )
 from .._evidence import options, place
 
-MOST_MONTHS = 120
+# How many months after this one get a partition, as Caracal itself makes them.
+MONTHS = 3
 # Whoever writes events waits behind us while we wait for the lock.
 LOCK_TIMEOUT = "5s"
 # Lock not to be had, deadlock.
@@ -55,7 +55,6 @@ def argument_spec() -> argspec.ArgumentSpec:
     own = argspec.ArgumentSpec(
         {
             "database": {"type": "str", "default": "caracal"},
-            "months": {"type": "int", "default": 3},
             "confirm": {"type": "list", "elements": "str", "default": []},
         },
         mutually_exclusive=[("sandbox", "confirm")],
@@ -66,8 +65,6 @@ def argument_spec() -> argspec.ArgumentSpec:
 def run(invocation: Invocation) -> dict[str, t.Any]:
     """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
     given = invocation.options
-    if not 0 <= given["months"] <= MOST_MONTHS:
-        raise OptionError(f"months is {given['months']}; set it to how many months after this one are wanted, 0 to {MOST_MONTHS}")
     opened = options.open_repository(given, warn=invocation.warn)
     server, system_identifier = place.confirmed(opened, given)
     months, missing = _ensure(server, given, invocation.check_mode)
@@ -90,7 +87,7 @@ def _ensure(server: Server, given: dict[str, t.Any], dry: bool) -> tuple[list[Mo
         session.rows("BEGIN")
         session.rows("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
         parent = _parent(session)
-        months = partitions.wanted(parent.this_month, given["months"])
+        months = partitions.wanted(parent.this_month, MONTHS)
         missing = _missing(session, months)
         _nothing_in_default(session, parent, missing)
         if missing and not dry:

@@ -243,8 +243,7 @@ class _Host:
         from .._drivers.secrets import files
 
         for path in self.given["audit_hmac_key_files"]:
-            keys = {"audit_hmac_keys": [], "audit_hmac_key_files": [path]}
-            self.look("evidence", functools.partial(audit_chain_verify.hmac_keys, keys))
+            self.look("evidence", functools.partial(audit_chain_verify.hmac_keys, [path]))
         if self.given["release_table"]:
             self.look("migrations", functools.partial(migration_verify.user_table, self.given["release_table"]))
         if secret := self.given["application"].get("client_secret_file"):

@@ -33,7 +33,7 @@ def argument_spec() -> argspec.ArgumentSpec:
 
 
 def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}, "seed": {"type": "str", "no_log": False}})
+    return argspec.ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}})
 
 
 def run(invocation: Invocation) -> dict[str, t.Any]:
@@ -54,8 +54,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         "freshness": opened.freshness,
     }
     if given["select"]:
-        seed = given["seed"].encode() if given["seed"] else os.urandom(SEED)
-        chosen = selection.choose(records, drilled, given["select"], now=options.now(), within=within, seed=seed)
+        chosen = selection.choose(records, drilled, given["select"], now=options.now(), within=within, seed=os.urandom(SEED))
         result.update(selected=chosen.record.set_id, reason=chosen.reason)
     else:
         _tell(result, opened, given["deployment"])

@@ -29,6 +29,8 @@ from ..._repository.artifact import Artifact
 from . import secrets_sources
 
 ENVIRONMENT_MODE = 0o600  # as the product makes it
+# The product's services run as other users; the directory keeps all others out.
+SECRET_MODE = 0o444
 LISTED = 4
 FOLDER_BITS = 0o775  # whatever a bundle says, it opens no folder for everybody to write in
 
@@ -42,8 +44,6 @@ def argument_spec() -> argspec.ArgumentSpec:
             "extra_directory": {"type": "path"},
             "extra_directories": {"type": "dict", "default": {}},
             "retired_directory": {"type": "path"},
-            "file_mode": {"type": "str", "default": "0444"},
-            "directory_mode": {"type": "str", "default": "0700"},
             "owner": {"type": "str"},
             "group": {"type": "str"},
             "replace": {"type": "bool", "default": False},
@@ -89,12 +89,12 @@ def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle
     if other and not given["replace"]:
         raise TargetRefused(f"{_listed(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them")
     saved = f"{given['directory']}.replaced-{options.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
-    loose = target.is_loose(given["directory"], target.mode(given["directory_mode"], "directory_mode"))
+    loose = target.is_loose(given["directory"], PRIVATE)
     if not invocation.check_mode:
         _write(given, wanted, states, saved, who)
         for one in folders:
             if states[one.name] != SAME:
-                target.put_folder(one, target.mode(given["directory_mode"], "directory_mode"), who)
+                target.put_folder(one, PRIVATE, who)
     foreign = target.foreign(given["directory"], wanted)
     if foreign:
         invocation.warn(f"{given['directory']} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
@@ -150,9 +150,8 @@ def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[s
 
 def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
     """Where each file goes; those without a target are left out."""
-    file_mode = target.mode(given["file_mode"], "file_mode")
     placed = ((one, *_place(given, one.name)) for one in found.files)
-    wanted = [Wanted(one.name, os.path.abspath(top), below, _mode(one, file_mode), one.content) for one, top, below in placed if top]
+    wanted = [Wanted(one.name, os.path.abspath(top), below, _mode(one), one.content) for one, top, below in placed if top]
     for place in sorted({one.top for one in wanted}):
         parent = os.path.dirname(place)
         if not os.path.isdir(place) and (os.path.lexists(place) or not os.path.isdir(parent)):
@@ -180,23 +179,22 @@ def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:
     return (given[tops[folder]] if folder in tops else None), below
 
 
-def _mode(one: File, file_mode: int) -> int:
+def _mode(one: File) -> int:
     """The product sets the mode of its own secrets; other files are as they were."""
     if one.name == bundle.ENVIRONMENT:
         return ENVIRONMENT_MODE
-    return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else file_mode
+    return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else SECRET_MODE
 
 
 def _write(given: t.Mapping[str, t.Any], wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
     """First a copy of everything that will be replaced, then file by file."""
     top = given["directory"]
-    top_mode = target.mode(given["directory_mode"], "directory_mode")
     if saved:
         for one in wanted:
             if states[one.name] == OTHER:
                 target.keep(saved, one)
-    if target.is_loose(top, top_mode):
-        target.permit(top, top_mode)
+    if target.is_loose(top, PRIVATE):
+        target.permit(top, PRIVATE)
     for one in wanted:
         if states[one.name] != SAME:
-            target.put(one, top_mode if one.top == top else PRIVATE, target.INNER_MODE, who)
+            target.put(one, PRIVATE, target.INNER_MODE, who)

@@ -102,7 +102,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
 def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
-    keys = hmac_keys(given)
+    keys = hmac_keys(given["audit_hmac_key_files"])
     _refuse_small_skew(given["audit_clock_skew_seconds"])
     opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
     server = place.server_of(given)[0].named(APPLICATION)
@@ -151,10 +151,10 @@ def _refuse_small_skew(seconds: int) -> None:
         raise OptionError(f"audit_clock_skew_seconds is below {SMALLEST_SKEW}, by which services of Caracal may differ; give at least that")
 
 
-def hmac_keys(given: t.Mapping[str, t.Any]) -> tuple[AuditKey, ...]:
-    """From options `audit_hmac_keys` and `audit_hmac_key_files`. Raises OptionError that names where a key came from."""
-    found = [chain_keys.parse(text, f"audit_hmac_keys[{number}]") for number, text in enumerate(given["audit_hmac_keys"])]
-    for path in given["audit_hmac_key_files"]:
+def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
+    """From the option `audit_hmac_key_files`. Raises OptionError that names the file."""
+    found = []
+    for path in files:
         try:
             with paths.reading(path) as file:
                 found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT).decode(), path))

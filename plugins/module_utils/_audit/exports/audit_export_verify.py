@@ -57,7 +57,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     given = invocation.options
     if given["lag"] < 0:
         raise OptionError("lag is below zero; give a number of hours")
-    keys = audit_chain_verify.hmac_keys(given)
+    keys = audit_chain_verify.hmac_keys(given["audit_hmac_key_files"])
     arrow = _deps.require_pyarrow()
     opened = options.open_repository(given, warn=invocation.warn)
     store = archive_hours.archive(opened, given)

@@ -64,17 +64,6 @@ def owner(user: str | None, group: str | None) -> Owner:
     return Owner(uid, gid)
 
 
-def mode(text: str, option: str) -> int:
-    """Permission bits from octal text. Raises OptionError."""
-    try:
-        found = int(text, 8)
-    except ValueError:
-        found = -1
-    if not 0 <= found <= 0o777:
-        raise OptionError(f"{option} {text!a} is no octal mode; quote it as '0444'")
-    return found
-
-
 @contextlib.contextmanager
 def _told(path: str, remedy: str) -> t.Iterator[None]:
     try:

@@ -36,9 +36,10 @@ def envelopes(copy: Copy, kek: str) -> list[dict[str, t.Any]]:
 def look(committed: Committed, copy: Copy, *modules: str, kek: str | None = None, audit_key: str | None = None) -> list[Check]:
     """The checks of some modules on the copy, as a drill makes them."""
     right, found = keys.for_seed(copy.spec.seed), []
+    files = keys.files(committed.scene.root, audit_key or right.audit_hmac_key.hex())
     given: dict[str, dict[str, t.Any]] = {
         STATE: {"audit_rows": False},
-        CHAIN: {"audit_hmac_keys": [audit_key or right.audit_hmac_key.hex()], "audit_retention_days": 36500},
+        CHAIN: {"audit_hmac_key_files": files, "audit_retention_days": 36500},
         SCHEMA: {},
     }
     for module in modules:

@@ -15,7 +15,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.partitions import Month
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     Busy,
-    OptionError,
     PermissionMissing,
     TargetRefused,
     VerificationFailed,
@@ -95,16 +94,6 @@ def test_what_is_missing_is_made_with_the_parents_owner_and_only_once(scene: Sce
         assert again["diff"] == {"before": "", "after": ""}
     cluster.execute(INTO_DEFAULT.format("new", missing[-1].low))
     assert cluster.execute(f"SELECT id FROM {missing[-1].name}") == [("new",)]
-
-
-@pytest.mark.mutation
-def test_as_many_months_as_are_asked_for(scene: Scene, copy: Copy) -> None:
-    where = sandbox(copy)
-    assert scene.call(ENSURE, months=0, **where)["made"] == [wanted(copy)[0].name]
-    result = scene.call(ENSURE, months=12, **where)
-    assert (len(result["present"]), len(result["made"])) == (1, 12)
-    for wrong in (-1, 121):
-        scene.refused(ENSURE, OptionError, str(wrong), "0 to 120", months=wrong, **where)
 
 
 @pytest.mark.mutation

@@ -223,8 +223,6 @@ def test_a_bundle_does_not_choose_which_folders_are_made(
 
 
 def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
-    refused(made, OptionError, "file_mode '999'", file_mode="999")
-    refused(made, OptionError, "directory_mode 'u=rwx'", directory_mode="u=rwx")
     refused(made, OptionError, "owner or group", owner="nobody-of-that-name")
     refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "a" / "b"))
     refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "ca.pem"))
@@ -232,12 +230,12 @@ def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
     refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
 
 
-def test_owner_and_mode_are_as_asked(made: Deployment) -> None:
+def test_owner_is_as_asked_and_the_modes_as_the_product_makes_them(made: Deployment) -> None:
     mine = str(os.getuid())
-    made.restore(owner=mine, group=str(os.getgid()), file_mode="0400", directory_mode="0750")
-    assert {mode for mode, _content in contents(made.target).values()} == {0o400}
-    assert stat.S_IMODE(made.target.stat().st_mode) == 0o750
-    assert not made.restore(owner=mine, file_mode="0400", directory_mode="0750")["changed"]
+    made.restore(owner=mine, group=str(os.getgid()))
+    assert {mode for mode, _content in contents(made.target).values()} == {0o444}
+    assert stat.S_IMODE(made.target.stat().st_mode) == 0o700
+    assert not made.restore(owner=mine)["changed"]
 
 
 # ---- sets

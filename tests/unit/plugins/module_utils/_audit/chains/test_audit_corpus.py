@@ -33,7 +33,8 @@ def world_of(cluster: TwinCluster, database: str) -> World:
 
 def verify(scene: Scene, world: World, **given: t.Any) -> scenes.Result:
     key = keys.for_seed(world.cluster.spec.seed).audit_hmac_key.hex()
-    options = {"audit_hmac_keys": [key], "audit_retention_days": RETENTION_DAYS, "require_valid": False, **given}
+    files = keys.files(scene.root, key)
+    options = {"audit_hmac_key_files": files, "audit_retention_days": RETENTION_DAYS, "require_valid": False, **given}
     return scene.call("audit_chain_verify", database=world.database, **options)
 
 

@@ -119,7 +119,7 @@ def key_change(world: World) -> tuple[int, list[int]]:
 def test_two_replicas_during_a_key_change_are_a_warning(committed: Committed, caracal_database: TwinCluster, caracal_copy: Copy) -> None:
     world = world_of(caracal_database, caracal_copy())
     _start, old = key_change(world)
-    found = checks(committed, world, audit_hmac_keys=both(world))
+    found = checks(committed, world, audit_hmac_key_files=both(committed, world))
     assert failed(found) == [] and found["audit.hmac"]["verdict"] == "warn"
     assert {number for _kind, low, high in kinds(found["audit.hmac"]) for number in range(low, high + 1)} == set(old)
 
@@ -131,9 +131,9 @@ def test_a_row_of_the_old_key_an_hour_after_the_change_fails(
     world = world_of(caracal_database, caracal_copy())
     start, _old = key_change(world)
     world.rehash(start + 25, start + 24, start + 25, world.key)
-    found = checks(committed, world, audit_hmac_keys=both(world))
+    found = checks(committed, world, audit_hmac_key_files=both(committed, world))
     assert failed(found) == ["audit.hmac"] and ("retired_key", start + 25, start + 25) in kinds(found["audit.hmac"])
 
 
-def both(world: World) -> list[str]:
-    return [keys.for_seed(world.cluster.spec.seed).audit_hmac_key.hex(), NEW_KEY.hex()]
+def both(committed: Committed, world: World) -> list[str]:
+    return keys.files(committed.scene.root, keys.for_seed(world.cluster.spec.seed).audit_hmac_key.hex(), NEW_KEY.hex())

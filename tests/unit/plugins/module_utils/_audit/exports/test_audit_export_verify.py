@@ -73,7 +73,7 @@ def test_what_nobody_could_verify_is_unproven(place: ArchiveScene) -> None:
     alone = place.verify(alone=True)
     assert (alone["verdict"], found(alone)) == ("unproven", set())
     assert verdicts(alone)["exports.complete"] == verdicts(alone)["exports.database"] == "unproven"
-    assert verdicts(place.verify(audit_hmac_keys=[]))["exports.hmac"] == "unproven"
+    assert verdicts(place.verify(audit_hmac_key_files=[]))["exports.hmac"] == "unproven"
 
 
 def missing(place: ArchiveScene) -> set[Finding]:

@@ -190,7 +190,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "no rehash marker": ([failed("audit.rehash_marker")], {}, ["chain.rehash"]),
     "another STREAMS_HMAC_KEY": (
         [failed("canary.refused.revoked_session")],
-        {"logs": {"gateway": ["dropping revocation message with invalid origin signature"]}},
+        {"logs": {"gateway": ["dropping lifecycle event"]}},
         ["streams_key.wrong"],
     ),
     "a dropped message": ([], {"logs": {"sts": ["dropping stream message with invalid origin signature"]}}, ["streams_key.wrong"]),
