@@ -13,7 +13,7 @@ import dataclasses
 import secrets
 import typing as t
 
-from .._caracal.chains import audit_blocks, audit_chains, block_history
+from .._caracal.chains import audit_blocks, audit_chains, block_history, copy_text
 from .._caracal.chains.audit_blocks import Block
 from .._caracal.chains.audit_chains import Chain
 from .._caracal.chains.block_history import Baseline
@@ -135,19 +135,10 @@ def compare_with_earlier(
         return block_history.compare(known, current, by_name.keys(), reread, read.detected, unread, acknowledged)
 
 
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
 def zone_is(zone: bytes) -> str:
-    if zone == audit_blocks.NULL:
+    if zone == copy_text.NULL:
         return "zone_id IS NULL"
-    head, *parts = zone.decode().split("\\")
-    text = [head]
-    escaped = iter(parts)
-    for part in escaped:
-        # A doubled backslash splits into an empty part and what follows it.
-        text.append(_ESCAPES.get(part[0], part[0]) + part[1:] if part else "\\" + next(escaped, ""))
-    return f"zone_id = {tables.literal(''.join(text))}"
+    return f"zone_id = {tables.literal(copy_text.plain(zone).decode())}"
 
 
 @dataclasses.dataclass(frozen=True)

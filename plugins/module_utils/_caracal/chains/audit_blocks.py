@@ -18,10 +18,10 @@ import typing as t
 
 from ..._errors import TamperedData
 from .audit_chains import Chain, extractor
+from .copy_text import NULL
 
 BLOCK_ROWS = 1 << 16
 DIGEST = 32
-NULL = b"\\N"
 BATCH = 512
 # Bytes; a row may have 1 GiB.
 BATCH_SIZE = 1 << 20

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 import typing as t
 
 from .audit_chains import ADMIN, AUDIT
+from .copy_text import NULL, plain
 
-NULL = b"\\N"
 SEPARATOR = b"\x1f"
 
 # From a row's columns, as COPY text in the order of the chain's content columns, to the hashed bytes; None when they cannot be known.
@@ -28,22 +27,6 @@ _DOCUMENTS = AUDIT.content.index("determining_policies_json")
 _OCCURRED = AUDIT.content.index("occurred_at")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _HOURS_KEPT = 1 << 16
-
-_ESCAPE = re.compile(rb"\\([bfnrtv])")
-_ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
-
-
-def plain(text: bytes, null: bytes = b"") -> bytes:
-    """COPY text of one value, or of several with something between them, as it was before COPY; NULLs become `null`.
-
-    No text of PostgreSQL holds a NUL byte, so one may stand for an escaped backslash while the other escapes are undone.
-    """
-    if b"\\" not in text:
-        return text
-    text = text.replace(b"\\\\", b"\0").replace(NULL, null)
-    if b"\\" in text:
-        text = _ESCAPE.sub(lambda found: _ESCAPES[found[1]], text)
-    return text.replace(b"\0", b"\\")
 
 
 def event() -> Hashed:

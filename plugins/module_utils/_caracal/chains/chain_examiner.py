@@ -20,8 +20,7 @@ from ..positions import Positions, Rows
 from . import chain_content, chain_runs, chain_switch, chain_times
 from .audit_chains import ADMIN, AUDIT, Chain
 from .chain_keys import AuditKey
-
-NULL = chain_content.NULL
+from .copy_text import NULL
 
 
 @dataclasses.dataclass(frozen=True)

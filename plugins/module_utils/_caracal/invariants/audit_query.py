@@ -10,13 +10,13 @@ One search of each zone, of the newest month that the signed blocks know of it. 
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ..._errors import PermissionMissing, StageFailed
 from ..._report.check import WARN
 from ..chains.audit_blocks import Block
 from ..chains.audit_chains import AUDIT
+from ..chains.copy_text import plain
 from ..inventory.inventory import Reader
 from ..partitions import month_of
 from .rule import SHOWN, Rule, Seen, rows
@@ -35,8 +35,6 @@ KNOWN = Rule(
     severity=WARN,
 )
 
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _SEARCH = """
     SELECT id FROM public.audit_events WHERE zone_id = %s AND occurred_at >= %s::timestamptz AND occurred_at < %s::timestamptz
      ORDER BY chain_seq LIMIT 1"""
@@ -58,16 +56,12 @@ def searches(blocks: t.Iterable[Block]) -> list[Search]:
     for block in blocks:
         if block.chain == AUDIT.name and block.rows:
             newest[block.zone] = max(newest.get(block.zone, ""), block.leaf if month_of(block.leaf) else "")
-    return [Search(_unescaped(zone), *_times(leaf)) for zone, leaf in sorted(newest.items())]
+    return [Search(plain(zone.encode()).decode(), *_times(leaf)) for zone, leaf in sorted(newest.items())]
 
 
 def _times(leaf: str) -> tuple[str, str]:
     month = month_of(leaf)
     return (f"{month.low} 00:00:00+00", f"{month.high} 00:00:00+00") if month else _ANY_TIME
-
-
-def _unescaped(zone: str) -> str:
-    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), zone)
 
 
 def look(reader: Reader, wanted: t.Sequence[Search]) -> list[tuple[Rule, Seen]]:

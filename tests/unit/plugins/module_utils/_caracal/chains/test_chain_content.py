@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import chain_content
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import chain_content, copy_text
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import ADMIN, AUDIT
 from twin import chain, copytext
 from unit.plugins.module_utils._caracal.chains import chain_rows
@@ -46,13 +46,13 @@ def digest(text: bytes | None) -> str:
 @example("\\N")
 @example("\\\\N\\")
 def test_a_text_is_as_it_was_before_copy(text: str) -> None:
-    assert chain_content.plain(copytext.escape(text).encode()) == text.encode()
+    assert copy_text.plain(copytext.escape(text).encode()) == text.encode()
 
 
 @given(st.lists(st.none() | TEXT, min_size=1), st.sampled_from([b"", b"null"]))
 def test_several_values_with_something_between_them(texts: list[str | None], null: bytes) -> None:
     joined = b"\x1e".join(fields([text])[0] for text in texts)
-    assert chain_content.plain(joined, null) == b"\x1e".join(null if text is None else text.encode() for text in texts)
+    assert copy_text.plain(joined, null) == b"\x1e".join(null if text is None else text.encode() for text in texts)
 
 
 def test_the_vector_of_an_event() -> None:
