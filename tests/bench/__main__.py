@@ -28,8 +28,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import dump, snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, source_reading
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.reading import Leaf
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, source_reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading.reading import Leaf
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from bench import bucket, journal, memory, naive, plays, redis_streams, replay, starts

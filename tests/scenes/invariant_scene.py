@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import invariant_reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import catalog, server_binaries, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from harness.fixtures import NOW, make_twin
 from scenes.state_damages import FREELY

@@ -16,8 +16,9 @@ import dataclasses
 import typing as t
 
 from .._errors import OptionError, VerificationFailed
-from .._evidence import audit_retention, completeness, history, metrics
+from .._evidence import audit_retention, history, metrics
 from .._evidence.options import Opened
+from .._reading import completeness
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
 from .._repository import images, services

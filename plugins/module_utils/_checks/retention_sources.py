@@ -21,8 +21,9 @@ from .._drivers.redis import preflight, reading
 from .._drivers.redis.connection import Address
 from .._drivers.redis.connection import Session as Redis
 from .._errors import BackupError, OptionError
-from .._evidence import database_layout, moment
+from .._evidence import moment
 from .._evidence.options import Opened
+from .._reading import database_layout
 from .._report.check import Check
 from .._repository import catalog, holdings, selection
 from .._repository.holdings import Newest

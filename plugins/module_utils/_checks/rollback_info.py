@@ -17,7 +17,8 @@ from .._caracal import rollback, rollback_compare
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import BackupError, VersionMismatch
-from .._evidence import database_layout, moment
+from .._evidence import moment
+from .._reading import database_layout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import database_layout, differences, history, options, place, previous_set, reading, sealed_set
+from .._evidence import history, options, previous_set, sealed_set
+from .._reading import database_layout, differences, place, reading
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
 from . import invariant_reading

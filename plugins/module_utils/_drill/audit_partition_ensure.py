@@ -22,7 +22,8 @@ from .._errors import (
     VerificationFailed,
     VersionMismatch,
 )
-from .._evidence import options, place
+from .._evidence import options
+from .._reading import place
 
 # How many months after this one get a partition, as Caracal itself makes them.
 MONTHS = 3

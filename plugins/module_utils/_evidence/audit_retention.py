@@ -17,13 +17,13 @@ from .._caracal.chains.block_history import Baseline
 from .._caracal.retention import audit, lowered
 from .._caracal.retention.lowered import Recorded, Today
 from .._drivers.postgres.server import Session
+from .._reading.database_layout import Layout
 from .._report.check import Check
 from .._repository import entry as entries
 from .._repository import records
 from .._repository.entry import Entry
 from .._repository.fields import parse_timestamp
 from . import baseline
-from .database_layout import Layout
 from .options import Opened
 
 FIELD = "audit_retention_days"

@@ -11,8 +11,9 @@ import typing as t
 from .._caracal.chains import block_history
 from .._drivers.postgres.server import Server, Session
 from .._errors import BackupError
+from .._reading import database_layout, newest_rows
 from .._repository import records
-from . import baseline, database_layout, newest_rows
+from . import baseline
 from .options import Opened
 
 

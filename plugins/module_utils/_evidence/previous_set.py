@@ -12,11 +12,12 @@ from .._caracal.inventory import recorded_inventory, since_previous
 from .._caracal.inventory.recorded_inventory import Inventory, Retention
 from .._drivers.postgres.server import Server
 from .._errors import BackupError, KeyProblem
+from .._reading import immutable_rows
 from .._report.check import Check
 from .._repository import entry as entries
 from .._repository import records
 from .._repository.catalog import OpenSet
-from . import audit_retention, baseline, history, immutable_rows, sealed_set
+from . import audit_retention, baseline, history, sealed_set
 from .options import Opened
 from .sealed_set import SealedSet
 

@@ -18,8 +18,8 @@ from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table
 from .._errors import BackupError
-from . import newest_rows, reading
-from .database_layout import Layout
+from .._reading import newest_rows, reading
+from .._reading.database_layout import Layout
 
 ZONES = 50  # of each leaf; a key that signs one zone signs all
 _ENVELOPES = """

@@ -15,9 +15,10 @@ from .._caracal.source import source_checks
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
-from .._evidence import audit_retention, history, metrics, options, source_reading
+from .._evidence import audit_retention, history, metrics, options
 from .._evidence.options import Opened
 from .._evidence.running import Running
+from .._reading import source_reading
 from .._report import prometheus
 from .._report.check import FAIL, PASS
 from .._repository import commit as commits

@@ -12,8 +12,9 @@ import typing as t
 from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal.source import source_checks
-from .._evidence import history, options, source_reading
+from .._evidence import history, options
 from .._evidence.options import Opened
+from .._reading import source_reading
 from .._report.check import FAIL, PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
 from .._repository import catalog, images

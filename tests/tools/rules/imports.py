@@ -21,8 +21,8 @@ _STORES = _STREAM | {"_crypto", "_storage"}
 _DRIVERS = _STORES | {"_repository"}
 _SANDBOX = _DRIVERS | {"_drivers", "_caracal", "_ansible"}
 _EVIDENCE = _SANDBOX | {"_sandbox"}
-_ROOMS = _EVIDENCE | {"_evidence"}
-_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_sandbox", "_sets", "_setup"}
+_ROOMS = _EVIDENCE | {"_reading", "_evidence"}
+_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_reading", "_sandbox", "_sets", "_setup"}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
     "_files": {"_errors"},
@@ -40,7 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "_sandbox": _SANDBOX | {"_images"},
     "_notify": _SANDBOX | {"_sandbox"},
     "_deployment": _SANDBOX,
-    "_evidence": _EVIDENCE,
+    "_reading": _EVIDENCE,
+    "_evidence": _EVIDENCE | {"_reading"},
     "_audit": _ROOMS,
     "_assets": _ROOMS | {"_deployment", "_images"},
     "_checks": _ROOMS,

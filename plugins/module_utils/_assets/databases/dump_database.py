@@ -21,8 +21,9 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import audit_retention, completeness, database_layout, earlier, reading, sealed_census, source_reading
+from ..._evidence import audit_retention, earlier, sealed_census
 from ..._evidence.options import Opened
+from ..._reading import completeness, database_layout, reading, source_reading
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys

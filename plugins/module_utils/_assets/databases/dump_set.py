@@ -16,7 +16,8 @@ from ..._crypto import strict_json
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
-from ..._evidence import completeness, earlier
+from ..._evidence import earlier
+from ..._reading import completeness
 from ..._repository import layout as keys
 from ..._repository import objects
 from ..._stream import compression

@@ -15,8 +15,9 @@ from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import StorageError, VerificationFailed, VersionMismatch
-from ..._evidence import completeness, open_set, options
+from ..._evidence import open_set, options
 from ..._evidence.open_set import OpenSet
+from ..._reading import completeness
 from ..._report.check import PASS
 from ..._repository import layout as keys
 from ..._stream import progress

@@ -22,8 +22,9 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server
 from ..._errors import Busy, ObjectExists, VersionMismatch
-from ..._evidence import baseline, database_layout, history, metrics, newest_rows, options, reading
+from ..._evidence import baseline, history, metrics, options
 from ..._evidence.options import Opened
+from ..._reading import database_layout, newest_rows, reading
 from ..._report.check import FAIL, Check
 from ..._repository import entry as entries
 from ..._repository import journal as journals

@@ -24,8 +24,8 @@ from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
 from ..._drivers.postgres.tables import TOP, Table, literal
 from ..._errors import BackupError, StageFailed
-from ..._evidence import database_layout, newest_rows, reading
-from ..._evidence.newest_rows import Read
+from ..._reading import database_layout, newest_rows, reading
+from ..._reading.newest_rows import Read
 from ..._stream import pipes, workers
 from ..._stream.progress import NOBODY, Progress
 

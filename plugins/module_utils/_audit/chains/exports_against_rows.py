@@ -23,7 +23,7 @@ from ..._caracal.exports.export_files import Exports, Hour
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._drivers.postgres.snapshot import Place
-from ..._evidence import database_layout
+from ..._reading import database_layout
 from ..._report.check import Check
 from ..._stream import workers
 from ..._stream.progress import NOBODY, Progress

@@ -15,7 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils import _deps
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import chain_reading, exports_against_rows
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.exports import export_files
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout
 from scenes import archive_scene
 from scenes.archive_scene import ArchiveScene
 from scenes.fixtures import Committed

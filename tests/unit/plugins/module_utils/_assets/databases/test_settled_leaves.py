@@ -18,7 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, dump, tables
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from scenes.fixtures import Committed
 from scenes.scene import Scene

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import contents, restore, server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import VerificationFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import FreshCluster, sandbox_path

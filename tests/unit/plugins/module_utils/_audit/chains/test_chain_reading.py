@@ -21,7 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.guard import Guard
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, reading
 from scenes.twin_database import Copier, TwinCluster
 from twin import keys
 from unit.plugins.module_utils._caracal.chains.chain_rows import answer, faults

@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import LineHash, digest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import completeness, database_layout, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import completeness, database_layout, reading
 from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]

@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.client_binaries import ClientTools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server, Session
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed, Unreachable, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, reading
 from harness.fixtures import FreshCluster
 from scenes import scene as scenes
 from twin import load

@@ -13,8 +13,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.contents import Contents
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.relations import Relation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import completeness
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.completeness import Account, Held, Seen
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import completeness
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading.completeness import Account, Held, Seen
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN
 
 PLAIN = Relation(

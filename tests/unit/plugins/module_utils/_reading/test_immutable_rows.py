@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import immutable_rows
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import immutable_rows
 from scenes.twin_database import TwinCluster
 
 TABLE = immutable_rows.IMMUTABLE[0]

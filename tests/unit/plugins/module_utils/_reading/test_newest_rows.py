@@ -16,10 +16,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, newest_rows
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.newest_rows import Span
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, newest_rows
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading.newest_rows import Span
 from scenes.twin_database import Copier, TwinCluster
-from unit.plugins.module_utils._evidence.test_reading import ZONES, insert
+from unit.plugins.module_utils._reading.test_reading import ZONES, insert
 
 NUMBERS = (None, 0, -1, -BLOCK_ROWS - 5, 1, 2, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS + 5)
 

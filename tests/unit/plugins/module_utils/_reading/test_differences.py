@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, differences, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, differences, reading
 from scenes.twin_database import Copier, TwinCluster
 
 SECRET = "person@example.org"

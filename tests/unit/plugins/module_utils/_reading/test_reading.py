@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import database_layout, reading
+from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import database_layout, reading
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
 from harness.waiting import eventually
