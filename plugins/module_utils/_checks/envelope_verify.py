@@ -23,8 +23,8 @@ from .._deps import require_cryptography
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import KeyProblem, VersionMismatch
+from .._evidence import place
 from .._files import paths
-from .._reading import place
 from .._report.check import UNPROVEN, Check, judged
 
 # More than any key; what is longer is no key file.

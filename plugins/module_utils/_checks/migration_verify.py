@@ -20,8 +20,8 @@ from .._drivers.postgres import catalog
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import OptionError, VersionMismatch
+from .._evidence import place
 from .._files import paths
-from .._reading import place
 from .._report.check import FAIL, UNPROVEN, Check, judged
 from . import function_effects
 

@@ -18,8 +18,8 @@ from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import history, options, previous_set, sealed_set
-from .._reading import database_layout, differences, place, reading
+from .._evidence import history, options, place, previous_set, sealed_set
+from .._reading import database_layout, differences, reading
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
 from . import invariant_reading

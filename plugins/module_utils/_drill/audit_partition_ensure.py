@@ -22,8 +22,7 @@ from .._errors import (
     VerificationFailed,
     VersionMismatch,
 )
-from .._evidence import options
-from .._reading import place
+from .._evidence import options, place
 
 # How many months after this one get a partition, as Caracal itself makes them.
 MONTHS = 3

@@ -25,7 +25,8 @@ from .._deps import require_cryptography
 from .._drivers.postgres.server import Session
 from .._drivers.secrets import files
 from .._errors import ObjectMissing, OptionError, Unreachable
-from .._reading import database_layout, place
+from .._evidence import place
+from .._reading import database_layout
 from .._report.check import UNPROVEN, Check, judged
 from .._sandbox.modules import before
 from . import canary_keys, canary_place, groups

@@ -14,8 +14,8 @@ from .._ansible.boundary import Invocation
 from .._caracal import outbox
 from .._drivers.postgres.server import Server, Session
 from .._errors import OptionError, VersionMismatch
-from .._evidence import moment, options
-from .._reading import database_layout, place
+from .._evidence import moment, options, place
+from .._reading import database_layout
 
 
 def argument_spec() -> argspec.ArgumentSpec:

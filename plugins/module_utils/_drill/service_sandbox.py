@@ -22,8 +22,9 @@ from .._caracal.stream_signatures import AUDIT_KEY, STREAMS_KEY
 from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import OptionError, StageFailed, VersionMismatch
+from .._evidence import place
 from .._images import options as images
-from .._reading import database_layout, place
+from .._reading import database_layout
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._report.text import clean, one_line
 from .._sandbox import probe, programs

@@ -21,7 +21,8 @@ from .._drivers.postgres.server import Session
 from .._drivers.redis.connection import Session as RedisSession
 from .._drivers.services import http
 from .._errors import VersionMismatch
-from .._reading import database_layout, place
+from .._evidence import place
+from .._reading import database_layout
 from .._report.check import judged
 from .._sandbox.bundle import Bundle
 from .._sandbox.modules import before

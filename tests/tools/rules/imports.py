@@ -22,7 +22,20 @@ _DRIVERS = _STORES | {"_repository"}
 _SANDBOX = _DRIVERS | {"_drivers", "_caracal", "_ansible"}
 _EVIDENCE = _SANDBOX | {"_sandbox"}
 _ROOMS = _EVIDENCE | {"_reading", "_evidence"}
-_MODULES = {"_ansible", "_audit", "_assets", "_checks", "_deployment", "_drill", "_evidence", "_notify", "_reading", "_sandbox", "_sets", "_setup"}
+_MODULES = {
+    "_ansible",
+    "_audit",
+    "_assets",
+    "_checks",
+    "_deployment",
+    "_drill",
+    "_evidence",
+    "_notify",
+    "_reading",
+    "_sandbox",
+    "_sets",
+    "_setup",
+}
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
     "_files": {"_errors"},

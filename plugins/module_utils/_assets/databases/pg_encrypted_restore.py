@@ -15,9 +15,8 @@ from ..._caracal.chains import block_history
 from ..._crypto.signing import Signer
 from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server
-from ..._evidence import incarnation, options, restore_entry, sealed_set
+from ..._evidence import incarnation, options, place, restore_entry, sealed_set
 from ..._evidence.options import Opened
-from ..._reading import place
 from ..._report.check import FAIL, PASS, WARN, Check
 from ..._repository import records
 from ..._stream import progress

@@ -26,10 +26,10 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
-from ..._evidence import audit_retention, baseline, history, options
+from ..._evidence import audit_retention, baseline, history, options, place
 from ..._evidence.options import Opened
 from ..._files import paths
-from ..._reading import database_layout, place, reading
+from ..._reading import database_layout, reading
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._report.text import duration
 from ..._repository.fields import parse_timestamp

@@ -19,8 +19,8 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError
-from ..._evidence import baseline, options
-from ..._reading import database_layout, place
+from ..._evidence import baseline, options, place
+from ..._reading import database_layout
 from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository import archive_days
 from ..._repository import entry as entries

@@ -13,9 +13,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import recorded_inventory, since_previous
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, previous_set, restore_entry
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, place, previous_set, restore_entry
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.sealed_set import SealedSet
-from ansible_collections.caracal_ops.backup.plugins.module_utils._reading import place
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from scenes.own_database import OwnDatabase

@@ -12,8 +12,8 @@ from .._drivers.postgres import target
 from .._drivers.postgres.server import Server
 
 if t.TYPE_CHECKING:
-    from .._evidence.options import Opened
     from .._sandbox.info import SandboxInfo
+    from .options import Opened
 
 
 def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
