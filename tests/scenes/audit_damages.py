@@ -265,7 +265,9 @@ def leaf_dropped(name: str, *, kept: bool) -> Damage:
 
     def damage(world: World) -> set[Found]:
         world.execute(f"DROP TABLE {name}")
-        return {("audit.partitions", "leaf_dropped", "", 0, 0, name)} if kept else set()
+        if not kept:
+            return set()
+        return {("audit.partitions", "leaf_dropped", "", 0, 0, name), ("audit.retention_lowered", "dropped_early", "", 0, 0, name)}
 
     return damage
 
