@@ -110,7 +110,7 @@ CAUSES = (
         "gateway.revision_gone",
         "Gateway cannot route: the one row of gateway_binding_revision is missing, which the Gateway reports as postgres_unreachable",
         "restore the table gateway_binding_revision from the same set, then start the Gateway again",
-        (Found("state.gateway_bindings.*", "exactly one row"),),
+        (Found("state.gateway_bindings.revision"),),
         ("services.postgres", "gateway.bindings", "services.gateway", "canary.gateway"),
     ),
     Cause(
