@@ -203,7 +203,7 @@ CAUSES = (
         f"{BUNDLE} to Gateway, STS and API, then compare the clocks",
         (
             Found("*", r"invalid gateway exchange signature|sts_simulation_failed:access_denied"),
-            Found("canary.policy_active", "cannot ask the STS"),
+            Found("canary.policy_active", "GATEWAY_STS_HMAC_KEY"),
             Logged("invalid gateway exchange signature"),
         ),
         ("gateway.exchange", "policy.activation", "canary.*"),

@@ -229,7 +229,7 @@ CAUSES = (
         # As the role caracal_drill says it.
         (
             Found("drill.*", r"\bthis drill host could not do it: ", (UNPROVEN,)),
-            Found(READY, "its command names .* which this host does not have", (UNPROVEN,)),
+            Found(READY, "its command names", (UNPROVEN,)),
         ),
         general=True,
     ),

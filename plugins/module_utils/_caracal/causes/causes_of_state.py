@@ -17,14 +17,14 @@ CAUSES = (
         "set.altered",
         "the set is not what was signed: an object is missing or altered, or its signature is nobody's whom this host trusts",
         ANOTHER_COPY,
-        (Found("set.objects"), Found("set.signature"), Found("drill.*", "was altered|TamperedData")),
+        (Found("set.objects"), Found("set.signature"), Found("drill.*", "was altered")),
         ("drill.*",),
     ),
     Cause(
         "set.identity",
         "no identity of this host opens an object that the drill needs: it is sealed to others",
         "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
-        (Found("drill.*", "none of the identities opens|wrong identity", (FAIL, UNPROVEN)),),
+        (Found("drill.*", "none of the identities opens", (FAIL, UNPROVEN)),),
         ("drill.*", "audit_key.missing"),
     ),
     Cause(

@@ -142,7 +142,7 @@ def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: 
     said = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
     said += [f"column {missing[0]} is missing"] if missing else []
     said += [f"column {shown(strange[0])} is not known and was not read"] if strange else []
-    said += [f"{other_secrets} rows in secrets are no signing keys and were not read"] if other_secrets else []
+    said += [f"{other_secrets} rows in secrets hold other secrets than signing keys and were not read"] if other_secrets else []
     details = {"missing": missing, "not_read": strange, "other_secrets": other_secrets}
     if said:
         return Check(name, UNPROVEN, "; ".join(said), details=details)

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import api_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis, symptoms
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import settling
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
@@ -210,7 +211,11 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["gateway_key.wrong"],
     ),
     "exchanges that fail": ([failed("canary.gateway", status=502)], {"logs": {"gateway": ["sts exchange failed"]}}, ["gateway.exchange"]),
-    "a token nobody can verify": ([failed("canary.gateway", status=401, description="bearer signature invalid")], {}, ["keys.signature"]),
+    "an unverified token": (
+        [failed("canary.gateway", status=401, description="bearer signature invalid")],
+        {},
+        ["keys.signature"],
+    ),
     "a refused admin token": ([failed("canary.self_made", status=401, error="invalid_admin_token")], {}, ["admin_token.refused"]),
     "no revision row": (
         [
@@ -245,8 +250,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["policy.denied"],
     ),
     "a policy that says no, as a warning": ([failed("canary.exchange", "policy denied", WARN)], {}, ["policy.denied"]),
-    "a STS that the API cannot ask": (
-        [failed("canary.policy_active", "the API cannot ask the STS for it (failed); see GATEWAY_STS_HMAC_KEY", status=200)],
+    "a STS that refuses the API": (
+        [failed("canary.policy_active", api_checks._UNASKED["failed"], status=200)],
         {},
         ["gateway_key.wrong"],
     ),
@@ -274,7 +279,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["services.other_images"],
     ),
     "programs by path": ([failed("services.release", "api: programs by path", UNPROVEN)], {}, []),
-    "a release that nobody knows": ([failed("migrations.release", "unknown release", UNPROVEN)], {}, ["schema.migrations"]),
+    "an unknown release": ([failed("migrations.release", "unknown release", UNPROVEN)], {}, ["schema.migrations"]),
     "a log in a check": (
         [failed("services.api.ready", log=["starting", "startup failed: SECRET_STORE_KEK is required"])],
         {},
@@ -335,7 +340,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "a lag that stays": ([failed("settled.consumer_lag"), failed("settled.replay_drained")], {}, ["settled.backlog"]),
     "a sweep that is not at zero": ([failed("settled.tamper_sweep")], {}, ["settled.tamper"]),
     "a way out of the sandbox": ([failed("sandbox.isolated")], {}, ["sandbox.not_isolated"]),
-    "a sandbox nobody could prove": (
+    "a sandbox without proof": (
         [failed("sandbox.isolated", "nothing answers outside either", UNPROVEN)],
         {},
         ["sandbox.not_isolated"],
@@ -351,7 +356,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["sandbox.shared"],
     ),
     "an altered object": ([failed("set.objects", "x was altered")], {}, ["set.altered"]),
-    "an identity of somebody else": (
+    "an identity of another recipient": (
         [failed("drill.restore", "x: none of the identities opens it; give the identity")],
         {},
         ["set.identity"],
@@ -367,7 +372,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["secrets.missing"],
     ),
-    "a service that nobody started": (
+    "a service that was not started": (
         [failed("canary.policy_active", "2 are not in force; first: x: api gave no answer (127.0.0.1:3000 does not answer: refused)")],
         {},
         ["services.not_ready"],
@@ -382,7 +387,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["drill.host"],
     ),
     "a step that could not be done": ([failed("drill.state", "the server went away")], {}, ["drill.step"]),
-    "a canary that nobody understands": ([failed("canary.gateway", status=418)], {}, ["canary.failed"]),
+    "a canary with an unknown answer": ([failed("canary.gateway", status=418)], {}, ["canary.failed"]),
     "two troubles": (
         [failed("canary.jwks", **DECRYPT), ready("api", 503, error="outbox_dead_messages")],
         {},

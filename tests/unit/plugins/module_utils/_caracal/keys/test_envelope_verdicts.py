@@ -69,7 +69,7 @@ def test_zones_without_a_signing_key() -> None:
         (None, "", "", 0, f"the release of family {SECRET_STORE} is unknown"),
         ("v1.0.0", min(NEEDED), "", 0, f"column {min(NEEDED)} is missing"),
         ("v1.0.0", "", "custody.x", 0, "column custody.x is not known and was not read"),
-        ("v1.0.0", "", "", 1, "1 rows in secrets are no signing keys and were not read"),
+        ("v1.0.0", "", "", 1, "1 rows in secrets hold other secrets than signing keys and were not read"),
     ],
 )
 def test_what_was_not_read(release: str | None, missing: str, strange: str, others: int, words: str) -> None:

@@ -36,7 +36,7 @@ HEALTHY: dict[str, tuple[int | None, list[str], list[Recorded]]] = {
     "a month expires although the days were raised": (400, ["audit_events_y2025m09"], nights(365, 365)),
     "days were lowered and every month is there": (90, [], nights(400, 400)),
     "days were lowered by less than what is gone": (400, ["audit_events_y2024m01"], nights(500, 500)),
-    "a leaf that is no month": (30, ["audit_events_default"], nights(400)),
+    "a leaf without a month": (30, ["audit_events_default"], nights(400)),
 }
 
 
