@@ -13,13 +13,23 @@ import typing as t
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.caracal_ops.backup.plugins.filter import as_dict, as_list, checked_set_id, own_names, printable
+from ansible_collections.caracal_ops.backup.plugins.filter import (
+    as_dict,
+    as_list,
+    checked_set_id,
+    failure_cause,
+    own_names,
+    printable,
+    role_report,
+    schedule_plan,
+    with_deployment,
+)
 from tools.rules import tree
 
 Values = dict[str, t.Any]
 # Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
 OMITTED = "__left_out__"
-OWN = (as_dict, as_list, checked_set_id, own_names, printable)
+OWN = (as_dict, as_list, checked_set_id, failure_cause, own_names, printable, role_report, schedule_plan, with_deployment)
 FILTERS: dict[str, t.Any] = {name: function for one in OWN for name, function in one.FilterModule().filters().items()}
 
 

@@ -12,27 +12,33 @@ from .._errors import OptionError
 
 _DAYS = {"Mon": "MO", "Tue": "TU", "Wed": "WE", "Thu": "TH", "Fri": "FR", "Sat": "SA", "Sun": "SU"}
 _DAY = f"(?:{'|'.join(_DAYS)})"
-_TIME = re.compile(
+TIME = re.compile(
     rf"(?:(?P<days>{_DAY}(?:,{_DAY})*) |\*-\*-(?P<date>0[1-9]|[12][0-9]|3[01]) )?(?P<hour>\*|[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
 )
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 # A day that is past, so that a rule says the same whenever it is made.
 _SINCE = "20260101"
 
 
+def parts(time: str) -> tuple[str, str, str, str]:
+    """Days, date, hour and minute; the first two can be empty. Raises OptionError."""
+    found = TIME.fullmatch(time)
+    if not found:
+        raise OptionError(f"{time!r} is not a time of a job; write it as 04:00, *:20, Sun 06:00 or *-*-01 06:00")
+    days, date, hour, minute = found.group("days", "date", "hour", "minute")
+    return days or "", date or "", hour, minute
+
+
 def as_rrule(time: str, zone: str = "UTC") -> str:
     """`04:00`, `*:20`, `Sun 06:00` or `*-*-01 06:00` in a time zone of the IANA database, as `DTSTART` and `RRULE`."""
-    found, named = _TIME.fullmatch(time), _ZONE.fullmatch(zone)
-    if not found:
-        raise OptionError(f"{time!r} is no time of a job; write it as 04:00, *:20, Sun 06:00 or *-*-01 06:00")
-    if not named:
-        raise OptionError(f"{zone!r} is no time zone; write it as Europe/Berlin or UTC")
-    days, date, hour, minute = found.group("days", "date", "hour", "minute")
+    days, date, hour, minute = parts(time)
+    if not ZONE.fullmatch(zone):
+        raise OptionError(f"{zone!r} is not a time zone; write it as Europe/Berlin or UTC")
     hourly = hour == "*"
     often = "HOURLY" if hourly else "WEEKLY" if days else "MONTHLY" if date else "DAILY"
-    parts = [f"FREQ={often}", "INTERVAL=1"]
+    words = [f"FREQ={often}", "INTERVAL=1"]
     if days:
-        parts.append("BYDAY=" + ",".join(_DAYS[day] for day in days.split(",")))
+        words.append("BYDAY=" + ",".join(_DAYS[day] for day in days.split(",")))
     if date:
-        parts.append(f"BYMONTHDAY={int(date)}")
-    return f"DTSTART;TZID={zone}:{_SINCE}T{'00' if hourly else hour}{minute}00 RRULE:{';'.join(parts)}"
+        words.append(f"BYMONTHDAY={int(date)}")
+    return f"DTSTART;TZID={zone}:{_SINCE}T{'00' if hourly else hour}{minute}00 RRULE:{';'.join(words)}"

@@ -54,7 +54,7 @@ def made(service: str, number: int = 1, needs: str | None = None) -> Seen:
 
 def start(engine: Engine, *services: str, check_mode: bool = False, timeout: int = 60) -> dict[str, t.Any]:
     given = {"compose_project": "caracal", "engine": engine.address, "services": list(services), "timeout": timeout}
-    return compose_services.run(Invocation(complete(compose_services.argument_spec(), given), check_mode, lambda _words: None))
+    return compose_services.run(Invocation(complete(compose_services.Options, given), check_mode, lambda _words: None))
 
 
 def refused(kind: type[BackupError], engine: Engine, *words: str, services: t.Sequence[str] = (), timeout: int = 60) -> None:

@@ -54,7 +54,7 @@ def find(
     """`at` is another address than the engine's, None for none."""
     address = engine.address if at == "" else at
     given = {"compose_project": project, "engine": address, "named": list(named), "accept_stopped": accept_stopped}
-    options = complete(deployment_info.argument_spec(), given)
+    options = complete(deployment_info.Options, given)
     return deployment_info.run(Invocation(options, False, [].append if warnings is None else warnings.append))
 
 

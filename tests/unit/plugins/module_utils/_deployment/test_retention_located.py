@@ -10,47 +10,48 @@ import typing as t
 
 import pytest
 
-from unit.plugins.module_utils._deployment.test_role_located import FOUND
+from unit.plugins.module_utils._deployment.test_role_located import FOUND, LOGIN, REDIS, USUAL, numbers
 from unit.snapshots import role_words
 
 SETTINGS = {"AUDIT_RETENTION_DAYS": "400"}
-LOGIN, REDIS, ENVIRONMENT, NAMED = (f"__caracal_retention_{name}" for name in ("login", "redis", "environment", "named"))
+ENVIRONMENT, EFFECTIVE = "environment", "effective_environment"
 Given = dict[str, t.Any]
 
 
-def located(name: str, place: Given | None = None, **settings: t.Any) -> t.Any:
+def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     answers = {"__caracal_retention_located": {"deployment": {**FOUND, "settings": SETTINGS}} if place is None else place}
     answers |= {f"caracal_retention_{setting}": value for setting, value in settings.items()}
-    found = role_words.values("caracal_retention", answers, name)[name]
-    # Up to ansible-core 2.18 a template makes a text of a number.
-    return {key: int(value) if key == "port" else value for key, value in found.items()} if isinstance(found, dict) else found
+    found = role_words.values("caracal_retention", answers, "__caracal_retention_arguments")["__caracal_retention_arguments"][part]
+    return numbers(found) if isinstance(found, dict) else found
 
 
 def test_what_is_not_named_is_found() -> None:
-    login = {"host": "127.0.0.1", "port": 15432, "user": "owner", "password_file": "/p/secrets/postgresPassword"}
-    assert located(LOGIN) == login
-    assert located(REDIS) == {"host": "127.0.0.1", "port": 16379, "password_file": "/p/secrets/redisPassword"}
-    assert {key: str(value) for key, value in located(ENVIRONMENT).items()} == SETTINGS
-    assert set(located(NAMED)) == {"secrets", "environment_file", "replay"}
+    login = {"login_host": "127.0.0.1", "login_port": 15432, "login_user": "owner", "login_password_file": "/p/secrets/postgresPassword"}
+    assert located(LOGIN) == {**login, "ssl_mode": "prefer"}
+    redis = located(REDIS)
+    assert (redis["redis_host"], redis["redis_port"], redis["redis_password_file"]) == ("127.0.0.1", 16379, "/p/secrets/redisPassword")
+    assert {key: str(value) for key, value in located(ENVIRONMENT)[EFFECTIVE].items()} == SETTINGS
+    assert set(located("named")) == {"secrets", "environment_file", "replay"}
 
 
 @pytest.mark.parametrize("place", [{}, {"skipped": True, "changed": False}])
 def test_without_a_project_nothing_is_found(place: Given) -> None:
-    assert located(LOGIN, place) == {"host": "", "port": 5432, "user": "caracal", "password_file": ""}
-    assert located(REDIS, place) == {"host": "127.0.0.1", "port": 6379, "password_file": ""}
-    assert located(ENVIRONMENT, place) == ""
+    assert located(LOGIN, place) == USUAL
+    assert "redis_host" not in located(REDIS, place) and located(REDIS, place)["redis_port"] == 6379
+    assert located(ENVIRONMENT, place) == {}
 
 
 def test_what_is_named_wins() -> None:
-    assert located(LOGIN, None, login_host="db") == {"host": "db", "port": 5432, "user": "caracal", "password_file": ""}
-    assert located(LOGIN, None, login_user="other")["password_file"] == ""
-    assert located(REDIS, None, redis_host="r", redis_port=7000) == {"host": "r", "port": 7000, "password_file": ""}
-    assert located(REDIS, None, redis_unix_socket="/r")["password_file"] == ""
-    assert located(ENVIRONMENT, None, effective_environment={}) == {}
-    assert located(ENVIRONMENT, None, effective_environment_file="/e") == ""
-    assert {"database", "redis"} <= set(located(NAMED, None, login_host="db", left_out={"streams": "no Redis"}))
+    assert located(LOGIN, None, login_host="db") == {**USUAL, "login_host": "db"}
+    assert "login_password_file" not in located(LOGIN, None, login_user="other")
+    redis = located(REDIS, None, redis_host="r", redis_port=7000)
+    assert (redis["redis_host"], redis["redis_port"]) == ("r", 7000) and "redis_password_file" not in redis
+    assert "redis_password_file" not in located(REDIS, None, redis_unix_socket="/r")
+    assert located(ENVIRONMENT, None, effective_environment={}) == {EFFECTIVE: {}}
+    assert located(ENVIRONMENT, None, effective_environment_file="/e") == {"effective_environment_file": "/e"}
+    assert {"database", "redis"} <= set(located("named", None, login_host="db", left_out={"streams": "no Redis"}))
 
 
 def test_settings_that_nothing_tells_are_unknown() -> None:
-    assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": None}}) == ""
-    assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": {}}}) == {}
+    assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": None}}) == {}
+    assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": {}}}) == {EFFECTIVE: {}}

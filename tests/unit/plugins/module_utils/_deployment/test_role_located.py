@@ -27,23 +27,27 @@ FOUND = {
     "extra_directories": {"extra-ca.pem": "/p/ca", "enabled": "/p/control"},
     "replay": {"volumes": VOLUMES, "not_durable": [{"service": "gateway", "reason": "its own"}]},
 }
-LOGIN, REDIS, SECRETS, REPLAY = (f"__caracal_backup_{name}" for name in ("login", "of_redis", "of_secrets", "of_replay"))
-HAS = "__caracal_backup_has"
+LOGIN, REDIS, SECRETS, REPLAY, IMAGES = "database", "redis", "secrets", "replay", "images"
+USUAL = {"login_port": 5432, "login_user": "caracal", "ssl_mode": "prefer"}
 Given = dict[str, t.Any]
 
 
-def located(name: str, place: Given | None = None, **settings: t.Any) -> Given:
-    """A variable of the role; `settings` without their prefix."""
+def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
+    """Arguments that the role has; `settings` without their prefix."""
     answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
     answers |= {f"caracal_backup_{setting}": value for setting, value in settings.items()}
-    found: Given = role_words.values("caracal_backup", answers, name)[name]
-    # Up to ansible-core 2.18 a template makes a text of a number.
-    return {key: int(value) if key in ("port", "redis_port") else value for key, value in found.items()}
+    found = role_words.values("caracal_backup", answers, "__caracal_backup_arguments")["__caracal_backup_arguments"][part]
+    return numbers(found) if isinstance(found, dict) else found
+
+
+def numbers(found: Given) -> Given:
+    """Up to ansible-core 2.18 a template makes a text of a number."""
+    return {key: int(value) if key in ("login_port", "redis_port") else value for key, value in found.items()}
 
 
 def test_what_is_not_named_is_found() -> None:
-    login = {"host": "127.0.0.1", "port": 15432, "user": "owner", "password_file": "/p/secrets/postgresPassword"}
-    assert located(LOGIN) == login
+    login = {"login_host": "127.0.0.1", "login_port": 15432, "login_user": "owner", "login_password_file": "/p/secrets/postgresPassword"}
+    assert located(LOGIN) == {**login, "ssl_mode": "prefer"}
     redis = located(REDIS)
     assert (redis["redis_host"], redis["redis_port"], redis["redis_password_file"]) == ("127.0.0.1", 16379, "/p/secrets/redisPassword")
     secrets = located(SECRETS)
@@ -51,26 +55,28 @@ def test_what_is_not_named_is_found() -> None:
     assert secrets["extra_files"] == ["/p/ca/extra-ca.pem"]
     replay = located(REPLAY)
     assert replay["volumes"] == VOLUMES and [one["service"] for one in replay["not_durable"]] == ["gateway"]
-    assert located(HAS) == {"secrets": True, "replay": True, "redis": True}
+    assert set(located("assets")) == {"secrets", "replay", "redis"} and located("replay_here") is True
 
 
 @pytest.mark.parametrize("place", [{}, {"skipped": True, "changed": False}])
 def test_without_a_project_nothing_is_found(place: Given) -> None:
-    assert located(LOGIN, place) == {"host": "", "port": 5432, "user": "caracal", "password_file": ""}
-    assert located(HAS, place) == {"secrets": False, "replay": False, "redis": False}
-    assert "directory" not in located(SECRETS, place) and located(REPLAY, place)["volumes"] == []
+    assert located(LOGIN, place) == USUAL
+    assert list(located("assets", place)) == [] and located("replay_here", place) is False
+    assert "directory" not in located(SECRETS, place) and list(located(REPLAY, place)["volumes"]) == []
 
 
 @pytest.mark.parametrize(
     ("settings", "login"),
     [
-        ({"login_host": "db", "login_port": 6432}, {"host": "db", "port": 6432, "user": "caracal", "password_file": ""}),
-        ({"login_unix_socket": "/run/pg"}, {"host": "", "port": 5432, "user": "caracal", "password_file": ""}),
+        ({"login_host": "db", "login_port": 6432}, {**USUAL, "login_host": "db", "login_port": 6432}),
+        ({"login_unix_socket": "/run/pg"}, {**USUAL, "login_unix_socket": "/run/pg"}),
         (
             {"login_user": "backup", "login_password_file": "/etc/p"},
-            {"host": "127.0.0.1", "port": 15432, "user": "backup", "password_file": "/etc/p"},
+            {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "login_user": "backup", "login_password_file": "/etc/p"},
         ),
-        ({"login_user": "backup"}, {"host": "127.0.0.1", "port": 15432, "user": "backup", "password_file": ""}),
+        ({"login_user": "backup"}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "login_user": "backup"}),
+        ({"login_password_file": ""}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432}),
+        ({"ssl_cert": "/c"}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "ssl_cert": "/c"}),
     ],
 )
 def test_a_server_or_a_login_that_is_named_wins(settings: Given, login: Given) -> None:
@@ -79,8 +85,7 @@ def test_a_server_or_a_login_that_is_named_wins(settings: Given, login: Given) -
 
 
 def named(**settings: t.Any) -> set[str]:
-    answers = {f"caracal_backup_{setting}": value for setting, value in settings.items()}
-    return set(role_words.values("caracal_backup", answers, "__caracal_backup_named")["__caracal_backup_named"])
+    return set(located("named", {}, **settings))
 
 
 def test_what_is_named_need_not_be_found() -> None:
@@ -90,21 +95,22 @@ def test_what_is_named_need_not_be_found() -> None:
     assert named(secrets_files={"secretStoreKek": "/k"}, replay_not_durable=[{"service": "sts", "reason": "r"}]) == {"secrets", "replay"}
     left_out = {"secrets": "in a safe", "redis": "empty", "replay": "none"}
     assert named(left_out=left_out) == {"secrets", "environment_file", "redis", "replay"}
-    values = role_words.values("caracal_backup", {"__caracal_backup_needed": ["database"]}, "__caracal_backup_named")
-    assert set(values["__caracal_backup_named"]) == {"secrets", "environment_file", "redis", "replay"}
+    name = "__caracal_backup_arguments"
+    values = role_words.values("caracal_backup", {"__caracal_backup_needed": ["database"]}, name)[name]
+    assert set(values["named"]) == {"secrets", "environment_file", "redis", "replay"}
 
 
 def test_what_is_left_out_is_not_looked_for() -> None:
     left_out = {"secrets": "in a safe", "redis": "empty", "replay": "none"}
-    assert located(HAS, None, left_out=left_out) == {"secrets": False, "replay": False, "redis": False}
+    assert list(located("assets", None, left_out=left_out)) == []
     assert "environment_file" not in located(SECRETS, None, left_out=left_out)
-    assert located(LOGIN, None, left_out=left_out)["host"] == "127.0.0.1"
+    assert located(LOGIN, None, left_out=left_out)["login_host"] == "127.0.0.1"
 
 
 def test_a_server_that_is_not_found_is_that_of_the_settings() -> None:
     place = {**FOUND, "database": None, "redis": None}
-    assert located(LOGIN, {"deployment": place}, login_host="db")["host"] == "db"
-    assert located(HAS, {"deployment": place}, left_out={"redis": "none"})["redis"] is False
+    assert located(LOGIN, {"deployment": place}, login_host="db")["login_host"] == "db"
+    assert "redis" not in located("assets", {"deployment": place}, left_out={"redis": "none"})
 
 
 def test_other_places_that_are_named_win() -> None:
@@ -116,7 +122,17 @@ def test_other_places_that_are_named_win() -> None:
     assert "directory" not in secrets and secrets["environment_file"] == "/e"
     own = [{"service": "sts", "path": "/elsewhere"}]
     replay = located(REPLAY, None, replay_volumes=own)
-    assert replay["volumes"] == own and replay["not_durable"] == []
+    assert replay["volumes"] == own and list(replay["not_durable"]) == []
+
+
+def test_directories_of_other_hosts_are_none_of_this_one() -> None:
+    there = {"replay_volumes": [{"service": "sts", "path": "/elsewhere", "host": "h"}]}
+    assert list(located(REPLAY, None, **there)["volumes"]) == [] and located("replay_here", None, **there) is False
+    assert "replay" in located("assets", None, **there)
+    project = {"replay_compose_project": "p", "replay_compose_host": "h"}
+    assert "compose_project" not in located(REPLAY, None, **project) and located("replay_here", None, **project) is False
+    assert "compose_host" not in located(REPLAY, None, **project) and "replay" in located("assets", None, **project)
+    assert located(REPLAY, None, replay_compose_project="p")["compose_project"] == "p"
 
 
 SERVICE = {"service": "sts", "image_id": "sha256:x"}
@@ -135,5 +151,5 @@ def test_images_need_services_of_a_project(place: Given, wanted: bool, wrong: bo
 
 
 def test_images_are_those_of_the_services() -> None:
-    assert located("__caracal_backup_of_images", PLACE) == {"services": [SERVICE]}
-    assert located("__caracal_backup_of_images", PLACE, engine="unix:///s")["engine"] == "unix:///s"
+    assert located(IMAGES, PLACE) == {"services": [SERVICE]}
+    assert located(IMAGES, PLACE, engine="unix:///s")["engine"] == "unix:///s"

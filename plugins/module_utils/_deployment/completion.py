@@ -1,0 +1,167 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The arguments of a role's modules: its settings, and what a Compose project told of the rest. A setting that is made always wins.
+
+Settings come from the operator, and `found` comes from the host that they are for. Only the options below are taken of it, and only for
+modules on that host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .deployment import DATABASE, ENVIRONMENT_FILE, PARTS, REDIS, REPLAY, SECRETS
+
+Options = t.Mapping[str, object]
+# The user of PostgreSQL that a role logs in as if nobody names one.
+USUAL_USER = "caracal"
+# What is found of the secrets, by the option that takes it.
+_SECRETS = {
+    "directory": "secrets_directory",
+    "environment_file": "environment_file",
+    "extra_files": "extra_files",
+    "extra_directories": "extra_directories",
+}
+
+
+def arguments(settings: Options, found: object) -> dict[str, object]:
+    """By module: its options, without empty ones; `named`, `assets`, `image`, `replay_here` and `confirm` for the tasks of the role."""
+    return Completion(settings, _options(found)).arguments()
+
+
+@dataclasses.dataclass(frozen=True)
+class Completion:
+    """`settings` has a mapping for each of `database`, `secrets`, `redis`, `replay`, `images` and `environment` that a role has, by the
+    options of its module. `needed` are the parts that a role reads, `left_out` are the assets that the operator leaves out.
+    """
+
+    settings: Options
+    found: Options
+
+    def arguments(self) -> dict[str, object]:
+        database, secrets, redis, replay = self._database(), self._secrets(), self._redis(), self._replay()
+        assets = {
+            SECRETS: bool(secrets.get("directory") or secrets.get("files")),
+            REPLAY: self._replay_is_named() or _has_directories(replay),
+            REDIS: self._is_named(REDIS) or bool(self._of(REDIS)),
+        }
+        return {
+            "named": self._named(),
+            "assets": [name for name, has in assets.items() if has],
+            "image": "" if self._is_named(DATABASE) else self._of(DATABASE).get("image", ""),
+            "database": _told(database),
+            "secrets": _told(secrets),
+            "redis": _told(redis),
+            "replay": _told(replay),
+            "replay_here": _has_directories(replay) or bool(replay.get("compose_project")),
+            "images": _told({**self._given("images"), "services": self.found.get("services") or []}),
+            "environment": _told(self._environment()),
+            "confirm": self._confirmed(),
+        }
+
+    def _given(self, part: str) -> Options:
+        return _options(self.settings.get(part))
+
+    def _left_out(self, part: str) -> bool:
+        left_out = self.settings.get("left_out")
+        return isinstance(left_out, t.Iterable) and part in left_out
+
+    def _of(self, part: str) -> Options:
+        """What was found of a part that nothing names and nobody leaves out."""
+        return {} if self._is_named(part) or self._left_out(part) else _options(self.found.get(part))
+
+    def _is_named(self, part: str) -> bool:
+        """Whether the settings name a server, or replay directories."""
+        given = self._given(part)
+        if part == REPLAY:
+            return self._replay_is_named()
+        prefix = {DATABASE: "login", REDIS: "redis"}[part]
+        return bool(given.get(f"{prefix}_host") or given.get(f"{prefix}_unix_socket"))
+
+    def _replay_is_named(self) -> bool:
+        """Also if all of them are on other hosts."""
+        return any(self._given(REPLAY).get(option) for option in ("volumes", "not_durable", "compose_project"))
+
+    def _secrets_are_named(self) -> bool:
+        return any(self._given(SECRETS).get(option) for option in ("directory", "files"))
+
+    def _named(self) -> list[str]:
+        """What the project need not tell."""
+        named = {
+            DATABASE: self._is_named(DATABASE),
+            REDIS: self._is_named(REDIS) or self._left_out(REDIS),
+            SECRETS: self._secrets_are_named() or self._left_out(SECRETS),
+            ENVIRONMENT_FILE: bool(self._given(SECRETS).get("environment_file")) or self._left_out(SECRETS),
+            REPLAY: self._replay_is_named() or self._left_out(REPLAY),
+        }
+        needed = self.settings.get("needed", PARTS)
+        return [part for part in PARTS if named[part] or (isinstance(needed, list) and part not in needed)]
+
+    def _database(self) -> dict[str, object]:
+        """A user and how it proves itself go together, so neither password goes to the other's server."""
+        given, found = self._given(DATABASE), self._of(DATABASE)
+        own = given.get("login_user", USUAL_USER) != USUAL_USER or self.settings.get("own_login")
+        login = {} if own else found
+        return {
+            **given,
+            "login_host": given.get("login_host") or found.get("login_host", ""),
+            "login_port": found.get("login_port", given.get("login_port", "")),
+            "login_user": login.get("login_user", given.get("login_user", "")),
+            "login_password_file": given.get("login_password_file") or login.get("login_password_file", ""),
+        }
+
+    def _redis(self) -> dict[str, object]:
+        given, found = self._given(REDIS), self._of(REDIS)
+        return {
+            **given,
+            "redis_host": given.get("redis_host") or found.get("redis_host", ""),
+            "redis_port": found.get("redis_port", given.get("redis_port", "")),
+            "redis_password_file": given.get("redis_password_file") or found.get("redis_password_file", ""),
+        }
+
+    def _confirmed(self) -> list[str]:
+        """An operator who names the project means its Redis. One that is not empty is refused anyway."""
+        found, number = self._of(REDIS), self._given(REDIS).get("redis_db", 0)
+        return [f"{found['redis_host']}:{found.get('redis_port', '')}/{number}"] if "redis_host" in found else []
+
+    def _secrets(self) -> dict[str, object]:
+        given = self._given(SECRETS)
+        found: dict[str, object] = (
+            {} if self._left_out(SECRETS) else {option: self.found.get(name, "") for option, name in _SECRETS.items()}
+        )
+        if self._secrets_are_named():
+            found["directory"] = ""
+        if given.get("extra_directory"):
+            found["extra_directories"] = ""
+        return {option: value or found.get(option) or value for option, value in given.items()}
+
+    def _replay(self) -> dict[str, object]:
+        """The directories of this host."""
+        given, found = dict(self._given(REPLAY)), self._of(REPLAY)
+        volumes = given.get("volumes")
+        if isinstance(volumes, list):
+            given["volumes"] = [one for one in volumes if "host" not in _options(one)]
+        if given.pop("compose_host", ""):
+            given["compose_project"] = ""
+        return {option: found.get(option, value) if option in ("volumes", "not_durable") else value for option, value in given.items()}
+
+    def _environment(self) -> dict[str, object]:
+        """Settings in force, if the operator names neither them nor their file."""
+        given, found = self._given("environment"), self.found.get("settings")
+        named = isinstance(given.get("effective_environment"), dict) or given.get("effective_environment_file")
+        return {**given} if named or not isinstance(found, dict) else {**given, "effective_environment": found}
+
+
+def _options(given: object) -> Options:
+    return given if isinstance(given, t.Mapping) else {}
+
+
+def _has_directories(replay: Options) -> bool:
+    return bool(replay.get("volumes") or replay.get("not_durable"))
+
+
+def _told(options: Options) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value != ""}

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a role reports at its end, made of the results of its modules: `result` for later tasks, `stats` for other jobs, and `summary`, the
+last lines that a person reads.
+
+Results come from a host. They are copied and printed here, and nothing is done that depends on their words.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN
+
+# By the names that the role gives them: what its modules returned, and what its settings are.
+Answers = t.Mapping[str, t.Any]
+# Nothing that a template, a shell or YAML would take for more than text.
+_NOT_PLAIN = re.compile("[^A-Za-z0-9._-]")
+_RETENTION = ("verdict", "checks", "counts", "waivers", "journal_head", "freshness", "report", "seconds", "summary_lines")
+
+
+class Report(t.TypedDict):
+    result: dict[str, t.Any]
+    stats: dict[str, t.Any]
+    summary: list[str]
+
+
+def report(kind: str, answers: Answers) -> Report:
+    """Of a `backup`, `restore`, `checkpoint`, `audit` or `retention`. Raises KeyError for another kind."""
+    return _KINDS[kind](answers)
+
+
+def _backup(answers: Answers) -> Report:
+    result = _backup_result(answers)
+    verdict = FAIL if answers["committed"].get("verdict") == FAIL else answers["verified"].get("verdict", UNPROVEN)
+    counted = {name: result[name] for name in ("artifacts", "bytes", "bytes_written", "seconds")}
+    stats = {
+        "deployment": answers["deployment"],
+        "set_id": result["set_id"],
+        "verdict": verdict,
+        **counted,
+        "timestamp": result["timestamp"]["verdict"],
+        "journal_head": result["journal_head"],
+    }
+    return {"result": result, "stats": stats, "summary": [_backup_head(answers, result), *_summaries(answers)]}
+
+
+def _backup_result(answers: Answers) -> dict[str, t.Any]:
+    looked, dumped, committed = answers["looked"], answers["dumped"], answers["committed"]
+    is_committed = "artifacts" in committed
+    size, seconds = dumped.get("bytes", 0), dumped.get("seconds", 0.0)
+    # The verification repeats what the commit says of the history.
+    history = answers["verified"].get("checks", committed.get("checks", []))
+    return {
+        "set_id": looked["set_id"],
+        "committed": is_committed,
+        "databases": _either("databases", dumped, looked),
+        "secrets": answers["secrets"].get("key_ids", looked.get("secrets")),
+        "pairing": _either("pairing", answers["secrets"], looked),
+        "replay": answers["replay"] if is_committed else _replay_seen(answers),
+        "redis": answers["redis"].get("streams", looked.get("redis")),
+        "images": _either("images", answers["archived"], looked),
+        "left_out": answers["left_out"],
+        "artifacts": committed.get("artifacts", 0),
+        "bytes": committed.get("bytes", 0),
+        "bytes_written": size,
+        "seconds": seconds,
+        "mb_per_second": round(size / 1000000 / seconds, 1) if seconds > 0 else 0.0,
+        "journal_head": _either("journal_head", committed, looked),
+        "checks": [*dumped.get("checks", []), *history],
+        "timestamp": _timestamp(answers),
+    }
+
+
+def _timestamp(answers: Answers) -> dict[str, str]:
+    """Of an authority that is configured and was not asked, nothing is known."""
+    unasked = (UNPROVEN, "nobody was asked") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
+    given = answers["timestamp"]
+    return {"verdict": given.get("verdict", unasked[0]), "message": given.get("message", unasked[1])}
+
+
+def _replay_seen(answers: Answers) -> list[t.Any]:
+    return [*answers["looked"]["replay"], *answers["seen_elsewhere"]]
+
+
+def _backup_head(answers: Answers, result: Answers) -> str:
+    begin = "Set" if result["committed"] else "Check mode: nothing was written; the set would be"
+    parts = ", ".join([*(one["database"] for one in result["databases"]), *_assets(answers, result)])
+    head = f"{begin} {result['set_id']} of deployment {answers['deployment']} with {parts}"
+    head += f"; left out: {', '.join(result['left_out'])}" if result["left_out"] else ""
+    if result["committed"]:
+        head += f": {result['artifacts']} objects, {round(result['bytes'] / 1000000, 1)} MB sealed, "
+        head += f"databases dumped in {round(float(result['seconds']), 1)} s, journal head {result['journal_head']}"
+    stamped = result["timestamp"]
+    return head + (f"; timestamp: {stamped['verdict']}, {stamped['message']}" if answers["timestamp_url"] else "")
+
+
+def _assets(answers: Answers, result: Answers) -> list[str]:
+    """What a set has besides databases."""
+    archived = sum(one.get("state") == "archived" for one in _replay_seen(answers))
+    words = {
+        f"secrets with KEK {result['secrets'].get('kek')}": "kek" in result["secrets"],
+        f"{archived} replay volumes": "replay" in answers["assets"],
+        f"{len(result['redis'])} Redis streams": "redis" in answers["assets"],
+        f"{len(result['images'])} images": answers["with_images"],
+    }
+    return [text for text, shown in words.items() if shown]
+
+
+def _restore(answers: Answers) -> Report:
+    result = _restore_result(answers)
+    counted = [one for one in result["rollback"] if one["count"]]
+    stats = {
+        "deployment": answers["deployment"],
+        "set_id": result["set_id"],
+        "snapshot_time": result["snapshot_time"],
+        "verdict": answers["verified"].get("verdict", UNPROVEN),
+        "databases": len(result["databases"]),
+        "taken_back": len(counted),
+        "rollback_complete": result["rollback_complete"],
+    }
+    names = ", ".join(one["database"] for one in result["databases"]) or "its databases"
+    begin = "Rehearsed, nothing was changed: set" if answers["check_mode"] else "Restored set"
+    head = f"{begin} {result['set_id']} of deployment {answers['deployment']}, {names}, snapshot of {result['snapshot_time']}"
+    bad = [one for one in result["checks"] if one["verdict"] not in (PASS, NOT_APPLICABLE)]
+    back = _taken_back(result)
+    lines = [head, *_unlooked(answers), *_summaries(answers), *_check_lines(bad), *back, *_next(answers, bool(back))]
+    return {"result": result, "stats": stats, "summary": lines}
+
+
+def _restore_result(answers: Answers) -> dict[str, t.Any]:
+    looked, restored = answers["looked"], answers["databases"]
+    known = {one["id"] for one in looked["checks"]}
+    # Those of the restored databases that the preflight could not make.
+    new = [one for one in restored.get("checks", []) if one["id"] not in known]
+    return {
+        "set_id": looked["set_id"],
+        "snapshot_time": looked["set_facts"]["snapshot_time"],
+        "databases": _either("databases", restored, looked),
+        "replaced": _either("replaced", restored, looked),
+        "secrets": answers["secrets"].get("key_ids", looked.get("secrets")),
+        "safety_copy": _either("safety_copy", answers["secrets"], looked),
+        "replay": answers["replay"].get("volumes", looked.get("replay")),
+        "checks": [*looked["checks"], *new, *answers["verified"].get("checks", [])],
+        "rollback": answers["rollback"].get("rollback", []),
+        "rollback_complete": answers["rollback"].get("complete", False),
+    }
+
+
+def _unlooked(answers: Answers) -> list[str]:
+    waiting = answers["looked"]["waiting"] if answers["check_mode"] else []
+    return [f"Looked at only when the restore has started PostgreSQL and Redis: {', '.join(waiting)}"] if waiting else []
+
+
+def _taken_back(result: Answers) -> list[str]:
+    counted = [f"{one['count']} - {one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"]]
+    unknown = [f"{one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"] is None]
+    head = "Taken back by this restore, and to be done again before anybody can reach the Gateway:"
+    return [head, *counted, *unknown] if counted or unknown else []
+
+
+def _next(answers: Answers, taken_back: bool) -> list[str]:
+    steps = {
+        "do what is listed above, ": taken_back,
+        "start the services, ": not answers["start_services"],
+        "try a token exchange and a protected request, then ": not answers["has_application"],
+    }
+    passed = answers["verified"].get("verdict") == PASS
+    return [f"Next: {''.join(text for text, wanted in steps.items() if wanted)}make a backup at once."] if passed else []
+
+
+def _checkpoint(answers: Answers) -> Report:
+    result = answers["checkpoint"]
+    counted = {name: result[name] for name in ("verdict", "rows", "blocks", "seconds", "journal_head")}
+    stats = {"deployment": answers["deployment"], "checkpoint": result["checkpoint"] or "", **counted}
+    how = "would be entered" if answers["check_mode"] else "entered"
+    entered = f"Checkpoint {result['checkpoint']} {how}: {result['rows']} rows in {result['blocks']} blocks"
+    said = "; ".join(one["message"] for one in result["checks"])
+    end = f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}; {said}"
+    return {
+        "result": dict(result),
+        "stats": stats,
+        "summary": [f"{entered if result['checkpoint'] else 'No new rows, so no checkpoint'}; {end}"],
+    }
+
+
+def _audit(answers: Answers) -> Report:
+    result = answers["audit"]
+    rows, zones = (result["coverage"]["chains"]["audit"][name] for name in ("rows", "zones"))
+    ended = {"seconds": result["seconds"], "journal_head": result["journal_head"]}
+    stats = {
+        "deployment": answers["deployment"],
+        "verdict": result["verdict"],
+        "finding": finding(result),
+        "rows": rows,
+        "zones": zones,
+        **ended,
+    }
+    head = f"{result['verdict']}: {result['coverage']['asked']}, {rows} events of {zones} zones, "
+    head += f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}"
+    bad = [one for one in result["checks"] if one["verdict"] != PASS]
+    return {"result": dict(result), "stats": stats, "summary": [head, *_check_lines(bad)]}
+
+
+def _retention(answers: Answers) -> Report:
+    result = {name: answers["retention"][name] for name in _RETENTION if name in answers["retention"]}
+    stats = {
+        "deployment": answers["deployment"],
+        "verdict": result["verdict"],
+        "finding": finding(result),
+        "failed": result["counts"]["fail"],
+        "unproven": result["counts"]["unproven"],
+        "report": next(iter(result["report"]), ""),
+        "seconds": result["seconds"],
+        "journal_head": result["journal_head"],
+    }
+    return {"result": result, "stats": stats, "summary": [*_summaries(answers), *result["summary_lines"]]}
+
+
+def finding(result: Answers) -> str:
+    """The id of the first check that decides a verdict other than pass, as plain text."""
+    verdict = result["verdict"]
+    return "" if verdict == PASS else next((_NOT_PLAIN.sub("_", one["id"]) for one in result["checks"] if one["verdict"] == verdict), "")
+
+
+def _check_lines(checks: t.Iterable[Answers]) -> list[str]:
+    return [f"{one['verdict']} {one['id']} {one['message']}" for one in checks]
+
+
+def _summaries(answers: Answers) -> list[str]:
+    """Of what was found before the role's own work."""
+    return [one["summary"] for one in (answers[name] for name in ("located", "programs") if name in answers) if "summary" in one]
+
+
+def _either(name: str, first: Answers, second: Answers) -> t.Any:
+    return first[name] if name in first else second[name]
+
+
+_KINDS: dict[str, t.Callable[[Answers], Report]] = {
+    "backup": _backup,
+    "restore": _restore,
+    "checkpoint": _checkpoint,
+    "audit": _audit,
+    "retention": _retention,
+}
