@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action.normal import ActionModule as Normal
 
 from ..module_utils._ansible import answers, guarded
+from ..module_utils._ansible.boundary import parameters
 from ..plugin_utils.guard import Guarded, Vars
 
 OWN = "guarded"
@@ -23,7 +24,7 @@ class _Plain(Normal):
         if self._task.action.rpartition(".")[2] != OWN:
             answer: dict[str, t.Any] = super().run(tmp, task_vars)
             return answer
-        _checked, given = self.validate_argument_spec(**guarded.argument_spec().to_module())
+        _checked, given = self.validate_argument_spec(**parameters(guarded.Options))
         handler = self._handler(given["module"], given["args"])
         found: dict[str, t.Any] = handler.run(None, task_vars)
         self._discovered_interpreter_key = handler._discovered_interpreter_key

@@ -13,7 +13,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._ansible.boundary import Invocation, answer
+from ..module_utils._ansible.boundary import Invocation, answer, parameters
 from ..module_utils._assets.replay import replay_stage_fetch
 from ..plugin_utils.guard import Guarded
 
@@ -26,10 +26,9 @@ class _Fetch(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        spec = replay_stage_fetch.argument_spec()
-        _checked, options = self.validate_argument_spec(**spec.to_module())
+        _checked, options = self.validate_argument_spec(**parameters(replay_stage_fetch.Options))
         host = str(self._task.delegate_to or (task_vars or {}).get("inventory_hostname"))
-        invocation = Invocation(options, bool(self._task.check_mode), self._display.warning)
+        invocation = Invocation(replay_stage_fetch.Options.of(options), bool(self._task.check_mode), self._display.warning)
         bring = functools.partial(replay_stage_fetch.bring, ask=self._ask(task_vars), host=host, make=_folder)
         return answer(bring, invocation)
 

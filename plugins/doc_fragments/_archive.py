@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where archived exports lie; goes with `_ansible.argspec.archive`."""
+    """Where archived exports lie."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How audit chains are verified; goes with `_ansible.argspec.audit_chains`."""
+    """How audit chains are verified."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which databases are dumped, and how gently; goes with `_ansible.argspec.dump`."""
+    """Which databases are dumped, and how gently."""
 
     DOCUMENTATION = r"""
 options:

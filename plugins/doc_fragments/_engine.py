@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A container engine that is asked; goes with `_ansible.argspec.engine`."""
+    """A container engine that is asked."""
 
     DOCUMENTATION = r"""
 options:

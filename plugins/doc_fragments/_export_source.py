@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where the audit service writes its exports; goes with `_ansible.argspec.export_source`."""
+    """Where the audit service writes its exports."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Who opens artifacts; goes with `_ansible.argspec.identities`."""
+    """Who opens artifacts."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,17 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where images come from; goes with `_images.options.images`. `reference` is for modules that start one image."""
-
-    REFERENCE = r"""
-options:
-  reference:
-    description:
-      - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed, when nothing on this host has the
-        image. The image is still the one of O(image), or it is refused.
-    type: str
-    default: ""
-"""
+    """Where images come from; goes with `_images.options.images`."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A report that is judged: waivers, a place on this host, failing; goes with `_ansible.argspec.judged_report`."""
+    """A report that is judged: waivers, a place on this host, failing."""
 
     DOCUMENTATION = r"""
 options:

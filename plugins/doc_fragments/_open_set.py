@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The set that a module adds artifacts to; goes with `_ansible.argspec.open_set`."""
+    """The set that a module adds artifacts to."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A server and a login; goes with `_ansible.argspec.postgres`."""
+    """A server and a login."""
 
     DOCUMENTATION = r"""
 options:

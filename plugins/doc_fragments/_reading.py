@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What is read on both sides of the snapshot; goes with `_ansible.argspec.reading`."""
+    """What is read on both sides of the snapshot."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Whom artifacts are sealed to; goes with `_ansible.argspec.recipients`."""
+    """Whom artifacts are sealed to."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A restore that is entered into the journal, unless a drill makes it; goes with `_ansible.argspec.recorded`."""
+    """A restore that is entered into the journal, unless a drill makes it."""
 
     DOCUMENTATION = r"""
 options:
@@ -18,7 +18,7 @@ options:
     type: path
   sandbox:
     description:
-      - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox), in which the target must lie. A drill restores there and
+      - Directory of a sandbox made by M(caracal_ops.backup.restore_drill), in which the target must lie. A drill restores there and
         nowhere else, and makes no entry.
     type: path
 """

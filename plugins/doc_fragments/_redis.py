@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A Redis and a login; goes with `_ansible.argspec.redis`."""
+    """A Redis and a login."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where sets live and whom we believe; goes with `_ansible.argspec.repository`."""
+    """Where sets live and whom we believe."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A copy in a sandbox instead of a server; goes with `_ansible.argspec.sandbox`."""
+    """A copy in a sandbox instead of a server."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What runs as services; goes with `argspec.services`."""
+    """What runs as services."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The key that signs; goes with `_ansible.argspec.signing`."""
+    """The key that signs."""
 
     DOCUMENTATION = r"""
 options:

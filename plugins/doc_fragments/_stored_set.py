@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The committed set that a module reads; goes with `_ansible.argspec.stored_set`."""
+    """The committed set that a module reads."""
 
     DOCUMENTATION = r"""
 options:

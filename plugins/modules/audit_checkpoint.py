@@ -163,12 +163,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.chains.audit_checkpoint import argument_spec
+from ..module_utils._audit.chains.audit_checkpoint import Options
 from ..module_utils._audit.chains.audit_checkpoint import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

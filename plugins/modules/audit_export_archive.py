@@ -155,12 +155,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._audit.exports.audit_export_archive import argument_spec
+from ..module_utils._audit.exports.audit_export_archive import Options
 from ..module_utils._audit.exports.audit_export_archive import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

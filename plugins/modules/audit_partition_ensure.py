@@ -115,12 +115,12 @@ default_rows:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.audit_partition_ensure import argument_spec
+from ..module_utils._drill.audit_partition_ensure import Options
 from ..module_utils._drill.audit_partition_ensure import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

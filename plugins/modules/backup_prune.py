@@ -266,12 +266,12 @@ freshness:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.backup_prune import argument_spec
+from ..module_utils._sets.backup_prune import Options
 from ..module_utils._sets.backup_prune import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

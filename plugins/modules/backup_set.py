@@ -181,12 +181,12 @@ msg:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.backup_set import argument_spec
+from ..module_utils._sets.backup_set import Options
 from ..module_utils._sets.backup_set import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

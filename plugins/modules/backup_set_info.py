@@ -35,7 +35,7 @@ notes:
   - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
 seealso:
   - module: caracal_ops.backup.backup_set_verify
-  - module: caracal_ops.backup.drill_report
+  - module: caracal_ops.backup.restore_drill
 """
 
 EXAMPLES = r"""
@@ -168,12 +168,12 @@ freshness:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.backup_set_info import argument_spec
+from ..module_utils._sets.backup_set_info import Options
 from ..module_utils._sets.backup_set_info import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

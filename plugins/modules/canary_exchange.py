@@ -202,12 +202,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.canary_exchange import argument_spec
+from ..module_utils._drill.canary_exchange import Options
 from ..module_utils._drill.canary_exchange import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

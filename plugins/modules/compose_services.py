@@ -86,12 +86,12 @@ urls:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._deployment.compose_services import argument_spec
+from ..module_utils._deployment.compose_services import Options
 from ..module_utils._deployment.compose_services import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -79,12 +79,12 @@ made:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._setup.database_login import argument_spec
+from ..module_utils._setup.database_login import Options
 from ..module_utils._setup.database_login import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -140,12 +140,12 @@ deployment:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._deployment.deployment_info import argument_spec
+from ..module_utils._deployment.deployment_info import Options
 from ..module_utils._deployment.deployment_info import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

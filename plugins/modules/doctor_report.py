@@ -88,12 +88,12 @@ lines:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.doctor_report import argument_spec
+from ..module_utils._sets.doctor_report import Options
 from ..module_utils._sets.doctor_report import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

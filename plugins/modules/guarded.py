@@ -72,12 +72,12 @@ gathered:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._ansible.guarded import argument_spec
+from ..module_utils._ansible.guarded import Options
 from ..module_utils._ansible.guarded import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

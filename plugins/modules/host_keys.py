@@ -105,12 +105,12 @@ recipients:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._setup.host_keys import argument_spec
+from ..module_utils._setup.host_keys import Options
 from ..module_utils._setup.host_keys import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

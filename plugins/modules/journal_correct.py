@@ -140,12 +140,12 @@ journal_head:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.journal_correct import argument_spec
+from ..module_utils._sets.journal_correct import Options
 from ..module_utils._sets.journal_correct import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

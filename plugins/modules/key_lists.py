@@ -118,12 +118,12 @@ lists:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._setup.key_lists import argument_spec
+from ..module_utils._setup.key_lists import Options
 from ..module_utils._setup.key_lists import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

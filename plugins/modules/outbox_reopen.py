@@ -120,12 +120,12 @@ reopened:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.outbox_reopen import argument_spec
+from ..module_utils._drill.outbox_reopen import Options
 from ..module_utils._drill.outbox_reopen import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ options:
     default: []
   sandbox:
     description:
-      - Directory of a sandbox made by M(caracal_ops.backup.postgres_sandbox). A drill restores there and nowhere else.
+      - Directory of a sandbox made by M(caracal_ops.backup.restore_drill). A drill restores there and nowhere else.
   release:
     description:
       - The release of Caracal that will run on the restored databases, when it is not the one that the set records.
@@ -98,7 +98,7 @@ requirements:
   - C(pg_restore) of at least the major version that made the set, without known flaws
 seealso:
   - module: caracal_ops.backup.pg_encrypted_dump
-  - module: caracal_ops.backup.postgres_sandbox
+  - module: caracal_ops.backup.restore_drill
   - module: caracal_ops.backup.state_verify
 """
 
@@ -177,12 +177,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.databases.pg_encrypted_restore import argument_spec
+from ..module_utils._assets.databases.pg_encrypted_restore import Options
 from ..module_utils._assets.databases.pg_encrypted_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

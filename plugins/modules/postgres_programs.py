@@ -94,12 +94,12 @@ version:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sandbox.modules.postgres_programs import argument_spec
-from ..module_utils._sandbox.modules.postgres_programs import run as use_case
+from ..module_utils._deployment.postgres_programs import Options
+from ..module_utils._deployment.postgres_programs import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -106,12 +106,12 @@ bytes:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.replay.replay_stage_fetch import argument_spec
+from ..module_utils._assets.replay.replay_stage_fetch import Options
 from ..module_utils._assets.replay.replay_stage_fetch import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

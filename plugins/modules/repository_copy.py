@@ -107,12 +107,12 @@ freshness:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.repository_copy import argument_spec
+from ..module_utils._sets.repository_copy import Options
 from ..module_utils._sets.repository_copy import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ options:
     type: int
   isolation:
     description:
-      - As the option O(caracal_ops.backup.postgres_sandbox#module:isolation).
+      - V(required) fails if the server of the sandbox cannot be isolated with C(bubblewrap).
+      - V(auto) goes on without isolation there, with a warning. Code in a restored database then runs on this host, as the server's
+        user. It needs O(unisolated_reason).
     type: str
     choices: [auto, required]
     default: required
@@ -236,6 +238,8 @@ options:
   rto_budget:
     description:
       - Hours that the recovery may take. Adds the required check C(drill.rto).
+      - The recovery time counts from the first step whose name begins with C(restore) to the end of V(canary), for by then the copy has
+        served a request. If no such step was taken, it counts to the end of the drill.
     type: float
   rpo_budget:
     description:
@@ -255,11 +259,24 @@ options:
     default: 50
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, as the option O(caracal_ops.backup.drill_report#module:metrics_file).
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
+      - The step V(report) writes verdict, causes, recovery time, recovery point, their budgets, age of the set, number of checks by
+        verdict, and when a drill last passed. It writes them in one step, with mode 0644, after everything else. If that fails, the report
+        stands and there is a warning.
     type: path
+notes:
+  - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
+    C(journal@caracal-ops) and C(set@caracal-ops).
+  - The report is stored in the repository as JSON, as a page for people and as JUnit XML. It is signed, and an entry of the journal names
+    it. If the verdict is V(pass), the manifest of the set is countersigned too.
+  - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report. The report contains
+    identifiers of zones and rows only as C(id:) and a short hash, under a salt that is sealed with what each stands for.
+  - A set whose manifest is missing, altered or not signed by a trusted key is reported too, with a failed check C(set.signature), as long
+    as the journal names the set.
+  - A drill that the set's own signer signed, or that ran on the machine that made the set, is marked as such in the report.
 seealso:
-  - module: caracal_ops.backup.drill_report
-  - module: caracal_ops.backup.postgres_sandbox
+  - module: caracal_ops.backup.backup_set_verify
+  - module: caracal_ops.backup.pg_encrypted_restore
 """
 
 EXAMPLES = r"""
@@ -328,19 +345,124 @@ checks:
 verdict:
   description:
     - V(pass), V(fail) or V(unproven), with the waivers applied.
-    - The step V(report) returns all that M(caracal_ops.backup.drill_report) does.
   returned: with O(step=report) and O(step=verdict)
   type: str
   sample: pass
+drill_id:
+  description: ID of the drill. Its time is when the drill began.
+  returned: with O(step=report)
+  type: str
+  sample: 20261125T023000Z-ab12
+counts:
+  description: Number of checks with each verdict. Waivers change nothing here.
+  returned: with O(step=report)
+  type: dict
+  sample: {"pass": 24, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 2}
+diagnosis:
+  description: Causes of what failed, the more specific ones first. Empty when nothing did.
+  returned: with O(step=report)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Stable name of the cause.
+      type: str
+      sample: kek.wrong
+    cause:
+      description: What is wrong, in words.
+      type: str
+      sample: >-
+        restored STS cannot decrypt keys: the KEK given is 1f3a5c7e9b2d4f60, the rows are sealed under 9e107d9d372bb682
+    remedy:
+      description: What to do.
+      type: str
+      sample: restore the secrets bundle of the same set
+    because:
+      description: Checks, metrics of the audit service and logs that show it.
+      type: list
+      elements: str
+      sample: [envelopes.kek, canary.jwks]
+separation:
+  description: Whether somebody else than the set's maker judged it.
+  returned: with O(step=report)
+  type: dict
+  contains:
+    verdict:
+      description: V(pass), V(warn), or V(unproven) when the set's signer is not known.
+      type: str
+      sample: pass
+    message:
+      description: Who made the set and who judged it.
+      type: str
+      sample: set made on pg-1 by backup@prod, drilled elsewhere with another key
+freshness:
+  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  returned: with O(step=report)
+  type: str
+  sample: fresh
+seconds:
+  description: How long the drill took, from its beginning to this report.
+  returned: with O(step=report)
+  type: float
+  sample: 63.2
+rto_seconds:
+  description: Upper bound of the recovery time, or null when no step is a restore or the copy is not what it should be.
+  returned: with O(step=report)
+  type: float
+  sample: 59.4
+rpo_seconds:
+  description: Age of the snapshot when the drill began, or null when the manifest cannot be read.
+  returned: with O(step=report)
+  type: float
+  sample: 1800.0
+budgets:
+  description: Seconds of O(rto_budget), O(rpo_budget) and O(tail_budget), null where there is none.
+  returned: with O(step=report)
+  type: dict
+  sample: {"rto_seconds": 3600.0, "rpo_seconds": 93600.0, "tail_seconds": 93600.0}
+report:
+  description: Where the files of the report are.
+  returned: with O(step=report)
+  type: dict
+  contains:
+    files:
+      description: Keys of the files in the repository.
+      type: list
+      elements: str
+      sample: [drills/20261125T023000Z-ab12/report.json]
+    html:
+      description: Path of the page, the copy in O(report_dir) if there is one.
+      type: str
+      sample: /var/lib/caracal-ops/reports/20261125T023000Z-ab12/report.html
+    sha256:
+      description: SHA-256 of C(report.json), as the journal names it.
+      type: str
+      sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+countersigned:
+  description: Whether the set's manifest bears a signature of this drill. V(false) in check mode, which signs nothing.
+  returned: with O(step=report)
+  type: bool
+  sample: true
+journal_head:
+  description: Number and first 16 hex digits of the newest journal entry. Keep it elsewhere; it makes a rollback visible.
+  returned: with O(step=report)
+  type: str
+  sample: 43-2c26b46b68ffc68f
+summary_lines:
+  description: The report in at most twenty lines for the console. The last one is the verdict.
+  returned: with O(step=report)
+  type: list
+  elements: str
+  sample: ["drill           20261125T023000Z-ab12 of deployment prod, 1 min 3 s", "verdict: pass"]
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.engine import argument_spec
+from ..module_utils._drill.engine import Options
 from ..module_utils._drill.engine import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

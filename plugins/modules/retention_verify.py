@@ -172,7 +172,7 @@ notes:
 seealso:
   - module: caracal_ops.backup.backup_set_info
   - module: caracal_ops.backup.audit_partition_ensure
-  - module: caracal_ops.backup.drill_report
+  - module: caracal_ops.backup.restore_drill
 """
 
 EXAMPLES = r"""
@@ -261,12 +261,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks.retention_verify import argument_spec
+from ..module_utils._checks.retention_verify import Options
 from ..module_utils._checks.retention_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

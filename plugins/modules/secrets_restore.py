@@ -174,12 +174,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._assets.secrets.secrets_restore import argument_spec
+from ..module_utils._assets.secrets.secrets_restore import Options
 from ..module_utils._assets.secrets.secrets_restore import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -99,12 +99,12 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._checks.state_verify import argument_spec
+from ..module_utils._checks.state_verify import Options
 from ..module_utils._checks.state_verify import run as use_case
 
 
 def main() -> None:
-    run(argument_spec(), use_case)
+    run(Options, use_case)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from bench import memory
 from scenes import s3_server, scene
@@ -41,7 +42,7 @@ def journal(entries: int) -> float:
         for role in ROLES:
             scene.new_ssh_key(Path(folder) / role)
         world = World(Path(folder), Path(folder))
-        world.store = open_store(f"s3://{server.bucket()}/bench", server.options())
+        world.store = open_store(f"s3://{server.bucket()}/bench", BucketOptions(**server.options()))
         world.create()
         made = world.journal()
         while made.head.sequence < entries:
@@ -55,7 +56,7 @@ def journal(entries: int) -> float:
 def stream(mebibytes: int) -> None:
     """Bytes that differ from part to part; what comes back must be what went in. The key is known only at the end, so it is copied."""
     given = json.loads(os.environ["BENCH_BUCKET"])
-    store = open_store(given["repository"], given)
+    store = open_store(given.pop("repository"), BucketOptions(**given))
     piece, there, back = os.urandom(MEBIBYTE), hashlib.sha256(), hashlib.sha256()
     with store.writer(KEY.rpartition("/")[0]) as out:
         for number in range(mebibytes):

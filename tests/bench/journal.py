@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sshsig import armor, wire_string
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.entry import Draft
@@ -69,7 +69,7 @@ class Long:
         for role in ROLES:
             scene.new_ssh_key(folder / role)
         self.world = World(folder, folder)
-        self.world.clock.now = options.now() - (count + 2 * CALLS) * HOUR
+        self.world.clock.now = access.now() - (count + 2 * CALLS) * HOUR
         self.world.create()
         self._repository = self.world.load()
         self._last = self.world.journal().entries[0]

@@ -13,16 +13,16 @@ import sys
 import time
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set
 
 
 def main() -> None:
     """What comes before is the start of any module, which has a figure of its own."""
-    given = complete(backup_set.argument_spec(), json.loads(os.environ["BENCH_JOURNAL"]))
+    given = complete(backup_set.Options, json.loads(os.environ["BENCH_JOURNAL"]))
     started, used = time.monotonic(), time.process_time()
     if sys.argv[1] == "everything":
-        opened = options.open_repository(given, everything=True)
+        opened = access.open_repository(given.access, everything=True)
         opened.mark.advance(opened.journal)
     else:
         backup_set.run(Invocation(given, False, lambda _text: None))

@@ -143,9 +143,9 @@ class Scene:
         return {"identity_files": [str(self.folder / "identity")], "sandbox": self.sandbox, "set_id": "latest"}
 
     def _run(self, module: t.Any, options: dict[str, t.Any]) -> dict[str, t.Any]:
-        spec = module.argument_spec()
-        common = {name: value for name, value in self.common().items() if name in spec.to_module()["argument_spec"]}
-        result: dict[str, t.Any] = module.run(Invocation(complete(spec, {**common, **options}), False, lambda _text: None))
+        known = module.Options.spec()
+        common = {name: value for name, value in self.common().items() if name in known}
+        result: dict[str, t.Any] = module.run(Invocation(complete(module.Options, {**common, **options}), False, lambda _text: None))
         if result.get("failed"):
             raise SystemExit(result["msg"])
         return result

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, objects
 from faults.tally import LOST, Outcome, Tally
 from faults.world import Truth, World
@@ -75,7 +75,7 @@ class Bucket:
 
     def truth(self) -> Truth:
         """What a restore of each set would read. Raises BackupError where it would end."""
-        opened = module_options.open_repository(self.world.scene.options("backup_set_verify", **self.place))
+        opened = access.open_repository(self.world.scene.access(**self.place))
         found: Truth = {}
         for set_id in self.world.truth:
             signed = opened.catalog.read(set_id).manifest.artifacts

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from faults.tally import LOST, Outcome, Tally
@@ -74,18 +74,16 @@ def attempt(world: World, host: str, kind: str, twist: Draft) -> Outcome:
 
 def _read(world: World) -> int:
     """How many entries a host believes that has seen nothing yet."""
-    return len(
-        module_options.open_repository(world.scene.options("backup_set_verify", high_water_mark="/nonexistent/mark")).journal.entries
-    )
+    return len(access.open_repository(world.scene.access(high_water_mark="/nonexistent/mark")).journal.entries)
 
 
 def write(world: World, host: str, kind: str, twist: Draft) -> None:
     """Put the entry where the next one belongs."""
-    opened = module_options.open_repository(world.scene.options("backup_set_verify"))
+    opened = access.open_repository(world.scene.access())
     head, key = opened.journal.head, world.scene.key(host)
     principal = f"{host}@{DEPLOYMENT}"
     claimed = f"{entries.MAY_SIGN[kind][0]}@{DEPLOYMENT}" if twist.get("principal") else principal
-    times = {"host": twist.get("host") or module_options.times()["host"], "database": None, "store": twist.get("store")}
+    times = {"host": twist.get("host") or access.times()["host"], "database": None, "store": twist.get("store")}
     draft = entries.Draft(kind, [entries.subject("x", "0" * 64)], {}, times, "host-1")
     data = entries.to_bytes(
         draft,

@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
 from faults.tally import LEAKED, LOST, Outcome
@@ -135,7 +135,7 @@ def _about(root: Path) -> dict[str, tuple[int, ...]]:
 
 def truth_of(scene: Scene, sets: t.Iterable[str]) -> Truth:
     """What a restore of each set would read: keys and the SHA-256 of what the store gives for them now."""
-    opened = module_options.open_repository(scene.options("backup_set_verify"))
+    opened = access.open_repository(scene.access())
     found: Truth = {}
     for set_id in sets:
         manifest = opened.catalog.read(set_id).manifest
@@ -144,7 +144,7 @@ def truth_of(scene: Scene, sets: t.Iterable[str]) -> Truth:
 
 
 def artifacts_of(scene: Scene, sets: t.Iterable[str]) -> dict[str, Artifact]:
-    opened = module_options.open_repository(scene.options("backup_set_verify"))
+    opened = access.open_repository(scene.access())
     return {one.path: one for set_id in sets for one in opened.catalog.read(set_id).manifest.artifacts}
 
 
@@ -165,10 +165,10 @@ def steps(deployment: Deployment, replay: ReplayFolder, redis: RedisServer, set_
 @contextlib.contextmanager
 def _days_ago() -> t.Iterator[None]:
     """What writes entries dates them so; the clock of the database is the present one."""
-    then = module_options.now() - AGE
+    then = access.now() - AGE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_options, "now", lambda: then)
-        patch.setattr(module_options, "times", lambda _manifest=None: {"host": timestamp(then), "database": None, "store": None})
+        patch.setattr(access, "now", lambda: then)
+        patch.setattr(access, "times", lambda _manifest=None: {"host": timestamp(then), "database": None, "store": None})
         yield
 
 

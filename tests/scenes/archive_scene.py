@@ -13,7 +13,7 @@ import typing as t
 import uuid
 from pathlib import Path
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from scenes import scene as scenes
 from scenes.s3_server import S3Server
 from scenes.scene import Scene
@@ -65,7 +65,7 @@ class ArchiveScene:
 
     def entries(self) -> list[t.Any]:
         """The journal's entries about archived days."""
-        opened = module_options.open_repository(self.scene.options("audit_export_verify"))
+        opened = access.open_repository(self.scene.access())
         return opened.journal.of_kind("archive-day")
 
     def stored(self) -> list[str]:

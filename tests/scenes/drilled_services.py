@@ -15,11 +15,13 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-
 import twin
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_option import ServiceStart
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_plan import Restored
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_sandbox import Started, Terms
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import ImageOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs, redis_server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from scenes.redis_server import program
@@ -58,26 +60,20 @@ class Drilled:
         path.write_text(content)
         os.chown(path, self.cluster.info.uid, self.cluster.info.uid)
 
-    def start(self, *names: str, **environment: str) -> dict[str, t.Any]:
-        """Those services, by default all; the result of the module that starts them."""
-        wanted = names or SERVICES
+    def terms(self, services: t.Sequence[t.Mapping[str, t.Any]], **own: t.Any) -> Terms:
+        """How these start; they are named as an operator names them."""
+        restored, sources = Restored(str(self.secrets), str(self.replay)), Sources(ImageOptions().images_directory, None)
+        return dataclasses.replace(Terms(tuple(ServiceStart(**one) for one in services), restored, sources, ready_timeout=120), **own)
+
+    def start(self, *names: str, **environment: str) -> Started:
+        """Those services, by default all."""
+        services = [command(name, environment) for name in names or SERVICES]
         with socket.create_server(("127.0.0.1", 0)) as outside:
-            given = {
-                "sandbox": self.cluster.info.directory,
-                "secrets_directory": str(self.secrets),
-                "replay_directory": str(self.replay),
-                "production": [f"127.0.0.1:{outside.getsockname()[1]}"],
-                "services": [command(name, environment) for name in wanted],
-                "ready_timeout": 120,
-                "require_valid": False,
-            }
-            checked = ModuleArgumentSpecValidator(**service_sandbox.argument_spec().to_module()).validate(given)
-            assert not checked.error_messages, checked.error_messages
-            result = service_sandbox.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
-        wrong = [one for one in result["checks"] if one["required"] and one["verdict"] not in ("pass", "warn")]
-        bad = [one for one in wrong if "no command is given" not in one["message"]]
+            started = service_sandbox.start(self.bundle, self.terms(services, production=[f"127.0.0.1:{outside.getsockname()[1]}"]))
+        wrong = [one for one in started.checks if one.required and one.verdict not in ("pass", "warn")]
+        bad = [one for one in wrong if "no command is given" not in one.message]
         assert not bad, (bad, self.logs())
-        return result
+        return started
 
     def stop(self, *names: str) -> None:
         for name in names or SERVICES[::-1]:

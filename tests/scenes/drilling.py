@@ -174,8 +174,10 @@ class Drill:
     def put(self, name: str, content: str | None) -> None:
         """Replace or remove a restored secret, as if the set held that."""
         self._put(self.secrets / name, content)
-        own = self._own()
-        state = drill_state.load({**own, "drill": json.loads(Path(drill_state.place(own)).read_text(encoding="utf-8"))["drill"]})
+        mark, directory = (self._own()[name] for name in ("high_water_mark", "sandbox_directory"))
+        drill = json.loads(Path(drill_state.place_in(mark, directory)).read_text(encoding="utf-8"))["drill"]
+        own = complete(engine.Options, {**self._own(), "step": "services", "drill": drill})
+        state = drill_state.load(own)
         names = [one for one in state.kept[SECRETS] if (self.sandbox / one).exists()]
         work = Work(Invocation(own, False, lambda _text: None), state)
         state.kept.update({SECRETS: names, FINGERPRINTS: work.fingerprints(names)})
@@ -213,7 +215,7 @@ class Drill:
         """One step, as the module takes it; its result."""
         self.before.get(step, _nothing)()
         given = {**self._own(), "step": step, **({"drill": drill} if drill else {})}
-        found = answer(engine.run, Invocation(complete(engine.argument_spec(), given), check_mode, lambda _text: None))
+        found = answer(engine.run, Invocation(complete(engine.Options, given), check_mode, lambda _text: None))
         self.after.get(step, _nothing)()
         return found
 

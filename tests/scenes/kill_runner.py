@@ -13,13 +13,21 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
-from ansible_collections.caracal_ops.backup.plugins.module_utils._images import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.sandbox import OLDEST_MAJOR
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
+from ansible_collections.caracal_ops.backup.plugins.module_utils._images.sources import Sources
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import parts
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import preflight
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox, redis_sandbox
-from ansible_collections.caracal_ops.backup.plugins.modules import postgres_sandbox as sandbox_module
-from scenes.scene import ModuleArgumentSpecValidator, Scene
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
+    image_server,
+    lifecycle,
+    preflight,
+    probe,
+    redis_server,
+    tools,
+)
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, REQUIRED, SandboxSpec
+from scenes.scene import Scene
 
 LEFT_OUT = {"secrets": "not part of this test"}
 
@@ -59,37 +67,44 @@ def sandbox(_scene: Scene, directory: str) -> None:
 def bare_sandbox(_scene: Scene, directory: str) -> None:
     """The same on a host without bubblewrap."""
     preflight.find_bwrap = lambda: None
-    sandbox_state(directory, "present", isolation="auto", unisolated_reason="a test")
+    install = tools.find(None, OLDEST_MAJOR, AUTO)
+    made(SandboxSpec(directory, install, isolation=AUTO, unisolated_reason="a test"))
     sandbox_state(directory, "absent")
 
 
 def image_unpacked(_scene: Scene, argument: str) -> None:
-    """As every module does that starts something from an image; the argument has its options."""
+    """As every step does that starts something from an image."""
     given: dict[str, t.Any] = json.loads(argument)
-    options.bring({**images(given["directory"], given["archives"]), "image": given["image"], "reference": ""})
+    unpacked(given["directory"], given["archives"], given["image"])
 
 
 def image_sandbox(_scene: Scene, argument: str) -> None:
     """PostgreSQL and Redis, each of its image."""
     given: dict[str, t.Any] = json.loads(argument)
-    found = images(given["images"], given["archives"])
-    sandbox_state(given["directory"], "present", image=given["postgres"], **found)
-    redis = {"sandbox": given["directory"], "image": given["redis"], **found}
-    redis_sandbox.run(Invocation(complete(redis_sandbox.argument_spec(), redis), False, lambda _text: None))
+    postgres, redis = (unpacked(given["images"], given["archives"], given[name]) for name in ("postgres", "redis"))
+    made(SandboxSpec(given["directory"], image_server.find(postgres, OLDEST_MAJOR)))
+    redis_server.start(Bundle.of(given["directory"]), None, lambda: redis)
     sandbox_state(given["directory"], "absent")
 
 
-def images(directory: str, archives: t.Sequence[str]) -> dict[str, t.Any]:
-    """Options that find images in archives and nowhere else."""
-    return {"images_directory": directory, "image_archives": archives, "engine": "unix:///no/such/socket"}
+def unpacked(directory: str, archives: t.Sequence[str], image: str) -> cache.Unpacked:
+    """An image that is in one of these archives and nowhere else."""
+    found, _new = cache.unpacked(directory, image, Sources(directory, "unix:///no/such/socket", archives).of(image))
+    return found
 
 
-def sandbox_state(directory: str, state: str, **own: t.Any) -> dict[str, t.Any]:
-    """The module postgres_sandbox, called as it calls itself."""
-    given = {"directory": directory, "state": state, **own}
-    spec = ModuleArgumentSpecValidator(**sandbox_module.argument_spec().to_module()).validate(given)
-    assert not spec.error_messages, spec.error_messages
-    return postgres_sandbox.run(Invocation(dict(spec.validated_parameters), False, lambda _text: None))
+def sandbox_state(directory: str, state: str) -> bool:
+    """Make sure that a sandbox is `present` or `absent`, as a drill does; whether something changed."""
+    if state == "absent":
+        return lifecycle.destroy(directory)
+    return made(SandboxSpec(directory, tools.find(None, OLDEST_MAJOR, REQUIRED)))
+
+
+def made(spec: SandboxSpec) -> bool:
+    """Make it, and prove that it is isolated; whether something changed."""
+    changed = lifecycle.create(spec).changed
+    probe.verify(Bundle.of(spec.directory), [], spec.unisolated_reason)
+    return changed
 
 
 CASES: dict[str, t.Callable[[Scene, str], None]] = {

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients as age
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier, utc_now
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import archive_days, layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import artifact as artifacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import commit as commits
@@ -49,7 +49,7 @@ class OldRepository(World):
     def __init__(self, folder: Path, keys: Path, begin: float, location: str | None = None, reach: dict[str, t.Any] | None = None) -> None:
         super().__init__(folder, keys)
         self.reach = reach or {}
-        self.store = open_store(location or self.store.location, self.reach)
+        self.store = open_store(location or self.store.location, BucketOptions(**self.reach))
         self.made: list[str] = []
         self.clock.now = datetime.datetime.now(datetime.timezone.utc) - begin * HOUR
         self.identity = folder / "identity"
@@ -144,9 +144,10 @@ class OldRepository(World):
     def mark(self, role: str) -> Path:
         return self.folder / f"{role}_mark"
 
-    def given(self, name: str, role: str, **own: t.Any) -> dict[str, t.Any]:
+    def given(self, name: str, role: str, **own: t.Any) -> t.Any:
         """Options of a module as it gets them, called by `role`."""
-        spec = importlib.import_module(f"{PLUGINS}.modules.{name}").argument_spec().to_module()
+        options = importlib.import_module(f"{PLUGINS}.modules.{name}").Options
+        known = options.spec()
         usual = {
             "repository": self.store.location,
             "deployment": "prod",
@@ -156,11 +157,7 @@ class OldRepository(World):
             "identity_files": [str(self.identity)],
             **self.reach,
         }
-        result = ModuleArgumentSpecValidator(**spec).validate(
-            {option: value for option, value in {**usual, **own}.items() if option in spec["argument_spec"] and value is not None}
-        )
-        assert not result.error_messages, result.error_messages
-        return dict(result.validated_parameters)
+        return complete(options, {name: value for name, value in {**usual, **own}.items() if name in known and value is not None})
 
     def call(self, name: str, role: str, *, check_mode: bool = False, **own: t.Any) -> Result:
         module = importlib.import_module(f"{PLUGINS}.modules.{name}")

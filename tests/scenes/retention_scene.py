@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import recipients
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
@@ -66,7 +66,7 @@ class Deployment:
 
     def drill(self, verdict: str = "pass") -> None:
         """An entry as a drill makes it."""
-        drill_id, (set_id, manifest) = layout.new_set_id(options.now(), os.urandom(5)), self._newest()
+        drill_id, (set_id, manifest) = layout.new_set_id(access.now(), os.urandom(5)), self._newest()
         subjects = [entries.subject(layout.drill_report_key(drill_id), "0" * 64), entries.subject(layout.manifest_key(set_id), manifest)]
         self._append(DRILL_HOST, entries.DRILL, subjects, {"drill": drill_id, "set": set_id, "verdict": verdict})
 
@@ -77,14 +77,14 @@ class Deployment:
         self._append(OPERATOR_HOST, entries.ESCROW, [entries.subject(layout.manifest_key(set_id), manifest)], body)
 
     def _newest(self) -> tuple[str, str]:
-        record = options.open_repository(self.scene.options(VERIFY)).catalog.newest()
+        record = access.open_repository(self.scene.access()).catalog.newest()
         assert record
         return record.set_id, record.manifest_sha256
 
     def _append(self, host: str, kind: str, subjects: t.Sequence[entries.Subject], body: dict[str, t.Any]) -> None:
-        opened = options.open_repository(self.scene.options(VERIFY))
+        opened = access.open_repository(self.scene.access())
         signer = Signer(str(self.scene.key(host)), layout.principal(host, DEPLOYMENT))
-        journals.append(opened.repository, opened.journal, signer, kind, subjects, body, time=options.times(), machine=host)
+        journals.append(opened.repository, opened.journal, signer, kind, subjects, body, time=access.times(), machine=host)
 
 
 def the_check(result: Result, name: str) -> dict[str, t.Any]:
@@ -108,7 +108,7 @@ def serve(redis: RedisServer) -> None:
 
 def later(patch: pytest.MonkeyPatch, **span: float) -> None:
     """The same host some time from now; the database's clock stays."""
-    patch.setattr(options, "now", lambda: dt.datetime.now(dt.timezone.utc) + dt.timedelta(**span))
+    patch.setattr(access, "now", lambda: dt.datetime.now(dt.timezone.utc) + dt.timedelta(**span))
 
 
 def retention_settings(here: Deployment) -> dict[str, t.Any]:

@@ -99,9 +99,9 @@ def _groups() -> dict[str, list[str]]:
 
 def _options(module: str, given: Values) -> Values:
     """As the module's use case gets them; those of a preflight as each of its looks does."""
-    spec = importlib.import_module(f"{PLUGINS}.{module}").argument_spec()
-    options = complete(spec, given)
+    kind = importlib.import_module(f"{PLUGINS}.{module}").Options
+    options = complete(kind, given).flat()
     looks = REHEARSED.get(module, {})
-    asked = {name: look for name, look in looks.items() if not look.optional or options[name] is not None}
-    own = {name: look.options(name, spec.argument_spec, {**options, "set_id": "latest"}) for name, look in asked.items()}
+    asked = {name: look for name, look in looks.items() if not look.optional or options.get(name) is not None}
+    own = {name: look.options(name, kind.spec(), {**options, "set_id": "latest"}).flat() for name, look in asked.items()}
     return {**{name: value for name, value in options.items() if name not in looks}, **own}

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_dump as dump_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import pg_encrypted_restore as restore_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.images import image_archive as image_archive_case
@@ -40,12 +39,11 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import audit_partition_ensure as audit_partition_ensure_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import outbox_reopen as outbox_reopen_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import restore_verify as restore_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import sealed_set
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, sealed_set
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_hold as backup_hold_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight as backup_preflight_case
@@ -70,7 +68,6 @@ from ansible_collections.caracal_ops.backup.plugins.modules import (
     backup_set,
     backup_set_info,
     backup_set_verify,
-    drill_report,
     escrow_verify,
     image_archive,
     journal_correct,
@@ -113,7 +110,6 @@ MODULES: dict[str, tuple[t.Any, t.Any, str]] = {
     "backup_set": (backup_set, backup_set_case, BACKUP_HOST),
     "backup_set_info": (backup_set_info, backup_set_info_case, DRILL_HOST),
     "backup_set_verify": (backup_set_verify, backup_set_verify_case, BACKUP_HOST),
-    "drill_report": (drill_report, drill_report_case, DRILL_HOST),
     "escrow_verify": (escrow_verify, escrow_verify_case, OPERATOR_HOST),
     "image_archive": (image_archive, image_archive_case, BACKUP_HOST),
     "journal_correct": (journal_correct, journal_correct_case, OPERATOR_HOST),
@@ -170,19 +166,21 @@ class Scene:
     def given(self, name: str, **own: t.Any) -> dict[str, t.Any]:
         """Options of a module as a user writes them: the usual ones, and `own` ones."""
         module, _case, host = MODULES[name]
-        usual = {option: value for option, value in self._usual(host).items() if option in module.argument_spec().argument_spec}
+        usual = {option: value for option, value in self._usual(host).items() if option in module.Options.spec()}
         if own.get("sandbox") or own.get("login_host"):
             usual.pop("login_unix_socket", None)
         if own.get("stage"):  # on a host that has neither repository nor signing key
             usual = {option: value for option, value in usual.items() if option == "recipients_files"}
         return {**usual, **own}
 
-    def options(self, name: str, **own: t.Any) -> dict[str, t.Any]:
-        """The same as the use case gets them, defaults included. Whatever the module would refuse is an error here."""
-        spec = MODULES[name][0].argument_spec().to_module()
-        result = ModuleArgumentSpecValidator(**spec).validate(self.given(name, **own))
-        assert not result.error_messages, result.error_messages
-        return dict(result.validated_parameters)
+    def options(self, name: str, **own: t.Any) -> t.Any:
+        """The same as the use case gets them, defaults included. Raises OptionError for what the module would refuse."""
+        return complete(MODULES[name][0].Options, self.given(name, **own))
+
+    def access(self, **own: t.Any) -> RepositoryOptions:
+        """How the drill host reaches the repository."""
+        found: RepositoryOptions = self.options("backup_set_verify", **own).access
+        return found
 
     def _usual(self, host: str) -> dict[str, t.Any]:
         usual = {
@@ -243,12 +241,12 @@ class Scene:
 
     def sets(self) -> list[str]:
         """The committed sets."""
-        opened = module_options.open_repository(self.options("backup_set_verify"))
+        opened = access.open_repository(self.access())
         return [one.set_id for one in opened.catalog.sets()]
 
     def inventory(self, set_id: str = "latest") -> dict[str, t.Any]:
         """The sealed inventory of a set, opened."""
-        opened = module_options.open_repository(self.options("state_verify"))
+        opened = access.open_repository(self.access())
         return sealed_set.SealedSet(opened, set_id, [str(self.identity)]).inventory()
 
     def files(self, pattern: str = "**/*") -> list[str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tiny services that say what a test tells them, started by the module as a user calls it."""
+"""Tiny services that say what a test tells them, started as a drill starts them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import dataclasses
 import json
 import typing as t
 
-import pytest
-
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, answer
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import services as table
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services import http
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.declared import Options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import judged
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.modules import service_sandbox
 from harness.small_programs import python
 from scenes.drilled_services import SERVICES, Drilled, drill
-from scenes.module_args import patch_module_args
 from scenes.twin_database import TwinCluster
 
 # `/ready` answers as ANSWER_STATUS and ANSWER_BODY say, `/seen` tells its environment and its files; SIGTERM makes it write its
@@ -68,24 +69,27 @@ def all_but(*left_out: str, **changed: dict[str, str]) -> list[dict[str, t.Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A restored copy with its secrets and a Redis, and the module beside it."""
+    """A restored copy with its secrets and a Redis."""
 
     drilled: Drilled
-    capture: pytest.CaptureFixture[str]
 
     @property
     def bundle(self) -> Bundle:
         return self.drilled.bundle
 
-    def run(self, services: t.Sequence[dict[str, t.Any]] = (), **given: t.Any) -> dict[str, t.Any]:
-        """The module's result."""
-        usual = {"sandbox": self.bundle.info.directory, "services": list(services), "ready_timeout": 120}
-        if given.get("state") != "stopped":
-            usual |= {"secrets_directory": str(self.drilled.secrets), "replay_directory": str(self.drilled.replay)}
-        with patch_module_args({**usual, **given}), pytest.raises(SystemExit):
-            service_sandbox.main()
-        result: dict[str, t.Any] = json.loads(self.capture.readouterr().out)
-        return result
+    def run(self, services: t.Sequence[dict[str, t.Any]] = (), **own: t.Any) -> dict[str, t.Any]:
+        """Start them: checks and their verdict, names and addresses of those that run; or the error as a module has it."""
+
+        def start(_invocation: Invocation) -> dict[str, t.Any]:
+            started = service_sandbox.start(self.bundle, self.drilled.terms(services, **own))
+            urls = {one.name: one.url for one in table.services(self.drilled.family) if one.name in started.running}
+            return {**judged(started.checks, require_valid=False), "running": started.running, "urls": urls}
+
+        return answer(start, Invocation(Options(), check_mode=False, warn=lambda _text: None))
+
+    def stop(self) -> None:
+        """Whatever was started, as its own end would be asked for."""
+        self.drilled.stop("web", *SERVICES[::-1])
 
     def running(self) -> list[str]:
         return [name for name in SERVICES if programs.alive(self.bundle, name)]
@@ -99,9 +103,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(cluster: TwinCluster, capture: pytest.CaptureFixture[str]) -> t.Iterator[Stage]:
+def stage(cluster: TwinCluster) -> t.Iterator[Stage]:
     with drill(cluster) as drilled:
-        yield Stage(drilled, capture)
+        yield Stage(drilled)
 
 
 def checks(result: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:

@@ -145,8 +145,8 @@ class Deployment:
         for step in ("sandbox", "restore"):
             self._drill.take(step, self._begun)
         self._copy_template = Template(self._drill.cluster)
-        given = {name.removeprefix("caracal_drill_"): value for name, value in self._drill.settings.items()}
-        self._state = Path(drill_state.place(given))
+        settings = self._drill.settings
+        self._state = Path(drill_state.place_in(settings["caracal_drill_high_water_mark"], settings["caracal_drill_sandbox_directory"]))
         self._restored = self._state.read_bytes()
 
     def _folder(self) -> Path:

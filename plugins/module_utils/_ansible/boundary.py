@@ -14,27 +14,34 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
 from .._errors import BackupError, OptionError, printable
+from .._options.declared import Options
 from . import environment, role_variables
-from .argspec import ArgumentSpec
+
+Given = t.TypeVar("Given", bound=Options)
+Others = t.TypeVar("Others", bound=Options)
 
 
 @dataclasses.dataclass(frozen=True)
-class Invocation:
-    """What a use case knows of how it was called."""
+class Invocation(t.Generic[Given]):
+    """How a use case was called: its own options, whether it may change anything, and where its warnings go."""
 
-    options: dict[str, t.Any]
+    options: Given
     check_mode: bool
     warn: t.Callable[[str], None]
 
+    def asking(self, options: Others) -> Invocation[Others]:
+        """The same for another use case."""
+        return Invocation(options, self.check_mode, self.warn)
 
-UseCase = t.Callable[[Invocation], dict[str, t.Any]]
+
+UseCase = t.Callable[[Invocation[Given]], dict[str, t.Any]]
 
 
-def run(spec: ArgumentSpec, use_case: UseCase) -> None:
+def run(options: type[Given], use_case: UseCase[Given]) -> None:
     """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
-    module = AnsibleModule(supports_check_mode=True, **spec.to_module())
+    module = AnsibleModule(supports_check_mode=True, **parameters(options))
     environment.enter(module.params, module.warn)
-    result = answer(use_case, Invocation(dict(module.params), module.check_mode, lambda text: module.warn(printable(text))))
+    result = answer(use_case, Invocation(options.of(module.params), module.check_mode, lambda text: module.warn(printable(text))))
     if not result.pop("failed", False):
         module.exit_json(**result)
     if role := os.environ.get(role_variables.ROLE):
@@ -42,7 +49,7 @@ def run(spec: ArgumentSpec, use_case: UseCase) -> None:
     module.fail_json(**result)
 
 
-def answer(use_case: UseCase, invocation: Invocation) -> dict[str, t.Any]:
+def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str, t.Any]:
     """What a use case returns; with `failed`, the error of our own family in one line."""
     try:
         return use_case(invocation)
@@ -50,9 +57,14 @@ def answer(use_case: UseCase, invocation: Invocation) -> dict[str, t.Any]:
         return {"failed": True, "msg": exc.msg, "error": type(exc).__name__, **exc.details}
 
 
-def complete(spec: ArgumentSpec, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def complete(options: type[Given], given: t.Mapping[str, t.Any]) -> Given:
     """Options for a use case that no task calls, checked as Ansible does, with the defaults of the rest. Raises OptionError."""
-    found = ModuleArgumentSpecValidator(**spec.to_module()).validate(dict(given))
+    found = ModuleArgumentSpecValidator(**parameters(options)).validate(dict(given))
     if found.error_messages:
         raise OptionError(f"{found.error_messages[0]}; correct the options")
-    return dict(found.validated_parameters)
+    return options.of(found.validated_parameters)
+
+
+def parameters(options: type[Options]) -> dict[str, t.Any]:
+    """Keyword arguments of `AnsibleModule`."""
+    return {"argument_spec": options.spec(), **{name: list(rules) for name, rules in vars(options.rules()).items()}}

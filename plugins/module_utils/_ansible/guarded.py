@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._errors import OptionError
-from . import argspec
+from .._options import declared
 from .boundary import Invocation
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"module": {"type": "str", "required": True}, "args": {"type": "dict", "default": {}}})
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """A module of Ansible, and its arguments."""
+
+    module: str
+    args: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """On a host there is nothing to do. Raises OptionError."""
-    raise OptionError(f"the action of guarded runs {invocation.options['module']}; call guarded as a task, not as a module")
+    raise OptionError(f"the action of guarded runs {invocation.options.module}; call guarded as a task, not as a module")

@@ -17,14 +17,15 @@ import typing as t
 
 from .._errors import OptionError, VerificationFailed
 from .._evidence import audit_retention, history, metrics
-from .._evidence.options import Opened
+from .._evidence.access import Opened
 from .._reading import completeness
 from .._report.check import PASS, UNPROVEN, VERDICTS
 from .._repository import artifact as artifacts
 from .._repository import images, services
 from .._repository import layout as keys
+from .._repository import manifest as manifests
 from .._repository.fields import Fields
-from .._repository.manifest import Manifest, Pairing, PreviousSet, Source
+from .._repository.manifest import Manifest, Pairing, PreviousSet
 from . import recovery
 from .databases import dump_set
 
@@ -60,7 +61,7 @@ def assemble(
         previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
         family=database["family"],
         release=database["release"],
-        sources=tuple(_source(Fields(one, name)) for one in database["sources"]),
+        sources=tuple(manifests.source(Fields(one, name)) for one in database["sources"]),
         artifacts=tuple(artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]),
         pairing=Pairing(**pairing) if pairing else UNPAIRED,
         key_ids=_merged(content, "key_ids"),
@@ -115,7 +116,7 @@ def _sources(fields: Fields, field: str) -> None:
     for one in fields.inners(field):
         if not all(type(one.take(name)) in (int, float) for name in ("seconds", "longest_wait")):
             raise one.fault("has wrong seconds")
-        _source(one)
+        manifests.source(one)
         one.later_integer(audit_retention.FIELD)
 
 
@@ -148,14 +149,3 @@ def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
     """How long each database took, and how long somebody waited for us meanwhile."""
     took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
     return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}
-
-
-def _source(fields: Fields) -> Source:
-    return Source(
-        database=fields.text("database"),
-        system_identifier=fields.text("system_identifier"),
-        server_version=fields.integer("server_version"),
-        snapshot_time=fields.time("snapshot_time"),
-        lsn=fields.text("lsn"),
-        standby=fields.flag("standby"),
-    )

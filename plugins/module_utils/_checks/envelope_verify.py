@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases
 from .._caracal.keys import envelope_verdicts as verdicts
@@ -25,6 +25,9 @@ from .._drivers.postgres.snapshot import BEGIN
 from .._errors import KeyProblem, VersionMismatch
 from .._evidence import place
 from .._files import paths
+from .._options import declared
+from .._options.declared import Path, Rules, Secret, needed
+from .._options.shared import CopyOptions
 from .._report.check import UNPROVEN, Check, judged
 
 # More than any key; what is longer is no key file.
@@ -36,39 +39,35 @@ _BYTEA = """
        AND a.atttypid = 'pg_catalog.bytea'::regtype"""
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "kek_file": {"type": "path"},
-            "kek": {"type": "str", "no_log": True},
-            "previous_kek_file": {"type": "path"},
-            "previous_kek": {"type": "str", "no_log": True},
-            "database": {"type": "str", "default": "caracal"},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        mutually_exclusive=[
-            ("kek_file", "kek"),
-            ("previous_kek_file", "previous_kek"),
-        ],
-        required_one_of=[("kek_file", "kek")],
-    )
-    return argspec.postgres().merge(argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("kek_file", "kek"), ("previous_kek_file", "previous_kek")), required_one_of=(("kek_file", "kek"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    kek_file: Path | None = None
+    kek: Secret | None = None
+    previous_kek_file: Path | None = None
+    previous_kek: Secret | None = None
+    database: str = "caracal"
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read the keys, refuse what no deployment can run with, then open everything in one transaction."""
     started = time.monotonic()
     given = invocation.options
     require_cryptography()
     keyring = _keyring(given)
-    server, _sandbox = place.server_of(given)
-    with Session(server, given["database"]) as session:
+    server, _sandbox = place.server_of(given.copy)
+    with Session(server, given.database) as session:
         session.rows(BEGIN)
-        census = _Census(session, given["database"], keyring)
+        census = _Census(session, given.database, keyring)
         checks = census.checks()
     return {
-        **judged(checks, given["require_valid"]),
-        "database": given["database"],
+        **judged(checks, given.require_valid),
+        "database": given.database,
         "family": census.detected.family,
         "release": census.detected.release,
         "key_ids": {"current": keyring.current.id, "previous": keyring.previous.id if keyring.previous else None},
@@ -77,17 +76,17 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _keyring(given: t.Mapping[str, t.Any]) -> Keyring:
-    rotating = given["previous_kek_file"] is not None or given["previous_kek"] is not None
-    return Keyring(_key(given, "kek"), _key(given, "previous_kek") if rotating else None)
+def _keyring(given: Options) -> Keyring:
+    rotating = given.previous_kek_file is not None or given.previous_kek is not None
+    current = _key("kek", given.kek_file, given.kek)
+    return Keyring(current, _key("previous_kek", given.previous_kek_file, given.previous_kek) if rotating else None)
 
 
-def _key(given: t.Mapping[str, t.Any], name: str) -> Kek:
+def _key(name: str, path: str | None, value: str | None) -> Kek:
     """From the file or the value of an option."""
-    path = given[f"{name}_file"]
     if path is not None:
         return kek.parse_file(_read(path, f"{name}_file"), f"{name}_file {path}")
-    return kek.parse(given[name], name)
+    return kek.parse(needed(value, name), name)
 
 
 def _read(path: str, name: str) -> str:

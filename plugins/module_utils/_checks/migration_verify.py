@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases
 from .._caracal.schema import schema_checks, schema_extras, schema_reading, schema_rules, schema_tables
@@ -22,6 +22,9 @@ from .._drivers.postgres.snapshot import BEGIN
 from .._errors import OptionError, VersionMismatch
 from .._evidence import place
 from .._files import paths
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import CopyOptions
 from .._report.check import FAIL, UNPROVEN, Check, judged
 from . import function_effects
 
@@ -31,27 +34,26 @@ _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND 
 _FILE_LIMIT = 8 << 20
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "auth_database": {"type": "str", "default": "caracal_auth"},
-            "release_table": {"type": "path"},
-            "schema_additions": {"type": "list", "elements": "str", "default": []},
-            "describe": {"type": "str"},
-            "require_valid": {"type": "bool", "default": True},
-        },
-    )
-    return argspec.postgres().merge(argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    database: str = "caracal"
+    auth_database: str = "caracal_auth"
+    release_table: Path | None = None
+    schema_additions: tuple[str, ...] = ()
+    describe: str | None = None
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read each database in one transaction of its own, find the release, compare."""
     started = time.monotonic()
     given = invocation.options
-    tables = [*schema_tables.known(), *([user_table(given["release_table"])] if given["release_table"] else [])]
-    names = {releases.OWN_DATABASE: given["database"], releases.AUTH_DATABASE: given["auth_database"]}
-    server, sandbox = place.server_of(given)
+    tables = [*schema_tables.known(), *([user_table(given.release_table)] if given.release_table else [])]
+    names = {releases.OWN_DATABASE: given.database, releases.AUTH_DATABASE: given.auth_database}
+    server, sandbox = place.server_of(given.copy)
     with _reading(server, names[releases.OWN_DATABASE]) as session:
         own = schema_reading.read(session)
         nearest = schema_tables.nearest(own, tables)
@@ -62,7 +64,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             schema_checks.release(nearest),
             schema_checks.migrations(nearest, own.migrations),
             schema_rules.roles(nearest.table.roles, roles),
-            *_of_database(releases.OWN_DATABASE, own, nearest, roles, given["schema_additions"]),
+            *_of_database(releases.OWN_DATABASE, own, nearest, roles, given.schema_additions),
             *_of_own(session, own, roles),
         ]
     readings = {releases.OWN_DATABASE: own}
@@ -71,17 +73,17 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         with _reading(server, auth) as session:
             readings[releases.AUTH_DATABASE] = schema_reading.read(session)
     if releases.AUTH_DATABASE in nearest.table.databases:
-        checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles, given["schema_additions"])
+        checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles, given.schema_additions)
     if sandbox:
         # Functions of the set run with the rights of a superuser, so nowhere else.
         with Session(server, names[releases.OWN_DATABASE]) as session:
             checks.append(function_effects.check(session, nearest.table.own))
     return {
-        **judged(checks, given["require_valid"]),
+        **judged(checks, given.require_valid),
         "release": nearest.table.release if nearest.known else None,
         "nearest": nearest.table.release,
         "family": nearest.table.family,
-        "table": _describe(given["describe"], readings, nearest, roles) if given["describe"] else None,
+        "table": _describe(given.describe, readings, nearest, roles) if given.describe else None,
         "seconds": round(time.monotonic() - started, 3),
     }
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime
-import typing as t
 
 from .._caracal import releases, streams
 from .._caracal.retention import audit, audit_checks, coordinator
@@ -22,25 +21,26 @@ from .._drivers.redis.connection import Address
 from .._drivers.redis.connection import Session as Redis
 from .._errors import BackupError, OptionError
 from .._evidence import moment
-from .._evidence.options import Opened
+from .._evidence.access import Opened
 from .._reading import database_layout
 from .._report.check import Check
 from .._repository import catalog, holdings, selection
 from .._repository.holdings import Newest
+from .retention_options import LegalOptions, RetentionOptions
 
 
-def of_audit(given: t.Mapping[str, t.Any], effective: Effective) -> list[Check]:
+def of_audit(given: RetentionOptions, effective: Effective) -> list[Check]:
     """Checks of the audit log. Raises what reading raises."""
-    budget, legal = _hours(given["export_budget"]), given["legal"] or {}
-    with Database(Server.from_options(given), given["database"]) as session:
+    budget, legal = _hours(given.export_budget), given.legal or LegalOptions()
+    with Database(Server.from_options(given.postgres), given.database) as session:
         tables, _family = _tables(session)
         found = audit.look(session, tables, effective, budget)
-    return audit_checks.judge(found, effective, budget, legal.get("audit_at_least"), legal.get("audit_at_most"))
+    return audit_checks.judge(found, effective, budget, legal.audit_at_least, legal.audit_at_most)
 
 
-def of_coordinator(given: t.Mapping[str, t.Any], effective: Effective) -> list[Check]:
+def of_coordinator(given: RetentionOptions, effective: Effective) -> list[Check]:
     """Checks of the coordinator's rows and of both outboxes. Raises what reading raises."""
-    with Database(Server.from_options(given), given["database"]) as session:
+    with Database(Server.from_options(given.postgres), given.database) as session:
         _names, family = _tables(session)
         return coordinator.judge(coordinator.look(session, family, effective), effective)
 
@@ -51,13 +51,13 @@ def _tables(session: Database) -> tuple[frozenset[str], str]:
     return layout.public, (layout.detected or releases.detect(layout.public, ())).family
 
 
-def of_streams(given: t.Mapping[str, t.Any]) -> list[Check]:
+def of_streams(given: RetentionOptions) -> list[Check]:
     """Checks of the streams. Raises what reading raises."""
-    with Redis(Address.from_options(given), "retention_verify") as session:
+    with Redis(Address.from_options(given.redis), "retention_verify") as session:
         preflight.examine(session)
         found = [one for name in reading.find(session, streams.PATTERN) if (one := _stream(session, name))]
         now = reading.now(session)
-    return redis_checks.judge(found, now, given["pending_budget"] * 3600)
+    return redis_checks.judge(found, now, given.pending_budget * 3600)
 
 
 def _stream(session: Redis, name: bytes) -> Stream | None:
@@ -76,23 +76,23 @@ def _stream(session: Redis, name: bytes) -> Stream | None:
     return Stream(reading.text(name), seen.length, first, groups, tuple(waiting))
 
 
-def of_backups(given: t.Mapping[str, t.Any], opened: Opened, now: datetime.datetime) -> list[Check]:
+def of_backups(given: RetentionOptions, opened: Opened, now: datetime.datetime) -> list[Check]:
     """Checks of the sets, by the verified journal and the newest manifest."""
-    journal, kept, legal = opened.journal.entries, opened.catalog.sets(), given["legal"] or {}
+    journal, kept, legal = opened.journal.entries, opened.catalog.sets(), given.legal or LegalOptions()
     last = _newest(opened)
     checks = [
-        holdings.newest(last, now, _hours(given["set_budget"])),
-        holdings.tail(holdings.covered(opened.journal), now, _hours(given["tail_budget"])),
-        holdings.drilled(selection.drills(journal), now, _hours(given["drill_budget"])),
+        holdings.newest(last, now, _hours(given.set_budget)),
+        holdings.tail(holdings.covered(opened.journal), now, _hours(given.tail_budget)),
+        holdings.drilled(selection.drills(journal), now, _hours(given.drill_budget)),
         holdings.proved(_break_glass(given), last, journal, now),
-        holdings.copies(_copies(given), now, given["copies_at_least"], _hours(given["copy_budget"])),
+        holdings.copies(_copies(given), now, given.copies_at_least, _hours(given.copy_budget)),
     ]
-    if legal.get("backups_at_least"):
-        checks.append(holdings.kept_long_enough(opened.catalog.committed(), journal, now, legal["backups_at_least"]))
-    if legal.get("backups_at_most"):
-        checks.append(holdings.not_kept_too_long(kept, journal, now, legal["backups_at_most"]))
-    if given["archive_budget"]:
-        checks.append(holdings.archive(journal, now, _hours(given["archive_budget"])))
+    if legal.backups_at_least:
+        checks.append(holdings.kept_long_enough(opened.catalog.committed(), journal, now, legal.backups_at_least))
+    if legal.backups_at_most:
+        checks.append(holdings.not_kept_too_long(kept, journal, now, legal.backups_at_most))
+    if given.archive_budget:
+        checks.append(holdings.archive(journal, now, _hours(given.archive_budget)))
     return checks
 
 
@@ -112,13 +112,13 @@ def _newest(opened: Opened) -> Newest | None:
     return Newest(record.set_id, catalog.recovery_point(manifest, record.entry), sealed)
 
 
-def _break_glass(given: t.Mapping[str, t.Any]) -> set[str]:
-    files = given["break_glass_files"]
+def _break_glass(given: RetentionOptions) -> set[str]:
+    files = given.break_glass_files
     return {one.fingerprint for one in age.load([], files)} if files else set()
 
 
-def _copies(given: t.Mapping[str, t.Any]) -> list[holdings.Copy]:
-    found = [holdings.Copy(one["name"], moment.of("copies[].verified", one["verified"])) for one in given["copies"]]
+def _copies(given: RetentionOptions) -> list[holdings.Copy]:
+    found = [holdings.Copy(one.name, moment.of("copies[].verified", one.verified)) for one in given.copies]
     if len({one.name for one in found}) != len(found):
         raise OptionError("copies names a place twice, and it counts once; leave the older entry out")
     return found

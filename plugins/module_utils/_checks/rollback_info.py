@@ -11,13 +11,15 @@ import dataclasses
 import datetime
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import rollback, rollback_compare
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN
 from .._errors import BackupError, VersionMismatch
 from .._evidence import moment
+from .._options import declared
+from .._options.declared import Path, Rules
+from .._options.shared import PostgresOptions
 from .._reading import database_layout
 
 
@@ -30,34 +32,34 @@ class Side:
     tables: frozenset[str]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "former_database": {"type": "str"},
-            "former_login_host": {"type": "str", "default": ""},
-            "former_login_port": {"type": "int", "default": 5432},
-            "former_login_user": {"type": "str", "default": "caracal"},
-            "former_login_password_file": {"type": "path", "no_log": False},
-            "former_login_unix_socket": {"type": "str", "default": ""},
-            "since": {"type": "str"},
-        },
-        required_one_of=[("former_database", "since")],
-    )
-    return argspec.postgres().merge(own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(required_one_of=(("former_database", "since"),))
+
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    database: str = "caracal"
+    former_database: str | None = None
+    former_login_host: str = ""
+    former_login_port: int = 5432
+    former_login_user: str = "caracal"
+    former_login_password_file: Path | None = None
+    former_login_unix_socket: str = ""
+    since: str | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Compare category by category; without the former database say what may be lost, and since when."""
     given = invocation.options
-    since = moment.of("since", given["since"]) if given["since"] else None
-    server = Server.from_options(given)
+    since = moment.of("since", given.since) if given.since else None
+    server = Server.from_options(given.postgres)
     with contextlib.ExitStack() as opened:
-        restored = opened.enter_context(_side(server, given["database"]))
+        restored = opened.enter_context(_side(server, given.database))
         former, problems = None, []
-        if given["former_database"]:
+        if given.former_database:
             try:
-                former = opened.enter_context(_side(_former(server, given), given["former_database"]))
+                former = opened.enter_context(_side(_former(server, given), given.former_database))
                 _same_family(former, restored)
             except BackupError as exc:
                 former, problems = None, [f"former database: {exc.msg}"]
@@ -69,18 +71,23 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             found.append(one)
             problems += missing
     # Who names no former database knows that nothing is compared.
-    for problem in problems if given["former_database"] else []:
+    for problem in problems if given.former_database else []:
         invocation.warn(problem)
     return {"changed": False, "complete": not problems, "problems": problems, "rollback": found}
 
 
-def _former(server: Server, given: dict[str, t.Any]) -> Server:
+def _former(server: Server, given: Options) -> Server:
     """The same server unless another is named; TLS is as there."""
-    host = given["former_login_unix_socket"] or given["former_login_host"]
+    host = given.former_login_unix_socket or given.former_login_host
     if not host:
         return server
-    port, user, password = (given[f"former_login_{name}"] for name in ("port", "user", "password_file"))
-    return dataclasses.replace(server, host=host, port=port, user=user, password_file=password)
+    return dataclasses.replace(
+        server,
+        host=host,
+        port=given.former_login_port,
+        user=given.former_login_user,
+        password_file=given.former_login_password_file,
+    )
 
 
 @contextlib.contextmanager

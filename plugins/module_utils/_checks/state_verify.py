@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import outbox
 from .._caracal.chains.audit_blocks import Block
@@ -18,7 +18,10 @@ from .._drivers.postgres import catalog, client_binaries, roles, snapshot
 from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
-from .._evidence import history, options, place, previous_set, sealed_set
+from .._evidence import access, history, place, previous_set, sealed_set
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import CopyOptions, RepositoryOptions, StoredSetOptions
 from .._reading import database_layout, differences, reading
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._stream import workers
@@ -28,45 +31,47 @@ from .invariant_reading import Wanted
 NO_DEPLOYMENT = "the set records no migrations or no zones, which each running Caracal has; back up with a role that reads all rows"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "audit_rows": {"type": "bool", "default": True},
-            "shrink_budget": {"type": "int", "default": since_previous.BUDGET},
-            "jobs": {"type": "int", "default": 2},
-            "require_valid": {"type": "bool", "default": True},
-        },
-    )
-    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.postgres(), argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    identity_files: tuple[Path, ...]
+    audit_rows: bool = True
+    shrink_budget: int = 50
+    jobs: int = 2
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Verify the set, read its inventory and blocks, read the copy, compare; and compare the set with the one before it."""
     started = time.monotonic()
     given = invocation.options
-    since_previous.check_budget(given["shrink_budget"])
-    opened = options.open_repository(given, warn=invocation.warn)
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    server, sandbox = place.server_of(given)
+    since_previous.check_budget(given.shrink_budget)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    the_set = sealed_set.SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
+    server, sandbox = place.server_of(given.copy)
     expected = the_set.inventory()
-    client = client_binaries.find(given["pg_bin"], minimum_major=_major(server, expected), tools=("pg_dump", "psql"))
+    client = client_binaries.find(given.copy.postgres.pg_bin, minimum_major=_major(server, expected), tools=("pg_dump", "psql"))
     if client.doubt:
         invocation.warn(client.doubt)
-    checks = [options.freshness_check(opened)]
+    checks = [access.freshness_check(opened)]
     recorded, blocks = the_set.blocks(), list[Block]()
     for one in expected["databases"]:
         wanted = invariant_reading.Wanted.of(one, recorded, history.acknowledged(opened))
-        found, of_copy = _database(server, one, wanted, client, given["jobs"], given["audit_rows"])
+        found, of_copy = _database(server, one, wanted, client, given.jobs, given.audit_rows)
         checks += found
         blocks += of_copy
     checks += invariant_reading.owners(server, expected["databases"], checks)
-    if given["audit_rows"]:
+    if given.audit_rows:
         checks.append(inventory.compare_blocks(recorded, blocks))
-    checks.append(previous_set.check(opened, the_set, expected, server, given["identity_files"], given["shrink_budget"]))
+    checks.append(previous_set.check(opened, the_set, expected, server, given.identity_files, given.shrink_budget))
     checks.append(_roles(server, expected["roles"], sandbox.superuser if sandbox else None))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **judged(checks, given["require_valid"]),
+        **judged(checks, given.require_valid),
         "set_id": the_set.set_id,
         "seconds": round(time.monotonic() - started, 3),
     }

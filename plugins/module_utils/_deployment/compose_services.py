@@ -6,49 +6,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._drivers.engine.answers import COMPLETED, STARTED, State
 from .._drivers.engine.engine import Engine
 from .._errors import OptionError, StageFailed
-from . import compose, deployment
+from .._options import declared
+from . import compose
 from .start_order import Starts, in_order
 
 POLL_SECONDS = 0.5
 States = t.Sequence[State]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own: dict[str, dict[str, t.Any]] = {
-        "services": {"type": "list", "elements": "str", "default": []},
-        "timeout": {"type": "int", "default": 180},
-    }
-    return argspec.engine().merge(argspec.ArgumentSpec({**deployment.project(), **own}))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    engine: str | None = None
+    compose_project: str
+    services: tuple[str, ...] = ()
+    timeout: int = 180
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Start, wait, go on to the next. Raises OptionError for a service that is not there, StageFailed for one that does not get ready."""
     given = invocation.options
-    engine = Engine(given["engine"])
-    project = _Project(engine, given["compose_project"], time.monotonic() + given["timeout"])
+    engine = Engine(given.engine)
+    project = _Project(engine, given.compose_project, time.monotonic() + given.timeout)
     states = project.states()
-    unknown = [name for name in given["services"] if name not in {one.service for one in states}]
+    unknown = [name for name in given.services if name not in {one.service for one in states}]
     if unknown:
         raise OptionError(
-            f"Compose project {given['compose_project']} has no container of {', '.join(unknown)[:200]}; make it (docker compose create),"
+            f"Compose project {given.compose_project} has no container of {', '.join(unknown)[:200]}; make it (docker compose create),"
             " or correct services"
         )
     for name in compose.SERVERS:
-        compose.refuse_several(given["compose_project"], name, [one.name for one in states if one.service == name])
-    starts = in_order(states, given["services"])
+        compose.refuse_several(given.compose_project, name, [one.name for one in states if one.service == name])
+    starts = in_order(states, given.services)
     if not invocation.check_mode:
         for one in starts:
             project.start(one)
     names = [one.service for one in starts]
-    urls = compose.urls(engine.project(given["compose_project"]))
+    urls = compose.urls(engine.project(given.compose_project))
     return {"changed": bool(names), "started": names, "urls": urls, "diff": _diff(names)}
 
 

@@ -6,27 +6,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._drivers.engine.engine import Engine
+from .._options import declared
 from . import compose
-from .deployment import ENVIRONMENT_FILE, PARTS, REPLAY, Deployment, lost, project
+from .deployment import ENVIRONMENT_FILE, REPLAY, Deployment, lost
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own: dict[str, dict[str, t.Any]] = {
-        "named": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
-        "accept_stopped": {"type": "bool", "default": False},
-    }
-    return argspec.engine().merge(argspec.ArgumentSpec({**project(), **own}))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    engine: str | None = None
+    compose_project: str
+    named: tuple[t.Literal["database", "redis", "secrets", "environment_file", "replay"], ...] = ()
+    accept_stopped: bool = False
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Ask the engine, and nobody else."""
-    name, named = invocation.options["compose_project"], invocation.options["named"]
-    found = compose.find(Engine(invocation.options["engine"]).project(name), named, invocation.options["accept_stopped"])
+    name, named = invocation.options.compose_project, invocation.options.named
+    found = compose.find(Engine(invocation.options.engine).project(name), named, invocation.options.accept_stopped)
     for one in () if REPLAY in named else found.replay.not_durable:
         invocation.warn(lost(one))
     if not found.environment_file and ENVIRONMENT_FILE not in named:

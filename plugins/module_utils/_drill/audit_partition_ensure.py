@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import partitions
 from .._caracal.partitions import Month
@@ -22,7 +21,10 @@ from .._errors import (
     VerificationFailed,
     VersionMismatch,
 )
-from .._evidence import options, place
+from .._evidence import access, place
+from .._options import declared
+from .._options.declared import Rules
+from .._options.shared import CopyOptions, RepositoryOptions
 
 # How many months after this one get a partition, as Caracal itself makes them.
 MONTHS = 3
@@ -51,22 +53,23 @@ _LEAVES = f"""
      WHERE i.inhrelid IS NOT NULL OR (n.nspname = 'public' AND c.relname = ANY(%s))"""
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-    )
-    return argspec.repository().merge(argspec.postgres(), argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    database: str = "caracal"
+    confirm: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
-    server, system_identifier = place.confirmed(opened, given)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    server, system_identifier = place.confirmed(opened, given.copy, given.database, given.confirm)
     months, missing = _ensure(server, given, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
@@ -81,9 +84,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _ensure(server: Server, given: dict[str, t.Any], dry: bool) -> tuple[list[Month], list[Month]]:
+def _ensure(server: Server, given: Options, dry: bool) -> tuple[list[Month], list[Month]]:
     """The wanted months, and those of them that are or would be made."""
-    with Session(server, given["database"]) as session:
+    with Session(server, given.database) as session:
         session.rows("BEGIN")
         session.rows("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
         parent = _parent(session)

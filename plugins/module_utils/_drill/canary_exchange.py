@@ -11,7 +11,6 @@ import dataclasses
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import releases
 from .._caracal.backlog import Backlog
@@ -26,9 +25,12 @@ from .._drivers.postgres.server import Session
 from .._drivers.secrets import files
 from .._errors import ObjectMissing, OptionError, Unreachable
 from .._evidence import place
+from .._options import declared
+from .._options.declared import Is, Path, Rules, Suboptions
+from .._options.shared import CopyOptions
 from .._reading import database_layout
 from .._report.check import UNPROVEN, Check, judged
-from .._sandbox.modules import before
+from .._sandbox import before
 from . import canary_keys, canary_place, groups
 from .canary_keys import Secrets, SigningKeys
 from .canary_place import Place
@@ -38,52 +40,65 @@ POLICY_SECONDS = 60.0
 _POLL = 0.5
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    url = {"type": "str"}
-    application = {
-        "zone": {"type": "str", "required": True},
-        "id": {"type": "str", "required": True},
-        "client_secret_file": {"type": "path", "required": True, "no_log": False},
-        "resource": {"type": "str", "required": True},
-        "scopes": {"type": "list", "elements": "str", "required": True},
-        "labels": {"type": "list", "elements": "str", "default": []},
-        "path": {"type": "str", "default": "/"},
-    }
-    own = argspec.ArgumentSpec(
-        {
-            "urls": {"type": "dict", "options": {"sts": url, "gateway": url, "api": url, "coordinator": url}},
-            "database": {"type": "str", "default": "caracal"},
-            "secrets_directory": {"type": "path", "required": True, "no_log": False},
-            "signing_keys": {"type": "list", "elements": "dict", "no_log": False},
-            "application": {"type": "dict", "options": application},
-            "self_made": {"type": "bool", "default": False},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        required_one_of=[("sandbox", "urls")],
-    )
-    return argspec.postgres().merge(argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApplicationOptions(Suboptions):
+    """An application of the operator, and what it asks for: a resource, scopes, and a path behind the Gateway."""
+
+    zone: str
+    id: str
+    client_secret_file: Path
+    resource: str
+    scopes: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    path: str = "/"
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UrlsOptions(Suboptions):
+    """Addresses of services."""
+
+    sts: str | None = None
+    gateway: str | None = None
+    api: str | None = None
+    coordinator: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(required_one_of=(("sandbox", "urls"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    urls: UrlsOptions | None = None
+    database: str = "caracal"
+    secrets_directory: Path
+    signing_keys: t.Annotated[tuple[t.Mapping[str, t.Any], ...], Is(no_log=False)] | None = None
+    application: ApplicationOptions | None = None
+    self_made: bool = False
+    require_valid: bool = True
+
+
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read-only canaries first, then those that write; in check mode only the former."""
     started = time.monotonic()
     given = invocation.options
     require_cryptography()
-    if given["self_made"] and not given["sandbox"]:
+    if given.self_made and not given.copy.sandbox:
         raise OptionError("self_made adds rows, so it needs a sandbox; after a real restore name an application instead")
-    if given["self_made"] and given["application"]:
+    if given.self_made and given.application:
         raise OptionError("application and self_made are two ways to the same canaries; give one of them")
-    server, _sandbox = place.server_of(given)
-    with Session(server, given["database"]) as session:
+    server, _sandbox = place.server_of(given.copy)
+    with Session(server, given.database) as session:
         layout = database_layout.read(session)
         detected = layout.detected or releases.detect(layout.public, ())
-        where = canary_place.of(given, detected.family)
-        canaries = _Canaries(session, detected.family, where, canary_keys.read(given["secrets_directory"], detected.family), given)
+        where = canary_place.of(given.urls.flat() if given.urls else {}, given.copy.sandbox, detected.family)
+        canaries = _Canaries(session, detected.family, where, canary_keys.read(given.secrets_directory, detected.family), given)
         checks = canaries.reading()
         checks += canaries.unasked("check mode") if invocation.check_mode else canaries.writing()
     return {
-        **judged(checks, given["require_valid"]),
-        "changed": bool(given["self_made"] or given["application"] or where.bundle),
+        **judged(checks, given.require_valid),
+        "changed": bool(given.self_made or given.application or where.bundle),
         "family": detected.family,
         "release": detected.release,
         "request_ids": canaries.request_ids,
@@ -103,14 +118,14 @@ class _Chain:
 class _Canaries:
     """All checks of one copy."""
 
-    def __init__(self, session: Session, family: str, where: Place, secrets: Secrets, given: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, session: Session, family: str, where: Place, secrets: Secrets, given: Options) -> None:
         self._session = session
         self._dialect = dialect.detect(session, family)
         self._place = where
         self._secrets = secrets
         self._given = given
         self._services = Services(where.ask, where.urls, secrets.admin_token)
-        self._keys = SigningKeys(session, family, secrets.keyring, given["signing_keys"])
+        self._keys = SigningKeys(session, family, secrets.keyring, given.signing_keys)
         self._zones = facts.zones(session)
         self._sets = facts.active_sets(session)
         self._newest = facts.newest_events(session, self._zones)
@@ -140,10 +155,10 @@ class _Canaries:
     def writing(self) -> list[Check]:
         """What leaves rows: audit events at least."""
         found = [self._revoked()] if self._place.bundle else []
-        if self._given["self_made"]:
+        if self._given.self_made:
             return [*found, *self._self_made()]
-        if self._given["application"]:
-            return [*found, *self._asked(self._application())]
+        if self._given.application:
+            return [*found, *self._asked(self._application(self._given.application))]
         return [*found, *self.unasked("no application was named")]
 
     def unasked(self, why: str) -> list[Check]:
@@ -162,16 +177,12 @@ class _Canaries:
             return gateway.not_asked(gateway.REVOKED, f"the signing key of zone {found.zone} does not open with the restored KEK")
         return gateway.revoked(self._services, found.resource, self._services.hide(token), found.kind)
 
-    def _application(self) -> Application:
+    def _application(self, given: ApplicationOptions) -> Application:
         """The operator's."""
-        given = self._given["application"]
-        secret = files.named("client_secret", given["client_secret_file"]).content.decode("utf-8", "replace").strip()
+        secret = files.named("client_secret", given.client_secret_file).content.decode("utf-8", "replace").strip()
         if not secret:
-            raise OptionError(f"client_secret_file {given['client_secret_file']} is empty; write the application's client secret into it")
-        labels = tuple(given["labels"])
-        return Application(
-            given["zone"], given["id"], self._services.hide(secret), given["resource"], tuple(given["scopes"]), labels, given["path"]
-        )
+            raise OptionError(f"client_secret_file {given.client_secret_file} is empty; write the application's client secret into it")
+        return Application(given.zone, given.id, self._services.hide(secret), given.resource, given.scopes, given.labels, given.path)
 
     def _asked(self, application: Application) -> list[Check]:
         """The operator's application in its own zone, whose chain goes on by it."""

@@ -49,16 +49,16 @@ class Place:
         return self.bundle.run(function, *arguments, namespaces=NETWORK) if self.bundle else function(*arguments)
 
 
-def of(options: t.Mapping[str, t.Any], family: str) -> Place:
-    """From `sandbox` and `urls`. Raises OptionError for what is no address of a service."""
-    given = {service: url for service, url in (options["urls"] or {}).items() if url}
+def of(urls: t.Mapping[str, str], sandbox: str | None, family: str) -> Place:
+    """Raises OptionError for what is no address of a service."""
+    given = {service: url for service, url in urls.items() if url}
     for service, url in given.items():
         if not _is_address(url):
             raise OptionError(f"urls.{service} is no address of a service; give one such as http://127.0.0.1:8080")
-    if not options["sandbox"]:
+    if not sandbox:
         return Place(given, None)
     local = {one.name: one.url for one in services.services(family) if one.name in SERVICES}
-    return Place({**local, **given}, Bundle.of(options["sandbox"]))
+    return Place({**local, **given}, Bundle.of(sandbox))
 
 
 def _is_address(url: str) -> bool:

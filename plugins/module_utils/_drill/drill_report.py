@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what the other modules found becomes signed evidence."""
+"""What the steps of a drill found becomes signed evidence."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import json
 import os
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation
 from .._caracal.inventory import inventory, since_previous
 from .._crypto import recipients as age
 from .._crypto import strict_json
@@ -22,10 +20,10 @@ from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import OptionError
-from .._evidence import drill_set, history, metrics, options
+from .._evidence import access, drill_set, history, metrics
+from .._evidence.access import Opened
 from .._evidence.drill_set import DrilledSet
-from .._evidence.options import Opened
-from .._report import document, html, junit, prometheus, summary
+from .._report import document, junit, page, prometheus, summary
 from .._report.check import PASS
 from .._report.drill import Drill
 from .._repository import entry as entries
@@ -34,38 +32,11 @@ from .._repository import layout
 from .._repository.findings import Recorded
 from .._storage.local import LocalStore
 from . import drill_facts
+from .drill_facts import Findings, Settings
 
 # What the result says as the report says it.
 _SHOWN = ("verdict", "counts", "diagnosis", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "budgets")
-PROBE = b"preflight of drill_report: this signature means nothing\n"
-
-
-def argument_spec() -> argspec.ArgumentSpec:
-    shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report())
-    return argspec.repository().merge(*shared, metrics.own_options(), _own_options())
-
-
-def _own_options() -> argspec.ArgumentSpec:
-    step = {
-        "name": {"type": "str", "required": True},
-        "seconds": {"type": "float", "required": True},
-        "bytes": {"type": "int"},
-        "started": {"type": "str"},
-    }
-    return argspec.ArgumentSpec(
-        {
-            "set_id": {"type": "str", "required": True},
-            "started": {"type": "str", "required": True},
-            "checks": {"type": "list", "elements": "dict", "required": True},
-            "steps": {"type": "list", "elements": "dict", "default": [], "options": step},
-            "sandbox": {"type": "dict", "default": {}},
-            "rto_budget": {"type": "float"},
-            "rpo_budget": {"type": "float"},
-            "tail_budget": {"type": "float", "default": 26.0},
-            "rollback": {"type": "list", "elements": "dict"},
-            "log_files": {"type": "dict", "default": {}},
-        }
-    )
+PROBE = b"preflight of a report: this signature means nothing\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,36 +63,35 @@ class Report:
         return self.files[layout.drill_report_key(self.document["drill_id"])]
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Preflight; then (not in check mode) report files, signatures, journal entry, local copy."""
-    given = invocation.options
-    case = _prepare(given, options.now())
-    case.opened.store.check_writable(probe=not invocation.check_mode)
-    case.opened.mark.check_writable()
-    local = LocalStore(os.path.abspath(given["report_dir"])) if given["report_dir"] else None
+def run(opened: Opened, settings: Settings, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+    """Preflight; then (not in check mode) report files, signatures, journal entry, local copy, metrics."""
+    case = _prepare(opened, settings, findings, access.now())
+    opened.store.check_writable(probe=not check_mode)
+    opened.mark.check_writable()
+    local = LocalStore(os.path.abspath(settings.report_dir)) if settings.report_dir else None
     if local:
         local.check_writable(probe=False)
-    if given["metrics_file"]:
-        prometheus.check_place(given["metrics_file"])
+    if settings.metrics_file:
+        prometheus.check_place(settings.metrics_file)
     report = _report(case)
-    if not invocation.check_mode:
+    if not check_mode:
         signature = _publish(case, report)
         if local:
             _copy(local, report, signature)
-        metrics.leave(invocation, lambda: metrics.of_drill(report.document, case.opened.journal, case.drill.finished))
-    return _result(case, report, local, invocation)
+        if settings.metrics_file:
+            metrics.write(settings.metrics_file, lambda: metrics.of_drill(report.document, opened.journal, case.drill.finished), warn)
+    return _result(case, report, local, check_mode)
 
 
-def _prepare(given: dict[str, t.Any], now: datetime.datetime) -> Case:
-    """Everything that can be wrong with options, keys and the set shows here, before the first write."""
-    opened = options.open_repository(given)
-    if not given["signing_key"]:
+def _prepare(opened: Opened, settings: Settings, findings: Findings, now: datetime.datetime) -> Case:
+    """Everything that can be wrong with settings, keys and the set shows here, before the first write."""
+    if not settings.signing_key:
         raise OptionError("signing_key is missing; name the key of drill@<deployment>")
-    signer = Signer(given["signing_key"], layout.principal(layout.DRILL, given["deployment"]))
-    recipients = age.load(given["recipients"], given["recipients_files"])
+    signer = Signer(settings.signing_key, layout.principal(layout.DRILL, opened.repository.deployment))
+    recipients = age.load(settings.recipients, settings.recipients_files)
     age.refuse_signing_key(recipients, signer.fingerprint)
-    drilled = drill_set.read(opened, given["set_id"])
-    drill = drill_facts.gather(given, opened, drilled, signer, now)
+    drilled = drill_set.read(opened, findings.set_id)
+    drill = drill_facts.gather(settings, findings, opened, drilled, signer, now)
     _try_key(opened, signer, drill)
     return Case(opened, drilled, signer, recipients, drill, _found_in_set(drill))
 
@@ -141,7 +111,7 @@ def _report(case: Case) -> Report:
     files = {
         key: details,
         layout.drill_report_key(drill.id): strict_json.dumps(found),
-        layout.drill_html_key(drill.id): html.render(found).encode(),
+        layout.drill_html_key(drill.id): page.render(found).encode(),
         layout.drill_junit_key(drill.id): junit.render(found).encode(),
     }
     return Report(found, files)
@@ -192,8 +162,8 @@ def _record(case: Case, report: Report) -> None:
     }
     opened = case.opened
     history.record(opened, case.signer, record.set_id, case.found)
-    when = options.times()
-    journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=options.machine())
+    when = access.times()
+    journals.append(opened.repository, opened.journal, case.signer, entries.DRILL, subjects, body, time=when, machine=access.machine())
     opened.mark.advance(opened.journal)
 
 
@@ -213,7 +183,7 @@ def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
         local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
 
 
-def _result(case: Case, report: Report, local: LocalStore | None, invocation: Invocation) -> dict[str, t.Any]:
+def _result(case: Case, report: Report, local: LocalStore | None, check_mode: bool) -> dict[str, t.Any]:
     found, drill_id = report.document, case.drill.id
     page = layout.drill_html_key(drill_id)
     where = f"{local.location}/{page.removeprefix(layout.DRILLS + '/')}" if local else f"{case.opened.store.location}/{page}"
@@ -227,13 +197,13 @@ def _result(case: Case, report: Report, local: LocalStore | None, invocation: In
             "html": where,
             "sha256": entries.sha256(report.main),
         },
-        "countersigned": _countersigns(case) and not invocation.check_mode,
+        "countersigned": _countersigns(case) and not check_mode,
         "journal_head": case.opened.head,
         "summary_lines": summary.render(found, where),
     }
-    if invocation.check_mode:
+    if check_mode:
         result["summary_lines"][-1] += " (check mode: nothing was written or signed)"
-    if invocation.options["require_valid"] and found["verdict"] != PASS:
+    if found["verdict"] != PASS:
         check = document.deciding_check(found)
         why = f"{check['id']}: {check['message']}" if check else "no required check was made"
         result.update(failed=True, msg=f"verdict {found['verdict']}: {why}")

@@ -21,6 +21,7 @@ from .._files import paths, trusted
 from .._repository import lock, mark
 from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
+from .drill_options import DrillOptions
 
 FORMAT = "caracal-ops-drill"
 VERSION = 1
@@ -90,25 +91,30 @@ def new_token() -> str:
     return f"drill-{secrets.token_hex(9)}"
 
 
-def place(given: t.Mapping[str, t.Any]) -> str:
+def place(given: DrillOptions) -> str:
+    """Where the state of this drill is."""
+    return place_in(given.access.high_water_mark, given.sandbox_directory)
+
+
+def place_in(high_water_mark: str, directory: str) -> str:
     """Where the state of a drill in this directory is."""
-    return f"{os.path.abspath(given['high_water_mark'])}{SUFFIX}{_hash(given)}"
+    return f"{os.path.abspath(high_water_mark)}{SUFFIX}{_hash(directory)}"
 
 
-def place_of_trial(given: t.Mapping[str, t.Any], drill: str) -> str:
+def place_of_trial(given: DrillOptions, drill: str) -> str:
     """The same in check mode, which leaves nothing: among temporary files, by a name that nobody knows before."""
-    return os.path.join(tempfile.gettempdir(), f"caracal-ops-{_hash(given, drill)}")
+    return os.path.join(tempfile.gettempdir(), f"caracal-ops-{_hash(given.sandbox_directory, drill)}")
 
 
-def _hash(given: t.Mapping[str, t.Any], drill: str = "") -> str:
-    return hashlib.sha256(os.fsencode(f"{Layout.of(given['sandbox_directory']).root}\0{drill}")).hexdigest()[:16]
+def _hash(directory: str, drill: str = "") -> str:
+    return hashlib.sha256(os.fsencode(f"{Layout.of(directory).root}\0{drill}")).hexdigest()[:16]
 
 
-def find(given: t.Mapping[str, t.Any], check_mode: bool) -> str:
-    return place_of_trial(given, given["drill"]) if check_mode and given["drill"] else place(given)
+def find(given: DrillOptions, check_mode: bool) -> str:
+    return place_of_trial(given, given.drill) if check_mode and given.drill else place(given)
 
 
-def refuse_another(given: t.Mapping[str, t.Any]) -> None:
+def refuse_another(given: DrillOptions) -> None:
     """Raises Busy while another drill is at work in this directory."""
     refuse(_read(place(given)))
 
@@ -128,30 +134,30 @@ def refuse(found: DrillState | None) -> None:
         )
 
 
-def load(given: t.Mapping[str, t.Any], check_mode: bool = False) -> DrillState:
+def load(given: DrillOptions, check_mode: bool = False) -> DrillState:
     """Of the drill that `given` names. Raises OptionError where there is none, TargetRefused where it is another's or for another."""
     found = _read(find(given, check_mode))
     if found is None:
-        raise OptionError(f"no drill has begun in {given['sandbox_directory']}; take the step verify first")
-    if found.drill != given["drill"]:
+        raise OptionError(f"no drill has begun in {given.sandbox_directory}; take the step verify first")
+    if found.drill != given.drill:
         raise TargetRefused(
             f"the drill in {found.directory} is another one, begun {found.started}; take the step verify first, or name another directory"
         )
-    for name in ("deployment", "repository"):
-        if getattr(found, name) != given[name]:
+    for name, wanted in {"deployment": given.access.deployment, "repository": given.access.repository}.items():
+        if getattr(found, name) != wanted:
             raise TargetRefused(
                 f"{name} is not the one that this drill began with; give every step the same, or take the step verify first"
             )
     return found
 
 
-def is_of(given: t.Mapping[str, t.Any], check_mode: bool = False) -> bool:
+def is_of(given: DrillOptions, check_mode: bool = False) -> bool:
     """Whether the state there is that of the drill that `given` names."""
     found = _read(find(given, check_mode))
-    return found is not None and found.drill == given["drill"]
+    return found is not None and found.drill == given.drill
 
 
-def remove(given: t.Mapping[str, t.Any], check_mode: bool = False) -> None:
+def remove(given: DrillOptions, check_mode: bool = False) -> None:
     path = find(given, check_mode)
     if os.path.lexists(path):
         with _alone(path), contextlib.suppress(FileNotFoundError):

@@ -16,17 +16,16 @@ import os
 import traceback
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation, complete
+from .._ansible.boundary import Invocation
 from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
-from .._evidence import metrics, options
-from .._images import options as images
+from .._evidence import access
 from .._report.check import FAIL, PASS, UNPROVEN, Check
 from .._repository.fields import timestamp
 from .._sandbox import lease
 from .._sandbox.info import TOKEN, Layout
-from . import blame, drill_state, service_option
+from . import blame, drill_state
+from .drill_options import DrillOptions
 from .drill_state import DrillState
 from .steps.canary import Canary
 from .steps.evidence import Evidence
@@ -41,6 +40,9 @@ from .steps.settle import Settle
 from .steps.state import State
 from .steps.step import SECRETS, Made, Result, Step, Work
 from .steps.verify import Verify
+
+if t.TYPE_CHECKING:
+    from .drill_facts import Settings
 
 # In the order in which they are taken.
 STEPS: tuple[Step, ...] = (
@@ -60,52 +62,13 @@ STEPS: tuple[Step, ...] = (
 BY_NAME = {step.name: step for step in STEPS}
 PREFLIGHT, REPORT, DESTROY, VERDICT = "preflight", "report", "destroy", "verdict"
 FROM_THE_JOURNAL = ("latest", "oldest", "random")
+Options = DrillOptions
 OF_HOST = "this drill host could not do it: "
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    """What the steps need, all of it for each, so that a play gives it once."""
-    shared = (argspec.signing(), argspec.recipients(), argspec.identities(required=False), argspec.judged_report(), metrics.own_options())
-    own = argspec.ArgumentSpec(
-        {
-            "step": {"type": "str", "required": True, "choices": [PREFLIGHT, *BY_NAME, REPORT, DESTROY, VERDICT]},
-            "drill": {"type": "str", "no_log": False},
-            "set_id": {"type": "str", "default": "latest"},
-            "max_age": {"type": "float"},
-            "sandbox_directory": {"type": "path", "default": "/var/tmp/caracal-drill"},
-            "superuser": {"type": "str", "default": "caracal"},
-            "pg_bin": {"type": "path"},
-            "minimum_free_mb": {"type": "int"},
-            "isolation": {"type": "str", "default": "required", "choices": ["auto", "required"]},
-            "unisolated_reason": {"type": "str", "default": ""},
-            "source_data_directory": {"type": "path"},
-            "allow_shared_filesystem": {"type": "bool", "default": False},
-            "jobs": {"type": "int", "default": 2},
-            "release_table": {"type": "path"},
-            "schema_additions": {"type": "list", "elements": "str", "default": []},
-            "secrets_identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_retention_days": {"type": "int"},
-            "audit_clock_skew_seconds": {"type": "int", "default": 300},
-            "redis_server": {"type": "path"},
-            "services": service_option.option(),
-            **images.images(),
-            "production": {"type": "list", "elements": "str", "default": []},
-            "ready_timeout": {"type": "int", "default": 90},
-            "application": {"type": "dict", "default": {}},
-            "settle_timeout": {"type": "int", "default": 90},
-            "rto_budget": {"type": "float"},
-            "rpo_budget": {"type": "float"},
-            "tail_budget": {"type": "float", "default": 26.0},
-            "shrink_budget": {"type": "int", "default": since_previous.BUDGET},
-        }
-    )
-    return argspec.repository().merge(*shared, own)
-
-
-def run(invocation: Invocation) -> Result:
+def run(invocation: Invocation[DrillOptions]) -> Result:
     """The step that is asked for. Raises only where there can be no report: what cannot begin, or is another drill's."""
-    name = invocation.options["step"]
+    name = invocation.options.step
     if name in APART:
         return APART[name](invocation)
     kept = _begun(invocation) if name == Verify.name else drill_state.load(invocation.options, invocation.check_mode)
@@ -126,30 +89,30 @@ def _token(drill: str) -> t.Iterator[None]:
             os.environ[TOKEN] = before
 
 
-def _begun(invocation: Invocation) -> DrillState:
+def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
     """A new drill. A report is bound to a set that the journal names: without a journal that can be believed, or with keys that cannot
     sign or seal, there is none. Raises Busy while another one is at work in this directory."""
     from .._sandbox import preflight
-    from .._sets import backup_set_info
     from . import drill_report
+    from .drill_facts import Findings
 
     given = invocation.options
     token = drill_state.new_token()
-    started = timestamp(options.now())
+    started = timestamp(access.now())
     try:
         check_settings(given)
         drill_state.refuse_another(given)
-        preflight.state_of(Layout.of(given["sandbox_directory"]), token)
-        trial = dataclasses.replace(invocation, check_mode=True)
-        chosen = backup_set_info.run(dataclasses.replace(trial, options=_choice(given)))["selected"]
-        drill_report.run(dataclasses.replace(trial, options=_report_options(given, chosen, started)))
+        preflight.state_of(Layout.of(given.sandbox_directory), token)
+        chosen = _chosen(invocation)
+        findings = Findings(chosen, started)
+        drill_report.run(access.open_repository(given.access), _settings(given), findings, check_mode=True, warn=invocation.warn)
         made = DrillState(
             path=drill_state.place_of_trial(given, token) if invocation.check_mode else drill_state.place(given),
             drill=token,
             controller=lease.controller(),
-            deployment=given["deployment"],
-            repository=given["repository"],
-            directory=given["sandbox_directory"],
+            deployment=given.access.deployment,
+            repository=given.access.repository,
+            directory=given.sandbox_directory,
             set_id=chosen,
             started=started,
         )
@@ -159,37 +122,35 @@ def _begun(invocation: Invocation) -> DrillState:
     return made
 
 
-def check_settings(given: t.Mapping[str, t.Any]) -> None:
+def check_settings(given: DrillOptions) -> None:
     """Raises OptionError for what no drill can begin with."""
-    if not given["identity_files"]:
+    if not given.identities:
         raise OptionError("identity_files is empty, so nothing could open the set; name this host's identity")
-    if not [*given["recipients"], *given["recipients_files"]]:
+    if not [*given.recipients.recipients, *given.recipients.recipients_files]:
         raise OptionError(
             "recipients and recipients_files are empty, so nobody could read the details of the report; name a public key in one of them"
         )
-    if given["jobs"] < 1:
-        raise OptionError(f"jobs is {given['jobs']}; give 1 or more")
-    since_previous.check_budget(given["shrink_budget"])
+    if given.jobs < 1:
+        raise OptionError(f"jobs is {given.jobs}; give 1 or more")
+    since_previous.check_budget(given.shrink_budget)
 
 
-def _choice(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _chosen(invocation: Invocation[DrillOptions]) -> str:
+    """The id of the set that this drill restores."""
     from .._sets import backup_set_info
 
-    wanted = given["set_id"]
-    own = {"select": wanted, "within": given["max_age"] if wanted in FROM_THE_JOURNAL else None}
-    return _of(backup_set_info.argument_spec(), {**given, **own})
+    given = invocation.options
+    within = given.max_age if given.set_id in FROM_THE_JOURNAL else None
+    options = backup_set_info.Options(access=given.access, select=given.set_id, within=within)
+    return str(backup_set_info.run(Invocation(options, True, invocation.warn))["selected"])
 
 
-def _of(spec: argspec.ArgumentSpec, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return complete(spec, {name: value for name, value in given.items() if name in spec.argument_spec and value is not None})
-
-
-def _stepped(invocation: Invocation, kept: DrillState, step: Step) -> Result:
+def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step) -> Result:
     """Taken, if those before it left something to look at; what became of it is in the state before this returns."""
     work = Work(invocation, kept)
     if _lacking(kept, step) or step.lacks(work) or _had(kept, step):
         return _result(kept, [], changed=False)
-    began = options.now()
+    began = access.now()
     kept.begun, kept.worker = step.name, lease.own()
     kept.save()
     made = _taken(work, step)
@@ -200,7 +161,7 @@ def _stepped(invocation: Invocation, kept: DrillState, step: Step) -> Result:
     elif (step.name == Verify.name or not invocation.check_mode) and step.name not in kept.failed:
         # In check mode nothing is restored that a later step could look at.
         kept.done.append(step.name)
-    own = {"name": step.name, "started": timestamp(began), "seconds": (options.now() - began).total_seconds()}
+    own = {"name": step.name, "started": timestamp(began), "seconds": (access.now() - began).total_seconds()}
     kept.steps.append(own if made.bytes is None else {**own, "bytes": made.bytes})
     kept.checks = _merged(kept.checks, made.checks)
     kept.save()
@@ -247,28 +208,25 @@ def _result(kept: DrillState, checks: t.Sequence[Result], *, changed: bool) -> R
     return {"changed": changed, "drill": kept.drill, "set_id": kept.set_id, "checks": list(checks)}
 
 
-def _reported(invocation: Invocation, kept: DrillState) -> Result:
+def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> Result:
     """A step that was not taken proves nothing, whether one that it needs failed or somebody left it out."""
     from . import drill_report
+    from .drill_facts import Findings
 
     if kept.verdict:
         raise OptionError(f"the report of the drill in {kept.directory} is written; begin another drill")
     made = [check.to_result() for step in STEPS if (check := _not_taken(invocation, kept, step))]
-    found = drill_report.run(
-        dataclasses.replace(
-            invocation,
-            options=_report_options(
-                invocation.options,
-                kept.set_id,
-                kept.started,
-                checks=[*kept.checks, *made],
-                steps=kept.steps,
-                sandbox=kept.kept.get("sandbox", {}),
-                log_files=_logs(Work(invocation, kept)) if "sandbox" in kept.kept else {},
-                rollback=kept.kept.get("rollback"),
-            ),
-        )
+    findings = Findings(
+        kept.set_id,
+        kept.started,
+        checks=[*kept.checks, *made],
+        steps=kept.steps,
+        sandbox=kept.kept.get("sandbox", {}),
+        log_files=_logs(Work(invocation, kept)) if "sandbox" in kept.kept else {},
+        rollback=kept.kept.get("rollback"),
     )
+    given, trial = invocation.options, invocation.check_mode
+    found = drill_report.run(access.open_repository(given.access), _settings(given), findings, check_mode=trial, warn=invocation.warn)
     kept.verdict, kept.words = found["verdict"], found.get("msg", "")
     kept.save()
     if invocation.check_mode:
@@ -276,7 +234,7 @@ def _reported(invocation: Invocation, kept: DrillState) -> Result:
     return {**found, "drill": kept.drill}
 
 
-def _not_taken(invocation: Invocation, kept: DrillState, step: Step) -> Check | None:
+def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Step) -> Check | None:
     name = step.name
     if name in (*kept.done, *kept.failed) or kept.why.get(name) == "":
         return None
@@ -293,32 +251,42 @@ def _not_taken(invocation: Invocation, kept: DrillState, step: Step) -> Check | 
 
 
 def _logs(work: Work) -> dict[str, str]:
-    return {one["name"]: work.path("programs", f"{one['name']}.log") for one in services_of(work)}
+    return {one.name: work.path("programs", f"{one.name}.log") for one in services_of(work)}
 
 
-def _report_options(given: t.Mapping[str, t.Any], set_id: str, started: str, **own: t.Any) -> dict[str, t.Any]:
-    from . import drill_report
+def _settings(given: DrillOptions) -> Settings:
+    """How this host reports."""
+    from .drill_facts import Settings
 
-    identities = list(dict.fromkeys([*given["identity_files"], *given["secrets_identity_files"]]))
-    told = {"set_id": set_id, "started": started, "checks": [], "identity_files": identities, "require_valid": True, **own}
-    return _of(drill_report.argument_spec(), {**given, **told})
+    return Settings(
+        signing_key=given.signing_key,
+        recipients=given.recipients.recipients,
+        recipients_files=given.recipients.recipients_files,
+        identity_files=tuple(dict.fromkeys([*given.identities, *given.secrets_identity_files])),
+        waivers=given.report.waivers,
+        rto_budget=given.rto_budget,
+        rpo_budget=given.rpo_budget,
+        tail_budget=given.tail_budget,
+        report_dir=given.report.report_dir,
+        metrics_file=given.metrics_file,
+    )
 
 
-def _destroyed(invocation: Invocation) -> Result:
+def _destroyed(invocation: Invocation[DrillOptions]) -> Result:
     """Only the sandbox of this drill. Without `drill`, whatever was left over there."""
-    from .._sandbox.modules import postgres_sandbox
+    from .._sandbox import lifecycle
 
-    given = invocation.options
-    own = {"directory": given["sandbox_directory"], "state": "absent", "token": given["drill"] or ""}
-    removed = postgres_sandbox.run(dataclasses.replace(invocation, options=complete(postgres_sandbox.argument_spec(), own)))
+    given, trial = invocation.options, invocation.check_mode
+    directory, drill = given.sandbox_directory, given.drill or ""
+    is_ours = not drill or lifecycle.is_of(directory, drill)
+    removed = is_ours and (lifecycle.exists(directory) if trial else lifecycle.destroy(directory))
     # One that has a verdict is removed by who asks for it.
-    trial = invocation.check_mode
-    if not (given["drill"] or trial) or (drill_state.is_of(given, trial) and not drill_state.load(given, trial).verdict):
+    if not (given.drill or trial) or (drill_state.is_of(given, trial) and not drill_state.load(given, trial).verdict):
         drill_state.remove(given, trial)
-    return {"changed": removed["changed"], "drill": given["drill"] or ""}
+    return {"changed": removed, "drill": drill}
 
 
-def _judged(invocation: Invocation) -> Result:
+def _judged(invocation: Invocation[DrillOptions]) -> Result:
     """What the report says, as the end of the play. In check mode the steps that prove most are not taken, so only a failure counts."""
     kept = drill_state.load(invocation.options, invocation.check_mode)
     if not kept.verdict:
@@ -330,15 +298,11 @@ def _judged(invocation: Invocation) -> Result:
     return result
 
 
-def _looked(invocation: Invocation) -> Result:
+def _looked(invocation: Invocation[DrillOptions]) -> Result:
     """Whether a drill could be made here, without beginning one."""
-    from .._sets import backup_set_info
     from . import preflight
 
-    def choose(given: Result) -> str:
-        return str(backup_set_info.run(dataclasses.replace(invocation, options=_choice(given)))["selected"])
-
-    return preflight.run(invocation, check_settings, choose)
+    return preflight.run(invocation, check_settings, _chosen)
 
 
 # What is no step of a drill that is under way.

@@ -6,40 +6,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal import outbox
 from .._drivers.postgres.server import Server, Session
 from .._errors import OptionError, VersionMismatch
-from .._evidence import moment, options, place
+from .._evidence import access, moment, place
+from .._options import declared
+from .._options.declared import Rules
+from .._options.shared import CopyOptions, RepositoryOptions
 from .._reading import database_layout
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    streams = ["caracal.audit.events", "caracal.sessions.revoke"]
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "streams": {"type": "list", "elements": "str", "choices": streams, "default": streams[:1]},
-            "since": {"type": "str"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-    )
-    return argspec.repository().merge(argspec.postgres(), argspec.sandbox(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    database: str = "caracal"
+    streams: tuple[t.Literal["caracal.audit.events", "caracal.sessions.revoke"], ...] = ("caracal.audit.events",)
+    since: str | None = None
+    confirm: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Confirm the target, find the rows, and (not in check mode) mark all of them unsent in one transaction."""
     given = invocation.options
-    since = moment.of("since", given["since"]) if given["since"] else None
-    if since is None and set(given["streams"]) - {outbox.AUDIT_EVENTS}:
+    since = moment.of("since", given.since) if given.since else None
+    if since is None and set(given.streams) - {outbox.AUDIT_EVENTS}:
         raise OptionError(f"stream {outbox.REVOCATIONS} is sent again from a time on; set since to when Redis was last whole, or earlier")
-    opened = options.open_repository(given, warn=invocation.warn)
-    server, system_identifier = place.confirmed(opened, given)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    server, system_identifier = place.confirmed(opened, given.copy, given.database, given.confirm)
     rows = _reopen(server, given, since, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     lines = [f"{table} {one_id} of {stream}" for stream, table, ids in rows for one_id in ids]
@@ -51,16 +54,16 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _reopen(server: Server, given: dict[str, t.Any], since: datetime.datetime | None, dry: bool) -> list[tuple[str, str, list[str]]]:
+def _reopen(server: Server, given: Options, since: datetime.datetime | None, dry: bool) -> list[tuple[str, str, list[str]]]:
     """Stream, table and ids of what is or would be sent again."""
-    with Session(server, given["database"]) as session:
+    with Session(server, given.database) as session:
         session.rows("BEGIN")
         detected = database_layout.read(session).detected
         if detected is None:
-            raise VersionMismatch(f"database {given['database']} is not Caracal's own; correct the database name")
+            raise VersionMismatch(f"database {given.database} is not Caracal's own; correct the database name")
         rows = [
-            (stream, table, ids)
-            for stream in dict.fromkeys(given["streams"])
+            (str(stream), table, ids)
+            for stream in dict.fromkeys(given.streams)
             for table, ids in outbox.to_reopen(session, detected.family, stream, since).items()
         ]
         for _stream, table, ids in rows:

@@ -19,38 +19,44 @@ from .._ansible.boundary import Invocation
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, KeyProblem, MissingDependency, OptionError, TamperedData
-from .._evidence import drill_set, options
+from .._evidence import access, drill_set
+from .._evidence.access import Opened
 from .._evidence.drill_set import DrilledSet
-from .._evidence.options import Opened
 from .._report import prometheus
 from .._repository import layout
 from .._sandbox.info import Layout
 from .._sets import rehearsal
 from .._sets.rehearsal import Problem, Result
 from .._storage.local import LocalStore
+from .drill_options import DrillOptions
 
 if t.TYPE_CHECKING:
     from .._images.cache import Save
     from .server_images import Server
+    from .service_option import ServiceStart
 
 WHAT = "no drill can be made"
 SECRETS = "secrets"
 SANDBOX = "sandbox"
 
 
-def run(invocation: Invocation, check_settings: t.Callable[[Result], None], choose: t.Callable[[Result], str]) -> Result:
+def run(
+    invocation: Invocation[DrillOptions],
+    check_settings: t.Callable[[DrillOptions], None],
+    choose: t.Callable[[Invocation[DrillOptions]], str],
+) -> Result:
     """What a drill would find. `choose` says which set it would take. Raises what is wrong; NotReady for several things."""
     host = _Host(invocation)
     host.look("settings", lambda: check_settings(host.given))
     opened = host.look("repository", host.repository)
     host.look("keys", lambda: host.signer(opened))
-    host.look("keys", lambda: age.load(host.given["recipients"], host.given["recipients_files"]))
+    host.look("keys", lambda: age.load(host.given.recipients.recipients, host.given.recipients.recipients_files))
     identities = host.identities()
     host.report()
     chosen = host.look("set", lambda: host.chosen(opened, choose)) if opened else None
     if chosen and identities:
-        host.look("set", lambda: host.opens(chosen, host.given["identity_files"], lambda assets: assets != SECRETS))
-        others = host.given["secrets_identity_files"] or host.given["identity_files"]
+        host.look("set", lambda: host.opens(chosen, host.given.identities, lambda assets: assets != SECRETS))
+        others = host.given.secrets_identities
         host.look("set", lambda: host.opens(chosen, others, lambda assets: assets == SECRETS))
     host.look(SANDBOX, lambda: host.place(chosen))
     host.look(SANDBOX, host.production)
@@ -93,11 +99,9 @@ T = t.TypeVar("T")
 class _Host:
     """Each look is tried, whatever became of the others."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation[DrillOptions]) -> None:
         self.given = invocation.options
-        # What it would warn of is for the drill to say.
-        self._trial = dataclasses.replace(invocation, check_mode=True, warn=lambda _text: None)
-        self._warn = invocation.warn
+        self._invocation = invocation
         self.problems: list[Problem] = []
 
     def look(self, asset: str, at: t.Callable[[], T]) -> T | None:
@@ -106,39 +110,39 @@ class _Host:
         except BackupError as exc:
             # A drill that is running in the directory of this one is not a fault of the host.
             if asset == SANDBOX and isinstance(exc, Busy):
-                self._warn(exc.msg)
+                self._invocation.warn(exc.msg)
             else:
                 self.problems.append((asset, exc))
             return None
 
     def repository(self) -> Opened:
-        opened = options.open_repository(self.given)
+        opened = access.open_repository(self.given.access)
         opened.store.check_writable(probe=False)
         opened.mark.check_writable()
         return opened
 
     def signer(self, opened: Opened | None) -> None:
-        if not self.given["signing_key"]:
+        if not self.given.signing_key:
             raise OptionError("signing_key is missing; name the key of drill@<deployment>")
         if opened:
-            options.signer(opened, self.given, layout.DRILL)
+            access.signer(opened, self.given.access.deployment, self.given.signing_key, layout.DRILL)
         else:
-            Signer(self.given["signing_key"], layout.principal(layout.DRILL, self.given["deployment"]))
+            Signer(self.given.signing_key, layout.principal(layout.DRILL, self.given.access.deployment))
 
     def identities(self) -> bool:
         """Whether all that are named can be read."""
-        named = [*self.given["identity_files"], *self.given["secrets_identity_files"]]
+        named = [*self.given.identities, *self.given.secrets_identity_files]
         read = [self.look("keys", functools.partial(age.load_identities, [path])) for path in dict.fromkeys(named)]
         return all(read)
 
     def report(self) -> None:
-        if self.given["report_dir"]:
-            self.look("report", lambda: LocalStore(os.path.abspath(self.given["report_dir"])).check_writable(probe=False))
-        if self.given["metrics_file"]:
-            self.look("report", lambda: prometheus.check_place(self.given["metrics_file"]))
+        if path := self.given.report.report_dir:
+            self.look("report", lambda: LocalStore(os.path.abspath(path)).check_writable(probe=False))
+        if metrics := self.given.metrics_file:
+            self.look("report", lambda: prometheus.check_place(metrics))
 
-    def chosen(self, opened: Opened, choose: t.Callable[[Result], str]) -> _Chosen:
-        return _Chosen(opened, drill_set.whole(opened, choose(self.given)))
+    def chosen(self, opened: Opened, choose: t.Callable[[Invocation[DrillOptions]], str]) -> _Chosen:
+        return _Chosen(opened, drill_set.whole(opened, choose(self._invocation)))
 
     def opens(self, chosen: _Chosen, identity_files: t.Sequence[str], wanted: t.Callable[[str], bool]) -> None:
         """Whether one of these identities opens each class of assets, by the first bytes of its objects. Raises KeyProblem."""
@@ -159,41 +163,39 @@ class _Host:
         from .steps import sandbox
 
         drill_state.refuse_another(self.given)
-        found = Layout.of(self.given["sandbox_directory"])
+        found = Layout.of(self.given.sandbox_directory)
         room = sandbox.room(self.given, chosen.data_bytes if chosen else 0)
         preflight.check_room(found, room << 20, preflight.state_of(found, ""))
 
     def production(self) -> None:
         from .._sandbox import probe
 
-        for one in self.given["production"]:
+        for one in self.given.production:
             probe.parse(one)
 
     def sandbox(self, chosen: _Chosen | None) -> None:
-        from .._sandbox import tools
-        from .._sandbox.modules import postgres_sandbox
+        from .._sandbox import lifecycle, tools
         from . import server_images
-        from .steps import sandbox, step
+        from .steps import sandbox
 
-        shared = {name: self.given[name] for name in ("pg_bin", "unisolated_reason")}
-        # The room was looked at already, and so was what must not be reached.
-        own = {**sandbox.settings(self.given, 0), "minimum_free_mb": 0}
-        spec, use_case = postgres_sandbox.argument_spec(), postgres_sandbox.run
-        make = functools.partial(step.call, self._trial, spec, use_case, shared, **own)
-        self._server(server_images.DATABASE, self.given["pg_bin"], chosen, make)
-        tools.refuse_lacking(self.given["isolation"])
+        def foresee() -> None:
+            # The room was looked at already.
+            lifecycle.predict(sandbox.spec(self.given, None, minimum_free=0, token=""))
+
+        self._server(server_images.DATABASE, self.given.pg_bin, chosen, foresee)
+        tools.refuse_lacking(self.given.isolation)
 
     def isolation(self) -> None:
         """A server of this host was started inside to see its release; one of an image is not there yet."""
         from .._sandbox import tools
 
-        tools.refuse_unable(self.given["isolation"])
+        tools.refuse_unable(self.given.isolation)
 
     def redis(self, chosen: _Chosen | None) -> None:
         from .._sandbox import redis_server
         from . import server_images
 
-        named = self.given["redis_server"]
+        named = self.given.redis_server
         self._server(server_images.REDIS, named, chosen, lambda: redis_server.find(named))
 
     def _server(self, server: Server, named: str | None, chosen: _Chosen | None, find: t.Callable[[], object]) -> None:
@@ -219,22 +221,22 @@ class _Host:
         from .._sandbox import programs
         from . import service_images, service_option
 
-        wanted = self.given["services"] or service_images.recorded(chosen.services if chosen else [])
+        wanted = list(self.given.services) or service_images.recorded(chosen.services if chosen else [])
         if not wanted and chosen:
             words = f"set {chosen.drilled.record.set_id} does not say what ran; name the programs of this host in caracal_drill_services"
             self.problems.append(("services", OptionError(words)))
         for one in wanted:
             self.look("services", functools.partial(service_option.check, one))
-            if one["image"]:
+            if one.image:
                 self.look("services", functools.partial(self._image, one, chosen))
-            self.look("services", functools.partial(programs.look, one["name"], [] if one["image"] else one["command"], one["readable"]))
+            self.look("services", functools.partial(programs.look, one.name, [] if one.image else one.command, one.readable))
 
-    def _image(self, one: Result, chosen: _Chosen | None) -> None:
+    def _image(self, one: ServiceStart, chosen: _Chosen | None) -> None:
         from .._images import options as images
 
-        found = images.sources(self.given)
+        found = images.sources(self.given.images)
         kept: dict[str, Save] = {image: _never for image in (chosen.images if chosen else [])}
-        dataclasses.replace(found, kept=kept).look(one["image"], *one["reference"].split("@", 1))
+        dataclasses.replace(found, kept=kept).look(one.image, *one.reference.split("@", 1))
 
     def files(self) -> None:
         """What is only read after the restore."""
@@ -242,11 +244,11 @@ class _Host:
         from .._checks import migration_verify
         from .._drivers.secrets import files
 
-        for path in self.given["audit_hmac_key_files"]:
+        for path in self.given.audit_hmac_key_files:
             self.look("evidence", functools.partial(audit_chain_verify.hmac_keys, [path]))
-        if self.given["release_table"]:
-            self.look("migrations", functools.partial(migration_verify.user_table, self.given["release_table"]))
-        if secret := self.given["application"].get("client_secret_file"):
+        if self.given.release_table:
+            self.look("migrations", functools.partial(migration_verify.user_table, self.given.release_table))
+        if secret := self.given.application.get("client_secret_file"):
             self.look("canary", functools.partial(files.named, "client_secret", secret))
 
 

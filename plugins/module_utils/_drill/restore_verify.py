@@ -11,56 +11,60 @@ import os
 import time
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation, UseCase, complete
+from .._ansible.boundary import Invocation
 from .._audit.chains import audit_chain_verify
 from .._caracal import secrets
 from .._checks import migration_verify, state_verify
 from .._drivers.secrets import bundle
+from .._options import declared
+from .._options.declared import Is, Path
+from .._options.shared import AuditChainOptions, CopyOptions, PostgresOptions, RepositoryOptions, StoredSetOptions
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check, judged
+
+if t.TYPE_CHECKING:
+    from .._checks import envelope_verify
 
 Result = dict[str, t.Any]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "secrets_directory": {"type": "path", "no_log": False},
-            "retired_directory": {"type": "path"},
-            "restored_secrets": {"type": "list", "elements": "str", "no_log": False},
-            "audit_hmac_key_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "audit_retention_days": {"type": "int"},
-            "audit_clock_skew_seconds": {"type": "int", "default": 300},
-            "schema_additions": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "require_valid": {"type": "bool", "default": False},
-        }
-    )
-    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.postgres(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    identity_files: tuple[Path, ...]
+    secrets_directory: Path | None = None
+    retired_directory: Path | None = None
+    restored_secrets: t.Annotated[tuple[str, ...], Is(no_log=False)] | None = None
+    audit_hmac_key_files: tuple[Path, ...] = ()
+    audit_retention_days: int | None = None
+    audit_clock_skew_seconds: int = 300
+    schema_additions: tuple[str, ...] = ()
+    jobs: int = 2
+    require_valid: bool = False
 
 
-def run(invocation: Invocation) -> Result:
+def run(invocation: Invocation[Options]) -> Result:
     """All checks that need no service. A failed one fails the module, with all of them in the result; with `require_valid`, so does one
     that nothing proves."""
     started = time.monotonic()
-    folder = invocation.options["secrets_directory"]
-    schema = _call(invocation, migration_verify.argument_spec(), migration_verify.run)
+    given = invocation.options
+    copy = CopyOptions(postgres=given.postgres)
+    asked = migration_verify.Options(copy=copy, schema_additions=given.schema_additions, require_valid=False)
+    schema = migration_verify.run(invocation.asking(asked))
     # The chains come next, which read the audit rows for all that is to be said of them.
-    # What the source lost between two sets does not keep a set from being restored: here it is information.
-    state = _call(invocation, state_verify.argument_spec(), state_verify.run, audit_rows=False, shrink_budget=100)
-    audit_keys = invocation.options["audit_hmac_key_files"] or _audit_keys(invocation.options)
-    chains = _call(
-        invocation, audit_chain_verify.argument_spec(), audit_chain_verify.run, set_id=state["set_id"], audit_hmac_key_files=audit_keys
-    )
-    parts, signing_keys = [schema, state, chains], []
-    if folder:
+    state = state_verify.run(invocation.asking(_state(given, copy)))
+    parts, signing_keys = [schema, state, _chains(invocation, copy, state["set_id"])], []
+    if given.secrets_directory:
         from .._checks import envelope_verify
 
-        keys = _call(invocation, envelope_verify.argument_spec(), envelope_verify.run, **_keks(invocation.options, schema["family"]))
+        keys = envelope_verify.run(invocation.asking(_envelopes(given, given.secrets_directory, copy, schema["family"])))
         parts.append(keys)
         signing_keys = keys["signing_keys"]
     checks = [Check(**check) for part in parts for check in part["checks"]]
-    result = judged(checks, invocation.options["require_valid"])
+    result = judged(checks, invocation.options.require_valid)
     # One that is not required, too: it says that rows have changed since they were committed to.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
@@ -73,25 +77,53 @@ def run(invocation: Invocation) -> Result:
     return {**result, "set_id": state["set_id"], "signing_keys": signing_keys, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
-    """The result of one comparison, which judges nothing. Raises what it raises."""
-    given = {**invocation.options, "require_valid": False, **own}
-    shared = {name: value for name, value in given.items() if name in spec.argument_spec and value not in (None, "")}
-    return use_case(dataclasses.replace(invocation, options=complete(spec, shared)))
+def _state(given: Options, copy: CopyOptions) -> state_verify.Options:
+    """What the source lost between two sets does not keep a set from being restored: here it is information."""
+    return state_verify.Options(
+        access=given.access,
+        stored=given.stored,
+        identity_files=given.identity_files,
+        copy=copy,
+        audit_rows=False,
+        shrink_budget=100,
+        jobs=given.jobs,
+        require_valid=False,
+    )
 
 
-def _audit_keys(given: t.Mapping[str, t.Any]) -> list[str]:
+def _chains(invocation: Invocation[Options], copy: CopyOptions, set_id: str) -> Result:
+    given = invocation.options
+    asked = audit_chain_verify.Options(
+        access=given.access,
+        copy=copy,
+        chains=AuditChainOptions(audit_hmac_key_files=given.audit_hmac_key_files or _audit_keys(given)),
+        set_id=set_id,
+        audit_retention_days=given.audit_retention_days,
+        audit_clock_skew_seconds=given.audit_clock_skew_seconds,
+        jobs=given.jobs,
+        require_valid=False,
+    )
+    return audit_chain_verify.run(invocation.asking(asked))
+
+
+def _audit_keys(given: Options) -> tuple[str, ...]:
     """The one of the services, and those that rows of before are signed with."""
-    folder, retired = given["secrets_directory"], given["retired_directory"]
-    restored = given["restored_secrets"] or ()
+    folder, retired = given.secrets_directory, given.retired_directory
+    restored = given.restored_secrets or ()
     before = [os.path.join(retired, os.path.basename(name)) for name in restored if retired and name.startswith(bundle.RETIRED_FOLDER)]
-    return [os.path.join(folder, secrets.AUDIT_KEY), *sorted(before)] if folder else []
+    return (os.path.join(folder, secrets.AUDIT_KEY), *sorted(before)) if folder else ()
 
 
-def _keks(given: t.Mapping[str, t.Any], family: str) -> dict[str, str]:
-    """A KEK, and while a rotation is under way the one before it. One that is not the set's proves nothing of the set."""
-    found = {"kek_file": os.path.join(given["secrets_directory"], secrets.CURRENT_KEK[family])}
-    previous = os.path.join(given["secrets_directory"], secrets.PREVIOUS_KEK)
-    names, restored = (bundle.PREVIOUS, f"{bundle.SECRETS}/{secrets.PREVIOUS_KEK}"), given["restored_secrets"]
+def _envelopes(given: Options, folder: str, copy: CopyOptions, family: str) -> envelope_verify.Options:
+    """A KEK, and during a rotation the one before it. A KEK that is not the set's proves nothing of the set."""
+    from .._checks import envelope_verify
+
+    previous = os.path.join(folder, secrets.PREVIOUS_KEK)
+    names, restored = (bundle.PREVIOUS, f"{bundle.SECRETS}/{secrets.PREVIOUS_KEK}"), given.restored_secrets
     is_there = os.path.exists(previous) if restored is None else any(name in restored for name in names)
-    return {**found, "previous_kek_file": previous} if is_there else found
+    return envelope_verify.Options(
+        copy=copy,
+        kek_file=os.path.join(folder, secrets.CURRENT_KEK[family]),
+        previous_kek_file=previous if is_there else None,
+        require_valid=False,
+    )

@@ -13,15 +13,15 @@ import dataclasses
 import typing as t
 
 from .._errors import BackupError, MissingDependency
-from .._images import options as images
 from .._report.check import PASS, WARN, Check
 from . import service_images
 
 if t.TYPE_CHECKING:
+    from .._images.cache import Unpacked
     from .._images.sources import Sources
 
 Given = t.Mapping[str, t.Any]
-Result = dict[str, t.Any]
+Made = t.TypeVar("Made")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,27 +39,24 @@ REDIS = Server("redis", "redis.server", "Redis")
 
 def start(
     server: Server,
-    given: Given,
     services: t.Sequence[Given],
     named: str | None,
-    call: t.Callable[..., Result],
+    make: t.Callable[[Unpacked | None], Made],
     sources: t.Callable[[], Sources],
-) -> Result:
-    """What `call` makes with what this host has; where nothing of it fits and nothing is `named`, with the image that ran.
+) -> Made:
+    """What `make` makes with what this host has; where nothing of it fits and nothing is `named`, with the image that ran.
 
-    `services` are those of the set; `given` and `sources` say where images are.
+    `services` are those of the set; `sources` say where images are.
     """
     ran = [one for one in services if one["service"] == server.service]
     try:
-        return call()
+        return make(None)
     except MissingDependency as exc:
         if named or not ran:
             raise
         lacking = exc
     try:
-        # It is found on this host then, whether it came from the set or not.
-        service_images.bring([{"name": server.service, "command": [], **service_images.image_of(ran[0])}], sources())
-        return call(**service_images.image_of(ran[0]), **{name: given[name] for name in images.images()})
+        return make(service_images.bring([service_images.image_of(ran[0])], sources())[server.service])
     except BackupError as exc:
         # What is wrong with the host is said once.
         words = exc.msg if exc.msg == lacking.msg else f"{lacking.msg}; and of the image of the set: {exc.msg}"

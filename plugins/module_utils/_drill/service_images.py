@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._errors import MissingDependency
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
 from . import service_option
+from .service_option import ServiceStart
 
 if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
@@ -20,38 +22,38 @@ Given = t.Mapping[str, t.Any]
 CHECK_ID = "services.release"
 
 
-def recorded(services: t.Sequence[Given]) -> list[dict[str, t.Any]]:
-    """The option `services` that starts what a set says ran: of each service of the product its first replica."""
-    first: dict[str, dict[str, t.Any]] = {}
+def recorded(services: t.Sequence[Given]) -> list[ServiceStart]:
+    """How to start what a set says ran: of each service of the product its first replica."""
+    first: dict[str, ServiceStart] = {}
     for one in services:
         if one["service"] in service_option.NAMES:
-            how = {"command": list(one["command"]), "directory": one["working_directory"], "environment": {}, "readable": []}
-            first.setdefault(one["service"], {"name": one["service"], **image_of(one), **how})
+            found = dataclasses.replace(image_of(one), command=tuple(one["command"]), directory=one["working_directory"])
+            first.setdefault(found.name, found)
     return list(first.values())
 
 
-def image_of(one: Given) -> dict[str, str]:
-    """The options that name the image of a recorded service, and where a registry has it."""
-    return {"image": one["image_id"], "reference": f"{one['image'].partition('@')[0]}@{one['digest']}"}
+def image_of(one: Given) -> ServiceStart:
+    """The image of a recorded service, and where a registry has it."""
+    return ServiceStart(name=one["service"], image=one["image_id"], reference=f"{one['image'].partition('@')[0]}@{one['digest']}")
 
 
-def compare(given: t.Sequence[Given], services: t.Sequence[Given]) -> Check:
+def compare(given: t.Sequence[ServiceStart], services: t.Sequence[Given]) -> Check:
     """Whether what is started is what ran when the set was made, by digest."""
     ran = {name: {one["image_id"] for one in services if one["service"] == name} for name in service_option.NAMES}
     if not any(ran.values()):
         return Check(CHECK_ID, NOT_APPLICABLE, "the set does not say which images ran when it was made", required=False)
-    others = sorted(one["name"] for one in given if one["image"] and one["image"] not in ran[one["name"]])
+    others = sorted(one.name for one in given if one.image and one.image not in ran[one.name])
     if others:
         words = f"{', '.join(others)}: another image than ran when the set was made; leave services out, and the drill starts those"
         return Check(CHECK_ID, UNPROVEN, words, details={"others": others})
-    by_path = sorted(one["name"] for one in given if not one["image"])
+    by_path = sorted(one.name for one in given if not one.image)
     if by_path:
         words = f"{', '.join(by_path)}: programs by path, of which nobody knows whether they are those that ran when the set was made"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details={"by_path": by_path})
     return Check(CHECK_ID, PASS, "each service is of the very image that ran when the set was made")
 
 
-def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
+def bring(services: t.Sequence[ServiceStart], sources: Sources) -> dict[str, Unpacked]:
     """The images of services by the service's name, unpacked; one that is not yet comes from where it can be had.
 
     Raises MissingDependency for one that cannot be had, OptionError.
@@ -61,9 +63,9 @@ def bring(services: t.Sequence[Given], sources: Sources) -> dict[str, Unpacked]:
     found: dict[str, Unpacked] = {}
     for one in services:
         service_option.refuse_empty(one)
-        if one["image"]:
-            saves = sources.of(one["image"], *one["reference"].split("@", 1))
-            found[one["name"]], _new = cache.unpacked(sources.directory, one["image"], saves)
+        if one.image:
+            saves = sources.of(one.image, *one.reference.split("@", 1))
+            found[one.name], _new = cache.unpacked(sources.directory, one.image, saves)
     return found
 
 

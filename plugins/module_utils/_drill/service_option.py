@@ -2,48 +2,50 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The option that names the services of a drill, for who starts them and for the drill itself."""
+"""How the services of a drill are started: the option that says so, and what it becomes."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._caracal import services
 from .._caracal.releases import SECRET_STORE, ZONE_KEK
 from .._caracal.services import NAMES
 from .._errors import OptionError
+from .._options.declared import Is, Path, Suboptions
 
 REDIS_VARIABLE = "REDIS_URL"
 REPLAY_VARIABLE = "AUDIT_REPLAY_DIR"
 DEAD_ROWS_VARIABLE = "API_READY_OUTBOX_DEAD_MAX"
 
 
-def option() -> dict[str, t.Any]:
-    service = {
-        "name": {"type": "str", "required": True, "choices": list(NAMES)},
-        "image": {"type": "str", "default": ""},
-        "reference": {"type": "str", "default": ""},
-        "command": {"type": "list", "elements": "str", "default": []},
-        "directory": {"type": "str", "default": ""},
-        "environment": {"type": "dict", "default": {}},
-        "readable": {"type": "list", "elements": "path", "default": []},
-    }
-    return {"type": "list", "elements": "dict", "default": [], "options": service}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServiceStart(Suboptions):
+    """How one service is started: by a program of this host, or from an image. `reference` is where a registry has the image. Without
+    `command` and `directory`, they are those of the image. `environment` and `readable` come on top of what every service gets."""
+
+    name: t.Annotated[str, Is(choices=list(NAMES))]
+    image: str = ""
+    reference: str = ""
+    command: tuple[str, ...] = ()
+    directory: str = ""
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    readable: tuple[Path, ...] = ()
 
 
-def refuse_empty(one: t.Mapping[str, t.Any]) -> None:
+def refuse_empty(one: ServiceStart) -> None:
     """Raises OptionError for a service without a program."""
-    if not (one["command"] or one["image"]):
-        raise OptionError(f"service {one['name']} has neither command nor image; name one of them")
+    if not (one.command or one.image):
+        raise OptionError(f"service {one.name} has neither command nor image; name one of them")
 
 
-def check(one: t.Mapping[str, t.Any]) -> None:
+def check(one: ServiceStart) -> None:
     """Raises OptionError for a service that cannot be started, or that would run with something else than the set has."""
     refuse_empty(one)
-    name = one["name"]
-    own = _from_the_set(name)
-    if taken := sorted(variable for variable in one["environment"] if variable.removesuffix("_FILE") in own):
-        raise OptionError(f"environment of service {name} sets {', '.join(taken)}, which the drill takes from the set; remove it")
+    own = _from_the_set(one.name)
+    if taken := sorted(variable for variable in one.environment if variable.removesuffix("_FILE") in own):
+        raise OptionError(f"environment of service {one.name} sets {', '.join(taken)}, which the drill takes from the set; remove it")
 
 
 def _from_the_set(name: str) -> set[str]:

@@ -24,6 +24,7 @@ from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
 from .._sandbox.programs import Program
 from . import service_option
+from .service_option import ServiceStart
 
 if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
@@ -43,15 +44,23 @@ class Own:
     variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: t.Mapping[str, t.Any], image: Unpacked | None) -> Own:
-        """As the options say, and out of the image what they do not say."""
+    def of(cls, start: ServiceStart, image: Unpacked | None) -> Own:
+        """As it is said, and out of the image what is not."""
         if image is None:
-            return cls(given["command"], given["environment"], given["readable"])
+            return cls(start.command, start.environment, start.readable)
         from . import service_images
 
-        command = given["command"] or service_images.command(image)
-        directory = given["directory"] or image.working_directory()
-        return cls(command, given["environment"], given["readable"], image.rootfs, directory, image.environment())
+        command = start.command or service_images.command(image)
+        directory = start.directory or image.working_directory()
+        return cls(command, start.environment, start.readable, image.rootfs, directory, image.environment())
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """Directories of what was restored for the services: the secrets of the set, and the unsent audit events."""
+
+    secrets: str
+    replay: str
 
 
 def given_secret(bundle: Bundle, directory: str, name: str) -> str:
@@ -77,14 +86,16 @@ def _read(path: str) -> str:
 class Plan:
     """The programs of a drill. `passwords` maps the roles that log in to their passwords, as far as `program` was called."""
 
-    def __init__(self, bundle: Bundle, family: str, given: t.Mapping[str, t.Any], images: t.Mapping[str, Unpacked]) -> None:
+    def __init__(
+        self, bundle: Bundle, family: str, restored: Restored, starts: t.Sequence[ServiceStart], images: t.Mapping[str, Unpacked]
+    ) -> None:
         self.family = family
         self._bundle = bundle
-        self._secrets = given["secrets_directory"]
-        self._replay = given["replay_directory"]
+        self._secrets = restored.secrets
+        self._replay = restored.replay
         self._folder = os.path.join(Layout.of(bundle.info.directory).programs, GIVEN)
         self.services = table.services(family)
-        self.own = {one["name"]: Own.of(one, images.get(one["name"])) for one in given["services"]}
+        self.own = {one.name: Own.of(one, images.get(one.name)) for one in starts}
         unknown = self.own.keys() - {service.name for service in self.services}
         if unknown:
             raise OptionError(f"family {family} has no service {min(unknown)}; leave it out of services")
@@ -99,7 +110,7 @@ class Plan:
         files = {variable: self._secret(name) for variable, name in service.secrets.items() if self._wanted(name)}
         files[service.database_variable] = self._file(f"{service.name}.databaseUrl", self._database_url(service))
         files[service_option.REDIS_VARIABLE] = self._file("redisUrl", self._redis_url())
-        folder = os.path.join(self._replay, service.name, replay.FOLDER) if self._replay and service.replays else None
+        folder = os.path.join(self._replay, service.name, replay.FOLDER) if service.replays else None
         environment = {
             **table.COMMON,
             "PORT": str(service.port),

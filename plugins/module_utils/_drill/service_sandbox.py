@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the services of Caracal beside a restored copy, once it is proved that they are shut in."""
+"""The services of Caracal beside a restored copy, once it is proved that they are isolated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import re
 import time
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation
 from .._caracal import disarm, outbox, readiness, releases, replay, stream_signatures
 from .._caracal.chains import chain_keys
 from .._caracal.services import Service
@@ -22,19 +20,18 @@ from .._caracal.stream_signatures import AUDIT_KEY, STREAMS_KEY
 from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import OptionError, StageFailed, VersionMismatch
-from .._evidence import place
-from .._images import options as images
 from .._reading import database_layout
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import clean, one_line
-from .._sandbox import probe, programs
+from .._sandbox import before, probe, programs
 from .._sandbox.bundle import NETWORK, Bundle
-from .._sandbox.modules import before
 from . import service_images, service_option
-from .service_plan import Plan
+from .service_option import ServiceStart
+from .service_plan import Plan, Restored
 
-# A service under SIGTERM writes its unsent events to disk first; the longest of them takes 35 s.
-PATIENCE = 40.0
+if t.TYPE_CHECKING:
+    from .._images.sources import Sources
+
 # The slowest answer that a service gives when Redis is down takes 20 s.
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
@@ -47,63 +44,39 @@ _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rol
 _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "sandbox": {"type": "path", "required": True},
-            "state": {"type": "str", "default": "started", "choices": ["started", "stopped"]},
-            "services": service_option.option(),
-            "secrets_directory": {"type": "path"},
-            "replay_directory": {"type": "path"},
-            "production": {"type": "list", "elements": "str", "default": []},
-            "ready_timeout": {"type": "int", "default": 90},
-            "unisolated_reason": {"type": "str", "default": ""},
-            "require_valid": {"type": "bool", "default": True},
-            **images.images(),
-        },
-        required_if=[("state", "started", ("secrets_directory",))],
-    )
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What starts, and how: nothing of `production` may be reached, and without isolation only `unisolated_reason` lets it start. Each
+    service has `ready_timeout` seconds to be ready. `sources` are where images come from."""
+
+    starts: t.Sequence[ServiceStart]
+    restored: Restored
+    sources: Sources
+    production: t.Sequence[str] = ()
+    unisolated_reason: str = ""
+    ready_timeout: int = 90
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Stop them; or prove that the sandbox is isolated, disarm the copy, start them one after the other and wait until each is ready."""
-    given = invocation.options
-    bundle = Bundle.of(given["sandbox"])
-    if given["state"] == "stopped":
-        return _stopped(invocation, bundle)
-    return _started(invocation, bundle)
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """The checks, and the names of the services that run."""
+
+    checks: list[Check]
+    running: list[str]
 
 
-def _stopped(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
-    """In the order in which nobody loses who it writes to."""
-    names = [name for name in reversed(service_option.NAMES) if programs.alive(bundle, name)]
-    if not invocation.check_mode:
-        for name in names:
-            programs.stop(bundle, name, PATIENCE)
-    return {"changed": bool(names), "stopped": names}
-
-
-def _started(invocation: Invocation, bundle: Bundle) -> dict[str, t.Any]:
-    given = invocation.options
-    started = time.monotonic()
-    for one in given["services"]:
+def start(bundle: Bundle, terms: Terms) -> Started:
+    """Prove that the sandbox is isolated, disarm the copy, start the services one after the other and wait until each is ready."""
+    for one in terms.starts:
         service_option.check(one)
-    server, _info = place.server_of(given)
-    unpacked = service_images.bring(given["services"], images.sources(given))
-    plan = Plan(bundle, _family(server), given, unpacked)
-    checks = [probe.verify(bundle, [probe.parse(one) for one in given["production"]], given["unisolated_reason"])]
-    already = {service.name for service in plan.services if programs.alive(bundle, service.name)}
+    family = _family(bundle.server)
+    plan = Plan(bundle, family, terms.restored, terms.starts, service_images.bring(terms.starts, terms.sources))
+    checks = [probe.verify(bundle, [probe.parse(one) for one in terms.production], terms.unisolated_reason)]
     if checks[0].verdict in (FAIL, UNPROVEN):
         checks += [_not_started(service, "the sandbox is not proved to be isolated") for service in plan.services if service.required]
-    elif not invocation.check_mode:
-        checks += _run(bundle, plan, server, given["replay_directory"], given["ready_timeout"])
-    return {
-        **judged(checks, given["require_valid"]),
-        "changed": any(name not in already for name in plan.own) and checks[0].verdict not in (FAIL, UNPROVEN),
-        "running": [service.name for service in plan.services if programs.alive(bundle, service.name)],
-        "urls": {service.name: service.url for service in plan.services if service.name in plan.own},
-        "seconds": round(time.monotonic() - started, 3),
-    }
+    else:
+        checks += _run(bundle, plan, terms)
+    return Started(checks, [service.name for service in plan.services if programs.alive(bundle, service.name)])
 
 
 def _family(server: Server) -> str:
@@ -114,17 +87,17 @@ def _family(server: Server) -> str:
     return detected.family
 
 
-def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | None, timeout: int) -> list[Check]:
+def _run(bundle: Bundle, plan: Plan, terms: Terms) -> list[Check]:
     checks = []
     if not any(programs.alive(bundle, service.name) for service in plan.services):
-        with Session(server, releases.OWN_DATABASE) as session:
-            before.save(bundle, before.look(bundle, session, replay_directory))
+        with Session(bundle.server, releases.OWN_DATABASE) as session:
+            before.save(bundle, before.look(bundle, session, terms.restored.replay))
     noted = before.load(bundle)
     dead = noted.dead_rows
     checks.append(replay.judge(noted.replay_doubts))
     checks += _frames(bundle, plan)
     commands = {service.name: plan.program(service, dead[outbox.EVENTS]) for service in plan.services if service.name in plan.own}
-    disarmed = _prepare(server, plan)
+    disarmed = _prepare(bundle.server, plan)
     checks.append(disarmed)
     for service in plan.services:
         if service.name not in commands:
@@ -135,7 +108,7 @@ def _run(bundle: Bundle, plan: Plan, server: Server, replay_directory: str | Non
             checks.append(_not_started(service, f"another program has its port {service.port}, and would answer in its place; end that"))
         else:
             programs.start(bundle, commands[service.name])
-            checks.append(_as_before(_ready(bundle, service, plan, timeout, dead), dead))
+            checks.append(_as_before(_ready(bundle, service, plan, terms.ready_timeout, dead), dead))
     return checks
 
 

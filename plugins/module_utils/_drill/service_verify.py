@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what the restored services did since they started."""
+"""What the restored services did since they started."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import os
 import time
 import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation
 from .._caracal import releases, services
 from .._caracal.chains import audit_chains, block_history, chain_keys, settling
 from .._caracal.chains.chain_examiner import Examiner, Seen, Terms
@@ -21,61 +19,45 @@ from .._drivers.postgres.server import Session
 from .._drivers.redis.connection import Session as RedisSession
 from .._drivers.services import http
 from .._errors import VersionMismatch
-from .._evidence import place
 from .._reading import database_layout
-from .._report.check import judged
+from .._report.check import Check
+from .._sandbox import before
+from .._sandbox.before import Before
 from .._sandbox.bundle import Bundle
-from .._sandbox.modules import before
-from .._sandbox.modules.before import Before
 from . import groups
-from .service_plan import given_secret
+from .service_plan import Restored, given_secret
 
 PAUSE = 0.5
 NEWEST = 50
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "sandbox": {"type": "path", "required": True},
-            "secrets_directory": {"type": "path", "required": True},
-            "replay_directory": {"type": "path"},
-            "earlier_key_rows": {"type": "int", "default": 0, "no_log": False},
-            "timeout": {"type": "int", "default": 90},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
-    """Ask again and again, until nothing gets better by waiting or the time is over."""
-    given = invocation.options
+def settled(bundle: Bundle, restored: Restored, *, earlier_key_rows: int, timeout: int) -> list[Check]:
+    """Ask again and again, until nothing gets better by waiting or the time is over. Of the audit rows, `earlier_key_rows` bear the HMAC of
+    an earlier key."""
     started = time.monotonic()
-    watch = _Watch(given)
+    watch = _Watch(bundle, restored, earlier_key_rows)
     while True:
         looked = watch.look()
-        if all(one.settled for one in looked) or time.monotonic() - started > given["timeout"]:
-            break
+        if all(one.settled for one in looked) or time.monotonic() - started > timeout:
+            return [one.check for one in looked]
         time.sleep(PAUSE)
-    return {**judged([one.check for one in looked], given["require_valid"]), "seconds": round(time.monotonic() - started, 3)}
 
 
 class _Watch:
     """One sandbox, looked at more than once."""
 
-    def __init__(self, given: t.Mapping[str, t.Any]) -> None:
-        self._bundle = Bundle.of(given["sandbox"])
-        self._before: Before = before.load(self._bundle)
+    def __init__(self, bundle: Bundle, restored: Restored, earlier_key_rows: int) -> None:
+        self._bundle = bundle
+        self._before: Before = before.load(bundle)
         self._watch = groups.Watch()
-        self._replay = given["replay_directory"]
-        self._earlier_key_rows: int = given["earlier_key_rows"]
-        self._server, _info = place.server_of(given)
-        self._bearer = given_secret(self._bundle, given["secrets_directory"], services.METRICS_BEARER)
-        key = given_secret(self._bundle, given["secrets_directory"], "auditHmacKey")
-        self._key = chain_keys.parse_file(key, os.path.join(given["secrets_directory"], "auditHmacKey"))
+        self._replay = restored.replay
+        self._earlier_key_rows = earlier_key_rows
+        self._bearer = given_secret(bundle, restored.secrets, services.METRICS_BEARER)
+        key = given_secret(bundle, restored.secrets, "auditHmacKey")
+        self._key = chain_keys.parse_file(key, os.path.join(restored.secrets, "auditHmacKey"))
 
     def look(self) -> list[Judged]:
-        with Session(self._server, releases.OWN_DATABASE) as session, before.redis(self._bundle) as redis:
+        with Session(self._bundle.server, releases.OWN_DATABASE) as session, before.redis(self._bundle) as redis:
             detected = database_layout.read(session).detected
             if detected is None:
                 raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")

@@ -24,7 +24,7 @@ from .._repository import records
 from .._repository.entry import Entry
 from .._repository.fields import parse_timestamp
 from . import baseline
-from .options import Opened
+from .access import Opened
 
 FIELD = "audit_retention_days"
 _TABLE = "audit_retention"

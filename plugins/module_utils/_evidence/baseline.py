@@ -26,7 +26,7 @@ from .._repository import records
 from .._repository.artifact import BLOCKS, LEAF
 from .._repository.entry import Entry
 from .._stream import compression
-from .options import Opened
+from .access import Opened
 
 BLOCKS_LIMIT = 256 << 20
 SEALED_LIMIT = 64 << 20

@@ -18,8 +18,8 @@ from .._repository import artifact as artifacts
 from .._repository import catalog, layout, objects
 from .._repository import entry as entries
 from .._repository.artifact import Artifact
-from .._repository.catalog import OpenSet, SetRecord
-from .options import Opened
+from .._repository.catalog import SetRecord, StoredSet
+from .access import Opened
 
 SIGNATURE_CHECK = "set.signature"
 DATABASES, SECRETS, REPLAY, REDIS, IMAGES = "databases", "secrets", "replay", "redis", "images"
@@ -41,7 +41,7 @@ class DrilledSet:
     """The journal names it. `problem` says why its manifest cannot be believed or read; `open_set` is None then."""
 
     record: SetRecord
-    open_set: OpenSet | None
+    open_set: StoredSet | None
     problem: Check | None
 
     @property

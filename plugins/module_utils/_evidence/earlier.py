@@ -15,7 +15,7 @@ from .._errors import StorageError, TamperedData
 from .._repository import layout as keys
 from .._repository.artifact import LEAF, Artifact
 from . import baseline, history
-from .options import Opened
+from .access import Opened
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,8 +23,8 @@ from .._repository import journal as journals
 from .._repository.entry import Entry
 from .._repository.fields import SHA256, timestamp
 from .._repository.findings import FindingEntry, Recorded, Standing
-from . import baseline, options
-from .options import Opened
+from . import access, baseline
+from .access import Opened
 
 CHECK_ID = "blocks.history"
 LISTED = 50
@@ -33,7 +33,7 @@ NAMED = 5
 
 def acknowledged(opened: Opened) -> frozenset[str]:
     """Digests of findings that an operator has acknowledged, and whose acknowledgement has not expired."""
-    return frozenset(findings.acknowledgements(opened.journal, options.now()))
+    return frozenset(findings.acknowledgements(opened.journal, access.now()))
 
 
 def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]:
@@ -51,13 +51,13 @@ def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]
 
 def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Recorded], *, dry: bool = False) -> bool:
     """Enter the findings that the journal does not record yet; whether there were any. Do this before what a kill could cut short."""
-    known = {one.finding.digest for one in findings.standing(opened.journal, options.now())}
+    known = {one.finding.digest for one in findings.standing(opened.journal, access.now())}
     new = tuple(one for one in found if one.digest not in known)
     for start in range(0, 0 if dry else len(new), findings.MOST):
         head = opened.journal.head
         said = FindingEntry(found_in, new[start : start + findings.MOST]).to_body()
         subjects = [entries.subject(layout.entry_key(head.sequence), head.sha256)]
-        times, machine = options.times(), options.machine()
+        times, machine = access.times(), access.machine()
         journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, said, time=times, machine=machine)
     return bool(new)
 
@@ -93,7 +93,7 @@ def check(
 ) -> Check:
     """Whether the operator has acknowledged all differences that were found up to entry `upto`. `shown` are differences between signed
     files, `problem` is why they cannot be compared."""
-    recorded = findings.standing(opened.journal, options.now())
+    recorded = findings.standing(opened.journal, access.now())
     known = {one.finding.digest for one in recorded}
     standing = [one for one in recorded if one.finding.lasts and (upto is None or one.entry.sequence <= upto)]
     found = [(name, one) for name, some in (shown or {}).items() for one in some if one.lasts]

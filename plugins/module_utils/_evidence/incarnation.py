@@ -14,7 +14,7 @@ from .._errors import BackupError
 from .._reading import database_layout, newest_rows
 from .._repository import records
 from . import baseline
-from .options import Opened
+from .access import Opened
 
 
 def heads_before(opened: Opened, server: Server, existing: t.Collection[str]) -> records.Heads:

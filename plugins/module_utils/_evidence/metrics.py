@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError
 from .._report import prometheus
@@ -20,8 +19,8 @@ from .._repository import entry as entries
 from .._repository.entry import Entry
 from .._repository.journal import Journal
 from .._repository.manifest import Manifest
-from . import options
-from .options import Opened
+from . import access
+from .access import Opened
 
 PREFIX = "caracal_backup"
 # In a manifest's timings, before the name of a database.
@@ -89,10 +88,6 @@ MEANINGS = {
 }
 
 
-def own_options() -> ArgumentSpec:
-    return ArgumentSpec({"metrics_file": {"type": "path"}})
-
-
 def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
     made = _Table(manifest.deployment)
@@ -103,7 +98,7 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     waits = [seconds for name, seconds in manifest.timings.items() if name.startswith(LOCK_WAIT)]
     if waits:
         made.add("longest_lock_wait_seconds", max(waits))
-    standing = [one for one in findings.standing(opened.journal, options.now()) if one.finding.lasts]
+    standing = [one for one in findings.standing(opened.journal, access.now()) if one.finding.lasts]
     acknowledged = sum(one.acknowledged is not None for one in standing)
     made.add("findings", len(standing) - acknowledged, state="open")
     made.add("findings", acknowledged, state="acknowledged")
@@ -265,9 +260,8 @@ def write(path: str, measure: t.Callable[[], t.Iterable[Sample]], warn: t.Callab
         warn(exc.msg)
 
 
-def leave(invocation: Invocation, measure: t.Callable[[], t.Iterable[Sample]]) -> None:
+def leave(path: str | None, invocation: Invocation[t.Any], measure: t.Callable[[], t.Iterable[Sample]]) -> None:
     """What `measure` finds, where the option asks for it; in check mode only a look at the place."""
-    path = invocation.options["metrics_file"]
     if path and invocation.check_mode:
         look(path, invocation.warn)
     elif path:

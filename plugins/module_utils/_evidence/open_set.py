@@ -15,15 +15,15 @@ from .._crypto.recipients import Recipient
 from .._crypto.sealing import Sealed, Sealer
 from .._crypto.signing import Signer
 from .._errors import KeyProblem, ObjectExists, OptionError
+from .._options.shared import OpenSetOptions, RecipientOptions, RepositoryOptions
 from .._repository import artifact as artifacts
 from .._repository import layout as keys
 from .._repository import objects, parts
 from .._repository.artifact import Artifact
-from .._repository.journal import GENESIS_SEQUENCE
 from .._storage.base import Store
 from .._storage.schemes import open_store
-from . import options
-from .options import Opened
+from . import access
+from .access import Opened
 from .running import Running
 
 
@@ -89,43 +89,45 @@ class OpenSet:
         return self.artifact(artifacts.DETAILS, path, made, source)
 
 
-def load(given: t.Mapping[str, t.Any], check_mode: bool) -> OpenSet:
-    """From the options of fragments `_repository`, `_signing`, `_recipients` and `_open_set`; a committed set is refused.
+def stage(given: OpenSetOptions, path: str, recipients: RecipientOptions) -> OpenSet:
+    """A folder for artifacts of a set, on a host without the repository. The backup host, which has its journal, takes them in."""
+    found = _off_host(age.load(recipients.recipients, recipients.recipients_files), None, recipients)
+    return OpenSet(keys.check_id(given.set_id), open_store(path), tuple(found), None, None)
 
-    With the option `stage`, artifacts go there instead, and whoever takes them into the repository does what needs its journal.
-    """
-    set_id = keys.check_id(given["set_id"])
-    if given.get("stage"):
-        found = _off_host(age.load(given["recipients"], given["recipients_files"]), given)
-        return OpenSet(set_id, open_store(given["stage"]), tuple(found), None, None)
-    store, opened = open_store(given["repository"], given), None
-    if not (check_mode and given["create_repository"] and store.stat(keys.entry_key(GENESIS_SEQUENCE)) is None):
-        opened = options.open_repository(given)
+
+def load(
+    given: RepositoryOptions, target: OpenSetOptions, signing_key: str | None, recipients: RecipientOptions, check_mode: bool
+) -> OpenSet:
+    """The set in a repository; a committed set is refused."""
+    set_id = keys.check_id(target.set_id)
+    store, opened = open_store(given.repository, given.bucket), None
+    if not (check_mode and target.create_repository and store.stat(keys.entry_key(keys.GENESIS_SEQUENCE)) is None):
+        opened = access.open_repository(given)
         if set_id in [one.set_id for one in opened.catalog.committed()]:
             raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
-    signer = _signer(given)
+    signer = _signer(given.deployment, signing_key)
     running = Running(given, set_id)
     if not check_mode:
         running.renew()
-    return OpenSet(set_id, store, tuple(_recipients(given, signer)), opened, signer, running)
+    return OpenSet(set_id, store, tuple(_recipients(recipients, signer, signing_key)), opened, signer, running)
 
 
-def _signer(given: t.Mapping[str, t.Any]) -> Signer:
-    if not given["signing_key"]:
+def _signer(deployment: str, signing_key: str | None) -> Signer:
+    if not signing_key:
         raise OptionError("signing_key is missing; name the key that will sign the set, which signs its parts too")
-    return Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+    return Signer(signing_key, keys.principal(keys.BACKUP, deployment))
 
 
-def _recipients(given: t.Mapping[str, t.Any], signer: Signer) -> list[Recipient]:
+def _recipients(given: RecipientOptions, signer: Signer, signing_key: str | None) -> list[Recipient]:
     """Parsed, none of them the signing key, and no identity of theirs on this host."""
-    found = age.load(given["recipients"], given["recipients_files"])
+    found = age.load(given.recipients, given.recipients_files)
     age.refuse_signing_key(found, signer.fingerprint)
-    return _off_host(found, given)
+    return _off_host(found, signing_key, given)
 
 
-def _off_host(found: list[Recipient], given: t.Mapping[str, t.Any]) -> list[Recipient]:
+def _off_host(found: list[Recipient], signing_key: str | None, given: RecipientOptions) -> list[Recipient]:
     """The same recipients, none of whose private keys lies on this host. Raises KeyProblem."""
-    here = age.identities_on_host(found, options.key_folders(given))
+    here = age.identities_on_host(found, access.key_folders(signing_key, given))
     if here:
         raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
     return found

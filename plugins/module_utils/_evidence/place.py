@@ -10,26 +10,27 @@ import typing as t
 
 from .._drivers.postgres import target
 from .._drivers.postgres.server import Server
+from .._options.shared import CopyOptions
 
 if t.TYPE_CHECKING:
     from .._sandbox.info import SandboxInfo
-    from .options import Opened
+    from .access import Opened
 
 
-def server_of(options: t.Mapping[str, t.Any]) -> tuple[Server, SandboxInfo | None]:
+def server_of(given: CopyOptions) -> tuple[Server, SandboxInfo | None]:
     """The server of the copy; the sandbox too if it is one."""
-    if not options["sandbox"]:
-        return Server.from_options(options), None
+    if not given.sandbox:
+        return Server.from_options(given.postgres), None
     from .._sandbox import lifecycle
 
-    info = lifecycle.attach(options["sandbox"])
+    info = lifecycle.attach(given.sandbox)
     return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info
 
 
-def confirmed(opened: Opened, options: t.Mapping[str, t.Any]) -> tuple[Server, str]:
+def confirmed(opened: Opened, given: CopyOptions, database: str, confirm: t.Sequence[str]) -> tuple[Server, str]:
     """The server of a restored database that is about to be changed, and its system identifier. Raises TargetRefused for a cluster
     that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
-    server, _sandbox = server_of(options)
-    found = target.examine(server, options["database"])
-    target.confirm({options["database"]: {**found, "objects": []}}, opened.journal.system_identifiers(), options["confirm"], str(server))
+    server, _sandbox = server_of(given)
+    found = target.examine(server, database)
+    target.confirm({database: {**found, "objects": []}}, opened.journal.system_identifiers(), confirm, str(server))
     return server, found["system_identifier"]

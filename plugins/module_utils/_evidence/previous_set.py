@@ -16,9 +16,9 @@ from .._reading import immutable_rows
 from .._report.check import Check
 from .._repository import entry as entries
 from .._repository import records
-from .._repository.catalog import OpenSet
+from .._repository.catalog import StoredSet
 from . import audit_retention, baseline, history, sealed_set
-from .options import Opened
+from .access import Opened
 from .sealed_set import SealedSet
 
 
@@ -40,12 +40,12 @@ def check(
         return since_previous.not_compared(exc.msg)
 
 
-def _of(one: OpenSet, found: t.Mapping[str, t.Any]) -> Inventory:
+def _of(one: StoredSet, found: t.Mapping[str, t.Any]) -> Inventory:
     recorded = audit_retention.recorded(one.record.entry)
     return recorded_inventory.of(one.record.set_id, found, Retention(recorded.days, recorded.known))
 
 
-def _previous(opened: Opened, newer: OpenSet) -> OpenSet | None:
+def _previous(opened: Opened, newer: StoredSet) -> StoredSet | None:
     """The newest earlier set that has a database of this one and bears a trusted signature; None if there is none. Raises the reason why
     an earlier set cannot be read, or why no signature of any is trusted."""
     databases = {one.database for one in newer.manifest.sources}
@@ -65,7 +65,7 @@ def _previous(opened: Opened, newer: OpenSet) -> OpenSet | None:
     return None
 
 
-def _restored(opened: Opened, older: OpenSet, newer: OpenSet) -> list[str]:
+def _restored(opened: Opened, older: StoredSet, newer: StoredSet) -> list[str]:
     """Restores between the two sets into the cluster of the newer one: they explain what shrank."""
     between = range(older.record.entry.sequence + 1, newer.record.entry.sequence)
     clusters = {one.system_identifier for one in newer.manifest.sources}

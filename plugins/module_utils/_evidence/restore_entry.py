@@ -11,30 +11,31 @@ import typing as t
 
 from .._crypto.signing import Signer
 from .._errors import BackupError, ObjectMissing, TargetRefused
+from .._options.shared import RecordedOptions
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout as keys
 from .._sandbox import marker
 from .._sandbox.info import Layout
-from . import options
-from .options import Opened
+from . import access
+from .access import Opened
 from .sealed_set import SealedSet
 
 
-def signer(opened: Opened, given: t.Mapping[str, t.Any]) -> Signer:
+def signer(opened: Opened, deployment: str, signing_key: str) -> Signer:
     """Who enters the restore. Before the first change: whether readers would believe it, and this host can remember the journal."""
-    found = options.signer(opened, given, keys.OPERATOR)
+    found = access.signer(opened, deployment, signing_key, keys.OPERATOR)
     opened.mark.check_writable()
     return found
 
 
-def signer_unless_inside(opened: Opened, given: t.Mapping[str, t.Any], targets: t.Sequence[str]) -> Signer | None:
+def signer_unless_inside(opened: Opened, deployment: str, given: RecordedOptions, targets: t.Sequence[str]) -> Signer | None:
     """The same, or None for a restore into a sandbox, in which all paths of `targets` must lie. Raises TargetRefused, ObjectMissing."""
-    if not given["sandbox"]:
-        return signer(opened, given)
-    layout = Layout.of(given["sandbox"])
+    if not given.sandbox:
+        return signer(opened, deployment, given.signing_key or "")
+    layout = Layout.of(given.sandbox)
     if marker.read(layout) is None:
-        raise ObjectMissing(f"{layout.root} holds no sandbox; make one with postgres_sandbox")
+        raise ObjectMissing(f"{layout.root} holds no sandbox; a drill makes one: run the playbook restore_drill")
     outside = [one for one in targets if not os.path.realpath(one).startswith(layout.root + os.sep)]
     if outside:
         raise TargetRefused(f"{outside[0]} does not lie in the sandbox {layout.root}; restore into it, or leave sandbox out and sign")
@@ -47,7 +48,7 @@ def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, t
     content = {"set": the_set.set_id, **body}
     try:
         journals.append(
-            opened.repository, opened.journal, by, entries.RESTORE, subjects, content, time=options.times(), machine=options.machine()
+            opened.repository, opened.journal, by, entries.RESTORE, subjects, content, time=access.times(), machine=access.machine()
         )
     except BackupError as exc:
         raise type(exc)(f"set {the_set.set_id} is restored, but the journal has no entry of it: {exc.msg}", **exc.details) from exc

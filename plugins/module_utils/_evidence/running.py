@@ -20,10 +20,11 @@ import typing as t
 from .._crypto import strict_json
 from .._errors import BackupRunning, StorageError
 from .._files import paths, trusted
+from .._options.shared import RepositoryOptions
 from .._repository import layout, lock, mark
 from .._repository.fields import Fields
 from .._sandbox import lease
-from . import options
+from . import access
 
 TYPE = "running-backup"
 LEASE = datetime.timedelta(minutes=10)
@@ -62,17 +63,17 @@ class Note:
 
 
 class Running:
-    """The note of the deployment in options of fragment `_repository`, for one set. Methods raise StorageError."""
+    """The note of a deployment, for one set. Methods raise StorageError."""
 
-    def __init__(self, given: t.Mapping[str, t.Any], set_id: str) -> None:
-        self._mark, self._deployment = given["high_water_mark"], layout.check_deployment(given["deployment"])
+    def __init__(self, given: RepositoryOptions, set_id: str) -> None:
+        self._mark, self._deployment = given.high_water_mark, layout.check_deployment(given.deployment)
         self._path = f"{os.path.abspath(self._mark)}.{self._deployment}.running"
         self._set_id = set_id
 
     def refuse_other(self) -> None:
         """Raises BackupRunning where another set of the deployment is being made on this host."""
         found = self._read()
-        if found is None or found.set_id == self._set_id or not found.runs(options.now()):
+        if found is None or found.set_id == self._set_id or not found.runs(access.now()):
             return
         killed = (
             ""

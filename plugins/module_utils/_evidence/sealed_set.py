@@ -14,10 +14,10 @@ from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
 from .._repository import objects
 from .._repository.artifact import Artifact
-from .._repository.catalog import OpenSet
+from .._repository.catalog import StoredSet
 from .._stream import compression
 from . import baseline
-from .options import Opened
+from .access import Opened
 
 INVENTORY_FORMAT = 1
 INVENTORY_LIMIT = 64 << 20
@@ -51,7 +51,7 @@ class SealedSet:
         return audit_blocks.from_tsv(compression.decompress(data, artifact.path, baseline.BLOCKS_LIMIT))
 
 
-def inventory(opened: Opened, open_set: OpenSet, identity_files: t.Sequence[str]) -> dict[str, t.Any]:
+def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[str]) -> dict[str, t.Any]:
     """The sealed inventory of a set whose signed files were verified. Raises TamperedData, VersionMismatch, WrongIdentity."""
     artifact, set_id = _only(open_set, "inventory"), open_set.record.set_id
     with objects.open_sealed(opened.catalog.signed(open_set), artifact.path, identity_files) as source:
@@ -65,11 +65,11 @@ def inventory(opened: Opened, open_set: OpenSet, identity_files: t.Sequence[str]
     return found
 
 
-def _of_kind(open_set: OpenSet, kind: str, database: str | None = None) -> list[Artifact]:
+def _of_kind(open_set: StoredSet, kind: str, database: str | None = None) -> list[Artifact]:
     return [one for one in open_set.manifest.artifacts if one.kind == kind and database in (None, one.database)]
 
 
-def _only(open_set: OpenSet, kind: str, database: str | None = None) -> Artifact:
+def _only(open_set: StoredSet, kind: str, database: str | None = None) -> Artifact:
     found = _of_kind(open_set, kind, database)
     if len(found) != 1:
         where = database or "the set"

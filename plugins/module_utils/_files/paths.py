@@ -15,10 +15,19 @@ import os
 import stat
 import typing as t
 
-from .._errors import UnsafePath
+from .._errors import BackupError, UnsafePath
 from .folder import AS_IT_IS, ENTER, OWN, PRIVATE, Folder, Owner
 
 _LINKS = 40
+
+
+@contextlib.contextmanager
+def told(path: str, problem: t.Callable[[str, OSError], BackupError]) -> t.Iterator[None]:
+    """OSError as the error that `problem` makes of it, which names the path and the remedy."""
+    try:
+        yield
+    except OSError as exc:
+        raise problem(path, exc) from exc
 
 
 def folder(path: str) -> Folder:

@@ -8,32 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
+from .._options.shared import ImageOptions
+
 if t.TYPE_CHECKING:
-    from .cache import Unpacked
     from .sources import Sources
 
-DIRECTORY = "/var/cache/caracal_backup/images"
 
-
-def images() -> dict[str, t.Any]:
-    """Fragment `_images`."""
-    return {
-        "engine": {"type": "str"},
-        "image_archives": {"type": "list", "elements": "path", "default": []},
-        "images_directory": {"type": "path", "default": DIRECTORY},
-    }
-
-
-def sources(given: t.Mapping[str, t.Any]) -> Sources:
+def sources(given: ImageOptions) -> Sources:
     from .sources import Sources
 
-    return Sources(given["images_directory"], given["engine"], given["image_archives"])
-
-
-def bring(given: t.Mapping[str, t.Any]) -> Unpacked:
-    """The image that the options `image` and `reference` name, unpacked. Raises what `cache.unpacked` raises."""
-    from . import cache
-
-    places = sources(given)
-    found, _new = cache.unpacked(places.directory, given["image"], places.of(given["image"], *given["reference"].split("@", 1)))
-    return found
+    return Sources(given.images_directory, given.engine, given.image_archives)

@@ -11,15 +11,17 @@ unreachable, an interrupt, is told by the playbook `notify`. What that sends is 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
 import time
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError, NotReady, OptionError
+from .._options import declared
+from .._options.declared import Is, Rules, needed
 from .._sandbox import lease, processes
 from .._stream import process, workers
 
@@ -32,22 +34,22 @@ _WATCHER = re.compile(r"([1-9][0-9]{0,9})-([0-9]{1,20})\Z")
 _PROGRAM = "ansible-playbook"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-            "settings": {"type": "dict", "no_log": True},
-            "watcher": {"type": "str"},
-        },
-        required_if=[("state", "present", ("settings",)), ("state", "absent", ("watcher",))],
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(required_if=(("state", "present", ("settings",)), ("state", "absent", ("watcher",))))
+
+    state: t.Literal["present", "absent"] = "present"
+    settings: t.Annotated[t.Mapping[str, object], Is(no_log=True)] | None = None
+    watcher: str | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Begin to watch the play that this call is part of, or end it."""
     given = invocation.options
-    if given["state"] == "absent":
-        return {"changed": _ended(given["watcher"], invocation.check_mode), "watcher": ""}
+    if given.state == "absent":
+        return {"changed": _ended(needed(given.watcher, "watcher"), invocation.check_mode), "watcher": ""}
     controller = lease.controller()
     if not controller:
         raise NotReady("no ansible-playbook runs above this task, so nobody could see it end; delegate it to localhost")
@@ -57,7 +59,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     found = processes.look(pid)
     command = _command(found.argv if found else ())
     # What the watcher starts finds the collection, its settings and its vault as the play did.
-    environment = {**os.environ, SETTINGS: json.dumps(given["settings"])}
+    environment = {**os.environ, SETTINGS: json.dumps(given.settings)}
     started = workers.detach(_name(controller), _watch, controller, command, environment, os.readlink(f"/proc/{pid}/cwd"))
     watcher = processes.look(started)
     return {"changed": True, "watcher": f"{started}-{watcher.start_time}" if watcher else ""}

@@ -16,7 +16,6 @@ CONTROLS = (
     ("SOC 2 A1.2", "supports: backup and recovery of data are operated and monitored"),
     ("SOC 2 A1.3", "supports: recovery is tested against its objectives"),
 )
-ROLLBACK_FIELDS = ("id", "words", "remedy", "count", "examples")
 
 
 def controls() -> list[dict[str, str]]:

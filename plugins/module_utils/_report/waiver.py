@@ -11,6 +11,7 @@ import datetime
 import typing as t
 
 from .._errors import OptionError
+from .._options.shared import WaiverOptions
 from .check import Check
 from .text import one_line
 
@@ -27,17 +28,14 @@ class Waiver:
         return {"check": self.check, "reason": self.reason, "expires": self.expires.isoformat()}
 
 
-def parse(given: t.Iterable[t.Mapping[str, t.Any]], today: datetime.date) -> list[Waiver]:
-    """From options, each with `check`, `reason` and `expires` (YYYY-MM-DD).
-
-    Raises OptionError for a waiver without a reason, without a date, or past its date.
-    """
+def parse(given: t.Iterable[WaiverOptions], today: datetime.date) -> list[Waiver]:
+    """Raises OptionError for a waiver without a reason, without a date, or past its date."""
     return [_parse(number, waiver, today) for number, waiver in enumerate(given, 1)]
 
 
-def _parse(number: int, given: t.Mapping[str, t.Any], today: datetime.date) -> Waiver:
+def _parse(number: int, given: WaiverOptions, today: datetime.date) -> Waiver:
     where = f"waivers[{number}]"
-    check, reason, expires = (one_line(str(given.get(key) or "")) for key in ("check", "reason", "expires"))
+    check, reason, expires = (one_line(one) for one in (given.check, given.reason, given.expires))
     if not check:
         raise OptionError(f"{where} names no check; give the id of the check to waive")
     if not reason:

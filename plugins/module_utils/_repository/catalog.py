@@ -37,7 +37,7 @@ class SetRecord:
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenSet:
+class StoredSet:
     """A set whose signed files were verified."""
 
     manifest: Manifest
@@ -142,7 +142,7 @@ class Catalog:
                 return one
         raise ObjectMissing(f"the journal of {self._store.location} names no set {set_id[:60]!a}; it was not committed, give another id")
 
-    def read(self, set_id: str) -> OpenSet:
+    def read(self, set_id: str) -> StoredSet:
         """The manifest with its signature, ids and RECOVERY.md verified; of a pruned set too, for its audit blocks.
 
         Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
@@ -159,7 +159,7 @@ class Catalog:
         if (found.set_id, found.repository, found.deployment) != expected:
             raise TamperedData(f"{name} is the manifest of another set, repository or deployment; use another copy of the set")
         self.read_artifact(found.recovery)
-        return OpenSet(found, data, record)
+        return StoredSet(found, data, record)
 
     def manifests(self, records: t.Iterable[SetRecord]) -> dict[str, Manifest | BackupError]:
         """Of many sets, by id and in their order, many read at a time where that helps; for one that cannot be believed, why."""
@@ -172,7 +172,7 @@ class Catalog:
 
         return dict(self._store.overlapped(read, records))
 
-    def open(self, set_id: str) -> OpenSet:
+    def open(self, set_id: str) -> StoredSet:
         """As `read`, and every artifact is there in its size. Raises ObjectMissing, TamperedData."""
         self.get(set_id)
         found = self.read(set_id)
@@ -194,15 +194,15 @@ class Catalog:
             raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
         return data
 
-    def verify_objects(self, open_set: OpenSet, progress: Progress = NOBODY) -> list[Check]:
+    def verify_objects(self, open_set: StoredSet, progress: Progress = NOBODY) -> list[Check]:
         """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
         return objects.verify(self._store, open_set.manifest.artifacts, progress)
 
-    def signed(self, open_set: OpenSet) -> objects.SignedObjects:
+    def signed(self, open_set: StoredSet) -> objects.SignedObjects:
         """The artifacts as they were signed, to be read for use."""
         return objects.SignedObjects(self._store, open_set.manifest.artifacts)
 
-    def countersignatures(self, open_set: OpenSet, faults: list[str] | None = None) -> list[Countersignature]:
+    def countersignatures(self, open_set: StoredSet, faults: list[str] | None = None) -> list[Countersignature]:
         """Drills that the journal names and that signed this manifest, verified. A countersignature that does not hold proves nothing and
         ends nothing; `faults` gets why."""
         found = []

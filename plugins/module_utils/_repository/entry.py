@@ -68,6 +68,17 @@ def subject(name: str, digest: str) -> Subject:
 
 
 @dataclasses.dataclass(frozen=True)
+class Head:
+    """The newest entry. As text it goes into reports and mailboxes, which so become witnesses."""
+
+    sequence: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}-{self.sha256[:16]}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Draft:
     """What the caller knows of a new entry. `time` has `host`, `database` and `store`, the last two None where unknown."""
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from .._crypto.allowed_signers import Verifier
@@ -14,27 +13,13 @@ from .._crypto.signing import Signer
 from .._errors import Busy, ObjectExists, StorageError, TamperedData
 from . import decisions, judging, layout, records, slots
 from . import entry as entries
-from .entry import Draft, Entry, Subject
+from .entry import Draft, Entry, Head, Subject
 from .judging import Signed
 from .prefix import Damaged, Prefix
+from .repository import Repository
 from .slots import Whose
 
-if t.TYPE_CHECKING:
-    from .repository import Repository
-
-GENESIS_SEQUENCE = 1
 ATTEMPTS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-    """The newest entry. As text it goes into reports and mailboxes, which so become witnesses."""
-
-    sequence: int
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"{self.sequence}-{self.sha256[:16]}"
 
 
 class Entries(t.Sequence[Entry]):
@@ -180,7 +165,7 @@ class Journal:
             )
         if found.previous != (head.sha256 or None):
             raise TamperedData(f"{name} does not follow entry {head}; the journal was altered, use another copy of the repository")
-        if (found.kind == entries.GENESIS) != (found.sequence == GENESIS_SEQUENCE):
+        if (found.kind == entries.GENESIS) != (found.sequence == layout.GENESIS_SEQUENCE):
             raise TamperedData(f"{name} is of kind {found.kind}; a journal has one genesis entry, its first, use another copy")
         entries.check_role(found.kind, found.principal, self.deployment, name)
         return Signed(authentic, found)

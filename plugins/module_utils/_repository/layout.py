@@ -28,6 +28,8 @@ BACKUP, DRILL, PRUNE, OPERATOR = "backup", "drill", "prune", "operator"
 REPOSITORY = "repository.json"
 REPOSITORY_SIGNATURE = "repository.json.sig"
 JOURNAL = "journal"
+# The number of a journal's first entry.
+GENESIS_SEQUENCE = 1
 SETS = "sets"
 OBJECTS = "objects"
 IMAGES = f"{OBJECTS}/images"

@@ -160,8 +160,9 @@ def _previous(fields: Fields) -> PreviousSet:
     return found
 
 
-def _source(fields: Fields) -> Source:
-    found = Source(
+def source(fields: Fields) -> Source:
+    """The source that some fields describe; there may be others."""
+    return Source(
         database=fields.text("database"),
         system_identifier=fields.text("system_identifier"),
         server_version=fields.integer("server_version"),
@@ -169,6 +170,10 @@ def _source(fields: Fields) -> Source:
         lsn=fields.text("lsn"),
         standby=fields.flag("standby"),
     )
+
+
+def _source(fields: Fields) -> Source:
+    found = source(fields)
     fields.end()
     return found
 

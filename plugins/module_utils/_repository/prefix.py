@@ -30,13 +30,10 @@ from .._files import trusted
 from .._files.folder import Folder
 from . import entry as entries
 from . import judging, layout, lock
-from .entry import Entry
+from .entry import Entry, Head
 from .fields import parse_timestamp
 from .judging import Reach, Signed
-
-if t.TYPE_CHECKING:
-    from .journal import Journal
-    from .repository import Repository
+from .repository import Repository
 
 TYPE = "verified-prefix"
 # To be raised with each change of what a reader of the journal accepts, or of what it makes of an entry.
@@ -52,6 +49,26 @@ _FIELDS = struct.Struct(">QIBqq32s16s")
 _DIGEST = 16
 _SIZE = _FIELDS.size + _DIGEST
 _KIND, _SHA256 = struct.Struct(">QI").size, struct.Struct(">QIBqq").size
+
+
+class Verified(t.Protocol):
+    """The journal that is kept: what it is bound to, its entries, and the beginning that was verified before."""
+
+    repository_id: str
+    deployment: str
+    verifier: Verifier
+    prefix: Prefix | None
+
+    @property
+    def head(self) -> Head: ...
+
+    @property
+    def entries(self) -> t.Sequence[Entry]: ...
+
+    @property
+    def is_assumed(self) -> bool: ...
+
+    def signed(self, number: int) -> Signed: ...
 
 
 class Damaged(Exception):
@@ -225,12 +242,12 @@ def _head(repository: str, deployment: str, verifier: Verifier, run: bytes) -> b
     return json.dumps({**said, "signers": verifier.digest, "run": run.decode("ascii", "replace")}).encode() + b"\n"
 
 
-def is_kept(journal: Journal) -> bool:
+def is_kept(journal: Verified) -> bool:
     """Whether there is nothing to add: all of it was verified before, or is not what the journal says."""
     return journal.is_assumed or bool(journal.prefix and journal.head.sequence == len(journal.prefix))
 
 
-def keep(mark: str, journal: Journal) -> None:
+def keep(mark: str, journal: Verified) -> None:
     """Keep what was verified, as far as it is judged the same at any time from now on. Only for who alone may write the mark.
 
     What is new goes behind what is there. Who has read all of a journal writes all of it anew unless it is there already, so that nothing
@@ -247,7 +264,7 @@ def keep(mark: str, journal: Journal) -> None:
             _append(mark, journal, there)
 
 
-def _there(mark: str, journal: Journal) -> Prefix | None:
+def _there(mark: str, journal: Verified) -> Prefix | None:
     """The beginning of this very journal that is kept already."""
     try:
         found = _open(mark, journal.repository_id, journal.deployment, journal.verifier, os.O_RDWR)
@@ -257,7 +274,7 @@ def _there(mark: str, journal: Journal) -> Prefix | None:
     return found if journal.entries[last - 1].sha256 == found.sha256(last) else None
 
 
-def _is_whole(there: Prefix, journal: Journal) -> bool:
+def _is_whole(there: Prefix, journal: Verified) -> bool:
     """Whether all that could be kept of the journal is there, to the last byte."""
     number = 0
     for number, (record, row) in enumerate(_rows_of(journal, 0, _RUN), 1):
@@ -266,7 +283,7 @@ def _is_whole(there: Prefix, journal: Journal) -> bool:
     return number == len(there)
 
 
-def _rows_of(journal: Journal, count: int, place: int, before: Reach | None = None) -> t.Iterator[tuple[_Record, bytes]]:
+def _rows_of(journal: Verified, count: int, place: int, before: Reach | None = None) -> t.Iterator[tuple[_Record, bytes]]:
     """Records and rows of what comes behind `count` entries, the first of them at `place`."""
     now, judged = journal.verifier.now(), journal.entries
     signed = [journal.signed(number) for number in range(count + 1, journal.head.sequence + 1)]
@@ -278,7 +295,7 @@ def _rows_of(journal: Journal, count: int, place: int, before: Reach | None = No
         place += len(row)
 
 
-def _append(mark: str, journal: Journal, there: Prefix) -> None:
+def _append(mark: str, journal: Verified, there: Prefix) -> None:
     """Rows before their records, since a record without its row would be damage."""
     last, chain = there.record(len(there)), there.chain
     made = list(_rows_of(journal, len(there), last.end, last.reach))
@@ -300,7 +317,7 @@ def _put(descriptor: int, data: bytes, place: int) -> None:
     os.fsync(descriptor)
 
 
-def _write(mark: str, journal: Journal) -> None:
+def _write(mark: str, journal: Verified) -> None:
     folder, index, rows = _beside(mark, journal.repository_id)
     run = secrets.token_hex(_RUN // 2).encode()
     head = _head(journal.repository_id, journal.deployment, journal.verifier, run)

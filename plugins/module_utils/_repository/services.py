@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from .._errors import OptionError, TamperedData
+from .._options.shared import ServiceOptions
 from .fields import Fields
 
 # One release of the product has some ten, each with a few replicas.
@@ -57,10 +58,10 @@ def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
     return tuple(found)
 
 
-def given(values: t.Sequence[t.Any]) -> tuple[Service, ...]:
+def given(values: t.Sequence[ServiceOptions]) -> tuple[Service, ...]:
     """The same from an option. Raises OptionError."""
     try:
-        return parse(values, "the option services")
+        return parse([one.flat() for one in values[: LIMIT + 1]], "the option services")
     except TamperedData as exc:
         raise OptionError(f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
 

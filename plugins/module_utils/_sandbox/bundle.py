@@ -16,6 +16,7 @@ import fcntl
 import os
 import typing as t
 
+from .._drivers.postgres.server import Server
 from .._errors import StageFailed
 from .._stream import workers
 from . import lifecycle
@@ -37,6 +38,11 @@ class Bundle:
     def of(cls, directory: str) -> Bundle:
         """Raises ObjectMissing when there is no sandbox in `directory`, Unreachable when its server died."""
         return cls(lifecycle.attach(directory))
+
+    @property
+    def server(self) -> Server:
+        """Its PostgreSQL, as the superuser."""
+        return Server(host=self.info.socket_dir, port=self.info.port, user=self.info.superuser, ssl_mode="disable")
 
     @property
     def isolated(self) -> bool:

@@ -41,7 +41,7 @@ _PR_SET_PDEATHSIG, _NS_GET_USERNS, _IP_FREEBIND = 1, 0xB701, 15
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class GuestPlan:
     """`words` start the program. `ids` are the first and last uid that it may get where we are root, `taken` a folder whose names are
     uids that are taken; `kept` are variables that it gets, `files` those of them that name files, and the rest those by which libpq is told
     where the server is. `search` is where the words are looked for."""
@@ -58,7 +58,7 @@ class Plan:
     search: str
 
 
-def main(plan: Plan, arguments: t.Sequence[str]) -> t.NoReturn:
+def main(plan: GuestPlan, arguments: t.Sequence[str]) -> t.NoReturn:
     """Become the program; what listens for it ends with it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     uid = _free_uid(plan) if os.geteuid() == 0 else None
@@ -86,7 +86,7 @@ def _is_socket(server: str) -> bool:
     return not server or server.startswith(("/", "@"))
 
 
-def _give_files(plan: Plan, environment: dict[str, str], hosts: t.Sequence[str], uid: int | None) -> None:
+def _give_files(plan: GuestPlan, environment: dict[str, str], hosts: t.Sequence[str], uid: int | None) -> None:
     for name in plan.files:
         if name in environment:
             data = _content(environment[name])
@@ -94,7 +94,7 @@ def _give_files(plan: Plan, environment: dict[str, str], hosts: t.Sequence[str],
             environment[name] = _in_memory(name, wanted, uid)
 
 
-def _free_uid(plan: Plan) -> int:
+def _free_uid(plan: GuestPlan) -> int:
     """One that no process has, no user bears, and no sandbox was given."""
     taken = {int(name) for name in _names(plan.taken) if name.isdecimal()}
     for number in filter(str.isdecimal, os.listdir("/proc")):
@@ -313,4 +313,4 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    main(Plan(**json.loads(sys.argv[1])), sys.argv[2:])
+    main(GuestPlan(**json.loads(sys.argv[1])), sys.argv[2:])

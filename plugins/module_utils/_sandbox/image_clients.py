@@ -61,7 +61,7 @@ def plan(bwrap: str, program: str, rootfs: str, variables: t.Mapping[str, str]) 
         bound=True,
         told=("--info-fd", guest.STATUS, "--block-fd", guest.GATE),
     )
-    made = guest.Plan(
+    made = guest.GuestPlan(
         words=isolation.limited(words, identity, WRITTEN_LIMIT, space.memory_bytes() // 2),
         ids=(users.FREE_IDS.start, users.FREE_IDS.stop - 1),
         taken=uids.PLACE,

@@ -172,7 +172,7 @@ def attach(directory: str) -> SandboxInfo:
     if found is None and token:
         raise Unreachable(f"the sandbox of this drill in {layout.root} is gone; the system log says which bound of it was passed")
     if found is None:
-        raise ObjectMissing(f"{layout.root} holds no sandbox; make one with postgres_sandbox")
+        raise ObjectMissing(f"{layout.root} holds no sandbox; a drill makes one: run the playbook restore_drill")
     if found.info is None or not marker.running(found):
         raise Unreachable(f"the server of the sandbox in {layout.root} is dead; remove the sandbox and make it again")
     _check_socket(layout)

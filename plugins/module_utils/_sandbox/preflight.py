@@ -39,7 +39,6 @@ class Forecast:
 def preflight(spec: SandboxSpec) -> Forecast:
     """Raises OptionError, TargetRefused, StorageError or MissingDependency with the one thing to change."""
     _check_superuser(spec.superuser)
-    _check_bounds(spec)
     layout = Layout.of(spec.directory)
     state = state_of(layout, spec.token)
     warnings = _check_place(layout, spec)
@@ -92,12 +91,6 @@ def _check_superuser(name: str) -> None:
         raise OptionError(f"superuser {name!r} is no name that PostgreSQL takes; give 1 to 63 printable characters without pg_ in front")
     if '"' in name or "\\" in name:
         raise OptionError(f"superuser {name!r} has a quote or backslash; give a plain name")
-
-
-def _check_bounds(spec: SandboxSpec) -> None:
-    for name, value in (("lease", spec.lease), ("maximum_mb", spec.maximum)):
-        if value is not None and value <= 0:
-            raise OptionError(f"{name} must be 1 or more; without it a sandbox has its usual bound")
 
 
 def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:

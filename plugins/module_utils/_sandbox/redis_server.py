@@ -103,7 +103,7 @@ def attach(bundle: Bundle) -> RedisInfo:
     """The server that runs. Raises ObjectMissing where there is none."""
     place = _note(bundle)
     if not programs.alive(bundle, NAME) or not os.path.exists(place):
-        raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; start one with redis_sandbox")
+        raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; take the step prepare of the drill")
     with open(place, encoding="utf-8") as text:
         return RedisInfo(**json.load(text))
 

@@ -62,7 +62,7 @@ def _locked(layout: Layout, make: bool) -> int | None:
         except FileNotFoundError as exc:
             if make:
                 return None
-            raise ObjectMissing(f"{layout.root} is gone, another run has removed it; make it again with postgres_sandbox") from exc
+            raise ObjectMissing(f"{layout.root} is gone, another run has removed it; drill again") from exc
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(folder), os.stat(layout.root)):

@@ -10,14 +10,17 @@ leaves too much held. The same call finishes it.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
-from .._evidence import options, restore_entry
-from .._evidence.options import Opened
+from .._evidence import access, restore_entry
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions
 from .._repository import decisions
 from .._repository import entry as entries
 from .._repository import journal as journals
@@ -31,31 +34,30 @@ STATES = {"present": HELD, "absent": RELEASED}
 TEXT_LIMIT = 1000
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "set_id": {"type": "str", "required": True},
-            "hold": {"type": "str", "required": True},
-            "reason": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        }
-    )
-    return argspec.repository().merge(argspec.signing(required=True), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    signing_key: Path
+    set_id: str
+    hold: str
+    reason: str
+    state: t.Literal["present", "absent"] = "present"
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
-    for name in ("hold", "reason"):
-        text = given[name] or ""
+    for name, text in {"hold": given.hold, "reason": given.reason}.items():
         if len(text) > TEXT_LIMIT or not text.isprintable() or not text.strip():
             raise OptionError(f"{name} is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
-    opened = options.open_repository(given, warn=invocation.warn)
-    wanted = Hold(keys.check_id(given["set_id"]), given["hold"], STATES[given["state"]], given["reason"])
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    wanted = Hold(keys.check_id(given.set_id), given.hold, STATES[given.state], given.reason)
     # What was pruned cannot be held, but what the store still holds of it can be let go.
     record = opened.catalog.find(wanted.set_id)
     if wanted.state == HELD:
         _check_stands(opened, wanted.set_id)
-    signer = restore_entry.signer(opened, given)
+    signer = restore_entry.signer(opened, given.access.deployment, given.signing_key)
     opened.store.check_writable(probe=False)
     before = decisions.holds(opened.journal.of_kind(entries.HOLD)).get(record.set_id, {})
     changed = (wanted.name in before) != (wanted.state == HELD)
@@ -102,7 +104,7 @@ def _was_held(opened: Opened, wanted: Hold) -> bool:
 
 def _enter(opened: Opened, signer: Signer, wanted: Hold, record: SetRecord) -> None:
     subjects = [entries.subject(keys.manifest_key(record.set_id), record.manifest_sha256)]
-    times, machine, body = options.times(), options.machine(), wanted.to_body()
+    times, machine, body = access.times(), access.machine(), wanted.to_body()
     journals.append(opened.repository, opened.journal, signer, entries.HOLD, subjects, body, time=times, machine=machine)
     if wanted.state == HELD:
         # A prune that was faster may be deleting it.

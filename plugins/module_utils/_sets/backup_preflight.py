@@ -11,15 +11,20 @@ import functools
 import os
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._assets.databases import pg_encrypted_dump
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
-from .._evidence import metrics, options
+from .._evidence import access
+from .._options import declared
+from .._options.declared import Is, Path
+from .._options.shared import DumpOptions, PostgresOptions, RecipientOptions, RepositoryOptions
 from .._repository import layout as keys
 from . import backup_set, backup_sources
-from .rehearsal import Look, Problem, Result, UseCase, collect, earlier, rehearse
+from .rehearsal import Look, Problem, Result, UseCase, collect, rehearse
+
+if t.TYPE_CHECKING:
+    from .._assets.secrets import secrets_bundle
 
 RECIPIENTS = ("recipients", "recipients_files")
 FIRST = {"reading": 1}
@@ -79,47 +84,47 @@ LOOKS = {
 }
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "create_repository": {"type": "bool", "default": False},
-            "earlier": earlier(),
-            "secrets": {"type": "dict", "no_log": False},
-            "replay": {"type": "dict"},
-            "redis": {"type": "dict"},
-            "images": {"type": "dict"},
-        }
-    )
-    shared = (argspec.recipients(), argspec.postgres(), argspec.dump(), metrics.own_options())
-    return argspec.repository().merge(argspec.signing(required=True), *shared, own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    dump: DumpOptions = dataclasses.field(default_factory=DumpOptions)
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    signing_key: Path
+    metrics_file: Path | None = None
+    create_repository: bool = False
+    earlier: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    secrets: t.Annotated[t.Mapping[str, object], Is(no_log=False)] | None = None
+    replay: t.Mapping[str, object] | None = None
+    redis: t.Mapping[str, object] | None = None
+    images: t.Mapping[str, object] | None = None
 
 
-def run(invocation: Invocation) -> Result:
+def run(invocation: Invocation[Options]) -> Result:
     """What a backup would find, under the id of a set that is not open yet. Raises as `rehearse` does, and KeyProblem."""
-    given = {**invocation.options, "set_id": keys.new_set_id(options.now(), os.urandom(5))}
+    given = invocation.options
+    shared = {**given.flat(), "set_id": keys.new_set_id(access.now(), os.urandom(5))}
     nothing: Result = {"journal_head": "", "secrets": {}, "pairing": None, "replay": [], "redis": [], "images": []}
-    found = rehearse(dataclasses.replace(invocation, options=given), argument_spec(), LOOKS, "no backup can be made", _keys(given))
-    if given["secrets"] is not None:
-        found["pairing"] = _paired(given)
-    return {"changed": False, "set_id": given["set_id"], **nothing, **found}
+    found = rehearse(invocation, shared, LOOKS, "no backup can be made", _keys(given))
+    if given.secrets is not None:
+        found["pairing"] = _paired(t.cast("secrets_bundle.Options", SECRETS.options("secrets", given.spec(), shared)))
+    return {"changed": False, "set_id": shared["set_id"], **nothing, **found}
 
 
-def _keys(given: t.Mapping[str, t.Any]) -> list[Problem]:
+def _keys(given: Options) -> list[Problem]:
     """What is wrong with keys, which without a repository nobody comes to ask for."""
-    of_secrets = given["secrets"] or {}
-    looks: list[t.Callable[[], object]] = [lambda: Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))]
-    looks += [
-        functools.partial(age.load, one.get("recipients") or [], one.get("recipients_files") or [])
-        for one in (given, of_secrets)
-        if any(one.get(name) for name in RECIPIENTS)
-    ]
+    of_secrets: t.Mapping[str, t.Any] = given.secrets or {}
+    named = [(given.recipients.recipients, given.recipients.recipients_files), tuple(of_secrets.get(name) or () for name in RECIPIENTS)]
+    looks: list[t.Callable[[], object]] = [lambda: Signer(given.signing_key, keys.principal(keys.BACKUP, given.access.deployment))]
+    looks += [functools.partial(age.load, texts, files) for texts, files in named if texts or files]
     return collect((KEYS, look) for look in looks)
 
 
-def _paired(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _paired(named: secrets_bundle.Options) -> dict[str, str]:
     """Whether the secrets open the database: the second reading proves it for the set, but after the dump. Raises KeyProblem."""
     from .._assets.secrets import pairing, secrets_sources
 
-    named = SECRETS.options("secrets", argument_spec().argument_spec, given)
-    found = secrets_sources.collect(named)
-    return pairing.beforehand(named, found.family, found.keys, found.backend)
+    found = secrets_sources.collect(named.sources)
+    return pairing.beforehand(named.postgres, found.family, found.keys, found.backend)

@@ -10,16 +10,19 @@ from then on the set is over, and a run that was killed is finished by the next 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, ObjectExists, OptionError, StorageError
-from .._evidence import clocks, metrics, options
-from .._evidence.options import Opened
+from .._evidence import access, clocks, metrics
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout as keys
@@ -37,26 +40,32 @@ ATTEMPTS = 10
 HOURS_LIMIT = 24 * 36525
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(argspec.signing(required=True), metrics.own_options(), _own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    signing_key: Path
+    metrics_file: Path | None = None
+    keep_last: int = 0
+    keep_hourly: int = 0
+    keep_daily: int = 0
+    keep_weekly: int = 0
+    keep_monthly: int = 0
+    keep_yearly: int = 0
+    keep_within: float = 0.0
+    minimum: int = 3
+    grace: float = 48.0
+    most_a_day: int = 25
+    shrink_max: float = 0.5
+    examined: tuple[str, ...] = ()
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    spec: dict[str, dict[str, t.Any]] = {f"keep_{name}": {"type": "int", "default": 0} for name in COUNTS}
-    spec["keep_within"] = {"type": "float", "default": 0.0}
-    spec["minimum"] = {"type": "int", "default": 3}
-    spec["grace"] = {"type": "float", "default": 48.0}
-    spec["most_a_day"] = {"type": "int", "default": 25}
-    spec["shrink_max"] = {"type": "float", "default": 0.5}
-    spec["examined"] = {"type": "list", "elements": "str", "default": []}
-    return argspec.ArgumentSpec(spec)
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
     policy = _policy(given)
-    opened = options.open_repository(given, warn=invocation.warn)
-    signer = options.signer(opened, given, keys.PRUNE)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    signer = access.signer(opened, given.access.deployment, given.signing_key, keys.PRUNE)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=False)
     facts, manifests, plan = _plan(opened, policy)
@@ -71,35 +80,35 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     before = facts.now - policy.grace
     partials = 0 if plan.stopped else opened.store.sweep(before, dry=invocation.check_mode)
     result = {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
-    metrics.leave(invocation, lambda: metrics.of_prune(given["deployment"], result, options.now()))
+    metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_prune(given.access.deployment, result, access.now()))
     return result
 
 
-def _policy(given: t.Mapping[str, t.Any]) -> Policy:
+def _policy(given: Options) -> Policy:
     """Raises OptionError."""
-    counts = {name: given[f"keep_{name}"] for name in COUNTS}
-    wrong = [name for name in (*(f"keep_{name}" for name in COUNTS), "keep_within") if given[name] < 0]
-    if wrong:
-        raise OptionError(f"{wrong[0]} is {given[wrong[0]]}; give 0 or more")
-    if not any(counts.values()) and not given["keep_within"]:
+    counts = {name: int(getattr(given, f"keep_{name}")) for name in COUNTS}
+    for name, number in {**{f"keep_{one}": number for one, number in counts.items()}, "keep_within": given.keep_within}.items():
+        if number < 0:
+            raise OptionError(f"{name} is {number}; give 0 or more")
+    if not any(counts.values()) and not given.keep_within:
         raise OptionError("no rule says what is kept; set keep_last, keep_daily or another of the keep_ options")
-    for name in ("minimum", "most_a_day"):
-        if given[name] < 1:
-            raise OptionError(f"{name} is {given[name]}; give 1 or more")
-    if not 1 <= given["grace"] <= HOURS_LIMIT:
-        raise OptionError(f"grace is {given['grace']}; give hours, 1 or more and at most a century")
-    if not (math.isfinite(given["keep_within"]) and given["keep_within"] <= HOURS_LIMIT):
-        raise OptionError(f"keep_within is {given['keep_within']}; give hours, at most a century")
-    if not 0 < given["shrink_max"] < 1:
-        raise OptionError(f"shrink_max is {given['shrink_max']}; give a share between 0 and 1, such as 0.5")
+    for name, number in {"minimum": given.minimum, "most_a_day": given.most_a_day}.items():
+        if number < 1:
+            raise OptionError(f"{name} is {number}; give 1 or more")
+    if not 1 <= given.grace <= HOURS_LIMIT:
+        raise OptionError(f"grace is {given.grace}; give hours, 1 or more and at most a century")
+    if not (math.isfinite(given.keep_within) and given.keep_within <= HOURS_LIMIT):
+        raise OptionError(f"keep_within is {given.keep_within}; give hours, at most a century")
+    if not 0 < given.shrink_max < 1:
+        raise OptionError(f"shrink_max is {given.shrink_max}; give a share between 0 and 1, such as 0.5")
     return Policy(
         **counts,
-        within=datetime.timedelta(hours=given["keep_within"]),
-        minimum=given["minimum"],
-        grace=datetime.timedelta(hours=given["grace"]),
-        most_a_day=given["most_a_day"],
-        shrink_max=given["shrink_max"],
-        examined=frozenset(keys.check_id(one) for one in given["examined"]),
+        within=datetime.timedelta(hours=given.keep_within),
+        minimum=given.minimum,
+        grace=datetime.timedelta(hours=given.grace),
+        most_a_day=given.most_a_day,
+        shrink_max=given.shrink_max,
+        examined=frozenset(keys.check_id(one) for one in given.examined),
     )
 
 
@@ -145,7 +154,7 @@ def _draft(opened: Opened, plan: Plan) -> Draft:
     subjects = [entries.subject(keys.manifest_key(one), records[one].manifest_sha256) for one in plan.ends]
     reasons = {one.set_id: "; ".join(one.reasons) for one in plan.decisions if one.set_id in plan.ends}
     about = subjects or [entries.subject(keys.REPOSITORY, opened.repository.sha256)]
-    return Draft(entries.PRUNE, about, Prune(reasons, plan.keys, plan.bytes).to_body(), options.times(), options.machine())
+    return Draft(entries.PRUNE, about, Prune(reasons, plan.keys, plan.bytes).to_body(), access.times(), access.machine())
 
 
 def _delete(opened: Opened, plan: Plan) -> None:
@@ -181,7 +190,7 @@ def _result(plan: Plan, renewed: t.Sequence[str], partials: int) -> dict[str, t.
         "partials": partials,
         "bytes": plan.bytes,
         "retained": [
-            {"key": key, "until": options.timestamp(why.until) if why.until else None, "reason": why.reason} for key, why in plan.retained
+            {"key": key, "until": access.timestamp(why.until) if why.until else None, "reason": why.reason} for key, why in plan.retained
         ],
         "stopped": list(plan.stopped),
         "diff": {

@@ -6,75 +6,82 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal.source import source_checks
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import OptionError, StorageError, TamperedData
-from .._evidence import audit_retention, history, metrics, options
-from .._evidence.options import Opened
+from .._evidence import access, audit_retention, history, metrics
+from .._evidence.access import Opened
 from .._evidence.running import Running
+from .._options import declared
+from .._options.declared import Path, Rules, needed
+from .._options.shared import RepositoryOptions, ServiceOptions
 from .._reading import source_reading
 from .._report import prometheus
 from .._report.check import FAIL, PASS
 from .._repository import commit as commits
-from .._repository import findings, parts
+from .._repository import creation, findings, parts
 from .._repository import layout as keys
-from .._repository import repository as repositories
 from .._repository.manifest import Manifest, Source
 from .._repository.mark import HighWaterMark
 from .._storage.schemes import open_store
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "state": {"type": "str", "required": True, "choices": ["open", "extended", "committed", "aborted"]},
-            "set_id": {"type": "str"},
-            "staged": {"type": "path"},
-            "create_repository": {"type": "bool", "default": False},
-            "exclusive": {"type": "bool", "default": False},
-            "left_out": {"type": "dict", "default": {}},
-        },
-        required_if=[
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(
+        required_if=(
             ("state", "extended", ("set_id", "staged", "signing_key")),
             ("state", "committed", ("set_id", "signing_key")),
             ("state", "aborted", ("set_id",)),
             ("state", "open", ("signing_key",)),
-        ],
+        )
     )
-    return argspec.repository().merge(argspec.signing(), argspec.services(), metrics.own_options(), own)
+
+    access: RepositoryOptions
+    set_id: str | None = None
+    create_repository: bool = False
+    signing_key: Path | None = None
+    services: tuple[ServiceOptions, ...] = ()
+    metrics_file: Path | None = None
+    state: t.Literal["open", "extended", "committed", "aborted"]
+    staged: Path | None = None
+    exclusive: bool = False
+    left_out: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
-    return {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}[invocation.options["state"]](invocation)
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+    return {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}[invocation.options.state](invocation)
 
 
-def _signer(given: dict[str, t.Any]) -> Signer:
-    return Signer(given["signing_key"], keys.principal(keys.BACKUP, given["deployment"]))
+def _signer(given: Options) -> Signer:
+    return Signer(needed(given.signing_key, "signing_key"), keys.principal(keys.BACKUP, given.access.deployment))
 
 
-def _open(invocation: Invocation) -> dict[str, t.Any]:
+def _open(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """A set id, and the repository to go with it. Nothing is written for the set itself until a module adds a part."""
     given = invocation.options
     signer = _signer(given)
-    set_id = keys.check_id(given["set_id"]) if given["set_id"] else keys.new_set_id(options.now(), os.urandom(5))
-    running = Running(given, set_id)
+    set_id = keys.check_id(given.set_id) if given.set_id else keys.new_set_id(access.now(), os.urandom(5))
+    running = Running(given.access, set_id)
     if not invocation.check_mode:
         running.refuse_other()
     said = f"set {set_id} (open)\n"
     result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
-    if given["metrics_file"]:
-        prometheus.check_place(given["metrics_file"])
-    if given["create_repository"] and open_store(given["repository"], given).stat(keys.entry_key(1)) is None:
+    if given.metrics_file:
+        prometheus.check_place(given.metrics_file)
+    if given.create_repository and open_store(given.access.repository, given.access.bucket).stat(keys.entry_key(1)) is None:
         _create(given, signer, invocation.check_mode)
         if invocation.check_mode:
             return result
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET)
@@ -83,7 +90,7 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     opened.store.check_writable(probe=not invocation.check_mode)
     if not invocation.check_mode:
         opened.store.prepare()
-        if given["exclusive"]:
+        if given.exclusive:
             running.begin()
     else:
         # Last, so that a preflight has checked everything else.
@@ -93,47 +100,47 @@ def _open(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "journal_head": opened.head}
 
 
-def _try(given: dict[str, t.Any], signer: Signer, verifier: Verifier, *namespaces: str) -> None:
+def _try(given: Options, signer: Signer, verifier: Verifier, *namespaces: str) -> None:
     """Whether readers would believe this signer."""
     for namespace in namespaces:
         trial = signer.sign(b"preflight", namespace)
-        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"a trial with {given['signing_key']}")
+        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"a trial with {given.signing_key}")
 
 
-def _create(given: dict[str, t.Any], signer: Signer, check_mode: bool) -> None:
+def _create(given: Options, signer: Signer, check_mode: bool) -> None:
     """A new repository, unless this host remembers one: then it has vanished, and a new one would hide that."""
-    known = HighWaterMark(given["high_water_mark"]).repositories_of(given["deployment"])
+    known = HighWaterMark(given.access.high_water_mark).repositories_of(given.access.deployment)
     if known:
         raise TamperedData(
-            f"{given['repository']} holds no repository, but {given['high_water_mark']} remembers {known[0]} of deployment "
-            f"{given['deployment']}; find out where it went, and remove the mark only if it is gone on purpose"
+            f"{given.access.repository} holds no repository, but {given.access.high_water_mark} remembers {known[0]} of deployment "
+            f"{given.access.deployment}; find out where it went, and remove the mark only if it is gone on purpose"
         )
-    store = open_store(given["repository"], given)
-    options.check_outside(store, given)
+    store = open_store(given.access.repository, given.access.bucket)
+    access.check_outside(store, given.access)
     store.make_place(dry=True)
-    HighWaterMark(given["high_water_mark"]).check_writable()
-    verifier = Verifier.load(given["allowed_signers"], given["revoked_keys"])
+    HighWaterMark(given.access.high_water_mark).check_writable()
+    verifier = Verifier.load(given.access.allowed_signers, given.access.revoked_keys)
     _try(given, signer, verifier, keys.NAMESPACE_REPOSITORY, keys.NAMESPACE_JOURNAL, keys.NAMESPACE_SET)
     if store.stat(keys.REPOSITORY):
-        repositories.begun(store, given["deployment"], signer)
+        creation.begun(store, given.access.deployment, signer)
     if not check_mode:
         store.make_place()
-        repositories.create(store, given["deployment"], signer, options.machine(), options.now, verifier=verifier)
+        creation.create(store, given.access.deployment, signer, access.machine(), access.now, verifier=verifier)
 
 
-def _commit(invocation: Invocation) -> dict[str, t.Any]:
+def _commit(invocation: Invocation[Options]) -> dict[str, t.Any]:
     from .._assets import set_parts
     from .._assets.databases import dump_set
 
     given = invocation.options
-    set_id = keys.check_id(given["set_id"])
-    opened = options.open_repository(given, warn=invocation.warn)
+    set_id = keys.check_id(needed(given.set_id, "set_id"))
+    opened = access.open_repository(given.access, warn=invocation.warn)
     known = {one.set_id: one for one in opened.catalog.committed()}
     if set_id in known:
         found = opened.catalog.open(set_id).manifest
         if not invocation.check_mode:
             parts.delete(opened.store, set_id)
-            Running(given, set_id).end()
+            Running(given.access, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
         return {**_committed(invocation, opened, found, changed=False), **_judged(opened, found, {})}
     signer = _signer(given)
@@ -144,7 +151,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
             unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
             return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
-    manifest, text = set_parts.assemble(opened, set_id, content, given["left_out"], given["services"])
+    manifest, text = set_parts.assemble(opened, set_id, content, given.left_out, given.services)
     if invocation.check_mode:
         opened.mark.check_writable()
         opened.store.check_writable(probe=False)
@@ -152,7 +159,7 @@ def _commit(invocation: Invocation) -> dict[str, t.Any]:
         # First, so that a run that is killed between the two leaves no set whose findings are not recorded.
         history.record(opened, signer, set_id, manifest.findings)
         _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
-        Running(given, set_id).end()
+        Running(given.access, set_id).end()
     return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, manifest, content)}
 
 
@@ -178,7 +185,7 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sour
     """`sources` are as the part of the databases has them."""
     about = [_body(one, said) for one, said in zip(manifest.sources, sources, strict=True)]
     body = {"source": about, "release": manifest.release, "bytes": manifest.size}
-    times, machine = options.times(manifest), options.machine()
+    times, machine = access.times(manifest), access.machine()
     commits.commit(opened.repository, opened.journal, signer, manifest, text, body=body, time=times, machine=machine)
     try:
         opened.mark.advance(opened.journal)
@@ -192,7 +199,7 @@ def _body(source: Source, said: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"database": source.database, "system_identifier": source.system_identifier, **retention}
 
 
-def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+def _committed(invocation: Invocation[Options], opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
     _measure(invocation, opened, manifest)
     listing = "".join(f"{one.path} {one.size}\n" for one in manifest.artifacts)
     return {
@@ -205,25 +212,25 @@ def _committed(invocation: Invocation, opened: Opened, manifest: Manifest, chang
     }
 
 
-def _measure(invocation: Invocation, opened: Opened, manifest: Manifest) -> None:
+def _measure(invocation: Invocation[Options], opened: Opened, manifest: Manifest) -> None:
     """An older set that is committed again leaves the metrics of the newest alone."""
     newest = opened.catalog.newest()
     if invocation.check_mode or (newest and newest.set_id == manifest.set_id):
-        metrics.leave(invocation, lambda: metrics.of_set(opened, manifest, newest.entry) if newest else [])
+        metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_set(opened, manifest, newest.entry) if newest else [])
 
 
-def _extend(invocation: Invocation) -> dict[str, t.Any]:
+def _extend(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Take in what another host has staged."""
     from .._assets import staging
 
     given = invocation.options
-    set_id = keys.check_id(given["set_id"])
-    opened = options.open_repository(given, warn=invocation.warn)
+    set_id = keys.check_id(needed(given.set_id, "set_id"))
+    opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
     if not invocation.check_mode:
-        Running(given, set_id).renew()
-    stage = staging.Stage(given["staged"], set_id, _signer(given))
+        Running(given.access, set_id).renew()
+    stage = staging.Stage(needed(given.staged, "staged"), set_id, _signer(given))
     new, names = stage.missing_in(opened.store)
     opened.store.check_writable(probe=not invocation.check_mode)
     if not invocation.check_mode:
@@ -239,14 +246,14 @@ def _extend(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _abort(invocation: Invocation) -> dict[str, t.Any]:
+def _abort(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
     given = invocation.options
-    set_id = keys.check_id(given["set_id"])
+    set_id = keys.check_id(needed(given.set_id, "set_id"))
     if not invocation.check_mode:
         # First, since nothing is being made of the set any more, also where the repository cannot be reached.
-        Running(given, set_id).end()
-    opened = options.open_repository(given, warn=invocation.warn)
+        Running(given.access, set_id).end()
+    opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
         raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
     folder = keys.set_folder(set_id)

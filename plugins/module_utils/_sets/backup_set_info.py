@@ -6,16 +6,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 import os
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import BackupError, OptionError
-from .._evidence import drill_set, options
-from .._evidence.options import Opened
+from .._evidence import access, drill_set
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.shared import RepositoryOptions
 from .._report import set_table
 from .._repository import catalog, decisions, images, layout, selection
 from .._repository import entry as entries
@@ -28,19 +30,20 @@ from .._repository.selection import Drilled
 SEED = 16
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(_own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    select: str | None = None
+    within: float | None = None
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"select": {"type": "str"}, "within": {"type": "float"}})
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """The journal decides which sets there are; a manifest that cannot be believed is told, and keeps nobody from the others."""
     given = invocation.options
     within = _within(given)
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = access.open_repository(given.access, warn=invocation.warn)
     records, drilled = opened.catalog.sets(), selection.drills(opened.journal.of_kind(entries.DRILL))
     last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.of_kind(entries.HOLD))
     manifests = opened.catalog.manifests(records)
@@ -53,11 +56,11 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         "journal_head": opened.head,
         "freshness": opened.freshness,
     }
-    if given["select"]:
-        chosen = selection.choose(records, drilled, given["select"], now=options.now(), within=within, seed=os.urandom(SEED))
+    if given.select:
+        chosen = selection.choose(records, drilled, given.select, now=access.now(), within=within, seed=os.urandom(SEED))
         result.update(selected=chosen.record.set_id, reason=chosen.reason)
     else:
-        _tell(result, opened, given["deployment"])
+        _tell(result, opened, given.access.deployment)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return result
 
@@ -67,17 +70,17 @@ def _tell(result: dict[str, t.Any], opened: Opened, deployment: str) -> None:
     for one in result["sets"]:
         until = opened.store.locked_until(layout.manifest_key(one["set_id"]))
         one["locked_until"] = timestamp(until) if until else None
-    result["lines"] = set_table.render(result["sets"], deployment, opened.head, opened.freshness, options.now())
+    result["lines"] = set_table.render(result["sets"], deployment, opened.head, opened.freshness, access.now())
 
 
-def _within(given: t.Mapping[str, t.Any]) -> datetime.timedelta | None:
-    hours = given["within"]
+def _within(given: Options) -> datetime.timedelta | None:
+    hours = given.within
     if hours is None:
         return None
     if not (math.isfinite(hours) and 0 < hours <= 24 * 36525):
         raise OptionError(f"within is {hours} hours; give a time above zero, at most a century")
-    if given["select"] not in selection.WAYS:
-        raise OptionError(f"within bounds select {', '.join(selection.WAYS)}, not {given['select'] or 'nothing'}; leave it out")
+    if given.select not in selection.WAYS:
+        raise OptionError(f"within bounds select {', '.join(selection.WAYS)}, not {given.select or 'nothing'}; leave it out")
     return datetime.timedelta(hours=hours)
 
 

@@ -9,56 +9,57 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._caracal.source import source_checks
-from .._evidence import history, options
-from .._evidence.options import Opened
+from .._evidence import access, history
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.shared import RepositoryOptions, StoredSetOptions
 from .._reading import source_reading
 from .._report.check import FAIL, PASS, UNPROVEN, Check, judged
 from .._repository import artifact as artifacts
 from .._repository import catalog, images
-from .._repository.catalog import OpenSet
+from .._repository.catalog import StoredSet
 from .._stream import progress
 from .._stream.progress import Progress
 from . import signature_checks
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-    return argspec.repository().merge(argspec.stored_set(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
     with progress.shown() as seen:
         return _verified(invocation, seen)
 
 
-def _verified(invocation: Invocation, seen: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], seen: Progress) -> dict[str, t.Any]:
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn, everything=True)
-    record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
+    opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
+    record = opened.catalog.latest(given.stored.max_age) if given.stored.set_id == "latest" else opened.catalog.get(given.stored.set_id)
     found = opened.catalog.read(record.set_id)
     checks = [
         Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
-        options.freshness_check(opened),
+        access.freshness_check(opened),
         Check("set.signature", PASS, f"manifest and RECOVERY.md as signed, entry {record.entry.sequence} of the journal"),
         *opened.catalog.verify_objects(found, seen),
         *signature_checks.unsigned(opened),
-        *options.shadowed_checks(opened),
-        *options.countersignature_checks(opened, [found]),
+        *access.shadowed_checks(opened),
+        *access.countersignature_checks(opened, [found]),
         _countersigned(opened, found),
         history.check_set(opened, record.entry),
         *source_reading.of_set(found.manifest.findings, history.acknowledged(opened)),
     ]
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **judged(checks, given["require_valid"]),
+        **judged(checks, given.require_valid),
         "set_id": record.set_id,
         "journal_head": opened.head,
         "set_facts": _facts(found),
@@ -71,19 +72,19 @@ def is_broken(result: t.Mapping[str, t.Any]) -> bool:
     return any(one["verdict"] == FAIL and one["required"] for one in checks)
 
 
-def _countersigned(opened: Opened, found: OpenSet) -> Check:
+def _countersigned(opened: Opened, found: StoredSet) -> Check:
     drills = opened.catalog.countersignatures(found)
     if not drills:
         return Check("set.drilled", UNPROVEN, "no drill has proved yet that this set restores", required=False)
     return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed and countersigned", required=False)
 
 
-def _facts(found: OpenSet) -> dict[str, t.Any]:
+def _facts(found: StoredSet) -> dict[str, t.Any]:
     manifest = found.manifest
     return {
         "release": manifest.release,
         "family": manifest.family,
-        "snapshot_time": options.timestamp(catalog.recovery_point(manifest, found.record.entry)),
+        "snapshot_time": access.timestamp(catalog.recovery_point(manifest, found.record.entry)),
         "bytes": manifest.size,
         "data_bytes": manifest.data_size,
         "artifacts": len(manifest.artifacts),

@@ -13,35 +13,39 @@ import typing as t
 
 from .._caracal import releases, replay
 
-Given = t.Mapping[str, t.Any]
+if t.TYPE_CHECKING:
+    from .._assets.databases import pg_encrypted_dump
+    from .._assets.replay import replay_volume_archive
+    from .._assets.secrets import secrets_bundle
+    from .._assets.streams import redis_stream_snapshot
 
 
-def databases(given: Given) -> None:
+def databases(given: pg_encrypted_dump.Options) -> None:
     from .._drivers.postgres import preflight
     from .._drivers.postgres.server import Server, Session
 
-    with Session(Server.from_options(given), releases.OWN_DATABASE) as session:
+    with Session(Server.from_options(given.postgres), releases.OWN_DATABASE) as session:
         preflight.full_sight(session)
 
 
-def secrets(given: Given) -> None:
+def secrets(given: secrets_bundle.Options) -> None:
     from .._assets.secrets import secrets_sources
 
-    secrets_sources.collect(given)
+    secrets_sources.collect(given.sources)
 
 
-def replay_volumes(given: Given) -> None:
+def replay_volumes(given: replay_volume_archive.Options) -> None:
     from .._assets.replay import replay_sources
     from .._drivers.volume.live import Directory
 
-    for volume in replay_sources.collect(given, lambda _text: None).volumes.values():
-        with Directory(volume["path"], replay.FOLDER):
+    for volume in replay_sources.collect(given.sources, lambda _text: None).volumes.values():
+        with Directory(volume.path, replay.FOLDER):
             pass
 
 
-def redis(given: Given) -> None:
+def redis(given: redis_stream_snapshot.Options) -> None:
     from .._drivers.redis import preflight
     from .._drivers.redis.connection import Address, Session
 
-    with Session(Address.from_options(given), given["set_id"]) as session:
+    with Session(Address.from_options(given.redis), given.open_set.set_id) as session:
         preflight.examine(session)

@@ -9,29 +9,28 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
+from .._options import declared
 from .._report import findings
 from .._report.check import FAIL, PASS
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "hosts": {"type": "list", "elements": "str", "required": True},
-            "looks": {"type": "dict", "required": True},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    hosts: tuple[str, ...]
+    looks: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Fails with the first line where there is a finding, unless `require_valid` is false; all of them are in the result."""
-    hosts, looks = invocation.options["hosts"], invocation.options["looks"]
+    hosts, looks = invocation.options.hosts, invocation.options.looks
     found = findings.gather(hosts, looks)
     told = findings.lines(hosts, looks, found)
     verdict = FAIL if found else PASS
     result = {"changed": False, "verdict": verdict, "findings": [dataclasses.asdict(one) for one in found], "lines": told}
-    if found and invocation.options["require_valid"]:
+    if found and invocation.options.require_valid:
         result.update(failed=True, msg=told[0])
     return result

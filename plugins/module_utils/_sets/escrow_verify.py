@@ -6,51 +6,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import header_proof
 from .._crypto import recipients as age
 from .._errors import BackupError, KeyProblem, StageFailed
-from .._evidence import drill_set, options, restore_entry
-from .._evidence.options import Opened
+from .._evidence import access, drill_set, restore_entry
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions, StoredSetOptions
 from .._report.check import FAIL, PASS, Check, judged
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout as keys
 from .._repository import objects
 from .._repository.artifact import Artifact
-from .._repository.catalog import OpenSet
+from .._repository.catalog import StoredSet
 from .._repository.decisions import Escrow
 from .._stream import process
 
 TIMEOUT = 60.0
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec({"require_valid": {"type": "bool", "default": True}})
-    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.signing(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    identity_files: tuple[Path, ...]
+    signing_key: Path | None = None
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Together the identities must open every sealed object of the set. Each that opens all that is sealed to it is entered."""
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
-    record = opened.catalog.latest(given["max_age"]) if given["set_id"] == "latest" else opened.catalog.get(given["set_id"])
-    identities = {_recipient(path, one): one for path in given["identity_files"] for one in age.load_identities([path])}
-    signer = restore_entry.signer(opened, given) if given["signing_key"] else None
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    record = opened.catalog.latest(given.stored.max_age) if given.stored.set_id == "latest" else opened.catalog.get(given.stored.set_id)
+    identities = {_recipient(path, one): one for path in given.identity_files for one in age.load_identities([path])}
+    signer = restore_entry.signer(opened, given.access.deployment, given.signing_key) if given.signing_key else None
     found = opened.catalog.open(record.set_id)
     checks, proved = _prove(opened, found, identities)
     sealed = sum(bool(one.recipients) for one in found.manifest.artifacts)
     if proved and signer and not invocation.check_mode:
         subjects = [entries.subject(keys.manifest_key(record.set_id), record.manifest_sha256)]
         body = Escrow(record.set_id, tuple(proved), sealed).to_body()
-        times, machine = options.times(), options.machine()
+        times, machine = access.times(), access.machine()
         journals.append(opened.repository, opened.journal, signer, entries.ESCROW, subjects, body, time=times, machine=machine)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
-        **judged([*checks, options.freshness_check(opened)], given["require_valid"]),
+        **judged([*checks, access.freshness_check(opened)], given.require_valid),
         "changed": bool(proved and signer),
         "set_id": record.set_id,
         "proved": proved,
@@ -60,7 +69,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _prove(opened: Opened, found: OpenSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
+def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
     """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
     wanting: set[str] = set()
     opening: set[str] = set()

@@ -6,20 +6,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
-from .._evidence import options, restore_entry
-from .._evidence.options import Opened
+from .._evidence import access, restore_entry
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path, Rules, needed
+from .._options.shared import RepositoryOptions
 from .._repository import decisions, findings, layout, slots
 from .._repository import entry as entries
 from .._repository import journal as journals
-from .._repository.decisions import ACKNOWLEDGED, EVERYTHING, TIME, Correction
+from .._repository.decisions import ACKNOWLEDGED, EVERYTHING, Correction
 from .._repository.findings import Standing
 
 TEXT_LIMIT = 1000
@@ -29,35 +32,35 @@ _DIGEST = re.compile(r"[0-9a-f]{16,64}\Z")
 _NAMED = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{16,64})\Z")
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(argspec.signing(required=True), _own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
 
-
-def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "entries": {"type": "list", "elements": "str"},
-            "what": {"type": "str", "choices": [TIME, EVERYTHING], "default": TIME},
-            "findings": {"type": "list", "elements": "str"},
-            "expires": {"type": "str"},
-            "reason": {"type": "str", "required": True},
-        },
-        mutually_exclusive=[("entries", "findings")],
-        required_one_of=[("entries", "findings")],
-        required_together=[("findings", "expires")],
+    RULES = Rules(
+        mutually_exclusive=(("entries", "findings"),),
+        required_together=(("findings", "expires"),),
+        required_one_of=(("entries", "findings"),),
     )
 
+    access: RepositoryOptions
+    signing_key: Path
+    entries: tuple[str, ...] | None = None
+    what: t.Literal["time", "everything"] = "time"
+    findings: tuple[str, ...] | None = None
+    expires: str | None = None
+    reason: str
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
-    if len(given["reason"]) > TEXT_LIMIT or not given["reason"].isprintable() or not given["reason"].strip():
+    if len(given.reason) > TEXT_LIMIT or not given.reason.isprintable() or not given.reason.strip():
         raise OptionError(f"reason is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
-    if given["findings"] is not None:
+    if given.findings is not None:
         return _acknowledged(invocation)
-    named = _named(given["entries"])
-    opened = options.open_repository(given, named, given["what"])
-    wanted = Correction(_found(opened, named), given["what"], given["reason"])
-    signer = restore_entry.signer(opened, given)
+    named = _named(given.entries or ())
+    opened = access.open_repository(given.access, named, given.what)
+    wanted = Correction(_found(opened, named), given.what, given.reason)
+    signer = restore_entry.signer(opened, given.access.deployment, given.signing_key)
     opened.store.check_writable(probe=False)
     fresh = {number for number in wanted.entries if not _stands(opened, number, wanted.what)}
     if fresh and not invocation.check_mode:
@@ -71,26 +74,26 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _acknowledged(invocation: Invocation) -> dict[str, t.Any]:
+def _acknowledged(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Acknowledge findings that the journal records. Until the acknowledgement expires, they are warnings."""
     given = invocation.options
-    expires = _expiry(given["expires"], options.now())
-    opened = options.open_repository(given, everything=True)
-    found = _standing(opened, given["findings"])
+    expires = _expiry(needed(given.expires, "expires"), access.now())
+    opened = access.open_repository(given.access, everything=True)
+    found = _standing(opened, given.findings or ())
     fresh = [one for one in found if one.acknowledged is None or one.acknowledged.expires != expires]
-    signer = restore_entry.signer(opened, given)
+    signer = restore_entry.signer(opened, given.access.deployment, given.signing_key)
     opened.store.check_writable(probe=False)
     if fresh and not invocation.check_mode:
         digests = tuple(one.finding.digest for one in fresh)
         entered = {one.entry.sequence: one.entry.sha256 for one in fresh}
-        _enter(opened, signer, Correction(entered, ACKNOWLEDGED, given["reason"], digests, expires))
+        _enter(opened, signer, Correction(entered, ACKNOWLEDGED, given.reason, digests, expires))
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {
         "changed": bool(fresh),
         "entries": sorted({f"{one.entry.sequence}-{one.entry.sha256[:16]}" for one in found}),
         "findings": [{"digest": one.finding.digest, "message": one.finding.message} for one in found],
         "journal_head": opened.head,
-        "diff": {"before": "", "after": "".join(f"acknowledged until {given['expires']}: {one.finding.message}\n" for one in fresh)},
+        "diff": {"before": "", "after": "".join(f"acknowledged until {given.expires}: {one.finding.message}\n" for one in fresh)},
     }
 
 
@@ -110,7 +113,7 @@ def _standing(opened: Opened, wanted: t.Sequence[str]) -> list[Standing]:
     """Raises OptionError, and ObjectMissing for what the journal does not record."""
     if not wanted or not all(_DIGEST.match(one) for one in wanted):
         raise OptionError("findings must name one finding or more by the first 16 hex digits of its digest; copy them from the message")
-    known = findings.standing(opened.journal, options.now())
+    known = findings.standing(opened.journal, access.now())
     found: list[Standing] = []
     for digits in dict.fromkeys(wanted):
         named = [one for one in known if one.finding.digest.startswith(digits)]
@@ -171,6 +174,6 @@ def _stands(opened: Opened, number: int, what: str) -> bool:
 
 
 def _enter(opened: Opened, signer: Signer, wanted: Correction) -> None:
-    times, machine = options.times(), options.machine()
+    times, machine = access.times(), access.machine()
     subjects, body = wanted.to_subjects(), wanted.to_body()
     journals.append(opened.repository, opened.journal, signer, entries.CORRECTION, subjects, body, time=times, machine=machine)

@@ -6,49 +6,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import timestamp_authority as authority
 from .._crypto.timestamps import Anchors, Stamp
 from .._errors import BackupError, ObjectExists, StorageError, TamperedData
-from .._evidence import options
-from .._evidence.options import Opened
+from .._evidence import access
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions
 from .._report.check import PASS, UNPROVEN
 from .._repository import layout, stamps
 from .._repository.entry import Entry, sha256
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(_own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    timestamp_url: str
+    timestamp_roots: Path
+    require_valid: bool = True
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "timestamp_url": {"type": "str", "required": True},
-            "timestamp_roots": {"type": "path", "required": True},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Where a timestamp is not required, what kept it from being made is said in the result."""
     try:
         return _run(invocation)
     except BackupError as exc:
-        if invocation.options["require_valid"]:
+        if invocation.options.require_valid:
             raise
         return {"changed": False, "verdict": UNPROVEN, "message": exc.msg}
 
 
-def _run(invocation: Invocation) -> dict[str, t.Any]:
+def _run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
-    url = authority.check_url(given["timestamp_url"])
-    anchors = Anchors.load(given["timestamp_roots"])
-    opened = options.open_repository(given, warn=invocation.warn)
+    url = authority.check_url(given.timestamp_url)
+    anchors = Anchors.load(given.timestamp_roots)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    access.check_outside(opened.store, given.access, timestamp_roots=given.timestamp_roots)
     entry = opened.journal.entries[-1]
     key = layout.entry_timestamp_key(entry.sequence, entry.sha256)
     found = stamps.read(opened.store, entry, anchors)
@@ -58,7 +58,7 @@ def _run(invocation: Invocation) -> dict[str, t.Any]:
         if not invocation.check_mode:
             found, changed = _stamp(opened, entry, url, anchors)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    at = options.timestamp(found.time) if found else None
+    at = access.timestamp(found.time) if found else None
     words = f"{found.authority} had seen entry {entry.sequence} at {at}" if found else "nobody was asked"
     return {
         "changed": changed,

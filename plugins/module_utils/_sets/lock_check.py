@@ -11,8 +11,8 @@ import typing as t
 
 from .._audit.exports import archive_hours
 from .._errors import BackupError
-from .._evidence import options
-from .._evidence.options import Opened
+from .._evidence import access
+from .._evidence.access import Opened
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._report.text import plural
 from .._repository import layout, objects
@@ -33,7 +33,7 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     if not opened.store.locks:
         words = "a directory locks nothing: whoever may write there can remove sets, which would be seen and not undone"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
-    now = options.now()
+    now = access.now()
     asked = _asked(opened, manifests, now)
     if not asked:
         words = "no lock was asked for, so nobody said which locks there should be; give lock_mode and lock_days as the backup has them"

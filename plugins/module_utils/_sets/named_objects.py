@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from .._errors import BackupError, TamperedData
-from .._evidence.options import Opened
+from .._evidence.access import Opened
 from .._repository import catalog, layout, objects
 from .._repository import entry as entries
 from .._repository.entry import Entry

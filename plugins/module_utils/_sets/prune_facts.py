@@ -10,8 +10,8 @@ import dataclasses
 import typing as t
 
 from .._errors import BackupError, ObjectMissing, TamperedData
-from .._evidence import drill_set, options
-from .._evidence.options import Opened
+from .._evidence import access, drill_set
+from .._evidence.access import Opened
 from .._report.check import FAIL, PASS
 from .._repository import decisions, layout, objects, parts, records, selection
 from .._repository import entry as entries
@@ -44,7 +44,7 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
         for one in alive
     )
     facts = Facts(
-        now=options.now(),
+        now=access.now(),
         sets=sets,
         stored=stored,
         pruned=frozenset(opened.catalog.pruned()),
@@ -127,7 +127,7 @@ def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest]
             "recipient": recipient,
             "sets": len(sets),
             "newest_set": sets[-1].set_id,
-            "committed": options.timestamp(sets[-1].committed),
+            "committed": access.timestamp(sets[-1].committed),
             "current": sets[-1] is stay[-1],
         }
         for recipient, sets in sorted(found.items())

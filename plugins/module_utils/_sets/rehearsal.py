@@ -14,9 +14,9 @@ import functools
 import typing as t
 
 from .. import _errors
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation, complete
 from .._errors import BackupError, NotReady, OptionError
+from .._options.declared import Options, Spec
 
 Result = dict[str, t.Any]
 # A part of what is looked at, and what is wrong with it.
@@ -29,9 +29,10 @@ SETTINGS = "settings"
 class UseCase(t.Protocol):
     """A module of it: in check mode it looks at all that it would need."""
 
-    def argument_spec(self) -> ArgumentSpec: ...
+    @property
+    def Options(self) -> type[Options]: ...
 
-    def run(self, invocation: Invocation) -> Result: ...
+    def run(self, invocation: Invocation[t.Any]) -> Result: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,39 +54,45 @@ class Look:
     shared_as: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     never: t.Collection[str] = ()
     found_by: t.Collection[str] = ()
-    alone: t.Callable[[Result], object] | None = None
+    alone: t.Callable[[t.Any], object] | None = None
 
     def follows(self, name: str, given: t.Mapping[str, t.Any], missed: t.Collection[str]) -> bool:
         """Whether all that it could say is that the deployment was not found."""
         own = given[name] if self.optional else given
         return "deployment" in missed and bool(self.found_by) and not any(own.get(one) for one in self.found_by)
 
-    def options(self, name: str, mine: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> Result:
+    def options(self, name: str, mine: Spec, given: t.Mapping[str, t.Any]) -> Options:
         """What all share, then what was given for this asset alone. Raises OptionError."""
-        spec = self.use_case().argument_spec()
-        shared = {one: given[one] for one in spec.argument_spec if one in given and given[one] != mine.get(one, {}).get("default")}
+        options = self.use_case().Options
+        spec = options.spec()
+        shared = {one: given[one] for one in spec if one in given and given[one] != mine.get(one, {}).get("default")}
         shared.update(self.fixed)
         if not self.optional:
-            return complete(spec, shared)
+            return complete(options, shared)
         shared.update({self.shared_as[one]: shared.pop(one) for one in self.shared_as if one in shared})
-        names = {*(spec.argument_spec.keys() - mine.keys()), *self.apart} - {*self.never, *self.fixed, *self.shared_as.values()}
+        names = {*(spec.keys() - mine.keys()), *self.apart} - {*self.never, *self.fixed, *self.shared_as.values()}
         own = {one: value for one, value in given[name].items() if value is not None}
         foreign = sorted(own.keys() - names)
         if foreign:
             raise OptionError(f"{name} has {foreign[0]}, which is no option of this asset alone; remove it")
-        return complete(spec, {**shared, **own})
+        return complete(options, {**shared, **own})
 
 
 def rehearse(
-    invocation: Invocation, spec: ArgumentSpec, looks: t.Mapping[str, Look], what: str, problems: t.Sequence[Problem] = ()
+    invocation: Invocation[t.Any],
+    given: t.Mapping[str, t.Any],
+    looks: t.Mapping[str, Look],
+    what: str,
+    problems: t.Sequence[Problem] = (),
 ) -> Result:
-    """What all looks found, as they are kept; `problems` were found beside them. Raises as `refuse` does, about `what`."""
-    mine, given = spec.argument_spec, invocation.options
+    """What all looks found, as they are kept, from what was `given` to all of them; `problems` were found beside them. Raises as `refuse`
+    does, about `what`."""
+    mine = invocation.options.spec()
     result: Result = {}
-    problems = [*before(given), *problems]
+    problems = [*before(given["earlier"]), *problems]
     missed = {part for part, _exc in problems}
     for name, look in looks.items():
-        if (look.optional and given[name] is None) or look.follows(name, given, missed):
+        if (look.optional and given.get(name) is None) or look.follows(name, given, missed):
             continue
         try:
             found = look.use_case().run(dataclasses.replace(invocation, check_mode=True, options=look.options(name, mine, given)))
@@ -99,16 +106,11 @@ def rehearse(
     return result
 
 
-def earlier() -> dict[str, t.Any]:
-    """Option `earlier`: results of tasks of BEFORE, which need not have succeeded, and under `settings` what is wrong with those."""
-    return {"type": "dict", "default": {}}
-
-
-def before(given: t.Mapping[str, t.Any]) -> list[Problem]:
-    """What the tasks before could not do. One that was skipped had nothing to do."""
-    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in given["earlier"].get(SETTINGS, [])]
+def before(earlier: t.Mapping[str, t.Any]) -> list[Problem]:
+    """From results of tasks of BEFORE, what these could not do, and under `settings` what is wrong with those. A skipped one is none."""
+    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in earlier.get(SETTINGS, [])]
     for part, field in BEFORE.items():
-        result = given["earlier"].get(part) or {}
+        result = earlier.get(part) or {}
         if result and field not in result and not result.get("skipped"):
             told.append((part, _raised(result)))
     return told

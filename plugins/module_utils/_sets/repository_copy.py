@@ -9,14 +9,17 @@ Objects go before the entries that name them, so that the copy is a whole, older
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._errors import ObjectMissing, OptionError, TamperedData
-from .._evidence import metrics, options
-from .._evidence.options import Opened
+from .._evidence import access, metrics
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions
 from .._repository import layout, objects
 from .._storage.archived import Held
 from .._storage.base import Store
@@ -27,26 +30,28 @@ from . import named_objects
 from .named_objects import Named, digest
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(metrics.own_options(), _own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    metrics_file: Path | None = None
+    destination: str
+    read_all: bool = False
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec({"destination": {"type": "str", "required": True}, "read_all": {"type": "bool", "default": False}})
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     with progress.shown() as told:
         return _copied(invocation, told)
 
 
-def _copied(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _copied(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn, everything=True)
-    target = open_store(given["destination"], given)
+    opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
+    target = open_store(given.destination, given.access.bucket)
     _check_target(opened, target)
     target.check_writable(probe=not invocation.check_mode)
-    done = _Copier(opened, target, given["read_all"], invocation.check_mode, told)
+    done = _Copier(opened, target, given.read_all, invocation.check_mode, told)
     done.run()
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     result: dict[str, t.Any] = {
@@ -62,7 +67,7 @@ def _copied(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     }
     if done.faults:
         result.update(failed=True, msg=f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}")
-    metrics.leave(invocation, lambda: metrics.of_copy(given["deployment"], result, options.now()))
+    metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_copy(given.access.deployment, result, access.now()))
     return result
 
 

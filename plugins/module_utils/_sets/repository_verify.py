@@ -6,24 +6,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import typing as t
 
-from .._ansible import argspec
 from .._ansible.boundary import Invocation
 from .._crypto import header_proof
 from .._crypto import recipients as age
 from .._crypto.signing import Signer
 from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
-from .._evidence import history, metrics, options
-from .._evidence.options import Opened
+from .._evidence import access, history, metrics
+from .._evidence.access import Opened
+from .._options import declared
+from .._options.declared import Path
+from .._options.shared import RepositoryOptions
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
 from .._repository import decisions, layout, objects
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository.artifact import Artifact
-from .._repository.catalog import OpenSet
+from .._repository.catalog import StoredSet
 from .._repository.decisions import Verification
 from .._repository.findings import Recorded
 from .._repository.manifest import Manifest
@@ -35,87 +38,85 @@ MANIFESTS, DECRYPTABLE, ORPHANS, COVERAGE = "repository.manifests", "repository.
 LISTED = 50
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.repository().merge(argspec.signing(), metrics.own_options(), _own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    signing_key: Path | None = None
+    metrics_file: Path | None = None
+    parts: int = 1
+    part: int | None = None
+    identity_files: tuple[Path, ...] = ()
+    timestamp_roots: Path | None = None
+    require_valid: bool = True
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    return argspec.ArgumentSpec(
-        {
-            "parts": {"type": "int", "default": 1},
-            "part": {"type": "int"},
-            "identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "timestamp_roots": {"type": "path"},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-
-
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn, everything=True)
-    signer = options.signer(opened, given, layout.DRILL) if given["signing_key"] else None
-    identities = age.load_identities(given["identity_files"]) if given["identity_files"] else []
-    anchors = Anchors.load(given["timestamp_roots"]) if given["timestamp_roots"] else None
+    opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
+    signer = access.signer(opened, given.access.deployment, given.signing_key, layout.DRILL) if given.signing_key else None
+    identities = age.load_identities(given.identity_files) if given.identity_files else []
+    access.check_outside(opened.store, given.access, timestamp_roots=given.timestamp_roots)
+    anchors = Anchors.load(given.timestamp_roots) if given.timestamp_roots else None
     part = _part(opened, given)
     manifests, checks = _manifests(opened)
     stored = _unique(manifests.values())
-    chosen = [one for one in stored if _turn(one.path, given["parts"]) == part]
+    chosen = [one for one in stored if _turn(one.path, given.parts) == part]
     seen = [*_bytes(opened, stored, chosen, told), *_evidence(opened), *_decryptable(opened, stored, identities)]
     failed = _failed(manifests, [*checks, *seen])
-    done = Verification(given["parts"], part, len(chosen), failed)
+    done = Verification(given.parts, part, len(chosen), failed)
     checks = [
         *_journal(opened, anchors),
-        *options.countersignature_checks(opened, _drilled(opened, manifests)),
+        *access.countersignature_checks(opened, _drilled(opened, manifests)),
         *checks,
         *seen,
         lock_check.check(opened, manifests),
         set_holds.check(opened, manifests),
         signature_checks.reports(opened),
         _orphans(opened),
-        _blocks(opened, given["parts"], part, None if invocation.check_mode else signer),
+        _blocks(opened, given.parts, part, None if invocation.check_mode else signer),
         _coverage(opened, done, recorded=signer is not None),
     ]
     if signer and not invocation.check_mode:
         _enter(opened, signer, done)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    about = {"part": part, "parts": given["parts"], "objects": len(chosen), "bytes": sum(one.size for one in chosen)}
     result = {
-        **judged(checks, given["require_valid"]),
-        **about,
+        **judged(checks, given.require_valid),
+        **{"part": part, "parts": given.parts, "objects": len(chosen), "bytes": sum(one.size for one in chosen)},
         "changed": signer is not None,
         "sets": len(manifests),
         "failed_sets": list(failed),
         "journal_head": opened.head,
-        "diff": {"before": "", "after": f"part {part} of {given['parts']} verified\n" if signer else ""},
+        "diff": {"before": "", "after": f"part {part} of {given.parts} verified\n" if signer else ""},
     }
-    metrics.leave(invocation, lambda: metrics.of_verification(given["deployment"], result, options.now()))
+    metrics.leave(given.metrics_file, invocation, lambda: metrics.of_verification(given.access.deployment, result, access.now()))
     return result
 
 
 def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:
     return [
         Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
-        options.freshness_check(opened),
+        access.freshness_check(opened),
         timestamp_check.check(opened, anchors),
         signature_checks.journal(opened),
         *signature_checks.unsigned(opened),
-        *options.shadowed_checks(opened),
+        *access.shadowed_checks(opened),
     ]
 
 
-def _part(opened: Opened, given: t.Mapping[str, t.Any]) -> int:
+def _part(opened: Opened, given: Options) -> int:
     """The one that is named, else the one after the last that the journal knows of as many. Raises OptionError."""
-    parts, part = given["parts"], given["part"]
+    parts, part = given.parts, given.part
     if parts < 1 or (part is not None and not 1 <= part <= parts):
         raise OptionError(f"part {part} of {parts} there is not; give parts of 1 or more, and a part from 1 up to that")
-    if part is None and parts > 1 and not given["signing_key"]:
+    if part is None and parts > 1 and not given.signing_key:
         raise OptionError("nobody would remember which part was verified; set signing_key, or name the part")
     last = next((one.part for one in reversed(decisions.verifications(opened.journal.entries)) if one.parts == parts), 0)
     return part or last % parts + 1
@@ -138,7 +139,7 @@ def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
     return found, [Check(MANIFESTS, PASS, f"{len(found)} sets, manifest and RECOVERY.md as signed")]
 
 
-def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[OpenSet]:
+def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[StoredSet]:
     """Sets whose manifest the entry of a drill names."""
     named = {key for one in opened.journal.of_kind(entries.DRILL) for key in one.subjects}
     return [opened.catalog.read(set_id) for set_id in manifests if layout.manifest_key(set_id) in named]
@@ -241,5 +242,5 @@ def _coverage(opened: Opened, done: Verification, *, recorded: bool) -> Check:
 
 def _enter(opened: Opened, signer: Signer, done: Verification) -> None:
     subjects = [entries.subject(layout.REPOSITORY, opened.repository.sha256)]
-    times, machine, body = options.times(), options.machine(), done.to_body()
+    times, machine, body = access.times(), access.machine(), done.to_body()
     journals.append(opened.repository, opened.journal, signer, entries.VERIFICATION, subjects, body, time=times, machine=machine)

@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
-from .._ansible import argspec
-from .._ansible.boundary import Invocation, complete
+from .._ansible.boundary import Invocation
 from .._assets.databases import pg_encrypted_restore, readiness
 from .._errors import BackupError, VerificationFailed
+from .._options import declared
+from .._options.declared import Is, Path
+from .._options.shared import PostgresOptions, RepositoryOptions, StoredSetOptions
 from . import backup_set_verify, server_passwords, services_running
-from .rehearsal import Look, Result, UseCase, before, earlier, refuse, rehearse
+from .rehearsal import Look, Result, UseCase, before, refuse, rehearse
 
 WHAT = "nothing can be restored"
 OUTSIDE = ("sandbox",)
@@ -63,39 +66,42 @@ LOOKS = {
 WAITING = {"postgres": "databases", "redis": "redis", "replayVolumeInit": "replay"}
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "release": {"type": "str"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
-            "secrets": {"type": "dict", "no_log": False},
-            "replay": {"type": "dict"},
-            "redis": {"type": "dict"},
-            "earlier": earlier(),
-            "running": {"type": "list", "elements": "str", "default": []},
-            "stopped": {"type": "list", "elements": "str", "choices": list(WAITING), "default": []},
-        }
-    )
-    shared = (argspec.stored_set(), argspec.signing(required=True), argspec.identities(), argspec.postgres())
-    return argspec.repository().merge(*shared, own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    signing_key: Path
+    identity_files: tuple[Path, ...]
+    release: str | None = None
+    confirm: tuple[str, ...] = ()
+    jobs: int = 2
+    accept_vulnerable_clients: tuple[str, ...] = ()
+    secrets: t.Annotated[t.Mapping[str, object], Is(no_log=False)] | None = None
+    replay: t.Mapping[str, object] | None = None
+    redis: t.Mapping[str, object] | None = None
+    earlier: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    running: tuple[str, ...] = ()
+    stopped: tuple[t.Literal["postgres", "redis", "replayVolumeInit"], ...] = ()
 
 
-def run(invocation: Invocation) -> Result:
+def run(invocation: Invocation[Options]) -> Result:
     """What a restore would do. Raises VerificationFailed for a set that is not what was signed, else as `rehearse` does."""
     try:
         verified = _verified(invocation)
     except BackupError as exc:
-        refuse([*before(invocation.options), ("repository", exc)], WHAT)
+        refuse([*before(invocation.options.earlier), ("repository", exc)], WHAT)
         raise
     # From here on it is this set, however old, and whatever is committed meanwhile.
-    given = {**invocation.options, "set_id": verified["set_id"], "max_age": None}
+    given = invocation.options
+    shared = {**given.flat(), "set_id": verified["set_id"], "max_age": None}
     nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "databases": [], "replaced": [], "replay": [], "redis": []}
-    waiting = [WAITING[one] for one in given["stopped"]]
+    waiting = [WAITING[one] for one in given.stopped]
     looks = {name: look for name, look in LOOKS.items() if name not in (waiting if "databases" in waiting else [*waiting, "dumps"])}
-    found = {**nothing, **rehearse(dataclasses.replace(invocation, options=given), argument_spec(), looks, WHAT)}
-    server_passwords.refuse_others(given, found.pop("other_secrets", []), waiting)
+    found = {**nothing, **rehearse(invocation, shared, looks, WHAT)}
+    server_passwords.refuse_others(given.secrets or {}, _passwords(given), found.pop("other_secrets", []), waiting)
     for kind, option in TARGETS.items():
         if names := [name for name in found["not_restored"] if name.startswith(f"{kind}/")]:
             invocation.warn(f"{', '.join(names)} of the set will not be restored; to have them back, name {option} for the secrets")
@@ -104,11 +110,17 @@ def run(invocation: Invocation) -> Result:
     return {"changed": False, **named, **found, "waiting": waiting, "checks": checks}
 
 
-def _verified(invocation: Invocation) -> Result:
+def _passwords(given: Options) -> dict[str, str | None]:
+    """By asset, the file with the password of its server."""
+    redis: t.Mapping[str, t.Any] = given.redis or {}
+    return {"databases": given.postgres.login_password_file, "redis": redis.get("redis_password_file")}
+
+
+def _verified(invocation: Invocation[Options]) -> Result:
     """A set whose age or signers nobody can judge is restored all the same, when there is no better one: its checks say so."""
-    spec = backup_set_verify.argument_spec()
-    shared = {name: value for name, value in invocation.options.items() if name in spec.argument_spec and value is not None}
-    found = backup_set_verify.run(dataclasses.replace(invocation, options=complete(spec, {**shared, "require_valid": False})))
+    given = invocation.options
+    asked = backup_set_verify.Options(access=given.access, stored=given.stored, require_valid=False)
+    found = backup_set_verify.run(invocation.asking(asked))
     if backup_set_verify.is_broken(found):
         raise VerificationFailed(found["msg"], set_id=found["set_id"], checks=found["checks"])
     return found

@@ -12,13 +12,16 @@ import typing as t
 from .._errors import OptionError
 
 
-def refuse_others(given: t.Mapping[str, t.Any], others: t.Sequence[str], waiting: t.Collection[str]) -> None:
-    """`others` are names of secrets that the set has otherwise than the target; servers of what is `waiting` do not run yet."""
-    secrets, redis = given["secrets"] or {}, given["redis"] or {}
+def refuse_others(
+    secrets: t.Mapping[str, t.Any], used: t.Mapping[str, str | None], others: t.Sequence[str], waiting: t.Collection[str]
+) -> None:
+    """`secrets` are the options of their restore, and `used` the password files of servers by asset.
+
+    `others` are names of secrets whose target differs from the set; the servers of assets in `waiting` do not run yet.
+    """
     if not others:
         return
     replaced = {os.path.realpath(os.path.join(secrets["directory"], name.partition("/")[2])) for name in others}
-    used = {"databases": given["login_password_file"], "redis": redis.get("redis_password_file")}
     kept = [path for asset, path in used.items() if asset not in waiting and path and os.path.realpath(path) in replaced]
     if kept:
         raise OptionError(

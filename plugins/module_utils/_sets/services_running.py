@@ -6,21 +6,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._caracal import services
 from .._errors import Busy
+from .._options import declared
 
 
-def argument_spec() -> ArgumentSpec:
-    return ArgumentSpec({"running": {"type": "list", "elements": "str", "default": []}})
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    running: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """`running` are all services of a platform that run. Raises Busy when some of them are Caracal's."""
-    found = [name for name in services.NAMES if name in invocation.options["running"]]
+    found = [name for name in services.NAMES if name in invocation.options.running]
     if found:
         names = " ".join(found)
         raise Busy(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BackupError
-from .._evidence.options import Opened
+from .._evidence.access import Opened
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._repository import decisions, layout
 from .._repository import entry as entries

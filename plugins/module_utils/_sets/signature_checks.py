@@ -12,8 +12,8 @@ import typing as t
 
 from .._crypto import sshsig
 from .._errors import BackupError
-from .._evidence import options
-from .._evidence.options import Opened
+from .._evidence import access
+from .._evidence.access import Opened
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import plural
 from .._repository import entry as entries
@@ -83,7 +83,7 @@ def unsigned(opened: Opened) -> list[Check]:
     """What lies behind the journal's end and is no entry. Beside the signature of an entry it may be what was made of that entry."""
     if not opened.journal.unsigned:
         return []
-    told = options.unsigned_words(opened.store, opened.journal)
+    told = access.unsigned_words(opened.store, opened.journal)
     numbers = {layout.entry_sequence(key) for key in opened.journal.unsigned}
     signed = [key for key in _unlinked(opened) if (found := _SIGNATURE.match(key)) and int(found[1]) in numbers and _signer(opened, key)]
     if not signed:

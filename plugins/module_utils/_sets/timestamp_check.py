@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._crypto.timestamps import Anchors, Stamp
 from .._errors import BackupError
-from .._evidence.options import Opened
+from .._evidence.access import Opened
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check
 from .._report.text import plural
 from .._repository import journal as journals

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import dataclasses
 import hashlib
 import hmac
 import os
@@ -16,10 +17,11 @@ import pwd
 import secrets
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._drivers.postgres.server import Server, Session
 from .._errors import BackupError, OptionError, PermissionMissing
+from .._options import declared
+from .._options.declared import Path
 from .._stream import secret_files
 from . import whole_files
 
@@ -33,28 +35,27 @@ FROM pg_catalog.pg_authid WHERE rolname = %s
 _QUOTED = "SELECT pg_catalog.quote_ident(%s), pg_catalog.quote_literal(%s)"
 
 
-def argument_spec() -> ArgumentSpec:
-    return ArgumentSpec(
-        {
-            "user": {"type": "str", "required": True},
-            "password_file": {"type": "path", "required": True, "no_log": False},
-            "unix_socket": {"type": "path", "required": True},
-            "port": {"type": "int", "default": 5432},
-            "admin": {"type": "str", "default": "postgres"},
-        }
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    user: str
+    password_file: Path
+    unix_socket: Path
+    port: int = 5432
+    admin: str = "postgres"
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Make what is missing of password, role and rights, then log in. Raises OptionError for a login that may more than a backup should,
     PermissionMissing where the server lets it not in."""
     given = invocation.options
-    if given["user"] == given["admin"]:
-        raise OptionError(f"user and admin are both {given['admin']}; give backups a login of their own")
-    password, is_new = _password(given["password_file"], invocation.check_mode)
-    missing = [f"password in {given['password_file']}"] if is_new else []
+    if given.user == given.admin:
+        raise OptionError(f"user and admin are both {given.admin}; give backups a login of their own")
+    password, is_new = _password(given.password_file, invocation.check_mode)
+    missing = [f"password in {given.password_file}"] if is_new else []
     with _admin(given) as session:
-        missing += _ensure(session, given["user"], password, invocation.check_mode)
+        missing += _ensure(session, given.user, password, invocation.check_mode)
     if not invocation.check_mode:
         _log_in(given)
     after = "".join(f"{one}\n" for one in missing)
@@ -76,8 +77,8 @@ def _password(path: str, check_mode: bool) -> tuple[str, bool]:
 
 
 @contextlib.contextmanager
-def _admin(given: t.Mapping[str, t.Any]) -> t.Iterator[Session]:
-    with _as_admin(given["admin"]), Session(Server(given["unix_socket"], given["port"], given["admin"]), DATABASE) as session:
+def _admin(given: Options) -> t.Iterator[Session]:
+    with _as_admin(given.admin), Session(Server(given.unix_socket, given.port, given.admin), DATABASE) as session:
         yield session
 
 
@@ -138,7 +139,7 @@ def _fits(stored: str | None, password: str) -> bool:
     return hmac.compare_digest(hashlib.sha256(hmac.digest(key, b"Client Key", "sha256")).digest(), wanted)
 
 
-def _rules(given: t.Mapping[str, t.Any]) -> str:
+def _rules(given: Options) -> str:
     """Path of the server's access rules; their usual name if the admin may not read the setting."""
     try:
         with _admin(given) as session:
@@ -147,13 +148,13 @@ def _rules(given: t.Mapping[str, t.Any]) -> str:
         return "pg_hba.conf"
 
 
-def _log_in(given: t.Mapping[str, t.Any]) -> None:
+def _log_in(given: Options) -> None:
     try:
-        Session(Server(given["unix_socket"], given["port"], given["user"], given["password_file"]), DATABASE).close()
+        Session(Server(given.unix_socket, given.port, given.user, given.password_file), DATABASE).close()
     except BackupError as exc:
         rules = _rules(given)
         raise PermissionMissing(
-            f"the login {given['user']} is made, and the server does not let it in: {exc.msg}; put the line `local all {given['user']} "
+            f"the login {given.user} is made, and the server does not let it in: {exc.msg}; put the line `local all {given.user} "
             f"scram-sha-256` into {rules} before those that say peer, and reload it (SELECT pg_reload_conf())",
             file=rules,
         ) from exc

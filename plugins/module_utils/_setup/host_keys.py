@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import tempfile
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._crypto import age_keys, recipients
 from .._crypto.signing import Signer
 from .._errors import KeyProblem, OptionError
 from .._files import trusted
+from .._options import declared
+from .._options.declared import Path, Rules
 from .._repository import layout
 from .._stream import process
 from . import whole_files
@@ -24,29 +26,29 @@ from . import whole_files
 _TIMEOUT = 60.0
 
 
-def argument_spec() -> ArgumentSpec:
-    return ArgumentSpec(
-        {
-            "signing_key": {"type": "path", "no_log": False},
-            "principal": {"type": "str"},
-            "identity_files": {"type": "list", "elements": "path", "default": [], "no_log": False},
-        },
-        required_together=[("signing_key", "principal")],
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(required_together=(("signing_key", "principal"),))
+
+    signing_key: Path | None = None
+    principal: str | None = None
+    identity_files: tuple[Path, ...] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given, made = invocation.options, []
     result: dict[str, t.Any] = {"public_key": None, "fingerprint": None}
-    if given["signing_key"]:
-        layout.check_deployment(given["principal"].partition("@")[2])
-        if _lacks(given["signing_key"], invocation, _make_signing_key, given["principal"]):
-            made.append(given["signing_key"])
-        if os.path.exists(given["signing_key"]):
-            signer = Signer(given["signing_key"], given["principal"])
+    if given.signing_key and given.principal:
+        layout.check_deployment(given.principal.partition("@")[2])
+        if _lacks(given.signing_key, invocation, _make_signing_key, given.principal):
+            made.append(given.signing_key)
+        if os.path.exists(given.signing_key):
+            signer = Signer(given.signing_key, given.principal)
             result = {"public_key": signer.public_key_line, "fingerprint": signer.fingerprint}
     found = []
-    for path in given["identity_files"]:
+    for path in given.identity_files:
         if _lacks(path, invocation, _make_identity):
             made.append(path)
         found.append(_public(path))
@@ -54,7 +56,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {"changed": bool(made), "made": made, **result, "recipients": found, "diff": {"before": "", "after": "".join(after)}}
 
 
-def _lacks(path: str, invocation: Invocation, make: t.Callable[..., bool], *more: str) -> bool:
+def _lacks(path: str, invocation: Invocation[Options], make: t.Callable[..., bool], *more: str) -> bool:
     """Whether the key was not there; then it is, but in check mode."""
     if os.path.exists(path):
         whole_files.refuse_shared_folder(path)

@@ -10,13 +10,14 @@ import dataclasses
 import os
 import typing as t
 
-from .._ansible.argspec import ArgumentSpec
 from .._ansible.boundary import Invocation
 from .._crypto import recipients, signer_lists, sshsig
 from .._crypto.allowed_signers import utc_now
 from .._crypto.signer_lists import AllowedSigner
 from .._errors import KeyProblem, OptionError
 from .._files import trusted
+from .._options import declared
+from .._options.declared import Is, Path, Suboptions
 from .._repository import layout
 from . import said_by_hosts, whole_files
 
@@ -24,28 +25,31 @@ from . import said_by_hosts, whole_files
 MARK = "# Kept by caracal_ops.backup.setup. The operator's copy is the one to change."
 
 
-def argument_spec() -> ArgumentSpec:
-    signer: dict[str, t.Any] = {
-        "role": {"type": "str", "required": True, "choices": sorted(said_by_hosts.NAMESPACES)},
-        "public_keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
-    }
-    recipient: dict[str, t.Any] = {
-        "name": {"type": "str", "required": True},
-        "recipients": {"type": "list", "elements": "str", "required": True},
-    }
-    return ArgumentSpec(
-        {
-            "deployment": {"type": "str", "required": True},
-            "allowed_signers": {"type": "path", "required": True},
-            "signers": {"type": "list", "elements": "dict", "required": True, "options": signer},
-            "recipients": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"list": {"type": "path", "required": True}, **recipient},
-            },
-        }
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecipientOptions(Suboptions):
+    """Public keys of one host for one list of recipients."""
+
+    list_: Path
+    name: str
+    recipients: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SignerOptions(Suboptions):
+    """Public keys of the hosts of one role."""
+
+    role: t.Literal["backup", "drill", "operator", "prune"]
+    public_keys: t.Annotated[tuple[str, ...], Is(no_log=False)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    deployment: str
+    allowed_signers: Path
+    signers: tuple[SignerOptions, ...]
+    recipients: tuple[RecipientOptions, ...] = ()
 
 
 @dataclasses.dataclass
@@ -84,7 +88,7 @@ class _List:
         return "\n".join(self.lines)
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
     lists = [_signers(given, invocation.check_mode), *_recipients(given, invocation.check_mode)]
     changed = [one for one in lists if one.changed]
@@ -100,25 +104,25 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _signers(given: t.Mapping[str, t.Any], check_mode: bool) -> _List:
-    kept = _List.read(given["allowed_signers"])
+def _signers(given: Options, check_mode: bool) -> _List:
+    kept = _List.read(given.allowed_signers)
     known = signer_lists.read_allowed(kept.path) if kept.keys else []
-    for one in given["signers"]:
-        principal = layout.principal(one["role"], given["deployment"])
-        keys = [said_by_hosts.public_key(text, principal) for text in _given(kept, one["public_keys"], principal, check_mode)]
-        for key, line in said_by_hosts.signer_lines(known, kept.path, one["role"], principal, keys, utc_now).items():
+    for one in given.signers:
+        principal = layout.principal(one.role, given.deployment)
+        keys = [said_by_hosts.public_key(text, principal) for text in _given(kept, one.public_keys, principal, check_mode)]
+        for key, line in said_by_hosts.signer_lines(known, kept.path, one.role, principal, keys, utc_now).items():
             kept.add([line], f"{principal} {sshsig.fingerprint(key)}")
             known.append(AllowedSigner(principal, key))
     return kept
 
 
-def _recipients(given: t.Mapping[str, t.Any], check_mode: bool) -> list[_List]:
-    lists = {path: _List.read(path) for path in dict.fromkeys(one["list"] for one in given["recipients"])}
-    for one in given["recipients"]:
-        kept = lists[one["list"]]
-        texts = _given(kept, one["recipients"], one["name"], check_mode)
-        for recipient, lines in said_by_hosts.recipient_lines(kept.lines, kept.path, one["name"], texts).items():
-            kept.add(lines, f"{one['name']} {recipients.fingerprint(recipient)}")
+def _recipients(given: Options, check_mode: bool) -> list[_List]:
+    lists = {path: _List.read(path) for path in dict.fromkeys(one.list_ for one in given.recipients)}
+    for one in given.recipients:
+        kept = lists[one.list_]
+        texts = _given(kept, one.recipients, one.name, check_mode)
+        for recipient, lines in said_by_hosts.recipient_lines(kept.lines, kept.path, one.name, texts).items():
+            kept.add(lines, f"{one.name} {recipients.fingerprint(recipient)}")
     return list(lists.values())
 
 

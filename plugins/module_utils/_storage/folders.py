@@ -35,15 +35,15 @@ _REMEDIES = {
 }
 
 
-@contextlib.contextmanager
-def told(path: str) -> t.Iterator[None]:
+def told(path: str) -> t.ContextManager[None]:
     """OSError as a StorageError that names the path and the remedy, or as ObjectMissing."""
-    try:
-        yield
-    except FileNotFoundError as exc:
-        raise ObjectMissing(f"{path} does not exist; check the repository's path, or use another copy of it") from exc
-    except OSError as exc:
-        raise problem(path, exc.errno or 0, exc.strerror or "it failed") from exc
+    return paths.told(path, _problem)
+
+
+def _problem(path: str, exc: OSError) -> BackupError:
+    if isinstance(exc, FileNotFoundError):
+        return ObjectMissing(f"{path} does not exist; check the repository's path, or use another copy of it")
+    return problem(path, exc.errno or 0, exc.strerror or "it failed")
 
 
 def problem(path: str, number: int, words: str = "") -> BackupError:

@@ -6,25 +6,21 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from .._errors import PermissionMissing, StorageError
+from .s3_bucket import Bucket
 from .s3_client import answered, told
 from .s3_versions import Found
-
-if t.TYPE_CHECKING:
-    from .s3 import S3Store
 
 _ON, _OFF = "ON", "OFF"
 # How stores say that a version never had one.
 _NEVER = ("NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold")
 
 
-def is_on(store: S3Store, found: Found) -> bool:
+def is_on(bucket: Bucket, found: Found) -> bool:
     """Raises PermissionMissing for who may not ask; the answer to a HEAD would tell them that there is none."""
     try:
-        with told(store.path(found.key)):
-            said = store.client.get_object_legal_hold(**store.named(found.key), VersionId=found.version)
+        with told(bucket.path(found.key)):
+            said = bucket.client.get_object_legal_hold(**bucket.named(found.key), VersionId=found.version)
     except StorageError as exc:
         if answered(exc) in _NEVER:
             return False
@@ -32,15 +28,17 @@ def is_on(store: S3Store, found: Found) -> bool:
     return bool(said["LegalHold"]["Status"] == _ON)
 
 
-def put(store: S3Store, found: Found, on: bool) -> None:
+def put(bucket: Bucket, found: Found, on: bool) -> None:
     """Put it on that very version, which is read back, or take it off. Raises PermissionMissing, StorageError."""
-    where = store.path(found.key)
+    where = bucket.path(found.key)
     try:
         with told(where):
-            store.client.put_object_legal_hold(**store.named(found.key), VersionId=found.version, LegalHold={"Status": _ON if on else _OFF})
+            bucket.client.put_object_legal_hold(
+                **bucket.named(found.key), VersionId=found.version, LegalHold={"Status": _ON if on else _OFF}
+            )
     except PermissionMissing as exc:
         raise PermissionMissing(
             f"{where}: s3:PutObjectLegalHold is not allowed; the operator's identity needs it, see its policy in the S3 guide"
         ) from exc
-    if on and not is_on(store, found):
+    if on and not is_on(bucket, found):
         raise StorageError(f"{where}: the store accepted a legal hold, and there is none; try again, and see the store's documentation")

@@ -13,10 +13,8 @@ import typing as t
 
 from .._errors import PermissionMissing, StorageError
 from . import s3_lock
+from .s3_bucket import Bucket
 from .s3_client import answered, told
-
-if t.TYPE_CHECKING:
-    from .s3 import S3Store
 
 UPLOAD_AGE = datetime.timedelta(days=1)
 CANARIES = "canaries"
@@ -25,24 +23,24 @@ PROBED = "journal"
 NO_LOCK = ("ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "NotImplemented", "MethodNotAllowed")
 
 
-def check_bucket(store: S3Store) -> None:
+def check_bucket(bucket: Bucket) -> None:
     """It is there, keeps versions and, where locks are asked for, has Object Lock. Raises StorageError, PermissionMissing, Unreachable."""
-    where = f"s3://{store.bucket}"
+    where = f"s3://{bucket.name}"
     with told(where):
-        versioning = store.client.get_bucket_versioning(Bucket=store.bucket).get("Status")
+        versioning = bucket.client.get_bucket_versioning(Bucket=bucket.name).get("Status")
     if versioning != "Enabled":
         raise StorageError(f"{where} keeps no versions, so what is overwritten is lost; switch versioning on, best with Object Lock")
-    if store.lock.mode == s3_lock.NONE:
+    if bucket.lock.mode == s3_lock.NONE:
         return
-    if not has_lock(store):
+    if not has_lock(bucket):
         raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none")
 
 
-def has_lock(store: S3Store) -> bool:
+def has_lock(bucket: Bucket) -> bool:
     """Whether the bucket has Object Lock, whatever the options ask for. Raises PermissionMissing, Unreachable, StorageError."""
     try:
-        with told(f"s3://{store.bucket}"):
-            found = store.client.get_object_lock_configuration(Bucket=store.bucket)
+        with told(f"s3://{bucket.name}"):
+            found = bucket.client.get_object_lock_configuration(Bucket=bucket.name)
     except StorageError as exc:
         if answered(exc) in NO_LOCK:
             return False
@@ -50,79 +48,79 @@ def has_lock(store: S3Store) -> bool:
     return bool(found.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
 
 
-def clock(store: S3Store) -> datetime.datetime | None:
+def clock(bucket: Bucket) -> datetime.datetime | None:
     """The store's own, by the date of an answer; None where it does not say."""
-    with told(store.location):
-        answer = store.client.list_object_versions(Bucket=store.bucket, Prefix=store.root, MaxKeys=1)
+    with told(bucket.location):
+        answer = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=bucket.root, MaxKeys=1)
     try:
         return email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, ValueError):
         return None
 
 
-def probe_write(store: S3Store) -> None:
+def probe_write(bucket: Bucket) -> None:
     """Begin a write and end it, which leaves nothing, where whoever writes anything must write in the end."""
     key = f"{PROBED}/probe-{secrets.token_hex(8)}"
-    with told(store.path(key)):
-        made = store.client.create_multipart_upload(**store.named(key), **store.lock_arguments(key))
-        store.client.abort_multipart_upload(**store.named(key), UploadId=made["UploadId"])
+    with told(bucket.path(key)):
+        made = bucket.client.create_multipart_upload(**bucket.named(key), **bucket.lock_arguments(key))
+        bucket.client.abort_multipart_upload(**bucket.named(key), UploadId=made["UploadId"])
 
 
-def uploads(store: S3Store, prefix: str) -> t.Iterator[dict[str, t.Any]]:
+def uploads(bucket: Bucket, prefix: str) -> t.Iterator[dict[str, t.Any]]:
     """Uploads that nobody has ended, below a prefix."""
-    pages = store.client.get_paginator("list_multipart_uploads").paginate(Bucket=store.bucket, Prefix=store.root + prefix)
-    with told(store.path(prefix)):
+    pages = bucket.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.name, Prefix=bucket.root + prefix)
+    with told(bucket.path(prefix)):
         for page in pages:
             yield from page.get("Uploads", [])
 
 
-def abort(store: S3Store, upload: t.Mapping[str, t.Any]) -> None:
-    with told(f"s3://{store.bucket}/{upload['Key']}"):
-        store.client.abort_multipart_upload(Bucket=store.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+def abort(bucket: Bucket, upload: t.Mapping[str, t.Any]) -> None:
+    with told(f"s3://{bucket.name}/{upload['Key']}"):
+        bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-def abort_begun(store: S3Store, before: datetime.datetime, *, dry: bool) -> int:
+def abort_begun(bucket: Bucket, before: datetime.datetime, *, dry: bool) -> int:
     """End what was begun before that time, since its parts cost money and nobody sees them; how many."""
-    old = [one for one in uploads(store, "") if one["Initiated"] < before]
+    old = [one for one in uploads(bucket, "") if one["Initiated"] < before]
     for one in () if dry else old:
-        abort(store, one)
+        abort(bucket, one)
     return len(old)
 
 
-def prove_lock(store: S3Store) -> None:
+def prove_lock(bucket: Bucket) -> None:
     """Try to break the lock of an object that is made for it, with our own credentials. Raises PermissionMissing if that works.
 
     What is deleted is the very version: a delete without one only puts a marker on top, and always works.
     """
-    if store.lock.mode == s3_lock.NONE:
-        raise StorageError(f"{store.location}: lock_probe has nothing to prove while lock_mode is none; set lock_mode, or leave it out")
+    if bucket.lock.mode == s3_lock.NONE:
+        raise StorageError(f"{bucket.location}: lock_probe has nothing to prove while lock_mode is none; set lock_mode, or leave it out")
     key = f"{CANARIES}/{secrets.token_hex(8)}"
-    until = (store.now() + datetime.timedelta(days=1)).replace(microsecond=0)
+    until = (bucket.now() + datetime.timedelta(days=1)).replace(microsecond=0)
     lock = {"ObjectLockMode": s3_lock.GOVERNANCE, "ObjectLockRetainUntilDate": until}
-    with told(store.path(key)):
-        made = store.client.put_object(**store.named(key), Body=b"canary", ChecksumAlgorithm="SHA256", **lock)
-    version = {**store.named(key), "VersionId": made["VersionId"]}
+    with told(bucket.path(key)):
+        made = bucket.client.put_object(**bucket.named(key), Body=b"canary", ChecksumAlgorithm="SHA256", **lock)
+    version = {**bucket.named(key), "VersionId": made["VersionId"]}
     shorter = {"Mode": s3_lock.GOVERNANCE, "RetainUntilDate": until - datetime.timedelta(hours=12)}
     tries: tuple[tuple[str, t.Callable[[], t.Any]], ...] = (
-        ("shorten a lock", lambda: store.client.put_object_retention(**version, Retention=shorter)),
+        ("shorten a lock", lambda: bucket.client.put_object_retention(**version, Retention=shorter)),
         (
             "shorten a lock by bypassing governance",
-            lambda: store.client.put_object_retention(**version, Retention=shorter, BypassGovernanceRetention=True),
+            lambda: bucket.client.put_object_retention(**version, Retention=shorter, BypassGovernanceRetention=True),
         ),
-        ("delete a locked version", lambda: store.client.delete_object(**version)),
-        ("delete a locked version by bypassing governance", lambda: store.client.delete_object(**version, BypassGovernanceRetention=True)),
+        ("delete a locked version", lambda: bucket.client.delete_object(**version)),
+        ("delete a locked version by bypassing governance", lambda: bucket.client.delete_object(**version, BypassGovernanceRetention=True)),
     )
     for name, act in tries:
-        if not _is_refused(store, key, act):
+        if not _is_refused(bucket, key, act):
             raise PermissionMissing(
-                f"{store.location}: the identity of this host could {name}, so whoever takes the host can too; "
+                f"{bucket.location}: the identity of this host could {name}, so whoever takes the host can too; "
                 "give it the policy of the S3 guide"
             )
 
 
-def _is_refused(store: S3Store, key: str, act: t.Callable[[], t.Any]) -> bool:
+def _is_refused(bucket: Bucket, key: str, act: t.Callable[[], t.Any]) -> bool:
     try:
-        with told(store.path(key)):
+        with told(bucket.path(key)):
             act()
     except PermissionMissing:
         return True

@@ -12,9 +12,9 @@ import io
 import typing as t
 
 from .._errors import StorageError, Unreachable
-from . import s3_upload
+from . import s3_parts
 from .s3_client import ATTEMPTS, told
-from .s3_upload import composite, part_size, text
+from .s3_parts import composite, part_size, text
 
 BUFFER = 1 << 20
 
@@ -74,7 +74,7 @@ class _Sum:
     def __init__(self, answer: t.Mapping[str, t.Any]) -> None:
         self._wanted = str(answer.get("ChecksumSHA256", ""))
         self._parts = "-" in self._wanted
-        if self._parts and answer.get("Metadata", {}).get("part") != str(s3_upload.PART):
+        if self._parts and answer.get("Metadata", {}).get("part") != str(s3_parts.PART):
             self._wanted = ""
         self._digests: list[bytes] = []
         self._current = hashlib.sha256()

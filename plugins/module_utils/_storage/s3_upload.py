@@ -10,7 +10,6 @@ temporary key first, and the store copies them.
 
 from __future__ import annotations
 
-import base64
 import collections
 import concurrent.futures
 import contextlib
@@ -20,16 +19,12 @@ import secrets
 import typing as t
 
 from .._errors import BackupError, ObjectExists, StorageError
+from . import s3_parts
 from .base import ObjectStat, ObjectWriter, check_key
+from .s3_bucket import Bucket
 from .s3_client import answered, told
+from .s3_parts import PARTS_MAX, composite, part_size, text
 
-if t.TYPE_CHECKING:
-    from .s3 import S3Store
-
-PART = 8 << 20
-# A store takes 10,000 parts, so later ones are larger: 484 GiB in all.
-PARTS_OF_A_SIZE = 2000
-PARTS_MAX = 10_000
 IN_FLIGHT = 32 << 20
 WORKERS = 4
 UPLOADS = ".uploads"
@@ -50,24 +45,14 @@ class Part:
         return {"PartNumber": self.number, "ETag": self.tag, "ChecksumSHA256": text(self.digest)}
 
 
-def text(digest: bytes) -> str:
-    return base64.b64encode(digest).decode("ascii")
-
-
-def composite(digests: t.Sequence[bytes]) -> str:
-    """The checksum of an object of several parts, as stores tell it."""
-    return f"{text(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
-
-
-def part_size(number: int) -> int:
-    return PART << ((number - 1) // PARTS_OF_A_SIZE)
-
-
 class S3Writer(ObjectWriter):
-    """`key` is where the object will lie, if that is known. Memory: two parts more than what is in flight."""
+    """`key` is where the object will be, if that is known; `is_taken` tells keys that are never overwritten.
 
-    def __init__(self, store: S3Store, key: str | None) -> None:
-        self._store = store
+    Memory: two parts more than what is in flight.
+    """
+
+    def __init__(self, bucket: Bucket, key: str | None, is_taken: t.Callable[[str], bool]) -> None:
+        self._bucket, self._is_taken = bucket, is_taken
         self._key = check_key(key) if key else f"{UPLOADS}/{secrets.token_hex(16)}"
         self._nonce = secrets.token_hex(16)
         self._buffer = bytearray()
@@ -90,9 +75,9 @@ class S3Writer(ObjectWriter):
 
     def publish(self, key: str) -> ObjectStat:
         check_key(key)
-        store, size = self._store, self._sent + len(self._buffer)
-        if store.is_taken(key):
-            raise ObjectExists(f"{store.path(key)} exists already; a repository never overwrites")
+        size = self._sent + len(self._buffer)
+        if self._is_taken(key):
+            raise ObjectExists(f"{self._bucket.path(key)} exists already; a repository never overwrites")
         if not self._upload:
             self._put(key, IfNoneMatch="*")
             return ObjectStat(key, size)
@@ -112,16 +97,16 @@ class S3Writer(ObjectWriter):
         data = bytes(self._buffer)
         checksum = text(hashlib.sha256(data).digest())
         arguments = {**self._made_of(key), "Body": data, "ChecksumSHA256": checksum, **condition}
-        made = self._once(key, lambda: self._store.client.put_object(**arguments))
-        self._store.confirm(key, made, len(data), checksum, self._asked)
+        made = self._once(key, lambda: self._bucket.client.put_object(**arguments))
+        self._bucket.confirm(key, made, len(data), checksum, self._asked)
 
     def discard(self) -> None:
         """What the store keeps of an upload that could not be ended is ended a day later (`S3Store.prepare`)."""
         upload, self._upload = self._upload, ""
         self._close()
         if upload:
-            with contextlib.suppress(BackupError), told(self._store.path(self._key)):
-                self._store.client.abort_multipart_upload(**self._store.named(self._key), UploadId=upload)
+            with contextlib.suppress(BackupError), told(self._bucket.path(self._key)):
+                self._bucket.client.abort_multipart_upload(**self._bucket.named(self._key), UploadId=upload)
 
     def _close(self) -> None:
         if self._pool:
@@ -131,12 +116,12 @@ class S3Writer(ObjectWriter):
         self._buffer = bytearray()
 
     def _made_of(self, key: str) -> dict[str, t.Any]:
-        self._asked = self._store.lock_arguments(key)
-        return {**self._store.named(key), "Metadata": {"writer": self._nonce, "part": str(PART)}, **self._asked}
+        self._asked = self._bucket.lock_arguments(key)
+        return {**self._bucket.named(key), "Metadata": {"writer": self._nonce, "part": str(s3_parts.PART)}, **self._asked}
 
     def _begin(self, key: str) -> str:
-        with told(self._store.path(key)):
-            made = self._store.client.create_multipart_upload(**self._made_of(key), ChecksumAlgorithm="SHA256")
+        with told(self._bucket.path(key)):
+            made = self._bucket.client.create_multipart_upload(**self._made_of(key), ChecksumAlgorithm="SHA256")
         return str(made["UploadId"])
 
     def _send(self, data: bytes) -> None:
@@ -146,7 +131,7 @@ class S3Writer(ObjectWriter):
         self._number += 1
         if self._number > PARTS_MAX:
             raise StorageError(
-                f"{self._store.path(self._key)} has more than {self._sent >> 30} GiB, which no upload can have; dump less at once"
+                f"{self._bucket.path(self._key)} has more than {self._sent >> 30} GiB, which no upload can have; dump less at once"
             )
         self._collect(IN_FLIGHT - len(data))
         self._fly(len(data), self._put_part, self._number, self._sent, data)
@@ -154,7 +139,7 @@ class S3Writer(ObjectWriter):
 
     def _fly(self, size: int, work: t.Callable[..., Part], *arguments: t.Any) -> None:
         if self._pool is None:
-            raise StorageError(f"{self._store.path(self._key)}: the upload has ended already")
+            raise StorageError(f"{self._bucket.path(self._key)}: the upload has ended already")
         self._flying.append((size, self._pool.submit(work, *arguments)))
 
     def _collect(self, room: int) -> None:
@@ -165,32 +150,32 @@ class S3Writer(ObjectWriter):
 
     def _put_part(self, number: int, start: int, data: bytes) -> Part:
         digest = hashlib.sha256(data).digest()
-        with told(self._store.path(self._key)):
-            said = self._store.client.upload_part(
-                **self._store.named(self._key), UploadId=self._upload, PartNumber=number, Body=data, ChecksumSHA256=text(digest)
+        with told(self._bucket.path(self._key)):
+            said = self._bucket.client.upload_part(
+                **self._bucket.named(self._key), UploadId=self._upload, PartNumber=number, Body=data, ChecksumSHA256=text(digest)
             )
         return self._agreed(Part(number, start, len(data), digest, said["ETag"]), said)
 
     def _agreed(self, part: Part, said: t.Mapping[str, t.Any]) -> Part:
         if said.get("ChecksumSHA256") != text(part.digest):
             raise StorageError(
-                f"{self._store.path(self._key)}: the store tells another SHA-256 of part {part.number} than was sent; "
+                f"{self._bucket.path(self._key)}: the store tells another SHA-256 of part {part.number} than was sent; "
                 "try again, and use a store that keeps SHA-256 checksums"
             )
         return part
 
     def _complete(self, key: str, size: int) -> None:
         listed = {"Parts": [part.named() for part in self._parts]}
-        arguments = {**self._store.named(key), "UploadId": self._upload, "MultipartUpload": listed, "IfNoneMatch": "*"}
-        made = self._once(key, lambda: self._store.client.complete_multipart_upload(**arguments))
+        arguments = {**self._bucket.named(key), "UploadId": self._upload, "MultipartUpload": listed, "IfNoneMatch": "*"}
+        made = self._once(key, lambda: self._bucket.client.complete_multipart_upload(**arguments))
         self._upload = ""
-        self._store.confirm(key, made, size, composite([part.digest for part in self._parts]), self._asked)
+        self._bucket.confirm(key, made, size, composite([part.digest for part in self._parts]), self._asked)
 
     def _once(self, key: str, request: t.Callable[[], t.Any]) -> t.Mapping[str, t.Any]:
         """A request that makes `key`. After a lost answer it is sent again, and then finds its own object there."""
         for attempt in range(CONFLICTS):
             try:
-                with told(self._store.path(key)):
+                with told(self._bucket.path(key)):
                     return t.cast("t.Mapping[str, t.Any]", request())
             except StorageError as exc:
                 said = answered(exc)
@@ -198,12 +183,12 @@ class S3Writer(ObjectWriter):
                     return found
                 if said not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
                     raise
-                self._store.pause(attempt)
-        raise StorageError(f"{self._store.path(key)}: another writer stays in the way; try again")
+                self._bucket.pause(attempt)
+        raise StorageError(f"{self._bucket.path(key)}: another writer stays in the way; try again")
 
     def _own(self, key: str) -> t.Mapping[str, t.Any] | None:
-        with contextlib.suppress(BackupError), told(self._store.path(key)):
-            found = self._store.client.head_object(**self._store.named(key))
+        with contextlib.suppress(BackupError), told(self._bucket.path(key)):
+            found = self._bucket.client.head_object(**self._bucket.named(key))
             if found.get("Metadata", {}).get("writer") == self._nonce:
                 return t.cast("t.Mapping[str, t.Any]", found)
         return None
@@ -214,17 +199,17 @@ class S3Writer(ObjectWriter):
         self._key, self._parts, self._upload = key, [], self._begin(key)
         for part in sent:
             self._collect(WORKERS - 1)
-            self._fly(1, self._copy_part, self._store.named(source), part)
+            self._fly(1, self._copy_part, self._bucket.named(source), part)
         self._collect(0)
         self._complete(key, size)
         # Nobody needs it any more; where we may not delete, the bucket's own rule removes it.
         with contextlib.suppress(BackupError):
-            self._store.delete(source)
+            self._bucket.delete(source)
 
     def _copy_part(self, source: dict[str, str], part: Part) -> Part:
-        with told(self._store.path(self._key)):
-            said = self._store.client.upload_part_copy(
-                **self._store.named(self._key),
+        with told(self._bucket.path(self._key)):
+            said = self._bucket.client.upload_part_copy(
+                **self._bucket.named(self._key),
                 UploadId=self._upload,
                 PartNumber=part.number,
                 CopySource=source,

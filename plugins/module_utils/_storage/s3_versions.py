@@ -12,6 +12,7 @@ import typing as t
 
 from . import s3_lock
 from .archived import Held
+from .s3_bucket import Bucket
 from .s3_client import told
 
 
@@ -31,13 +32,14 @@ class Found:
         return not self.marked or s3_lock.is_kept(self.key)
 
 
-def walk(client: t.Any, bucket: str, root: str, prefix: str, where: str, after: str = "") -> t.Iterator[Found]:
-    """Every key below `prefix` that has a version, in order, from about `after` on; keys without `root`. Constant memory but for versions
+def walk(bucket: Bucket, prefix: str, after: str = "") -> t.Iterator[Found]:
+    """Every key below `prefix` that has a version, in order, from about `after` on. Constant memory but for versions
     of one key."""
+    root = bucket.root
     start = {"KeyMarker": root + after} if after else {}
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=root + prefix, **start)
+    pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=root + prefix, **start)
     waiting: dict[str, tuple[list[t.Any], list[t.Any]]] = {}
-    with told(where):
+    with told(bucket.path(prefix)):
         for page in pages:
             versions, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
             last = max((one["Key"] for one in (*versions, *markers)), default="")
@@ -64,22 +66,24 @@ def _true(key: str, versions: list[t.Any], markers: list[t.Any]) -> t.Iterator[F
         yield Found(key, oldest_first[0]["VersionId"], oldest_first[0]["Size"], len(versions), marked)
 
 
-def of_key(client: t.Any, bucket: str, root: str, key: str, where: str) -> list[Held]:
+def of_key(bucket: Bucket, key: str) -> list[Held]:
     """Every version of one key, the oldest first."""
+    name = bucket.root + key
     versions: list[t.Any] = []
     marked = False
-    with told(where):
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=root + key):
+    with told(bucket.path(key)):
+        for page in bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=name):
             every = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
-            versions += [one for one in page.get("Versions", []) if one["Key"] == root + key]
-            marked = marked or any(one["Key"] == root + key and one["IsLatest"] for one in page.get("DeleteMarkers", []))
-            if any(one["Key"] > root + key for one in every):
+            versions += [one for one in page.get("Versions", []) if one["Key"] == name]
+            marked = marked or any(one["Key"] == name and one["IsLatest"] for one in page.get("DeleteMarkers", []))
+            if any(one["Key"] > name for one in every):
                 break
     return [Held(key, one["Size"], one["VersionId"], len(versions), marked) for one in versions[::-1]]
 
 
-def ids(client: t.Any, bucket: str, key: str) -> list[str]:
+def ids(bucket: Bucket, key: str) -> list[str]:
     """Of every version and delete marker of one key, newest first. Raises what the client raises."""
-    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+    name = bucket.root + key
+    pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=name)
     found = (one for page in pages for one in (*page.get("Versions", []), *page.get("DeleteMarkers", [])))
-    return [one["VersionId"] for one in found if one["Key"] == key]
+    return [one["VersionId"] for one in found if one["Key"] == name]

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-import typing as t
 
 from .._errors import OptionError
+from .._options.shared import BucketOptions
 from . import s3_lock
 from .base import Store
 from .local import LocalStore
 
+_SCHEMES = ("file", "s3")
 # As AWS has them, but for underscores and capitals, which other stores allow.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*(/|\Z))*\Z")
-_CONNECTION = ("endpoint", "region", "path_style", "plain_http", "ca_bundle", "profile", "credentials_file", "role_arn")
 
 
-def open_store(location: str, options: t.Mapping[str, t.Any] | None = None) -> Store:
-    """The store at `/absolute/path`, `file:///absolute/path` or `s3://bucket/prefix`, with `options` of fragment `_repository`.
+def open_store(location: str, options: BucketOptions | None = None) -> Store:
+    """The store at `/absolute/path`, `file:///absolute/path` or `s3://bucket/prefix`.
 
     Nothing is asked of it yet. Raises OptionError.
     """
@@ -30,19 +30,19 @@ def open_store(location: str, options: t.Mapping[str, t.Any] | None = None) -> S
         raise OptionError("no repository is named; set repository, or for the roles caracal_ops_repository")
     scheme, separator, rest = location.partition("://")
     if not separator:
-        return _local(location, {})
+        return _local(location)
     if scheme not in _SCHEMES:
         raise OptionError(f"repository: {scheme[:20]}:// is no kind of store; give an absolute path or s3://bucket/prefix")
-    return _SCHEMES[scheme](rest, options or {})
+    return _local(rest) if scheme == "file" else _s3(rest, options or BucketOptions())
 
 
-def _local(path: str, _options: t.Mapping[str, t.Any]) -> Store:
+def _local(path: str) -> Store:
     if not path.startswith("/") or re.search(r"[\x00-\x1f\x7f]", path):
         raise OptionError(f"repository {path!r} is no absolute path; give one such as /srv/backup/caracal")
     return LocalStore(os.path.normpath("/" + path.lstrip("/")))
 
 
-def _s3(rest: str, options: t.Mapping[str, t.Any]) -> Store:
+def _s3(rest: str, options: BucketOptions) -> Store:
     # Half the code of this package, which a call with a directory does not read.
     from .s3 import S3Store
     from .s3_client import Connection
@@ -53,14 +53,17 @@ def _s3(rest: str, options: t.Mapping[str, t.Any]) -> Store:
         raise OptionError(
             "repository is no bucket with a prefix of letters, digits, '.', '_' and '-'; give one such as s3://caracal-backup/prod"
         )
-    given: dict[str, t.Any] = {name: options.get(f"s3_{name}") for name in _CONNECTION}
-    connection = Connection(**given)
+    connection = Connection(
+        endpoint=options.s3_endpoint,
+        region=options.s3_region,
+        path_style=options.s3_path_style,
+        plain_http=options.s3_plain_http,
+        ca_bundle=options.s3_ca_bundle,
+        profile=options.s3_profile,
+        credentials_file=options.s3_credentials_file,
+        role_arn=options.s3_role_arn,
+    )
     if connection.endpoint and not re.match(r"https?://[^\s@/]+/?\Z", connection.endpoint):
         raise OptionError("s3_endpoint is no address of a server; give one such as https://s3.example.org, without user or password")
-    lock = s3_lock.make(
-        options.get("lock_mode") or s3_lock.NONE, options.get("lock_days"), options.get("lock_days_max") or s3_lock.DAYS_MAX
-    )
-    return S3Store(bucket, prefix, connection, lock, probe=bool(options.get("lock_probe")))
-
-
-_SCHEMES: dict[str, t.Callable[[str, t.Mapping[str, t.Any]], Store]] = {"file": _local, "s3": _s3}
+    lock = s3_lock.make(options.lock_mode, options.lock_days, options.lock_days_max)
+    return S3Store(bucket, prefix, connection, lock, probe=options.lock_probe)

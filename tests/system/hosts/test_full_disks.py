@@ -20,18 +20,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import dump_set
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, StageFailed, StorageError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import process
 from harness.fixtures import sandbox_path
+from scenes import drill_reports
 from scenes import scene as scenes
 from scenes.scene import Result, Scene
 from scenes.twin_database import TwinCluster
@@ -162,29 +161,15 @@ def test_where_the_mark_is_kept(dumped: Scene, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", ["report.json", "junit.xml", "report.json.sig", "0000000004.json"])
 def test_while_a_report_is_written(scene: Scene, full_at: FullAt, key: str) -> None:
-    head = options.open_repository(scene.options("backup_set_verify")).head
+    head = access.open_repository(scene.access()).head
     with full_at(key):
         told(lambda: _report(scene), scene, str(scene.repository), "the file size limit is reached")
-    assert unfinished(scene) == [] and options.open_repository(scene.options("backup_set_verify")).head == head
+    assert unfinished(scene) == [] and access.open_repository(scene.access()).head == head
     assert _report(scene)["journal_head"].startswith("4-") and scene.call("backup_set_verify")["verdict"] == "pass"
 
 
 def _report(scene: Scene) -> Result:
-    own = {name: rule.get("default") for name, rule in drill_report.argument_spec().argument_spec.items()}
-    given = {
-        **own,
-        **scene.options("backup_set_verify", set_id=scene.sets()[-1], high_water_mark=str(scene.mark("drill")), require_valid=False),
-        "signing_key": str(scene.key("drill")),
-        "identity_files": [],
-        "recipients": [],
-        "recipients_files": [str(scene.recipients)],
-        "metrics_file": None,
-        "started": options.now().isoformat(),
-        "checks": [],
-        "waivers": [],
-        "report_dir": None,
-    }
-    return drill_report.run(Invocation(given, False, lambda _text: None))
+    return drill_reports.of_scene(scene, drill_reports.found(scene.sets()[-1]))
 
 
 @pytest.mark.mutation

@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import (
     lifecycle,
@@ -168,9 +168,9 @@ def takes(step: str) -> t.Callable[[Play, Box, Drillable], object]:
     """Whether the drill takes that step just now, as its own state says."""
 
     def look(_play: Play, box: Box, whole: Drillable) -> bool:
-        given = {"sandbox_directory": str(box.path), "high_water_mark": str(whole.scene.mark(DRILL_HOST))}
+        state = Path(drill_state.place_in(str(whole.scene.mark(DRILL_HOST)), str(box.path)))
         try:
-            return bool(json.loads(Path(drill_state.place(given)).read_text(encoding="utf-8"))["begun"] == step)
+            return bool(json.loads(state.read_text(encoding="utf-8"))["begun"] == step)
         except FileNotFoundError:
             return False
 
@@ -233,7 +233,7 @@ def orphans(play: Play, box: Box) -> list[str]:
 
 def entered(whole: Drillable) -> set[str]:
     """The drills that the journal names."""
-    opened = options.open_repository(whole.scene.options("backup_set_verify"))
+    opened = access.open_repository(whole.scene.access())
     return {str(one.body["drill"]) for one in opened.journal.of_kind("drill")}
 
 

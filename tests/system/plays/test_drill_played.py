@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from scenes import scene as scenes
 from scenes.playing import Play, drill_settings, stats_of
 from scenes.scene import Scene, tree
@@ -35,7 +35,7 @@ def needs(step: str) -> str:
 
 def drills(scene: Scene) -> list[dict[str, t.Any]]:
     """Reports that the journal knows, oldest first."""
-    entries = options.open_repository(scene.options("backup_set_verify")).journal.of_kind("drill")
+    entries = access.open_repository(scene.access()).journal.of_kind("drill")
     return [json.loads((scene.repository / "drills" / one.body["drill"] / "report.json").read_text()) for one in entries]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
 from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene, twin_services
@@ -145,7 +145,7 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
     assert not [secret for secret in whole.secrets() if secret in play.output()]
     assert contents(tmp_path / "new" / "secrets") == contents(whole.deployment.directory)
     assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()
-    entered = options.open_repository(scene.options("backup_set_verify")).journal.of_kind("restore")
+    entered = access.open_repository(scene.access()).journal.of_kind("restore")
     assert [one.body.get("asset", "databases") for one in entered] == ["secrets", "databases", "redis", "replay"]
     copy = TwinCluster(cluster, whole.deployment.cluster.spec)
     assert copy.execute(THIS_MONTH) == [(True,)]

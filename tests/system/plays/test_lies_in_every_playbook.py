@@ -41,8 +41,6 @@ STAND_INS: Answers = {
     "uri": {"changed": False, "status": 200},
     "systemd_service": {"changed": True, "status": {}},
     "command": {"changed": True, "rc": 0, "stdout": "", "stderr": ""},
-    # A drill's last step answers as the report does.
-    "restore_drill": {**sample_answers.of_module("restore_drill"), **sample_answers.of_module("drill_report")},
     # Of AWX, whose own answers are recorded.
     **{name: {"changed": False, "id": 1} for name in AWX},
 }

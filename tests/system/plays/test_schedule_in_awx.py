@@ -93,5 +93,5 @@ def test_settings_that_cannot_work_reach_no_awx(tmp_path: Path) -> None:
     }
     play = Play("schedule", wrong, tmp_path, collections=(awx_schedule.AWX_COLLECTION,))
     assert play.ended() == 2
-    for word in ("caracal_schedule_awx_image", "none of drill", "restore in caracal_schedule_awx_after_backup"):
+    for word in ("caracal_schedule_awx_image", "side drill", "restore in caracal_schedule_awx_after_backup"):
         assert word in play.output()

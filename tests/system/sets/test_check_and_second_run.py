@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     KeyProblem,
     ObjectMissing,
@@ -27,9 +23,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TargetRefused,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox as postgres_sandbox_case
-from ansible_collections.caracal_ops.backup.plugins.modules import drill_report, postgres_sandbox
 from harness.fixtures import FreshCluster
 from scenes import scene as scenes
 from scenes.fixtures import Copy
@@ -41,21 +34,16 @@ from tools.rules import tree as sources
 
 ID = "20260102T030405Z-abcd"
 CLUSTER = "SELECT datname, datacl::text FROM pg_database UNION ALL SELECT rolname, rolvaliduntil::text FROM pg_roles ORDER BY 1"
-OUTSIDE_THE_SCENE = {
-    "drill_report": (drill_report, drill_report_case.run),
-    "postgres_sandbox": (postgres_sandbox, postgres_sandbox_case.run),
-}
 
 
 @dataclasses.dataclass
 class World:
-    """A scene with two committed sets and one that is dumped; a source; an empty cluster; a path for a sandbox."""
+    """A scene with two committed sets and one that is dumped; a source; an empty cluster; a restored copy."""
 
     scene: Scene
     source: TwinCluster
     empty: TwinCluster
     restored: Copy
-    sandbox: str
 
     @property
     def open_set(self) -> str:
@@ -65,34 +53,10 @@ class World:
     def state(self) -> tuple[t.Any, ...]:
         """Everything that a module could change: all files of all hosts, and databases and roles of all clusters."""
         clusters = [one.execute(CLUSTER, database="postgres") for one in (self.source, self.empty, self.restored)]
-        return tree(self.scene.root), clusters, os.path.lexists(self.sandbox)
+        return tree(self.scene.root), clusters
 
     def call(self, name: str, check_mode: bool, given: dict[str, t.Any]) -> Result:
-        if name not in OUTSIDE_THE_SCENE:
-            return self.scene.call(name, check_mode=check_mode, **given)
-        module, case = OUTSIDE_THE_SCENE[name]
-        checked = ModuleArgumentSpecValidator(**module.argument_spec().to_module()).validate(given)
-        assert not checked.error_messages, checked.error_messages
-        return case(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
-
-    def drilled(self) -> dict[str, t.Any]:
-        """Options of a report."""
-        usual = self.scene.given("state_verify", set_id=self.scene.sets()[-1], sandbox="none")
-        for name in ("identity_files", "sandbox"):
-            del usual[name]
-        return {
-            **usual,
-            "signing_key": str(self.scene.key("drill")),
-            "recipients_files": [str(self.scene.recipients)],
-            "started": module_options.now().isoformat(),
-            "checks": [{"id": "set.objects", "verdict": "pass", "message": "whole"}],
-            "report_dir": str(self.scene.root / "reports"),
-            "metrics_file": str(self.scene.root / "drill.prom"),
-            "require_valid": False,
-        }
-
-    def sandbox_options(self, state: str) -> dict[str, t.Any]:
-        return {"directory": self.sandbox, "state": state}
+        return self.scene.call(name, check_mode=check_mode, **given)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +71,6 @@ class Row:
     changes: bool = True
     unknown: tuple[str, ...] = ()
     second: str | type[Exception] = "unchanged"
-    before: t.Callable[[World], object] = lambda _world: None
 
 
 ROWS = {
@@ -150,29 +113,12 @@ ROWS = {
     ),
     "nothing to send again": Row("outbox_reopen", lambda world: {"sandbox": world.restored.info.directory}, changes=False),
     "taken back": Row("rollback_info", lambda world: {"former_database": "caracal"}, changes=False),
-    "sandbox": Row(
-        "postgres_sandbox",
-        lambda world: world.sandbox_options("present"),
-        unknown=("sandbox.pid", "sandbox.uid", "sandbox.system_identifier", "checks"),
-    ),
-    "no sandbox": Row("postgres_sandbox", lambda world: world.sandbox_options("absent"), changes=False),
-    "sandbox removed": Row(
-        "postgres_sandbox",
-        lambda world: world.sandbox_options("absent"),
-        before=lambda world: world.call("postgres_sandbox", False, world.sandbox_options("present")),
-    ),
-    "report": Row(
-        "drill_report",
-        lambda world: world.drilled(),
-        unknown=("drill_id", "report", "journal_head", "seconds", "rto_seconds", "summary_lines"),
-        second="anew",
-    ),
 }  # fmt: skip
 
 
 @pytest.fixture
-def world(dumped: Scene, caracal_database: TwinCluster, restored: Copy, fresh_cluster: FreshCluster, sandbox_directory: str) -> World:
-    return World(dumped, caracal_database, TwinCluster(fresh_cluster(), caracal_database.spec), restored, sandbox_directory)
+def world(dumped: Scene, caracal_database: TwinCluster, restored: Copy, fresh_cluster: FreshCluster) -> World:
+    return World(dumped, caracal_database, TwinCluster(fresh_cluster(), caracal_database.spec), restored)
 
 
 def known(result: t.Any, unknown: t.Collection[str]) -> t.Any:
@@ -213,7 +159,6 @@ ELSEWHERE = {
     "migration_verify",
     "notify_watch",
     "postgres_programs",
-    "redis_sandbox",
     "redis_stream_restore",
     "redis_stream_snapshot",
     "replay_stage_fetch",
@@ -227,8 +172,6 @@ ELSEWHERE = {
     "retention_verify",
     "secrets_bundle",
     "secrets_restore",
-    "service_sandbox",
-    "service_verify",
 }
 
 
@@ -239,7 +182,6 @@ def test_every_module_has_a_row() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_check_mode_then_a_run_then_both_again(world: World, name: str) -> None:
     row = ROWS[name]
-    row.before(world)
     given = row.given(world)
     before = world.state()
     predicted = world.call(row.module, True, given)
@@ -315,11 +257,6 @@ def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World
     scene.refused("backup_set_verify", StorageError, *words, high_water_mark=nowhere)
     scene.refused("state_verify", StorageError, *words, high_water_mark=nowhere, sandbox=world.restored.info.directory)
     scene.refused("pg_encrypted_restore", StorageError, *words, high_water_mark=nowhere, sandbox=world.empty.info.directory)
-    before = world.state()
-    for check_mode in (True, False):
-        with pytest.raises(StorageError, match="folder that exists"):
-            world.call("drill_report", check_mode, {**world.drilled(), "high_water_mark": nowhere})
-    assert _contents(world.state()) == _contents(before)
 
 
 def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import canary_place
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis import connection
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import text
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import probe
@@ -27,9 +28,9 @@ HARMLESS = [("repository", CANARY), ("s3_endpoint", f"http://[{CANARY}")]
 PLACES: dict[str, t.Callable[[str], object]] = {
     "repository": schemes.open_store,
     "repository in a bucket": lambda url: schemes.open_store(f"s3://{url.partition('://')[2]}/a b"),
-    "s3_endpoint": lambda url: schemes.open_store("s3://bucket/x", {"s3_endpoint": url}),
+    "s3_endpoint": lambda url: schemes.open_store("s3://bucket/x", BucketOptions(s3_endpoint=url)),
     "production": probe.parse,
-    "urls": lambda url: canary_place.of({"urls": {"sts": url}, "sandbox": None}, "secret_store"),
+    "urls": lambda url: canary_place.of({"sts": url}, None, "secret_store"),
     "timestamp_url": timestamp_authority.check_url,
 }
 

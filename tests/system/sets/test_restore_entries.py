@@ -14,8 +14,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
     KeyProblem,
@@ -24,7 +24,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TargetRefused,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options, restore_entry
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, baseline, restore_entry
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import marker
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import Layout
 from harness.fixtures import sandbox_path
@@ -98,8 +98,8 @@ class Case:
             asset
         ]
 
-    def opened(self) -> options.Opened:
-        return options.open_repository(self.deployment.scene.options("backup_set_verify"))
+    def opened(self) -> access.Opened:
+        return access.open_repository(self.deployment.scene.access())
 
     def entries(self) -> list[tuple[str, dict[str, t.Any]]]:
         """Who entered each restore, and its body."""
@@ -160,7 +160,7 @@ def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) 
 def test_without_a_signer_there_is_no_restore(case: Case, asset: str) -> None:
     given = case.deployment.scene.given(MODULES[asset], **case.given(asset))
     del given["signing_key"]
-    found = ModuleArgumentSpecValidator(**scenes.MODULES[MODULES[asset]][0].argument_spec().to_module()).validate(given)
+    found = complete(scenes.MODULES[MODULES[asset]][0].Options, given)
     [told] = found.error_messages
     assert "sandbox, signing_key" in told
 

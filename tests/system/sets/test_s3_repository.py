@@ -12,11 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import required
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report as drill_report_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
@@ -25,13 +23,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TamperedData,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options as module_options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify as repository_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
-from ansible_collections.caracal_ops.backup.plugins.modules import drill_report, repository_verify
-from scenes import s3_policies
+from ansible_collections.caracal_ops.backup.plugins.modules import repository_verify
+from scenes import drill_reports, s3_policies
 from scenes import scene as scenes
 from scenes.s3_server import ADMIN, BACKUP, DRILL, S3Server
 from scenes.scene import Result, Scene
@@ -63,7 +61,7 @@ class Place:
         return set_id
 
     def store(self, user: str = ADMIN) -> S3Store:
-        found = module_options.open_repository(self.scene.options("backup_set_verify", **self.given(user))).store
+        found = access.open_repository(self.scene.access(**self.given(user))).store
         assert isinstance(found, S3Store)
         return found
 
@@ -118,21 +116,8 @@ def test_a_whole_set_goes_there_and_comes_back(
 def report(place: Place, set_id: str) -> Result:
     """The evidence of a drill whose checks all passed, written by the drill host."""
     names = sorted(required.required(["caracal", "caracal_auth"], "secret_store", "v1.0.0"))
-    given = {
-        **place.given(DRILL),
-        "deployment": scenes.DEPLOYMENT,
-        "allowed_signers": str(place.scene.root / "allowed_signers"),
-        "high_water_mark": str(place.scene.mark(scenes.DRILL_HOST)),
-        "signing_key": str(place.scene.key(scenes.DRILL_HOST)),
-        "recipients_files": [str(place.scene.recipients)],
-        "set_id": set_id,
-        "started": module_options.now().isoformat(),
-        "checks": [{"id": name, "verdict": "pass", "message": "as it should be"} for name in names],
-    }
-    result = ModuleArgumentSpecValidator(**drill_report.argument_spec().to_module()).validate(given)
-    assert not result.error_messages, result.error_messages
-    made: Result = drill_report_case.run(Invocation(dict(result.validated_parameters), False, lambda _text: None))
-    return made
+    findings = drill_reports.found(set_id, checks=drill_reports.passed(*names))
+    return drill_reports.of_scene(place.scene, findings, place.given(DRILL))
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +132,11 @@ def committed(s3: S3Server, tmp_path_factory: pytest.TempPathFactory, caracal_da
 def test_everything_is_locked_and_what_two_sets_share_anew(committed: Place) -> None:
     store = committed.store()
     for key in committed.stored():
-        about = store.client.head_object(**store.named(key))
-        left = about["ObjectLockRetainUntilDate"] - store.now()
+        about = store.bucket.client.head_object(**store.bucket.named(key))
+        left = about["ObjectLockRetainUntilDate"] - store.bucket.now()
         days = 400 if key.startswith(("journal/", "repository")) else 35 if key.startswith("objects/") else 3
         assert about["ObjectLockMode"] == "GOVERNANCE" and abs(left - datetime.timedelta(days=days)) < datetime.timedelta(hours=1), key
-    first, second = [
-        one.set_id
-        for one in module_options.open_repository(committed.scene.options("backup_set_verify", **committed.given())).catalog.sets()
-    ]
+    first, second = [one.set_id for one in access.open_repository(committed.scene.access(**committed.given())).catalog.sets()]
     longer = committed.given(lock_days={"objects": 60})
     set_id = committed.scene.call("backup_set", **longer, state="open")["set_id"]
     committed.scene.call("pg_encrypted_dump", **committed.given(), set_id=set_id)
@@ -162,7 +144,7 @@ def test_everything_is_locked_and_what_two_sets_share_anew(committed: Place) -> 
     shared = [key for key in committed.stored() if key.startswith("objects/audit/") and f".{first}." in key]
     assert shared and not [key for key in committed.stored() if f".{second}." in key and key.startswith("objects/")]
     for key in shared:
-        left = store.client.head_object(**store.named(key))["ObjectLockRetainUntilDate"] - store.now()
+        left = store.bucket.client.head_object(**store.bucket.named(key))["ObjectLockRetainUntilDate"] - store.bucket.now()
         assert left > datetime.timedelta(days=59), key
 
 
@@ -170,12 +152,12 @@ def test_everything_is_locked_and_what_two_sets_share_anew(committed: Place) -> 
 def test_the_backup_host_can_destroy_nothing(committed: Place) -> None:
     store, mine = committed.store(), committed.s3.client_of(BACKUP)
     for key in committed.stored():
-        version = {**store.named(key), "VersionId": store.client.head_object(**store.named(key))["VersionId"]}
+        version = {**store.bucket.named(key), "VersionId": store.bucket.client.head_object(**store.bucket.named(key))["VersionId"]}
         for bypass in ({}, {"BypassGovernanceRetention": True}):
             with pytest.raises(mine.exceptions.ClientError, match="AccessDenied"):
                 mine.delete_object(**version, **bypass)
         with pytest.raises(mine.exceptions.ClientError, match="AccessDenied"):
-            mine.delete_object(**store.named(key))
+            mine.delete_object(**store.bucket.named(key))
 
 
 @pytest.mark.mutation
@@ -191,24 +173,23 @@ def test_what_is_put_on_top_is_told_and_does_no_harm(s3: S3Server, committed: Pl
     store = committed.store()
     key = next(key for key in committed.stored() if key.endswith(which))
     if other:
-        made = s3.client.put_object(**store.named(key), Body=b"forged")
+        made = s3.client.put_object(**store.bucket.named(key), Body=b"forged")
     else:
-        made = s3.client.delete_object(**store.named(key))
+        made = s3.client.delete_object(**store.bucket.named(key))
     try:
         found = committed.call("backup_set_verify", user=DRILL, require_valid=False)
         (check,) = [one for one in found["checks"] if one["verdict"] == "warn"]
         assert found["verdict"] == "pass" and check["id"] == "repository.shadowed" and store.path(key) in check["message"]
     finally:
-        s3.client.delete_object(**store.named(key), VersionId=made["VersionId"])
+        s3.client.delete_object(**store.bucket.named(key), VersionId=made["VersionId"])
     assert committed.call("backup_set_verify", user=DRILL)["verdict"] == "pass"
 
 
 def verify_all(place: Place) -> Result:
     """repository_verify, as the drill host runs it."""
     usual = {**place.scene.given("backup_set_verify"), "high_water_mark": str(place.scene.mark("drill"))}
-    checked = ModuleArgumentSpecValidator(**repository_verify.argument_spec().to_module()).validate({**usual, **place.given(DRILL)})
-    assert not checked.error_messages, checked.error_messages
-    found: Result = repository_verify_case.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
+    checked = complete(repository_verify.Options, {**usual, **place.given(DRILL)})
+    found: Result = repository_verify_case.run(Invocation(checked, False, lambda _text: None))
     return found
 
 
@@ -221,12 +202,12 @@ def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place
         f"sets/{set_id}/{name}.zst.age" for name in ("postgres/caracal.dump", "postgres/caracal.schema", "inventory.json")
     )
     leaf = next(key for key in place.stored() if key.startswith("objects/audit/"))
-    s3.client.delete_object(**store.named(dump))
+    s3.client.delete_object(**store.bucket.named(dump))
     for key in (inventory, leaf):
         if key == leaf:
-            s3.client.delete_object(**store.named(key))
-        s3.client.put_object(**store.named(key), Body=b"x" * store.versions(key)[0].size)
-    s3.client.put_object(**store.named(schema), Body=b"forged")
+            s3.client.delete_object(**store.bucket.named(key))
+        s3.client.put_object(**store.bucket.named(key), Body=b"x" * store.versions(key)[0].size)
+    s3.client.put_object(**store.bucket.named(schema), Body=b"forged")
     lifecycle.create(SandboxSpec(sandbox_directory, server_binaries.find(None, minimum_major=17)))
     assert place.call("pg_encrypted_restore", user=DRILL, sandbox=sandbox_directory)["changed"]
     assert place.call("state_verify", user=DRILL, sandbox=sandbox_directory)["verdict"] == "pass"
@@ -243,7 +224,7 @@ def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place
 def test_junk_at_the_next_number_is_told_by_both_and_stops_no_backup(s3: S3Server, place: Place) -> None:
     place.backup()
     store, key = place.store(), "journal/0000000003.json"
-    s3.client.put_object(**store.named(key), Body=b"junk")
+    s3.client.put_object(**store.bucket.named(key), Body=b"junk")
     warned: list[str] = []
     place.scene.call("backup_set_info", **place.given(DRILL), warn=warned.append)
     assert len(warned) == 1 and store.path(key) in warned[0]
@@ -260,12 +241,12 @@ def test_an_artifact_that_is_gone_or_exchanged_is_found(s3: S3Server, place: Pla
     place.backup()
     store = place.store()
     dump = next(key for key in place.stored() if key.endswith("caracal.dump.zst.age"))
-    version = {**store.named(dump), "VersionId": store.client.head_object(**store.named(dump))["VersionId"]}
+    version = {**store.bucket.named(dump), "VersionId": store.bucket.client.head_object(**store.bucket.named(dump))["VersionId"]}
     data = store.read(dump, limit=1 << 30)
     s3.client.delete_object(**version, BypassGovernanceRetention=True)
     found = place.call("backup_set_verify", user=DRILL, require_valid=False)
     assert found["verdict"] == "fail" and "is missing" in found["msg"]
-    s3.client.put_object(**store.named(dump), Body=data[:-1] + bytes([data[-1] ^ 1]), ChecksumAlgorithm="SHA256")
+    s3.client.put_object(**store.bucket.named(dump), Body=data[:-1] + bytes([data[-1] ^ 1]), ChecksumAlgorithm="SHA256")
     found = place.call("backup_set_verify", user=DRILL, require_valid=False)
     assert found["verdict"] == "fail" and "was altered" in found["msg"]
 

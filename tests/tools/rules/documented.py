@@ -104,7 +104,7 @@ def document_faults(root: Path, module: str) -> list[str]:
     faults += [
         f"RETURN {key} lacks {part}" for key, value in returned.items() for part in ("description", "returned", "type") if part not in value
     ]
-    faults += [f"has no function {name}()" for name in ("argument_spec", "main") if name not in _names(source)]
+    faults += [f"has no {name}" for name in ("Options", "main") if name not in _names(source)]
     return [f"{module}: {fault}" for fault in faults]
 
 
@@ -116,7 +116,7 @@ def _tells_progress(root: Path, source: ast.Module) -> bool:
 
 
 def _names(source: ast.Module) -> set[str]:
-    """Functions that a file defines or imports."""
+    """Functions that a file defines, and what it imports."""
     defined = {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
     return defined | {alias.asname or alias.name for node in source.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 

@@ -15,7 +15,7 @@ from tools.rules import tree
 COLLECTION = ("ansible_collections", "caracal_ops", "backup")
 
 # Part of the collection -> parts that it may import, beside itself. Lower parts first.
-_BASE = {"_errors", "_files", "_report"}
+_BASE = {"_errors", "_files", "_options", "_report"}
 _STREAM = _BASE | {"_deps", "_stream"}
 _STORES = _STREAM | {"_crypto", "_storage"}
 _DRIVERS = _STORES | {"_repository"}
@@ -38,11 +38,12 @@ _MODULES = {
 }
 ALLOWED: dict[str, set[str]] = {
     "_errors": set(),
+    "_options": {"_errors"},
     "_files": {"_errors"},
-    "_report": {"_errors", "_files"},
+    "_report": {"_errors", "_files", "_options"},
     "_deps": {"_errors"},
-    "_ansible": {"_errors", "_files"},
-    "_caracal": {"_errors", "_files", "_report"},
+    "_ansible": {"_errors", "_files", "_options"},
+    "_caracal": {"_errors", "_files", "_options", "_report"},
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,
     "_storage": _STREAM,
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "_images": _SANDBOX,
     "_sandbox": _SANDBOX | {"_images"},
     "_notify": _SANDBOX | {"_sandbox"},
-    "_deployment": _SANDBOX,
+    "_deployment": _EVIDENCE | {"_images"},
     "_reading": _EVIDENCE,
     "_evidence": _EVIDENCE | {"_reading"},
     "_audit": _ROOMS,
@@ -63,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "modules": _MODULES,
     "plugin_utils": {"_ansible", "_errors", "_stream"},
     "action": _MODULES | {"plugin_utils"},
-    "filter": {"_ansible", "_errors", "_repository"},
+    "filter": {"_ansible", "_deployment", "_errors", "_report", "_repository", "_setup"},
     "doc_fragments": set(),
 }
 MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter", "plugin_utils"}

@@ -27,7 +27,7 @@ ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
         "playbooks/backup.yml caracal_ops.backup.caracal_backup",
         "_storage/local.py _LocalWriter.publish",
-        58,
+        55,
     ),
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
@@ -37,7 +37,7 @@ ENDS: dict[str, Ends] = {
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",
         "_repository/mark.py HighWaterMark.advance",
-        59,
+        58,
     ),
 }
 _ITEM = re.compile(r"#\. (Back in )?``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)

@@ -18,21 +18,22 @@ MODULES = documented.modules(tree.ROOT)
 
 
 def spec_of(module: str) -> documented.Options:
-    return importlib.import_module(f"{PLUGINS}.modules.{module}").argument_spec().argument_spec
-
-
-def fragments_of_specs() -> dict[str, documented.Options]:
-    """Fragment -> options of the spec function whose docstring names it."""
-    argspec = importlib.import_module(f"{PLUGINS}.module_utils._ansible.argspec")
-    found = {}
-    for _name, function in inspect.getmembers(argspec, inspect.isfunction):
-        named = re.match(r"Fragment `(\w+)`", function.__doc__ or "")
-        if named:
-            found[named.group(1)] = function().argument_spec
+    found: documented.Options = importlib.import_module(f"{PLUGINS}.modules.{module}").Options.spec()
     return found
 
 
-def test_there_are_modules_and_spec_functions() -> None:
+def fragments_of_specs() -> dict[str, documented.Options]:
+    """Fragment -> options of the class whose docstring names it."""
+    shared = importlib.import_module(f"{PLUGINS}.module_utils._options.shared")
+    found = {}
+    for _name, options in inspect.getmembers(shared, inspect.isclass):
+        named = re.match(r"Fragment `(\w+)`", options.__doc__ or "")
+        if named:
+            found[named.group(1)] = options.spec()
+    return found
+
+
+def test_there_are_modules_and_shared_options() -> None:
     assert MODULES
     assert fragments_of_specs()
 
@@ -44,7 +45,7 @@ def test_each_option_is_documented_and_real(module: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(fragments_of_specs()))
-def test_each_fragment_equals_its_spec_function(name: str) -> None:
+def test_each_fragment_equals_its_options(name: str) -> None:
     said = documented.fragment(tree.ROOT, name).get("options") or {}
     assert documented.option_faults(said, fragments_of_specs()[name]) == []
 
@@ -101,7 +102,7 @@ EXAMPLES = r"""
 RETURN = r"""
 a: {description: A., returned: always, type: str}
 """
-def argument_spec(): ...
+from a import Options
 def main(): ...
 '''
 FRAGMENT = 'class ModuleDocFragment:\n    DOCUMENTATION = r"""\nattributes:\n  check_mode:\n    description: Yes.\n"""\n'
@@ -136,7 +137,7 @@ def test_a_whole_module_is_accepted(plant) -> None:
         ("backup.x:", "backup.y:", "x: EXAMPLES do not use caracal_ops.backup.x"),
         (", type: str", "", "x: RETURN a lacks type"),
         ("a: {description: A., returned: always, type: str}", "", "x: RETURN is empty"),
-        ("def argument_spec", "def spec", "x: has no function argument_spec()"),
+        ("import Options", "import Spec", "x: has no Options"),
     ],
 )
 def test_what_a_module_lacks_is_found(plant, old: str, new: str, fault: str) -> None:

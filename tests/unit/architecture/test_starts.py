@@ -21,13 +21,11 @@ LIBRARIES = {"asyncio", "boto3", "botocore", "docker", "multiprocessing", "psyco
 LIBRARIES |= {"cryptography.hazmat.primitives.serialization", "rfc3161_client"}
 # What some modules could do, and are not always asked for.
 OTHERS = {
-    "restore_drill": ("_assets", "_audit", "_checks", "_report.html", "_storage.s3_client"),
+    "restore_drill": ("_assets", "_audit", "_checks", "_report.page", "_storage.s3_client"),
     "restore_verify": ("_audit.chains.exports_against_rows", "_checks.envelope_verify", "_sandbox.lifecycle", "_storage.s3_client"),
     "backup_preflight": ("_assets.replay", "_assets.secrets", "_assets.streams", "_storage.s3_client"),
     "restore_preflight": ("_assets.replay", "_assets.secrets", "_assets.streams", "_storage.s3_client"),
-    "canary_exchange": ("_evidence.options", "_evidence.reading", "_repository"),
-    "service_sandbox": ("_evidence.options", "_evidence.reading", "_images.cache", "_repository.journal"),
-    "service_verify": ("_evidence.options", "_evidence.reading", "_images.cache", "_repository.journal"),
+    "canary_exchange": ("_evidence.access", "_evidence.reading", "_repository"),
 }
 # A line for each group of names: what is there once they are imported, beside what was there before.
 PROGRAM = """

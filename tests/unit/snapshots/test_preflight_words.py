@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import preflight as login
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
@@ -34,7 +35,6 @@ REQUESTS: dict[str, dict[str, t.Any]] = {
     "a path that is too long for a socket": {"directory": "/srv/" + "x" * 100},
     "a superuser that PostgreSQL does not take": {"superuser": "pg_x"},
     "a superuser with a quote": {"superuser": 'a"b'},
-    "no bounds": {"lease": 0},
     "inside the source": {"directory": "data/sandbox", "source": SourceFacts(data_directory="data")},
     "beside the source": {"source": SourceFacts(data_directory="data")},
     "beside the source, allowed": {"source": SourceFacts(data_directory="data"), "allow_shared_filesystem": True, **ALLOWED},
@@ -98,8 +98,8 @@ class Answers:
 
 def refused(wrong: dict[str, t.Any]) -> list[str]:
     """What a drill says of settings, all of which but these are right."""
-    usual = {"identity_files": ["/x"], "recipients": ["age1x"], "recipients_files": [], "jobs": 2, "shrink_budget": 50}
-    engine.check_settings({**usual, **wrong})
+    place = {"repository": "/none", "deployment": "prod", "allowed_signers": "/none", "high_water_mark": "/none", "step": "preflight"}
+    engine.check_settings(complete(engine.Options, {**place, "identity_files": ["/x"], "recipients": ["age1x"], **wrong}))
     return []
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, html, retention, summary, waiver
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import WaiverOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, page, retention, summary, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
@@ -19,7 +20,7 @@ from unit.snapshots import page_words
 
 WHERE = "/srv/reports/20261125T023000Z-ab12/report.html"
 WAIVED = Check("canary.gateway", FAIL, "gateway answered 502")
-WAIVERS = waiver.parse([{"check": WAIVED.id, "reason": "known, OPS-4711", "expires": "2026-12-31"}], STARTED.date())
+WAIVERS = waiver.parse([WaiverOptions(check=WAIVED.id, reason="known, OPS-4711", expires="2026-12-31")], STARTED.date())
 RESTORED = dataclasses.replace(
     BASE.restored,
     assets=["databases", "secrets"],
@@ -84,7 +85,7 @@ def look() -> list[str]:
         STARTED,
         BASE.finished,
         checks,
-        waiver.parse([{"check": "retention.exports", "reason": "known, OPS-4711", "expires": "2026-12-31"}], STARTED.date()),
+        waiver.parse([WaiverOptions(check="retention.exports", reason="known, OPS-4711", expires="2026-12-31")], STARTED.date()),
     )
     return retention.render(retention.build(made))
 
@@ -101,8 +102,8 @@ def test_the_console(snapshot: Snapshot) -> None:
 
 
 def test_the_page_of_a_drill_that_passed(snapshot: Snapshot) -> None:
-    snapshot("page_passed.txt", page_words.words(html.render(document.build(PASSED))))
+    snapshot("page_passed.txt", page_words.words(page.render(document.build(PASSED))))
 
 
 def test_the_page_of_a_drill_that_failed(snapshot: Snapshot) -> None:
-    snapshot("page_failed.txt", page_words.words(html.render(document.build(FAILED))))
+    snapshot("page_failed.txt", page_words.words(page.render(document.build(FAILED))))

@@ -28,7 +28,7 @@ BACKUP: Values = {
         "redis": [],
         "images": [],
     },
-    "__caracal_backup_has": {"secrets": True, "replay": True, "redis": True},
+    "__caracal_backup_arguments": {"assets": ["secrets", "replay", "redis"]},
     "__caracal_backup_dumped": {
         "databases": [{"database": "caracal"}, {"database": "caracal_auth"}],
         "bytes": 400_000_000,
@@ -51,7 +51,7 @@ CHANGED: Values = {
 }
 PLAIN_BACKUP: Values = {
     **BACKUP,
-    "__caracal_backup_has": {"secrets": False, "replay": False, "redis": False},
+    "__caracal_backup_arguments": {"assets": []},
     "__caracal_backup_secrets": {},
     "__caracal_backup_left_out": {"secrets": "not configured", "redis": "not configured"},
 }
@@ -71,7 +71,15 @@ ABORTED: Values = {
     "__caracal_backup_aborted": {"msg": "the repository cannot be reached"},
     "__caracal_backup_replay_hosts": [],
 }
-CHECKPOINT: Values = {"checkpoint": SET_ID, "rows": 4711, "blocks": 3, "seconds": 1.25, "journal_head": HEAD, "checks": [PASSED]}
+CHECKPOINT: Values = {
+    "checkpoint": SET_ID,
+    "verdict": "pass",
+    "rows": 4711,
+    "blocks": 3,
+    "seconds": 1.25,
+    "journal_head": HEAD,
+    "checks": [PASSED],
+}
 NOTHING_NEW: Values = {**CHECKPOINT, "checkpoint": None, "rows": 0, "blocks": 0}
 CHAINS: Values = {
     "verdict": "fail",

@@ -14,7 +14,6 @@ import typing as t
 from ..._caracal import releases
 from ..._caracal.chains.audit_blocks import Block
 from ..._caracal.source.source_checks import Scan
-from ..._crypto.recipients import Recipient
 from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import catalog, dump, snapshot
 from ..._drivers.postgres.client_binaries import ClientTools
@@ -22,7 +21,9 @@ from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
 from ..._evidence import audit_retention, earlier, sealed_census
-from ..._evidence.options import Opened
+from ..._evidence.access import Opened
+from ..._evidence.open_set import OpenSet
+from ..._options.shared import DumpOptions
 from ..._reading import completeness, database_layout, reading, source_reading
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
@@ -36,16 +37,14 @@ STATISTICS_DELAY = 1.0  # seconds until the server's counters show what a sessio
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """What the dump of a set needs. `hold_max` is in seconds; `deadline` is a moment of the monotonic clock."""
+class DumpJob:
+    """What the dump of a set needs. `deadline` is a point in time of the monotonic clock."""
 
+    target: OpenSet
     opened: Opened
-    set_id: str
     server: Server
     client: ClientTools
-    recipients: tuple[Recipient, ...]
-    jobs: int
-    hold_max: float
+    options: DumpOptions
     deadline: float | None
     progress: Progress
 
@@ -73,18 +72,18 @@ def layout_of(session: Session, database: str) -> database_layout.Layout:
     return read
 
 
-def dump_database(plan: Plan, seen: dict[str, t.Any], history: earlier.History) -> Dumped:
+def dump_database(job: DumpJob, seen: dict[str, t.Any], history: earlier.History) -> Dumped:
     """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
     started = time.monotonic()
     database = seen["database"]
-    conflicts = snapshot.recovery_conflicts(plan.server, database) if seen["standby"] else None
-    with Guard(plan.server, database, plan.hold_max) as guard:
+    conflicts = snapshot.recovery_conflicts(job.server, database) if seen["standby"] else None
+    with Guard(job.server, database, job.options.lock_hold_max) as guard:
         try:
-            dumped = _dump(plan, guard, database, history)
+            dumped = _dump(job, guard, database, history)
         except BackupError as exc:
             if conflicts is None:
                 raise
-            raise _explained(plan.server, database, conflicts, exc) from exc
+            raise _explained(job.server, database, conflicts, exc) from exc
     dumped.source = {**seen, **dumped.source}
     dumped.source["seconds"] = round(time.monotonic() - started, 3)
     dumped.source["longest_wait"] = guard.longest_wait
@@ -106,25 +105,25 @@ def _explained(server: Server, database: str, conflicts: int, error: BackupError
     )
 
 
-def _dump(plan: Plan, guard: Guard, database: str, history: earlier.History) -> Dumped:
+def _dump(job: DumpJob, guard: Guard, database: str, history: earlier.History) -> Dumped:
     for last in (False,) * (SNAPSHOTS - 1) + (True,):
-        with snapshot.Snapshot(plan.server, database) as held:
+        with snapshot.Snapshot(job.server, database) as held:
             read = layout_of(held.session, database)
-            tools = plan.client.paths
+            tools = job.client.paths
             programs = (tools["pg_dump"], tools["pg_restore"], tools["psql"])
-            source = dump.Source(held.place, *programs, plan.opened.store, plan.recipients, plan.progress)
+            source = dump.Source(held.place, *programs, job.opened.store, job.target.recipients, job.progress)
             try:
-                schema, facts = _run(plan, guard, _definitions(plan, source, read))
+                schema, facts = _run(job, guard, _definitions(job, source, read))
             except BackupError:
-                if last or not _moved(plan.server, database, read):
+                if last or not _moved(job.server, database, read):
                     raise
                 continue
-            return _rows(plan, guard, held, read, source, history, schema, facts)
+            return _rows(job, guard, held, read, source, history, schema, facts)
     raise StageFailed(f"database {database}: no snapshot was taken")
 
 
-def _run(plan: Plan, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:
-    return workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], plan.jobs, plan.deadline)
+def _run(job: DumpJob, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:
+    return workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], job.options.jobs, job.deadline)
 
 
 def _moved(server: Server, database: str, read: database_layout.Layout) -> bool:
@@ -133,15 +132,15 @@ def _moved(server: Server, database: str, read: database_layout.Layout) -> bool:
         return {table.qualified for table in database_layout.read(session).tables} != {table.qualified for table in read.tables}
 
 
-def _definitions(plan: Plan, source: dump.Source, read: database_layout.Layout) -> list[workers.Task]:
+def _definitions(job: DumpJob, source: dump.Source, read: database_layout.Layout) -> list[workers.Task]:
     """What is read of the catalog: first and quickly, since the catalog does not stand still under a snapshot."""
     names = [table.name for table in read.tables if table.schema == "public"]
-    folder, key = keys.postgres_folder(plan.set_id), keys.schema_key(plan.set_id, source.place.database)
+    folder, key = keys.postgres_folder(job.target.set_id), keys.schema_key(job.target.set_id, source.place.database)
     return [(dump.schema_archive, (source, folder, key)), (reading.facts, (source.place, names, source.pg_dump))]
 
 
 def _rows(
-    plan: Plan,
+    job: DumpJob,
     guard: Guard,
     held: snapshot.Snapshot,
     read: database_layout.Layout,
@@ -153,7 +152,7 @@ def _rows(
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, scans, *of_leaves = _run(plan, guard, _row_tasks(plan, guard, source, read, history))
+        archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, source, read, history))
     except BackupError:
         held.check_held()
         raise
@@ -161,15 +160,15 @@ def _rows(
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
-    earlier_checks, retention = _against_earlier(plan, held, read.without(gone), history, blocks) if read.leaves else ([], {})
+    earlier_checks, retention = _against_earlier(job, held, read.without(gone), history, blocks) if read.leaves else ([], {})
     checks = [*_dropped(gone), *earlier_checks]
     inventory = reading.assemble(database, read, facts, rest, passes)
-    with Session(plan.server, database) as session:
+    with Session(job.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
     artifacts = [
-        artifact(plan, "dump", database, keys.dump_key(plan.set_id, database), archive),
-        artifact(plan, "schema", database, keys.schema_key(plan.set_id, database), schema),
-        *(_leaf_artifact(plan, database, leaf, history) for leaf in leaves),
+        artifact(job, "dump", database, keys.dump_key(job.target.set_id, database), archive),
+        artifact(job, "schema", database, keys.schema_key(job.target.set_id, database), schema),
+        *(_leaf_artifact(job, database, leaf, history) for leaf in leaves),
     ]
     inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
     sealed_leaves = tuple(one["leaf"] for one in artifacts if one["kind"] == LEAF and one["database"] == database)
@@ -181,12 +180,12 @@ def _rows(
 
 
 def _against_earlier(
-    plan: Plan, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block]
+    job: DumpJob, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block]
 ) -> tuple[list[Check], dict[str, int | None]]:
     """The audit rows and their retention against earlier sets, and what later sets are told of the retention."""
     rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged)
     with held.place.join() as session:
-        retention = audit_retention.check(plan.opened, session, read, history.known, held.facts, history.acknowledged)
+        retention = audit_retention.check(job.opened, session, read, history.known, held.facts, history.acknowledged)
         return [rows, retention], audit_retention.days(session, read)
 
 
@@ -195,30 +194,32 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
     return [Check("leaves.dropped", WARN, f"{words}{name}", required=False) for name in gone]
 
 
-def _row_tasks(plan: Plan, guard: Guard, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
-    folder = keys.postgres_folder(plan.set_id)
+def _row_tasks(
+    job: DumpJob, guard: Guard, source: dump.Source, read: database_layout.Layout, history: earlier.History
+) -> list[workers.Task]:
+    folder = keys.postgres_folder(job.target.set_id)
     size = sum(table.size for table in read.rest)
     tasks: list[workers.Task] = [
-        (dump.archive, (source, folder, keys.dump_key(plan.set_id, source.place.database), read.partitioned, size)),
+        (dump.archive, (source, folder, keys.dump_key(job.target.set_id, source.place.database), read.partitioned, size)),
         (reading.rest, (source.place, read.rest)),
         (sealed_census.read, (source.place, read)),
         (source_reading.take, (guard, source.place, read)),
     ]
     for leaf in read.leaves:
-        name = functools.partial(keys.leaf_key, leaf.name, set_id=plan.set_id)
+        name = functools.partial(keys.leaf_key, leaf.name, set_id=job.target.set_id)
         arguments = (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))
         tasks.append((source_reading.with_leaf, (guard, source.place, functools.partial(reading.sealed_leaf, *arguments))))
     return tasks
 
 
-def artifact(plan: Plan, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
+def artifact(job: DumpJob, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
     """One artifact as the manifest names it, and what it is in the clear for the inventory (`plain`)."""
-    made = artifacts.sealed(kind, path, sealed, plan.recipients, database=database, leaf=leaf)
+    made = artifacts.sealed(kind, path, sealed, job.target.recipients, database=database, leaf=leaf)
     return {**made.to_dict(), "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256}}
 
 
-def _leaf_artifact(plan: Plan, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
+def _leaf_artifact(job: DumpJob, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
     if leaf.sealed is None:
         # Where a restore looks for it is where it lies now: the database or the partition may have had another name or schema then.
         return {**history.artifact(leaf.key or ""), "database": database, "leaf": leaf.table.qualified, "plain": None}
-    return artifact(plan, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)
+    return artifact(job, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

@@ -21,25 +21,25 @@ from ..._reading import completeness
 from ..._repository import layout as keys
 from ..._repository import objects
 from ..._stream import compression
-from .dump_database import Plan, artifact, dump_database
+from .dump_database import DumpJob, artifact, dump_database
 
 PART = "postgres"
 
 
-def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
     """Everything into the store; returns the set's part: artifacts for the manifest, and the module's result."""
-    plan.progress.begin("dumping", sum(one["size"] for one in seen))
-    history = earlier.load(plan.opened, plan.recipients, seen[0]["system_identifier"])
-    before = _roles(plan, seen)
-    dumped = [dump_database(plan, one, history) for one in seen]
-    after = _roles(plan, seen)
+    job.progress.begin("dumping", sum(one["size"] for one in seen))
+    history = earlier.load(job.opened, job.target.recipients, seen[0]["system_identifier"])
+    before = _roles(job, seen)
+    dumped = [dump_database(job, one, history) for one in seen]
+    after = _roles(job, seen)
     if after != before:
-        after = _roles(plan, seen)
-    inventory = {"format": keys.FORMAT, "set": plan.set_id, "roles": after, "databases": [one.inventory for one in dumped]}
+        after = _roles(job, seen)
+    inventory = {"format": keys.FORMAT, "set": job.target.set_id, "roles": after, "databases": [one.inventory for one in dumped]}
     blocks = [block for one in dumped for block in one.blocks]
     artifacts = [made for one in dumped for made in one.artifacts]
-    artifacts.append(_seal_inventory(plan, inventory))
-    artifacts.append(_put_blocks(plan, blocks))
+    artifacts.append(_seal_inventory(job, inventory))
+    artifacts.append(_put_blocks(job, blocks))
     accounts = [one.account for one in dumped]
     of_source = source_checks.checks([scan for one in dumped for scan in one.scans], history.acknowledged)
     found = (completeness.check(accounts), *of_source, *(check for one in dumped for check in one.checks))
@@ -53,7 +53,7 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
         "family": own["family"],
         "release": own["release"],
         "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},
-        "tools": {"pg_dump": plan.client.version_text},
+        "tools": {"pg_dump": job.client.version_text},
         "checks": checks,
         "left_out": left_out,
         "result": {
@@ -71,30 +71,30 @@ def dump_all(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]
 _PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
 
 
-def _roles(plan: Plan, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+def _roles(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
     """Roles are in no snapshot, so they are read before and after."""
     found: dict[str, t.Any] = {"roles": {}, "members": []}
     for one in seen:
-        with Session(plan.server, one["database"]) as session:
+        with Session(job.server, one["database"]) as session:
             found = roles.merge(found, roles.read(session))
     return found
 
 
-def _seal_inventory(plan: Plan, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
-    path = keys.inventory_key(plan.set_id)
-    with objects.sealed(plan.opened.store, keys.set_folder(plan.set_id), plan.recipients, path) as (sealer, publish):
+def _seal_inventory(job: DumpJob, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
+    path = keys.inventory_key(job.target.set_id)
+    with objects.sealed(job.opened.store, keys.set_folder(job.target.set_id), job.target.recipients, path) as (sealer, publish):
         sealer.write(strict_json.dumps(inventory))
         sealed = publish(path)
-    made = artifact(plan, "inventory", None, path, sealed)
+    made = artifact(job, "inventory", None, path, sealed)
     del made["plain"]
     return made
 
 
-def _put_blocks(plan: Plan, blocks: t.Sequence[Block]) -> dict[str, t.Any]:
+def _put_blocks(job: DumpJob, blocks: t.Sequence[Block]) -> dict[str, t.Any]:
     """Public: zones by id and digests, so that anyone can compare them with a later set."""
-    path, data = keys.blocks_key(plan.set_id), compression.compress(audit_blocks.to_tsv(blocks))
-    plan.opened.store.put(path, data)
+    path, data = keys.blocks_key(job.target.set_id), compression.compress(audit_blocks.to_tsv(blocks))
+    job.opened.store.put(path, data)
     sealed = Sealed(0, "", len(data), hashlib.sha256(data).hexdigest())
-    made = artifact(plan, "blocks", None, path, sealed)
+    made = artifact(job, "blocks", None, path, sealed)
     del made["plain"]
     return {**made, "recipients": []}

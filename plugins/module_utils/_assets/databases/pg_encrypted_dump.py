@@ -6,56 +6,66 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import StorageError, VerificationFailed, VersionMismatch
-from ..._evidence import open_set, options
+from ..._evidence import access, open_set
 from ..._evidence.open_set import OpenSet
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import DumpOptions, OpenSetOptions, PostgresOptions, RecipientOptions, RepositoryOptions
 from ..._reading import completeness
 from ..._report.check import PASS
 from ..._repository import layout as keys
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import dump_set
-from .dump_database import Plan, layout_of
+from .dump_database import DumpJob, layout_of
 
 TOOLS = ("pg_dump", "pg_restore", "psql")
 APPLICATION = "caracal_ops.backup"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    shared = (argspec.repository(), argspec.signing(), argspec.recipients(), argspec.postgres())
-    return argspec.open_set().merge(*shared, argspec.dump())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    open_set: OpenSetOptions
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    dump: DumpOptions = dataclasses.field(default_factory=DumpOptions)
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    signing_key: Path | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Preflight, then (not in check mode) the dump of each database in turn."""
     with progress.shown() as told:
         return _dumped(invocation, told)
 
 
-def _dumped(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _dumped(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
-    target = open_set.load(given, invocation.check_mode)
-    server = Server.from_options(given).named(f"{APPLICATION} {given['set_id']}")
-    deadline = started + given["max_duration"] if given["max_duration"] else None
-    looked = [_look(server, name, invocation.warn) for name in given["databases"] or _kept(server)]
+    target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
+    server = Server.from_options(given.postgres).named(f"{APPLICATION} {given.open_set.set_id}")
+    deadline = started + given.dump.max_duration if given.dump.max_duration else None
+    looked = [_look(server, name, invocation.warn) for name in given.dump.databases or _kept(server)]
     seen, accounts = [one for one, _account in looked], [account for _one, account in looked]
-    client = client_binaries.find(given["pg_bin"], minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
+    client = client_binaries.find(given.postgres.pg_bin, minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
     if client.doubt:
         invocation.warn(client.doubt)
     made = target.parts().get(dump_set.PART)
     if not made:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target, sum(one["size"] for one in seen), invocation.check_mode)
-    result: dict[str, t.Any] = {"changed": True, "set_id": given["set_id"], "artifacts": [], "bytes": 0}
+    result: dict[str, t.Any] = {"changed": True, "set_id": given.open_set.set_id, "artifacts": [], "bytes": 0}
     whole = completeness.check(accounts)
     # The commit would refuse the set; better before the work than after it.
     if invocation.check_mode and whole.verdict != PASS:
@@ -66,8 +76,8 @@ def _dumped(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         result["changed"] = False
         result.update(made["result"])
     elif target.opened and not invocation.check_mode:
-        plan = Plan(target.opened, target.set_id, server, client, target.recipients, given["jobs"], given["lock_hold_max"], deadline, told)
-        made = dump_set.dump_all(plan, seen)
+        job = DumpJob(target, target.opened, server, client, given.dump, deadline, told)
+        made = dump_set.dump_all(job, seen)
         target.add_part(dump_set.PART, made)
         result.update(made["result"])
     result.setdefault("databases", [_public(one) for one in seen])
@@ -96,7 +106,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple
         session = held.session
         sight = preflight.full_sight(session)
         read = layout_of(session, database)
-        offset = preflight.clock_offset(session, options.now)
+        offset = preflight.clock_offset(session, access.now)
         if abs(offset) > preflight.CLOCK_TOLERANCE:
             raise VersionMismatch(
                 f"the clock of {server} is {offset:.0f} s off this host's; set both by NTP, since times in the set would lie"

@@ -6,59 +6,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal.chains import block_history
 from ..._crypto.signing import Signer
 from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server
-from ..._evidence import incarnation, options, place, restore_entry, sealed_set
-from ..._evidence.options import Opened
+from ..._evidence import access, incarnation, place, restore_entry, sealed_set
+from ..._evidence.access import Opened
+from ..._options import declared
+from ..._options.declared import Path, Rules, needed
+from ..._options.shared import CopyOptions, RepositoryOptions
 from ..._report.check import FAIL, PASS, WARN, Check
 from ..._repository import records
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import readiness, restoration
+from .readiness import DumpedOptions
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "release": {"type": "str"},
-            "confirm": {"type": "list", "elements": "str", "default": []},
-            "jobs": {"type": "int", "default": 2},
-            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
-            "accept_missing_constraints": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=[("sandbox", "confirm")],
-        required_one_of=[("sandbox", "signing_key")],
-    )
-    return argspec.repository().merge(
-        argspec.stored_set(), argspec.signing(), argspec.identities(), argspec.postgres(), argspec.sandbox(), own
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),), required_one_of=(("sandbox", "signing_key"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    dumped: DumpedOptions
+    signing_key: Path | None = None
+    confirm: tuple[str, ...] = ()
+    jobs: int = 2
+    accept_missing_constraints: bool = False
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Verify, examine, confirm; then (not in check mode) roles, databases, journal."""
     with progress.shown() as told:
         return _restored(invocation, told)
 
 
-def _restored(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _restored(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
-    server, sandbox = place.server_of(given)
-    signer = None if sandbox else restore_entry.signer(opened, given)
-    ready = readiness.ready(opened, given, sandbox, told)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    server, sandbox = place.server_of(given.copy)
+    signer = None if sandbox else restore_entry.signer(opened, given.access.deployment, needed(given.signing_key, "signing_key"))
+    ready = readiness.ready(opened, given.dumped, given.copy.postgres.pg_bin, sandbox, told)
     the_set, wanted = ready.the_set, ready.wanted
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
     doubts = [*ready.checks, *_doubts(wanted, found)]
-    target.confirm(found, opened.journal.system_identifiers(), given["confirm"], str(server))
+    target.confirm(found, opened.journal.system_identifiers(), given.confirm, str(server))
     result: dict[str, t.Any] = {
         "changed": True,
         "set_id": the_set.set_id,
@@ -70,7 +71,7 @@ def _restored(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
         result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
     else:
-        how = (given["jobs"], tuple(given["identity_files"]), given["confirm"], told, given["accept_missing_constraints"])
+        how = (given.jobs, tuple(given.dumped.identity_files), given.confirm, told, given.accept_missing_constraints)
         work = restoration.Restoration(the_set, server, ready.client, *how)
         with restoration.room(server, sandbox):
             work.run(ready.inventory, wanted, sandbox)

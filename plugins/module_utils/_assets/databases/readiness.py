@@ -9,15 +9,17 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import upgrade
 from ..._drivers.postgres import client_binaries
 from ..._drivers.postgres.client_binaries import ClientTools
 from ..._errors import MissingDependency, OptionError, TamperedData
-from ..._evidence import options, restore_entry
-from ..._evidence.options import Opened
+from ..._evidence import access, restore_entry
+from ..._evidence.access import Opened
 from ..._evidence.sealed_set import SealedSet
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import RepositoryOptions, StoredSetOptions
 from ..._report.check import FAIL, WARN, Check
 from ..._sandbox.info import SandboxInfo
 from ..._sandbox.isolation import NONE
@@ -35,36 +37,45 @@ class Ready:
     checks: list[Check]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "databases": {"type": "list", "elements": "str", "default": []},
-            "release": {"type": "str"},
-            "accept_vulnerable_clients": {"type": "list", "elements": "str", "default": []},
-            "pg_bin": {"type": "path"},
-        }
-    )
-    return argspec.repository().merge(argspec.stored_set(), argspec.signing(required=True), argspec.identities(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DumpedOptions(declared.Options):
+    """Which databases of which set are restored, and under which release."""
+
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    identity_files: tuple[Path, ...]
+    databases: tuple[str, ...] = ()
+    release: str | None = None
+    accept_vulnerable_clients: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    dumped: DumpedOptions
+    signing_key: Path
+    pg_bin: Path | None = None
+
+
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """As `pg_encrypted_restore` looks at it, without a target."""
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
-    restore_entry.signer(opened, given)
-    return {"changed": False, "checks": [check.to_result() for check in ready(opened, given, None).checks]}
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    restore_entry.signer(opened, given.access.deployment, given.signing_key)
+    return {"changed": False, "checks": [check.to_result() for check in ready(opened, given.dumped, given.pg_bin, None).checks]}
 
 
-def ready(opened: Opened, given: t.Mapping[str, t.Any], sandbox: SandboxInfo | None, progress: Progress = NOBODY) -> Ready:
+def ready(opened: Opened, given: DumpedOptions, pg_bin: str | None, sandbox: SandboxInfo | None, progress: Progress = NOBODY) -> Ready:
     """Raises KeyProblem, MissingDependency, OptionError, TamperedData."""
-    the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    the_set = SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
     _intact(opened, the_set, progress)
-    release = _release(the_set, given["release"])
+    release = _release(the_set, given.release)
     inventory = the_set.inventory()
-    wanted = _wanted(inventory, given["databases"])
+    wanted = _wanted(inventory, given.databases)
     major = max(one["server_version"] for one in wanted) // 10000
-    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("pg_restore",))
-    return Ready(the_set, inventory, wanted, client, [release, *_flaws(client, sandbox, given["accept_vulnerable_clients"])])
+    client = client_binaries.find(pg_bin, minimum_major=major, tools=("pg_restore",))
+    return Ready(the_set, inventory, wanted, client, [release, *_flaws(client, sandbox, given.accept_vulnerable_clients)])
 
 
 def _intact(opened: Opened, the_set: SealedSet, progress: Progress) -> None:

@@ -10,7 +10,6 @@ import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._drivers.engine.engine import Engine
 from ..._errors import MissingDependency, OptionError, StorageError, TamperedData
@@ -18,6 +17,9 @@ from ..._evidence import open_set
 from ..._evidence.open_set import OpenSet
 from ..._images import passing
 from ..._images.layers import Layer
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import OpenSetOptions, RecipientOptions, RepositoryOptions, ServiceOptions
 from ..._repository import artifact as artifacts
 from ..._repository import images, services
 from ..._repository import layout as keys
@@ -28,17 +30,24 @@ from ..._stream import pipes
 PART = "images"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    shared = (argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.services(), argspec.engine())
-    return argspec.repository().merge(*shared)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    open_set: OpenSetOptions
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    signing_key: Path | None = None
+    services: tuple[ServiceOptions, ...] = ()
+    engine: str | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Seal what the newest set does not hold, and add the part; in check mode look only whether the engine has it."""
     started = time.monotonic()
     given = invocation.options
-    wanted = _wanted(given["services"])
-    target = open_set.load(given, invocation.check_mode)
+    wanted = _wanted(given.services)
+    target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     content = target.parts()
     if PART in content:
         result = {**content[PART]["result"], "changed": False}
@@ -46,7 +55,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
         there = [one.key for one in target.store.list(keys.IMAGES) if keys.maker_of(one.key) == target.set_id]
         target.refuse_leftovers(there)
         dry = invocation.check_mode or not target.opened
-        made = _Archive(target, given["engine"]).predict(wanted) if dry else _Archive(target, given["engine"]).make(wanted)
+        made = _Archive(target, given.engine).predict(wanted) if dry else _Archive(target, given.engine).make(wanted)
         result = {**made["result"], "changed": True}
         if not dry:
             target.add_part(PART, made)
@@ -55,7 +64,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "set_id": target.set_id, "diff": diff, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _wanted(given: t.Sequence[t.Any]) -> dict[str, list[str]]:
+def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
     """Ids of images, and the services that run from each."""
     found: dict[str, set[str]] = {}
     for one in services.given(given):

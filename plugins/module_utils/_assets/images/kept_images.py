@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import typing as t
 
 from ..._errors import BackupError, ObjectMissing, OptionError, StageFailed, StorageError, TamperedData
-from ..._evidence import options
+from ..._evidence import access
 from ..._images import descriptions
 from ..._images import saved as archives
 from ..._images.budget import Budget
+from ..._options.shared import RepositoryOptions
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from ..._repository import images, objects
 from ..._repository.artifact import Artifact
@@ -23,33 +25,41 @@ from ..._repository.images import Image
 from ..._stream import pipes
 
 CHECK_ID = "images.kept"
-Given = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A set, and the identities that open its images."""
+
+    access: RepositoryOptions
+    set_id: str
+    identity_files: tuple[str, ...]
 
 
 @contextlib.contextmanager
-def saved(given: Given, set_id: str, image_id: str) -> t.Iterator[pipes.Reader]:
-    """An image that the set keeps, on its way. `given` are the options of a repository and `identity_files`.
+def saved(source: Source, image_id: str) -> t.Iterator[pipes.Reader]:
+    """An image that the set keeps, as a stream.
 
     What the store refuses says nothing of this host's disk: whoever reads goes on to the next place that may have the image.
     """
-    with contextlib.closing(_archive(given, set_id, image_id)) as pieces:
+    with contextlib.closing(_archive(source, image_id)) as pieces:
         yield pipes.Pieces(pieces)
 
 
-def _archive(given: Given, set_id: str, image_id: str) -> t.Generator[bytes, None, None]:
+def _archive(source: Source, image_id: str) -> t.Generator[bytes, None, None]:
     try:
-        kept = _Kept(given, set_id)
+        kept = _Kept(source)
         image = next((one for one in kept.images if one.image_id == image_id), None)
         if image is None:
-            raise OptionError(f"set {set_id} does not keep image {image_id[:19]}; use a source that has it")
+            raise OptionError(f"set {source.set_id} does not keep image {image_id[:19]}; use a source that has it")
         yield from kept.archive(image)
     except StorageError as exc:
-        raise StageFailed(f"image {image_id[:19]} cannot be read from set {set_id}: {exc.msg}") from exc
+        raise StageFailed(f"image {image_id[:19]} cannot be read from set {source.set_id}: {exc.msg}") from exc
 
 
-def check(given: Given, set_id: str) -> Check:
+def check(source: Source) -> Check:
     """Whether every image that the set keeps is what its id says, all of its bytes opened. A set without any has none to be wrong."""
-    kept = _Kept(given, set_id)
+    kept = _Kept(source)
     if not kept.images:
         return Check(CHECK_ID, NOT_APPLICABLE, "the set keeps no images", required=False)
     try:
@@ -64,13 +74,13 @@ def check(given: Given, set_id: str) -> Check:
 class _Kept:
     """The images of a set, and its objects of them by digest."""
 
-    def __init__(self, given: Given, set_id: str) -> None:
-        catalog = options.open_repository(given).catalog
-        found = catalog.read(catalog.get(set_id).set_id)
+    def __init__(self, source: Source) -> None:
+        catalog = access.open_repository(source.access).catalog
+        found = catalog.read(catalog.get(source.set_id).set_id)
         self.images = found.manifest.images
         self._objects = images.objects(found.manifest.artifacts)
         self._signed = catalog.signed(found)
-        self._identities = given["identity_files"] or []
+        self._identities = source.identity_files
 
     def archive(self, image: Image) -> t.Iterator[bytes]:
         """Descriptions first, so that who reads knows what comes; then each layer once."""

@@ -11,44 +11,72 @@ import re
 import typing as t
 
 from ..._deployment import compose
-from ..._deployment.deployment import Named, lost
+from ..._deployment.deployment import lost
 from ..._drivers.engine.engine import Engine
 from ..._errors import OptionError
+from ..._options.declared import Options, Path, Suboptions
 
 _REPLICA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VolumeOptions(Suboptions):
+    """The replay directory of one replica of a service."""
+
+    service: t.Literal["sts", "gateway"]
+    replica: str = "1"
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NotDurableOptions(Suboptions):
+    """A service that keeps unsent events in its container only, and why."""
+
+    service: t.Literal["sts", "gateway"]
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """Where replay directories are: named, or found in a Compose project."""
+
+    engine: str | None = None
+    volumes: tuple[VolumeOptions, ...] = ()
+    not_durable: tuple[NotDurableOptions, ...] = ()
+    compose_project: str | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """`volumes` by their names in the set (`sts-1`), each with `service`, `replica`, `path`; `not_durable` with `service`, `reason`."""
+    """`volumes` by their names in the set (`sts-1`)."""
 
-    volumes: dict[str, Named]
-    not_durable: list[Named]
+    volumes: dict[str, VolumeOptions]
+    not_durable: list[NotDurableOptions]
 
 
-def source_of(volume: t.Mapping[str, t.Any]) -> str:
+def source_of(service: str, replica: str) -> str:
     """The name of a volume in the set, `sts-1`. Raises OptionError."""
-    if not _REPLICA.match(volume["replica"]):
-        raise OptionError(f"replica {volume['replica'][:80]!a} has other characters than letters, digits, '_' and '-'; rename it")
-    return f"{volume['service']}-{volume['replica']}"
+    if not _REPLICA.match(replica):
+        raise OptionError(f"replica {replica[:80]!a} has other characters than letters, digits, '_' and '-'; rename it")
+    return f"{service}-{replica}"
 
 
-def collect(given: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> Sources:
+def collect(given: SourceOptions, warn: t.Callable[[str], None]) -> Sources:
     """From the options. Raises OptionError, and what the container engine is asked in vain for."""
-    volumes, not_durable = list(given["volumes"]), list(given["not_durable"])
-    if given["compose_project"]:
-        found = compose.replay(Engine(given["engine"]).project(given["compose_project"]))
-        told = {one["service"] for one in (*volumes, *not_durable)}
+    volumes, not_durable = list(given.volumes), list(given.not_durable)
+    if given.compose_project:
+        found = compose.replay(Engine(given.engine).project(given.compose_project))
+        told = {*(one.service for one in volumes), *(one.service for one in not_durable)}
         gone = [one for one in found.not_durable if one["service"] not in told]
         for one in gone:
             warn(lost(one))
-        volumes += found.volumes
-        not_durable += gone
+        volumes += [VolumeOptions.of(one) for one in found.volumes]
+        not_durable += [NotDurableOptions.of(one) for one in gone]
     if not volumes and not not_durable:
         raise OptionError(
             "volumes, compose_project and not_durable are all empty; name each replica's directory, or the service that has none"
         )
-    named = {source_of(one): one for one in volumes}
+    named = {source_of(one.service, one.replica): one for one in volumes}
     if len(named) != len(volumes):
         raise OptionError("a service and replica is named twice, in volumes or by compose_project; give each replica its own name")
     return Sources(named, not_durable)

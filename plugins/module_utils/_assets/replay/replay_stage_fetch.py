@@ -13,12 +13,14 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import dataclasses
 import re
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._errors import OptionError, StorageError, TamperedData
+from ..._options import declared
+from ..._options.declared import Path, Suboptions, Word
 from ..._repository import layout as keys
 from ..._storage.local import LocalStore
 
@@ -30,49 +32,52 @@ _SOURCE = re.compile(r"(?:replay\.)?((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]
 Ask = t.Callable[[str, int], t.Mapping[str, t.Any]]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    return argspec.reading().merge(_own_options())
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PieceOptions(Suboptions):
+    """The part of one staged file that begins at `offset`."""
+
+    key: Word
+    offset: int
 
 
-def _own_options() -> argspec.ArgumentSpec:
-    piece = {"key": {"type": "str", "required": True, "no_log": False}, "offset": {"type": "int", "required": True}}
-    return argspec.ArgumentSpec(
-        {
-            "set_id": {"type": "str", "required": True},
-            "stage": {"type": "path", "required": True},
-            "staged": {"type": "list", "elements": "str", "required": True},
-            "max_bytes": {"type": "int", "required": True},
-            "piece": {"type": "dict", "options": piece},
-        }
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    reading: t.Literal[1, 2]
+    set_id: str
+    stage: Path
+    staged: tuple[str, ...]
+    max_bytes: int
+    piece: PieceOptions | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """On the host: one piece of one file."""
-    given, piece = invocation.options, invocation.options["piece"]
+    given, piece = invocation.options, invocation.options.piece
     if piece is None:
         raise OptionError("piece is missing: the action of this name sets it; call replay_stage_fetch as a task, not as a module")
-    key = _checked(piece["key"], given["set_id"], given["reading"])
-    with LocalStore(given["stage"]).open(key) as stream:
-        stream.seek(piece["offset"])
+    key = _checked(piece.key, given.set_id, given.reading)
+    with LocalStore(given.stage).open(key) as stream:
+        stream.seek(piece.offset)
         data = stream.read(PIECE)
     return {"changed": False, "data": base64.b64encode(data).decode("ascii")}
 
 
-def bring(invocation: Invocation, ask: Ask, host: str, make: t.Callable[[], str]) -> dict[str, t.Any]:
+def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable[[], str]) -> dict[str, t.Any]:
     """On the controller: every file, whole, below the folder that `make` makes. Raises TamperedData for what the host may not answer."""
     given = invocation.options
-    names = [_checked(name, given["set_id"], given["reading"], host) for name in given["staged"][: MOST_NAMES + 1]]
+    names = [_checked(name, given.set_id, given.reading, host) for name in given.staged[: MOST_NAMES + 1]]
     if len(names) > MOST_NAMES or len({*names}) != len(names):
         raise TamperedData(f"{host} names a file twice, or more than {MOST_NAMES}, so none was fetched; find out who answers there")
-    left: int = given["max_bytes"]
+    left: int = given.max_bytes
     path = "" if invocation.check_mode else make()
     if path:
         store = LocalStore(path)
         for name in names:
-            left -= _bring(store, name, _Host(ask, host), left, given["max_bytes"])
+            left -= _bring(store, name, _Host(ask, host), left, given.max_bytes)
     listing = "".join(f"{name}\n" for name in names)
-    result = {"changed": bool(names), "path": path, "files": names, "bytes": given["max_bytes"] - left}
+    result = {"changed": bool(names), "path": path, "files": names, "bytes": given.max_bytes - left}
     return {**result, "diff": {"before": "", "after": listing}}
 
 

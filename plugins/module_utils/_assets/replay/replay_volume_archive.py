@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
 from ..._drivers.volume.live import Directory
 from ..._errors import OptionError, StageFailed, StorageError
 from ..._evidence import open_set
 from ..._evidence.open_set import OpenSet
+from ..._options import declared
+from ..._options.declared import Path, Rules, needed
+from ..._options.shared import OpenSetOptions, RecipientOptions, RepositoryOptions
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import Artifact
@@ -23,6 +26,7 @@ from ..._stream import progress
 from ..._stream.progress import Progress
 from . import replay_sources
 from .replay_reading import Found, Nowhere, Reading, Seen
+from .replay_sources import NotDurableOptions, SourceOptions, VolumeOptions
 
 ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
 _WARNINGS = {
@@ -38,43 +42,35 @@ def part_name(source: str, reading: int) -> str:
     return f"replay.{source}.{reading}"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    service = {"type": "str", "choices": ["sts", "gateway"], "required": True}
-    replica = {"type": "str", "default": "1"}
-    own = argspec.ArgumentSpec(
-        {
-            "volumes": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"service": service, "replica": replica, "path": {"type": "path", "required": True}},
-            },
-            "not_durable": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {"service": service, "reason": {"type": "str", "required": True}},
-            },
-            "compose_project": {"type": "str"},
-            "stage": {"type": "path"},
-        },
-        mutually_exclusive=[("repository", "stage"), ("signing_key", "stage")],
-        required_one_of=[("repository", "stage")],
-    )
-    shared = (argspec.reading(), argspec.repository(required=False), argspec.signing(), argspec.recipients(), argspec.engine())
-    return argspec.open_set().merge(*shared, own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("repository", "stage"), ("signing_key", "stage")), required_one_of=(("repository", "stage"),))
+
+    access: RepositoryOptions | None = None
+    open_set: OpenSetOptions
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    sources: SourceOptions = dataclasses.field(default_factory=SourceOptions)
+    reading: t.Literal[1, 2]
+    signing_key: Path | None = None
+    stage: Path | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
 
-def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _archived(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
-    sources = replay_sources.collect(invocation.options, invocation.warn)
-    target = open_set.load(invocation.options, invocation.check_mode)
+    given = invocation.options
+    sources = replay_sources.collect(given.sources, invocation.warn)
+    if given.access:
+        target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
+    else:
+        target = open_set.stage(given.open_set, needed(given.stage, "stage"), given.recipients)
     work = _Work(invocation, target, told)
     work.preflight(sources.volumes)
     for one in sources.not_durable:
@@ -87,7 +83,7 @@ def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         "set_id": target.set_id,
         "volumes": work.results,
         "artifacts": work.artifacts,
-        "staged": work.staged if invocation.options["stage"] else [],
+        "staged": work.staged if given.stage else [],
         "bytes": sum(one["size"] for one in work.artifacts),
         "diff": {"before": "" if work.changed else listing, "after": listing},
         "seconds": round(time.monotonic() - started, 3),
@@ -97,10 +93,10 @@ def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
 class _Work:
     """One run; `results` and `artifacts` fill up on the way."""
 
-    def __init__(self, invocation: Invocation, target: OpenSet, told: Progress) -> None:
+    def __init__(self, invocation: Invocation[Options], target: OpenSet, told: Progress) -> None:
         self._warn = invocation.warn
         self._dry = invocation.check_mode
-        self._reading: int = invocation.options["reading"]
+        self._reading: int = invocation.options.reading
         self._target, self._told = target, told
         self._parts = target.parts()
         self._directories: dict[tuple[int, int], str] = {}
@@ -109,7 +105,7 @@ class _Work:
         self.artifacts: list[dict[str, t.Any]] = []
         self.staged: list[str] = []
 
-    def preflight(self, volumes: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    def preflight(self, volumes: t.Mapping[str, VolumeOptions]) -> None:
         """Every directory and the store. Of reading 1 only check mode may know nothing, since it may just have been predicted."""
         size = 0
         for source, volume in volumes.items():
@@ -118,7 +114,7 @@ class _Work:
             if part_name(source, self._reading) not in self._parts:
                 path = keys.replay_key(self._target.set_id, source, self._reading)
                 self._target.refuse_leftovers([path, keys.details_key(path)])
-            with Directory(volume["path"], replay.FOLDER) as directory:
+            with Directory(volume.path, replay.FOLDER) as directory:
                 size += sum(directory.size(name) or 0 for name, regular in directory.names() if regular)
         store = self._target.store
         self._target.check_writable(probe=not self._dry)
@@ -126,14 +122,14 @@ class _Work:
         if free is not None and free < size:
             raise StorageError(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")
 
-    def not_durable(self, one: t.Mapping[str, t.Any]) -> None:
+    def not_durable(self, one: NotDurableOptions) -> None:
         """A service whose events die with its container: not protected, and the manifest says so."""
-        result = {"service": one["service"], "replica": None, "state": NOT_DURABLE, "reason": one["reason"]}
-        self._enter(one["service"], result, [], left_out=one["reason"])
+        result = {"service": one.service, "replica": None, "state": NOT_DURABLE, "reason": one.reason}
+        self._enter(one.service, result, [], left_out=one.reason)
 
-    def volume(self, source: str, volume: t.Mapping[str, t.Any]) -> None:
-        head = {"service": volume["service"], "replica": volume["replica"]}
-        with Directory(volume["path"], replay.FOLDER) as directory:
+    def volume(self, source: str, volume: VolumeOptions) -> None:
+        head = {"service": volume.service, "replica": volume.replica}
+        with Directory(volume.path, replay.FOLDER) as directory:
             same = self._directories.setdefault(directory.identity, source)
             if same != source:
                 words = f"the same directory as {same}, in whose archive its files are"

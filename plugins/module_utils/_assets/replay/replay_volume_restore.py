@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
 from ..._drivers.volume import target
 from ..._drivers.volume.target import ABSENT, OTHER, Target
 from ..._errors import OptionError, StorageError
-from ..._evidence import options, restore_entry, sealed_set
+from ..._evidence import access, restore_entry, sealed_set
+from ..._options import declared
+from ..._options.declared import Path, Suboptions
+from ..._options.shared import RecordedOptions, RepositoryOptions, StoredSetOptions
 from ..._repository import artifact as artifacts
 from ..._repository import records
 from ..._stream import pipes
@@ -27,39 +30,45 @@ from .replay_union import Kept, ReplayUnion
 QUARANTINE = ".quarantine"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    volume = {
-        "service": {"type": "str", "choices": ["sts", "gateway"], "required": True},
-        "replica": {"type": "str", "default": "1"},
-        "path": {"type": "path", "required": True},
-        "from": {"type": "str"},
-        "quarantine": {"type": "path"},
-    }
-    own = argspec.ArgumentSpec(
-        {
-            "volumes": {"type": "list", "elements": "dict", "required": True, "options": volume},
-            "owner": {"type": "int", "default": 65532},
-            "group": {"type": "int", "default": 65532},
-        }
-    )
-    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.recorded(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VolumeOptions(Suboptions):
+    """Which volume of the set (`from`, such as `sts-1`) goes where; `quarantine` is for files that cannot go there."""
+
+    service: t.Literal["sts", "gateway"]
+    replica: str = "1"
+    path: Path
+    from_: str | None = None
+    quarantine: Path | None = None
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    recorded: RecordedOptions
+    identity_files: tuple[Path, ...]
+    volumes: tuple[VolumeOptions, ...]
+    owner: int = 65532
+    group: int = 65532
+
+
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Plan all volumes, write all files under other names, and give them their names only when every byte was verified."""
     started = time.monotonic()
     given = invocation.options
-    if not given["volumes"]:
+    if not given.volumes:
         raise OptionError("volumes is empty; name the directory of each replica")
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = access.open_repository(given.access, warn=invocation.warn)
     opened.mark.advance(opened.journal, dry=True)
-    signer = restore_entry.signer_unless_inside(opened, given, _places(given))
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
+    signer = restore_entry.signer_unless_inside(opened, given.access.deployment, given.recorded, _places(given))
+    the_set = sealed_set.SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
     with contextlib.ExitStack() as stack:
         volumes = []
-        for one in given["volumes"]:
-            union = ReplayUnion(the_set, one["from"] or source_of(one), given["identity_files"])
-            volumes.append(stack.enter_context(Volume(one, union, given["owner"], given["group"])))
+        for one in given.volumes:
+            union = ReplayUnion(the_set, one.from_ or source_of(one.service, one.replica), given.identity_files)
+            volumes.append(stack.enter_context(Volume(one, union, given.owner, given.group)))
         if len({one.identity for one in volumes}) != len(volumes):
             raise OptionError("two volumes are one directory; restore into it once")
         for volume in volumes:
@@ -84,29 +93,29 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     }
 
 
-def _places(given: t.Mapping[str, t.Any]) -> list[str]:
+def _places(given: Options) -> list[str]:
     """Every path that may get a file."""
-    volumes = given["volumes"]
-    return [one["path"] for one in volumes] + [_quarantine(one) for one in volumes]
+    volumes = given.volumes
+    return [one.path for one in volumes] + [_quarantine(one) for one in volumes]
 
 
-def _quarantine(volume: t.Mapping[str, t.Any]) -> str:
-    return str(volume["quarantine"] or f"{volume['path'].rstrip('/')}{QUARANTINE}")
+def _quarantine(volume: VolumeOptions) -> str:
+    return volume.quarantine or f"{volume.path.rstrip('/')}{QUARANTINE}"
 
 
 class Volume:
     """One directory, what comes into it under which name, and beside it the quarantine, which is made when it gets something."""
 
-    def __init__(self, given: t.Mapping[str, t.Any], union: ReplayUnion, owner: int, group: int) -> None:
+    def __init__(self, given: VolumeOptions, union: ReplayUnion, owner: int, group: int) -> None:
         self._union = union
         self._stack = contextlib.ExitStack()
         self._quarantine_path = _quarantine(given)
         self._quarantine: Target | None = None
         self._names: dict[Kept, str] = {}
         self.leftovers: list[str] = []
-        self._target = self._stack.enter_context(Target(target.volume(given["path"], replay.FOLDER), owner, group, replay.MODE))
+        self._target = self._stack.enter_context(Target(target.volume(given.path, replay.FOLDER), owner, group, replay.MODE))
         self.identity = self._target.identity
-        self.result = {"service": given["service"], "replica": given["replica"], "path": self._target.path, "files": len(union.files)}
+        self.result = {"service": given.service, "replica": given.replica, "path": self._target.path, "files": len(union.files)}
 
     def __enter__(self) -> Volume:
         return self

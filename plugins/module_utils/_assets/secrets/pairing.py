@@ -21,12 +21,11 @@ from ..._drivers.postgres.server import Server, Session
 from ..._drivers.postgres.snapshot import BEGIN, Snapshot
 from ..._errors import OptionError
 from ..._evidence import sealed_census
+from ..._options.shared import PostgresOptions
 from ..databases.dump_database import layout_of
 
 
-def prove(
-    given: t.Mapping[str, t.Any], part: t.Mapping[str, t.Any], keys: Keys, backend: str, earlier_ids: t.Collection[str]
-) -> dict[str, str]:
+def prove(given: PostgresOptions, part: t.Mapping[str, t.Any], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
     """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
     sealed = t.cast("dict[str, dict[str, t.Any]]", part["sealed"])
@@ -41,7 +40,7 @@ def prove(
     return {"verdict": verdict, "message": message}
 
 
-def beforehand(given: t.Mapping[str, t.Any], family: str, keys: Keys, backend: str) -> dict[str, str]:
+def beforehand(given: PostgresOptions, family: str, keys: Keys, backend: str) -> dict[str, str]:
     """The same against the database as it is now, before a dump that may take hours. Raises KeyProblem and OptionError."""
     with Snapshot(Server.from_options(given), OWN_DATABASE, alone=False) as held:
         layout = layout_of(held.session, OWN_DATABASE)

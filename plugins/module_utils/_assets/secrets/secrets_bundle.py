@@ -10,7 +10,6 @@ import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import secrets
 from ..._caracal.chains import pairing as rules
@@ -19,53 +18,51 @@ from ..._drivers.secrets import bundle
 from ..._errors import KeyProblem, OptionError, StorageError, TamperedData
 from ..._evidence import open_set
 from ..._evidence.open_set import OpenSet
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import OpenSetOptions, PostgresOptions, RecipientOptions, RepositoryOptions
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import Artifact
 from .. import set_parts
 from ..databases import dump_set
 from . import pairing, secrets_sources
-from .secrets_sources import Collected
+from .secrets_sources import Collected, SourceOptions
 
 Parts = dict[str, dict[str, t.Any]]
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    # What has `no_log: False` is a path or a word, and no secret.
-    own = argspec.ArgumentSpec(
-        {
-            "directory": {"type": "path"},
-            "files": {"type": "dict", "default": {}},
-            "environment_file": {"type": "path"},
-            "extra_files": {"type": "list", "elements": "path", "default": []},
-            "retired_audit_keys": {"type": "list", "elements": "path", "default": [], "no_log": False},
-            "previous_kek": {"type": "path"},
-            "secret_backend": {"type": "str", "no_log": False},
-            "database_recipients": {"type": "list", "elements": "str", "default": []},
-            "database_recipients_files": {"type": "list", "elements": "path", "default": []},
-            "allow_same_recipients": {"type": "bool", "default": False},
-        }
-    )
-    return argspec.repository().merge(
-        argspec.reading(), argspec.open_set(), argspec.signing(), argspec.recipients(), argspec.postgres(), own
-    )
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    open_set: OpenSetOptions
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    sources: SourceOptions = dataclasses.field(default_factory=SourceOptions)
+    reading: t.Literal[1, 2]
+    signing_key: Path | None = None
+    database_recipients: tuple[str, ...] = ()
+    database_recipients_files: tuple[Path, ...] = ()
+    allow_same_recipients: bool = False
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read and check everything; then (not in check mode) seal what no set holds yet, and add the part."""
     started = time.monotonic()
     given = invocation.options
-    target = open_set.load(given, invocation.check_mode)
+    target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     content = target.parts()
-    found = secrets_sources.collect(given)
+    found = secrets_sources.collect(given.sources)
     for words in found.overrides:
         invocation.warn(words)
-    name = set_parts.SECRETS[given["reading"] - 1]
-    first = content.get(set_parts.SECRETS[0]) if given["reading"] == 2 else None
+    name = set_parts.SECRETS[given.reading - 1]
+    first = content.get(set_parts.SECRETS[0]) if given.reading == 2 else None
     database = content.get(dump_set.PART)
     _in_order(invocation, content, name, found)
     theirs = _database_recipients(given, database)
-    _apart(target, theirs, given["allow_same_recipients"])
+    _apart(target, theirs, given.allow_same_recipients)
     absent = secrets.absent(found.family, [one.partition("/")[2] for one in found.names])
     if absent:
         invocation.warn(f"in no source, so not in the set: {', '.join(absent)}; an installer makes new ones where they are missing")
@@ -84,7 +81,7 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _in_order(invocation: Invocation, content: Parts, name: str, found: Collected) -> None:
+def _in_order(invocation: Invocation[Options], content: Parts, name: str, found: Collected) -> None:
     """First reading, dump, second reading: what is sealed in between is then sealed with a key of one of the two."""
     one, two = set_parts.SECRETS
     if name not in content and not (invocation.check_mode and not content):
@@ -97,9 +94,9 @@ def _in_order(invocation: Invocation, content: Parts, name: str, found: Collecte
     pairing.refuse_other_family(found.family, content.get(dump_set.PART, {}).get("family"))
 
 
-def _database_recipients(given: t.Mapping[str, t.Any], database: dict[str, t.Any] | None) -> set[str]:
+def _database_recipients(given: Options, database: dict[str, t.Any] | None) -> set[str]:
     """Fingerprints of those who open the database: as the options say, and as the set's own dump was sealed."""
-    texts, paths = given["database_recipients"], given["database_recipients_files"]
+    texts, paths = given.database_recipients, given.database_recipients_files
     named = {one.fingerprint for one in age.load(texts, paths)} if texts or paths else set()
     return named.union(*(one["recipients"] for one in (database or {}).get("artifacts", ())))
 
@@ -114,7 +111,7 @@ def _apart(target: OpenSet, theirs: set[str], allowed: bool) -> None:
 
 
 def _make(
-    invocation: Invocation,
+    invocation: Invocation[Options],
     target: OpenSet,
     found: Collected,
     first: dict[str, t.Any] | None,
@@ -125,11 +122,11 @@ def _make(
     given = invocation.options
     earlier = first["key_ids"] if first else {}
     proof = None
-    if given["reading"] == 2 and database:
-        proof = pairing.prove(given, database, found.keys, found.backend, _keks(earlier))
+    if given.reading == 2 and database:
+        proof = pairing.prove(given.postgres, database, found.keys, found.backend, _keks(earlier))
     key_set = bundle.key_set(found.state_key, found.files)
     path = keys.secrets_key(key_set, target.set_id)
-    old = _kept(target, key_set, theirs, first, given["allow_same_recipients"])
+    old = _kept(target, key_set, theirs, first, given.allow_same_recipients)
     artifact = old
     if old is None:
         target.refuse_leftovers([path])

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import secrets
 from ..._crypto.recipients import load_identities
@@ -20,9 +20,12 @@ from ..._drivers.secrets import bundle, target
 from ..._drivers.secrets.files import File
 from ..._drivers.secrets.target import MODE, NEW, OTHER, SAME, Directory, Owner, Wanted
 from ..._errors import KeyProblem, OptionError, StorageError, TamperedData, TargetRefused
-from ..._evidence import options, restore_entry
+from ..._evidence import access, restore_entry
 from ..._evidence.sealed_set import SealedSet
 from ..._files.folder import PRIVATE
+from ..._options import declared
+from ..._options.declared import Path, Word
+from ..._options.shared import RecordedOptions, RepositoryOptions, StoredSetOptions
 from ..._repository import artifact as artifacts
 from ..._repository import records
 from ..._repository.artifact import Artifact
@@ -35,69 +38,71 @@ LISTED = 4
 FOLDER_BITS = 0o775  # whatever a bundle says, it opens no folder for everybody to write in
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "key_set": {"type": "str", "no_log": False},  # an id
-            "directory": {"type": "path", "required": True},
-            "environment_file": {"type": "path"},
-            "extra_directory": {"type": "path"},
-            "extra_directories": {"type": "dict", "default": {}},
-            "retired_directory": {"type": "path"},
-            "owner": {"type": "str"},
-            "group": {"type": "str"},
-            "replace": {"type": "bool", "default": False},
-        }
-    )
-    return argspec.repository().merge(argspec.stored_set(), argspec.identities(), argspec.recorded(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    recorded: RecordedOptions
+    identity_files: tuple[Path, ...]
+    key_set: Word | None = None
+    directory: Path
+    environment_file: Path | None = None
+    extra_directory: Path | None = None
+    extra_directories: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    retired_directory: Path | None = None
+    owner: str | None = None
+    group: str | None = None
+    replace: bool = False
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Verify everything, look at the target; then (not in check mode) keep what is replaced, and write."""
     started = time.monotonic()
-    given = {**invocation.options, "directory": os.path.abspath(invocation.options["directory"])}
-    opened = options.open_repository(given, warn=invocation.warn)
+    given = dataclasses.replace(invocation.options, directory=os.path.abspath(invocation.options.directory))
+    opened = access.open_repository(given.access, warn=invocation.warn)
     opened.mark.advance(opened.journal, dry=True)
-    signer = restore_entry.signer_unless_inside(opened, given, _tops(given))
-    the_set = SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    artifact = _chosen(the_set, given["key_set"])
+    signer = restore_entry.signer_unless_inside(opened, given.access.deployment, given.recorded, _tops(given))
+    the_set = SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
+    artifact = _chosen(the_set, given.key_set)
     data = opened.catalog.read_artifact(artifact)
-    with Opener(io.BytesIO(data), load_identities(given["identity_files"]), artifact.path) as source:
+    with Opener(io.BytesIO(data), load_identities(given.identity_files), artifact.path) as source:
         found = bundle.read(source, artifact.path)
     ids = _ids(the_set, artifact, found)
     result = _restore(invocation, given, found)
     if not invocation.check_mode:
         if signer and result["changed"]:
-            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.SECRETS, [given["directory"]]))
+            restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.SECRETS, [given.directory]))
         opened.mark.advance(opened.journal)
     about = {"set_id": the_set.set_id, "key_set": _key_set(artifact), "family": found.family, "key_ids": ids}
     return {**about, **result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _tops(given: t.Mapping[str, t.Any]) -> list[str]:
+def _tops(given: Options) -> list[str]:
     """Every place that is named for a file."""
-    named = [given[name] for name in ("directory", "environment_file", "extra_directory", "retired_directory")]
-    return [path for path in (*named, *given["extra_directories"].values()) if path]
+    named = (given.directory, given.environment_file, given.extra_directory, given.retired_directory)
+    return [path for path in (*named, *given.extra_directories.values()) if path]
 
 
-def _restore(invocation: Invocation, given: t.Mapping[str, t.Any], found: bundle.Bundle) -> dict[str, t.Any]:
-    who = target.owner(given["owner"], given["group"])
+def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bundle) -> dict[str, t.Any]:
+    who = target.owner(given.owner, given.group)
     wanted, folders = _wanted(given, found), _folders(given, found)
     states = {one.name: target.examine(one, who) for one in wanted}
     states |= {one.name: target.examine_folder(one, who) for one in folders}
     other = [one.path for one in wanted if states[one.name] == OTHER]
-    if other and not given["replace"]:
+    if other and not given.replace:
         raise TargetRefused(f"{_listed(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them")
-    saved = f"{given['directory']}.replaced-{options.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
-    loose = target.is_loose(given["directory"], PRIVATE)
+    saved = f"{given.directory}.replaced-{access.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
+    loose = target.is_loose(given.directory, PRIVATE)
     if not invocation.check_mode:
         _write(given, wanted, states, saved, who)
         for one in folders:
             if states[one.name] != SAME:
                 target.put_folder(one, PRIVATE, who)
-    foreign = target.foreign(given["directory"], wanted)
+    foreign = target.foreign(given.directory, wanted)
     if foreign:
-        invocation.warn(f"{given['directory']} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
+        invocation.warn(f"{given.directory} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
     done = {state: sorted(name for name, one in states.items() if one == state) for state in (NEW, SAME, MODE, OTHER)}
     return {
         "changed": loose or len(done[SAME]) < len(states),
@@ -148,7 +153,7 @@ def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[s
     return ids
 
 
-def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
+def _wanted(given: Options, found: bundle.Bundle) -> list[Wanted]:
     """Where each file goes; those without a target are left out."""
     placed = ((one, *_place(given, one.name)) for one in found.files)
     wanted = [Wanted(one.name, os.path.abspath(top), below, _mode(one), one.content) for one, top, below in placed if top]
@@ -159,24 +164,25 @@ def _wanted(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Wanted]:
     return wanted
 
 
-def _folders(given: t.Mapping[str, t.Any], found: bundle.Bundle) -> list[Directory]:
+def _folders(given: Options, found: bundle.Bundle) -> list[Directory]:
     """Those that held no file. A name that the product does not know is left out: the bundle does not choose what is made here."""
     names = {f"{bundle.FOLDERS}/{name}": name for name in secrets.FOLDERS}
-    return [Directory(one.name, given["directory"], names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
+    return [Directory(one.name, given.directory, names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
 
 
-def _place(given: t.Mapping[str, t.Any], name: str) -> tuple[str | None, str]:
+def _place(given: Options, name: str) -> tuple[str | None, str]:
     """Directory, and the path below it, of a file of the bundle."""
     folder, _slash, below = name.partition("/")
     if name == bundle.PREVIOUS:
-        return given["directory"], secrets.PREVIOUS_KEK
+        return given.directory, secrets.PREVIOUS_KEK
     if name == bundle.ENVIRONMENT:
-        path = given["environment_file"]
+        path = given.environment_file
         return os.path.split(os.path.abspath(path)) if path else (None, below)
-    if folder == bundle.EXTRA and below in given["extra_directories"]:
-        return given["extra_directories"][below], below
-    tops = {bundle.SECRETS: "directory", bundle.EXTRA: "extra_directory", bundle.RETIRED_FOLDER.rstrip("/"): "retired_directory"}
-    return (given[tops[folder]] if folder in tops else None), below
+    if folder == bundle.EXTRA and below in given.extra_directories:
+        return given.extra_directories[below], below
+    retired = bundle.RETIRED_FOLDER.rstrip("/")
+    tops = {bundle.SECRETS: given.directory, bundle.EXTRA: given.extra_directory, retired: given.retired_directory}
+    return tops.get(folder), below
 
 
 def _mode(one: File) -> int:
@@ -186,9 +192,9 @@ def _mode(one: File) -> int:
     return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else SECRET_MODE
 
 
-def _write(given: t.Mapping[str, t.Any], wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
+def _write(given: Options, wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
     """First a copy of everything that will be replaced, then file by file."""
-    top = given["directory"]
+    top = given.directory
     if saved:
         for one in wanted:
             if states[one.name] == OTHER:

@@ -17,8 +17,22 @@ from ..._caracal.releases import ZONE_KEK
 from ..._drivers.secrets import bundle, files
 from ..._drivers.secrets.files import File
 from ..._errors import OptionError
+from ..._options.declared import Options, Path, Word
 
 BACKEND = "CARACAL_SECRET_BACKEND"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceOptions(Options):
+    """Where the secrets are: a directory, or single files by name, and what is not among them."""
+
+    directory: Path | None = None
+    files: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    environment_file: Path | None = None
+    extra_files: tuple[Path, ...] = ()
+    retired_audit_keys: tuple[Path, ...] = ()
+    previous_kek: Path | None = None
+    secret_backend: Word | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,17 +57,17 @@ class Collected:
         return bundle.state_key(self.keys.keks[0].secret, self.keys.audit[0].secret)
 
 
-def collect(given: t.Mapping[str, t.Any]) -> Collected:
+def collect(given: SourceOptions) -> Collected:
     """Read every file once. Raises OptionError, KeyProblem."""
-    others = [files.named(bundle.ENVIRONMENT, given["environment_file"])] if given["environment_file"] else []
+    others = [files.named(bundle.ENVIRONMENT, given.environment_file)] if given.environment_file else []
     settings = files.settings(others[0].content) if others else {}
-    backend = str(given["secret_backend"] or settings.get(BACKEND) or pairing.BUILTIN)
-    others += [files.named(f"{bundle.EXTRA}/{os.path.basename(path)}", path) for path in given["extra_files"]]
-    others += [files.named(bundle.RETIRED.format(number=number), path) for number, path in enumerate(given["retired_audit_keys"], 1)]
-    others += [files.named(bundle.PREVIOUS, given["previous_kek"])] if given["previous_kek"] else []
+    backend = str(given.secret_backend or settings.get(BACKEND) or pairing.BUILTIN)
+    others += [files.named(f"{bundle.EXTRA}/{os.path.basename(path)}", path) for path in given.extra_files]
+    others += [files.named(bundle.RETIRED.format(number=number), path) for number, path in enumerate(given.retired_audit_keys, 1)]
+    others += [files.named(bundle.PREVIOUS, given.previous_kek)] if given.previous_kek else []
     found = files.together([*_secrets(given), *others])
     family = secrets.family(_named(found))
-    overrides = _overrides(settings, given["environment_file"], _named(found))
+    overrides = _overrides(settings, given.environment_file, _named(found))
     return Collected(tuple(found), family, keys_of(family, found), backend, tuple(overrides))
 
 
@@ -97,14 +111,14 @@ def _named(found: t.Sequence[File]) -> dict[str, File]:
     return {one.name.removeprefix(prefix): one for one in found if one.name.startswith(prefix)}
 
 
-def _secrets(given: t.Mapping[str, t.Any]) -> list[File]:
-    if not given["directory"] and not given["files"]:
+def _secrets(given: SourceOptions) -> list[File]:
+    if not given.directory and not given.files:
         raise OptionError("no source of secrets is named; set directory or files")
     read = list[File]()
-    if given["directory"]:
-        read = files.directory(given["directory"], bundle.SECRETS)
-        read += files.empty_folders(given["directory"], secrets.FOLDERS, bundle.FOLDERS, read)
-    for name, path in given["files"].items():
+    if given.directory:
+        read = files.directory(given.directory, bundle.SECRETS)
+        read += files.empty_folders(given.directory, secrets.FOLDERS, bundle.FOLDERS, read)
+    for name, path in given.files.items():
         if not isinstance(path, str) or not os.path.isabs(path):
             raise OptionError(f"files[{name!a}] is no absolute path; write the value to a file in memory (tmpfs) and name that file")
         read.append(files.named(f"{bundle.SECRETS}/{name}", path))

@@ -11,7 +11,7 @@ import typing as t
 
 from ..._crypto import strict_json
 from ..._errors import ObjectMissing, TamperedData
-from ..._evidence.options import Opened
+from ..._evidence.access import Opened
 from ..._evidence.sealed_set import SealedSet
 from ..._report.check import FAIL
 from ..._repository import artifact as artifacts

@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import streams as product
 from ..._drivers.redis import preflight, reading, replaying, resp
 from ..._drivers.redis.connection import Address, Session
 from ..._drivers.redis.preflight import Facts
 from ..._errors import BackupError, TargetRefused, VerificationFailed
-from ..._evidence import options, restore_entry, sealed_set
+from ..._evidence import access, restore_entry, sealed_set
+from ..._options import declared
+from ..._options.declared import Path, Rules, needed
+from ..._options.shared import RecordedOptions, RedisOptions, RepositoryOptions, StoredSetOptions
 from ..._report.check import FAIL, PASS, Check
 from ..._repository import artifact as artifacts
 from ..._repository import objects, records
@@ -24,42 +27,49 @@ from . import redis_compare, redis_provisioned, redis_snapshot_set
 from .redis_snapshot_set import Snapshot
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "confirm": {"type": "list", "elements": "str", "default": []},
-            "groups_only": {"type": "bool", "default": False},
-        },
-        required_if=[
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(
+        required_if=(
             ("groups_only", False, ("repository", "deployment", "allowed_signers", "high_water_mark", "identity_files")),
             ("groups_only", False, ("sandbox", "signing_key"), True),
-        ],
-    )
-    return argspec.repository(required=False).merge(
-        argspec.stored_set(), argspec.identities(required=False), argspec.recorded(required=False), argspec.redis(), own
+        )
     )
 
+    access: RepositoryOptions | None = None
+    stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
+    signing_key: Path | None = None
+    sandbox: Path | None = None
+    redis: RedisOptions = dataclasses.field(default_factory=RedisOptions)
+    identity_files: tuple[Path, ...] | None = None
+    confirm: tuple[str, ...] = ()
+    groups_only: bool = False
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Verify, examine, confirm; then (not in check mode) replay and compare."""
     started = time.monotonic()
-    result = _groups_only(invocation) if invocation.options["groups_only"] else _restore(invocation)
+    result = _groups_only(invocation) if invocation.options.groups_only else _restore(invocation)
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _restore(invocation: Invocation) -> dict[str, t.Any]:
+def _restore(invocation: Invocation[Options]) -> dict[str, t.Any]:
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
+    where, identity_files = needed(given.access, "repository"), needed(given.identity_files, "identity_files")
+    opened = access.open_repository(where, warn=invocation.warn)
     opened.mark.advance(opened.journal, dry=True)
     # A Redis with an address may be anybody's; only a socket can lie in a sandbox.
-    signer = restore_entry.signer_unless_inside(opened, given, [given["redis_unix_socket"] or "/"])
-    the_set = sealed_set.SealedSet(opened, given["set_id"], given["identity_files"], given["max_age"])
-    snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
-    with Session(Address.from_options(given), the_set.set_id) as session:
+    recorded = RecordedOptions(signing_key=given.signing_key, sandbox=given.sandbox)
+    signer = restore_entry.signer_unless_inside(opened, where.deployment, recorded, [given.redis.redis_unix_socket or "/"])
+    the_set = sealed_set.SealedSet(opened, given.stored.set_id, identity_files, given.stored.max_age)
+    snapshot = redis_snapshot_set.load(opened, the_set, identity_files)
+    with Session(Address.from_options(given.redis), the_set.set_id) as session:
         facts = preflight.examine(session)
         replay = replaying.Replay(session, the_set.set_id, product.SEED)
-        preflight.confirm(session, facts, given["confirm"], 0 if replay.leftover() or replay.provisioned() else facts.keys)
-        checks = [] if invocation.check_mode else _replay(the_set.signed, snapshot, session, replay, given["identity_files"])
+        preflight.confirm(session, facts, given.confirm, 0 if replay.leftover() or replay.provisioned() else facts.keys)
+        checks = [] if invocation.check_mode else _replay(the_set.signed, snapshot, session, replay, identity_files)
     if not invocation.check_mode:
         if signer:
             restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REDIS, [_target(session, facts)]))
@@ -96,9 +106,9 @@ def _replay(
         raise replay.undo(exc) from exc
 
 
-def _groups_only(invocation: Invocation) -> dict[str, t.Any]:
+def _groups_only(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """The groups that provisioning makes, at 0 so that events from before it are delivered; others stay as they are."""
-    with Session(Address.from_options(invocation.options), "groups") as session:
+    with Session(Address.from_options(invocation.options.redis), "groups") as session:
         facts = preflight.examine(session)
         if facts.replica:
             raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")

@@ -6,46 +6,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import streams as product
 from ..._drivers.redis import preflight, reading
 from ..._drivers.redis.connection import Address, Session
 from ..._errors import OptionError
 from ..._evidence import open_set
+from ..._options import declared
+from ..._options.declared import Is, Path
+from ..._options.shared import OpenSetOptions, RecipientOptions, RedisOptions, RepositoryOptions
 from ..._report.check import WARN
 from ..._repository import layout as keys
 from . import redis_readings
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "pattern": {"type": "str", "default": "caracal.*"},
-            "dump_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-        }
-    )
-    return argspec.open_set().merge(argspec.reading(), argspec.repository(), argspec.signing(), argspec.recipients(), argspec.redis(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    open_set: OpenSetOptions
+    redis: RedisOptions = dataclasses.field(default_factory=RedisOptions)
+    recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
+    reading: t.Literal[1, 2]
+    signing_key: Path | None = None
+    pattern: str = "caracal.*"
+    dump_keys: t.Annotated[tuple[str, ...], Is(no_log=False)] = ()
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Preflight, then (not in check mode) the reading."""
     started = time.monotonic()
     given = invocation.options
-    target = open_set.load(given, invocation.check_mode)
+    target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     parts = target.parts()
-    name = redis_readings.part(given["reading"])
+    name = redis_readings.part(given.reading)
     if name not in parts:
-        path = keys.redis_key(target.set_id, given["reading"])
+        path = keys.redis_key(target.set_id, given.reading)
         target.refuse_leftovers([path, keys.details_key(path)])
-    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id, "reading": given["reading"], "checks": []}
-    with Session(Address.from_options(given), target.set_id) as session:
+    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id, "reading": given.reading, "checks": []}
+    with Session(Address.from_options(given.redis), target.set_id) as session:
         facts = preflight.examine(session)
-        names = reading.find(session, given["pattern"])
-        twice = [one for one in given["dump_keys"] if one.encode() in names]
+        names = reading.find(session, given.pattern)
+        twice = [one for one in given.dump_keys if one.encode() in names]
         if twice:
             raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
         preflight.can_read(session, names[0] if names else product.STREAMS[0].name.encode())
@@ -55,9 +62,9 @@ def run(invocation: Invocation) -> dict[str, t.Any]:
             target.check_writable(probe=False)
             result.update(streams=_expected(session, names), artifacts=[])
         else:
-            work = redis_readings.Reading(session, facts, _before(parts, given["reading"]))
+            work = redis_readings.Reading(session, facts, _before(parts, given.reading))
             target.check_writable(probe=True)
-            made = work.seal(target, given["reading"], names, given["dump_keys"] if given["reading"] == 1 else [])
+            made = work.seal(target, given.reading, names, given.dump_keys if given.reading == 1 else [])
             target.add_part(name, made)
             result.update(made["result"])
     for check in result["checks"] if result["changed"] else []:

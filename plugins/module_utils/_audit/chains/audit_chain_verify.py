@@ -10,10 +10,9 @@ import dataclasses
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal import releases
-from ..._caracal.chains import block_history, chain_gaps, chain_keys, chain_times, chain_verdict
+from ..._caracal.chains import block_history, chain_gaps, chain_keys, chain_verdict
 from ..._caracal.chains.audit_blocks import Block
 from ..._caracal.chains.audit_chains import ADMIN, AUDIT, Chain
 from ..._caracal.chains.block_history import Baseline
@@ -26,9 +25,12 @@ from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError, StorageError
-from ..._evidence import audit_retention, baseline, history, options, place
-from ..._evidence.options import Opened
+from ..._evidence import access, audit_retention, baseline, history, place
+from ..._evidence.access import Opened
 from ..._files import paths
+from ..._options import declared
+from ..._options.declared import Path, Rules
+from ..._options.shared import AuditChainOptions, CopyOptions, RepositoryOptions
 from ..._reading import database_layout, reading
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._report.text import duration
@@ -77,61 +79,63 @@ class Context:
         return detected.release != block_history.HASHES_RECEIVED
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "exports": {"type": "path"},
-            "set_id": {"type": "str"},
-            "since": {"type": "str"},
-            "audit_retention_days": {"type": "int"},
-            "audit_clock_skew_seconds": {"type": "int", "default": chain_times.ALLOWANCE},
-            "jobs": {"type": "int", "default": 2},
-            "require_valid": {"type": "bool", "default": True},
-        },
-        mutually_exclusive=[("set_id", "since"), ("exports", "since")],
-    )
-    return argspec.repository(required=False).merge(argspec.postgres(), argspec.sandbox(), argspec.audit_chains(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    RULES = Rules(mutually_exclusive=(("set_id", "since"), ("exports", "since")))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions | None = None
+    chains: AuditChainOptions = dataclasses.field(default_factory=AuditChainOptions)
+    database: str = "caracal"
+    exports: Path | None = None
+    set_id: str | None = None
+    since: str | None = None
+    audit_retention_days: int | None = None
+    audit_clock_skew_seconds: int = 300
+    jobs: int = 2
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read every row once, then judge."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
     started = time.monotonic()
     given = invocation.options
-    keys = hmac_keys(given["audit_hmac_key_files"])
-    _refuse_small_skew(given["audit_clock_skew_seconds"])
-    opened = options.open_repository(given, warn=invocation.warn) if given["repository"] else None
-    server = place.server_of(given)[0].named(APPLICATION)
-    with Session(server, given["database"]) as session:
+    keys = hmac_keys(given.chains.audit_hmac_key_files)
+    _refuse_small_skew(given.audit_clock_skew_seconds)
+    opened = access.open_repository(given.access, warn=invocation.warn) if given.access else None
+    server = place.server_of(given.copy)[0].named(APPLICATION)
+    with Session(server, given.database) as session:
         preflight.full_sight(session)
         major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
-    client = client_binaries.find(given["pg_bin"], minimum_major=major, tools=("psql",))
+    client = client_binaries.find(given.copy.postgres.pg_bin, minimum_major=major, tools=("psql",))
     if client.doubt:
         invocation.warn(client.doubt)
     with (
-        Guard(server, given["database"], given["lock_hold_max"]) as guard,
-        snapshot.Snapshot(server, given["database"], alone=False) as held,
+        Guard(server, given.database, given.chains.lock_hold_max) as guard,
+        snapshot.Snapshot(server, given.database, alone=False) as held,
     ):
-        since = _since(opened, given["since"])
+        since = _since(opened, given.since)
         context = _context(held, given, since)
         plan = _plan(client.paths["psql"], keys, context, given, told)
         chains = chain_reading.read(held.place, context.layout, plan, guard)
-        known = since or _known(opened, given["set_id"], held.facts["system_identifier"])
+        known = since or _known(opened, given.set_id, held.facts["system_identifier"])
         accepted = history.acknowledged(opened) if opened else frozenset()
         committed = _committed(given, opened, known, held, context, chains, accepted)
         checks = [*_chain_checks(context, chains, keys, opened, known, accepted), *committed]
-        if given["exports"]:
+        if given.exports:
             from . import exports_against_rows
 
             cuts = baseline.cuts(opened) if opened else []
-            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given["exports"], told)
+            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given.exports, told)
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
-    result = judged(checks, given["require_valid"])
+    result = judged(checks, given.require_valid)
     if opened is not None:
         result["journal_head"] = opened.head
         if not invocation.check_mode:
@@ -140,10 +144,10 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: dict[str, t.Any], told: Progress) -> chain_reading.Plan:
-    with_blocks, with_hours = bool(given["repository"]), bool(given["exports"])
-    return chain_reading.Plan(
-        psql, tuple(keys), context.recompute, given["jobs"], with_blocks, context.since, with_hours, told, context.skew
+def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Options, told: Progress) -> chain_reading.ChainPass:
+    with_blocks, with_hours = given.access is not None, bool(given.exports)
+    return chain_reading.ChainPass(
+        psql, tuple(keys), context.recompute, given.jobs, with_blocks, context.since, with_hours, told, context.skew
     )
 
 
@@ -184,16 +188,16 @@ def _since(opened: Opened | None, name: str | None) -> Baseline | None:
     return known
 
 
-def _context(held: snapshot.Snapshot, given: dict[str, t.Any], since: Baseline | None) -> Context:
+def _context(held: snapshot.Snapshot, given: Options, since: Baseline | None) -> Context:
     layout = database_layout.read(held.session)
     names = {table.name for table in layout.tables if table.schema == "public"}
     if not layout.leaves:
-        raise OptionError(f"database {given['database']} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")
+        raise OptionError(f"database {given.database} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")
     marker = held.session.value("SELECT count(*) FROM public.audit_chain_rehash") if "audit_chain_rehash" in names else None
-    days = [given["audit_retention_days"] or RETENTION_DAYS]
+    days = [given.audit_retention_days or RETENTION_DAYS]
     if "audit_retention" in names and (override := audit.override(held.session)) is not None:
         days.append(override)
-    return Context(layout, held.facts, marker, min(days), given["audit_clock_skew_seconds"], since)
+    return Context(layout, held.facts, marker, min(days), given.audit_clock_skew_seconds, since)
 
 
 def _chain_checks(
@@ -255,7 +259,7 @@ def _dropped(opened: Opened | None, known: t.Sequence[Block], existing: set[str]
 
 
 def _committed(
-    given: dict[str, t.Any],
+    given: Options,
     opened: Opened | None,
     known: Baseline,
     held: snapshot.Snapshot,
@@ -267,12 +271,12 @@ def _committed(
     if opened is None:
         words = "no repository was given, so nothing outside the database says what its chains were; a cut tail would not be seen"
         return [Check(block_history.CHECK_ID, UNPROVEN, words)]
-    if given["set_id"]:
+    if given.set_id:
         if known.problem:
-            raise StorageError(f"{known.name or given['set_id']}: {known.problem}; use another set")
+            raise StorageError(f"{known.name or given.set_id}: {known.problem}; use another set")
         earlier = history.check(opened, upto=known.sequence)
-        return [options.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
-    checks = [options.freshness_check(opened), history.check(opened)]
+        return [access.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
+    checks = [access.freshness_check(opened), history.check(opened)]
     compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
     retention = audit_retention.check(opened, held.session, context.layout, known, context.facts, accepted)
     return [*checks, dataclasses.replace(compared, required=True), retention, _tail(known, chains, context)]

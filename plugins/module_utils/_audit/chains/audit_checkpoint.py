@@ -11,7 +11,6 @@ import os
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal.chains import audit_blocks, block_history
 from ..._caracal.chains.audit_blocks import Block
@@ -22,8 +21,11 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server
 from ..._errors import Busy, ObjectExists, VersionMismatch
-from ..._evidence import baseline, history, metrics, options
-from ..._evidence.options import Opened
+from ..._evidence import access, baseline, history, metrics
+from ..._evidence.access import Opened
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import PostgresOptions, RepositoryOptions
 from ..._reading import database_layout, newest_rows, reading
 from ..._report.check import FAIL, Check
 from ..._repository import entry as entries
@@ -56,48 +58,54 @@ class Taken:
         return history.of_checks([self.check.to_result()])
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str", "default": "caracal"},
-            "jobs": {"type": "int", "default": 2},
-        }
-    )
-    return argspec.repository().merge(argspec.signing(required=True), argspec.postgres(), metrics.own_options(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    postgres: PostgresOptions = dataclasses.field(default_factory=PostgresOptions)
+    signing_key: Path
+    metrics_file: Path | None = None
+    database: str = "caracal"
+    jobs: int = 2
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Look, compare; then (not in check mode) the blocks, then the journal entry that names them."""
     started = time.monotonic()
     given = invocation.options
-    opened = options.open_repository(given, warn=invocation.warn)
+    opened = access.open_repository(given.access, warn=invocation.warn)
     # Nothing is read that could not be entered afterwards.
-    signer = options.signer(opened, given, keys.BACKUP)
+    signer = access.signer(opened, given.access.deployment, given.signing_key, keys.BACKUP)
     opened.mark.check_writable()
     opened.store.check_writable(probe=False)
     recorded = False
     for _attempt in range(ATTEMPTS):
-        checkpoint_id = keys.new_set_id(options.now(), os.urandom(5))
-        taken = _take(opened, Server.from_options(given).named(f"caracal_ops.backup {checkpoint_id}"), given)
+        checkpoint_id = keys.new_set_id(access.now(), os.urandom(5))
+        taken = _take(opened, Server.from_options(given.postgres).named(f"caracal_ops.backup {checkpoint_id}"), given)
         recorded |= history.record(opened, signer, checkpoint_id, taken.found, dry=invocation.check_mode)
         result = _result(taken, history.check(opened, {checkpoint_id: taken.found}), checkpoint_id, recorded)
-        if result["checkpoint"] and not invocation.check_mode and not _enter(opened, signer, taken, given["database"], checkpoint_id):
+        if result["checkpoint"] and not invocation.check_mode and not _enter(opened, signer, taken, given.database, checkpoint_id):
             journals.refresh(opened.repository, opened.journal)
             continue
         if taken.detected and taken.detected.release is None:
-            invocation.warn(f"database {given['database']}: release unknown (family {taken.detected.family}); recorded as such")
+            invocation.warn(f"database {given.database}: release unknown (family {taken.detected.family}); recorded as such")
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
         return _finish(invocation, {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)})
     raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
 
 
-def _finish(invocation: Invocation, result: dict[str, t.Any]) -> dict[str, t.Any]:
-    metrics.leave(invocation, lambda: metrics.of_checkpoint(invocation.options["deployment"], result, options.now()))
+def _finish(invocation: Invocation[Options], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    metrics.leave(
+        invocation.options.metrics_file,
+        invocation,
+        lambda: metrics.of_checkpoint(invocation.options.access.deployment, result, access.now()),
+    )
     return result
 
 
-def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
-    database = given["database"]
+def _take(opened: Opened, server: Server, given: Options) -> Taken:
+    database = given.database
     # The journal was read before: the other way round, a checkpoint of others could know rows that this snapshot does not show.
     with Guard(server, database, HOLD_MAX) as guard, snapshot.Snapshot(server, database, alone=False) as held:
         preflight.full_sight(held.session)
@@ -107,7 +115,7 @@ def _take(opened: Opened, server: Server, given: dict[str, t.Any]) -> Taken:
         known = baseline.load(opened, held.facts["system_identifier"])
         whole = not known.blocks or bool(known.problem) or block_history.is_reanchored(known, read.detected)
         tasks = newest_rows.tasks(held.place, read, None if whole else known.blocks)
-        found = workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], given["jobs"])
+        found = workers.run_all([(guard.patiently, (function, *arguments)) for function, arguments in tasks], given.jobs)
         current = [block for one in found for block in one.blocks]
         unread = sum(one.unread for one in found)
         left = read.without([one.table.qualified for one in found if one.gone])
@@ -172,9 +180,9 @@ def _enter(opened: Opened, signer: Signer, taken: Taken, database: str, checkpoi
     )
     data = compression.compress(audit_blocks.to_tsv(taken.new))
     opened.store.put(body.key, data)
-    times = {**options.times(), "database": taken.facts["time"]}
+    times = {**access.times(), "database": taken.facts["time"]}
     subjects = [entries.subject(body.key, entries.sha256(data))]
-    draft = Draft(entries.CHECKPOINT, subjects, body.to_body(), times, options.machine())
+    draft = Draft(entries.CHECKPOINT, subjects, body.to_body(), times, access.machine())
     try:
         journals.append_once(opened.repository, opened.journal, signer, draft)
     except ObjectExists:

@@ -37,7 +37,7 @@ Pages = tuple[int, "int | None"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ChainPass:
     """How to read. `recompute` is None for an unknown release; `commit` is whether audit blocks are wanted too.
 
     With `since`, of each zone only the rows from the head on that it had then, and of the blocks only those still open then.
@@ -68,7 +68,7 @@ class Chains:
 Unit = tuple[Table, Terms, "Pages | None"]
 
 
-def read(place: Place, layout: database_layout.Layout, plan: Plan, guard: Guard) -> Chains:
+def read(place: Place, layout: database_layout.Layout, plan: ChainPass, guard: Guard) -> Chains:
     """Everything. Raises StageFailed when a leaf is dropped while it is read."""
     admin = next((table for table in layout.rest if table.qualified == f"public.{ADMIN.table}"), None)
     if admin is not None and not ADMIN.columns <= set(admin.columns):
@@ -116,7 +116,7 @@ def _size(table: Table, pages: Pages | None) -> int:
     return (table.size if after is None else after * PAGE) - start * PAGE
 
 
-def _read(place: Place, plan: Plan, table: Table, terms: Terms, pages: Pages | None) -> tuple[Seen, Parts | Read | list[Block]]:
+def _read(place: Place, plan: ChainPass, table: Table, terms: Terms, pages: Pages | None) -> tuple[Seen, Parts | Read | list[Block]]:
     """One unit: what was seen, and its blocks; of some pages of a leaf, parts of blocks."""
     examiner = chain_examiner.Examiner(terms)
     if plan.since is not None:

@@ -12,8 +12,9 @@ import typing as t
 
 from ..._caracal.exports.export_files import hour_at, hour_of, start
 from ..._errors import OptionError
-from ..._evidence import options
-from ..._evidence.options import Opened
+from ..._evidence import access
+from ..._evidence.access import Opened
+from ..._options.shared import ExportSourceOptions, RepositoryOptions
 from ..._repository import archive_days, objects
 from ..._repository.fields import timestamp
 from ..._storage.archived import Held, Locked
@@ -35,19 +36,18 @@ class Listing:
     strange: tuple[str, ...]
 
 
-def archive(opened: Opened, given: t.Mapping[str, t.Any]) -> Store:
-    """The archive: the repository itself unless the options name another place, which is reached in the same way."""
-    if not given["archive"]:
+def archive(opened: Opened, location: str | None, given: RepositoryOptions) -> Store:
+    """The archive: the repository itself unless the options name another location, which is reached in the same way."""
+    if not location:
         return opened.store
-    store = open_store(given["archive"], given)
-    options.check_outside(store, given)
+    store = open_store(location, given.bucket)
+    access.check_outside(store, given)
     return store
 
 
-def source(given: t.Mapping[str, t.Any], to: Store) -> Store:
+def source(given: ExportSourceOptions, to: Store) -> Store:
     """Where the service writes. Raises OptionError when that is the archive itself."""
-    own = {name.removeprefix("source_"): value for name, value in given.items() if name.startswith("source_")}
-    store = open_store(given["source"], own)
+    store = open_store(given.source, given.bucket)
     if store.location in (to.location, f"{to.location}/{archive_days.FOLDER}"):
         raise OptionError(f"source {store.location} is the archive itself; give the bucket or folder that the audit service writes to")
     return store

@@ -38,7 +38,7 @@ class Hour:
 
 
 @dataclasses.dataclass
-class Plan:
+class ArchivePlan:
     """`fine` hours need nothing, but perhaps an entry. `faults` say what is wrong with a key, in words."""
 
     copy: list[Hour] = dataclasses.field(default_factory=list)
@@ -60,9 +60,9 @@ class Look:
     now: datetime.datetime
     progress: Progress = NOBODY
 
-    def plan(self, found: Listing) -> Plan:
+    def plan(self, found: Listing) -> ArchivePlan:
         """Of each hour that the source has."""
-        plan = Plan()
+        plan = ArchivePlan()
         # Which of them must be read shows only as each is looked at.
         self.progress.begin("verifying")
         for number, one in found.hours.items():
@@ -73,7 +73,7 @@ class Look:
                 self._present(plan, hour, hour.archived)
         return plan
 
-    def _missing(self, plan: Plan, hour: Hour) -> None:
+    def _missing(self, plan: ArchivePlan, hour: Hour) -> None:
         known = self.entered.get(hour.key)
         if not archive_hours.is_whole(self.source, hour.source):
             plan.faults[hour.key] = "is no whole Parquet file at its source, and was not copied; copy it into the source again"
@@ -86,7 +86,7 @@ class Look:
             plan.copy.append(hour)
             plan.again += [hour.key] if known else []
 
-    def _present(self, plan: Plan, hour: Hour, there: Held) -> None:
+    def _present(self, plan: ArchivePlan, hour: Hour, there: Held) -> None:
         known = self.entered.get(hour.key)
         if there.shadowed:
             on_top = "a delete marker" if there.marked else "another version"
@@ -109,7 +109,7 @@ class Look:
         return hour.number < self.recent and there.size == hour.source.size and archived.suffices(journal, wanted, self.now)
 
 
-def listing(plan: Plan, store: Store, now: datetime.datetime, *, after: bool) -> str:
+def listing(plan: ArchivePlan, store: Store, now: datetime.datetime, *, after: bool) -> str:
     """The hours that change, as they are or as they will be, for a diff."""
     lines = []
     for hour in sorted((*plan.copy, *plan.extend), key=lambda one: one.number):

@@ -12,13 +12,15 @@ import hashlib
 import time
 import typing as t
 
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal.exports import export_files
 from ..._crypto.signing import Signer
 from ..._errors import OptionError, StorageError
-from ..._evidence import metrics, options
-from ..._evidence.options import Opened
+from ..._evidence import access, metrics
+from ..._evidence.access import Opened
+from ..._options import declared
+from ..._options.declared import Path
+from ..._options.shared import ExportSourceOptions, RepositoryOptions
 from ..._repository import archive_days, objects
 from ..._repository import entry as entries
 from ..._repository import journal as journals
@@ -29,37 +31,43 @@ from ..._storage.base import Store
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import archive_hours, archive_plan
-from .archive_plan import Hour, Look, Plan
+from .archive_plan import ArchivePlan, Hour, Look
 
 NAMED = 20
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec({"compare_days": {"type": "int", "default": 2}})
-    shared = (argspec.signing(required=True), argspec.archive(), argspec.export_source(), metrics.own_options())
-    return argspec.repository().merge(*shared, own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    access: RepositoryOptions
+    exports: ExportSourceOptions
+    signing_key: Path
+    archive: str | None = None
+    metrics_file: Path | None = None
+    compare_days: int = 2
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Compare all, copy what is missing, extend locks, then (one entry a day that is over) tell the journal."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
 
-def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
-    started, now = time.monotonic(), options.now()
+def _archived(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+    started, now = time.monotonic(), access.now()
     given = invocation.options
-    if given["compare_days"] < 0:
+    if given.compare_days < 0:
         raise OptionError("compare_days is below zero; give a number of days")
-    opened = options.open_repository(given, warn=invocation.warn)
-    to = archive_hours.archive(opened, given)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    to = archive_hours.archive(opened, given.archive, given.access)
     signer = _ready(opened, given, to)
-    source = archive_hours.source(given, to)
+    source = archive_hours.source(given.exports, to)
     found = archive_hours.exports(source)
     if not found.hours:
         raise StorageError(f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check source, and that exports are on")
     known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
-    recent = max(found.hours) - 24 * given["compare_days"]
+    recent = max(found.hours) - 24 * given.compare_days
     there = archive_hours.archived_exports(to)
     plan = Look(source, to, there, known, recent, now, told).plan(found)
     for key in plan.again[:NAMED]:
@@ -78,13 +86,17 @@ def _archived(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
     result.update(strange=list(found.strange[:NAMED]), first_hour=_name(min(found.hours)), last_hour=_name(max(found.hours)))
     result.update(journal_head=opened.head, seconds=round(time.monotonic() - started, 3))
     kept = there.hours.keys() | {hour.number for hour in plan.copy}
-    metrics.leave(invocation, lambda: metrics.of_archive(given["deployment"], result, kept, len(plan.faults), options.now()))
+    metrics.leave(
+        given.metrics_file,
+        invocation,
+        lambda: metrics.of_archive(given.access.deployment, result, kept, len(plan.faults), access.now()),
+    )
     return result
 
 
-def _ready(opened: Opened, given: t.Mapping[str, t.Any], to: Store) -> Signer:
+def _ready(opened: Opened, given: Options, to: Store) -> Signer:
     """Nothing is copied that could not be entered afterwards."""
-    signer = options.signer(opened, given, keys.BACKUP)
+    signer = access.signer(opened, given.access.deployment, given.signing_key, keys.BACKUP)
     opened.mark.check_writable()
     for store in {store.location: store for store in (opened.store, to)}.values():
         store.check_writable(probe=False)
@@ -95,7 +107,7 @@ def _name(hour: int) -> str:
     return export_files.name(hour)
 
 
-def _result(plan: Plan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
+def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "archived": [_name(hour.number) for hour in plan.copy],
         "extended": [_name(hour.number) for hour in plan.extend],
@@ -110,9 +122,9 @@ def _result(plan: Plan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
     return result
 
 
-def _act(plan: Plan, source: Store, to: Store, told: Progress) -> Plan:
+def _act(plan: ArchivePlan, source: Store, to: Store, told: Progress) -> ArchivePlan:
     """The plan as it was done: every hour in it is in the archive now, with its digest and lock."""
-    done = Plan(fine=plan.fine)
+    done = ArchivePlan(fine=plan.fine)
     if plan.copy:
         told.begin("copying", sum(hour.source.size for hour in plan.copy))
     for hour in plan.copy:
@@ -137,7 +149,7 @@ def _copy(hour: Hour, source: Store, to: Store, told: Progress) -> Hour:
     return dataclasses.replace(hour, archived=there, sha256=made.hexdigest(), lock=to.lock_of(there))
 
 
-def _days(plan: Plan, known: t.Mapping[str, Entered], now: datetime.datetime) -> dict[datetime.date, list[Hour]]:
+def _days(plan: ArchivePlan, known: t.Mapping[str, Entered], now: datetime.datetime) -> dict[datetime.date, list[Hour]]:
     """Days that are over, with the hours of which the journal does not know yet, or not how long they are locked now."""
     extended = {hour.key for hour in plan.extend}
     found: dict[datetime.date, list[Hour]] = {}
@@ -158,5 +170,5 @@ def _enter(opened: Opened, signer: Signer, day: datetime.date, hours: t.Sequence
     subjects = [entries.subject(hour.key, hour.sha256) for hour in sorted(hours, key=lambda one: one.number)]
     body = ArchiveDay(day, mode, until).to_body()
     journals.append(
-        opened.repository, opened.journal, signer, entries.ARCHIVE_DAY, subjects, body, time=options.times(), machine=options.machine()
+        opened.repository, opened.journal, signer, entries.ARCHIVE_DAY, subjects, body, time=access.times(), machine=access.machine()
     )

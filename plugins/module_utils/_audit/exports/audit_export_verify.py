@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
 from ... import _deps
-from ..._ansible import argspec
 from ..._ansible.boundary import Invocation
 from ..._caracal.chains.chain_keys import AuditKey
 from ..._caracal.exports import export_files, exports
@@ -19,7 +19,9 @@ from ..._drivers.postgres import preflight, snapshot
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Session
 from ..._errors import OptionError
-from ..._evidence import baseline, options, place
+from ..._evidence import access, baseline, place
+from ..._options import declared
+from ..._options.shared import AuditChainOptions, CopyOptions, RepositoryOptions
 from ..._reading import database_layout
 from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
 from ..._repository import archive_days
@@ -36,35 +38,37 @@ APPLICATION = "caracal_ops.backup audit_export_verify"
 INGESTED = "SELECT floor(extract(epoch FROM ingested_at) / 3600)::bigint, count(*) FROM {} WHERE isfinite(ingested_at) GROUP BY 1"
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own = argspec.ArgumentSpec(
-        {
-            "database": {"type": "str"},
-            "lag": {"type": "int", "default": 3},
-            "require_valid": {"type": "bool", "default": True},
-        }
-    )
-    return argspec.repository().merge(argspec.archive(), argspec.postgres(), argspec.sandbox(), argspec.audit_chains(), own)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    chains: AuditChainOptions = dataclasses.field(default_factory=AuditChainOptions)
+    archive: str | None = None
+    database: str | None = None
+    lag: int = 3
+    require_valid: bool = True
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Read every object once for its digest and once for its rows; then judge."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
-    started, now = time.monotonic(), options.now()
+def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+    started, now = time.monotonic(), access.now()
     given = invocation.options
-    if given["lag"] < 0:
+    if given.lag < 0:
         raise OptionError("lag is below zero; give a number of hours")
-    keys = audit_chain_verify.hmac_keys(given["audit_hmac_key_files"])
+    keys = audit_chain_verify.hmac_keys(given.chains.audit_hmac_key_files)
     arrow = _deps.require_pyarrow()
-    opened = options.open_repository(given, warn=invocation.warn)
-    store = archive_hours.archive(opened, given)
+    opened = access.open_repository(given.access, warn=invocation.warn)
+    store = archive_hours.archive(opened, given.archive, given.access)
     entered = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     there = archive_hours.archived_exports(store)
-    checks = [options.freshness_check(opened)]
+    checks = [access.freshness_check(opened)]
     if there.hours:
         found = archive_checks.read(store, there, entered, now, told)
         checks += archive_checks.examine(found)
@@ -73,9 +77,9 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
             return _exports(arrow, store, there, told)
 
         cuts = baseline.cuts(opened)
-        if given["database"]:
+        if given.database:
             begin = archive_checks.first_hour(entered)
-            checks += _with_database(given, gather, keys, cuts, (begin, archive_hours.hour_before(now, given["lag"])))
+            checks += _with_database(given, given.database, gather, keys, cuts, (begin, archive_hours.hour_before(now, given.lag)))
         else:
             checks += exports.examine(gather(), keys, None, cuts)
         coverage = _coverage(found, keys, checks)
@@ -84,7 +88,7 @@ def _verified(invocation: Invocation, told: Progress) -> dict[str, t.Any]:
         coverage = {"files": 0, "entered": len(entered), "keys": [key.id for key in keys], "not_verified": ["everything"]}
     if not invocation.check_mode:
         opened.mark.advance(opened.journal)
-    result = judged(checks, given["require_valid"])
+    result = judged(checks, given.require_valid)
     return {**result, "coverage": coverage, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -97,7 +101,8 @@ def _exports(arrow: t.Any, store: Store, there: Listing, told: Progress) -> Expo
 
 
 def _with_database(
-    given: t.Mapping[str, t.Any],
+    given: Options,
+    database: str,
     gather: exports_against_rows.Gather,
     keys: t.Sequence[AuditKey],
     cuts: t.Sequence[baseline.Cut],
@@ -105,19 +110,17 @@ def _with_database(
 ) -> list[Check]:
     """`asked` are the hour with which the archive began, if the journal knows, and the last one that should be there."""
     begin, due = asked
-    server, _sandbox = place.server_of(given)
+    server, _sandbox = place.server_of(given.copy)
     server = server.named(APPLICATION)
-    with Session(server, given["database"]) as session:
+    with Session(server, database) as session:
         preflight.full_sight(session)
     with (
-        Guard(server, given["database"], given["lock_hold_max"]) as guard,
-        snapshot.Snapshot(server, given["database"], alone=False) as held,
+        Guard(server, database, given.chains.lock_hold_max) as guard,
+        snapshot.Snapshot(server, database, alone=False) as held,
     ):
         layout = database_layout.read(held.session)
         if not layout.leaves:
-            raise OptionError(
-                f"database {given['database']} has no leaf of audit_events, so nothing was exported from it; correct database"
-            )
+            raise OptionError(f"database {database} has no leaf of audit_events, so nothing was exported from it; correct database")
         ingested = guard.patiently(_ingested, held.place, layout)
         checks = [] if begin is None else [archive_checks.begins(begin, ingested)]
         ours = {hour: rows for hour, rows in ingested.items() if begin is None or hour >= begin}

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 import typing as t
 
 from ..._errors import OptionError
+from ..keys import hex_keys
 
 LEAST_BYTES = 32
 TEXT_LIMIT = 4096  # characters; no key is as long
-FILE_END = " \t\r\n"
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
 _BLOCK = 64
 
 
@@ -57,7 +55,7 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 def parse_file(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
     """A key out of the content of a secret file; blanks and newlines at its end do not matter, as they do not to the product."""
-    return parse(text.rstrip(FILE_END), name, what)
+    return parse(text.rstrip(hex_keys.FILE_END), name, what)
 
 
 def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
@@ -65,13 +63,8 @@ def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
 
     Raises OptionError that names where the key came from and never the key.
     """
-    if not text:
-        raise OptionError(f"{name} is empty; give the {what} of the deployment")
-    if text != text.strip():
-        raise OptionError(f"{name} has blanks or a newline around the key, with which Caracal does not start; give the hex digits alone")
-    if not _HEX.match(text):
-        raise OptionError(f"{name} is not hexadecimal, as the {what} is (not base64); give its file of the deployment's secrets")
-    secret = bytes.fromhex(text)
+    where = f"the {what} is (not base64); give its file of the deployment's secrets"
+    secret = hex_keys.parse(text, name, what, "hex digits", where)
     if len(secret) < LEAST_BYTES:
         raise OptionError(f"{name} has {len(secret)} bytes, the {what} has at least {LEAST_BYTES}; give the whole key")
     return AuditKey(secret)

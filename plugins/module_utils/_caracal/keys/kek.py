@@ -9,15 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import re
 
 from ..._errors import OptionError
+from . import hex_keys
 
 BYTES = 32
 ID_BYTES = 8
-# What the product takes off the end of a secret file. It takes nothing off a value in its environment.
-FILE_END = " \t\r\n"
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Keyring:
 
 def parse_file(text: str, name: str) -> Kek:
     """A key out of the content of a secret file; blanks and newlines at its end do not matter, at its beginning they do."""
-    return parse(text.rstrip(FILE_END), name)
+    return parse(text.rstrip(hex_keys.FILE_END), name)
 
 
 def parse(text: str, name: str) -> Kek:
@@ -58,13 +55,8 @@ def parse(text: str, name: str) -> Kek:
 
     Raises OptionError that names where the key came from and never the key, also for a key with a pattern.
     """
-    if not text:
-        raise OptionError(f"{name} is empty; give the KEK of the deployment")
-    if text != text.strip():
-        raise OptionError(f"{name} has blanks or a newline around the key, with which Caracal does not start; give the 64 hex digits alone")
-    if not _HEX.match(text):
-        raise OptionError(f"{name} is not hexadecimal, as a KEK is (not base64); give the file secretStoreKek or zoneKek of the deployment")
-    secret = bytes.fromhex(text)
+    where = "a KEK is (not base64); give the file secretStoreKek or zoneKek of the deployment"
+    secret = hex_keys.parse(text, name, "KEK", "64 hex digits", where)
     if len(secret) != BYTES:
         raise OptionError(f"{name} has {len(secret)} bytes, a KEK has exactly {BYTES}; give the whole key and no other")
     pattern = weakness(secret)

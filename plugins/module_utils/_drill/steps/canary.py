@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ..._ansible.boundary import complete
 from .step import SECRETS, Made, Step, Work
 
 
@@ -18,12 +19,15 @@ class Canary(Step):
     def take(self, work: Work) -> Made:
         from .. import canary_exchange
 
-        found = work.call(
-            canary_exchange.argument_spec(),
-            canary_exchange.run,
-            secrets_directory=work.path(SECRETS),
-            signing_keys=work.kept.get("signing_keys"),
-            application=work.given["application"] or None,
-            self_made=not work.given["application"],
-        )
+        given = {
+            "sandbox": work.given.sandbox_directory,
+            "secrets_directory": work.path(SECRETS),
+            "signing_keys": work.kept.get("signing_keys"),
+            "application": work.given.application or None,
+            "self_made": not work.given.application,
+            "require_valid": False,
+        }
+        # The application is checked only here, since most drills name none.
+        options = complete(canary_exchange.Options, {name: value for name, value in given.items() if value is not None})
+        found = work.call(canary_exchange.run, options)
         return Made(found["checks"])

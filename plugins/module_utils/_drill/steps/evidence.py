@@ -10,6 +10,7 @@ import typing as t
 
 from ..._caracal.secrets import AUDIT_KEY
 from ..._drivers.secrets.bundle import RETIRED_FOLDER
+from ..._options.shared import AuditChainOptions
 from .step import SECRETS, Made, Result, Step, Work
 
 HMAC_KEY = "audit.hmac_key"
@@ -23,13 +24,18 @@ class Evidence(Step):
     def take(self, work: Work) -> Made:
         from ..._audit.chains import audit_chain_verify
 
-        found = work.call(
-            audit_chain_verify.argument_spec(),
-            audit_chain_verify.run,
-            audit_hmac_key_files=list(dict.fromkeys([*_restored(work), *work.given["audit_hmac_key_files"]])),
-            audit_retention_days=work.given["audit_retention_days"],
-            audit_clock_skew_seconds=work.given["audit_clock_skew_seconds"],
+        given = work.given
+        options = audit_chain_verify.Options(
+            access=given.access,
+            copy=work.copy,
+            chains=AuditChainOptions(audit_hmac_key_files=tuple(dict.fromkeys([*_restored(work), *given.audit_hmac_key_files]))),
+            set_id=work.state.set_id,
+            audit_retention_days=given.audit_retention_days,
+            audit_clock_skew_seconds=given.audit_clock_skew_seconds,
+            jobs=given.jobs,
+            require_valid=False,
         )
+        found = work.call(audit_chain_verify.run, options)
         return Made(found["checks"], kept={"earlier_key_rows": _earlier(work, found["checks"])})
 
 

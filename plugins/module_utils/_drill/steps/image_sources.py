@@ -14,6 +14,7 @@ from ..._images import options as images
 from .step import Work
 
 if t.TYPE_CHECKING:
+    from ..._assets.images import kept_images
     from ..._images.sources import Sources
 
 
@@ -21,6 +22,13 @@ def of(work: Work) -> Sources:
     """For every step that starts something from an image. What is unpacked on this host already is not asked for."""
     from ..._assets.images import kept_images
 
-    given, set_id = work.given, work.state.set_id
-    kept = {one["image_id"]: functools.partial(kept_images.saved, given, set_id, one["image_id"]) for one in work.kept.get("images", [])}
-    return dataclasses.replace(images.sources(given), kept=kept)
+    source = kept_by(work)
+    kept = {one["image_id"]: functools.partial(kept_images.saved, source, one["image_id"]) for one in work.kept.get("images", [])}
+    return dataclasses.replace(images.sources(work.given.images), kept=kept)
+
+
+def kept_by(work: Work) -> kept_images.Source:
+    """The set, whose images this host opens with its identities."""
+    from ..._assets.images import kept_images
+
+    return kept_images.Source(work.given.access, work.state.set_id, work.given.identities)

@@ -19,10 +19,11 @@ class Keys(Step):
         from ..._checks import envelope_verify
 
         rotating = f"{SECRETS}/{secrets.PREVIOUS_KEK}" in work.kept["secrets"]
-        found = work.call(
-            envelope_verify.argument_spec(),
-            envelope_verify.run,
+        options = envelope_verify.Options(
+            copy=work.copy,
             kek_file=work.secret(secrets.CURRENT_KEK[work.kept["family"]]),
             previous_kek_file=work.secret(secrets.PREVIOUS_KEK) if rotating else None,
+            require_valid=False,
         )
+        found = work.call(envelope_verify.run, options)
         return Made(found["checks"], kept={"signing_keys": found["signing_keys"]})

@@ -16,5 +16,7 @@ class Migrations(Step):
     def take(self, work: Work) -> Made:
         from ..._checks import migration_verify
 
-        own = {name: work.given[name] for name in ("release_table", "schema_additions")}
-        return Made(work.call(migration_verify.argument_spec(), migration_verify.run, **own)["checks"])
+        options = migration_verify.Options(
+            copy=work.copy, release_table=work.given.release_table, schema_additions=work.given.schema_additions, require_valid=False
+        )
+        return Made(work.call(migration_verify.run, options)["checks"])

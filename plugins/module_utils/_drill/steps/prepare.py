@@ -6,14 +6,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
+import typing as t
 
 from ..._caracal import replay
 from ..._files import paths
 from ..._files.folder import PRIVATE, Owner
+from ..._options.shared import RedisOptions
 from ..._report.check import FAIL, PASS, Check
-from .step import Made, Result, Step, Work
+from .step import REPLAY, Made, Result, Step, Work
+
+if t.TYPE_CHECKING:
+    from ..._images.cache import Unpacked
+    from ..._sandbox.bundle import Bundle
+    from ..._sandbox.redis_server import RedisInfo
 
 # This month, and those for which the product makes one ahead.
 MONTHS = 4
@@ -30,7 +38,7 @@ class Prepare(Step):
         # Before an event falls into the default partition.
         partitions = _partitions(work)
         # What was under way when the snapshot was taken is sent again.
-        work.call(outbox_reopen.argument_spec(), outbox_reopen.run)
+        work.call(outbox_reopen.run, outbox_reopen.Options(access=work.given.access, copy=work.copy))
         streams = _redis(work)
         _replay(work)
         return Made([partitions, *streams])
@@ -39,7 +47,7 @@ class Prepare(Step):
 def _partitions(work: Work) -> Result:
     from .. import audit_partition_ensure
 
-    found = work.call(audit_partition_ensure.argument_spec(), audit_partition_ensure.run)
+    found = work.call(audit_partition_ensure.run, audit_partition_ensure.Options(access=work.given.access, copy=work.copy))
     there, made = len(found["present"]), len(found["made"])
     verdict = PASS if there + made >= MONTHS else FAIL
     words = f"{there} partitions of this month and the next three were there, {made} were made"
@@ -49,21 +57,42 @@ def _partitions(work: Work) -> Result:
 def _redis(work: Work) -> list[Result]:
     """A Redis with the streams of the set, and the groups that services expect, from the first entry on."""
     from ..._assets.streams import redis_stream_restore
-    from ..._sandbox.modules import redis_sandbox
     from .. import server_images
     from . import image_sources
 
-    services, named = work.kept.get("services", []), work.given["redis_server"]
-    make = functools.partial(work.call, redis_sandbox.argument_spec(), redis_sandbox.run, redis_server=named)
-    found = server_images.start(server_images.REDIS, work.given, services, named, make, functools.partial(image_sources.of, work))
-    redis = found["redis"]
-    told = server_images.told(server_images.REDIS, redis["version"], redis["image"])
-    spec, restore = redis_stream_restore.argument_spec(), redis_stream_restore.run
-    login = {"redis_unix_socket": redis["unix_socket"], "redis_password_file": redis["password_file"]}
+    bundle, named, services = work.bundle, work.given.redis_server, work.kept.get("services", [])
+    make, sources = functools.partial(_started, bundle, named), functools.partial(image_sources.of, work)
+    redis = server_images.start(server_images.REDIS, services, named, make, sources)
+    told = server_images.told(server_images.REDIS, redis.version, redis.image)
+    groups = redis_stream_restore.Options(
+        access=work.given.access,
+        stored=work.stored,
+        sandbox=work.given.sandbox_directory,
+        redis=RedisOptions(redis_unix_socket=redis.unix_socket, redis_password_file=redis.password_file),
+        identity_files=work.given.identities,
+        groups_only=True,
+    )
     restored: list[Result] = []
     if work.assets["redis"]:
-        restored = work.call(spec, restore, **login, confirm=[redis["confirmation"]])["checks"]
-    return [told.to_result(), *restored, *work.call(spec, restore, **login, groups_only=True)["checks"]]
+        whole = dataclasses.replace(groups, groups_only=False, confirm=(confirmation(bundle),))
+        restored = work.call(redis_stream_restore.run, whole)["checks"]
+    return [told.to_result(), *restored, *work.call(redis_stream_restore.run, groups)["checks"]]
+
+
+def _started(bundle: Bundle, named: str | None, image: Unpacked | None) -> RedisInfo:
+    from ..._sandbox import redis_server
+
+    redis, _new = redis_server.start(bundle, named, None if image is None else lambda: image)
+    return redis
+
+
+def confirmation(bundle: Bundle) -> str:
+    """What a restore into the sandbox's Redis wants as its `confirm`."""
+    from ..._drivers.redis import preflight
+    from ..._sandbox import before
+
+    with before.redis(bundle) as session:
+        return f"{session.address}@{preflight.examine(session).run_id}"
 
 
 def _replay(work: Work) -> None:
@@ -74,13 +103,27 @@ def _replay(work: Work) -> None:
     _make_folders(work, uid, gid)
     for source in work.assets["replay"]:
         service = source.split("-")[0]
-        volume = {"service": service, "from": source, "path": _volume(work, service), "quarantine": work.path("quarantine")}
-        work.call(replay_volume_restore.argument_spec(), replay_volume_restore.run, volumes=[volume], owner=uid, group=gid)
+        volume = replay_volume_restore.VolumeOptions(
+            service="sts" if service == "sts" else "gateway",
+            from_=source,
+            path=_volume(work, service),
+            quarantine=work.path("quarantine"),
+        )
+        options = replay_volume_restore.Options(
+            access=work.given.access,
+            stored=work.stored,
+            recorded=work.recorded,
+            identity_files=work.given.identities,
+            volumes=(volume,),
+            owner=uid,
+            group=gid,
+        )
+        work.call(replay_volume_restore.run, options)
 
 
 def _make_folders(work: Work, uid: int, gid: int) -> None:
     volumes = [_volume(work, name) for name in SERVICES]
-    folders = [work.path("replay"), *volumes, *(os.path.join(one, replay.FOLDER) for one in volumes)]
+    folders = [work.path(REPLAY), *volumes, *(os.path.join(one, replay.FOLDER) for one in volumes)]
     for path in folders:
         paths.make(path).close()
     # The innermost first: nobody else owns a folder in which we still make one.
@@ -90,4 +133,4 @@ def _make_folders(work: Work, uid: int, gid: int) -> None:
 
 
 def _volume(work: Work, service: str) -> str:
-    return work.path("replay", service)
+    return work.path(REPLAY, service)

@@ -14,7 +14,9 @@ class Restore(Step):
     needs = ("sandbox",)
 
     def take(self, work: Work) -> Made:
-        from ..._assets.databases import pg_encrypted_restore
+        from ..._assets.databases import pg_encrypted_restore, readiness
 
-        found = work.call(pg_encrypted_restore.argument_spec(), pg_encrypted_restore.run)
+        dumped = readiness.DumpedOptions(stored=work.stored, identity_files=work.given.identities)
+        options = pg_encrypted_restore.Options(access=work.given.access, copy=work.copy, dumped=dumped, jobs=work.given.jobs)
+        found = work.call(pg_encrypted_restore.run, options)
         return Made(found["checks"], bytes=sum(one["bytes"] for one in found["databases"]))

@@ -10,9 +10,17 @@ import functools
 import typing as t
 
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from ..._sandbox.info import REQUIRED, SandboxInfo, SandboxSpec, SourceFacts
 from ..._sandbox.isolation import NONE
-from .step import Made, Result, Step, Work
+from ..drill_options import DrillOptions
+from .step import Made, Step, Work
 
+if t.TYPE_CHECKING:
+    from ..._drivers.postgres.server_binaries import Install
+    from ..._images.cache import Unpacked
+
+# The oldest major release that Caracal runs on.
+OLDEST_MAJOR = 17
 # Room that a copy needs: so many times the sealed set, and so many MiB at least.
 GROWTH = 8
 LEAST_MB = 1024
@@ -29,43 +37,70 @@ class Sandbox(Step):
         services = work.kept.get("services", [])
         which = server_images.DATABASE
         make, sources = functools.partial(_made, work), functools.partial(image_sources.of, work)
-        found = server_images.start(which, work.given, services, work.given["pg_bin"], make, sources)
-        sandbox = found["sandbox"]
-        isolation = _isolation(sandbox)
-        server = server_images.told(which, sandbox["server_version"], sandbox["image"])
-        warnings = [one for one in sandbox["warnings"] if one != isolation.message]
-        told = [_warning(number, one) for number, one in enumerate(warnings, 1)]
-        checks = [isolation.to_result(), *found["checks"], server.to_result(), *told]
-        is_open = any(check["verdict"] in (FAIL, UNPROVEN) for check in found["checks"])
-        return Made(checks, kept={"sandbox": sandbox}, stops=is_open, why="the sandbox is not proved to be isolated" if is_open else "")
+        info, proved = server_images.start(which, services, work.given.pg_bin, make, sources)
+        isolation = _isolation(info)
+        server = server_images.told(which, info.server_version, info.image)
+        warnings = [one for one in info.warnings if one != isolation.message]
+        checks = [isolation, *proved, server, *(_warning(number, one) for number, one in enumerate(warnings, 1))]
+        is_open = any(check.verdict in (FAIL, UNPROVEN) for check in proved)
+        why = "the sandbox is not proved to be isolated" if is_open else ""
+        return Made([check.to_result() for check in checks], kept={"sandbox": info.to_result()}, stops=is_open, why=why)
 
 
-def _made(work: Work, **own: t.Any) -> Result:
-    from ..._sandbox.modules import postgres_sandbox
+def _made(work: Work, image: Unpacked | None) -> tuple[SandboxInfo, list[Check]]:
+    """The sandbox, and the proof that it is isolated; in check mode the one that would be made, and no proof."""
+    from ..._sandbox import lifecycle, probe
+    from ..._sandbox.bundle import Bundle
 
-    told = {**settings(work.given, work.kept["bytes"]), "token": work.state.drill, **own}
-    return work.call(postgres_sandbox.argument_spec(), postgres_sandbox.run, **told)
+    given = work.given
+    production = [probe.parse(one) for one in given.production]
+    wanted = spec(given, image, minimum_free=room(given, work.kept["bytes"]) << 20, token=work.state.drill)
+    info = (lifecycle.predict(wanted) if work.invocation.check_mode else lifecycle.create(wanted)).info
+    for warning in info.warnings:
+        work.invocation.warn(warning)
+    if work.invocation.check_mode:
+        return info, []
+    return info, [probe.verify(Bundle.of(info.directory), production, given.unisolated_reason)]
 
 
-def settings(given: t.Mapping[str, t.Any], data_bytes: int) -> Result:
-    """What the drill is told of its sandbox alone."""
-    same = ("superuser", "isolation", "source_data_directory", "allow_shared_filesystem")
-    own = {"directory": given["sandbox_directory"], "minimum_free_mb": room(given, data_bytes)}
-    return {**{name: given[name] for name in same}, **own}
+def spec(given: DrillOptions, image: Unpacked | None, *, minimum_free: int, token: str) -> SandboxSpec:
+    """The sandbox as a drill is told to make it, with the server of this host or of an image. Raises MissingDependency."""
+    return SandboxSpec(
+        directory=given.sandbox_directory,
+        install=_install(given, image),
+        superuser=given.superuser,
+        minimum_free=minimum_free,
+        source=SourceFacts(data_directory=given.source_data_directory),
+        isolation=given.isolation,
+        unisolated_reason=given.unisolated_reason,
+        allow_shared_filesystem=given.allow_shared_filesystem,
+        token=token,
+    )
 
 
-def room(given: t.Mapping[str, t.Any], data_bytes: int) -> int:
+def _install(given: DrillOptions, image: Unpacked | None) -> Install:
+    from ..._sandbox import tools
+
+    if image is None:
+        return tools.find(given.pg_bin, OLDEST_MAJOR, given.isolation)
+    from ..._sandbox import image_server
+
+    tools.refuse_lacking(REQUIRED)
+    return image_server.find(image, OLDEST_MAJOR)
+
+
+def room(given: DrillOptions, data_bytes: int) -> int:
     """MiB that must be free for the copy of a set of so many bytes."""
-    named = given["minimum_free_mb"]
+    named = given.minimum_free_mb
     return int(named) if named is not None else max(LEAST_MB, data_bytes * GROWTH >> 20)
 
 
-def _isolation(sandbox: t.Mapping[str, t.Any]) -> Check:
-    if sandbox["isolation"] != NONE:
-        return Check("sandbox.isolation", PASS, f"the server ran inside {sandbox['isolation']}")
-    words = f"the sandbox is not isolated: {sandbox['isolation_reason']}; accepted: {sandbox['unisolated_reason']}"
+def _isolation(info: SandboxInfo) -> Check:
+    if info.isolation != NONE:
+        return Check("sandbox.isolation", PASS, f"the server ran inside {info.isolation}")
+    words = f"the sandbox is not isolated: {info.isolation_reason}; accepted: {info.unisolated_reason}"
     return Check("sandbox.isolation", WARN, words)
 
 
-def _warning(number: int, words: str) -> Result:
-    return Check(f"sandbox.warning.{number}", WARN, words, required=False).to_result()
+def _warning(number: int, words: str) -> Check:
+    return Check(f"sandbox.warning.{number}", WARN, words, required=False)

@@ -20,16 +20,17 @@ class Secrets(Step):
     def take(self, work: Work) -> Made:
         from ..._assets.secrets import secrets_restore
 
-        found = work.call(
-            secrets_restore.argument_spec(),
-            secrets_restore.run,
+        options = secrets_restore.Options(
+            access=work.given.access,
+            stored=work.stored,
+            recorded=work.recorded,
+            identity_files=work.given.secrets_identities,
             directory=work.path(SECRETS),
             retired_directory=work.path("retired"),
             owner=str(work.sandbox.uid),
             group=str(work.group),
-            # Sealed to recipients of their own, so perhaps opened by an identity of its own.
-            identity_files=work.given["secrets_identity_files"] or work.given["identity_files"],
         )
+        found = work.call(secrets_restore.run, options)
         names = sorted([*found["written"], *found["unchanged"]])
         # The restore compared the ids of their keys with the manifest; no file at all proves nothing.
         check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets are back")

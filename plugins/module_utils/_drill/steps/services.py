@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
-from .step import SECRETS, Made, Result, Step, Work
+import typing as t
+
+from .step import Made, Step, Work
+
+if t.TYPE_CHECKING:
+    from ..service_option import ServiceStart
 
 
-def services_of(work: Work) -> list[Result]:
+def services_of(work: Work) -> list[ServiceStart]:
     """Those of the settings, else those that ran when the set was made."""
     from .. import service_images
 
-    return work.given["services"] or service_images.recorded(work.kept.get("services", []))
+    return list(work.given.services) or service_images.recorded(work.kept.get("services", []))
 
 
 class Services(Step):
@@ -26,21 +31,13 @@ class Services(Step):
         return "" if services_of(work) else "the set does not say what ran; name the programs of this host in caracal_drill_services"
 
     def take(self, work: Work) -> Made:
-        from ..._images import options as images
         from .. import service_images, service_sandbox
         from . import image_sources
 
-        services = services_of(work)
-        # Who starts them finds them on this host then, whether they came from the set or not.
-        service_images.bring(services, image_sources.of(work))
-        found = work.call(
-            service_sandbox.argument_spec(),
-            service_sandbox.run,
-            services=services,
-            **{name: work.given[name] for name in images.images()},
-            secrets_directory=work.path(SECRETS),
-            replay_directory=work.path("replay"),
-            ready_timeout=work.given["ready_timeout"],
+        services, given = services_of(work), work.given
+        terms = service_sandbox.Terms(
+            services, work.restored, image_sources.of(work), given.production, given.unisolated_reason, given.ready_timeout
         )
-        release = service_images.compare(services, work.kept.get("services", [])).to_result()
-        return Made([*found["checks"], release], stops=not found["running"], why="" if found["running"] else "no service may start")
+        found = service_sandbox.start(work.bundle, terms)
+        checks = [*found.checks, service_images.compare(services, work.kept.get("services", []))]
+        return Made([one.to_result() for one in checks], stops=not found.running, why="" if found.running else "no service may start")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .step import SECRETS, Made, Step, Work
+from .step import Made, Step, Work
 
 
 class Settle(Step):
@@ -18,12 +18,6 @@ class Settle(Step):
     def take(self, work: Work) -> Made:
         from .. import service_verify
 
-        found = work.call(
-            service_verify.argument_spec(),
-            service_verify.run,
-            secrets_directory=work.path(SECRETS),
-            replay_directory=work.path("replay"),
-            earlier_key_rows=work.kept.get("earlier_key_rows"),
-            timeout=work.given["settle_timeout"],
-        )
-        return Made(found["checks"])
+        earlier = work.kept.get("earlier_key_rows") or 0
+        checks = service_verify.settled(work.bundle, work.restored, earlier_key_rows=earlier, timeout=work.given.settle_timeout)
+        return Made([one.to_result() for one in checks])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ..._errors import BackupError
+from ..._options.shared import PostgresOptions
 from .step import Made, Result, Step, Work
 
 
@@ -18,8 +19,18 @@ class State(Step):
         from ..._checks import state_verify
 
         # The step `evidence` reads the audit rows for all that is to be said of them.
-        own = {"audit_rows": False, "shrink_budget": work.given["shrink_budget"]}
-        checks = work.call(state_verify.argument_spec(), state_verify.run, **own)["checks"]
+        given = work.given
+        options = state_verify.Options(
+            access=given.access,
+            stored=work.stored,
+            identity_files=given.identities,
+            copy=work.copy,
+            audit_rows=False,
+            shrink_budget=given.shrink_budget,
+            jobs=given.jobs,
+            require_valid=False,
+        )
+        checks = work.call(state_verify.run, options)["checks"]
         return Made(checks, kept={"rollback": _rollback(work)})
 
 
@@ -29,9 +40,9 @@ def _rollback(work: Work) -> list[Result] | None:
     from ..._sandbox import lifecycle
 
     try:
-        info = lifecycle.attach(work.given["sandbox_directory"])
-        login = {"login_unix_socket": info.socket_dir, "login_port": info.port, "login_user": info.superuser}
-        found = work.call(rollback_info.argument_spec(), rollback_info.run, since=work.kept["snapshot_time"], **login)
+        info = lifecycle.attach(work.given.sandbox_directory)
+        login = PostgresOptions(login_unix_socket=info.socket_dir, login_port=info.port, login_user=info.superuser)
+        found = work.call(rollback_info.run, rollback_info.Options(postgres=login, since=work.kept["snapshot_time"]))
     except BackupError as exc:
         work.invocation.warn(f"what a restore takes back could not be listed: {exc.msg}")
         return None

@@ -13,20 +13,27 @@ import hmac
 import os
 import typing as t
 
-from ..._ansible import argspec
-from ..._ansible.boundary import Invocation, UseCase, complete
+from ..._ansible.boundary import Invocation, UseCase
 from ..._drivers.secrets.files import FILE_LIMIT
 from ..._errors import TargetRefused, UnsafePath
 from ..._files import paths
+from ..._options.declared import Options
+from ..._options.shared import CopyOptions, PostgresOptions, RecordedOptions, StoredSetOptions
 from ..._sandbox.info import SandboxInfo
+from ..drill_options import DrillOptions
 from ..drill_state import DrillState
+
+if t.TYPE_CHECKING:
+    from ..._sandbox.bundle import Bundle
+    from ..service_plan import Restored
 
 Result = dict[str, t.Any]
 # Where the secrets of the set are restored, in the sandbox.
 SECRETS = "secrets"
+# Unsent audit events, in a folder of each service.
+REPLAY = "replay"
 FINGERPRINTS = "fingerprints"
-# What every use case gets from the drill where it has such an option.
-SHARED = (*argspec.repository().argument_spec, "jobs", "pg_bin", "identity_files", "production", "unisolated_reason")
+Given = t.TypeVar("Given", bound=Options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +54,11 @@ class Made:
 class Work:
     """Options of the drill, and what it knows so far."""
 
-    invocation: Invocation
+    invocation: Invocation[DrillOptions]
     state: DrillState
 
     @property
-    def given(self) -> dict[str, t.Any]:
+    def given(self) -> DrillOptions:
         return self.invocation.options
 
     @property
@@ -62,6 +69,20 @@ class Work:
     def sandbox(self) -> SandboxInfo:
         found = self.kept["sandbox"]
         return SandboxInfo(**{**found, "warnings": tuple(found["warnings"])})
+
+    @property
+    def bundle(self) -> Bundle:
+        """The sandbox with its server running. Raises what `Bundle.of` raises."""
+        from ..._sandbox.bundle import Bundle
+
+        return Bundle.of(self.given.sandbox_directory)
+
+    @property
+    def restored(self) -> Restored:
+        """What was restored for the services."""
+        from ..service_plan import Restored
+
+        return Restored(self.path(SECRETS), self.path(REPLAY))
 
     @property
     def group(self) -> int:
@@ -80,7 +101,7 @@ class Work:
 
     def path(self, *names: str) -> str:
         """In the sandbox."""
-        return os.path.join(self.given["sandbox_directory"], *names)
+        return os.path.join(self.given.sandbox_directory, *names)
 
     def secret(self, name: str) -> str:
         """Where the secret of this name was restored, if the set holds it."""
@@ -97,11 +118,25 @@ class Work:
             names = ", ".join(os.path.basename(name) for name in changed[:3])
             raise TargetRefused(f"restored secret {names} was changed or removed on this host; find out by which process, then drill again")
 
-    def call(self, spec: argspec.ArgumentSpec, use_case: UseCase, **own: t.Any) -> Result:
-        """The result of a use case in the sandbox, which judges nothing. Raises what it raises."""
-        shared = {**{name: self.given[name] for name in SHARED}, "pg_bin": self.given["pg_bin"] or self._clients}
-        usual = {**shared, "sandbox": self.given["sandbox_directory"], "set_id": self.state.set_id, "require_valid": False}
-        return call(self.invocation, spec, use_case, usual, **own)
+    @property
+    def stored(self) -> StoredSetOptions:
+        """The set that is drilled."""
+        return StoredSetOptions(set_id=self.state.set_id)
+
+    @property
+    def copy(self) -> CopyOptions:
+        """The restored databases."""
+        postgres = PostgresOptions(pg_bin=self.given.pg_bin or self._clients)
+        return CopyOptions(postgres=postgres, sandbox=self.given.sandbox_directory)
+
+    @property
+    def recorded(self) -> RecordedOptions:
+        """A restore into the sandbox."""
+        return RecordedOptions(sandbox=self.given.sandbox_directory)
+
+    def call(self, use_case: UseCase[Given], options: Given) -> Result:
+        """The result of a use case. Raises what it raises."""
+        return use_case(self.invocation.asking(options))
 
 
 def _fingerprint(path: str, key: str) -> str:
@@ -111,13 +146,6 @@ def _fingerprint(path: str, key: str) -> str:
             return hmac.new(key.encode(), stream.read(FILE_LIMIT + 1), hashlib.sha256).hexdigest()
     except (OSError, UnsafePath):
         return ""
-
-
-def call(invocation: Invocation, spec: argspec.ArgumentSpec, use_case: UseCase, shared: t.Mapping[str, t.Any], **own: t.Any) -> Result:
-    """The result of a use case that gets its `own` options, and of those that it has the shared ones. Raises what it raises."""
-    given = {**{name: value for name, value in shared.items() if name in spec.argument_spec}, **own}
-    options = complete(spec, {name: value for name, value in given.items() if value is not None})
-    return use_case(dataclasses.replace(invocation, options=options))
 
 
 class Step(abc.ABC):

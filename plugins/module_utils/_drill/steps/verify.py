@@ -18,12 +18,15 @@ class Verify(Step):
     def take(self, work: Work) -> Made:
         from ..._assets.images import kept_images
         from ..._sets import backup_set_verify
+        from . import image_sources
 
-        found = work.call(backup_set_verify.argument_spec(), backup_set_verify.run)
+        found = work.call(
+            backup_set_verify.run, backup_set_verify.Options(access=work.given.access, stored=work.stored, require_valid=False)
+        )
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]
         kept = {name: facts[name] for name in ("assets", "snapshot_time", "services", "images")}
-        checks.append(kept_images.check(work.given, work.state.set_id).to_result())
+        checks.append(kept_images.check(image_sources.kept_by(work)).to_result())
         # What is restored decides how much room a sandbox needs.
         stops = backup_set_verify.is_broken(found)
         return Made(checks, bytes=facts["bytes"], kept={**kept, "bytes": facts["data_bytes"]}, stops=stops)

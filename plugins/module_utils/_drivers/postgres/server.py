@@ -14,6 +14,7 @@ import typing as t
 
 from ..._deps import require_psycopg2
 from ..._errors import BackupError, KeyProblem, OptionError, PermissionMissing, StageFailed, VersionMismatch
+from ..._options.shared import PostgresOptions
 from ..._stream import secret_files
 from ..._stream.pipes import Sink
 from . import libpq, problems
@@ -61,19 +62,19 @@ class Server:
         return dataclasses.replace(self, application=application)
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any]) -> Server:
-        """From the options of fragment `_postgres`. Raises KeyProblem when others can read the password file that libpq would use."""
-        if options["login_password_file"] is None:
+    def from_options(cls, given: PostgresOptions) -> Server:
+        """Raises KeyProblem when others can read the password file that libpq would use."""
+        if given.login_password_file is None:
             _refuse_shared_passfile()
         return cls(
-            options["login_unix_socket"] or options["login_host"],
-            options["login_port"],
-            options["login_user"],
-            options["login_password_file"],
-            options["ssl_mode"],
-            options["ca_cert"],
-            options["ssl_cert"],
-            options["ssl_key"],
+            given.login_unix_socket or given.login_host,
+            given.login_port,
+            given.login_user,
+            given.login_password_file,
+            given.ssl_mode,
+            given.ca_cert,
+            given.ssl_cert,
+            given.ssl_key,
         )
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from ..._errors import (
     Unreachable,
     VersionMismatch,
 )
+from ..._options.shared import RedisOptions
 from ..._stream import secret_files
 from .deadline import Deadline
 
@@ -47,8 +48,8 @@ class Address:
     client_key: str | None
 
     @classmethod
-    def from_options(cls, options: t.Mapping[str, t.Any]) -> Address:
-        return cls(**{field.name: options[f"redis_{field.name}"] for field in dataclasses.fields(cls)})
+    def from_options(cls, given: RedisOptions) -> Address:
+        return cls(**{name.removeprefix("redis_"): value for name, value in vars(given).items()})
 
     def __str__(self) -> str:
         return f"{self.unix_socket or f'{self.host}:{self.port}'}/{self.db}"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ..._errors import StageFailed, TargetRefused, VersionMismatch
 from . import reading
@@ -74,7 +75,7 @@ def can_read(session: Session, name: bytes) -> None:
         return  # there is no such group, but it may be asked for
 
 
-def confirm(session: Session, facts: Facts, confirmation: list[str], keys: int) -> None:
+def confirm(session: Session, facts: Facts, confirmation: t.Sequence[str], keys: int) -> None:
     """Refuse a replica, a Redis with `keys` that are not ours, and any that no confirmation names, with all of it in one message.
 
     The name changes when Redis restarts; the address alone means whichever start of it.

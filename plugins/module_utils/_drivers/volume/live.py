@@ -38,13 +38,9 @@ def open_folder(path: str, inner: str) -> tuple[Folder, str]:
         return outer.child(inner), os.path.join(path, inner)
 
 
-@contextlib.contextmanager
-def told(path: str) -> t.Iterator[None]:
+def told(path: str) -> t.ContextManager[None]:
     """OSError as one line of ours."""
-    try:
-        yield
-    except OSError as exc:
-        raise _problem(path, exc) from exc
+    return paths.told(path, _problem)
 
 
 def _problem(path: str, exc: OSError) -> BackupError:

@@ -28,13 +28,9 @@ TEMPORARY = ".restoring-"
 ABSENT, SAME, OTHER = "absent", "same", "other"
 
 
-@contextlib.contextmanager
-def told(path: str) -> t.Iterator[None]:
+def told(path: str) -> t.ContextManager[None]:
     """OSError as one line of ours."""
-    try:
-        yield
-    except OSError as exc:
-        raise _problem(path, exc) from exc
+    return paths.told(path, _problem)
 
 
 def _problem(path: str, exc: OSError) -> BackupError:

@@ -12,9 +12,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets import staging
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
@@ -49,9 +48,8 @@ def put(scene: Scene, stage: Path, reading: int, source: ReplayFolder, check_mod
     """The module on a host that has neither repository nor signing key."""
     volumes = [{"service": "sts", "path": str(source.volume)}]
     given = scene.given(ARCHIVE, set_id=open_id(scene), reading=reading, volumes=volumes, stage=str(stage), **own)
-    checked = ModuleArgumentSpecValidator(**MODULES[ARCHIVE][0].argument_spec().to_module()).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    result: Result = MODULES[ARCHIVE][1].run(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
+    checked = complete(MODULES[ARCHIVE][0].Options, given)
+    result: Result = MODULES[ARCHIVE][1].run(Invocation(checked, check_mode, lambda _text: None))
     return result
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify as envelope_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
@@ -25,11 +24,8 @@ STATE, CHAIN, SCHEMA, ENVELOPES = "state_verify", "audit_chain_verify", "migrati
 
 def envelopes(copy: Copy, kek: str) -> list[dict[str, t.Any]]:
     usual = {"login_host": copy.info.socket_dir, "login_port": copy.info.port, "login_user": copy.info.superuser}
-    checked = ModuleArgumentSpecValidator(**envelope_verify.argument_spec().to_module()).validate(
-        {**usual, "kek": kek, "require_valid": False}
-    )
-    assert not checked.error_messages
-    found = envelope_case.run(Invocation(dict(checked.validated_parameters), False, lambda _text: None))
+    checked = complete(envelope_verify.Options, {**usual, "kek": kek, "require_valid": False})
+    found = envelope_case.run(Invocation(checked, False, lambda _text: None))
     return t.cast("list[dict[str, t.Any]]", found["checks"])
 
 

@@ -18,7 +18,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete, parameters
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys import kek
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys.sealed_columns import COLUMNS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify as case
@@ -51,9 +51,8 @@ OTHER_ID = kek.parse(OTHER.hexdigest(), "kek").id
 def options(cluster: TwinCluster, **given: t.Any) -> dict[str, t.Any]:
     """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
     usual = {"login_unix_socket": cluster.info.socket_dir, "login_port": cluster.info.port}
-    checked = ModuleArgumentSpecValidator(**envelope_verify.argument_spec().to_module()).validate({**usual, **given})
-    assert not checked.error_messages, checked.error_messages
-    return dict(checked.validated_parameters)
+    checked = complete(envelope_verify.Options, {**usual, **given})
+    return checked
 
 
 def key_of(cluster: TwinCluster) -> str:
@@ -251,7 +250,7 @@ def test_a_value_with_a_newline_and_a_file_that_cannot_be_read_are_refused(carac
 
 
 def test_a_key_is_given_once_and_only_once() -> None:
-    spec = ModuleArgumentSpecValidator(**envelope_verify.argument_spec().to_module())
+    spec = ModuleArgumentSpecValidator(**parameters(envelope_verify.Options))
     assert "one of the following is required: kek_file, kek" in spec.validate({}).error_messages
     for given in ({"kek": "x", "kek_file": "/x"}, {"kek": "x", "previous_kek": "x", "previous_kek_file": "/x"}):
         assert [one for one in spec.validate(given).error_messages if "mutually exclusive" in one]

@@ -11,9 +11,8 @@ import typing as t
 import uuid
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import migration_verify as case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Unreachable, VersionMismatch
@@ -36,9 +35,8 @@ OLD = {f"{OWN}.partition_window": "warn"}
 
 def options(**given: t.Any) -> dict[str, t.Any]:
     """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
-    checked = ModuleArgumentSpecValidator(**migration_verify.argument_spec().to_module()).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    return dict(checked.validated_parameters)
+    checked = complete(migration_verify.Options, given)
+    return checked
 
 
 def verify(cluster: TwinCluster, **given: t.Any) -> Result:

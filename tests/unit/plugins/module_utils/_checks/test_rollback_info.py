@@ -11,9 +11,8 @@ import json
 import typing as t
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import rollback, rollback_compare
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import rollback_info as use_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, Unreachable, VersionMismatch
@@ -130,9 +129,8 @@ def former(clusters: Clusters) -> t.Iterator[t.Callable[..., TwinCluster]]:
 
 def info(cluster: TwinCluster, warnings: list[str] | None = None, **own: t.Any) -> Result:
     given = {"login_unix_socket": cluster.info.socket_dir, "login_user": cluster.info.superuser, **own}
-    checked = ModuleArgumentSpecValidator(**rollback_info.argument_spec().to_module()).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    return use_case.run(Invocation(dict(checked.validated_parameters), False, (warnings if warnings is not None else []).append))
+    checked = complete(rollback_info.Options, given)
+    return use_case.run(Invocation(checked, False, (warnings if warnings is not None else []).append))
 
 
 def counts(result: Result) -> dict[str, int | None]:

@@ -417,7 +417,7 @@ def test_bad_options_are_refused(scene: Scene, restored: Copy, tmp_path: t.Any) 
     other = str(tmp_path / "other")
     scene.refused("state_verify", WrongIdentity, "inventory.json", sandbox=sandbox, identity_files=[other])
     scene.refused("state_verify", ObjectMissing, "20200101T000000Z-aaaa", sandbox=sandbox, set_id="20200101T000000Z-aaaa")
-    scene.refused("state_verify", ObjectMissing, "/var/tmp/no-such-sandbox", "postgres_sandbox", sandbox="/var/tmp/no-such-sandbox")
+    scene.refused("state_verify", ObjectMissing, "/var/tmp/no-such-sandbox", "restore_drill", sandbox="/var/tmp/no-such-sandbox")
     scene.refused("state_verify", MissingDependency, str(tmp_path), sandbox=sandbox, pg_bin=str(tmp_path))
     scene.refused("state_verify", Unreachable, "login_", login_unix_socket=str(tmp_path))
 

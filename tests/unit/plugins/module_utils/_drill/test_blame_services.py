@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import blame, service_option
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_option import ServiceStart
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 
 Result = dict[str, t.Any]
@@ -57,9 +58,9 @@ def test_what_no_service_answered_stays_a_failure() -> None:
 )  # fmt: skip
 def test_no_variable_of_the_set_is_overruled(name: str, variable: str) -> None:
     with pytest.raises(OptionError, match=variable):
-        service_option.check({"name": name, "command": ["/x"], "image": "", "environment": {variable: "/other"}})
+        service_option.check(ServiceStart(name=name, command=("/x",), environment={variable: "/other"}))
 
 
 @pytest.mark.no_false_alarm
 def test_other_variables_are_the_operators() -> None:
-    service_option.check({"name": "sts", "command": ["/x"], "image": "", "environment": {"CARACAL_MODE": "dev", "HTTP_PROXY": "x"}})
+    service_option.check(ServiceStart(name="sts", command=("/x",), environment={"CARACAL_MODE": "dev", "HTTP_PROXY": "x"}))

@@ -13,9 +13,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import dialect, facts, self_made
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import Services, expect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import canary_exchange as case
@@ -39,9 +38,8 @@ OTHER_KEY = hashlib.sha256(b"another key").hexdigest()
 
 def options(**given: t.Any) -> dict[str, t.Any]:
     """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
-    checked = ModuleArgumentSpecValidator(**canary_exchange.argument_spec().to_module()).validate({"require_valid": False, **given})
-    assert not checked.error_messages, checked.error_messages
-    return dict(checked.validated_parameters)
+    checked = complete(canary_exchange.Options, {"require_valid": False, **given})
+    return checked
 
 
 def run(drilled: Drilled, *, check_mode: bool = False, **given: t.Any) -> Result:
@@ -62,7 +60,7 @@ def bad(result: Result) -> dict[str, str]:
 
 def services_of(drilled: Drilled) -> Services:
     """As the module asks them."""
-    where = canary_place.of({"sandbox": drilled.cluster.info.directory, "urls": None}, drilled.family)
+    where = canary_place.of({}, drilled.cluster.info.directory, drilled.family)
     return Services(where.ask, where.urls, canary_keys.read(str(drilled.secrets), drilled.family).admin_token)
 
 

@@ -22,7 +22,7 @@ HERE = Place({}, None)
 
 
 def of(sandbox: str | None = None, **urls: t.Any) -> Place:
-    return canary_place.of({"sandbox": sandbox, "urls": urls}, SECRET_STORE)
+    return canary_place.of(urls or {}, sandbox, SECRET_STORE)
 
 
 def test_only_services_with_an_address_are_asked() -> None:

@@ -10,16 +10,14 @@ import typing as t
 
 import yaml
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import argspec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
 from tools.rules import tree
 
 ROLE = tree.ROOT / "roles" / "caracal_drill"
 MODULE = "caracal_ops.backup.restore_drill"
 # How a bucket is reached is given to the play; whether a verdict fails the task is the matter of the step `verdict`.
-NOT_OF_THE_ROLE = {"step", "drill", "require_valid"} | {
-    name for name in argspec.repository().argument_spec if name.startswith(("s3_", "lock_"))
-}
+NOT_OF_THE_ROLE = {"step", "drill", "require_valid"} | {name for name in RepositoryOptions.spec() if name.startswith(("s3_", "lock_"))}
 
 
 def load(name: str) -> t.Any:
@@ -39,7 +37,7 @@ def test_every_setting_becomes_the_option_of_its_name() -> None:
     given = load("vars/main.yml")["__caracal_drill_options"]
     settings = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     assert {f"caracal_drill_{name}" for name in given} - {"caracal_drill_drill"} == set(settings)
-    assert set(given) - {"drill"} == set(engine.argument_spec().argument_spec) - NOT_OF_THE_ROLE
+    assert set(given) - {"drill"} == set(engine.Options.spec()) - NOT_OF_THE_ROLE
     assert all(f"caracal_drill_{name}" in value for name, value in given.items() if name != "drill")
 
 
@@ -47,7 +45,7 @@ def test_the_steps_are_played_in_their_order() -> None:
     played = list(steps(load("tasks/main.yml")))
     assert played == [*(step.name for step in engine.STEPS), engine.REPORT, engine.DESTROY, engine.VERDICT]
     looked = list(steps(load("tasks/doctor.yml")))
-    assert [*looked, *played] == engine.argument_spec().argument_spec["step"]["choices"]
+    assert [*looked, *played] == engine.Options.spec()["step"]["choices"]
 
 
 def test_what_a_step_needs_comes_before_it() -> None:

@@ -15,32 +15,34 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_options import DrillOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_state import DrillState
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, KeyProblem, OptionError, StorageError, TargetRefused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import LEASE_SECONDS
 
-Given = dict[str, t.Any]
+Given = DrillOptions
 # Nobody has this process id with this start time.
 GONE = "1-1"
 
 
 @pytest.fixture
 def given(tmp_path: Path) -> Given:
-    return {
-        "sandbox_directory": str(tmp_path / "sandbox"),
-        "high_water_mark": str(tmp_path / "mark.json"),
-        "deployment": "prod",
-        "repository": "/srv/backup",
-        "drill": "drill-1",
-    }
+    return of(high_water_mark=str(tmp_path / "mark.json"), sandbox_directory=str(tmp_path / "sandbox"))
+
+
+def of(base: Given | None = None, **own: t.Any) -> Given:
+    """Options of a drill, those of its repository by their own names."""
+    usual = {"repository": "/srv/backup", "deployment": "prod", "allowed_signers": "/none", "drill": "drill-1", "step": "verify"}
+    return complete(DrillOptions, {**usual, **(base.flat() if base else {}), **own})
 
 
 def state(given: Given, **own: t.Any) -> DrillState:
-    usual = {"drill": given["drill"], "controller": GONE, "set_id": "20261125T020000Z-k3f9", "started": "2026-11-25T02:30:00.000000Z"}
-    place = {"path": drill_state.place(given), "directory": given["sandbox_directory"]}
-    return DrillState(**{**place, **usual, "deployment": given["deployment"], "repository": given["repository"], **own})
+    usual = {"drill": given.drill, "controller": GONE, "set_id": "20261125T020000Z-k3f9", "started": "2026-11-25T02:30:00.000000Z"}
+    place = {"path": drill_state.place(given), "directory": given.sandbox_directory}
+    return DrillState(**{**place, **usual, "deployment": given.access.deployment, "repository": given.access.repository, **own})
 
 
 def age(given: Given, seconds: float) -> None:
@@ -62,10 +64,10 @@ def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> N
 
 def test_its_folder_is_made_for_nobody_else(given: Given, tmp_path: Path) -> None:
     """On a host that has not drilled before. The last folder alone: where more is missing, a path is a wrong one."""
-    given["high_water_mark"] = str(tmp_path / "new" / "mark.json")
+    given = of(given, high_water_mark=str(tmp_path / "new" / "mark.json"))
     state(given).begin()
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700 and drill_state.load(given).drill == given["drill"]
-    given["high_water_mark"] = str(tmp_path / "wrong" / "path" / "mark.json")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700 and drill_state.load(given).drill == given.drill
+    given = of(given, high_water_mark=str(tmp_path / "wrong" / "path" / "mark.json"))
     with pytest.raises(StorageError):
         state(given).begin()
     assert not (tmp_path / "wrong").exists()
@@ -73,7 +75,7 @@ def test_its_folder_is_made_for_nobody_else(given: Given, tmp_path: Path) -> Non
 
 def test_each_directory_has_its_own(given: Given, tmp_path: Path) -> None:
     state(given).begin()
-    assert drill_state.place(given) != drill_state.place({**given, "sandbox_directory": str(tmp_path / "another")})
+    assert drill_state.place(given) != drill_state.place(of(given, sandbox_directory=str(tmp_path / "another")))
 
 
 @pytest.mark.mutation
@@ -90,7 +92,7 @@ def test_each_directory_has_its_own(given: Given, tmp_path: Path) -> None:
 def test_a_step_of_another_drill_is_refused(given: Given, name: str, value: str | None, error: type[Exception]) -> None:
     state(given).begin()
     with pytest.raises(error):
-        drill_state.load({**given, name: value})
+        drill_state.load(of(given, **{name: value}))
 
 
 @pytest.mark.mutation
@@ -101,7 +103,7 @@ def test_a_drill_that_another_one_has_followed_writes_nothing_more(given: Given)
     state(given, drill="drill-2").begin()
     with pytest.raises(TargetRefused):
         first.save()
-    assert drill_state.load({**given, "drill": "drill-2"}).drill == "drill-2"
+    assert drill_state.load(of(given, drill="drill-2")).drill == "drill-2"
     drill_state.remove(given)
     with pytest.raises(TargetRefused):
         first.save()
@@ -176,10 +178,10 @@ def test_a_trial_leaves_nothing_beside_the_mark(given: Given, tmp_path: Path, mo
     """As check mode is one. No other drill is in its way, and it is in nobody's."""
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    made = state(given, path=drill_state.place_of_trial(given, given["drill"]))
+    made = state(given, path=drill_state.place_of_trial(given, given.drill))
     made.begin()
     made.save()
-    assert drill_state.load(given, True).drill == given["drill"] and drill_state.is_of(given, True)
+    assert drill_state.load(given, True).drill == given.drill and drill_state.is_of(given, True)
     drill_state.refuse_another(given)
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     drill_state.remove(given, True)

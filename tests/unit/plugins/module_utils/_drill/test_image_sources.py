@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state, service_images
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine as drill
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_option import ServiceStart
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps import image_sources
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.step import Made, Work
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.verify import Verify
@@ -39,7 +40,7 @@ def drilled(scene: Scene, engine: Engine, tmp_path: Path, monkeypatch: pytest.Mo
     usual = {**scene.given("state_verify", sandbox="/none"), "step": "verify", "images_directory": str(tmp_path / "images")}
     del usual["sandbox"]
     state = t.cast("drill_state.DrillState", State(scene.sets()[-1]))
-    return Work(Invocation(complete(drill.argument_spec(), usual), False, lambda _text: None), state)
+    return Work(Invocation(complete(drill.Options, usual), False, lambda _text: None), state)
 
 
 class State:
@@ -60,8 +61,8 @@ def verdict(made: Made) -> str:
     return next(check["verdict"] for check in made.checks if check["id"] == "images.kept")
 
 
-def service(image: Image) -> dict[str, t.Any]:
-    return {"name": "sts", "image": image[0], "reference": f"none@{image[0]}", "command": ["/bin/sts"]}
+def service(image: Image) -> ServiceStart:
+    return ServiceStart(name="sts", command=("/bin/sts",), image=image[0], reference=f"none@{image[0]}")
 
 
 @pytest.mark.no_false_alarm

@@ -10,8 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_state
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_options import DrillOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps import prepare
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps.step import Work
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxInfo
@@ -31,11 +32,16 @@ class State:
         self.kept: dict[str, t.Any] = {"sandbox": made.to_result(), "assets": {"replay": []}}
 
 
+def of(directory: str) -> DrillOptions:
+    place = {"repository": "/none", "deployment": "prod", "allowed_signers": "/none", "high_water_mark": "/none", "step": "prepare"}
+    return complete(DrillOptions, {**place, "sandbox_directory": directory})
+
+
 def owners(uid: int | None) -> tuple[tuple[int, int], set[tuple[int, int]], int]:
     """Who we are; to whom folders for replay files belong; and the group that restored secrets get. `uid` is None for our own."""
     with tempfile.TemporaryDirectory() as directory:
         state = t.cast("drill_state.DrillState", State(directory, os.geteuid() if uid is None else uid))
-        work = Work(Invocation({"sandbox_directory": directory}, False, lambda _text: None), state)
+        work = Work(Invocation(of(directory), False, lambda _text: None), state)
         prepare._replay(work)
         seen = [os.stat(folder) for folder, _folders, _files in os.walk(directory) if folder != directory]
         return (os.geteuid(), os.getegid()), {(one.st_uid, one.st_gid) for one in seen}, work.group

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_images
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_option import ServiceStart
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.service_plan import Own
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
@@ -30,10 +31,9 @@ def ran(service: str, image: str = ONE, replica: str = "1", **own: t.Any) -> dic
     return {**usual, "command": [f"/bin/{service}"], "working_directory": "/app", **own}
 
 
-def given(name: str, image: str = "", *command: str, **environment: str) -> dict[str, t.Any]:
+def given(name: str, image: str = "", *command: str, **environment: str) -> ServiceStart:
     reference = f"registry.example/go:v1@{OTHER}" if image else ""
-    how = {"command": list(command), "directory": "/app", "environment": environment, "readable": []}
-    return {"name": name, "image": image, "reference": reference, **how}
+    return ServiceStart(name=name, command=command, image=image, reference=reference, directory="/app", environment=environment)
 
 
 def test_what_ran_is_what_is_started() -> None:

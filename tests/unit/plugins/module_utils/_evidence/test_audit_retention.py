@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import audit_retention, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, audit_retention
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from scenes.fixtures import Committed
 from scenes.own_database import OwnDatabase
@@ -69,7 +69,7 @@ def test_a_month_that_went_for_fewer_days_fails_until_it_is_acknowledged(source:
     again = source.backup()
     assert (again["verdict"], check_of(again, HISTORY)["verdict"]) == ("fail", "fail")
     (digest,) = (one["digest"] for one in found["details"]["open"])
-    until = f"{options.now() + dt.timedelta(days=30):%Y-%m-%d}"
+    until = f"{access.now() + dt.timedelta(days=30):%Y-%m-%d}"
     source.scene.call("journal_correct", findings=[digest[:16]], expires=until, reason="an exercise")
     assert check_of(source.backup(), HISTORY)["verdict"] == "warn"
     assert source.verified()["verdict"] == "pass"
@@ -109,6 +109,6 @@ def test_a_set_that_does_not_record_the_days_proves_nothing(source: Source, monk
 def test_the_journal_has_the_days_of_each_set(source: Source) -> None:
     source.execute("DELETE FROM audit_retention")
     source.backup()
-    opened = options.open_repository(source.scene.options("backup_set_verify"))
+    opened = access.open_repository(source.scene.access())
     bodies = [one.body["source"] for one in opened.journal.of_kind(entries.SET)]
     assert [[one.get(audit_retention.FIELD, "no table") for one in body] for body in bodies[-2:]] == [[LONG], [None]]

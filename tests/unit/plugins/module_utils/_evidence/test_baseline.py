@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_blocks import Block
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import TamperedData
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, baseline
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, records
@@ -32,8 +32,8 @@ from twin.releases.known import RELEASES
 MODULE = "audit_checkpoint"
 
 
-def opened(scene: Scene) -> options.Opened:
-    return options.open_repository(scene.options("backup_set_verify"))
+def opened(scene: Scene) -> access.Opened:
+    return access.open_repository(scene.access())
 
 
 def add(cluster: TwinCluster, zone: str, count: int, minutes: float) -> int:
@@ -121,7 +121,7 @@ def test_a_restore_into_another_cluster_leaves_the_source_bound(
 def enter(scene: Scene, host: str, kind: str, subjects: list[dict[str, t.Any]], body: dict[str, t.Any]) -> None:
     it = opened(scene)
     signer = Signer(str(scene.key(host)), layout.principal(host, DEPLOYMENT))
-    journals.append(it.repository, it.journal, signer, kind, subjects, body, time=options.times(), machine="m")
+    journals.append(it.repository, it.journal, signer, kind, subjects, body, time=access.times(), machine="m")
 
 
 def test_a_restore_that_recorded_no_heads_gets_them_from_the_journal(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, StorageError
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import metrics, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, metrics
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import prometheus
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import parse_timestamp
 from scenes import scene as scenes
@@ -46,7 +46,7 @@ def test_a_commit_writes_what_it_did(waited: tuple[Scene, str], tmp_path: Path) 
     made = scene.call("backup_set", **given)
     assert made["changed"] and path.stat().st_mode & 0o7777 == 0o644
 
-    opened = options.open_repository(scene.options("backup_set_verify"))
+    opened = access.open_repository(scene.access())
     manifest = opened.catalog.open(set_id).manifest
     entry = opened.journal.entries[-1]
     assert manifest.timings["lock_wait.caracal_auth"] == 4.125 and parse_timestamp(entry.time["host"] or "") == entry.judged
@@ -105,7 +105,7 @@ def values_of(path: Path, *, deployment: str = "prod") -> dict[str, t.Any]:
 
 
 def recently(timestamp: float) -> bool:
-    return abs(timestamp - options.now().timestamp()) < 60
+    return abs(timestamp - access.now().timestamp()) < 60
 
 
 def test_a_proof_of_an_identity_is_told_with_its_time(old: OldRepository, tmp_path: Path) -> None:

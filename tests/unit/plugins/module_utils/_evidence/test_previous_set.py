@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.inventory import recorded_inventory, since_previous
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, place, previous_set, restore_entry
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, place, previous_set, restore_entry
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.sealed_set import SealedSet
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
@@ -23,9 +23,9 @@ from scenes.twin_database import TwinCluster
 
 
 def compared(scene: Scene, set_id: str = "latest", identity: Path | None = None, budget: int = 50) -> Check:
-    opened = options.open_repository(scene.options("state_verify"))
+    opened = access.open_repository(scene.access())
     the_set = SealedSet(opened, set_id, [str(scene.identity)])
-    server, _sandbox = place.server_of(scene.options("state_verify"))
+    server, _sandbox = place.server_of(scene.options("state_verify").copy)
     return previous_set.check(opened, the_set, the_set.inventory(), server, [str(identity or scene.identity)], budget)
 
 
@@ -179,7 +179,7 @@ def test_a_set_without_a_trusted_signature_is_passed_over(scene: Scene) -> None:
 
 
 def test_a_restore_in_between_is_named(scene: Scene) -> None:
-    opened = options.open_repository(scene.options("state_verify"))
+    opened = access.open_repository(scene.access())
     the_set = SealedSet(opened, scene.sets()[0], [str(scene.identity)])
     clusters = {one.system_identifier for one in the_set.open_set.manifest.sources}
     signer = Signer(str(scene.key(OPERATOR_HOST)), layout.principal(layout.OPERATOR, DEPLOYMENT))

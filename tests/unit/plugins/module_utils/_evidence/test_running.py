@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import datetime
 import typing as t
 from pathlib import Path
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, KeyProblem, StorageError, TamperedData
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, running
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, running
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.running import LEASE, Running
 from ansible_collections.caracal_ops.backup.plugins.module_utils._files import paths
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
 
 FIRST, SECOND = "20260102T030405Z-abcd", "20260102T030406Z-abcd"
 # A process that has ended.
@@ -26,8 +28,9 @@ SECOND_OF_TIME = datetime.timedelta(seconds=1)
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> dict[str, t.Any]:
-    return {"high_water_mark": str(tmp_path / "mark" / "mark.json"), "deployment": "prod"}
+def given(tmp_path: Path) -> RepositoryOptions:
+    mark = str(tmp_path / "mark" / "mark.json")
+    return RepositoryOptions(repository="/srv/backup", deployment="prod", allowed_signers="/signers", high_water_mark=mark)
 
 
 def set_as(patch: pytest.MonkeyPatch, process: str, controller: str) -> None:
@@ -36,12 +39,12 @@ def set_as(patch: pytest.MonkeyPatch, process: str, controller: str) -> None:
 
 
 def later(patch: pytest.MonkeyPatch, by: datetime.timedelta) -> None:
-    now = options.now()
-    patch.setattr(options, "now", lambda: now + by)
+    now = access.now()
+    patch.setattr(access, "now", lambda: now + by)
 
 
 @pytest.mark.mutation
-def test_another_set_is_refused_with_the_name_of_the_running_one_and_its_begin(given: dict[str, t.Any]) -> None:
+def test_another_set_is_refused_with_the_name_of_the_running_one_and_its_begin(given: RepositoryOptions) -> None:
     Running(given, FIRST).begin()
     for refused in (Running(given, SECOND).refuse_other, Running(given, SECOND).begin):
         with pytest.raises(Busy) as caught:
@@ -51,10 +54,10 @@ def test_another_set_is_refused_with_the_name_of_the_running_one_and_its_begin(g
 
 
 @pytest.mark.no_false_alarm
-def test_nothing_of_others_is_in_the_way(given: dict[str, t.Any]) -> None:
+def test_nothing_of_others_is_in_the_way(given: RepositoryOptions) -> None:
     Running(given, SECOND).refuse_other()
     Running(given, FIRST).begin()
-    Running({**given, "deployment": "test"}, SECOND).begin()
+    Running(dataclasses.replace(given, deployment="test"), SECOND).begin()
     Running(given, SECOND).end()
     Running(given, SECOND).renew()
     with pytest.raises(Busy):
@@ -64,14 +67,14 @@ def test_nothing_of_others_is_in_the_way(given: dict[str, t.Any]) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_was_killed_with_its_controller_here_blocks_nothing(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_killed_with_its_controller_here_blocks_nothing(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, GONE)
         Running(given, FIRST).begin()
     Running(given, SECOND).begin()
 
 
-def test_between_two_modules_the_controller_shows_that_the_set_runs(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_two_modules_the_controller_shows_that_the_set_runs(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, running.lease.own())
         Running(given, FIRST).begin()
@@ -80,7 +83,7 @@ def test_between_two_modules_the_controller_shows_that_the_set_runs(given: dict[
         Running(given, SECOND).begin()
 
 
-def test_with_a_controller_elsewhere_the_lease_counts(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_controller_elsewhere_the_lease_counts(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, "")
         Running(given, FIRST).begin()
@@ -100,7 +103,7 @@ def test_with_a_controller_elsewhere_the_lease_counts(given: dict[str, t.Any], m
 @pytest.mark.mutation
 @pytest.mark.parametrize("process", [GONE, ""], ids=["another container", "a process with the same number"])
 def test_processes_of_another_container_are_neither_alive_nor_gone(
-    given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, process: str
+    given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch, process: str
 ) -> None:
     """Also those from before this host was started: for both, the lease counts."""
     with monkeypatch.context() as patch:
@@ -114,7 +117,7 @@ def test_processes_of_another_container_are_neither_alive_nor_gone(
     Running(given, SECOND).begin()
 
 
-def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_renews_it(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, GONE)
         Running(given, FIRST).begin()
@@ -126,7 +129,7 @@ def test_a_module_renews_it(given: dict[str, t.Any], monkeypatch: pytest.MonkeyP
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [Running.renew, Running.end])
 def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(
-    given: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, change: t.Callable[[Running], None]
+    given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch, change: t.Callable[[Running], None]
 ) -> None:
     """The next set begins between the two looks of a module of the first one."""
     first, second, exclusive, unlink = Running(given, FIRST), Running(given, SECOND), running.lock.exclusive, paths.unlink
@@ -159,7 +162,7 @@ def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(
 
 
 @pytest.mark.mutation
-def test_of_many_at_once_one_begins(given: dict[str, t.Any]) -> None:
+def test_of_many_at_once_one_begins(given: RepositoryOptions) -> None:
     def begun(number: int) -> bool:
         try:
             Running(given, f"20260102T0304{number:02d}Z-abcd").begin()
@@ -172,9 +175,9 @@ def test_of_many_at_once_one_begins(given: dict[str, t.Any]) -> None:
 
 
 @pytest.mark.mutation
-def test_a_note_that_is_none_is_told(given: dict[str, t.Any]) -> None:
+def test_a_note_that_is_none_is_told(given: RepositoryOptions) -> None:
     Running(given, FIRST).begin()
-    [note] = Path(given["high_water_mark"]).parent.glob("*.running")
+    [note] = Path(given.high_water_mark).parent.glob("*.running")
     note.write_text("{}")
     with pytest.raises(TamperedData, match="remove it"):
         Running(given, SECOND).refuse_other()

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import NotReady, OptionError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._notify import notify_watch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease, processes
@@ -22,7 +22,7 @@ from harness.waiting import eventually
 
 def call(check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
     usual = {"state": "absent", "settings": None, "watcher": None}
-    return notify_watch.run(Invocation({**usual, **given}, check_mode, lambda _text: None))
+    return notify_watch.run(Invocation(complete(notify_watch.Options, {**usual, **given}), check_mode, lambda _text: None))
 
 
 PLAY = "41-7"

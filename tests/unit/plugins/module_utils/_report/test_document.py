@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import WaiverOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
@@ -139,7 +140,9 @@ def test_what_decides_is_shown_before_what_does_not(make_drill: MakeDrill) -> No
 
 def test_a_waiver_is_shown_and_changes_the_verdict_only(make_drill: MakeDrill, broken_check: Check) -> None:
     given = {"check": broken_check.id, "reason": "known, OPS-4711", "expires": "2026-12-31"}
-    drill = make_drill(checks=[*make_drill().checks, broken_check], waivers=waiver.parse([given], make_drill().started.date()))
+    drill = make_drill(
+        checks=[*make_drill().checks, broken_check], waivers=waiver.parse([WaiverOptions(**given)], make_drill().started.date())
+    )
     report = document.build(drill)
     assert report["verdict"] == PASS and report["waivers"] == [given] and report["counts"]["fail"] == 1
     shown = report["checks"][-1]

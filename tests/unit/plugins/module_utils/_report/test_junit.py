@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import WaiverOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, junit, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, UNPROVEN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
@@ -51,7 +52,7 @@ def test_each_verdict_has_its_element(make_drill: MakeDrill, broken_check: Check
 def test_what_does_not_count_turns_nothing_red(make_drill: MakeDrill, broken_check: Check) -> None:
     given = {"check": broken_check.id, "reason": "known, OPS-4711", "expires": "2026-12-31"}
     checks = [*make_drill().checks, broken_check, Check("copy.speed", FAIL, "slow", required=False)]
-    suite = _suite(make_drill(checks=checks, waivers=waiver.parse([given], make_drill().started.date())))
+    suite = _suite(make_drill(checks=checks, waivers=waiver.parse([WaiverOptions(**given)], make_drill().started.date())))
     assert suite.get("failures") == "0" and _outcomes(suite)["copy.speed"] == ["system-out"]
     skipped = next(case for case in suite.iter("testcase") if case.get("name") == broken_check.id).find("skipped")
     assert skipped is not None

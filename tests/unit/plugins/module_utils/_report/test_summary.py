@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import WaiverOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, summary, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, Check
@@ -30,7 +31,7 @@ def test_a_person_finds_everything_and_the_verdict_last(make_drill: MakeDrill) -
 def test_at_most_twenty_short_lines_whatever_happened(make_drill: MakeDrill) -> None:
     checks = [Check(f"inventory.t{number}", FAIL, "differs\n" * 200) for number in range(90)]
     given = [{"check": f"inventory.t{number}", "reason": "known", "expires": "2026-12-31"} for number in range(80)]
-    waivers = waiver.parse(given, make_drill().started.date())
+    waivers = waiver.parse([WaiverOptions(**one) for one in given], make_drill().started.date())
     steps = [Step(f"step number {number}\n", 1.0, 10**6) for number in range(30)]
     causes = [Diagnosis(f"cause.{number}", "because\n" * 200, "do\n" * 200, ()) for number in range(9)]
     lines = summary.render(document.build(make_drill(checks=checks, steps=steps, waivers=waivers, diagnosis=causes)), WHERE)
@@ -42,7 +43,7 @@ def test_at_most_twenty_short_lines_whatever_happened(make_drill: MakeDrill) -> 
 @pytest.mark.mutation
 def test_no_reason_hides_another_waived_check(make_drill: MakeDrill) -> None:
     given = [{"check": name, "reason": "long " * 60, "expires": "2026-12-31"} for name in ("canary.gateway", "canary.exchange")]
-    waivers = waiver.parse(given, make_drill().started.date())
+    waivers = waiver.parse([WaiverOptions(**one) for one in given], make_drill().started.date())
     lines = summary.render(document.build(make_drill(waivers=waivers)), WHERE)
     (told,) = [line for line in lines if line.startswith("waived ")]
     assert all(one["check"] in told for one in given)

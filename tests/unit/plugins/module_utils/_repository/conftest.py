@@ -20,9 +20,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import artifact as artifacts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import commit as commits
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import creation, layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
-from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import repository as repositories
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.artifact import Artifact
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.catalog import Catalog
@@ -81,7 +81,7 @@ class World:
 
     def create(self, deployment: str = "prod", role: str = "backup") -> Repository:
         signer = self.signer(role, f"{role}@{deployment}")
-        return repositories.create(self.store, deployment, signer, "host-1", self.clock, verifier=self.verifier)
+        return creation.create(self.store, deployment, signer, "host-1", self.clock, verifier=self.verifier)
 
     def load(self) -> Repository:
         return repositories.load(self.store, self.verifier, "prod")

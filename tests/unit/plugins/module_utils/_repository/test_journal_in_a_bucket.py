@@ -15,6 +15,7 @@ import uuid
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import HighWaterMark
@@ -31,12 +32,12 @@ ENTRIES = 3 * S3Store.at_once
 def long(world: World, s3: S3Server, s3_proxy: FaultProxy) -> World:
     """More entries than are under way at once."""
     at = f"s3://{s3.shared}/{uuid.uuid4().hex}"
-    world.store = open_store(at, s3.options())
+    world.store = open_store(at, BucketOptions(**s3.options()))
     world.create()
     journal = world.journal()
     for _count in range(ENTRIES - 1):
         world.append(journal=journal)
-    world.store = open_store(at, s3.options(s3_endpoint=s3_proxy.endpoint))
+    world.store = open_store(at, BucketOptions(**s3.options(s3_endpoint=s3_proxy.endpoint)))
     return world
 
 

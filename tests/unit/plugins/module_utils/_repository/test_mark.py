@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, StorageError, TamperedData, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import repository as repositories
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import creation
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.journal import read
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.mark import FRESH, UNPROVEN, HighWaterMark
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
@@ -122,7 +122,7 @@ def of_deployments(world, keys: Path, folder: Path, count: int):
         one.store = LocalStore(str(folder / f"other-{number}"))
         one.allowed.write_text(one.allowed.read_text() + f"backup@d{number} {one.public('backup')}\n")
         signer = one.signer("backup", f"backup@d{number}")
-        repository = repositories.create(one.store, f"d{number}", signer, "host-1", one.clock, verifier=one.verifier)
+        repository = creation.create(one.store, f"d{number}", signer, "host-1", one.clock, verifier=one.verifier)
         found.append(read(repository, one.verifier))
     return found
 

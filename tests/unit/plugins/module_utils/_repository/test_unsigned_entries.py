@@ -14,6 +14,7 @@ import uuid
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, StorageError, TamperedData
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout, slots
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
@@ -117,14 +118,14 @@ def test_an_altered_entry_with_a_signed_one_behind_it_is_damage(world: World) ->
 @pytest.fixture
 def bucket(world: World, s3: S3Server) -> World:
     """The same in a bucket, which keeps versions."""
-    world.store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options())
+    world.store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options()))
     world.create()
     world.append()
     return world
 
 
 def put(world: World, s3: S3Server, key: str, data: bytes) -> None:
-    s3.client.put_object(**world.store.named(key), Body=data)  # type: ignore[attr-defined]
+    s3.client.put_object(**world.store.bucket.named(key), Body=data)  # type: ignore[attr-defined]
 
 
 @pytest.mark.mutation
@@ -162,7 +163,7 @@ def test_what_is_put_over_an_entry_or_its_signature_does_no_harm(bucket: World, 
     entry = bucket.journal().entries[number - 1]
     for key in (layout.entry_key(number), layout.entry_signature_key(number, entry.sha256)):
         put(bucket, s3, key, b"junk")
-        s3.client.delete_object(**bucket.store.named(key))  # type: ignore[attr-defined]
+        s3.client.delete_object(**bucket.store.bucket.named(key))  # type: ignore[attr-defined]
     assert len(bucket.journal().entries) == 3 and bucket.append().sequence == 4
 
 
@@ -173,7 +174,7 @@ def test_what_the_store_does_not_give_is_not_what_nobody_signed(bucket: World, s
     last = bucket.journal().entries[-1]
     key = layout.entry_key(2) if what == "entry" else layout.entry_signature_key(2, last.sha256)
     direct = bucket.store
-    bucket.store = open_store(direct.location, s3.options(s3_endpoint=s3_proxy.endpoint))
+    bucket.store = open_store(direct.location, BucketOptions(**s3.options(s3_endpoint=s3_proxy.endpoint)))
     s3_proxy.add(f"^GET .*{key}", status=400, code="InvalidRequest")
     s3_proxy.add(rf"^GET .*[?&]versions.*prefix=[^&]*{key.replace('/', '(/|%2F)')}", status=400, code="InvalidRequest")
     with pytest.raises(StorageError, match=f"{key}: the store refuses"):

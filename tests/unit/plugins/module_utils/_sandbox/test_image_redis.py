@@ -15,9 +15,8 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes, programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import before, processes, programs, redis_server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import before
 from harness import small_programs
 from scenes import image_scene
 from scenes import redis_server as servers

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
-from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, OptionError, TargetRefused, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Busy, TargetRefused, Unreachable
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lease, lifecycle, marker, preflight, processes, programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import TOKEN, Layout, SandboxInfo, SandboxSpec
@@ -118,12 +118,6 @@ def ask(info: SandboxInfo, query: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(query)
     connection.close()
-
-
-def test_bounds_that_nothing_could_keep_are_refused(spec: SandboxSpec) -> None:
-    for wrong in ({"lease": 0}, {"maximum": 0}):
-        with pytest.raises(OptionError, match="must be 1 or more"):
-            lifecycle.create(dataclasses.replace(spec, **wrong))
 
 
 @pytest.mark.mutation

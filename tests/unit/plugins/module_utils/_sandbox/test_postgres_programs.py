@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._deployment import postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._images import cache
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import guest, image_clients, isolation, users
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_programs
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Child
 from harness.fixtures import FreshCluster
 from harness.waiting import eventually
@@ -44,7 +44,7 @@ def bring(engine: Engine, tmp_path: Path) -> t.Callable[..., dict[str, t.Any]]:
     def run(image: Image, environment: t.Sequence[str] = ()) -> dict[str, t.Any]:
         engine.images = {image[0]: (list(environment), image[1])}
         given = {"image": image[0], "engine": engine.address, "directory": str(tmp_path / "images")}
-        return postgres_programs.run(Invocation(complete(postgres_programs.argument_spec(), given), False, [].append))
+        return postgres_programs.run(Invocation(complete(postgres_programs.Options, given), False, [].append))
 
     return run
 
@@ -296,7 +296,7 @@ def test_an_image_that_is_another_one_is_refused(engine: Engine, bring: Bring, i
     with pytest.raises(StageFailed):
         engine.images = {}
         given = {"image": other, "engine": engine.address, "directory": str(tmp_path / "images")}
-        postgres_programs.run(Invocation(complete(postgres_programs.argument_spec(), given), False, [].append))
+        postgres_programs.run(Invocation(complete(postgres_programs.Options, given), False, [].append))
     assert not [path for path in (tmp_path / "images").iterdir() if path.suffix != ".lock"]
 
 

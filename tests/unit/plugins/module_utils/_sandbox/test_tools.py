@@ -13,12 +13,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_options import DrillOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.steps import sandbox
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation, lifecycle, tools
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import image_server, isolation, tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import AUTO, REQUIRED
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.modules import postgres_sandbox
 
 PROGRAMS = ("prlimit", "setpriv", "setsid")
 
@@ -77,17 +78,17 @@ def test_without_isolation_nothing_of_it_is_needed(
 
 
 @pytest.mark.mutation
-def test_the_module_says_so_before_it_makes_anything(
-    server_install: Install, programs: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("image", [None, "an image"])
+def test_a_drill_is_told_before_it_makes_anything(
+    server_install: Install, programs: pathlib.Path, monkeypatch: pytest.MonkeyPatch, image: t.Any
 ) -> None:
+    """A server of this host and one of an image."""
+    place = {"repository": "/none", "deployment": "prod", "allowed_signers": "/none", "high_water_mark": "/none", "step": "sandbox"}
+    given = complete(DrillOptions, {**place, "pg_bin": server_install.bindir, "isolation": REQUIRED})
     (programs / "setsid").unlink()
-    begun: list[t.Any] = []
-    monkeypatch.setattr(lifecycle, "create", begun.append)
-    given = {"directory": str(tmp_path / "box"), "pg_bin": server_install.bindir}
-    options = complete(postgres_sandbox.argument_spec(), given)
+    monkeypatch.setattr(image_server, "find", lambda *_given: pytest.fail("an image was looked into"))
     with pytest.raises(MissingDependency, match="setsid"):
-        postgres_sandbox.run(Invocation(options, check_mode=False, warn=begun.append))
-    assert not begun and not (tmp_path / "box").exists()
+        sandbox._install(given, image)
 
 
 @pytest.mark.no_false_alarm

@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     VerificationFailed,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import decisions, layout, parts
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.manifest import Pairing
@@ -379,7 +379,7 @@ def clock_at(monkeypatch: pytest.MonkeyPatch, **ahead: float) -> None:
     def now() -> datetime.datetime:
         return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**ahead)
 
-    monkeypatch.setattr(options, "now", now)
+    monkeypatch.setattr(access, "now", now)
     monkeypatch.setattr(Verifier.load.__func__, "__defaults__", (None, now))
 
 
@@ -389,7 +389,7 @@ def test_a_clock_ten_years_ahead_prunes_nothing(old: OldRepository, monkeypatch:
     """Also where the store's clock is this host's own."""
     old.see("prune")
     clock_at(monkeypatch, days=3653)
-    monkeypatch.setattr(LocalStore, "clock", lambda _store: options.now())
+    monkeypatch.setattr(LocalStore, "clock", lambda _store: access.now())
     stopped(old, "newest entry", "set the clock", seen=False, **own)
 
 
@@ -398,7 +398,7 @@ def test_a_clock_ten_years_ahead_prunes_nothing(old: OldRepository, monkeypatch:
 def test_a_clock_that_differs_from_the_stores_prunes_nothing(old: OldRepository, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """The file system's, by the time of a file that is written."""
     old.see("prune")
-    monkeypatch.setattr(options, "now", lambda: datetime.datetime.now(datetime.timezone.utc) + hours * HOUR)
+    monkeypatch.setattr(access, "now", lambda: datetime.datetime.now(datetime.timezone.utc) + hours * HOUR)
     old.refused(
         VerificationFailed, old.store.location, "set the clock", call=lambda check_mode: old.prune(check_mode=check_mode, seen=False)
     )

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectMissing, OptionError, TamperedData, VerificationFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import drill_set, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, drill_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
@@ -24,13 +24,13 @@ from scenes.scene import DEPLOYMENT, DRILL_HOST, Scene, tree
 
 def drill(scene: Scene, set_id: str, verdict: str) -> str:
     """Enter a drill into the journal; its id."""
-    opened = options.open_repository(scene.options("backup_set_info"))
+    opened = access.open_repository(scene.access())
     record = opened.catalog.get(set_id)
-    drill_id = layout.new_set_id(options.now(), os.urandom(5))
+    drill_id = layout.new_set_id(access.now(), os.urandom(5))
     subjects = [entries.subject(layout.manifest_key(set_id), record.manifest_sha256)]
     signer = Signer(str(scene.key(DRILL_HOST)), layout.principal(layout.DRILL, DEPLOYMENT))
     body = {"drill": drill_id, "set": set_id, "verdict": verdict}
-    journals.append(opened.repository, opened.journal, signer, entries.DRILL, subjects, body, time=options.times(), machine="drill-2")
+    journals.append(opened.repository, opened.journal, signer, entries.DRILL, subjects, body, time=access.times(), machine="drill-2")
     return drill_id
 
 
@@ -48,7 +48,7 @@ def test_sets_are_listed_with_what_became_of_them(scene: Scene) -> None:
         "verdict": "pass",
         "sequence": 5,
     }
-    manifest = options.open_repository(scene.options("backup_set_info")).catalog.read(second).manifest
+    manifest = access.open_repository(scene.access()).catalog.read(second).manifest
     assert (two["sequence"], two["release"], two["family"], two["bytes"]) == (3, manifest.release, manifest.family, manifest.size)
     assert two["artifacts"] == len(manifest.artifacts) and two["assets"] == ["databases"] and two["problem"] is None
     assert two["databases"] == [source.database for source in manifest.sources] and two["left_out"] == manifest.left_out
@@ -110,7 +110,7 @@ def test_a_journal_that_cannot_be_believed_lists_nothing(scene: Scene) -> None:
 
 
 def opened_by(scene: Scene, *identities: Path, set_id: str | None = None) -> t.Any:
-    opened = options.open_repository(scene.options("backup_set_info"))
+    opened = access.open_repository(scene.access())
     drilled = drill_set.read(opened, set_id or scene.sets()[-1])
     (found,) = drill_set.facts(opened, drilled, [str(one) for one in identities]).recipients or [None]
     return found

@@ -18,6 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     TamperedData,
 )
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import decisions, layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.retention.facts import Refusal
@@ -132,7 +133,7 @@ def test_the_prune_identity_cannot_destroy_what_is_held_and_no_lock_is_left(s3: 
     old, prefix = in_a_bucket(s3, tmp_path, role_keys, bucket)
     s3_policies.enforce(s3, bucket, prefix)
     hold(old, s3_profile=OPERATOR)
-    intruder = open_store(old.store.location, s3.options(PRUNE))
+    intruder = open_store(old.store.location, BucketOptions(**s3.options(PRUNE)))
     for key in objects(old):
         assert intruder.locked_until(key) is None
         with pytest.raises(PermissionMissing):
@@ -312,7 +313,7 @@ def test_a_copy_that_has_the_entry_gets_legal_holds_and_no_entry_of_its_own(s3: 
     old.call("repository_copy", "operator", destination=copy)
     done = hold(old, repository=copy)
     assert done["changed"] and done["objects"] == len(objects(old)) and done["journal_head"] == str(old.journal().head)
-    assert all(open_store(copy, s3.options()).is_held(key) for key in objects(old))
+    assert all(open_store(copy, BucketOptions(**s3.options())).is_held(key) for key in objects(old))
 
 
 def test_what_is_left_of_a_set_that_was_pruned_meanwhile_can_be_let_go(

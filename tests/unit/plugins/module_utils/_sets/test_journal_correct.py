@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, ObjectMissing, OptionError, TamperedData
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import decisions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.fields import timestamp
@@ -76,7 +76,7 @@ def found(old: OldRepository, *digests: str) -> None:
 
 
 def acknowledge(old: OldRepository, *digits: str, **own: t.Any) -> t.Any:
-    day = f"{options.now() + datetime.timedelta(days=30):%Y-%m-%d}"
+    day = f"{access.now() + datetime.timedelta(days=30):%Y-%m-%d}"
     return old.call("journal_correct", "operator", **{"findings": list(digits), "expires": day, "reason": "known", **own})
 
 
@@ -92,7 +92,7 @@ def test_a_finding_that_cannot_be_acknowledged_is_refused(old: OldRepository) ->
     refused(ObjectMissing, "records no finding", "b" * 16)
     for digits in ((), ("a",), ("A" * 16,)):
         refused(OptionError, "findings must name", *digits)
-    for day in ("tomorrow", "2020-01-01", f"{options.now() + datetime.timedelta(days=402):%Y-%m-%d}"):
+    for day in ("tomorrow", "2020-01-01", f"{access.now() + datetime.timedelta(days=402):%Y-%m-%d}"):
         refused(OptionError, "expires", "a" * 63 + "1", expires=day)
     refused(KeyProblem, "prune", "a" * 63 + "1", signing_key=str(old.keys / "prune"))
     assert [one["digest"][-1] for one in acknowledge(old, "a" * 63 + "1")["findings"]] == ["1"]

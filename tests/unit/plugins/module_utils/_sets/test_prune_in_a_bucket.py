@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, VerificationFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.decisions import Prune
@@ -83,7 +84,7 @@ def test_the_policy_of_the_guide_is_enough_to_prune_and_too_little_for_the_journ
     (first,) = old.prune(seen=False, keep_last=1, s3_profile=PRUNE)["pruned"]
     assert not [key for key in versions(s3, prefix, bucket) if first in key and key.endswith(".age") and "objects/audit" not in key]
     assert {key for key in before if key.startswith(("journal/", "repository"))} <= set(versions(s3, prefix, bucket))
-    reached = open_store(old.store.location, s3.options(PRUNE))
+    reached = open_store(old.store.location, BucketOptions(**s3.options(PRUNE)))
     for key in (layout.entry_key(1), layout.REPOSITORY):
         with pytest.raises(PermissionMissing):
             reached.purge(key)
@@ -98,8 +99,8 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing_and_renews_no_lock(
 ) -> None:
     old, prefix = in_a_bucket(s3, tmp_path, role_keys)
     old.see("prune")
-    before, real = versions(s3, prefix), options.now
-    monkeypatch.setattr(options, "now", lambda: real() + datetime.timedelta(days=days))
+    before, real = versions(s3, prefix), access.now
+    monkeypatch.setattr(access, "now", lambda: real() + datetime.timedelta(days=days))
     for check_mode in (True, False):
         with pytest.raises(VerificationFailed, match=r"that of s3://.*set the clock") as raised:
             old.prune(check_mode=check_mode, seen=False)
@@ -111,9 +112,9 @@ def hide(old: OldRepository, s3: S3Server, set_id: str, *, junk: bool) -> None:
     """What a login can do that may put delete markers and no more, to a set whose locks are over."""
     for one in old.manifest_of(set_id).artifacts:
         if one.path.endswith(".age") and "objects/" not in one.path:
-            s3.client.delete_object(**old.store.named(one.path))  # type: ignore[attr-defined]
+            s3.client.delete_object(**old.store.bucket.named(one.path))  # type: ignore[attr-defined]
             if junk:
-                s3.client.put_object(**old.store.named(one.path), Body=b"junk")  # type: ignore[attr-defined]
+                s3.client.put_object(**old.store.bucket.named(one.path), Body=b"junk")  # type: ignore[attr-defined]
 
 
 @pytest.mark.mutation

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import ObjectMissing
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import prune_facts
 from scenes import image_scene
 from scenes.engine_stand_in import Engine
@@ -25,7 +25,7 @@ LATER = datetime.timedelta(days=3)
 RULES = {"keep_last": 1, "minimum": 1}
 
 
-def read_later(opened: options.Opened, real: t.Any = prune_facts.read) -> t.Any:
+def read_later(opened: access.Opened, real: t.Any = prune_facts.read) -> t.Any:
     """As long after the sets were made as no backup takes."""
     facts, manifests = real(opened)
     return dataclasses.replace(facts, now=facts.now + LATER), manifests
@@ -79,7 +79,7 @@ def test_images_go_with_the_last_set_that_names_them(scene: Scene, engine: Engin
 def test_images_hide_no_shrunken_database(scene: Scene, engine: Engine) -> None:
     """They are larger than it, and stay as they are."""
     engine.images = {ONE[0]: ([], ONE[1])}
-    before = prune_facts.read(options.open_repository(scene.options("backup_prune", **RULES)))[0].sets[-1].size
+    before = prune_facts.read(access.open_repository(scene.options("backup_prune", **RULES).access))[0].sets[-1].size
     commit(scene, engine, ONE)
-    last = prune_facts.read(options.open_repository(scene.options("backup_prune", **RULES)))[0].sets[-1]
+    last = prune_facts.read(access.open_repository(scene.options("backup_prune", **RULES).access))[0].sets[-1]
     assert "images" in last.contents and abs(last.size - before) < 5000

@@ -14,7 +14,7 @@ import pytest
 from tools.rules import tree
 
 # The only places that choose among snapshot times: the recovery point, and the latest time that the database's clock has shown.
-CHOOSERS = {"plugins/module_utils/_repository/manifest.py": "min", "plugins/module_utils/_evidence/options.py": "max"}
+CHOOSERS = {"plugins/module_utils/_repository/manifest.py": "min", "plugins/module_utils/_evidence/access.py": "max"}
 
 
 def choices(source: str) -> t.Iterator[str]:

@@ -250,13 +250,9 @@ def test_so_is_that_of_redis(tmp_path: Path) -> None:
     directory = tmp_path / "secrets"
     directory.mkdir()
     (tmp_path / "link").symlink_to(directory)
-    given = {
-        "secrets": {"directory": str(directory)},
-        "redis": {"redis_password_file": f"{tmp_path}/link/redisPassword"},
-        "login_password_file": None,
-    }
+    secrets, used = {"directory": str(directory)}, {"redis": f"{tmp_path}/link/redisPassword", "databases": None}
     with pytest.raises(OptionError, match="redisPassword"):
-        server_passwords.refuse_others(given, ["secrets/apiDbPassword", "secrets/redisPassword"], [])
-    server_passwords.refuse_others(given, ["secrets/redisPassword"], ["redis"])
-    server_passwords.refuse_others(given, ["secrets/apiDbPassword"], [])
-    server_passwords.refuse_others({**given, "redis": None}, ["secrets/redisPassword"], [])
+        server_passwords.refuse_others(secrets, used, ["secrets/apiDbPassword", "secrets/redisPassword"], [])
+    server_passwords.refuse_others(secrets, used, ["secrets/redisPassword"], ["redis"])
+    server_passwords.refuse_others(secrets, used, ["secrets/apiDbPassword"], [])
+    server_passwords.refuse_others(secrets, {}, ["secrets/redisPassword"], [])

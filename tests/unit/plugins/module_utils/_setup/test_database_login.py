@@ -42,7 +42,7 @@ class Host:
 
     def call(self, check_mode: bool = False, **own: t.Any) -> dict[str, t.Any]:
         usual = {"user": "backup", "password_file": str(self.file), "unix_socket": str(self.cluster.folder), "port": self.cluster.port}
-        options = complete(database_login.argument_spec(), {**usual, "admin": ADMIN, **own})
+        options = complete(database_login.Options, {**usual, "admin": ADMIN, **own})
         return database_login.run(Invocation(options, check_mode, lambda _text: None))
 
     def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:

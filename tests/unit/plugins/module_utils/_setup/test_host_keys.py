@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError, StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import host_keys
@@ -26,9 +25,8 @@ def call(folder: Path, check_mode: bool = False, **own: t.Any) -> dict[str, t.An
         "identity_files": [str(folder / "a.identity"), str(folder / "b.identity")],
         **own,
     }
-    checked = ModuleArgumentSpecValidator(**host_keys.argument_spec().to_module()).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    return host_keys.run(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
+    checked = complete(host_keys.Options, given)
+    return host_keys.run(Invocation(checked, check_mode, lambda _text: None))
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import signer_lists
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sshsig import wire_string
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError
@@ -45,9 +44,8 @@ def call(
             {"list": sealed, "name": f"break-glass@{deployment}", "recipients": [BREAK_GLASS]},
         ],
     }
-    checked = ModuleArgumentSpecValidator(**key_lists.argument_spec().to_module()).validate(given)
-    assert not checked.error_messages, checked.error_messages
-    return key_lists.run(Invocation(dict(checked.validated_parameters), check_mode, lambda _text: None))
+    checked = complete(key_lists.Options, given)
+    return key_lists.run(Invocation(checked, check_mode, lambda _text: None))
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_ranges
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.archived import NO_LOCK, Held
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.base import Store
@@ -31,7 +32,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param == "large":
         monkeypatch.setattr(s3_ranges, "AT_ONCE", 0)
     s3: S3Server = request.getfixturevalue("s3")
-    return open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options())
+    return open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options()))
 
 
 def test_bytes_are_read_from_anywhere(store: Store) -> None:
@@ -54,7 +55,7 @@ def test_bytes_are_read_from_anywhere(store: Store) -> None:
 
 
 def test_what_is_hidden_is_still_held(s3: S3Server) -> None:
-    store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options())
+    store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options()))
     store.put(KEY, b"true")
     store.delete(KEY)
     [one] = store.held("archive/audit")

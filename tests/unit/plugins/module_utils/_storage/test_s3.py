@@ -22,7 +22,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     Unreachable,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_lock, s3_prepare, s3_upload
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_lock, s3_parts, s3_prepare
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import workers
@@ -36,14 +37,14 @@ DAY = datetime.timedelta(days=1)
 
 
 def new_store(s3: S3Server, bucket: str | None = None, prefix: str | None = None, **own: t.Any) -> S3Store:
-    found = open_store(f"s3://{bucket or s3.shared}/{prefix or uuid.uuid4().hex}", s3.options(**own))
+    found = open_store(f"s3://{bucket or s3.shared}/{prefix or uuid.uuid4().hex}", BucketOptions(**s3.options(**own)))
     assert isinstance(found, S3Store)
     return found
 
 
 def again(s3: S3Server, store: S3Store, **own: t.Any) -> S3Store:
     """The same place, seen by somebody who remembers nothing."""
-    return new_store(s3, store.bucket, store.root.rstrip("/"), **own)
+    return new_store(s3, store.bucket.name, store.bucket.root.rstrip("/"), **own)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def locked(s3: S3Server) -> S3Store:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
     """Parts as small as a server takes them, so that a few megabytes have several."""
-    monkeypatch.setattr(s3_upload, "PART", 5 << 20)
+    monkeypatch.setattr(s3_parts, "PART", 5 << 20)
     return 5 << 20
 
 
@@ -85,12 +86,12 @@ def sha256(store: S3Store, key: str) -> str:
 
 
 def unfinished(store: S3Store) -> int:
-    return len(list(s3_prepare.uploads(store, "")))
+    return len(list(s3_prepare.uploads(store.bucket, "")))
 
 
 def version(store: S3Store, key: str) -> dict[str, t.Any]:
     """Bucket, key and id of the newest version."""
-    return {**store.named(key), "VersionId": store.client.head_object(**store.named(key))["VersionId"]}
+    return {**store.bucket.named(key), "VersionId": store.bucket.client.head_object(**store.bucket.named(key))["VersionId"]}
 
 
 def test_what_is_put_is_read(store: S3Store) -> None:
@@ -158,9 +159,9 @@ def test_of_many_at_once_one_wins(s3: S3Server, store: S3Store, key: str) -> Non
 def test_a_listing_is_sorted_and_of_a_folder(s3: S3Server, store: S3Store) -> None:
     for key in ("journal/2", "journal/1", "journal/a/3", "journals/4", "other"):
         store.put(key, b"")
-    s3.client.put_object(Bucket=store.bucket, Key=f"{store.root}journal/with blank", Body=b"")
-    s3.client.put_object(Bucket=store.bucket, Key=f"{store.root}journal/.x", Body=b"")
-    s3.client.put_object(Bucket=store.bucket, Key=f"{store.root.rstrip('/')}x/journal/5", Body=b"")
+    s3.client.put_object(Bucket=store.bucket.name, Key=f"{store.bucket.root}journal/with blank", Body=b"")
+    s3.client.put_object(Bucket=store.bucket.name, Key=f"{store.bucket.root}journal/.x", Body=b"")
+    s3.client.put_object(Bucket=store.bucket.name, Key=f"{store.bucket.root.rstrip('/')}x/journal/5", Body=b"")
     assert [one.key for one in store.list("journal")] == ["journal/1", "journal/2", "journal/a/3"]
     assert [one.key for one in store.list("journal/")] == ["journal/1", "journal/2", "journal/a/3"]
     assert len(store.list("")) == 5
@@ -174,7 +175,7 @@ def test_a_listing_of_several_pages(s3: S3Server, store: S3Store, monkeypatch: p
     for number in range(7):
         store.put(f"journal/{number}", b"x" * number)
     for _time in range(4):
-        s3.client.put_object(**store.named("journal/3"), Body=b"other bytes")
+        s3.client.put_object(**store.bucket.named("journal/3"), Body=b"other bytes")
     real = Paginator.paginate
     monkeypatch.setattr(Paginator, "paginate", lambda self, **given: real(self, **given, PaginationConfig={"PageSize": 3}))
     assert [(one.key, one.size) for one in store.list("journal")] == [(f"journal/{number}", number) for number in range(7)]
@@ -205,9 +206,9 @@ def test_an_object_over_its_limit_is_refused(store: S3Store) -> None:
 def test_the_first_version_of_what_nobody_deletes_is_read(s3: S3Server, store: S3Store, key: str, marker: bool, other: bool) -> None:
     store.put(key, b"true")
     if marker:
-        s3.client.delete_object(**store.named(key))
+        s3.client.delete_object(**store.bucket.named(key))
     if other:
-        s3.client.put_object(**store.named(key), Body=b"forged")
+        s3.client.put_object(**store.bucket.named(key), Body=b"forged")
     seen = again(s3, store)
     assert seen.read(key) == b"true" and seen.stat(key) is not None
     assert seen.layered() == ([key] if marker or other else [])
@@ -219,7 +220,7 @@ def test_the_first_version_of_what_nobody_deletes_is_read(s3: S3Server, store: S
 @pytest.mark.mutation
 def test_an_entry_of_the_journal_below_a_marker_is_listed(s3: S3Server, store: S3Store) -> None:
     store.put(ENTRY, b"true")
-    s3.client.delete_object(**store.named(ENTRY))
+    s3.client.delete_object(**store.bucket.named(ENTRY))
     assert [one.key for one in again(s3, store).list("journal")] == [ENTRY]
 
 
@@ -239,13 +240,13 @@ def test_until_when_the_store_refuses(s3: S3Server, store: S3Store, locked: S3St
     assert store.locked_until("sets/a") is None and store.locked_until("sets/b") is None
     locked.put("sets/a", b"")
     until = locked.locked_until("sets/a")
-    assert until and abs(until - locked.now() - 3 * DAY) < DAY / 24
+    assert until and abs(until - locked.bucket.now() - 3 * DAY) < DAY / 24
 
 
 @pytest.mark.mutation
 def test_an_object_that_was_written_over_is_read_as_it_was(s3: S3Server, store: S3Store) -> None:
     store.put(BIG, b"true")
-    s3.client.put_object(**store.named(BIG), Body=b"forged")
+    s3.client.put_object(**store.bucket.named(BIG), Body=b"forged")
     assert store.read(BIG) == b"true" and store.layered() == [BIG]
 
 
@@ -280,11 +281,11 @@ def _put_one(store: S3Store, key: str) -> int:
 def test_every_object_is_locked_for_its_class(s3: S3Server, locked: S3Store, small_parts: int, size: int, known: bool) -> None:
     for key, days in (("sets/a", 3), (BIG, 35), ("journal/1", 400)):
         put_stream(locked, key, size, known=known)
-        found = locked.client.get_object_retention(**version(locked, key))["Retention"]
-        left = found["RetainUntilDate"] - locked.now()
+        found = locked.bucket.client.get_object_retention(**version(locked, key))["Retention"]
+        left = found["RetainUntilDate"] - locked.bucket.now()
         assert found["Mode"] == "GOVERNANCE" and datetime.timedelta(days=days) - DAY / 24 < left <= datetime.timedelta(days=days)
     locked.put(PART_KEY, b"")
-    assert "ObjectLockMode" not in locked.client.head_object(**locked.named(PART_KEY))
+    assert "ObjectLockMode" not in locked.bucket.client.head_object(**locked.bucket.named(PART_KEY))
 
 
 @pytest.mark.no_false_alarm
@@ -296,12 +297,12 @@ def test_the_default_of_the_bucket_holds_where_nothing_is_asked(s3: S3Server) ->
     )
     store = new_store(s3, bucket)
     store.put("sets/a", b"")
-    assert store.client.head_object(**store.named("sets/a"))["ObjectLockMode"] == "COMPLIANCE"
+    assert store.bucket.client.head_object(**store.bucket.named("sets/a"))["ObjectLockMode"] == "COMPLIANCE"
 
 
 def test_a_lock_is_extended_and_never_shortened(s3: S3Server, locked: S3Store) -> None:
     def until(store: S3Store) -> datetime.datetime:
-        found: datetime.datetime = store.client.head_object(**version(store, "sets/a"))["ObjectLockRetainUntilDate"]
+        found: datetime.datetime = store.bucket.client.head_object(**version(store, "sets/a"))["ObjectLockRetainUntilDate"]
         return found
 
     locked.put("sets/a", b"")
@@ -408,11 +409,11 @@ def test_no_bucket_and_wrong_credentials_are_told(s3: S3Server, tmp_path: t.Any)
 def test_uploads_older_than_a_day_are_ended(s3: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
     other = new_store(s3)
     for one in (store, other):
-        s3.client.create_multipart_upload(**one.named("sets/a"))
+        s3.client.create_multipart_upload(**one.bucket.named("sets/a"))
     store.prepare()
     assert unfinished(store) == 1
-    assert store.sweep(store.now() + DAY, dry=True) == 1 and unfinished(store) == 1
-    later = store.now() + 2 * DAY
+    assert store.sweep(store.bucket.now() + DAY, dry=True) == 1 and unfinished(store) == 1
+    later = store.bucket.now() + 2 * DAY
     monkeypatch.setattr(S3Store, "now", staticmethod(lambda: later))
     store.prepare()
     assert unfinished(store) == 0

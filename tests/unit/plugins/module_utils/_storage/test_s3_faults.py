@@ -21,8 +21,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     StorageError,
     Unreachable,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_prepare, s3_upload
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_parts, s3_prepare, s3_upload
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_bucket import Bucket
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import ATTEMPTS
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes.fault_proxy import Answer, FaultProxy
@@ -38,13 +40,13 @@ FIVE = 5 << 20
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many tries as ever, without the time between them."""
     monkeypatch.setattr(botocore.retries.standard.ExponentialBackoff, "delay_amount", lambda *_given: 0)
-    monkeypatch.setattr(S3Store, "pause", staticmethod(lambda _attempt: None))
-    monkeypatch.setattr(s3_upload, "PART", FIVE)
+    monkeypatch.setattr(Bucket, "pause", staticmethod(lambda _attempt: None))
+    monkeypatch.setattr(s3_parts, "PART", FIVE)
 
 
 @pytest.fixture
 def store(s3: S3Server, s3_proxy: FaultProxy) -> S3Store:
-    found = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", s3.options(s3_endpoint=s3_proxy.endpoint))
+    found = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options(s3_endpoint=s3_proxy.endpoint)))
     assert isinstance(found, S3Store)
     return found
 
@@ -60,7 +62,7 @@ def put_big(store: S3Store, key: str = BIG) -> bytes:
 
 def nothing_is_left(store: S3Store, proxy: FaultProxy) -> None:
     proxy.faults.clear()
-    assert store.list("") == [] and list(s3_prepare.uploads(store, "")) == []
+    assert store.list("") == [] and list(s3_prepare.uploads(store.bucket, "")) == []
 
 
 def refused(kind: type[BackupError], words: str, work: t.Callable[[], object]) -> None:
@@ -142,7 +144,7 @@ def test_another_s_object_is_not_taken_for_ones_own(s3: S3Server, store: S3Store
     def other(answer: Answer) -> Answer:
         return answer
 
-    s3.client.put_object(**store.named(key), Body=b"mine")
+    s3.client.put_object(**store.bucket.named(key), Body=b"mine")
     s3_proxy.add("PUT", status=503, code="SlowDown", times=1, change=other)
     refused(ObjectExists, "exists already", lambda: store.put(key, b"mine"))
 
@@ -164,7 +166,7 @@ def test_a_conflict_that_stays_is_told(store: S3Store, s3_proxy: FaultProxy) -> 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", ["part", "end", "small", "copy"])
 def test_a_checksum_that_is_a_lie_is_found(store: S3Store, s3_proxy: FaultProxy, what: str) -> None:
-    lie = s3_upload.text(bytes(32))
+    lie = s3_parts.text(bytes(32))
     s3_proxy.add(PARTS if what == "part" else "HEAD", change=lambda said: said.header("x-amz-checksum-sha256", lie))
     if what == "copy":
         s3_proxy.faults.clear()
@@ -188,12 +190,12 @@ def test_a_checksum_that_is_a_lie_is_found(store: S3Store, s3_proxy: FaultProxy,
         work()
     s3_proxy.faults.clear()
     if what in ("part", "copy"):
-        assert store.stat(BIG) is None and list(s3_prepare.uploads(store, "")) == []
+        assert store.stat(BIG) is None and list(s3_prepare.uploads(store.bucket, "")) == []
 
 
 def _lying(body: bytes) -> bytes:
     start = body.index(b"<ChecksumSHA256>") + len(b"<ChecksumSHA256>")
-    return body[:start] + s3_upload.text(bytes(32)).encode() + body[start + 44 :]
+    return body[:start] + s3_parts.text(bytes(32)).encode() + body[start + 44 :]
 
 
 def _flip(answer: Answer) -> Answer:
@@ -233,15 +235,15 @@ def test_credentials_that_expire_in_a_long_upload_end_it(store: S3Store, s3_prox
     s3_proxy.add("DELETE", status=400, code="ExpiredToken")
     refused(Unreachable, "the credentials have expired", lambda: put_big(store))
     s3_proxy.faults.clear()
-    assert store.list("") == [] and len(list(s3_prepare.uploads(store, ""))) == 1
+    assert store.list("") == [] and len(list(s3_prepare.uploads(store.bucket, ""))) == 1
 
 
 @pytest.mark.mutation
 def test_an_upload_that_somebody_ends_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
     with pytest.raises(StorageError, match="somebody has ended the upload while it ran"), store.writer("objects", BIG) as out:
         out.write(bytes(11 << 20))
-        for one in list(s3_prepare.uploads(store, "")):
-            s3_prepare.abort(store, one)
+        for one in list(s3_prepare.uploads(store.bucket, "")):
+            s3_prepare.abort(store.bucket, one)
         out.publish(BIG)
     nothing_is_left(store, s3_proxy)
 

@@ -15,6 +15,7 @@ import botocore.retries.standard
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError, ObjectMissing, PermissionMissing, StorageError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_prepare
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
@@ -30,7 +31,7 @@ ASKED = r"GET .*legal-hold"
 
 
 def reach(s3: S3Server, bucket: str, user: str = ADMIN, prefix: str = "", **own: t.Any) -> S3Store:
-    found = open_store(f"s3://{bucket}/{prefix or uuid.uuid4().hex}", s3.options(user, **own))
+    found = open_store(f"s3://{bucket}/{prefix or uuid.uuid4().hex}", BucketOptions(**s3.options(user, **own)))
     assert isinstance(found, S3Store)
     return found
 
@@ -39,7 +40,7 @@ def destroy(store: S3Store, key: str, **more: t.Any) -> None:
     """The true version, as an intruder would: without asking what counts."""
     (version,) = [one.version for one in store.held(key.rpartition("/")[0]) if one.key == key]
     with told(key):
-        store.client.delete_object(**store.named(key), VersionId=version, **more)
+        store.bucket.client.delete_object(**store.bucket.named(key), VersionId=version, **more)
 
 
 @pytest.mark.parametrize("key", [KEPT, SHARED])
@@ -53,7 +54,7 @@ def test_a_hold_is_on_until_it_is_taken_off(s3: S3Server, key: str) -> None:
     for on in (True, True, False, False):
         store.hold(key, on)
         assert store.is_held(key) is on
-        assert reach(s3, store.bucket, prefix=store.root.rstrip("/")).is_held(key) is on
+        assert reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/")).is_held(key) is on
     destroy(store, key)
 
 
@@ -89,21 +90,24 @@ def test_nobody_destroys_what_is_held(s3: S3Server) -> None:
 def test_the_true_version_is_held_whatever_lies_on_top(s3: S3Server, key: str) -> None:
     store = reach(s3, s3.shared)
     store.put(key, b"true")
-    s3.client.put_object(**store.named(key), Body=b"forged")
+    s3.client.put_object(**store.bucket.named(key), Body=b"forged")
     time.sleep(1.1)  # this server dates a version anew, in seconds, when its lock or its hold changes
-    store = reach(s3, store.bucket, prefix=store.root.rstrip("/"))
+    store = reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/"))
     store.hold(key, True)
-    reach(s3, store.bucket, prefix=store.root.rstrip("/"), lock_mode="GOVERNANCE", lock_days={"sets": 1, "objects": 1}).extend(key)
-    store = reach(s3, store.bucket, prefix=store.root.rstrip("/"))
+    reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/"), lock_mode="GOVERNANCE", lock_days={"sets": 1, "objects": 1}).extend(
+        key
+    )
+    store = reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/"))
     true, forged = sorted(
-        s3.client.list_object_versions(Bucket=store.bucket, Prefix=store.root + key)["Versions"], key=lambda one: bool(one["IsLatest"])
+        s3.client.list_object_versions(Bucket=store.bucket.name, Prefix=store.bucket.root + key)["Versions"],
+        key=lambda one: bool(one["IsLatest"]),
     )
     assert about(s3, store, key, true["VersionId"]) == "ON" and about(s3, store, key, forged["VersionId"]) is None
     assert store.is_held(key) is True and store.locked_until(key) and store.read(key) == b"true"
 
 
 def about(s3: S3Server, store: S3Store, key: str, version: str) -> str | None:
-    found: str | None = s3.client.head_object(**store.named(key), VersionId=version).get("ObjectLockLegalHoldStatus")
+    found: str | None = s3.client.head_object(**store.bucket.named(key), VersionId=version).get("ObjectLockLegalHoldStatus")
     return found
 
 
@@ -129,7 +133,7 @@ def test_a_store_that_does_not_answer_is_not_one_without_locks(s3: S3Server, s3_
     for status, code, kind in ((503, "SlowDown", StorageError), (403, "AccessDenied", PermissionMissing)):
         s3_proxy.faults.clear()
         s3_proxy.add(r"GET .*object-lock", status=status, code=code)
-        asks: tuple[t.Callable[[], t.Any], ...] = (store.can_hold, lambda: s3_prepare.check_bucket(store))
+        asks: tuple[t.Callable[[], t.Any], ...] = (store.can_hold, lambda: s3_prepare.check_bucket(store.bucket))
         for ask in asks:
             with pytest.raises(BackupError) as raised:
                 ask()
@@ -139,7 +143,7 @@ def test_a_store_that_does_not_answer_is_not_one_without_locks(s3: S3Server, s3_
         s3_proxy.add(r"GET .*object-lock", status=404, code=code)
         assert not reach(s3, s3.shared, s3_endpoint=s3_proxy.endpoint).can_hold()
         with pytest.raises(StorageError, match="has no Object Lock"):
-            s3_prepare.check_bucket(store)
+            s3_prepare.check_bucket(store.bucket)
 
 
 @pytest.mark.mutation

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, Unreachable
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes import s3_server
@@ -96,7 +97,7 @@ def bucket(s3: S3Server) -> str:
 def store(s3: S3Server, bucket: str) -> S3Store:
     """Reached with no word about credentials."""
     found = open_store(
-        f"s3://{bucket}/{uuid.uuid4().hex}", {"s3_endpoint": s3.endpoint, "s3_region": s3_server.REGION, "s3_path_style": True}
+        f"s3://{bucket}/{uuid.uuid4().hex}", BucketOptions(s3_endpoint=s3.endpoint, s3_region=s3_server.REGION, s3_path_style=True)
     )
     assert isinstance(found, S3Store)
     return found
@@ -132,7 +133,7 @@ def test_its_credentials_are_renewed_before_they_end(
     assert metadata.given == [BACKUP], "they are still good for an hour"
     metadata.passed = datetime.timedelta(minutes=52)
     # Credentials have no public clock, and requests must carry the time of day.
-    monkeypatch.setattr(store.client._request_signer._credentials, "_time_fetcher", metadata.now)
+    monkeypatch.setattr(store.bucket.client._request_signer._credentials, "_time_fetcher", metadata.now)
     assert store.read(KEY) == b"a set" and metadata.given == [BACKUP, DRILL]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import BucketOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 
 
@@ -41,4 +42,4 @@ def test_what_is_no_place_is_refused(location: str, words: str) -> None:
     "location", ["s3://caracal-backup/prod", "s3://caracal-backup/prod/", "s3://b_1/A/b.c/d-e", "s3://bucket", "s3://bucket/"]
 )
 def test_a_bucket_with_or_without_a_prefix_is_a_store(location: str) -> None:
-    assert open_store(location, {"lock_mode": "GOVERNANCE"}).location == location.rstrip("/")
+    assert open_store(location, BucketOptions(lock_mode="GOVERNANCE")).location == location.rstrip("/")

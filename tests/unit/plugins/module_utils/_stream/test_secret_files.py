@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import argspec
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis.connection import Address
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import PostgresOptions, RedisOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_client
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import secret_files
 from harness import runs
@@ -27,11 +26,11 @@ STRANGER = 64999
 
 
 def of_postgres(path: Path) -> None:
-    Server.from_options(complete(argspec.postgres(), {"login_password_file": str(path)})).password()
+    Server.from_options(PostgresOptions(login_password_file=str(path))).password()
 
 
 def of_redis(path: Path) -> None:
-    Address.from_options(complete(argspec.redis(), {"redis_password_file": str(path)})).password()
+    Address.from_options(RedisOptions(redis_password_file=str(path))).password()
 
 
 def of_a_store(path: Path) -> None:
@@ -45,7 +44,7 @@ def of_a_store_by_itself(path: Path) -> None:
 
 def of_libpq(path: Path) -> None:
     os.environ["PGPASSFILE"] = str(path)
-    Server.from_options(complete(argspec.postgres(), {}))
+    Server.from_options(PostgresOptions())
 
 
 READERS: list[t.Callable[[Path], None]] = [of_postgres, of_redis, of_a_store, of_a_store_by_itself, of_libpq]

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import history, metrics, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, history, metrics
 from harness.fixtures import FreshCluster
 from scenes import scene as scenes
 from scenes import state_damages
@@ -45,7 +45,7 @@ class Broken(t.NamedTuple):
 
     def findings_open(self) -> int:
         """As a metric counts what is an alarm until it is acknowledged."""
-        opened = options.open_repository(self.scene.options("backup_set_verify"))
+        opened = access.open_repository(self.scene.access())
         newest = opened.catalog.newest()
         assert newest
         samples = metrics.of_set(opened, opened.catalog.read(newest.set_id).manifest, newest.entry)
@@ -76,7 +76,7 @@ def test_a_broken_source_is_reported_each_night_until_it_is_acknowledged_or_repa
     known = [one["digest"] for check_id in (FOREIGN_KEY, UNIQUE) for one in of(night.dumped, check_id)["details"]["recorded"]]
     again = night.scene.call("backup_set", state="committed", set_id=night.scene.sets()[-1])
     assert (again["verdict"], again["changed"]) == ("fail", False)
-    expires = f"{options.now() + dt.timedelta(days=9):%Y-%m-%d}"
+    expires = f"{access.now() + dt.timedelta(days=9):%Y-%m-%d}"
     night.scene.call("journal_correct", findings=[one[:16] for one in known], expires=expires, reason="they are known")
     assert night.verify() == {FOREIGN_KEY: "warn", UNIQUE: "warn", history.CHECK_ID: "pass"}
     assert night.commit()["verdict"] == "pass"
@@ -107,7 +107,7 @@ def test_a_rule_that_the_source_breaks_is_a_warning_of_the_copy_once_it_is_ackno
         return {one["id"]: one["verdict"] for one in checks if one["verdict"] == "fail" or one["id"] == f"state.{name}"}
 
     assert of_copy() == {f"state.{name}": "fail"}
-    expires = f"{options.now() + dt.timedelta(days=9):%Y-%m-%d}"
+    expires = f"{access.now() + dt.timedelta(days=9):%Y-%m-%d}"
     digests = [one["digest"] for one in found["details"]["recorded"]]
     scene.call("journal_correct", findings=digests, expires=expires, reason="it is known")
     assert of_copy() == {f"state.{name}": "warn"} and night.verify() == {STATE: "warn", history.CHECK_ID: "pass"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import sandbox_path
@@ -88,7 +88,7 @@ def test_rows_that_moved_to_other_leaves_are_a_finding_until_it_is_acknowledged(
     scene = divided.scene.copy(tmp_path / "scene")
     (history,) = (one for one in verified(scene)["checks"] if one["verdict"] == "fail")
     found = [one["digest"] for one in history["details"]["open"]]
-    expires = f"{options.now() + datetime.timedelta(days=30):%Y-%m-%d}"
+    expires = f"{access.now() + datetime.timedelta(days=30):%Y-%m-%d}"
     scene.call("journal_correct", findings=found, expires=expires, reason="a month was divided")
     assert (history["id"], verified(scene)["verdict"]) == ("blocks.history", "pass")
 

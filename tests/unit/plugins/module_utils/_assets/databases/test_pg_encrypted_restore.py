@@ -27,7 +27,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     VersionMismatch,
     WrongIdentity,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from harness.fixtures import FreshCluster, sandbox_path
@@ -94,7 +94,7 @@ def _below(files: dict[str, t.Any], folder: str) -> dict[str, t.Any]:
 
 def test_a_real_restore_is_written_into_the_journal(scene: Scene, target: Target) -> None:
     result = scene.call(RESTORE, **server(target, scene))
-    opened = options.open_repository(scene.options("state_verify"))
+    opened = access.open_repository(scene.access())
     entry = opened.journal.entries[-1]
     assert result["journal_head"] == opened.head and result["journal_head"].startswith("4-")
     assert (entry.kind, entry.principal, entry.body["set"]) == ("restore", "operator@prod", result["set_id"])
@@ -188,7 +188,7 @@ def test_sets_databases_and_places_that_are_not_there_are_refused(scene: Scene, 
     scene.refused(RESTORE, ObjectMissing, "no set", **where, set_id="../../etc")
     scene.refused(RESTORE, OptionError, "no database nothing", "caracal, caracal_auth", **where, databases=["caracal", "nothing"])
     scene.refused(RESTORE, OptionError, "belongs to deployment prod", **where, deployment="test")
-    scene.refused(RESTORE, ObjectMissing, "/var/tmp/no-such-sandbox", "postgres_sandbox", sandbox="/var/tmp/no-such-sandbox")
+    scene.refused(RESTORE, ObjectMissing, "/var/tmp/no-such-sandbox", "restore_drill", sandbox="/var/tmp/no-such-sandbox")
     scene.refused(RESTORE, Unreachable, str(tmp_path), **server(empty, scene) | {"login_unix_socket": str(tmp_path)})
     scene.refused(RESTORE, MissingDependency, str(tmp_path), "pg_restore", **where, pg_bin=str(tmp_path))
     empty_scene.call("backup_set", state="open", create_repository=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 from pathlib import Path
@@ -62,12 +63,12 @@ def reads(engine: Engine) -> int:
     return len([path for path in engine.asked if path.endswith("/get")])
 
 
-def drilling(scene: Scene) -> Result:
-    return {**scene.options("state_verify"), "identity_files": [str(scene.identity)]}
+def drilling(scene: Scene, *files: str) -> kept_images.Source:
+    return kept_images.Source(scene.access(), scene.sets()[-1], files or (str(scene.identity),))
 
 
 def saved(scene: Scene, image: Image = ONE) -> bytes:
-    with kept_images.saved(drilling(scene), scene.sets()[-1], image[0]) as source:
+    with kept_images.saved(drilling(scene), image[0]) as source:
         return b"".join(iter(lambda: source.read(1 << 16), b""))
 
 
@@ -83,7 +84,7 @@ def test_an_image_comes_back_as_an_engine_saves_it(hosted: tuple[Scene, Engine])
     for image in (ONE, NEXT):
         seen = passing.look(image_scene.saver(saved(scene, image))().__enter__(), image[0])
         assert list(seen.documents) == [image[0]]
-    assert kept_images.check(drilling(scene), scene.sets()[-1]).verdict == "pass"
+    assert kept_images.check(drilling(scene)).verdict == "pass"
     facts = scene.call("backup_set_verify")["set_facts"]
     assert sum(one["bytes"] for one in facts["images"]) > facts["bytes"] - facts["data_bytes"] == result["bytes"]
     assert scene.call("backup_set_info")["sets"][-1]["images"] == facts["images"]
@@ -98,7 +99,7 @@ def test_an_image_that_is_named_by_an_index_is_kept_with_it(hosted: tuple[Scene,
     (told,) = manifest(scene)["images"]
     assert len(told["documents"]) == 3 and told["documents"][0] == image[0]
     assert len(passing.look(image_scene.saver(saved(scene, image))().__enter__(), image[0]).layers) == 2
-    assert kept_images.check(drilling(scene), scene.sets()[-1]).verdict == "pass"
+    assert kept_images.check(drilling(scene)).verdict == "pass"
 
 
 def test_what_the_newest_set_has_is_not_asked_for(hosted: tuple[Scene, Engine]) -> None:
@@ -259,7 +260,7 @@ def test_a_stored_object_that_was_altered_is_found(hosted: tuple[Scene, Engine],
     commit(scene, engine, ONE)
     digest = what.removeprefix("sha256:") if isinstance(what, str) else image_scene.hex_of(what)
     damage(scene.repository / next(path for path in scene.files(IMAGES) if digest in path))
-    found = kept_images.check(drilling(scene), scene.sets()[-1])
+    found = kept_images.check(drilling(scene))
     assert (found.id, found.verdict, found.required) == (kept_images.CHECK_ID, "fail", True)
     assert scene.call("backup_set_verify", require_valid=False)["verdict"] == "fail"
 
@@ -277,14 +278,14 @@ def test_what_was_sealed_as_something_else_is_found(hosted: tuple[Scene, Engine]
     with monkeypatch.context() as patch:
         patch.setattr(passing, "look", lying)
         commit(scene, engine, ONE)
-    assert kept_images.check(drilling(scene), scene.sets()[-1]).verdict == "fail"
+    assert kept_images.check(drilling(scene)).verdict == "fail"
     assert scene.call("backup_set_verify")["verdict"] == "pass"
 
 
 def test_who_cannot_open_them_proves_nothing(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
-    assert kept_images.check(drilling(scene), scene.sets()[-1]).verdict == "not_applicable"
+    assert kept_images.check(drilling(scene)).verdict == "not_applicable"
     commit(scene, engine, ONE)
     new_identity(scene.root / "stranger")
-    for files in ([], None, [str(scene.root / "stranger")]):
-        assert kept_images.check({**drilling(scene), "identity_files": files}, scene.sets()[-1]).verdict == "unproven"
+    for files in ((), (str(scene.root / "stranger"),)):
+        assert kept_images.check(dataclasses.replace(drilling(scene), identity_files=files)).verdict == "unproven"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.replay import replay_stage_fetch
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     ObjectExists,
@@ -54,7 +54,7 @@ class Host:
 
     def invocation(self, staged: t.Sequence[str], *, most: int = 1000, check: bool = False, **more: t.Any) -> Invocation:
         given = {"set_id": SET, "reading": 1, "stage": str(self.stage), "staged": list(staged)}
-        return Invocation({**given, "max_bytes": most, "piece": None, **more}, check, lambda _text: None)
+        return Invocation(complete(replay_stage_fetch.Options, {**given, "max_bytes": most, **more}), check, lambda _text: None)
 
     def bring(self, staged: t.Sequence[str], **more: t.Any) -> dict[str, t.Any]:
         return replay_stage_fetch.bring(self.invocation(staged, **more), self.ask, "elsewhere", lambda: str(self.dest))

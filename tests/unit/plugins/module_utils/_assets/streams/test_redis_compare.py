@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.streams import redis_compare, redis_snapshot_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis import commands, replaying
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis.connection import Address, Session
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options, sealed_set
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS, Check
 from scenes import redis_server
 from scenes.redis_server import RedisServer
@@ -32,9 +32,9 @@ def restored(streams: Streams, start: Start) -> t.Iterator[tuple[RedisServer, t.
     streams.restore(target)
     target.run("SET", commands.MARKER, streams.set_id)
     given = streams.scene.options("redis_stream_restore", set_id=streams.set_id, **target.login)
-    opened = options.open_repository(given)
-    the_set = sealed_set.SealedSet(opened, streams.set_id, given["identity_files"])
-    snapshot = redis_snapshot_set.load(opened, the_set, given["identity_files"])
+    opened = access.open_repository(given.access)
+    the_set = sealed_set.SealedSet(opened, streams.set_id, given.identity_files)
+    snapshot = redis_snapshot_set.load(opened, the_set, given.identity_files)
     with Session(Address.from_options(given), streams.set_id) as session:
         yield target, lambda: redis_compare.compare(session, snapshot, replaying.Replay(session, streams.set_id))
 

@@ -29,7 +29,8 @@ RESTORE = "redis_stream_restore"
 
 def forge(streams: Streams, number: int, commands: t.Sequence[t.Sequence[bytes]]) -> None:
     """Let the part of a reading name an artifact that holds `commands`, before the set is signed."""
-    target = open_set.load(streams.scene.options("redis_stream_snapshot", set_id=streams.set_id, reading=1), False)
+    given = streams.scene.options("redis_stream_snapshot", set_id=streams.set_id, reading=1)
+    target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, False)
     part = streams.scene.repository / f"sets/{streams.set_id}/parts/redis.{number}.json"
     artifact = scenes.part_content(part)["artifacts"][0]
     (streams.scene.repository / artifact["path"]).unlink()

@@ -23,12 +23,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, PermissionMissing, TamperedData, VersionMismatch
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import baseline, history, options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, baseline, history
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import entry as entries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import records
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import compression
 from harness.fixtures import NOW, make_twin
 from harness.waiting import PATIENCE, eventually
+from scenes import drill_reports
 from scenes import scene as scenes
 from scenes.metrics_text import parse
 from scenes.playing import Play, backup_settings
@@ -45,8 +46,8 @@ LEAF = "audit_events_y2026m06"
 APPENDED = 66_000
 
 
-def opened(scene: Scene) -> options.Opened:
-    return options.open_repository(scene.options("backup_set_verify"))
+def opened(scene: Scene) -> access.Opened:
+    return access.open_repository(scene.access())
 
 
 def add(cluster: TwinCluster, zone: str, count: int, minutes: float, database: str = "caracal") -> int:
@@ -309,9 +310,7 @@ def drilled(source: Source, restored: str = "pass") -> set[str]:
     set_id = source.backup()["set_id"]
     verified = source.scene.call("audit_chain_verify", database=source.database, set_id=set_id, require_valid=False)
     checks = [{**one, "verdict": restored} if one["id"] == "inventory.audit_blocks" else one for one in verified["checks"]]
-    began = options.now().isoformat()
-    keys = {"signing_key": str(source.scene.key(DRILL_HOST)), "recipients_files": [str(source.scene.recipients)]}
-    source.scene.call("drill_report", set_id=set_id, started=began, checks=checks, require_valid=False, **keys)
+    drill_reports.of_scene(source.scene, drill_reports.found(set_id, checks=checks))
     return open_ones(source.scene.call("repository_verify", require_valid=False))
 
 
@@ -325,7 +324,7 @@ def test_a_changed_row_stays_a_failure_until_the_operator_acknowledges_it(
     for _night in range(2 if block else 5):
         again = look_again(source)
         assert set(again.values()) == {("fail", "fail")}, again
-    given = {"findings": [digest[:16]], "expires": f"{options.now() + dt.timedelta(days=30):%Y-%m-%d}", "reason": "an exercise"}
+    given = {"findings": [digest[:16]], "expires": f"{access.now() + dt.timedelta(days=30):%Y-%m-%d}", "reason": "an exercise"}
     done = source.scene.call("journal_correct", **given)
     assert done["changed"] and [one["digest"] for one in done["findings"]] == [digest]
     assert not source.scene.call("journal_correct", **given)["changed"]
@@ -345,8 +344,8 @@ def test_a_changed_row_stays_a_failure_until_the_operator_acknowledges_it(
     source.execute(EDIT + row(source, block))
     second = source.backup()
     assert second["verdict"] == "fail" and open_ones(second).isdisjoint({digest})
-    later = options.now() + dt.timedelta(days=32)
-    monkeypatch.setattr(options, "now", lambda: later)
+    later = access.now() + dt.timedelta(days=32)
+    monkeypatch.setattr(access, "now", lambda: later)
     checked = source.scene.call("backup_set_verify", set_id="latest", require_valid=False)
     assert digest in open_ones(checked)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import chain_reading
-from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains.chain_reading import Chains, Pages, Plan, pieces
+from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains.chain_reading import ChainPass, Chains, Pages, pieces
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import audit_blocks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.audit_chains import ADMIN
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains.chain_keys import AuditKey
@@ -61,11 +61,11 @@ def key_of(cluster: TwinCluster) -> AuditKey:
     return AuditKey(keys.for_seed(cluster.spec.seed).audit_hmac_key)
 
 
-def plan_of(cluster: TwinCluster, **other: t.Any) -> Plan:
-    return Plan(**{"psql": PSQL, "keys": (key_of(cluster),), "recompute": True, "jobs": 1, "commit": True, **other})
+def plan_of(cluster: TwinCluster, **other: t.Any) -> ChainPass:
+    return ChainPass(**{"psql": PSQL, "keys": (key_of(cluster),), "recompute": True, "jobs": 1, "commit": True, **other})
 
 
-def read(cluster: TwinCluster, database: str, plan: Plan) -> Chains:
+def read(cluster: TwinCluster, database: str, plan: ChainPass) -> Chains:
     with Guard(cluster.server, database, 60) as guard, Snapshot(cluster.server, database, alone=False) as held:
         return chain_reading.read(held.place, database_layout.read(held.session), plan, guard)
 

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError, PermissionMissing, StorageError, TamperedData
-from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import archive_days
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from scenes import archive_scene, s3_policies
@@ -101,12 +101,12 @@ def test_an_hour_that_comes_late_gets_an_entry_of_its_own(place: ArchiveScene) -
 def test_a_day_is_entered_when_it_is_over(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
     path = newest(place)
     midnight = dt.datetime.strptime(path.stem + "+0000", "%Y-%m-%dT%H%z").replace(hour=0) + DAY
-    monkeypatch.setattr(LocalStore, "clock", lambda _store: options.now())
-    monkeypatch.setattr(options, "now", lambda: midnight + dt.timedelta(hours=1, minutes=59))
+    monkeypatch.setattr(LocalStore, "clock", lambda _store: access.now())
+    monkeypatch.setattr(access, "now", lambda: midnight + dt.timedelta(hours=1, minutes=59))
     early = place.fill()
     assert path.stem in early["archived"] and path.stem[:10] not in early["days"]
     assert archive_scene.verdicts(place.verify())["archive.journal"] == "pass"
-    monkeypatch.setattr(options, "now", lambda: midnight + dt.timedelta(hours=2))
+    monkeypatch.setattr(access, "now", lambda: midnight + dt.timedelta(hours=2))
     later = place.fill()
     assert (later["changed"], later["archived"], later["days"]) == (True, [], [path.stem[:10]])
     assert not place.fill()["changed"]

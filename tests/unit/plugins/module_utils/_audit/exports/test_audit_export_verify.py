@@ -214,7 +214,7 @@ def test_hours_on_their_way_are_not_missed(place: ArchiveScene, monkeypatch: pyt
     last = place.stored()[-1]
     place.file(last).unlink()
     now = dt.datetime.strptime(Path(last).stem + "+0000", "%Y-%m-%dT%H%z") + dt.timedelta(hours=2)
-    monkeypatch.setattr("ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.options.now", lambda: now)
+    monkeypatch.setattr("ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.access.now", lambda: now)
     assert ("exports.complete", "missing_hour") not in found(place.verify(lag=3))
     assert ("exports.complete", "missing_hour") in found(place.verify(lag=0))
     place.scene.refused(MODULE, OptionError, "lag", lag=-1, **place.place())
@@ -291,7 +291,7 @@ def test_what_is_gone_after_its_lock_ended_is_a_warning(in_bucket: ArchiveScene,
     _remove(in_bucket, in_bucket.stored()[0])
     assert ("archive.journal", "gone") in found(in_bucket.verify(alone=True))
     later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=archive_scene.DAYS + 1)
-    monkeypatch.setattr("ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.options.now", lambda: later)
+    monkeypatch.setattr("ansible_collections.caracal_ops.backup.plugins.module_utils._evidence.access.now", lambda: later)
     result = in_bucket.verify(alone=True)
     assert (found(result), verdicts(result)["archive.journal"]) == ({("archive.journal", "expired")}, "warn")
 

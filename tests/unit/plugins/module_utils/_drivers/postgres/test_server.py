@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -26,6 +27,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
     TamperedData,
     Unreachable,
 )
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import PostgresOptions
 from scenes.twin_database import Copier, TwinCluster
 from unit.plugins.module_utils._drivers.postgres.conftest import PASSWORD
 
@@ -40,20 +42,19 @@ def problem(server: Server, database: str = "caracal") -> BackupError:
 
 
 def test_every_option_has_its_place() -> None:
-    options = {
-        "login_unix_socket": None,
-        "login_host": "db.example",
-        "login_port": 5433,
-        "login_user": "reader",
-        "login_password_file": "/p",
-        "ssl_mode": "verify-full",
-        "ca_cert": "/ca",
-        "ssl_cert": "/cert",
-        "ssl_key": "/key",
-    }
+    options = PostgresOptions(
+        login_host="db.example",
+        login_port=5433,
+        login_user="reader",
+        login_password_file="/p",
+        ssl_mode="verify-full",
+        ca_cert="/ca",
+        ssl_cert="/cert",
+        ssl_key="/key",
+    )
     server = Server.from_options(options)
     assert server == Server("db.example", 5433, "reader", "/p", "verify-full", "/ca", "/cert", "/key")
-    assert Server.from_options({**options, "login_unix_socket": "/run/postgresql"}).host == "/run/postgresql"
+    assert Server.from_options(dataclasses.replace(options, login_unix_socket="/run/postgresql")).host == "/run/postgresql"
     assert str(server) == "reader@db.example:5433"
     environment = server.environment("caracal")
     assert {name: environment[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE", "PGSSLROOTCERT")} == {

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What several use cases make of the same options."""
+"""Access to a repository, from the options that name it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import typing as t
 from .._crypto.allowed_signers import Verifier
 from .._crypto.signing import Signer
 from .._errors import BackupError, OptionError
+from .._options.shared import RecipientOptions, RepositoryOptions
 from .._report.check import PASS, UNPROVEN, WARN, Check
 from .._repository import journal as journals
 from .._repository import layout, objects
 from .._repository import repository as repositories
-from .._repository.catalog import Catalog, OpenSet
+from .._repository.catalog import Catalog, StoredSet
 from .._repository.decisions import TIME
 from .._repository.fields import timestamp
 from .._repository.journal import Journal
@@ -53,23 +54,23 @@ class Opened:
 
 
 def open_repository(
-    options: t.Mapping[str, t.Any],
+    given: RepositoryOptions,
     assumed: t.Mapping[int, str] | None = None,
     what: str = TIME,
     *,
     warn: t.Callable[[str], None] = lambda _text: None,
     everything: bool = False,
 ) -> Opened:
-    """From the options of fragment `_repository`; raises TamperedData for a journal that cannot be believed.
+    """Raises TamperedData for a journal that cannot be trusted.
 
     With `everything`, for who verifies, what this host has verified before is read again too. `warn` is told what lies behind the end and
     is no entry. `assumed` are entries that are read as if an operator had corrected them; for who is about to do that.
     """
-    store = open_store(options["repository"], options)
-    check_outside(store, options)
-    verifier = Verifier.load(options["allowed_signers"], options["revoked_keys"])
-    repository = repositories.load(store, verifier, options["deployment"])
-    mark = HighWaterMark(options["high_water_mark"])
+    store = open_store(given.repository, given.bucket)
+    check_outside(store, given)
+    verifier = Verifier.load(given.allowed_signers, given.revoked_keys)
+    repository = repositories.load(store, verifier, given.deployment)
+    mark = HighWaterMark(given.high_water_mark)
     known = None if everything or assumed else mark.verified(repository, verifier)
     journal = journals.read(repository, verifier, assumed, what, known)
     freshness = mark.check(journal)
@@ -87,21 +88,21 @@ def unsigned_words(store: Store, journal: Journal) -> str:
     )
 
 
-def signer(opened: Opened, options: t.Mapping[str, t.Any], role: str) -> Signer:
+def signer(opened: Opened, deployment: str, signing_key: str, role: str) -> Signer:
     """Who enters something into the journal, whom readers would believe: tried, since it is too late afterwards. Raises KeyProblem, and
     VerificationFailed where the store's clock says another time."""
     clocks.check_store(opened.store, now())
-    found = Signer(options["signing_key"], layout.principal(role, options["deployment"]))
+    found = Signer(signing_key, layout.principal(role, deployment))
     trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {options['signing_key']}")
+    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {signing_key}")
     return found
 
 
-def check_outside(store: Store, options: t.Mapping[str, t.Any]) -> None:
-    """What we believe the repository by must not come from it."""
+def check_outside(store: Store, given: RepositoryOptions, **others: str | None) -> None:
+    """Files by which this host trusts the repository must not come from it; `others` by the name of their option."""
     inside = os.path.realpath(store.location) + os.sep  # of a bucket, a path that no file has
-    for name in ("allowed_signers", "revoked_keys", "high_water_mark", "timestamp_roots"):
-        path = options.get(name)
+    own = {"allowed_signers": given.allowed_signers, "revoked_keys": given.revoked_keys, "high_water_mark": given.high_water_mark}
+    for name, path in {**own, **others}.items():
         if path and os.path.realpath(path).startswith(inside):
             raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
 
@@ -146,7 +147,7 @@ def _shadowed(opened: Opened, layered: t.Sequence[str]) -> t.Iterator[str]:
                 yield key
 
 
-def countersignature_checks(opened: Opened, sets: t.Iterable[OpenSet]) -> list[Check]:
+def countersignature_checks(opened: Opened, sets: t.Iterable[StoredSet]) -> list[Check]:
     """Countersignatures that do not hold: they prove nothing, and somebody put them there."""
     wrong: list[str] = []
     for one in sets:
@@ -172,9 +173,9 @@ def machine() -> str:
     return socket.gethostname()
 
 
-def key_folders(options: t.Mapping[str, t.Any]) -> list[str]:
+def key_folders(signing_key: str | None, recipients: RecipientOptions) -> list[str]:
     """Where an age identity would lie if it lay on this host: beside our own keys, and in age's usual places."""
-    named = [options["signing_key"], *options.get("recipients_files", ())]
+    named = [signing_key, *recipients.recipients_files]
     home = os.path.expanduser("~")
     usual = [os.path.join(home, *parts) for parts in ((".config", "age"), (".config", "sops", "age"), (".age",), (".ssh",))]
     return sorted({os.path.dirname(os.path.abspath(path)) for path in named if path} | {*usual, "/etc/age"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .drill import RESTORE
-from .html_parts import Document, text
+from .page_parts import Document, text
 from .text import duration, size
 
 # Units of the picture across; its height in them means nothing, since it is stretched.

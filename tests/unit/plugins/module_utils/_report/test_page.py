@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, waiver
-from ansible_collections.caracal_ops.backup.plugins.module_utils._report import html as page
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import WaiverOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report import document, page, waiver
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget import Budgets
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, UNPROVEN, Check
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.diagnosis import Diagnosis
@@ -83,7 +83,10 @@ def test_an_unproven_drill_says_why(make_drill: MakeDrill) -> None:
 
 def test_waivers_come_before_the_facts(make_drill: MakeDrill, broken_check: Check) -> None:
     given = [{"check": name, "reason": f"because {name}", "expires": "2026-12-31"} for name in (broken_check.id, "never.made")]
-    drill = make_drill(checks=[*make_drill().checks, broken_check], waivers=waiver.parse(given, make_drill().started.date()))
+    drill = make_drill(
+        checks=[*make_drill().checks, broken_check],
+        waivers=waiver.parse([WaiverOptions(**one) for one in given], make_drill().started.date()),
+    )
     text = _read(drill).text
     assert "pass: This set restores; 2 checks waived" in text and "none waived" not in text
     for words in ("\u2717 fail inventory.caracal.blocks is waived until 2026-12-31 because", "not made never.made is waived until"):
@@ -111,7 +114,7 @@ def test_hostile_words_stay_words(make_drill: MakeDrill) -> None:
             left_out={hostile: hostile},
             recipients=[{"assets": hostile, "sealed_to": [hostile], "opened_by": [hostile]}],
         ),
-        waivers=waiver.parse([{"check": hostile, "reason": hostile, "expires": "2026-12-31"}], make_drill().started.date()),
+        waivers=waiver.parse([WaiverOptions(check=hostile, reason=hostile, expires="2026-12-31")], make_drill().started.date()),
     )
     reader = _read(drill)
     assert not {"script", "img"} & set(reader.tags) and "<script>alert(1)</script>" in reader.text

@@ -13,17 +13,17 @@ import os
 import time
 import typing as t
 
-from ..._caracal import outbox, replay, streams
-from ..._caracal.stream_signatures import Entry, Frame
-from ..._drivers.postgres.server import Session
-from ..._drivers.redis import reading as redis_reading
-from ..._drivers.redis.connection import Address
-from ..._drivers.redis.connection import Session as RedisSession
-from ..._errors import ObjectMissing
-from ..._files import paths
-from .. import redis_server
-from ..bundle import Bundle
-from ..info import Layout
+from .._caracal import outbox, replay, streams
+from .._caracal.stream_signatures import Entry, Frame
+from .._drivers.postgres.server import Session
+from .._drivers.redis import reading as redis_reading
+from .._drivers.redis.connection import Address
+from .._drivers.redis.connection import Session as RedisSession
+from .._errors import ObjectMissing
+from .._files import paths
+from . import redis_server
+from .bundle import Bundle
+from .info import Layout
 
 NOTE = "before.json"
 # Enough to prove that a file was sent; of very long files the first events stand for all.
@@ -54,7 +54,7 @@ class Before:
     replay_doubts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
 
-def look(bundle: Bundle, session: Session, replay_directory: str | None) -> Before:
+def look(bundle: Bundle, session: Session, replay_directory: str) -> Before:
     """Read all of it."""
     heads = {str(zone): (int(sequence), str(content)) for zone, sequence, content in session.rows(_HEADS)}
     with redis(bundle) as connected:
@@ -114,19 +114,19 @@ def dead_letters(connected: RedisSession) -> dict[str, int]:
     return {text: connected.call("XLEN", name) for name in names if streams.is_dead_letters(text := redis_reading.text(name))}
 
 
-def replay_files(directory: str | None) -> list[str]:
+def replay_files(directory: str) -> list[str]:
     """Paths of the files with events, in the folders of both services."""
-    folders = [os.path.join(directory, service, replay.FOLDER) for service in replay.COMPOSE_VOLUMES] if directory else []
+    folders = [os.path.join(directory, service, replay.FOLDER) for service in replay.COMPOSE_VOLUMES]
     return sorted(
         os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder) if replay.is_pending(name)
     )
 
 
-def _replayed(directory: str | None) -> dict[str, list[str]]:
+def _replayed(directory: str) -> dict[str, list[str]]:
     return {path: list(_events(path)) for path in replay_files(directory)}
 
 
-def _doubts(directory: str | None, session: Session) -> dict[str, t.Any]:
+def _doubts(directory: str, session: Session) -> dict[str, t.Any]:
     """Of all events in all files, since a forged one need not be the first."""
     zones = {str(zone) for (zone,) in session.rows("SELECT id FROM public.zones")}
     found = replay.Doubts(zones, datetime.datetime.now(datetime.timezone.utc))
@@ -166,7 +166,7 @@ def load(bundle: Bundle) -> Before:
         with paths.reading(_note(bundle)) as stream:
             found = json.load(stream)
     except FileNotFoundError:
-        raise ObjectMissing(f"no services were started in the sandbox {bundle.info.directory}; start them with service_sandbox") from None
+        raise ObjectMissing(f"no services were started in the sandbox {bundle.info.directory}; drill again") from None
     return Before(**{**found, "heads": {zone: (head[0], head[1]) for zone, head in found["heads"].items()}})
 
 

@@ -6,38 +6,43 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
-from ..._ansible import argspec
-from ..._ansible.boundary import Invocation
-from ..._drivers.engine.engine import Engine
-from ..._drivers.postgres import client_binaries, tools
-from ..._drivers.postgres.client_binaries import ClientTools
-from ..._errors import MissingDependency
-from ..._images import cache
-from ..._images.options import DIRECTORY
-from .. import image_clients
+from .._ansible.boundary import Invocation
+from .._drivers.engine.engine import Engine
+from .._drivers.postgres import client_binaries, tools
+from .._drivers.postgres.client_binaries import ClientTools
+from .._errors import MissingDependency
+from .._images import cache
+from .._options import declared
+from .._options.declared import Path
+from .._sandbox import image_clients
 
 # As official images and those made like them name the release of their server.
 MAJOR = "PG_MAJOR"
 _NUMBER = re.compile(r"[0-9]{1,6}\Z")
 
 
-def argument_spec() -> argspec.ArgumentSpec:
-    own: dict[str, dict[str, t.Any]] = {"image": {"type": "str", "required": True}, "directory": {"type": "path", "default": DIRECTORY}}
-    return argspec.engine().merge(argspec.ArgumentSpec(own))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(declared.Options):
+    """Options of the module of the same name."""
+
+    engine: str | None = None
+    image: str
+    directory: Path = "/var/cache/caracal_backup/images"
 
 
-def run(invocation: Invocation) -> dict[str, t.Any]:
+def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """Look on this host, and only then unpack the image, which does not decide whose programs run: this host's do wherever they fit."""
     options = invocation.options
-    image, engine = options["image"], Engine(options["engine"])
+    image, engine = options.image, Engine(options.engine)
     major = engine.environment(image).get(MAJOR, "")
     found = _installed(int(major)) if _NUMBER.match(major) else None
     if found is not None:
         return _result(found, changed=False, where="this host")
-    unpacked, new = cache.unpacked(options["directory"], image, [lambda: engine.saved(image)])
+    unpacked, new = cache.unpacked(options.directory, image, [lambda: engine.saved(image)])
     own = client_binaries.find(image_clients.programs(unpacked), minimum_major=0, tools=tools.PROGRAMS)
     found = _installed(own.version[0])
     return _result(found or own, changed=new, where="this host" if found else f"image {image[:19]}")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from . import html_evidence, html_timeline
+from . import page_evidence, page_timeline
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, VERDICTS, WARN
 from .document import attention, deciding_check
-from .html_parts import WORDS, Document, badge, card, check, code, row, text
-from .html_style import STYLE
+from .page_parts import WORDS, Document, badge, card, check, code, row, text
+from .page_style import STYLE
 from .text import duration, plural, readable, size
 
 HEADLINES = {PASS: "This set restores", FAIL: "Do not rely on this set", UNPROVEN: "Not proved"}
@@ -24,8 +24,8 @@ Fact = tuple[str, str, str]
 
 def render(document: Document) -> str:
     """The page, complete: verdict and cause first, evidence after it."""
-    first = (_verdict, _diagnosis, _waivers, _facts, _attention, html_timeline.render)
-    rest = (html_evidence.rollback, html_evidence.coverage, html_evidence.checks, html_evidence.proof)
+    first = (_verdict, _diagnosis, _waivers, _facts, _attention, page_timeline.render)
+    rest = (page_evidence.rollback, page_evidence.coverage, page_evidence.checks, page_evidence.proof)
     parts = [part(document) for part in first + rest]
     title = f"Restore drill {document['drill_id']}: {document['verdict']}"
     return (
@@ -114,7 +114,7 @@ def _times(document: Document) -> list[Fact]:
         measured, budget = document[name], document["budgets"][name]
         bounded = f"budget {duration(budget)}; " if budget else "no budget was set; "
         value = text(duration(measured) if measured is not None else "not measured")
-        facts.append((label, value + html_timeline.budget_bar(measured, budget), bounded + note))
+        facts.append((label, value + page_timeline.budget_bar(measured, budget), bounded + note))
     return facts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .check import NOT_APPLICABLE, PASS, UNPROVEN, WARN
-from .html_parts import Document, badge, card, check, code, row, text
+from .page_parts import Document, badge, card, check, code, row, text
 
 LEGEND = (
     "pass: asked, and as it must be. fail: asked, and not so. warn: true, but worth a look. unproven: could not be asked, "
