@@ -29,7 +29,7 @@ class Report(t.TypedDict):
 
 
 def report(kind: str, answers: Answers) -> Report:
-    """Of a `backup`, `restore`, `checkpoint`, `audit` or `retention`. Raises KeyError for another kind."""
+    """Of a `backup`, `restore`, `checkpoint`, `audit`, `retention`, `archive` or `verification`. Raises KeyError for another kind."""
     return _KINDS[kind](answers)
 
 
@@ -220,6 +220,42 @@ def _retention(answers: Answers) -> Report:
     return {"result": result, "stats": stats, "summary": [*_summaries(answers), *result["summary_lines"]]}
 
 
+def _archive(answers: Answers) -> Report:
+    filled, verified = answers["filled"], answers["verified"]
+    result = {name: filled[name] for name in ("archived", "extended", "unchanged", "days", "last_hour", "journal_head")}
+    result |= {"verdict": verified.get("verdict"), "checks": verified.get("checks", []), "coverage": verified.get("coverage", {})}
+    stats = {
+        "deployment": answers["deployment"],
+        "verdict": result["verdict"] or "",
+        "finding": finding(result) if result["verdict"] else "",
+        "archived": len(result["archived"]),
+        "extended": len(result["extended"]),
+        "unchanged": result["unchanged"],
+        "last_hour": result["last_hour"],
+        "journal_head": result["journal_head"],
+    }
+    head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {stats['archived']} hours, {stats['extended']} locked for longer, "
+    head += f"{result['unchanged']} as they were, {len(result['days'])} days entered; last hour {result['last_hour']}; "
+    head += f"verdict {result['verdict'] or 'not asked for'}; journal head {result['journal_head']}"
+    bad = [one for one in result["checks"] if one["verdict"] != PASS]
+    return {"result": result, "stats": stats, "summary": [head, *_check_lines(bad)]}
+
+
+def _verification(answers: Answers) -> Report:
+    result = answers["verification"]
+    stats = {
+        "deployment": answers["deployment"],
+        "verdict": result["verdict"],
+        "finding": finding(result),
+        "sets": result["sets"],
+        "failed_sets": len(result["failed_sets"]),
+        **{name: result[name] for name in ("part", "parts", "objects", "bytes", "journal_head")},
+    }
+    head = f"Verdict {result['verdict']}: {result['sets']} sets, part {result['part']} of {result['parts']} with {result['objects']} "
+    head += f"objects read, journal head {result['journal_head']}; {'; '.join(one['message'] for one in result['checks'])}"
+    return {"result": dict(result), "stats": stats, "summary": [head]}
+
+
 def finding(result: Answers) -> str:
     """The id of the first check that decides a verdict other than pass, as plain text."""
     verdict = result["verdict"]
@@ -245,4 +281,6 @@ _KINDS: dict[str, t.Callable[[Answers], Report]] = {
     "checkpoint": _checkpoint,
     "audit": _audit,
     "retention": _retention,
+    "archive": _archive,
+    "verification": _verification,
 }

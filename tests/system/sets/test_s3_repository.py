@@ -179,7 +179,7 @@ def test_what_is_put_on_top_is_told_and_does_no_harm(s3: S3Server, committed: Pl
     try:
         found = committed.call("backup_set_verify", user=DRILL, require_valid=False)
         (check,) = [one for one in found["checks"] if one["verdict"] == "warn"]
-        assert found["verdict"] == "pass" and check["id"] == "repository.shadowed" and store.path(key) in check["message"]
+        assert found["verdict"] == "pass" and check["id"] == "repository.shadowed" and store.bucket.path(key) in check["message"]
     finally:
         s3.client.delete_object(**store.bucket.named(key), VersionId=made["VersionId"])
     assert committed.call("backup_set_verify", user=DRILL)["verdict"] == "pass"
@@ -215,7 +215,7 @@ def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place
     for found in (place.call("backup_set_verify", user=DRILL), verify_all(place)):
         (check,) = [one for one in found["checks"] if one["id"] == "repository.shadowed"]
         assert found["verdict"] == "pass" and check["verdict"] == "warn"
-        assert check["details"]["paths"] == sorted(store.path(key) for key in (dump, schema, inventory, leaf))
+        assert check["details"]["paths"] == sorted(store.bucket.path(key) for key in (dump, schema, inventory, leaf))
         told.append(check)
     assert told[0] == told[1]
 
@@ -227,7 +227,7 @@ def test_junk_at_the_next_number_is_told_by_both_and_stops_no_backup(s3: S3Serve
     s3.client.put_object(**store.bucket.named(key), Body=b"junk")
     warned: list[str] = []
     place.scene.call("backup_set_info", **place.given(DRILL), warn=warned.append)
-    assert len(warned) == 1 and store.path(key) in warned[0]
+    assert len(warned) == 1 and store.bucket.path(key) in warned[0]
     for found in (place.call("backup_set_verify", user=DRILL), verify_all(place)):
         (check,) = [one for one in found["checks"] if one["id"] == "journal.unsigned"]
         assert found["verdict"] == "pass" and check["verdict"] == "warn" and check["message"] == warned[0]

@@ -142,9 +142,11 @@ REPOSITORY: Values = {
     "__caracal_repository_verified": {
         "verdict": "fail",
         "sets": 30,
+        "failed_sets": ["a"],
         "part": 1,
         "parts": 7,
         "objects": 90,
+        "bytes": 1000,
         "journal_head": HEAD,
         "checks": [PASSED, FAILED],
         "msg": "verdict fail: blocks.history: content differs",
