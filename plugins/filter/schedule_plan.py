@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleError
+
 from ..module_utils._ansible import schedule
+from ..module_utils._errors import BackupError
 
 DOCUMENTATION = r"""
 name: schedule_plan
@@ -19,7 +22,7 @@ short_description: Compute what a schedule of jobs consists of
 description:
   - The role C(caracal_ops.backup.caracal_schedule) uses this filter. It computes timers, lines of cron, or what AWX shall have, from the
     settings of the role.
-  - If the settings have errors, the result contains nothing but these.
+  - Settings with errors have no plan, so the filter fails. P(caracal_ops.backup.schedule_errors#filter) lists the errors.
 options:
   _input:
     description: The settings, by the keys that the role uses in C(vars/main.yml).
@@ -28,9 +31,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Refuse settings that cannot work
-  ansible.builtin.assert:
-    that: (settings | caracal_ops.backup.schedule_plan).errors | length == 0
+- name: Write the times of the jobs
+  ansible.builtin.debug:
+    msg: "{{ (settings | caracal_ops.backup.schedule_plan).timers | map(attribute='time') }}"
 """
 
 RETURN = r"""
@@ -38,10 +41,6 @@ _value:
   description: The plan.
   type: dict
   contains:
-    errors:
-      description: The errors in the settings, one sentence each.
-      type: list
-      elements: str
     files:
       description: The files that the jobs need, each with the variable that names it.
       type: list
@@ -74,8 +73,16 @@ _value:
 """
 
 
+def schedule_plan(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The plan. Raises AnsibleError."""
+    try:
+        return schedule.plan(settings)
+    except BackupError as exc:
+        raise AnsibleError(exc.msg) from exc
+
+
 class FilterModule:
     """For Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"schedule_plan": schedule.plan}
+        return {"schedule_plan": schedule_plan}

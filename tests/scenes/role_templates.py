@@ -21,6 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.filter import (
     own_names,
     printable,
     role_report,
+    schedule_errors,
     schedule_plan,
     with_deployment,
 )
@@ -29,7 +30,7 @@ from tools.rules import tree
 Values = dict[str, t.Any]
 # Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
 OMITTED = "__left_out__"
-OWN = (as_dict, as_list, checked_set_id, failure_cause, own_names, printable, role_report, schedule_plan, with_deployment)
+OWN = (as_dict, as_list, checked_set_id, failure_cause, own_names, printable, role_report, schedule_errors, schedule_plan, with_deployment)
 FILTERS: dict[str, t.Any] = {name: function for one in OWN for name, function in one.FilterModule().filters().items()}
 
 

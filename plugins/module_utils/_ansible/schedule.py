@@ -10,7 +10,7 @@ import dataclasses
 import re
 import typing as t
 
-from .._errors import printable
+from .._errors import OptionError, printable
 from . import rrule, schedule_awx, texts
 
 _SYSTEMD, _CRON, _AWX = "systemd", "cron", "awx"
@@ -132,9 +132,8 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the role does. With errors it does nothing, and removes nothing."""
+    """What the role does."""
 
-    errors: list[str]
     files: list[File] = dataclasses.field(default_factory=list)
     timers: list[Job] = dataclasses.field(default_factory=list)
     # In cron, the time is five fields.
@@ -150,10 +149,19 @@ class Plan:
 
 
 def plan(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The plan for these settings, as Ansible takes it."""
+    """The plan for these settings, as plain data. A role computes it in each task that uses it, so each refuses settings with errors.
+
+    Raises OptionError.
+    """
     settings = Settings.of(given)
-    errors = errors_of(settings)
-    return dataclasses.asdict(Plan(errors) if errors else _plan(settings))
+    if errors := _errors(settings):
+        raise OptionError(" ".join(errors))
+    return dataclasses.asdict(_plan(settings))
+
+
+def errors_of(given: t.Mapping[str, t.Any]) -> list[str]:
+    """All errors in these settings, one sentence each."""
+    return _errors(Settings.of(given))
 
 
 def _plan(settings: Settings) -> Plan:
@@ -164,7 +172,6 @@ def _plan(settings: Settings) -> Plan:
     kept = [unit for job in timers for unit in _units(job.name)] + ([_NOTIFYING] if notify else [])
     removed = [unit for name in USUAL for unit in _units(name) if unit not in kept] + ([] if notify else [_NOTIFYING])
     return Plan(
-        errors=[],
         files=settings.needed if timers or lines else [],
         timers=timers,
         lines=lines,
@@ -186,8 +193,7 @@ def cron_fields(time: str) -> str:
     return " ".join([str(int(minute)), hour if hour == "*" else str(int(hour)), str(int(date)) if date else "*", "*", days or "*"])
 
 
-def errors_of(settings: Settings) -> list[str]:
-    """All that is wrong with the settings, one sentence each."""
+def _errors(settings: Settings) -> list[str]:
     errors = [
         f"{settings.host} has a fact named {printable(name)}, which is the name of a setting. No setting comes from a host: find out who "
         "answers there, and clear the fact cache (--flush-cache)."

@@ -233,9 +233,17 @@ def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collection
 
 @pytest.mark.mutation
 def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
-    """The first host of a play settles what AWX is told, and answers other tasks before."""
+    """A made-up setting ends the drill of its host, so the controller sends another notification."""
+    case = next(one for one in CASES if one.playbook == "restore_drill")
+    lying = with_facts(case, tmp_path / "lying", lies(tmp_path), callbacks=("unguarded",))
+    assert lying.status != 0 and elsewhere(lying) - elsewhere(play(case, tmp_path / "honest"))
+
+
+@pytest.mark.mutation
+def test_without_the_guard_a_schedule_in_awx_refuses_settings_among_facts(tmp_path: Path) -> None:
+    """The first host of a play settles the schedule, and answers other tasks before. Each task that uses the plan refuses such facts."""
     case = next(one for one in CASES if one.awx)
     facts: Answers = {"*": {"ansible_facts": {"caracal_schedule_awx_image": "registry.example/made-up"}}}
     lying = with_facts(case, tmp_path / "lying", facts, callbacks=("unguarded",))
-    assert lying.status == 0, lying.output
-    assert elsewhere(lying) != elsewhere(play(case, tmp_path / "honest"))
+    assert lying.status != 0 and "caracal_schedule_awx_image" in lying.output, lying.output
+    assert elsewhere(lying) - elsewhere(play(case, tmp_path / "honest")) == {}

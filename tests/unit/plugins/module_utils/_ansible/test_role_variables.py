@@ -43,12 +43,16 @@ def test_each_option_is_a_variable_of_exactly_these_roles() -> None:
 
 
 def _words() -> set[str]:
-    """Of all messages and other texts of the code."""
+    """Of all messages and other texts of the code, and the names of all options, which Ansible names when it refuses a value."""
     found: set[str] = set()
     for path in (tree.ROOT / "plugins/module_utils").rglob("*.py"):
-        if path.name != Path(role_variables.__file__).name:
-            texts = (node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant))
-            found.update(word for text in texts if isinstance(text, str) for word in re.findall(r"\w+", text))
+        if path.name == Path(role_variables.__file__).name:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.update(re.findall(r"\w+", node.value))
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
     return found
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import typing as t
 
 import pytest
 import yaml
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import schedule
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from scenes import schedule_settings
 from tools.rules import tree
 
@@ -25,12 +27,6 @@ def plan(**own: t.Any) -> dict[str, t.Any]:
 
 def units(*jobs: str) -> set[str]:
     return {f"caracal-ops-{job}.{kind}" for job in jobs for kind in ("timer", "service")}
-
-
-def removed(found: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What the role would remove on a host and in AWX."""
-    lists = ("idle_schedules", "unwanted_workflows", "unwanted_templates")
-    return {"units": found["removed_units"], "cron": found["without_cron"], **{name: found["awx"][name] for name in lists}}
 
 
 def test_the_settings_are_those_that_the_role_gives() -> None:
@@ -49,7 +45,7 @@ def test_each_job_is_a_playbook_and_has_a_usual_time_or_none() -> None:
 def test_systemd_has_timers_and_loses_what_is_not_wanted() -> None:
     found = plan(jobs={"retention": "", "prune": "*-*-01 08:00"})
     wanted = USUAL - {"retention"} | {"prune"}
-    assert found["errors"] == [] and found["lines"] == [] and found["without_cron"]
+    assert found["lines"] == [] and found["without_cron"]
     assert {job["name"] for job in found["timers"]} == wanted
     every = units(*schedule.USUAL) | {"caracal-ops-notify@.service"}
     assert set(found["removed_units"]) == every - units(*wanted)
@@ -116,20 +112,21 @@ def test_cron_has_lines_and_systemd_has_nothing() -> None:
     ],
 )
 @pytest.mark.parametrize("backend", ["systemd", "cron"])
-def test_an_error_is_named_and_nothing_is_done(backend: str, own: dict[str, t.Any], named: list[str]) -> None:
-    found = plan(backend=backend, **own)
-    (error,) = found["errors"]
+def test_an_error_is_named_and_there_is_no_plan(backend: str, own: dict[str, t.Any], named: list[str]) -> None:
+    settings = schedule_settings.of(backend=backend, **own)
+    (error,) = schedule.errors_of(settings)
     assert all(name in error for name in named) and "\n" not in error
-    assert removed(found) == {"units": [], "cron": False, "idle_schedules": [], "unwanted_workflows": [], "unwanted_templates": []}
-    assert found["timers"] == found["lines"] == []
+    with pytest.raises(OptionError, match=re.escape(error)):
+        schedule.plan(settings)
 
 
 @pytest.mark.mutation
 def test_all_errors_are_reported_at_once() -> None:
-    assert len(plan(jobs={"prune": "daily", "quickstart": "x"}, user="", program="relative")["errors"]) == 5
+    settings = schedule_settings.of(jobs={"prune": "daily", "quickstart": "x"}, user="", program="relative")
+    assert len(schedule.errors_of(settings)) == 5
 
 
 @pytest.mark.parametrize("backend", ["systemd", "cron", "awx"])
 def test_a_plan_is_plain_data(backend: str) -> None:
     found = plan(backend=backend, notify=[{"kind": "mail", "to": "ops@example.org"}])
-    assert found["errors"] == [] and json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(found)) == found

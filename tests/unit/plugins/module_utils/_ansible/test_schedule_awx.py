@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import schedule
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from scenes import schedule_settings
 
 ALL = {"backup": [], "drill": "hosts", "restore": ["hosts", "operators"]}
 
 
+def settings(awx: dict[str, t.Any] | None = None, **own: t.Any) -> dict[str, t.Any]:
+    return schedule_settings.of(awx, backend="awx", **own)
+
+
 def whole(awx: dict[str, t.Any] | None = None, **own: t.Any) -> dict[str, t.Any]:
-    return schedule.plan(schedule_settings.of(awx, backend="awx", **own))
+    return schedule.plan(settings(awx, **own))
 
 
 def plan(awx: dict[str, t.Any] | None = None, **own: t.Any) -> dict[str, t.Any]:
     found = whole(awx, **own)
-    assert found["errors"] == [], found["errors"]
     return t.cast("dict[str, t.Any]", found["awx"])
 
 
@@ -65,7 +70,7 @@ def test_without_a_backup_nothing_follows_it() -> None:
 
 def test_other_backends_have_no_workflow() -> None:
     found = schedule.plan(schedule_settings.of(backend="systemd", awx={"image": "", "credentials": {}}))
-    assert found["errors"] == [] and found["awx"]["sides"] == []
+    assert found["awx"]["sides"] == []
     assert {"restore_drill", "verify_repository"} <= {job["name"] for job in found["timers"]}
 
 
@@ -144,8 +149,8 @@ def test_a_password_needs_tls_unless_never_is_set(own: dict[str, str], tls: bool
         pytest.param({"jobs": {"setup": "04:00"}}, ["setup", "caracal_schedule_jobs"], id="job"),
     ],
 )
-def test_an_error_is_named_and_nothing_is_done(own: dict[str, t.Any], named: list[str]) -> None:
-    found = whole(**own)
-    (error,) = found["errors"]
+def test_an_error_is_named_and_there_is_no_plan(own: dict[str, t.Any], named: list[str]) -> None:
+    (error,) = schedule.errors_of(settings(**own))
     assert all(name in error for name in named)
-    assert (found["awx"]["sides"], found["awx"]["unwanted_templates"], found["removed_units"]) == ([], [], [])
+    with pytest.raises(OptionError, match=re.escape(error)):
+        whole(**own)
