@@ -87,18 +87,18 @@ options:
         time stay, since a running backup may share their objects.
     type: float
     default: 48.0
-  most_a_day:
+  max_sets_per_day:
     description:
       - More sets than this within 24 hours look poisoned.
     type: int
     default: 25
-  shrink_max:
+  max_shrinkage:
     description:
       - A set that is smaller by more than this share of the sets before it looks poisoned. So does one without a database or asset that
         the set before it has, one that is not whole, and one whose drill failed.
     type: float
     default: 0.5
-  examined:
+  accepted_sets:
     description:
       - Ids of sets that look poisoned, and that somebody has looked at and found right.
     type: list
@@ -141,7 +141,7 @@ EXAMPLES = r"""
     keep_daily: 14
     keep_weekly: 8
     keep_monthly: 12
-    examined:
+    accepted_sets:
       - 20261125T020000Z-k3f9
     repository: /srv/backup/caracal
     deployment: prod

@@ -16,7 +16,7 @@ description:
   - Only containers that Compose created count. Labels that a container has from its image do not make it one of them.
   - Replay directories are found by what the containers of STS and Gateway mount, and by the project's volumes, which outlive them. A
     service with neither is in RV(deployment.replay), and a warning says so.
-  - The role C(caracal_backup) begins with it where C(caracal_backup_compose_project) is set.
+  - The role C(caracal_backup) begins with it where C(caracal_ops_compose_project) is set.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:

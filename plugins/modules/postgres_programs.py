@@ -17,7 +17,7 @@ description:
     then run in bubblewrap with the image as their file system, read-only. If you run the module as root, each program runs as a user of
     its own. Of this host a program gets the files that the variables of libpq name, and a way to the server that they name; it has no other
     network. No container is made, so none is left behind.
-  - The role C(caracal_backup) uses it where C(caracal_backup_compose_project) is set and C(caracal_backup_pg_bin) is not; so does
+  - The role C(caracal_backup) uses it where C(caracal_ops_compose_project) is set and C(caracal_ops_pg_bin) is not; so does
     C(caracal_restore).
 author:
   - Caracal Ops (@caracal-ops)

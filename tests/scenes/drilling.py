@@ -209,7 +209,7 @@ class Drill:
         error = str(ended.get("msg", ""))
         assert self.sandbox.exists() is stays, "the sandbox is still there, or another's is gone"
         self.scene.is_clean(error)
-        return Outcome(_document(Path(self.settings["caracal_drill_report_dir"])), error, lines, frozenset(left_out))
+        return Outcome(_document(Path(self.settings["caracal_ops_report_dir"])), error, lines, frozenset(left_out))
 
     def take(self, step: str, drill: str | None = None, check_mode: bool = False) -> dict[str, t.Any]:
         """One step, as the module takes it; its result."""
@@ -239,7 +239,7 @@ def drill(of: Source, root: Path) -> Drill:
         "caracal_drill_secrets_identity_files": [str(identity)],
         "caracal_drill_services": services(),
         "caracal_drill_production": [os.path.join(info.socket_dir, f".s.PGSQL.{info.port}"), str(of.redis.socket)],
-        "caracal_drill_report_dir": str(root / "reports"),
+        "caracal_ops_report_dir": str(root / "reports"),
         "caracal_drill_settle_timeout": 60,
         "caracal_drill_ready_timeout": 60,
     }

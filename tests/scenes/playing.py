@@ -31,24 +31,24 @@ LONGEST = 900
 
 def backup_settings(scene: Scene) -> dict[str, t.Any]:
     return {
-        "caracal_backup_repository": str(scene.repository),
-        "caracal_backup_deployment": DEPLOYMENT,
+        "caracal_ops_repository": str(scene.repository),
+        "caracal_ops_deployment": DEPLOYMENT,
         "caracal_backup_create_repository": True,
         "caracal_backup_signing_key": str(scene.key(BACKUP_HOST)),
-        "caracal_backup_allowed_signers": str(scene.root / "allowed_signers"),
-        "caracal_backup_high_water_mark": str(scene.mark(BACKUP_HOST)),
+        "caracal_ops_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(scene.mark(BACKUP_HOST)),
         "caracal_backup_recipients_files": [str(scene.recipients)],
-        "caracal_backup_login_unix_socket": scene.socket,
+        "caracal_ops_login_unix_socket": scene.socket,
     }
 
 
 def drill_settings(scene: Scene, sandbox: str) -> dict[str, t.Any]:
     return {
-        "caracal_drill_repository": str(scene.repository),
-        "caracal_drill_deployment": DEPLOYMENT,
+        "caracal_ops_repository": str(scene.repository),
+        "caracal_ops_deployment": DEPLOYMENT,
         "caracal_drill_signing_key": str(scene.key(DRILL_HOST)),
-        "caracal_drill_allowed_signers": str(scene.root / "allowed_signers"),
-        "caracal_drill_high_water_mark": str(scene.mark(DRILL_HOST)),
+        "caracal_ops_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(scene.mark(DRILL_HOST)),
         "caracal_drill_identity_files": [str(scene.identity)],
         "caracal_drill_recipients_files": [str(scene.recipients)],
         "caracal_drill_sandbox_directory": sandbox,

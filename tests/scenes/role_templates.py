@@ -18,6 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.filter import (
     as_list,
     checked_set_id,
     failure_cause,
+    former_settings,
     own_names,
     printable,
     role_report,
@@ -30,7 +31,19 @@ from tools.rules import tree
 Values = dict[str, t.Any]
 # Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
 OMITTED = "__left_out__"
-OWN = (as_dict, as_list, checked_set_id, failure_cause, own_names, printable, role_report, schedule_errors, schedule_plan, with_deployment)
+OWN = (
+    as_dict,
+    as_list,
+    checked_set_id,
+    failure_cause,
+    former_settings,
+    own_names,
+    printable,
+    role_report,
+    schedule_errors,
+    schedule_plan,
+    with_deployment,
+)
 FILTERS: dict[str, t.Any] = {name: function for one in OWN for name, function in one.FilterModule().filters().items()}
 
 
@@ -48,9 +61,11 @@ def tasks(role: str, file: str) -> list[Values]:
 
 
 def variables(role: str) -> Values:
-    """Those of the role itself."""
+    """Those of the role and of the roles that it depends on."""
     folder = tree.ROOT / "roles" / role
-    return {**_loaded(str(folder / "defaults/main.yml")), **_loaded(str(folder / "vars/main.yml"))}
+    needed = [one["role"].rpartition(".")[2] for one in _loaded(str(folder / "meta/main.yml")).get("dependencies", [])]
+    found = {name: value for one in needed for name, value in variables(one).items()}
+    return {**found, **_loaded(str(folder / "defaults/main.yml")), **_loaded(str(folder / "vars/main.yml"))}
 
 
 _COMPILED: dict[tuple[t.Any, ...], t.Any] = {}

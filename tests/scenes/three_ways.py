@@ -146,7 +146,7 @@ class Deployment:
             self._drill.take(step, self._begun)
         self._copy_template = Template(self._drill.cluster)
         settings = self._drill.settings
-        self._state = Path(drill_state.place_in(settings["caracal_drill_high_water_mark"], settings["caracal_drill_sandbox_directory"]))
+        self._state = Path(drill_state.place_in(settings["caracal_ops_high_water_mark"], settings["caracal_drill_sandbox_directory"]))
         self._restored = self._state.read_bytes()
 
     def _folder(self) -> Path:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which variable a role's operator sets, where an error names the option of a module."""
+"""The variable that the operator of a role sets for the option of a module that an error names."""
 
 from __future__ import annotations
 
@@ -13,71 +13,90 @@ ROLE = "CARACAL_OPS_ROLE"
 
 _BACKUP, _RESTORE, _DRILL, _RETENTION = "caracal_backup", "caracal_restore", "caracal_drill", "caracal_retention"
 _ARCHIVE, _REPOSITORY = "caracal_archive", "caracal_repository"
-_SETUP = "caracal_setup"
-_ALL = (_BACKUP, _RESTORE, _DRILL, _RETENTION, _ARCHIVE, _REPOSITORY)
-_DATABASE = (_BACKUP, _RESTORE, _RETENTION, _ARCHIVE)
-_REDIS = (_BACKUP, _RESTORE, _RETENTION)
 
-# Options that messages name, and the roles whose variable bears the role's name and theirs. What several modules of a role take from
-# different variables, such as `recipients_files`, is not among them.
+# Settings that several roles share, as `caracal_ops_<name>`. Most are options of modules.
+SHARED = (
+    "repository",
+    "deployment",
+    "allowed_signers",
+    "high_water_mark",
+    "revoked_keys",
+    "timestamp_roots",
+    "compose_project",
+    "engine",
+    "login_host",
+    "login_port",
+    "login_unix_socket",
+    "login_user",
+    "login_password_file",
+    "ssl_mode",
+    "ca_cert",
+    "ssl_cert",
+    "ssl_key",
+    "lock_hold_max",
+    "pg_bin",
+    "jobs",
+    "redis_host",
+    "redis_port",
+    "redis_unix_socket",
+    "redis_username",
+    "redis_password_file",
+    "redis_tls",
+    "redis_ca_cert",
+    "redis_client_cert",
+    "redis_client_key",
+    "redis_db",
+    "audit_hmac_key_files",
+    "audit_retention_days",
+    "audit_clock_skew_seconds",
+    "schema_additions",
+    "tail_budget",
+    "report_dir",
+)
+# Options that messages name, and the roles that have a variable of their own for it, `<role>_<option>`. An option that several modules of a
+# role take from different variables, such as `recipients_files`, is not among them.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "accept_missing_constraints": (_RESTORE,),
     "accept_vulnerable_clients": (_RESTORE,),
     "allow_same_recipients": (_BACKUP,),
     "allow_shared_filesystem": (_DRILL,),
-    "allowed_signers": (*_ALL, _SETUP),
-    "audit_hmac_key_files": (_BACKUP, _RESTORE, _DRILL, _ARCHIVE),
     "break_glass_files": (_RETENTION,),
-    "ca_cert": _DATABASE,
     "compare_days": (_ARCHIVE,),
     "copies_at_least": (_RETENTION,),
     "create_repository": (_BACKUP,),
     "effective_environment": (_RETENTION,),
     "effective_environment_file": (_RETENTION,),
     "environment_file": (_BACKUP, _RESTORE),
-    "high_water_mark": (*_ALL, _SETUP),
     "identity_files": (_RESTORE, _DRILL, _REPOSITORY),
     "keep_daily": (_REPOSITORY,),
     "keep_last": (_REPOSITORY,),
     "keep_within": (_REPOSITORY,),
     "left_out": (_BACKUP, _RESTORE, _RETENTION),
-    "lock_hold_max": (_BACKUP, _ARCHIVE),
-    "login_host": _DATABASE,
-    "login_password_file": (*_DATABASE, _SETUP),
-    "login_port": _DATABASE,
-    "login_unix_socket": (*_DATABASE, _SETUP),
-    "login_user": (*_DATABASE, _SETUP),
+    "login_password_file": (_RESTORE,),
+    "login_user": (_RESTORE,),
     "max_duration": (_BACKUP,),
     "metrics_file": (_BACKUP, _DRILL, _RETENTION, _ARCHIVE),
-    "pg_bin": (_BACKUP, _RESTORE, _DRILL),
     "previous_kek": (_BACKUP,),
-    "redis_ca_cert": _REDIS,
-    "redis_client_cert": _REDIS,
-    "redis_client_key": _REDIS,
-    "redis_host": _REDIS,
-    "redis_password_file": _REDIS,
-    "redis_port": _REDIS,
     "redis_server": (_DRILL,),
-    "redis_tls": _REDIS,
-    "redis_username": _REDIS,
     "release_table": (_DRILL,),
     "retired_audit_keys": (_BACKUP,),
-    "revoked_keys": _ALL,
-    "schema_additions": (_RESTORE, _DRILL),
-    "shrink_max": (_REPOSITORY,),
+    "max_shrinkage": (_REPOSITORY,),
     "signing_key": (_BACKUP, _RESTORE, _DRILL, _ARCHIVE, _REPOSITORY),
-    "ssl_cert": _DATABASE,
-    "ssl_key": _DATABASE,
-    "ssl_mode": _DATABASE,
-    "timestamp_roots": (_BACKUP, _REPOSITORY),
     "timestamp_url": (_BACKUP,),
     "unisolated_reason": (_DRILL,),
 }
 _WORD = re.compile(r"(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w.-]*\w)")
 
 
+def variable(option: str, role: str) -> str:
+    """The variable of this role for an option. Empty if there is none."""
+    if role in VARIABLES.get(option, ()):
+        return f"{role}_{option}"
+    return f"caracal_ops_{option}" if option in SHARED else ""
+
+
 def told(message: str, role: str) -> str:
-    """The message, and after it the variables of `role` that stand for the options that it names."""
-    named = [name for name in dict.fromkeys(_WORD.findall(message)) if role in VARIABLES.get(name, ())]
-    variables = [f"{role}_{name}" for name in named if f"{role}_{name}" not in message]
+    """The message, and after it the variables of `role` that set the options in the message. Without a role, the message alone."""
+    named = [variable(name, role) for name in dict.fromkeys(_WORD.findall(message))] if role else []
+    variables = [name for name in named if name and name not in message]
     return f"{message} (role {role}: {', '.join(variables)})" if variables else message

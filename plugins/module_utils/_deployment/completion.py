@@ -70,7 +70,7 @@ class Completion:
         return isinstance(left_out, t.Iterable) and part in left_out
 
     def _of(self, part: str) -> Options:
-        """What was found of a part that nothing names and nobody leaves out."""
+        """What was found of a part, unless the settings name it or leave it out."""
         return {} if self._is_named(part) or self._left_out(part) else _options(self.found.get(part))
 
     def _is_named(self, part: str) -> bool:
@@ -89,7 +89,7 @@ class Completion:
         return any(self._given(SECRETS).get(option) for option in ("directory", "files"))
 
     def _named(self) -> list[str]:
-        """What the project need not tell."""
+        """The parts that are not searched in the project."""
         named = {
             DATABASE: self._is_named(DATABASE),
             REDIS: self._is_named(REDIS) or self._left_out(REDIS),
@@ -103,7 +103,7 @@ class Completion:
     def _database(self) -> dict[str, object]:
         """A user and how it proves itself go together, so neither password goes to the other's server."""
         given, found = self._given(DATABASE), self._of(DATABASE)
-        own = given.get("login_user", USUAL_USER) != USUAL_USER or self.settings.get("own_login")
+        own = given.get("login_user", USUAL_USER) != USUAL_USER or given.get("login_password_file") or given.get("ssl_cert")
         login = {} if own else found
         return {
             **given,

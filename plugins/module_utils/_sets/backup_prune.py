@@ -56,9 +56,9 @@ class Options(declared.Options):
     keep_within: float = 0.0
     minimum: int = 3
     grace: float = 48.0
-    most_a_day: int = 25
-    shrink_max: float = 0.5
-    examined: tuple[str, ...] = ()
+    max_sets_per_day: int = 25
+    max_shrinkage: float = 0.5
+    accepted_sets: tuple[str, ...] = ()
 
 
 def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
@@ -92,23 +92,23 @@ def _policy(given: Options) -> Policy:
             raise OptionError(f"{name} is {number}; give 0 or more")
     if not any(counts.values()) and not given.keep_within:
         raise OptionError("no rule says what is kept; set keep_last, keep_daily or another of the keep_ options")
-    for name, number in {"minimum": given.minimum, "most_a_day": given.most_a_day}.items():
+    for name, number in {"minimum": given.minimum, "max_sets_per_day": given.max_sets_per_day}.items():
         if number < 1:
             raise OptionError(f"{name} is {number}; give 1 or more")
     if not 1 <= given.grace <= HOURS_LIMIT:
         raise OptionError(f"grace is {given.grace}; give hours, 1 or more and at most a century")
     if not (math.isfinite(given.keep_within) and given.keep_within <= HOURS_LIMIT):
         raise OptionError(f"keep_within is {given.keep_within}; give hours, at most a century")
-    if not 0 < given.shrink_max < 1:
-        raise OptionError(f"shrink_max is {given.shrink_max}; give a share between 0 and 1, such as 0.5")
+    if not 0 < given.max_shrinkage < 1:
+        raise OptionError(f"max_shrinkage is {given.max_shrinkage}; give a share between 0 and 1, such as 0.5")
     return Policy(
         **counts,
         within=datetime.timedelta(hours=given.keep_within),
         minimum=given.minimum,
         grace=datetime.timedelta(hours=given.grace),
-        most_a_day=given.most_a_day,
-        shrink_max=given.shrink_max,
-        examined=frozenset(keys.check_id(one) for one in given.examined),
+        max_sets_per_day=given.max_sets_per_day,
+        max_shrinkage=given.max_shrinkage,
+        accepted_sets=frozenset(keys.check_id(one) for one in given.accepted_sets),
     )
 
 

@@ -209,7 +209,7 @@ def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monke
     assert not accepted.failed and "state.outboxes.api_dead" in accepted.checks, accepted.told()
     warned = [accepted.checks[name] for name in ("sandbox.isolation", "sandbox.isolated")]
     assert all(one["verdict"] == "warn" and one["message"].endswith("; accepted: a laptop") for one in warned), accepted.told()
-    [page] = Path(store_drill.settings["caracal_drill_report_dir"]).rglob("*.html")
+    [page] = Path(store_drill.settings["caracal_ops_report_dir"]).rglob("*.html")
     assert "accepted: a laptop" in page.read_text(encoding="utf-8")
 
 

@@ -164,4 +164,4 @@ def again(made: Drill, root: Path) -> None:
     """The next drill of the same host, with a folder of its own for the report."""
     folder = root / uuid.uuid4().hex
     folder.mkdir()
-    made.settings["caracal_drill_report_dir"] = str(folder)
+    made.settings["caracal_ops_report_dir"] = str(folder)

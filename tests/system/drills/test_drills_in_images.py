@@ -47,7 +47,7 @@ def drill(source: Source, postgres: Image, redis: Image, tmp_path: Path) -> t.It
     (tmp_path / "postgres.tar").write_bytes(postgres[1])
     image_scene.layout(tmp_path / "redis", redis)
     made = drilling.drill(source, tmp_path)
-    made.settings["caracal_drill_engine"] = "unix:///no/such/socket"
+    made.settings["caracal_ops_engine"] = "unix:///no/such/socket"
     made.settings["caracal_drill_images_directory"] = str(tmp_path / "images")
     made.settings["caracal_drill_image_archives"] = [str(tmp_path / name) for name in ("postgres.tar", "redis")]
     yield made

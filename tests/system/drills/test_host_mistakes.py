@@ -156,7 +156,7 @@ def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
 @pytest.mark.mutation
 def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
     """Whoever chooses a set by what was drilled does not take a mistake for a drill of it."""
-    store_drill.settings["caracal_drill_pg_bin"] = "/no/such/folder"
+    store_drill.settings["caracal_ops_pg_bin"] = "/no/such/folder"
     assert store_drill.run(until="sandbox").verdict == "unproven"
     entries = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store_drill.scene.repository.glob("journal/*.json"))]
     assert [one["predicate"]["body"]["verdict"] for one in entries if one["predicate"]["kind"] == "drill"] == ["unproven"]
@@ -241,6 +241,6 @@ def test_a_host_that_starts_no_sandbox_is_found_without_a_server(
     forbidden.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     forbidden.chmod(0o755)
     monkeypatch.setattr(isolation, "find_bwrap", lambda: str(forbidden))
-    store_drill.settings["caracal_drill_pg_bin"] = "/no/such/folder"
+    store_drill.settings["caracal_ops_pg_bin"] = "/no/such/folder"
     found = looked(store_drill)
     assert [problem["asset"] for problem in found["problems"]] == ["sandbox", "sandbox"], found

@@ -256,8 +256,8 @@ def backup_play(deployment: Deployment, managed: Provider, redis: dict[str, t.An
     }
     keys = ("create_repository", "signing_key", "allowed_signers", "high_water_mark", "recipients_files")
     usual = {name: value for name, value in backup_settings(scene).items() if name.removeprefix("caracal_backup_") in keys}
-    own = {"caracal_backup_secrets_recipients_files": [str(deployment.recipients)], "caracal_backup_login_port": managed.cluster.port}
-    here.pop("caracal_backup_login_port")
+    own = {"caracal_backup_secrets_recipients_files": [str(deployment.recipients)], "caracal_ops_login_port": managed.cluster.port}
+    here.pop("caracal_ops_login_port")
     return {**guide_pages.played(BACKUP, here), **usual, **own}
 
 
@@ -278,11 +278,11 @@ def restore_play(deployment: Deployment, target: Provider, redis: dict[str, t.An
     }
     own = {
         "caracal_restore_signing_key": str(scene.key(OPERATOR_HOST)),
-        "caracal_restore_allowed_signers": str(scene.root / "allowed_signers"),
-        "caracal_restore_high_water_mark": str(scene.mark(OPERATOR_HOST)),
-        "caracal_restore_audit_retention_days": 3650,
+        "caracal_ops_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(scene.mark(OPERATOR_HOST)),
+        "caracal_ops_audit_retention_days": 3650,
         "caracal_restore_replay_owner": os.getuid(),
         "caracal_restore_replay_group": os.getgid(),
-        "caracal_restore_login_port": here.pop("caracal_restore_login_port"),
+        "caracal_ops_login_port": here.pop("caracal_ops_login_port"),
     }
     return {**guide_pages.played(RESTORE, here), **own}

@@ -45,7 +45,7 @@ class Drillable:
             "caracal_drill_secrets_identity_files": [str(self.deployment.identity)],
             "caracal_drill_services": [drilled_services.command(name, {}) for name in drilled_services.SERVICES],
             "caracal_drill_production": self.production,
-            "caracal_drill_report_dir": str(self.scene.root / "reports"),
+            "caracal_ops_report_dir": str(self.scene.root / "reports"),
         }
         return {**usual, **{f"caracal_drill_{name}": value for name, value in own.items()}}
 
@@ -68,7 +68,7 @@ def source(root: Path, cluster: TwinCluster) -> t.Iterator[tuple[Deployment, dic
                 "caracal_backup_secrets_directory": str(deployment.directory),
                 "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
                 "caracal_backup_replay_volumes": [{"service": name, "path": str(replay / name)} for name in ("sts", "gateway")],
-                "caracal_backup_redis_unix_socket": redis.socket,
+                "caracal_ops_redis_unix_socket": redis.socket,
             },
         )
     shutil.rmtree(replay)

@@ -49,7 +49,7 @@ class Whole:
             "caracal_backup_secrets_recipients_files": [str(self.deployment.recipients)],
             "caracal_backup_replay_volumes": [{"service": "sts", "path": str(self.replay.volume)}],
             "caracal_backup_replay_not_durable": [{"service": "gateway", "reason": "its volume is an emptyDir"}],
-            "caracal_backup_redis_unix_socket": self.redis.socket,
+            "caracal_ops_redis_unix_socket": self.redis.socket,
         }
 
     def secrets(self) -> list[str]:
@@ -72,21 +72,21 @@ def whole(twin_cluster: TwinFactory, tmp_path: Path) -> t.Iterator[Whole]:
 def restore_settings(whole: Whole, cluster: t.Any, redis: RedisServer, folder: Path) -> dict[str, t.Any]:
     scene = whole.deployment.scene
     return {
-        "caracal_restore_repository": str(scene.repository),
-        "caracal_restore_deployment": DEPLOYMENT,
+        "caracal_ops_repository": str(scene.repository),
+        "caracal_ops_deployment": DEPLOYMENT,
         "caracal_restore_signing_key": str(scene.key(OPERATOR_HOST)),
-        "caracal_restore_allowed_signers": str(scene.root / "allowed_signers"),
-        "caracal_restore_high_water_mark": str(scene.mark(OPERATOR_HOST)),
+        "caracal_ops_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(scene.mark(OPERATOR_HOST)),
         "caracal_restore_identity_files": [str(scene.identity)],
         "caracal_restore_secrets_identity_files": [str(whole.deployment.identity)],
-        "caracal_restore_login_unix_socket": cluster.socket_dir,
-        "caracal_restore_login_port": cluster.port,
+        "caracal_ops_login_unix_socket": cluster.socket_dir,
+        "caracal_ops_login_port": cluster.port,
         "caracal_restore_secrets_directory": str(folder / "secrets"),
         "caracal_restore_replay_volumes": [{"service": "sts", "path": str(folder / "sts")}],
         "caracal_restore_replay_owner": OWN[0],
         "caracal_restore_replay_group": OWN[1],
-        "caracal_restore_redis_unix_socket": redis.socket,
-        "caracal_restore_audit_retention_days": 3650,
+        "caracal_ops_redis_unix_socket": redis.socket,
+        "caracal_ops_audit_retention_days": 3650,
     }
 
 
@@ -186,7 +186,7 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
         engine.runs = {"sts": lambda: starts("sts"), "gateway": lambda: starts("gateway")}
         settings = restore_settings(whole, cluster.info, redis, tmp_path / "new")
         # The first look of a new host.
-        settings["caracal_restore_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
+        settings["caracal_ops_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
         for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
             del settings[f"caracal_restore_{name}"]
         settings |= {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_restore_start_services": True}
@@ -264,7 +264,7 @@ def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh
     other.write_text(keys.for_seed("another").as_files("secret_store")["auditHmacKey"], encoding="ascii")
     with redis_server.start() as redis:
         settings = {**restore_settings(whole, fresh_cluster(), redis, tmp_path / "new"), "caracal_restore_confirm": [redis.confirmation]}
-        play = Play("restore", {**settings, "caracal_restore_audit_hmac_key_files": [str(other)]}, tmp_path)
+        play = Play("restore", {**settings, "caracal_ops_audit_hmac_key_files": [str(other)]}, tmp_path)
         assert play.ended() == 2 and "fail audit.hmac" in play.output() and "start no service on it" in play.output(), play.output()
         assert redis_server.state(redis.client) == redis_server.state(whole.redis.client)
     assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()

@@ -90,8 +90,8 @@ RESTORED = {
 CASES = [
     Case("audit_archive", "caracal_archive_hosts", {"caracal_archive_source": "s3://exports"}),
     Case("audit_checkpoint", "caracal_backup_hosts"),
-    Case("prune", "caracal_prune_hosts", {"caracal_repository_signing_key": "/etc/key"}),
-    Case("repository_copy", "caracal_copy_hosts", {"caracal_repository_destination": "/srv/copy"}),
+    Case("prune", "caracal_repository_prune_hosts", {"caracal_repository_signing_key": "/etc/key"}),
+    Case("repository_copy", "caracal_repository_copy_hosts", {"caracal_repository_destination": "/srv/copy"}),
     Case("restore", "caracal_restore_hosts", RESTORED),
     Case("restore_drill", "caracal_drill_hosts", {"caracal_drill_identity_files": ["/etc/identity"]}),
     Case("retention", "caracal_retention_hosts"),
@@ -99,7 +99,7 @@ CASES = [
     Case("schedule", "caracal_schedule_hosts", {**SCHEDULED, "caracal_schedule_backend": "cron"}),
     Case("schedule", "caracal_schedule_hosts", {**SCHEDULED, **awx_schedule.SETTINGS}, awx="again"),
     Case("sets", "caracal_repository_hosts"),
-    Case("verify_audit", "caracal_backup_hosts", {"caracal_backup_audit_hmac_key_files": ["/etc/hmac"]}),
+    Case("verify_audit", "caracal_backup_hosts", {"caracal_ops_audit_hmac_key_files": ["/etc/hmac"]}),
     Case("verify_repository", "caracal_drill_hosts"),
 ]
 # Played with real modules there, and what they make is compared too.

@@ -69,14 +69,14 @@ def watched(twin_cluster: TwinFactory, tmp_path: Path) -> t.Iterator[Watched]:
         redis.run("CONFIG", "SET", "requirepass", REDIS_PASSWORD)  # not as an argument, which everybody would see
         settings = {
             **backup_settings(deployment.scene),
-            "caracal_backup_login_user": "backup",
-            "caracal_backup_login_password_file": str(files["database password"]),
+            "caracal_ops_login_user": "backup",
+            "caracal_ops_login_password_file": str(files["database password"]),
             "caracal_backup_secrets_directory": str(deployment.directory),
             "caracal_backup_environment_file": str(environment),
             "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
             "caracal_backup_replay_volumes": [{"service": "sts", "path": str(replay.volume)}],
-            "caracal_backup_redis_unix_socket": redis.socket,
-            "caracal_backup_redis_password_file": str(files["Redis password"]),
+            "caracal_ops_redis_unix_socket": redis.socket,
+            "caracal_ops_redis_password_file": str(files["Redis password"]),
         }
         yield Watched(deployment, settings, files)
 
@@ -88,7 +88,7 @@ def play(watched: Watched, folder: Path, **settings: t.Any) -> tuple[Sampler, se
     started = Play("backup", {**watched.settings, **settings}, folder, ("--diff", "-vvv"))
     with Sampler(folder / "tmp", needles, started.mark) as sampler:
         assert started.ended() == 0, started.output()
-    left = needles.below(folder, watched.deployment.scene.repository, Path(watched.settings["caracal_backup_high_water_mark"]).parent)
+    left = needles.below(folder, watched.deployment.scene.repository, Path(watched.settings["caracal_ops_high_water_mark"]).parent)
     return sampler, {one for one in left if one[1] not in {str(path) for path in watched.private.values()}}, started
 
 

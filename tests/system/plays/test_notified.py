@@ -59,10 +59,10 @@ def lied_to(old: OldRepository, hook: Hook, lie: dict[str, t.Any], *options: str
     (old.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     settings = {
         "caracal_drill_hosts": "liar",
-        "caracal_repository_repository": old.store.location,
-        "caracal_repository_deployment": "prod",
-        "caracal_repository_allowed_signers": str(old.allowed),
-        "caracal_repository_high_water_mark": str(old.mark("drill")),
+        "caracal_ops_repository": old.store.location,
+        "caracal_ops_deployment": "prod",
+        "caracal_ops_allowed_signers": str(old.allowed),
+        "caracal_ops_high_water_mark": str(old.mark("drill")),
     }
     return Play(JOB, settings, old.folder, options, old.folder / "inventory.json")
 

@@ -48,10 +48,10 @@ def backed_up(deployment: Deployment, redis: RedisServer, folder: Path) -> None:
     deployment.cluster.execute(f"ALTER ROLE backup PASSWORD '{PASSWORD}'", database="postgres")
     here = {
         **once(deployment),
-        "caracal_backup_login_unix_socket": deployment.scene.socket,
-        "caracal_backup_login_user": ...,
-        "caracal_backup_login_password_file": str(deployment.file("database_password", PASSWORD)),
-        "caracal_backup_redis_unix_socket": redis.socket,
+        "caracal_ops_login_unix_socket": deployment.scene.socket,
+        "caracal_ops_login_user": ...,
+        "caracal_ops_login_password_file": str(deployment.file("database_password", PASSWORD)),
+        "caracal_ops_redis_unix_socket": redis.socket,
         "caracal_backup_secrets_directory": str(deployment.directory),
         "caracal_backup_environment_file": str(deployment.file("caracal.env", "CARACAL_MODE=test\n")),
         "caracal_backup_replay_volumes": volumes(folder),
@@ -77,7 +77,7 @@ def drilled(deployment: Deployment, sandbox: str, folder: Path) -> None:
     own = {
         **keys("caracal_drill", usual, "sandbox_directory", "minimum_free_mb", "allow_shared_filesystem"),
         "caracal_drill_secrets_identity_files": [str(deployment.identity)],
-        "caracal_drill_report_dir": str(folder / "reports"),
+        "caracal_ops_report_dir": str(folder / "reports"),
         "caracal_drill_ready_timeout": 300,
         "caracal_drill_settle_timeout": 300,
     }
@@ -92,9 +92,9 @@ def restored(deployment: Deployment, socket: str, redis: RedisServer, folder: Pa
         **once(deployment),
         "caracal_restore_identity_files": [str(deployment.scene.identity)],
         "caracal_restore_secrets_identity_files": [str(deployment.identity)],
-        "caracal_restore_login_unix_socket": socket,
+        "caracal_ops_login_unix_socket": socket,
         "caracal_restore_login_user": ...,
-        "caracal_restore_redis_unix_socket": redis.socket,
+        "caracal_ops_redis_unix_socket": redis.socket,
         "caracal_restore_confirm": [f"{redis.socket}/0"],
         "caracal_restore_secrets_directory": str(folder / "secrets"),
         "caracal_restore_environment_file": str(folder / "caracal.env"),
@@ -104,9 +104,9 @@ def restored(deployment: Deployment, socket: str, redis: RedisServer, folder: Pa
     }
     own = {
         "caracal_restore_signing_key": str(deployment.scene.key(OPERATOR_HOST)),
-        "caracal_restore_allowed_signers": str(deployment.scene.root / "allowed_signers"),
-        "caracal_restore_high_water_mark": str(deployment.scene.mark(OPERATOR_HOST)),
-        "caracal_restore_audit_retention_days": 3650,
+        "caracal_ops_allowed_signers": str(deployment.scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(deployment.scene.mark(OPERATOR_HOST)),
+        "caracal_ops_audit_retention_days": 3650,
     }
     settings = {**guide_pages.played(RESTORE, here), **own}
     for arguments in (("--check",), ()):

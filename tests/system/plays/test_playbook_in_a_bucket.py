@@ -21,10 +21,10 @@ def played(s3: S3Server, folder: Path, keys: Path, **access: t.Any) -> tuple[int
     """Exit status and output of `verify_repository -e @settings.yml` on a repository in a bucket."""
     old, _prefix = in_a_bucket(s3, folder, keys)
     settings = {
-        "caracal_repository_repository": old.store.location,
-        "caracal_repository_deployment": "prod",
-        "caracal_repository_allowed_signers": str(old.allowed),
-        "caracal_repository_high_water_mark": str(old.mark("drill")),
+        "caracal_ops_repository": old.store.location,
+        "caracal_ops_deployment": "prod",
+        "caracal_ops_allowed_signers": str(old.allowed),
+        "caracal_ops_high_water_mark": str(old.mark("drill")),
         **({"caracal_ops_access": access} if access else {}),
     }
     (folder / "settings.yml").write_text(json.dumps(settings), encoding="utf-8")

@@ -43,7 +43,7 @@ def test_a_backup_is_looked_at_with_settings_of_the_command_line(twin_cluster: T
         "caracal_backup_replay_volumes": [{"service": "gateway", "path": str(replay.volume), "host": "elsewhere"}],
     }
     given = texts(
-        caracal_backup_jobs="4",
+        caracal_ops_jobs="4",
         caracal_backup_images="no",
         caracal_backup_databases="caracal,",
         caracal_backup_left_out="redis='not here'",
@@ -63,17 +63,17 @@ def test_a_restore_is_rehearsed_with_settings_of_the_command_line(bare_sets: Sce
     scene, cluster = bare_sets.copy(tmp_path / "scene"), fresh_cluster()
     journal = scene.files()
     given = texts(
-        caracal_restore_repository=str(scene.repository),
-        caracal_restore_deployment=DEPLOYMENT,
+        caracal_ops_repository=str(scene.repository),
+        caracal_ops_deployment=DEPLOYMENT,
         caracal_restore_signing_key=str(scene.key(OPERATOR_HOST)),
-        caracal_restore_allowed_signers=str(scene.root / "allowed_signers"),
-        caracal_restore_high_water_mark=str(scene.mark(OPERATOR_HOST)),
+        caracal_ops_allowed_signers=str(scene.root / "allowed_signers"),
+        caracal_ops_high_water_mark=str(scene.mark(OPERATOR_HOST)),
         caracal_restore_identity_files=f"{scene.identity},",
-        caracal_restore_login_unix_socket=cluster.socket_dir,
-        caracal_restore_login_port=str(cluster.port),
+        caracal_ops_login_unix_socket=cluster.socket_dir,
+        caracal_ops_login_port=str(cluster.port),
         caracal_restore_left_out="secrets,replay",
         caracal_restore_start_services="no",
-        caracal_restore_jobs="1",
+        caracal_ops_jobs="1",
     )
     play = Play("restore", {}, tmp_path, (*given, "--tags", "caracal_restore_preflight"))
     assert play.ended() == 0, play.output()

@@ -77,7 +77,7 @@ def folders(play: Play) -> list[Path]:
 
 
 def begun(scene: Scene, held_up: HeldUp, on_terminal: bool = True, **settings: t.Any) -> Play:
-    given = {**backup_settings(scene), "caracal_backup_pg_bin": str(held_up.programs), **settings}
+    given = {**backup_settings(scene), "caracal_ops_pg_bin": str(held_up.programs), **settings}
     return Play("backup", given, held_up.programs.parent, on_terminal=on_terminal)
 
 

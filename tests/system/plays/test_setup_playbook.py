@@ -73,9 +73,9 @@ def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, 
         surroundings.create(caracal_database.target, caracal_database.spec.seed, client, prepared / "replay")
         source = {
             "caracal_backup_create_repository": True,
-            "caracal_backup_login_unix_socket": deployment.scene.socket,
+            "caracal_ops_login_unix_socket": deployment.scene.socket,
             "caracal_backup_secrets_directory": str(deployment.directory),
-            "caracal_backup_redis_unix_socket": redis.socket,
+            "caracal_ops_redis_unix_socket": redis.socket,
             "caracal_backup_replay_volumes": [{"service": name, "path": str(prepared / "replay" / name)} for name in ("sts", "gateway")],
         }
         made = Play("backup", {**settings(prepared), **source}, prepared)
@@ -86,7 +86,7 @@ def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, 
         "caracal_drill_allow_shared_filesystem": True,
         "caracal_drill_services": [drilled_services.command(name, {}) for name in drilled_services.SERVICES],
         "caracal_drill_production": [f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"],
-        "caracal_drill_report_dir": str(prepared / "reports"),
+        "caracal_ops_report_dir": str(prepared / "reports"),
     }
     play = Play("restore_drill", {**settings(prepared), **drilled}, prepared)
     assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
@@ -163,7 +163,7 @@ def several(root: Path, *drills: str, prune: str = "") -> Play:
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "children": {"drills": group}}}), encoding="utf-8")
     own = hosts["one"].keys() - LOCAL
     shared = {name: value for name, value in settings(root).items() if name not in own}
-    more = {"caracal_prune_hosts": prune} if prune else {}
+    more = {"caracal_repository_prune_hosts": prune} if prune else {}
     return Play("setup", {**shared, "caracal_drill_hosts": "drills", **more}, root, OF_THE_MACHINE, inventory)
 
 

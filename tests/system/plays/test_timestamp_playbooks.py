@@ -16,7 +16,7 @@ from scenes.timestamp_authority import Authority, Server, serve
 
 def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: str) -> str:
     """What a backup says that ends well."""
-    asked = {"caracal_backup_timestamp_url": server.url, "caracal_backup_timestamp_roots": roots}
+    asked = {"caracal_backup_timestamp_url": server.url, "caracal_ops_timestamp_roots": roots}
     play = Play("backup", {**backup_settings(scene), **asked}, folder, options)
     assert play.ended() == 0, play.output()
     said = " ".join(play.output().split())
@@ -26,11 +26,11 @@ def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: st
 
 def verify(scene: Scene, folder: Path, roots: str) -> tuple[int, str]:
     settings: dict[str, t.Any] = {
-        "caracal_repository_repository": str(scene.repository),
-        "caracal_repository_deployment": DEPLOYMENT,
-        "caracal_repository_allowed_signers": str(scene.root / "allowed_signers"),
-        "caracal_repository_high_water_mark": str(scene.mark(DRILL_HOST)),
-        "caracal_repository_timestamp_roots": roots,
+        "caracal_ops_repository": str(scene.repository),
+        "caracal_ops_deployment": DEPLOYMENT,
+        "caracal_ops_allowed_signers": str(scene.root / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(scene.mark(DRILL_HOST)),
+        "caracal_ops_timestamp_roots": roots,
     }
     play = Play("verify_repository", settings, folder)
     return play.ended(), " ".join(play.output().split())
@@ -59,5 +59,5 @@ def test_a_backup_is_stamped_and_stands_when_the_authority_is_out_of_order(empty
 def test_an_address_without_roots_is_refused_before_the_backup(empty_scene: Scene, tmp_path: Path) -> None:
     settings = {**backup_settings(empty_scene), "caracal_backup_timestamp_url": "https://tsa.example.org/tsr"}
     play = Play("backup", settings, tmp_path)
-    assert play.ended() == 2 and "Set caracal_backup_timestamp_url and caracal_backup_timestamp_roots, or neither." in play.output()
+    assert play.ended() == 2 and "Set caracal_backup_timestamp_url and caracal_ops_timestamp_roots, or neither." in play.output()
     assert not empty_scene.repository.exists()

@@ -35,7 +35,7 @@ def play(scene: Scene, folder: Path, key: str, *arguments: str, **more: t.Any) -
     """Exit status and console of one run with this HMAC key."""
     path = folder / "audit_hmac_key"
     path.write_text(key, encoding="utf-8")
-    settings = {"caracal_backup_audit_hmac_key_files": [str(path)], "caracal_backup_audit_retention_days": RETENTION_DAYS, **more}
+    settings = {"caracal_ops_audit_hmac_key_files": [str(path)], "caracal_ops_audit_retention_days": RETENTION_DAYS, **more}
     made = Play("verify_audit", {**backup_settings(scene), **settings}, folder, arguments)
     status = made.ended()
     scene.is_clean(made.output())

@@ -286,7 +286,7 @@ def test_the_playbook_on_a_fresh_machine(empty_scene: Scene, caracal_database: T
     assert checked.ended() == 0, checked.output()
     assert "with caracal, caracal_auth" in checked.output() and "nothing was written" in checked.output()
     assert tree(scene.root) == before and not metrics.exists()
-    wrong = Play("backup", {**settings, "caracal_backup_login_unix_socket": str(tmp_path)}, tmp_path, ("--check",))
+    wrong = Play("backup", {**settings, "caracal_ops_login_unix_socket": str(tmp_path)}, tmp_path, ("--check",))
     assert wrong.ended() != 0 and "cannot connect to database" in wrong.output() and tree(scene.root) == before
     made = Play("backup", settings, tmp_path, ("--diff",))
     assert made.ended() == 0, made.output()

@@ -47,6 +47,6 @@ def test_each_command_plays_a_playbook_and_three_lead_to_the_drill() -> None:
 
 
 def test_the_rule_that_the_login_needs_is_that_of_its_guide() -> None:
-    rule = f"line='local all {PLAIN['caracal_backup_login_user']} scram-sha-256' insertbefore=BOF"
+    rule = f"line='local all {PLAIN['caracal_ops_login_user']} scram-sha-256' insertbefore=BOF"
     for page in (PAGE, "guide_plain_hosts"):
         assert [block for block in guide_pages.blocks(page, "console") if rule in block and "reload postgresql" in block]

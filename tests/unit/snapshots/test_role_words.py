@@ -17,7 +17,7 @@ PASSED = {"id": "set.objects", "verdict": "pass", "message": "21 objects, every 
 WARNED = {"id": "roles.caracal", "verdict": "warn", "message": "role auditors is not there"}
 
 BACKUP: Values = {
-    "caracal_backup_deployment": "prod",
+    "caracal_ops_deployment": "prod",
     "__caracal_backup_looked": {
         "set_id": SET_ID,
         "journal_head": "41-0123456789abcdef",
@@ -90,7 +90,7 @@ CHAINS: Values = {
     "msg": "verdict fail: blocks.history: content differs",
 }
 RESTORE: Values = {
-    "caracal_restore_deployment": "prod",
+    "caracal_ops_deployment": "prod",
     "__caracal_restore_looked": {
         "waiting": [],
         "set_id": SET_ID,

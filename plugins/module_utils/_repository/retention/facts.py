@@ -106,8 +106,8 @@ class Facts:
 class Policy:
     """How many sets, and periods with a set, are kept; `minimum` good sets stay whatever the rest says.
 
-    A backup never takes longer than `grace`. More than `most_a_day` sets within 24 hours, or a set smaller by more than `shrink_max`
-    (a share of 1), look poisoned, unless the set is in `examined`.
+    A backup never takes longer than `grace`. More than `max_sets_per_day` sets within 24 hours, or a set smaller by more than
+    `max_shrinkage` (a share of 1), look poisoned, unless the set is in `accepted_sets`.
     """
 
     last: int = 0
@@ -119,6 +119,6 @@ class Policy:
     within: datetime.timedelta = datetime.timedelta(0)
     minimum: int = 3
     grace: datetime.timedelta = 48 * HOUR
-    most_a_day: int = 25
-    shrink_max: float = 0.5
-    examined: frozenset[str] = frozenset()
+    max_sets_per_day: int = 25
+    max_shrinkage: float = 0.5
+    accepted_sets: frozenset[str] = frozenset()

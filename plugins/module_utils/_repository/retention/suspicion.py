@@ -23,7 +23,7 @@ def findings(facts: Facts, policy: Policy) -> list[str]:
     start = max((number + 1 for number, one in enumerate(sets) if one.proved), default=0)
     found = []
     for number in range(start, len(sets)):
-        if sets[number].set_id not in policy.examined:
+        if sets[number].set_id not in policy.accepted_sets:
             found += [f"set {sets[number].set_id} {words}" for words in _against(sets, number, policy)]
     burst = _burst(sets[start:], policy)
     return found + ([burst] if burst else [])
@@ -38,7 +38,7 @@ def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Itera
     if not before:
         return
     usual = statistics.median(earlier.size for earlier in before)
-    if one.size < (1 - policy.shrink_max) * usual:
+    if one.size < (1 - policy.max_shrinkage) * usual:
         yield f"has {one.size} bytes, the sets before it {usual:.0f}"
     lost = before[-1].contents - one.contents
     if lost:
@@ -47,9 +47,9 @@ def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Itera
 
 def _burst(newer: t.Sequence[SetFacts], policy: Policy) -> str | None:
     """More sets within a day than backups are made."""
-    counted = [one for one in newer if one.set_id not in policy.examined]
-    for number in range(policy.most_a_day, len(counted)):
-        first, last = counted[number - policy.most_a_day], counted[number]
+    counted = [one for one in newer if one.set_id not in policy.accepted_sets]
+    for number in range(policy.max_sets_per_day, len(counted)):
+        first, last = counted[number - policy.max_sets_per_day], counted[number]
         if last.committed - first.committed < DAY:
-            return f"more than {policy.most_a_day} sets were made within 24 hours, from {first.set_id} to {last.set_id}"
+            return f"more than {policy.max_sets_per_day} sets were made within 24 hours, from {first.set_id} to {last.set_id}"
     return None

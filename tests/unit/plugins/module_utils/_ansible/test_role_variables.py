@@ -63,8 +63,8 @@ def test_no_option_is_listed_that_nothing_names() -> None:
 @pytest.mark.parametrize(
     ("message", "role", "expected"),
     [
-        ("login_password_file /p cannot be read", "caracal_backup", ["caracal_backup_login_password_file"]),
-        ("check redis_host, redis_port and redis_host", "caracal_restore", ["caracal_restore_redis_host", "caracal_restore_redis_port"]),
+        ("login_password_file /p cannot be read", "caracal_backup", ["caracal_ops_login_password_file"]),
+        ("check redis_host, redis_port and redis_host", "caracal_restore", ["caracal_ops_redis_host", "caracal_ops_redis_port"]),
         ("set recipients_files, s3_profile or keep_last", "caracal_backup", []),
         ("/srv/signing_key.old and signing_key-1 are no keys", "caracal_backup", []),
         ("wait with unisolated_reason (caracal_drill_unisolated_reason)", "caracal_drill", []),
@@ -113,7 +113,7 @@ def test_a_task_that_does_not_is_found() -> None:
 
 
 def test_an_operator_reads_the_variable(scene: Scene, tmp_path: Path) -> None:
-    settings = {**backup_settings(scene), "caracal_backup_login_password_file": str(tmp_path / "none")}
+    settings = {**backup_settings(scene), "caracal_ops_login_password_file": str(tmp_path / "none")}
     play = Play("backup", settings, tmp_path, ("--check",))
     assert play.ended() != 0
-    assert "caracal_backup_login_password_file" in play.output() and "Traceback" not in play.output()
+    assert "caracal_ops_login_password_file" in play.output() and "Traceback" not in play.output()

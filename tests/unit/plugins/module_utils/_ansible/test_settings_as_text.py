@@ -26,13 +26,13 @@ SERVICE = dict.fromkeys(("service", "replica", "image", "digest", "image_id"), "
 WHOLE: dict[str, Values] = {
     "caracal_archive": {"caracal_archive_source": "/s"},
     "caracal_backup": {
-        "caracal_backup_compose_project": "p",
-        "caracal_backup_login_host": "db",
-        "caracal_backup_redis_host": "redis",
+        "caracal_ops_compose_project": "p",
+        "caracal_ops_login_host": "db",
+        "caracal_ops_redis_host": "redis",
         "caracal_backup_secrets_directory": "/s",
         "caracal_backup_replay_compose_project": "r",
         "caracal_backup_timestamp_url": "https://tsa",
-        "caracal_backup_timestamp_roots": "/r",
+        "caracal_ops_timestamp_roots": "/r",
         "__caracal_backup_image": "sha256:1",
         "__caracal_backup_located": {"deployment": {"services": [SERVICE]}},
         "__caracal_backup_programs": {},
@@ -49,10 +49,10 @@ WHOLE: dict[str, Values] = {
     "caracal_notify": {"caracal_notify_job": "backup", "__caracal_notify_watched": {}},
     "caracal_repository": {"caracal_repository_destination": "/d", "caracal_repository_signing_key": "/k"},
     "caracal_restore": {
-        "caracal_restore_compose_project": "p",
+        "caracal_ops_compose_project": "p",
         "caracal_restore_identity_files": ["/i"],
-        "caracal_restore_login_host": "db",
-        "caracal_restore_redis_host": "redis",
+        "caracal_ops_login_host": "db",
+        "caracal_ops_redis_host": "redis",
         "caracal_restore_secrets_directory": "/s",
         "__caracal_restore_image": "sha256:1",
         "__caracal_restore_located": {"deployment": {"stopped": ["redis"]}},
@@ -63,7 +63,7 @@ WHOLE: dict[str, Values] = {
         "__caracal_restore_verified": {"signing_keys": []},
         "__caracal_restore_started": {"urls": {}},
     },
-    "caracal_retention": {"caracal_retention_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
+    "caracal_retention": {"caracal_ops_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
 }
 # No module of ours gets its settings; texts are played in its own test.
 OF_NO_MODULE = {"caracal_schedule"}
@@ -163,7 +163,7 @@ def specs(role: str) -> Values:
 ENTRIES = [Entry(role, name) for role in WHOLE for name in specs(role)]
 # Variables that decide what else there is: the value, and with what it shows.
 ALONE: dict[str, tuple[t.Any, Values]] = {
-    "caracal_restore_left_out": (["redis", "secrets"], {"caracal_restore_redis_host": "", "caracal_restore_secrets_directory": ""}),
+    "caracal_restore_left_out": (["redis", "secrets"], {"caracal_ops_redis_host": "", "caracal_restore_secrets_directory": ""}),
 }
 
 

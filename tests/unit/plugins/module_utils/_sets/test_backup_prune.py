@@ -183,18 +183,18 @@ def stopped(old: OldRepository, *words: str, **own: t.Any) -> None:
 def test_poisoned_looking_sets_stop_it(old: OldRepository) -> None:
     small = old.add(0.1, size=1, share=False)
     stopped(old, small, "bytes, the sets before it")
-    assert not old.prune(check_mode=True, shrink_max=0.95)["stopped"]
-    assert not old.prune(check_mode=True, examined=[small])["stopped"]
+    assert not old.prune(check_mode=True, max_shrinkage=0.95)["stopped"]
+    assert not old.prune(check_mode=True, accepted_sets=[small])["stopped"]
     bare = old.add(0.1, secrets=False)
     stopped(old, bare, "has no secrets, which the set before it has")
-    assert old.prune(check_mode=True, examined=[small, bare])["changed"]
+    assert old.prune(check_mode=True, accepted_sets=[small, bare])["changed"]
 
 
 @pytest.mark.mutation
 def test_a_burst_of_sets_stops_it(old: OldRepository) -> None:
     made = [old.add(0.05) for _number in range(3)]
-    stopped(old, "more than 2 sets were made within 24 hours", made[0], made[2], most_a_day=2, examined=old.made[:6])
-    assert old.prune(most_a_day=4)["changed"]
+    stopped(old, "more than 2 sets were made within 24 hours", made[0], made[2], max_sets_per_day=2, accepted_sets=old.made[:6])
+    assert old.prune(max_sets_per_day=4)["changed"]
 
 
 @pytest.mark.mutation
@@ -289,9 +289,9 @@ def test_only_the_prune_key_prunes_and_only_the_operator_holds(old: OldRepositor
         ({"grace": 0.5}, "grace"),
         ({"grace": float("nan")}, "grace"),
         ({"keep_within": float("inf")}, "keep_within"),
-        ({"shrink_max": 1.0}, "shrink_max is 1.0"),
-        ({"examined": ["x"]}, "'x'"),
-        ({"most_a_day": 0}, "most_a_day is 0"),
+        ({"max_shrinkage": 1.0}, "max_shrinkage is 1.0"),
+        ({"accepted_sets": ["x"]}, "'x'"),
+        ({"max_sets_per_day": 0}, "max_sets_per_day is 0"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(old: OldRepository, given: dict[str, t.Any], words: str) -> None:

@@ -60,7 +60,7 @@ def test_a_prune_renews_the_locks_of_secrets_that_are_needed(s3: S3Server, role_
 
 def test_locks_are_renewed_also_when_nothing_may_be_pruned(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     old, _prefix = locked(s3, tmp_path, role_keys, drilled=0)
-    done = old.prune(keep_last=1, most_a_day=1, lock_days=LONG)
+    done = old.prune(keep_last=1, max_sets_per_day=1, lock_days=LONG)
     assert done["failed"] and done["renewed"] == sorted(secrets_of(old, old.made))
     assert left(old, done["renewed"][0]) > datetime.timedelta(days=9)
 

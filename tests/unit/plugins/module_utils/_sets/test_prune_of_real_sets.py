@@ -59,7 +59,7 @@ def test_images_go_with_the_last_set_that_names_them(scene: Scene, engine: Engin
     def left(image: image_scene.Image | None, **given: t.Any) -> set[str]:
         """What lies there once only a new set with this image is left."""
         made = commit(scene, engine, image)["set_id"] if image else scene.backup()["set_id"]
-        scene.call("backup_prune", **RULES, **given, examined=[made])
+        scene.call("backup_prune", **RULES, **given, accepted_sets=[made])
         assert scene.sets() == [made] and scene.call("backup_set_verify")["verdict"] == "pass"
         return set(scene.files("objects/images/*"))
 

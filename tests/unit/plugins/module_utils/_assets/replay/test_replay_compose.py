@@ -133,7 +133,7 @@ def test_the_role_finds_the_volumes(
         **backup_settings(empty_scene),
         "caracal_backup_replay_compose_project": "caracal",
         "caracal_backup_replay_compose_host": host,
-        "caracal_backup_engine": engine.address,
+        "caracal_ops_engine": engine.address,
         "caracal_backup_replay_volumes": [{"service": "gateway", "replica": "b", "path": str(gateway.volume)}],
     }
     play = Play("backup", settings, tmp_path, ("--inventory", "elsewhere,", "--limit", "localhost,elsewhere"))
