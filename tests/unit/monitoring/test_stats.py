@@ -178,7 +178,7 @@ RESULTS: tuple[tuple[str, str, Values], ...] = (
 @pytest.mark.mutation
 @pytest.mark.parametrize(("role", "tasks", "answers"), RESULTS, ids=[f"{role}-{tasks}" for role, tasks, _answers in RESULTS])
 def test_what_is_left_is_flat_and_plain_and_what_was_left_before_changes_nothing(role: str, tasks: str, answers: Values) -> None:
-    given = {**answers, f"{role}_deployment": "prod"}
+    given = {**answers, "caracal_ops_deployment": "prod"}
     (found,) = left(role, tasks, given).values()
     assert found["deployment"] == "prod" and all(one is None or isinstance(one, str | int | float) for one in found.values())
     assert [one for one in found.values() if isinstance(one, str) and not PLAIN.match(one)] == []

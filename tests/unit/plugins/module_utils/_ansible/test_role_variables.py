@@ -20,7 +20,8 @@ from scenes.playing import Play, backup_settings
 from scenes.scene import Scene
 from tools.rules import tree
 
-ROLES = sorted(path.name for path in tree.ROOT.glob("roles/*"))
+# But the one whose settings are those of the others.
+ROLES = sorted(path.name for path in tree.ROOT.glob("roles/*") if path.name != "caracal_ops")
 Task = dict[str, t.Any]
 # It runs modules of Ansible, whose errors name no options of ours.
 GUARDED = "caracal_ops.backup.guarded"

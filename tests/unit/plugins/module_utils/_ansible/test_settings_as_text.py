@@ -66,7 +66,7 @@ WHOLE: dict[str, Values] = {
     "caracal_retention": {"caracal_ops_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
 }
 # No module of ours gets its settings; texts are played in its own test.
-OF_NO_MODULE = {"caracal_schedule"}
+OF_NO_MODULE = {"caracal_schedule", "caracal_ops"}
 # Values of variables that only some can have.
 OWN: Values = {
     "caracal_restore_canary_application": {
@@ -90,8 +90,9 @@ class Entry:
 
     @functools.cached_property
     def spec(self) -> Values:
-        found: Values = specs(self.role)[self.name].get("options") or {}
-        return found
+        """Of its own settings, and of those that it shares with other roles."""
+        own: Values = specs(self.role)[self.name].get("options") or {}
+        return {**(SHARED if self.role not in WITHOUT_SHARED else {}), **own}
 
     def of(self, *kinds: str) -> list[str]:
         """Its variables of these kinds."""
@@ -160,6 +161,9 @@ def specs(role: str) -> Values:
     return found
 
 
+SHARED: Values = specs("caracal_ops")["main"]["options"]
+# Roles that do not depend on the role with the shared settings.
+WITHOUT_SHARED = {"caracal_notify"}
 ENTRIES = [Entry(role, name) for role in WHOLE for name in specs(role)]
 # Variables that decide what else there is: the value, and with what it shows.
 ALONE: dict[str, tuple[t.Any, Values]] = {
@@ -196,17 +200,27 @@ def test_a_text_does_what_the_value_does(entry: Entry) -> None:
     assert not any(one.get("refused") for one in expected.values())
     found = {*leaves(expected)}
     for name in entry.of("int", "float", "list", "dict"):
-        assert name in ALONE or {*leaves(values[name])} <= found, f"{name} comes to no module"
+        assert name in ALONE or name in SHARED or {*leaves(values[name])} <= found, f"{name} comes to no module"
     for text in (on_a_line, one_a_line, in_json):
         given = {**values, **{name: text(values[name]) for name in entry.of("int", "float", "bool", "list", "dict") if name not in ALONE}}
         assert entry.accepted(given)
         assert entry.made(given) == expected
 
 
+@pytest.mark.parametrize("name", [name for name, option in SHARED.items() if kind(option) not in ("text", "bool")])
+def test_each_shared_setting_comes_to_a_module(name: str) -> None:
+    assert any({*leaves(entry.values()[name])} <= {*leaves(entry.all_true)} for entry in ENTRIES if name in entry.spec)
+
+
+def test_redis_is_asked_with_tls() -> None:
+    [entry] = [one for one in ENTRIES if (one.role, one.name) == ("caracal_retention", "main")]
+    assert entry.made(entry.values(caracal_ops_redis_tls=False)) != entry.all_true
+
+
 @pytest.mark.parametrize(("entry", "name"), each("bool"))
 def test_a_text_can_say_no(entry: Entry, name: str) -> None:
     no = entry.made(entry.values(**{name: False}))
-    assert no != entry.all_true, "nothing looks at it"
+    assert no != entry.all_true or name in SHARED, "nothing uses it"
     assert entry.made(entry.values(**{name: "false"})) == no
 
 
@@ -237,7 +251,8 @@ def bare(name: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize(("entry", "name"), each("bool"))
 def test_no_expression_takes_a_text_for_true(entry: Entry, name: str) -> None:
-    files = [*(tree.ROOT / "roles" / entry.role).glob("tasks/*.yml"), *(tree.ROOT / "roles" / entry.role).glob("vars/*.yml")]
+    folders = [tree.ROOT / "roles" / role / part for role in (entry.role, "caracal_ops") for part in ("tasks", "vars")]
+    files = [path for folder in folders for path in folder.glob("*.yml")]
     assert files and [one for file in files for one in bare(name, file.read_text(encoding="utf-8"))] == []
 
 

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from scenes import role_templates
 from unit.snapshots import role_words
 
 VOLUMES = [{"service": "sts", "replica": "1", "path": "/volumes/sts/audit-replay"}]
@@ -35,7 +36,7 @@ Given = dict[str, t.Any]
 def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     """Arguments that the role has; `settings` without their prefix."""
     answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
-    answers |= {f"caracal_backup_{setting}": value for setting, value in settings.items()}
+    answers |= {role_templates.setting("caracal_backup", name): value for name, value in settings.items()}
     found = role_words.values("caracal_backup", answers, "__caracal_backup_arguments")["__caracal_backup_arguments"][part]
     return numbers(found) if isinstance(found, dict) else found
 
@@ -75,7 +76,7 @@ def test_without_a_project_nothing_is_found(place: Given) -> None:
             {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "login_user": "backup", "login_password_file": "/etc/p"},
         ),
         ({"login_user": "backup"}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "login_user": "backup"}),
-        ({"login_password_file": ""}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432}),
+        ({"login_password_file": "/p"}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "login_password_file": "/p"}),
         ({"ssl_cert": "/c"}, {**USUAL, "login_host": "127.0.0.1", "login_port": 15432, "ssl_cert": "/c"}),
     ],
 )

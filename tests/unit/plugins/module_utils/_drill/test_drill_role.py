@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
+from scenes import role_templates
 from tools.rules import tree
 
 ROLE = tree.ROOT / "roles" / "caracal_drill"
@@ -34,11 +35,13 @@ def steps(tasks: t.Sequence[dict[str, t.Any]]) -> t.Iterator[str]:
 
 
 def test_every_setting_becomes_the_option_of_its_name() -> None:
-    given = load("vars/main.yml")["__caracal_drill_options"]
+    variables = role_templates.variables("caracal_drill")
+    given = {**variables["__caracal_drill_options"], **variables["__caracal_ops_journal"]}
     settings = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert {f"caracal_drill_{name}" for name in given} - {"caracal_drill_drill"} == set(settings)
-    assert set(given) - {"drill"} == set(engine.Options.spec()) - NOT_OF_THE_ROLE
-    assert all(f"caracal_drill_{name}" in value for name, value in given.items() if name != "drill")
+    names = {name: role_templates.setting("caracal_drill", name) for name in given if name != "drill"}
+    assert {name for name in names.values() if not name.startswith("caracal_ops_")} == set(settings)
+    assert set(names) == set(engine.Options.spec()) - NOT_OF_THE_ROLE
+    assert all(variable in given[name] for name, variable in names.items())
 
 
 def test_the_steps_are_played_in_their_order() -> None:
