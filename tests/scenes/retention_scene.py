@@ -20,6 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository imp
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import journal as journals
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.decisions import Escrow
+from scenes import role_settings
 from scenes.redis_server import RedisServer
 from scenes.scene import DEPLOYMENT, DRILL_HOST, OPERATOR_HOST, Result, Scene
 from scenes.twin_database import TwinCluster
@@ -121,4 +122,4 @@ def retention_settings(here: Deployment) -> dict[str, t.Any]:
         "effective_environment": ENVIRONMENT,
         "break_glass_files": [str(scene.recipients)],
     }
-    return {f"caracal_retention_{name}": value for name, value in given.items()}
+    return role_settings.of("caracal_retention", given)

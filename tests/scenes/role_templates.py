@@ -26,7 +26,6 @@ from ansible_collections.caracal_ops.backup.plugins.filter import (
     schedule_plan,
     with_deployment,
 )
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import role_variables
 from tools.rules import tree
 
 Values = dict[str, t.Any]
@@ -67,11 +66,6 @@ def variables(role: str) -> Values:
     needed = [one["role"].rpartition(".")[2] for one in _loaded(str(folder / "meta/main.yml")).get("dependencies", [])]
     found = {name: value for one in needed for name, value in variables(one).items()}
     return {**found, **_loaded(str(folder / "defaults/main.yml")), **_loaded(str(folder / "vars/main.yml"))}
-
-
-def setting(role: str, name: str) -> str:
-    """The variable of a role for this setting: its own, or the one that several roles share."""
-    return role_variables.variable(name, role) or f"{role}_{name}"
 
 
 _COMPILED: dict[tuple[t.Any, ...], t.Any] = {}

@@ -192,11 +192,11 @@ class _Host:
         tools.refuse_unable(self.given.isolation)
 
     def redis(self, chosen: _Chosen | None) -> None:
-        from .._sandbox import redis_server
+        from .._sandbox import redis_program
         from . import server_images
 
         named = self.given.redis_server
-        self._server(server_images.REDIS, named, chosen, lambda: redis_server.find(named))
+        self._server(server_images.REDIS, named, chosen, lambda: redis_program.find(named))
 
     def _server(self, server: Server, named: str | None, chosen: _Chosen | None, find: t.Callable[[], object]) -> None:
         """One of this host, else the image that ran when the set was made. Raises what `find` does where neither can be had; without a set

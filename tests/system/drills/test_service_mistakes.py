@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from scenes import role_settings
 from scenes.drilling import SERVICES, Drill, command, services
 
 # Seconds to wait for services that never answer, and for events that never arrive.
@@ -50,7 +51,7 @@ CHANGES: dict[str, t.Mapping[str, t.Any]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_mistake_in_the_services_fails_no_set(store_drill: Drill, name: str) -> None:
     changed = {"ready_timeout": SOON, "settle_timeout": SOON, **CHANGES[name]}
-    store_drill.settings.update({f"caracal_drill_{setting}": value for setting, value in changed.items()})
+    store_drill.settings.update(role_settings.of("caracal_drill", changed))
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
 

@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import PermissionMissing, StageFailed, Unreachable
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
-from scenes import guide_pages, own_server, redis_server, replay_folders, secrets_scene
+from scenes import guide_pages, own_server, redis_server, replay_folders, role_settings, secrets_scene
 from scenes import scene as scenes
 from scenes.certificates import certificate
 from scenes.own_server import Cluster
@@ -212,7 +212,7 @@ def setuser(server: RedisServer, line: str) -> None:
 
 def of(role: str, kind: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Options of a module as variables of a role."""
-    return {f"{role}_{kind}{name}": value for name, value in options.items()}
+    return role_settings.of(role, {f"{kind}{name}": value for name, value in options.items()})
 
 
 @pytest.mark.no_false_alarm

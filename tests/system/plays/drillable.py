@@ -12,7 +12,7 @@ import shutil
 import typing as t
 from pathlib import Path
 
-from scenes import drilled_services, redis_server, secrets_scene
+from scenes import drilled_services, redis_server, role_settings, secrets_scene
 from scenes.playing import Play, backup_settings, drill_settings
 from scenes.scene import Scene
 from scenes.secrets_scene import Deployment
@@ -47,7 +47,7 @@ class Drillable:
             "caracal_drill_production": self.production,
             "caracal_ops_report_dir": str(self.scene.root / "reports"),
         }
-        return {**usual, **{f"caracal_drill_{name}": value for name, value in own.items()}}
+        return {**usual, **role_settings.of("caracal_drill", own)}
 
     def secrets(self) -> list[str]:
         """What nobody may find anywhere after a drill, in the clear."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scenes import archive_scene
+from scenes import archive_scene, role_settings
 from scenes.archive_scene import ArchiveScene
 from scenes.playing import Play, backup_settings, stats_of
 from scenes.twin_database import TwinCluster
@@ -26,9 +26,9 @@ def play(place: ArchiveScene, folder: Path, *arguments: str, **more: t.Any) -> t
     path = folder / "audit_hmac_key"
     path.write_text(key, encoding="utf-8")
     usual = backup_settings(place.scene)
-    settings = {f"caracal_archive_{name}": usual[f"caracal_backup_{name}"] for name in ALIKE}
+    settings = {role_settings.named("caracal_archive", name): usual[role_settings.named("caracal_backup", name)] for name in ALIKE}
     own = {"source": str(place.source), "archive": place.archive, "audit_hmac_key_files": [str(path)], **more}
-    made = Play("audit_archive", {**settings, **{f"caracal_archive_{name}": value for name, value in own.items()}}, folder, arguments)
+    made = Play("audit_archive", {**settings, **role_settings.of("caracal_archive", own)}, folder, arguments)
     status = made.ended()
     place.scene.is_clean(made.output())
     assert key not in made.output()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scenes import role_settings
 from scenes.playing import LOCAL, Play, backup_settings
 from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene, new_identity, tree
 from system.plays.drillable import Drillable
@@ -23,11 +24,11 @@ Wanted = list[tuple[str, str]]
 
 
 def of_backup(**own: t.Any) -> Settings:
-    return {f"caracal_backup_{name}": value for name, value in own.items()}
+    return role_settings.of("caracal_backup", own)
 
 
 def of_drill(**own: t.Any) -> Settings:
-    return {f"caracal_drill_{name}": value for name, value in own.items()}
+    return role_settings.of("caracal_drill", own)
 
 
 def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
@@ -94,7 +95,7 @@ def of_retention(scene: Scene, **own: t.Any) -> Settings:
     known = {"repository": str(scene.repository), "deployment": DEPLOYMENT, "allowed_signers": str(scene.root / "allowed_signers")}
     asked = {"login_unix_socket": scene.socket, "left_out": {"streams": "none"}, "effective_environment": {"AUDIT_EXPORT_S3_BUCKET": ""}}
     mark = {"high_water_mark": str(scene.mark(BACKUP_HOST))}
-    return {f"caracal_retention_{name}": value for name, value in {**known, **asked, **mark, **own}.items()}
+    return role_settings.of("caracal_retention", {**known, **asked, **mark, **own})
 
 
 def played(

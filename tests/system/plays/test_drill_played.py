@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
+from scenes import role_settings
 from scenes import scene as scenes
 from scenes.playing import Play, drill_settings, stats_of
 from scenes.scene import Scene, tree
@@ -60,7 +61,7 @@ def bare(bare_sets: Scene, tmp_path: Path) -> Scene:
 
 
 def settings_of(scene: Scene, sandbox: str, **own: t.Any) -> dict[str, t.Any]:
-    return {**drill_settings(scene, sandbox), **{f"caracal_drill_{name}": value for name, value in own.items()}}
+    return {**drill_settings(scene, sandbox), **role_settings.of("caracal_drill", own)}
 
 
 @pytest.mark.no_false_alarm

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from harness.fixtures import FreshCluster
 from harness.free_ports import free_port
-from scenes import engine_stand_in, image_scene, redis_server, replay_folders, secrets_scene, twin_services
+from scenes import engine_stand_in, image_scene, redis_server, replay_folders, role_settings, secrets_scene, twin_services
 from scenes.by_hand import Recover, commands
 from scenes.engine_stand_in import Engine, container, published
 from scenes.playing import Play, backup_settings, stats_of
@@ -188,7 +188,7 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
         # The first look of a new host.
         settings["caracal_ops_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
         for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
-            del settings[f"caracal_restore_{name}"]
+            del settings[role_settings.named("caracal_restore", name)]
         settings |= {"caracal_ops_compose_project": "caracal", "caracal_ops_engine": engine.address, "caracal_restore_start_services": True}
         settings["caracal_restore_canaries"] = True
         rehearsed = Play("restore", settings, tmp_path, ("--check",))

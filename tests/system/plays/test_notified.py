@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from scenes import hook as hooks
-from scenes import lying_host
+from scenes import lying_host, role_settings
 from scenes.hook import LONGEST, Hook
 from scenes.old_repository import OldRepository
 from scenes.playing import LOCAL, Play
@@ -40,7 +40,7 @@ def played(
         "high_water_mark": str(old.mark("drill")),
         **own,
     }
-    given = {f"caracal_repository_{option}": value for option, value in settings.items()}
+    given = role_settings.of("caracal_repository", settings)
     return Play(JOB, {**given, "caracal_ops_deployment": "prod", "caracal_ops_notify": list(channels)}, old.folder, options, inventory)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.fixtures import FreshCluster
-from scenes import drilled_services, guide_pages, redis_server, secrets_scene
+from scenes import drilled_services, guide_pages, redis_server, role_settings, secrets_scene
 from scenes.playing import Play, backup_settings, drill_settings
 from scenes.redis_server import RedisServer
 from scenes.replay_folders import ReplayFolder
@@ -35,7 +35,7 @@ def once(deployment: Deployment) -> dict[str, t.Any]:
 
 
 def keys(role: str, settings: dict[str, t.Any], *more: str) -> dict[str, t.Any]:
-    return {name: value for name, value in settings.items() if name.removeprefix(f"{role}_") in (*KEYS, *more)}
+    return {name: settings[name] for name in (role_settings.named(role, one) for one in (*KEYS, *more)) if name in settings}
 
 
 def volumes(folder: Path) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from scenes import role_settings
 from scenes.old_repository import OldRepository
 from scenes.playing import Play
 from scenes.scene import tree
@@ -24,7 +25,7 @@ def play(old: OldRepository, name: str, role: str, *options: str, **own: t.Any) 
         "high_water_mark": str(old.mark(role)),
         **own,
     }
-    played = Play(name, {f"caracal_repository_{option}": value for option, value in settings.items()}, old.folder, options)
+    played = Play(name, role_settings.of("caracal_repository", settings), old.folder, options)
     return played.ended(), played.output()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scenes import role_settings
 from scenes.metrics_text import parse
 from scenes.old_repository import OldRepository
 from scenes.playing import Play, backup_settings, stats_of
@@ -31,7 +32,7 @@ def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], 
         "high_water_mark": str(old.mark(role)),
         **own,
     }
-    made = Play(name, {**{f"caracal_repository_{option}": value for option, value in settings.items()}, **told}, old.folder, arguments)
+    made = Play(name, {**role_settings.of("caracal_repository", settings), **told}, old.folder, arguments)
     made.ended()
     return made
 

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from scenes import role_templates
+from scenes import role_settings
 from unit.plugins.module_utils._deployment.test_role_located import FOUND, LOGIN, REDIS, REPLAY, SECRETS, USUAL, VOLUMES, numbers
 from unit.snapshots import role_words
 
@@ -20,7 +20,7 @@ Given = dict[str, t.Any]
 
 def values(name: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     answers = {"__caracal_restore_located": {"deployment": FOUND} if place is None else place, "caracal_restore_identity_files": ["/i"]}
-    answers |= {role_templates.setting("caracal_restore", name): value for name, value in settings.items()}
+    answers |= role_settings.of("caracal_restore", settings)
     return role_words.values("caracal_restore", answers, name)[name]
 
 

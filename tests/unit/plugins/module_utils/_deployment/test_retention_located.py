@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from scenes import role_templates
+from scenes import role_settings
 from unit.plugins.module_utils._deployment.test_role_located import FOUND, LOGIN, REDIS, USUAL, numbers
 from unit.snapshots import role_words
 
@@ -21,7 +21,7 @@ Given = dict[str, t.Any]
 
 def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     answers = {"__caracal_retention_located": {"deployment": {**FOUND, "settings": SETTINGS}} if place is None else place}
-    answers |= {role_templates.setting("caracal_retention", name): value for name, value in settings.items()}
+    answers |= role_settings.of("caracal_retention", settings)
     found = role_words.values("caracal_retention", answers, "__caracal_retention_arguments")["__caracal_retention_arguments"][part]
     return numbers(found) if isinstance(found, dict) else found
 

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from scenes import role_templates
+from scenes import role_settings
 from unit.snapshots import role_words
 
 VOLUMES = [{"service": "sts", "replica": "1", "path": "/volumes/sts/audit-replay"}]
@@ -36,7 +36,7 @@ Given = dict[str, t.Any]
 def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     """Arguments that the role has; `settings` without their prefix."""
     answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
-    answers |= {role_templates.setting("caracal_backup", name): value for name, value in settings.items()}
+    answers |= role_settings.of("caracal_backup", settings)
     found = role_words.values("caracal_backup", answers, "__caracal_backup_arguments")["__caracal_backup_arguments"][part]
     return numbers(found) if isinstance(found, dict) else found
 

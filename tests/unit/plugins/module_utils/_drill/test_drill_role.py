@@ -12,7 +12,7 @@ import yaml
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import engine
 from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
-from scenes import role_templates
+from scenes import role_settings, role_templates
 from tools.rules import tree
 
 ROLE = tree.ROOT / "roles" / "caracal_drill"
@@ -38,7 +38,7 @@ def test_every_setting_becomes_the_option_of_its_name() -> None:
     variables = role_templates.variables("caracal_drill")
     given = {**variables["__caracal_drill_options"], **variables["__caracal_ops_journal"]}
     settings = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    names = {name: role_templates.setting("caracal_drill", name) for name in given if name != "drill"}
+    names = {name: role_settings.named("caracal_drill", name) for name in given if name != "drill"}
     assert {name for name in names.values() if not name.startswith("caracal_ops_")} == set(settings)
     assert set(names) == set(engine.Options.spec()) - NOT_OF_THE_ROLE
     assert all(variable in given[name] for name, variable in names.items())

@@ -18,7 +18,7 @@ import redis
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import MissingDependency, ObjectMissing, OptionError, StageFailed
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs, redis_server
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle, processes, programs, redis_program, redis_server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.redis_server import RedisInfo
@@ -158,13 +158,13 @@ def test_the_first_that_is_new_enough_is_taken(tmp_path: pathlib.Path, monkeypat
     monkeypatch.setattr(
         redis_server, "USUAL", (str(tmp_path / "none"), version_of(tmp_path / "old", "6.2.14"), version_of(tmp_path / "new", "7.0.15"))
     )
-    monkeypatch.setattr(redis_server.shutil, "which", lambda _name, path=None: None)
-    assert redis_server.find(None) == (str(tmp_path / "new"), "7.0.15")
+    monkeypatch.setattr(redis_program.shutil, "which", lambda _name, path=None: None)
+    assert redis_program.find(None) == (str(tmp_path / "new"), "7.0.15")
 
 
 def test_the_program_that_is_named_is_taken() -> None:
-    assert redis_server.find(servers.program(8))[0] == servers.program(8)
-    assert redis_server.find(servers.program(7))[1].startswith("7.")
+    assert redis_program.find(servers.program(8))[0] == servers.program(8)
+    assert redis_program.find(servers.program(7))[1].startswith("7.")
 
 
 def test_what_is_too_old_or_no_redis_is_refused(tmp_path: pathlib.Path) -> None:
@@ -174,16 +174,16 @@ def test_what_is_too_old_or_no_redis_is_refused(tmp_path: pathlib.Path) -> None:
         (str(tmp_path / "none"), "none is no program"),
     ):
         with pytest.raises(MissingDependency, match=words) as caught:
-            redis_server.find(script)
+            redis_program.find(script)
         assert "no redis-server of at least 7.0 was found" in caught.value.msg and "\n" not in caught.value.msg
 
 
 def test_where_there_is_none_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_server, "USUAL", ())
-    monkeypatch.setattr(redis_server.sys, "path", [])
-    monkeypatch.setattr(redis_server.shutil, "which", lambda _name, path=None: None)
+    monkeypatch.setattr(redis_program, "USUAL", ())
+    monkeypatch.setattr(redis_program.sys, "path", [])
+    monkeypatch.setattr(redis_program.shutil, "which", lambda _name, path=None: None)
     with pytest.raises(MissingDependency, match="was found; install Redis on this host, or name the program"):
-        redis_server.find(None)
+        redis_program.find(None)
 
 
 def test_a_socket_path_that_is_too_long_is_refused(server_install: Install) -> None:

