@@ -109,6 +109,10 @@ class _Declaration:
     optional: bool
     default: t.Any
 
+    def __post_init__(self) -> None:
+        if self.optional and self.is_shared and not _required(self.kind):
+            raise TypeError(f"the group {self.field} has no required option, so it cannot be optional: it would always be None")
+
     @property
     def name(self) -> str:
         """A keyword of Python bears an underscore as a field."""

@@ -15,7 +15,7 @@ from .._crypto.allowed_signers import Verifier
 from .._errors import BackupError, ObjectMissing, TamperedData, VerificationFailed
 from .._report.check import Check
 from .._storage.base import READ_LIMIT
-from .._stream.progress import NOBODY, Progress
+from .._stream.progress import SILENT, Progress
 from . import decisions, layout, manifest, objects
 from . import entry as entries
 from .artifact import Artifact
@@ -194,7 +194,7 @@ class Catalog:
             raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
         return data
 
-    def verify_objects(self, open_set: StoredSet, progress: Progress = NOBODY) -> list[Check]:
+    def verify_objects(self, open_set: StoredSet, progress: Progress = SILENT) -> list[Check]:
         """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
         return objects.verify(self._store, open_set.manifest.artifacts, progress)
 

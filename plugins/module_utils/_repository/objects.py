@@ -21,7 +21,7 @@ from .._report.check import FAIL, PASS, Check
 from .._storage.archived import Held
 from .._storage.base import Store
 from .._storage.overlapped import in_order
-from .._stream.progress import NOBODY, Counted, Progress
+from .._stream.progress import SILENT, Counted, Progress
 from .artifact import Artifact
 
 CHUNK = 1 << 20
@@ -149,7 +149,7 @@ def is_shadowed(store: Store, key: str, sha256: str, size: int | None = None) ->
     return found.marked or found.version != store.versions(key)[-1].version
 
 
-def digest(stream: t.BinaryIO, progress: Progress = NOBODY) -> str:
+def digest(stream: t.BinaryIO, progress: Progress = SILENT) -> str:
     """SHA-256 of all that is left of a stream."""
     made = hashlib.sha256()
     while chunk := stream.read(CHUNK):
@@ -176,7 +176,7 @@ def is_there(store: Store, artifact: Artifact, sizes: t.Mapping[str, int]) -> bo
     return any(one.size == artifact.size for one in store.versions(artifact.path))
 
 
-def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = NOBODY) -> list[Check]:
+def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = SILENT) -> list[Check]:
     """Every stored byte: one passed check, or one failed check for each faulty artifact."""
     paths = {one.sha256: one.path for one in artifacts}
     total = sum(one.size for one in artifacts)

@@ -76,7 +76,7 @@ class Progress:
         return words.ljust(LINE - 1).encode() + b"\n"
 
 
-NOBODY = Progress()
+SILENT = Progress()
 
 
 def _bounded(size: int) -> int:
@@ -135,7 +135,7 @@ def shown(term: float = TERM) -> t.Iterator[Progress]:
     """Begin before any thread. Where nobody looks, or what he named is not ours alone, nothing is told and nothing ends us."""
     folder = os.environ.get(FOLDER, "")
     if not _ours(folder):
-        yield NOBODY
+        yield SILENT
         return
     import multiprocessing
 

@@ -34,7 +34,7 @@ def framed(play: dict[str, t.Any], job: str) -> bool:
 def test_each_job_is_notified(job: str) -> None:
     (play,) = plays(job)
     assert framed(play, job)
-    role, entry = play["vars"]["__job"]["role"].rpartition(".")[2], play["vars"]["__job"].get("tasks_from", "main")
+    role, entry = play["vars"]["__caracal_job"]["role"].rpartition(".")[2], play["vars"]["__caracal_job"].get("tasks_from", "main")
     assert (tree.ROOT / "roles" / role / "tasks" / f"{entry}.yml").is_file()
 
 

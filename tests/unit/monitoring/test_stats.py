@@ -51,7 +51,7 @@ def entry_of(playbook: Path) -> Path:
     (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
     # Most playbooks name it for parts/job.yml.
     imported = [task["ansible.builtin.import_role"] for task in tasks_in([play]) if "ansible.builtin.import_role" in task]
-    given = (play.get("vars") or {}).get("__job") or imported[0]
+    given = (play.get("vars") or {}).get("__caracal_job") or imported[0]
     role = (given.get("role") or given["name"]).rpartition(".")[2]
     return tree.ROOT / "roles" / role / "tasks" / f"{given.get('tasks_from', 'main')}.yml"
 

@@ -23,7 +23,7 @@ from ..._options.shared import RepositoryOptions, StoredSetOptions
 from ..._report.check import FAIL, WARN, Check
 from ..._sandbox.info import SandboxInfo
 from ..._sandbox.isolation import NONE
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     return {"changed": False, "checks": [check.to_result() for check in ready(opened, given.dumped, given.pg_bin, None).checks]}
 
 
-def ready(opened: Opened, given: DumpedOptions, pg_bin: str | None, sandbox: SandboxInfo | None, progress: Progress = NOBODY) -> Ready:
+def ready(opened: Opened, given: DumpedOptions, pg_bin: str | None, sandbox: SandboxInfo | None, progress: Progress = SILENT) -> Ready:
     """Raises KeyProblem, MissingDependency, OptionError, TamperedData."""
     the_set = SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
     _intact(opened, the_set, progress)

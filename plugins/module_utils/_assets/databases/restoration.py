@@ -21,7 +21,7 @@ from ..._repository.artifact import Artifact
 from ..._sandbox import confined, space
 from ..._sandbox.info import SandboxInfo
 from ..._stream import workers
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 
 # A sandbox shares its disk with others; what is left to them when a restore is stopped.
 SANDBOX_FREE = 512 << 20
@@ -57,7 +57,7 @@ class Restoration:
         jobs: int,
         identity_files: tuple[str, ...],
         confirmation: t.Collection[str] = (),
-        progress: Progress = NOBODY,
+        progress: Progress = SILENT,
         accept_missing: bool = False,
     ) -> None:
         self._accept_missing = accept_missing

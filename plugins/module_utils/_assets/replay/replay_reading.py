@@ -19,7 +19,7 @@ from ..._caracal import replay
 from ..._drivers.volume.live import Directory, LiveFile
 from ..._errors import StorageError
 from ..._stream import pipes, tar
-from ..._stream.progress import NOBODY, Progress, Share
+from ..._stream.progress import SILENT, Progress, Share
 
 INCOMPLETE = "incomplete/"
 FILES_LIMIT = 20_000
@@ -73,7 +73,7 @@ class Nowhere:
 class Reading:
     """`earlier` is what reading 1 has `seen`; None in reading 1 itself. `sink` gets the archive."""
 
-    def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink, progress: Progress = NOBODY) -> None:
+    def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink, progress: Progress = SILENT) -> None:
         self._directory = directory
         self._progress = progress
         self._earlier = earlier

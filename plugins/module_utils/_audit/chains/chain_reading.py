@@ -27,7 +27,7 @@ from ..._errors import BackupError, StageFailed
 from ..._reading import database_layout, newest_rows, reading
 from ..._reading.newest_rows import Read
 from ..._stream import pipes, workers
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 
 PAGE = 8192
 LEAST_PAGES = 4096
@@ -50,7 +50,7 @@ class ChainPass:
     commit: bool
     since: Baseline | None = None
     hours: bool = False
-    progress: Progress = NOBODY
+    progress: Progress = SILENT
     allowance: int = chain_times.ALLOWANCE
 
 

@@ -26,7 +26,7 @@ from ..._drivers.postgres.snapshot import Place
 from ..._reading import database_layout
 from ..._report.check import Check
 from ..._stream import workers
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 
 REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
 
@@ -34,7 +34,7 @@ REHASHED = "SELECT completed_at FROM public.audit_chain_rehash"
 Gather = t.Callable[[], Exports]
 
 
-def folder(path: str, progress: Progress = NOBODY) -> Gather:
+def folder(path: str, progress: Progress = SILENT) -> Gather:
     """The exports of a folder, read by whoever calls it."""
 
     def gather() -> Exports:

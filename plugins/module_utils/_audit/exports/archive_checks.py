@@ -24,7 +24,7 @@ from ..._repository.archive_days import Entered
 from ..._storage import archived
 from ..._storage.archived import Held, Locked
 from ..._storage.base import Store
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 from . import archive_hours
 from .archive_hours import Listing
 
@@ -50,7 +50,7 @@ class Archive:
         return {one.key: one for one in self.there.hours.values()}
 
 
-def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime, progress: Progress = NOBODY) -> Archive:
+def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime, progress: Progress = SILENT) -> Archive:
     """Every byte, once. Raises what the store raises."""
 
     def look(one: Held) -> tuple[str, Locked]:

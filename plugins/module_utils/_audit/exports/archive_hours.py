@@ -20,7 +20,7 @@ from ..._repository.fields import timestamp
 from ..._storage.archived import Held, Locked
 from ..._storage.base import Store
 from ..._storage.schemes import open_store
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 
 EXPORTS = "audit"
 # The service exports an hour when it is over, and tries again each hour.
@@ -88,7 +88,7 @@ def is_over(day: datetime.date, now: datetime.datetime) -> bool:
     return datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc) + datetime.timedelta(days=1) + GRACE <= now
 
 
-def digest(store: Store, one: Held, progress: Progress = NOBODY) -> str:
+def digest(store: Store, one: Held, progress: Progress = SILENT) -> str:
     """SHA-256 of the very version. Raises what the store raises."""
     with store.open_held(one) as stream:
         return objects.digest(stream, progress)

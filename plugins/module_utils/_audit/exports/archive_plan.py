@@ -16,7 +16,7 @@ from ..._repository.archive_days import Entered
 from ..._storage import archived
 from ..._storage.archived import NO_LOCK, Held, Locked
 from ..._storage.base import Store
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 from . import archive_hours
 from .archive_hours import Listing
 
@@ -58,7 +58,7 @@ class Look:
     entered: t.Mapping[str, Entered]
     recent: int
     now: datetime.datetime
-    progress: Progress = NOBODY
+    progress: Progress = SILENT
 
     def plan(self, found: Listing) -> ArchivePlan:
         """Of each hour that the source has."""

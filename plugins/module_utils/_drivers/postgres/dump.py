@@ -15,7 +15,7 @@ from ..._crypto.sealing import Sealed, Sealer
 from ..._repository import objects
 from ..._storage.base import Store
 from ..._stream import pipes
-from ..._stream.progress import NOBODY, Progress
+from ..._stream.progress import SILENT, Progress
 from . import contents, tools
 from .opening import SETTINGS, opening
 from .snapshot import BEGIN, Place
@@ -34,7 +34,7 @@ class Source:
     psql: str
     store: Store
     recipients: tuple[Recipient, ...]
-    progress: Progress = NOBODY
+    progress: Progress = SILENT
 
 
 @dataclasses.dataclass(frozen=True)

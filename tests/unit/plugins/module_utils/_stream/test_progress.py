@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import progress, workers
-from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.progress import NOBODY, Counted, Progress
+from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.progress import SILENT, Counted, Progress
 from ansible_collections.caracal_ops.backup.plugins.plugin_utils import console_line
 from harness.waiting import came
 
@@ -83,7 +83,7 @@ def test_bytes_of_all_processes_and_threads_are_counted(folder: Path) -> None:
 def test_where_nobody_looks_nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(progress.FOLDER, raising=False)
     with progress.shown() as told:
-        assert told is NOBODY
+        assert told is SILENT
         told.begin("dumping", 1)
         told.count(1)
 
@@ -106,7 +106,7 @@ def no_lease(folder: Path) -> None:
 def test_a_folder_that_is_not_ours_alone_is_left_alone(folder: Path, damage: t.Callable[[Path], None]) -> None:
     damage(folder)
     with progress.shown() as told:
-        assert told is NOBODY
+        assert told is SILENT
     assert not words(folder)
 
 
