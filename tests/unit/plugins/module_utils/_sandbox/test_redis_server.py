@@ -156,7 +156,7 @@ def test_one_that_does_not_start_says_why(bundle: Bundle, reachable: pathlib.Pat
 
 def test_the_first_that_is_new_enough_is_taken(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        redis_server, "USUAL", (str(tmp_path / "none"), version_of(tmp_path / "old", "6.2.14"), version_of(tmp_path / "new", "7.0.15"))
+        redis_program, "USUAL", (str(tmp_path / "none"), version_of(tmp_path / "old", "6.2.14"), version_of(tmp_path / "new", "7.0.15"))
     )
     monkeypatch.setattr(redis_program.shutil, "which", lambda _name, path=None: None)
     assert redis_program.find(None) == (str(tmp_path / "new"), "7.0.15")
