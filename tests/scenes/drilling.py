@@ -220,7 +220,7 @@ class Drill:
         return found
 
     def _own(self) -> dict[str, t.Any]:
-        return {name.removeprefix("caracal_drill_"): value for name, value in self.settings.items()}
+        return {name.removeprefix("caracal_drill_").removeprefix("caracal_ops_"): value for name, value in self.settings.items()}
 
 
 def _nothing() -> None:

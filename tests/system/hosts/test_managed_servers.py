@@ -255,7 +255,7 @@ def backup_play(deployment: Deployment, managed: Provider, redis: dict[str, t.An
         "caracal_backup_replay_volumes": [{"service": name, "path": str(one.volume)} for name, one in folders.items()],
     }
     keys = ("create_repository", "signing_key", "allowed_signers", "high_water_mark", "recipients_files")
-    usual = {name: value for name, value in backup_settings(scene).items() if name.removeprefix("caracal_backup_") in keys}
+    usual = {name: backup_settings(scene)[name] for name in (role_settings.named("caracal_backup", one) for one in keys)}
     own = {"caracal_backup_secrets_recipients_files": [str(deployment.recipients)], "caracal_ops_login_port": managed.cluster.port}
     here.pop("caracal_ops_login_port")
     return {**guide_pages.played(BACKUP, here), **usual, **own}
