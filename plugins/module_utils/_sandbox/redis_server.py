@@ -18,7 +18,7 @@ import typing as t
 
 from .._errors import ObjectMissing, OptionError, StageFailed, StorageError
 from .._stream.process import last_line
-from . import image_redis, programs, redis_program, users
+from . import programs, redis_program, users
 from .bundle import Bundle
 from .info import SOCKET_PATH_LIMIT, Layout
 from .programs import Program
@@ -51,7 +51,12 @@ class RedisInfo:
 
 def look(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None) -> Found:
     """The one of the image that `bring` gives, else one of this host. Raises MissingDependency."""
-    return Found(*redis_program.find(path)) if bring is None else image_redis.find(bundle, bring)
+    if bring is None:
+        return Found(*redis_program.find(path))
+    # Not at the start of each module.
+    from . import image_redis
+
+    return image_redis.find(bundle, bring)
 
 
 def attach(bundle: Bundle) -> RedisInfo:
