@@ -7,44 +7,21 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import typing as t
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.caracal_ops.backup.plugins.filter import (
-    as_dict,
-    as_list,
-    checked_set_id,
-    failure_cause,
-    former_settings,
-    own_names,
-    printable,
-    role_report,
-    schedule_errors,
-    schedule_plan,
-    with_deployment,
-)
 from tools.rules import tree
 
 Values = dict[str, t.Any]
 # Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
 OMITTED = "__left_out__"
-OWN = (
-    as_dict,
-    as_list,
-    checked_set_id,
-    failure_cause,
-    former_settings,
-    own_names,
-    printable,
-    role_report,
-    schedule_errors,
-    schedule_plan,
-    with_deployment,
-)
-FILTERS: dict[str, t.Any] = {name: function for one in OWN for name, function in one.FilterModule().filters().items()}
+_PACKAGE = "ansible_collections.caracal_ops.backup.plugins.filter"
+_OWN = [importlib.import_module(f"{_PACKAGE}.{path.stem}") for path in sorted((tree.ROOT / "plugins/filter").glob("*.py"))]
+FILTERS: dict[str, t.Any] = {name: function for one in _OWN for name, function in one.FilterModule().filters().items()}
 
 
 @functools.cache

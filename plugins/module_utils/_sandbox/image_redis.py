@@ -34,5 +34,5 @@ def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
         raise MissingDependency(f"{name} does not run: {exc.msg}; {REMEDY}") from exc
     version, fits = redis_program.version_said(said)
     if not fits:
-        raise MissingDependency(f"{name} is {version or 'no Redis'}, and 7.0 is needed at least; {REMEDY}")
+        raise MissingDependency(f"{name} is {version or 'not a Redis server'}, and 7.0 is needed at least; {REMEDY}")
     return Found(program, version, image.image_id, image.rootfs, image.environment())

@@ -35,24 +35,24 @@ class Found:
 
 
 def find(path: str | None) -> tuple[str, str]:
-    """Path and version of a server that reads what we restore. Raises MissingDependency that lists what was looked at."""
+    """Path and version of a server that can load the streams of a set. Raises MissingDependency with the programs that cannot."""
     wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
     places = [path] if path else [shutil.which("redis-server") or "", *USUAL, *wheels]
     refused = []
     for place in dict.fromkeys(os.path.abspath(place) for place in places if place):
         if not os.access(place, os.X_OK):
-            refused += [f"{place} is no program"] if path else []
+            refused += [f"{place} is not a program"] if path else []
             continue
         version, fits = version_said(run([place, "--version"], timeout=SECONDS))
         if fits:
             return place, version
-        refused.append(f"{place} is {version or 'no Redis'}")
+        refused.append(f"{place} is {version or 'not a Redis server'}")
     looked = f" ({'; '.join(refused)})" if refused else ""
     raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
 
 
 def version_said(said: bytes) -> tuple[str, bool]:
-    """The version that a program has printed, empty for what is no Redis, and whether it is one that reads what we restore."""
+    """The version that a program printed, empty if it is not a Redis server, and whether it can load the streams of a set."""
     found = _VERSION.search(said)
     version = tuple(int(part) for part in found.groups()) if found else ()
     return ".".join(map(str, version)), version[:2] >= OLDEST

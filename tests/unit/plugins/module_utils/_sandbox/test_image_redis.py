@@ -70,7 +70,7 @@ def shut(server_install: t.Any, sandbox_directory: str) -> Bundle:
     ("script", "words"),
     [
         (SAYS.replace("7.2", "6.2"), "is 6.2.0, and 7.0"),
-        ("echo something else", "is no Redis"),
+        ("echo something else", "is not a Redis server"),
         ("exit 3", "does not run"),
     ],
 )

@@ -170,8 +170,8 @@ def test_the_program_that_is_named_is_taken() -> None:
 def test_what_is_too_old_or_no_redis_is_refused(tmp_path: pathlib.Path) -> None:
     for script, words in (
         (version_of(tmp_path / "old", "6.2.14"), "old is 6.2.14"),
-        (stand_in(tmp_path / "other", "echo Valkey"), "other is no Redis"),
-        (str(tmp_path / "none"), "none is no program"),
+        (stand_in(tmp_path / "other", "echo Valkey"), "other is not"),
+        (str(tmp_path / "none"), "none is not a program"),
     ):
         with pytest.raises(MissingDependency, match=words) as caught:
             redis_program.find(script)
