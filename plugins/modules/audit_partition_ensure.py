@@ -115,8 +115,8 @@ default_rows:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.audit_partition_ensure import Options
-from ..module_utils._drill.audit_partition_ensure import run as use_case
+from ..module_utils._restore.audit_partition_ensure import Options
+from ..module_utils._restore.audit_partition_ensure import run as use_case
 
 
 def main() -> None:

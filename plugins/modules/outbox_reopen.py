@@ -120,8 +120,8 @@ reopened:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.outbox_reopen import Options
-from ..module_utils._drill.outbox_reopen import run as use_case
+from ..module_utils._restore.outbox_reopen import Options
+from ..module_utils._restore.outbox_reopen import run as use_case
 
 
 def main() -> None:

@@ -218,8 +218,8 @@ problems:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._sets.restore_preflight import Options
-from ..module_utils._sets.restore_preflight import run as use_case
+from ..module_utils._restore.restore_preflight import Options
+from ..module_utils._restore.restore_preflight import run as use_case
 
 
 def main() -> None:

@@ -139,8 +139,8 @@ seconds:
 """
 
 from ..module_utils._ansible.boundary import run
-from ..module_utils._drill.restore_verify import Options
-from ..module_utils._drill.restore_verify import run as use_case
+from ..module_utils._restore.restore_verify import Options
+from ..module_utils._restore.restore_verify import run as use_case
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ import typing as t
 import yaml
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight, restore_preflight
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import restore_preflight
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight
 from scenes import role_templates
 from scenes.role_templates import Values
 from tools.rules import tree

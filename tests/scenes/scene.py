@@ -38,13 +38,14 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import state_verify as state_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import audit_partition_ensure as audit_partition_ensure_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import outbox_reopen as outbox_reopen_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import restore_verify as restore_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access, sealed_set
 from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository import layout
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import audit_partition_ensure as audit_partition_ensure_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import outbox_reopen as outbox_reopen_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import restore_preflight as restore_preflight_case
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import restore_verify as restore_verify_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_hold as backup_hold_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_preflight as backup_preflight_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_prune as backup_prune_case
@@ -55,7 +56,6 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import es
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import journal_correct as journal_correct_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_copy as repository_copy_case
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import repository_verify as repository_verify_case
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import restore_preflight as restore_preflight_case
 from ansible_collections.caracal_ops.backup.plugins.modules import (
     audit_chain_verify,
     audit_checkpoint,

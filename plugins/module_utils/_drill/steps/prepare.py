@@ -33,7 +33,7 @@ class Prepare(Step):
     needs = ("restore",)
 
     def take(self, work: Work) -> Made:
-        from .. import outbox_reopen
+        from ..._restore import outbox_reopen
 
         # Before an event falls into the default partition.
         partitions = _partitions(work)
@@ -45,7 +45,7 @@ class Prepare(Step):
 
 
 def _partitions(work: Work) -> Result:
-    from .. import audit_partition_ensure
+    from ..._restore import audit_partition_ensure
 
     found = work.call(audit_partition_ensure.run, audit_partition_ensure.Options(access=work.given.access, copy=work.copy))
     there, made = len(found["present"]), len(found["made"])

@@ -15,8 +15,9 @@ from .._errors import BackupError, VerificationFailed
 from .._options import declared
 from .._options.declared import Is, Path
 from .._options.shared import PostgresOptions, RepositoryOptions, StoredSetOptions
-from . import backup_set_verify, server_passwords, services_running
-from .rehearsal import Look, Result, UseCase, before, refuse, rehearse
+from .._sets import backup_set_verify
+from .._sets.rehearsal import Look, Result, UseCase, before, refuse, rehearse
+from . import server_passwords, services_running
 
 WHAT = "nothing can be restored"
 OUTSIDE = ("sandbox",)

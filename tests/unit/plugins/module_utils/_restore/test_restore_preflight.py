@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 )
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import history
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, Check
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import server_passwords
+from ansible_collections.caracal_ops.backup.plugins.module_utils._restore import server_passwords
 from harness.fixtures import FreshCluster
 from scenes import redis_server, replay_folders, secrets_scene
 from scenes.redis_server import RedisServer
