@@ -34,7 +34,7 @@ class Invocation(t.Generic[Given]):
         return Invocation(options, self.check_mode, self.warn)
 
 
-UseCase = t.Callable[[Invocation[Given]], dict[str, t.Any]]
+UseCase = t.Callable[[Invocation[Given]], t.Mapping[str, object]]
 
 
 def run(options: type[Given], use_case: UseCase[Given]) -> None:
@@ -45,19 +45,19 @@ def run(options: type[Given], use_case: UseCase[Given]) -> None:
     if not result.pop("failed", False):
         module.exit_json(**result)
     if role := os.environ.get(role_variables.ROLE):
-        result["msg"] = role_variables.told(result["msg"], role)
+        result["msg"] = role_variables.told(str(result["msg"]), role)
     module.fail_json(**result)
 
 
-def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str, t.Any]:
+def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str, object]:
     """What a use case returns; with `failed`, the error of our own family in one line."""
     try:
-        return use_case(invocation)
+        return dict(use_case(invocation))
     except BackupError as exc:
         return {"failed": True, "msg": exc.msg, "error": type(exc).__name__, **exc.details}
 
 
-def complete(options: type[Given], given: t.Mapping[str, t.Any]) -> Given:
+def complete(options: type[Given], given: t.Mapping[str, object]) -> Given:
     """Options for a use case that no task calls, checked as Ansible does, with the defaults of the rest. Raises OptionError."""
     found = ModuleArgumentSpecValidator(**parameters(options)).validate(dict(given))
     if found.error_messages:

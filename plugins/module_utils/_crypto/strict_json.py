@@ -30,7 +30,7 @@ def loads(data: bytes, name: str = "JSON document") -> dict[str, t.Any]:
         raise TamperedData(f"{name} is not strict JSON ({_reason(exc)}); use another copy and find out who wrote this one") from exc
 
 
-def dumps(value: t.Mapping[str, t.Any]) -> bytes:
+def dumps(value: t.Mapping[str, object]) -> bytes:
     """The same bytes for the same content: sorted keys, one space a level, UTF-8, a newline at the end."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8") + b"\n"

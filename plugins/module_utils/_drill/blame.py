@@ -9,9 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, StageFailed, TamperedData, VerificationFailed, WrongIdentity
-from .._report.check import FAIL, UNPROVEN
+from .._report.check import FAIL, UNPROVEN, CheckResult
 
-Result = dict[str, t.Any]
 # Checks whose answers come from services.
 _ASKS = ("services.", "canary.", "settled.")
 # What only bytes, signatures or rows of a set can raise.
@@ -38,7 +37,7 @@ def of_set(exc: BackupError, restored: str) -> bool:
     return isinstance(exc, _OF_THE_SET) and not isinstance(exc, WrongIdentity)
 
 
-def without_services(checks: t.Sequence[Result], before: t.Sequence[Result]) -> list[Result]:
+def without_services(checks: t.Sequence[CheckResult], before: t.Sequence[CheckResult]) -> list[CheckResult]:
     """Checks of a step that asks services. If a service was not started, or never listened, a failed answer of another service, a failed
     canary and events that did not arrive say nothing about the set. `before` are the checks of earlier steps."""
     known = [*before, *checks]
@@ -49,7 +48,7 @@ def without_services(checks: t.Sequence[Result], before: t.Sequence[Result]) -> 
     return [{**one, "verdict": UNPROVEN, "message": because + one["message"]} if _asks_and_fails(one) else one for one in checks]
 
 
-def _asks_and_fails(one: Result) -> bool:
+def _asks_and_fails(one: CheckResult) -> bool:
     return one["verdict"] == FAIL and str(one["id"]).startswith(_ASKS)
 
 

@@ -18,6 +18,7 @@ import typing as t
 
 from .._errors import Busy, OptionError, StorageError, TargetRefused
 from .._files import paths, trusted
+from .._report.check import CheckResult
 from .._repository import lock, mark
 from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
@@ -47,7 +48,7 @@ class DrillState:
     directory: str
     set_id: str
     started: str
-    checks: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    checks: list[CheckResult] = dataclasses.field(default_factory=list)
     steps: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     done: list[str] = dataclasses.field(default_factory=list)
     failed: list[str] = dataclasses.field(default_factory=list)

@@ -20,7 +20,7 @@ from .._ansible.boundary import Invocation
 from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import access
-from .._report.check import FAIL, PASS, UNPROVEN, Check
+from .._report.check import FAIL, PASS, UNPROVEN, Check, CheckResult
 from .._repository.fields import timestamp
 from .._sandbox import lease
 from .._sandbox.info import TOKEN, Layout
@@ -38,7 +38,7 @@ from .steps.secrets import Secrets
 from .steps.services import Services, services_of
 from .steps.settle import Settle
 from .steps.state import State
-from .steps.step import SECRETS, Made, Result, Step, Work
+from .steps.step import SECRETS, Made, Step, Work
 from .steps.verify import Verify
 
 if t.TYPE_CHECKING:
@@ -63,6 +63,7 @@ BY_NAME = {step.name: step for step in STEPS}
 PREFLIGHT, REPORT, DESTROY, VERDICT = "preflight", "report", "destroy", "verdict"
 FROM_THE_JOURNAL = ("latest", "oldest", "random")
 Options = DrillOptions
+Result = dict[str, t.Any]
 OF_HOST = "this drill host could not do it: "
 
 
@@ -196,7 +197,7 @@ def _had(kept: DrillState, step: Step) -> bool:
     return step.name in (*kept.done, *kept.failed, *kept.why)
 
 
-def _merged(before: t.Sequence[Result], made: t.Sequence[Result]) -> list[Result]:
+def _merged(before: t.Sequence[CheckResult], made: t.Sequence[CheckResult]) -> list[CheckResult]:
     """A check that more than one step makes stays as the first has made it, unless a later one fails."""
     fails = {check["id"] for check in made if check["verdict"] == FAIL}
     kept = [check for check in before if check["id"] not in fails]
@@ -204,7 +205,7 @@ def _merged(before: t.Sequence[Result], made: t.Sequence[Result]) -> list[Result
     return [*kept, *(check for check in made if check["id"] not in known)]
 
 
-def _result(kept: DrillState, checks: t.Sequence[Result], *, changed: bool) -> Result:
+def _result(kept: DrillState, checks: t.Sequence[CheckResult], *, changed: bool) -> Result:
     return {"changed": changed, "drill": kept.drill, "set_id": kept.set_id, "checks": list(checks)}
 
 

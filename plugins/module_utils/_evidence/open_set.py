@@ -42,7 +42,7 @@ class OpenSet:
         """What modules have made for this set so far."""
         return parts.read(self.store, self.set_id, self.signer) if self.signer else parts.read_unsigned(self.store, self.set_id)
 
-    def add_part(self, name: str, content: t.Mapping[str, t.Any]) -> None:
+    def add_part(self, name: str, content: t.Mapping[str, object]) -> None:
         """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
         parts.write(self.store, self.set_id, name, content, self.signer)
         if self.running:
@@ -76,11 +76,11 @@ class OpenSet:
     def artifact(self, kind: str, path: str, made: Sealed, source: str | None = None) -> Artifact:
         return artifacts.sealed(kind, path, made, self.recipients, source=source)
 
-    def details(self, of: Artifact, content: t.Mapping[str, t.Any]) -> Artifact:
+    def details(self, of: Artifact, content: t.Mapping[str, object]) -> Artifact:
         """The sealed inventory of an artifact, published beside it."""
         return self.details_of(of.path, of.source, content)
 
-    def details_of(self, of: str, source: str | None, content: t.Mapping[str, t.Any]) -> Artifact:
+    def details_of(self, of: str, source: str | None, content: t.Mapping[str, object]) -> Artifact:
         """The same by path, also where there was nothing to put into an artifact."""
         path = keys.details_key(of)
         with self.sealed(path) as (sealer, publish):

@@ -42,7 +42,7 @@ def signer_unless_inside(opened: Opened, deployment: str, given: RecordedOptions
     return None
 
 
-def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, t.Any]) -> None:
+def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, object]) -> None:
     """Append the entry, with the set's id in its body. What was restored stays, whether this can be done or not."""
     subjects = [entries.subject(keys.manifest_key(the_set.set_id), the_set.open_set.record.manifest_sha256)]
     content = {"set": the_set.set_id, **body}

@@ -18,6 +18,29 @@ NOT_APPLICABLE = "not_applicable"
 VERDICTS = (PASS, FAIL, WARN, UNPROVEN, NOT_APPLICABLE)
 
 
+class CheckResult(t.TypedDict):
+    """A check as modules return it and as documents contain it."""
+
+    id: str
+    verdict: str
+    message: str
+    required: bool
+    details: t.Mapping[str, t.Any]
+
+
+class _Verdict(t.TypedDict):
+    changed: bool
+    verdict: str
+    checks: list[CheckResult]
+
+
+class VerdictResult(_Verdict, total=False):
+    """The verdict of a module and its checks; `msg` for a verdict other than pass, `failed` if the module fails by it."""
+
+    msg: str
+    failed: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Check:
     """What was asked (`id`, stable and dotted), what came out, in words that the reader understands.
@@ -29,14 +52,14 @@ class Check:
     verdict: str
     message: str
     required: bool = True
-    details: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    details: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f"{self.verdict!r} is no verdict")
 
-    def to_result(self) -> dict[str, t.Any]:
-        return dataclasses.asdict(self)
+    def to_result(self) -> CheckResult:
+        return t.cast("CheckResult", dataclasses.asdict(self))
 
 
 def overall(checks: t.Iterable[Check]) -> str:
@@ -50,10 +73,10 @@ def overall(checks: t.Iterable[Check]) -> str:
     return PASS
 
 
-def judged(checks: t.Sequence[Check], require_valid: bool) -> dict[str, t.Any]:
+def judged(checks: t.Sequence[Check], require_valid: bool) -> VerdictResult:
     """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
     verdict = overall(checks)
-    result: dict[str, t.Any] = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
+    result: VerdictResult = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
     if verdict != PASS:
         first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
         result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"

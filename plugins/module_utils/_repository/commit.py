@@ -30,7 +30,7 @@ def commit(
     manifest: Manifest,
     recovery: bytes,
     *,
-    body: t.Mapping[str, t.Any],
+    body: t.Mapping[str, object],
     time: t.Mapping[str, str | None],
     machine: str,
 ) -> Entry:

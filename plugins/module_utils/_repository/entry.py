@@ -84,7 +84,7 @@ class Draft:
 
     kind: str
     subjects: t.Sequence[Subject]
-    body: t.Mapping[str, t.Any]
+    body: t.Mapping[str, object]
     time: t.Mapping[str, str | None]
     machine: str
 

@@ -235,7 +235,7 @@ def append(
     signer: Signer,
     kind: str,
     subjects: t.Sequence[Subject],
-    body: t.Mapping[str, t.Any],
+    body: t.Mapping[str, object],
     *,
     time: t.Mapping[str, str | None],
     machine: str,

@@ -25,7 +25,7 @@ SIGNED = "signed-set-part"
 Content = dict[str, t.Any]
 
 
-def write(store: Store, set_id: str, name: str, content: t.Mapping[str, t.Any], signer: Signer | None) -> None:
+def write(store: Store, set_id: str, name: str, content: t.Mapping[str, object], signer: Signer | None) -> None:
     """Add the part `name` to an open set; without a signer, to a stage. Raises ObjectExists when the set has one of that name."""
     document: Content = {"type": TYPE, "format": layout.FORMAT, "set": set_id, "name": name, "content": dict(content)}
     if signer:

@@ -68,7 +68,8 @@ def run(invocation: Invocation[Options]) -> Result:
     # One that is not required, too: it says that rows have changed since they were committed to.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
-        result.update(failed=True, verdict=FAIL, msg=f"the set is restored, but {'; '.join(failed)}; start no service on it")
+        result["failed"], result["verdict"] = True, FAIL
+        result["msg"] = f"the set is restored, but {'; '.join(failed)}; start no service on it"
     elif result.get("failed"):
         result["msg"] = f"the set is restored, but not proved: {result['msg']}; see to that, or start the services yourself"
     if result.get("failed"):

@@ -135,13 +135,16 @@ def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
             cuts = baseline.cuts(opened) if opened else []
             ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given.exports, told)
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
-    result = judged(checks, given.require_valid)
+    result: dict[str, t.Any] = {
+        **judged(checks, given.require_valid),
+        "coverage": _coverage(context, chains, keys, checks),
+        "seconds": round(time.monotonic() - started, 3),
+    }
     if opened is not None:
         result["journal_head"] = opened.head
         if not invocation.check_mode:
             opened.mark.advance(opened.journal)
-    result["coverage"] = _coverage(context, chains, keys, checks)
-    return {**result, "seconds": round(time.monotonic() - started, 3)}
+    return result
 
 
 def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Options, told: Progress) -> chain_reading.ChainPass:

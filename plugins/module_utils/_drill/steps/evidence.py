@@ -11,7 +11,8 @@ import typing as t
 from ..._caracal.secrets import AUDIT_KEY
 from ..._drivers.secrets.bundle import RETIRED_FOLDER
 from ..._options.shared import AuditChainOptions
-from .step import SECRETS, Made, Result, Step, Work
+from ..._report.check import CheckResult
+from .step import SECRETS, Made, Step, Work
 
 HMAC_KEY = "audit.hmac_key"
 
@@ -39,7 +40,7 @@ class Evidence(Step):
         return Made(found["checks"], kept={"earlier_key_rows": _earlier(work, found["checks"])})
 
 
-def _earlier(work: Work, checks: t.Sequence[Result]) -> int:
+def _earlier(work: Work, checks: t.Sequence[CheckResult]) -> int:
     """Rows whose HMAC is of a key before today's, which alone the product knows: the first that was given, if secrets were restored."""
     found = next((check["details"] for check in checks if check["id"] == HMAC_KEY and "signed" in check["details"]), None)
     if found is None or SECRETS not in work.kept:

@@ -15,8 +15,8 @@ from ..._caracal import replay
 from ..._files import paths
 from ..._files.folder import PRIVATE, Owner
 from ..._options.shared import RedisOptions
-from ..._report.check import FAIL, PASS, Check
-from .step import REPLAY, Made, Result, Step, Work
+from ..._report.check import FAIL, PASS, Check, CheckResult
+from .step import REPLAY, Made, Step, Work
 
 if t.TYPE_CHECKING:
     from ..._images.cache import Unpacked
@@ -44,7 +44,7 @@ class Prepare(Step):
         return Made([partitions, *streams])
 
 
-def _partitions(work: Work) -> Result:
+def _partitions(work: Work) -> CheckResult:
     from ..._restore import audit_partition_ensure
 
     found = work.call(audit_partition_ensure.run, audit_partition_ensure.Options(access=work.given.access, copy=work.copy))
@@ -54,7 +54,7 @@ def _partitions(work: Work) -> Result:
     return Check("prepare.partitions", verdict, words).to_result()
 
 
-def _redis(work: Work) -> list[Result]:
+def _redis(work: Work) -> list[CheckResult]:
     """A Redis with the streams of the set, and the groups that services expect, from the first entry on."""
     from ..._assets.streams import redis_stream_restore
     from .. import server_images
@@ -72,7 +72,7 @@ def _redis(work: Work) -> list[Result]:
         identity_files=work.given.identities,
         groups_only=True,
     )
-    restored: list[Result] = []
+    restored: list[CheckResult] = []
     if work.assets["redis"]:
         whole = dataclasses.replace(groups, groups_only=False, confirm=(confirmation(bundle),))
         restored = work.call(redis_stream_restore.run, whole)["checks"]

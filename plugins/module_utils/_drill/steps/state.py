@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..._errors import BackupError
 from ..._options.shared import PostgresOptions
-from .step import Made, Result, Step, Work
+from ..._report.check import CheckResult
+from .step import Made, Step, Work
 
 
 class State(Step):
@@ -34,7 +35,7 @@ class State(Step):
         return Made(checks, kept={"rollback": _rollback(work)})
 
 
-def _rollback(work: Work) -> list[Result] | None:
+def _rollback(work: Work) -> list[CheckResult] | None:
     """None where nobody could say: the comparison stands without it."""
     from ..._checks import rollback_info
     from ..._sandbox import lifecycle
@@ -46,5 +47,5 @@ def _rollback(work: Work) -> list[Result] | None:
     except BackupError as exc:
         work.invocation.warn(f"what a restore takes back could not be listed: {exc.msg}")
         return None
-    rollback: list[Result] = found["rollback"]
+    rollback: list[CheckResult] = found["rollback"]
     return rollback

@@ -13,12 +13,13 @@ import hmac
 import os
 import typing as t
 
-from ..._ansible.boundary import Invocation, UseCase
+from ..._ansible.boundary import Invocation
 from ..._drivers.secrets.files import FILE_LIMIT
 from ..._errors import TargetRefused, UnsafePath
 from ..._files import paths
 from ..._options.declared import Options
 from ..._options.shared import CopyOptions, PostgresOptions, RecordedOptions, StoredSetOptions
+from ..._report.check import CheckResult
 from ..._sandbox.info import SandboxInfo
 from ..drill_options import DrillOptions
 from ..drill_state import DrillState
@@ -27,13 +28,13 @@ if t.TYPE_CHECKING:
     from ..._sandbox.bundle import Bundle
     from ..service_plan import Restored
 
-Result = dict[str, t.Any]
 # Where the secrets of the set are restored, in the sandbox.
 SECRETS = "secrets"
 # Unsent audit events, in a folder of each service.
 REPLAY = "replay"
 FINGERPRINTS = "fingerprints"
 Given = t.TypeVar("Given", bound=Options)
+Found = t.TypeVar("Found")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Made:
     With `stops`, later steps have nothing to look at; `why` says so in the report, where the checks do not.
     """
 
-    checks: t.Sequence[Result]
+    checks: t.Sequence[CheckResult]
     bytes: int | None = None
     kept: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     stops: bool = False
@@ -134,7 +135,7 @@ class Work:
         """A restore into the sandbox."""
         return RecordedOptions(sandbox=self.given.sandbox_directory)
 
-    def call(self, use_case: UseCase[Given], options: Given) -> Result:
+    def call(self, use_case: t.Callable[[Invocation[Given]], Found], options: Given) -> Found:
         """The result of a use case. Raises what it raises."""
         return use_case(self.invocation.asking(options))
 
