@@ -336,11 +336,20 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
 def test_wrong_options_end_in_one_line_before_anything_is_written(
     world: World, check_mode: bool, changes: dict[str, t.Any], words: str
 ) -> None:
-    filled = json.loads(json.dumps(changes).replace("{root}", str(world.root)))
+    filled = {name: _below(world.root, value) for name, value in changes.items()}
     before = world.tree()
     result = run(world.options(**filled), check_mode)
     assert result["failed"] and words.replace("{root}", str(world.root)) in result["msg"] and "\n" not in result["msg"]
     assert world.tree() == before and not os.path.exists(world.root / "mark.json")
+
+
+def _below(root: Path, value: t.Any) -> t.Any:
+    """The value with `root` in the place of `{root}` in its texts."""
+    if isinstance(value, dict):
+        return {name: _below(root, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_below(root, one) for one in value]
+    return value.replace("{root}", str(root)) if isinstance(value, str) else value
 
 
 def _alter(world: World) -> None:

@@ -96,7 +96,7 @@ def test_what_was_altered_in_the_store_is_not_started(drilled: Work, scene: Scen
     assert verdict(made) == "fail" and made.stops
     with pytest.raises(MissingDependency):
         service_images.bring([service(ONE)], image_sources.of(drilled))
-    assert [path for path in Path(drilled.given.images_directory).iterdir() if path.is_dir()] == []
+    assert [path for path in Path(drilled.given.images.images_directory).iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.mutation
