@@ -39,7 +39,7 @@ class Finding:
     def rows(self) -> int:
         return self.high - self.low + 1
 
-    def to_result(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, object]:
         left_out = {"words", "verdict", *(() if self.digest else ("digest",))}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
 

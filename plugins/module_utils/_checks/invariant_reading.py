@@ -20,6 +20,7 @@ from .._caracal.source import source_checks
 from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.snapshot import BEGIN, Place
 from .._errors import Unreachable
+from .._inventory import DatabaseInventory
 from .._report.check import PASS, Check
 
 Observed = list[tuple[Rule, Seen]]
@@ -58,16 +59,14 @@ def look(session: inventory.Reader, wanted: Wanted, existing: t.Collection[str])
     return found
 
 
-def judge(
-    found: Observed, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any], acknowledged: t.Collection[str] = ()
-) -> list[Check]:
+def judge(found: Observed, expected: DatabaseInventory, actual: DatabaseInventory, acknowledged: t.Collection[str] = ()) -> list[Check]:
     """The checks in the order of their groups; `actual` is the copy's inventory, of the same snapshot. What the backup found in its source
     and the operator has acknowledged is a warning, if the copy has exactly the same."""
     family, checks = expected["family"], list[Check]()
     if family:
         found = [*found, *revocations.look(family, expected["state"], actual["state"])]
         checks = table.not_applicable(family, expected["release"])
-    believed = not family or inventory.believable(dict(expected))
+    believed = not family or inventory.believable(expected)
     for one, seen in found:
         confirmed = believed and (seen.confirmed or _same(one, expected, actual))
         checks.append(rule.judge(one, seen, confirmed, bool(seen.broken) and _digest(expected["database"], one, seen) in acknowledged))
@@ -78,7 +77,7 @@ def _digest(database: str, one: Rule, seen: Seen) -> str:
     return source_checks.to_record(source_checks.STATE, database, source_checks.of_rule(one, seen))["digest"]
 
 
-def _same(one: Rule, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:
+def _same(one: Rule, expected: DatabaseInventory, actual: DatabaseInventory) -> bool:
     """Whether the set shows that the source had none of what a rule counts, as the copy: no row to count from, or the rows of the copy
     in each of its tables."""
     if one.subject and _rows(one.subject, expected) == 0:
@@ -94,7 +93,7 @@ def _rows(name: str, recorded: t.Mapping[str, t.Any]) -> int | None:
     return one["rows"] if one else None
 
 
-def _equal(name: str, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:
+def _equal(name: str, expected: DatabaseInventory, actual: DatabaseInventory) -> bool:
     if name == partitions.PARENT:
         return bool(expected["leaves"] == actual["leaves"])
     recorded = expected["tables"].get(f"public.{name}")

@@ -19,6 +19,7 @@ from .._drivers.postgres.client_binaries import ClientTools
 from .._drivers.postgres.server import Server, Session
 from .._errors import Unreachable
 from .._evidence import access, history, place, previous_set, sealed_set
+from .._inventory import ClusterRoles, DatabaseInventory, SetInventory
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import CopyOptions, RepositoryOptions, StoredSetOptions
@@ -77,7 +78,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     }
 
 
-def _major(server: Server, expected: dict[str, t.Any]) -> int:
+def _major(server: Server, expected: SetInventory) -> int:
     """The major that client programs need: pg_dump refuses a server that is newer than itself."""
     with Session(server, "postgres", settings={}) as session:
         versions = [catalog.server_version(session), *(one["server_version"] for one in expected["databases"])]
@@ -85,7 +86,7 @@ def _major(server: Server, expected: dict[str, t.Any]) -> int:
 
 
 def _database(
-    server: Server, expected: dict[str, t.Any], wanted: Wanted, client: ClientTools, jobs: int, audit_rows: bool
+    server: Server, expected: DatabaseInventory, wanted: Wanted, client: ClientTools, jobs: int, audit_rows: bool
 ) -> tuple[list[Check], list[Block]]:
     """All checks of one database, and the audit blocks of the copy."""
     name = expected["database"]
@@ -111,7 +112,7 @@ def _database(
     return checks, [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
 
 
-def _roles(server: Server, recorded: dict[str, t.Any], host: str | None) -> Check:
+def _roles(server: Server, recorded: ClusterRoles, host: str | None) -> Check:
     """A cluster that was there before has roles of its own, which a restore never alters; a sandbox has none but its superuser `host`."""
     compared = roles.without(recorded, host)
     with Session(server, "postgres", settings={}) as session:

@@ -16,7 +16,7 @@ from .envelope_ciphers import public_point
 _COORDINATE = 32
 
 
-def sign(pem: bytes, kid: str, claims: t.Mapping[str, t.Any]) -> str | None:
+def sign(pem: bytes, kid: str, claims: t.Mapping[str, object]) -> str | None:
     """A compact JWS by ES256; None when `pem` holds no P-256 key."""
     require_cryptography()
     if public_point(pem) is None:
@@ -30,7 +30,7 @@ def sign(pem: bytes, kid: str, claims: t.Mapping[str, t.Any]) -> str | None:
     return f"{signed}.{_base64url(r.to_bytes(_COORDINATE, 'big') + s.to_bytes(_COORDINATE, 'big'))}"
 
 
-def _part(content: t.Mapping[str, t.Any]) -> str:
+def _part(content: t.Mapping[str, object]) -> str:
     return _base64url(json.dumps(content, separators=(",", ":")).encode())
 
 

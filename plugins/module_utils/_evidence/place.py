@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._drivers.postgres import target
@@ -32,5 +33,5 @@ def confirmed(opened: Opened, given: CopyOptions, database: str, confirm: t.Sequ
     that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
     server, _sandbox = server_of(given)
     found = target.examine(server, database)
-    target.confirm({database: {**found, "objects": []}}, opened.journal.system_identifiers(), confirm, str(server))
-    return server, found["system_identifier"]
+    target.confirm({database: dataclasses.replace(found, objects=())}, opened.journal.system_identifiers(), confirm, str(server))
+    return server, found.system_identifier

@@ -12,6 +12,7 @@ from .._caracal.inventory import recorded_inventory, since_previous
 from .._caracal.inventory.recorded_inventory import Inventory, Retention
 from .._drivers.postgres.server import Server
 from .._errors import BackupError, KeyProblem
+from .._inventory import SetInventory
 from .._reading import immutable_rows
 from .._report.check import Check
 from .._repository import entry as entries
@@ -23,7 +24,7 @@ from .sealed_set import SealedSet
 
 
 def check(
-    opened: Opened, the_set: SealedSet, inventory: t.Mapping[str, t.Any], server: Server, identity_files: t.Sequence[str], budget: int
+    opened: Opened, the_set: SealedSet, inventory: SetInventory, server: Server, identity_files: t.Sequence[str], budget: int
 ) -> Check:
     """`inventory.since_previous` of a set with this inventory, whose copy is on `server`. A faulty earlier set is not an error: it proves
     nothing about this one."""
@@ -40,7 +41,7 @@ def check(
         return since_previous.not_compared(exc.msg)
 
 
-def _of(one: StoredSet, found: t.Mapping[str, t.Any]) -> Inventory:
+def _of(one: StoredSet, found: SetInventory) -> Inventory:
     recorded = audit_retention.recorded(one.record.entry)
     return recorded_inventory.of(one.record.set_id, found, Retention(recorded.days, recorded.known))
 

@@ -12,6 +12,7 @@ from .._caracal.chains import audit_blocks
 from .._caracal.chains.audit_blocks import Block
 from .._crypto import strict_json
 from .._errors import TamperedData, VersionMismatch
+from .._inventory import SetInventory
 from .._repository import objects
 from .._repository.artifact import Artifact
 from .._repository.catalog import StoredSet
@@ -41,7 +42,7 @@ class SealedSet:
         """The only artifact of its kind; a set without it cannot be restored by us."""
         return _only(self.open_set, kind, database)
 
-    def inventory(self) -> dict[str, t.Any]:
+    def inventory(self) -> SetInventory:
         """The sealed inventory, as the backup wrote it."""
         return inventory(self._opened, self.open_set, self._identities)
 
@@ -51,7 +52,7 @@ class SealedSet:
         return audit_blocks.from_tsv(compression.decompress(data, artifact.path, baseline.BLOCKS_LIMIT))
 
 
-def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[str]) -> dict[str, t.Any]:
+def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[str]) -> SetInventory:
     """The sealed inventory of a set whose signed files were verified. Raises TamperedData, VersionMismatch, WrongIdentity."""
     artifact, set_id = _only(open_set, "inventory"), open_set.record.set_id
     with objects.open_sealed(opened.catalog.signed(open_set), artifact.path, identity_files) as source:
@@ -62,7 +63,7 @@ def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[st
         )
     if found.get("set") != set_id:
         raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {set_id}; use another set")
-    return found
+    return t.cast("SetInventory", found)
 
 
 def _of_kind(open_set: StoredSet, kind: str, database: str | None = None) -> list[Artifact]:

@@ -14,6 +14,7 @@ from .._drivers.postgres import row_marks, schema_text
 from .._drivers.postgres.row_marks import RowMarks
 from .._drivers.postgres.server import Session
 from .._drivers.postgres.tables import Table, quote
+from .._inventory import DatabaseInventory
 from .._report.text import clean
 
 # Tables whose rows are named.
@@ -26,7 +27,7 @@ _KEY = """
      WHERE i.indrelid = %s::pg_catalog.regclass AND i.indisprimary ORDER BY k.ord"""
 
 
-def key_of(inventory: t.Mapping[str, t.Any]) -> bytes:
+def key_of(inventory: t.Mapping[str, object]) -> bytes:
     """The key of the marks of an inventory; empty for that of an older version, which has none, and for a malformed one."""
     marks = inventory.get("row_marks")
     key = marks.get("key") if isinstance(marks, dict) else None
@@ -37,23 +38,24 @@ def key_of(inventory: t.Mapping[str, t.Any]) -> bytes:
     return found if len(found) == row_marks.KEY_SIZE else b""
 
 
-def marks_of(inventory: t.Mapping[str, t.Any], table: str) -> RowMarks | None:
+def marks_of(inventory: t.Mapping[str, object], table: str) -> RowMarks | None:
     """Of an inventory with a key. None if the table has none, or malformed ones."""
-    tables = inventory["row_marks"].get("tables")
+    marks = inventory.get("row_marks")
+    tables = marks.get("tables") if isinstance(marks, dict) else None
     try:
         return RowMarks.of(tables.get(table)) if isinstance(tables, dict) else None
     except ValueError:
         return None
 
 
-def locate(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> Located:
+def locate(session: Session, read: t.Sequence[Table], expected: DatabaseInventory, actual: DatabaseInventory) -> Located:
     """Older sets have neither marks of rows nor digests of definitions, and then nothing is named."""
     objects = expected.get("schema_objects")
     names = schema_text.differences(objects, actual["schema_objects"]) if isinstance(objects, dict) else []
     return Located(_rows(session, read, expected, actual), [clean(name) for name in names])
 
 
-def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _rows(session: Session, read: t.Sequence[Table], expected: DatabaseInventory, actual: DatabaseInventory) -> dict[str, str]:
     """By table, the row of the copy where it begins to differ."""
     key = key_of(expected)
     if not key:
@@ -68,7 +70,7 @@ def _rows(session: Session, read: t.Sequence[Table], expected: t.Mapping[str, t.
     return found
 
 
-def _differs(name: str, expected: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any]) -> bool:
+def _differs(name: str, expected: DatabaseInventory, actual: DatabaseInventory) -> bool:
     return bool(expected["tables"][name] != actual["tables"][name])
 
 

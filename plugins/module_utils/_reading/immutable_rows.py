@@ -22,7 +22,7 @@ from . import differences
 # The product inserts rows of these and does nothing else to them.
 IMMUTABLE = ("public.policy_versions", "public.policy_set_versions")
 
-Inventory = t.Mapping[str, t.Any]
+Inventory = t.Mapping[str, object]
 
 
 def compare(server: Server, before: Inventory, after: Inventory) -> Immutable:
@@ -66,7 +66,7 @@ def _compared(session: Session, table: Table, key: bytes, older: Inventory, newe
     return Rewritten(table.name, len(missing.left), len(marks.digests), digest)
 
 
-def _recorded(found: Inventory, table: str) -> t.Any:
+def _recorded(found: Inventory, table: str) -> object:
     recorded = found.get("tables")
     return recorded.get(table) if isinstance(recorded, dict) else None
 

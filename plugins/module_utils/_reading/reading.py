@@ -26,6 +26,7 @@ from .._drivers.postgres.server import Session
 from .._drivers.postgres.snapshot import Place
 from .._drivers.postgres.tables import Table
 from .._errors import BackupError
+from .._inventory import DatabaseFacts, DatabaseInventory, TableDigest
 from .._report.check import Check
 from .._stream.pipes import Both, Sink
 from .._stream.progress import Share
@@ -145,7 +146,7 @@ def zone_is(zone: bytes) -> str:
 class Rest:
     """Digests of ordinary tables, the blocks of the admin chain where it is among them, and marks of the rows with their key."""
 
-    digests: dict[str, dict[str, t.Any]]
+    digests: dict[str, TableDigest]
     blocks: tuple[Block, ...]
     key: bytes
     marks: dict[str, RowMarks]
@@ -154,7 +155,7 @@ class Rest:
 def rest(place: Place, wanted: t.Sequence[Table], key: bytes = b"") -> Rest:
     """`copy-sha256-v1` of each table, in one transaction. Without a `key` for the marks, a new one is made."""
     key = key or secrets.token_bytes(row_marks.KEY_SIZE)
-    digests: dict[str, dict[str, t.Any]] = {}
+    digests: dict[str, TableDigest] = {}
     blocks: list[Block] = []
     marks: dict[str, RowMarks] = {}
     with place.join() as session:
@@ -175,10 +176,11 @@ def _admin_collector(table: Table) -> audit_blocks.Collector | None:
     return audit_blocks.Collector(admin, table.name, table.columns)
 
 
-def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any]:
+def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> DatabaseFacts:
     """The parts of the inventory that are no rows. A transaction of its own, so that no lock outlives it."""
+    text = schema_text.read(pg_dump, place)
     with place.join() as session:
-        read = {
+        return {
             "server_version": catalog.server_version(session),
             "schema": catalog.schema(session),
             "grants": catalog.grants(session),
@@ -189,14 +191,12 @@ def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> dict[str, t.Any
             "materialized_views": catalog.materialized_views(session),
             "sequence_floor": catalog.sequence_floors(session),
             "state": inventory.state(session, names),
+            "schema_digest": text.digest,
+            "schema_objects": text.objects,
         }
-    text = schema_text.read(pg_dump, place)
-    return {**read, "schema_digest": text.digest, "schema_objects": text.objects}
 
 
-def assemble(
-    database: str, layout_read: Layout, facts_read: dict[str, t.Any], rest_read: Rest, leaves: t.Sequence[Leaf]
-) -> dict[str, t.Any]:
+def assemble(database: str, layout_read: Layout, facts_read: DatabaseFacts, rest_read: Rest, leaves: t.Sequence[Leaf]) -> DatabaseInventory:
     """The inventory of one database; the caller adds `sequences`, which no snapshot covers."""
     detected = layout_read.detected
     return {

@@ -92,7 +92,7 @@ def _state(given: Options, copy: CopyOptions) -> state_verify.Options:
     )
 
 
-def _chains(invocation: Invocation[Options], copy: CopyOptions, set_id: str) -> Result:
+def _chains(invocation: Invocation[Options], copy: CopyOptions, set_id: str) -> audit_chain_verify.Result:
     given = invocation.options
     asked = audit_chain_verify.Options(
         access=given.access,

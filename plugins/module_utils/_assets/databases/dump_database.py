@@ -23,6 +23,7 @@ from ..._errors import BackupError, StageFailed, VersionMismatch
 from ..._evidence import audit_retention, earlier, sealed_census
 from ..._evidence.access import Opened
 from ..._evidence.open_set import OpenSet
+from ..._inventory import DatabaseFacts, DatabaseInventory
 from ..._options.shared import DumpOptions
 from ..._reading import completeness, database_layout, reading, source_reading
 from ..._report.check import WARN, Check
@@ -54,7 +55,7 @@ class Dumped:
     """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and the
     scans of the source."""
 
-    inventory: dict[str, t.Any]
+    inventory: DatabaseInventory
     blocks: list[Block]
     artifacts: list[dict[str, t.Any]]
     source: dict[str, t.Any]
@@ -147,7 +148,7 @@ def _rows(
     source: dump.Source,
     history: earlier.History,
     schema: Sealed,
-    facts: dict[str, t.Any],
+    facts: DatabaseFacts,
 ) -> Dumped:
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database

@@ -17,6 +17,7 @@ from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
 from ..._evidence import earlier
+from ..._inventory import ClusterRoles, SetInventory
 from ..._reading import completeness
 from ..._repository import layout as keys
 from ..._repository import objects
@@ -35,7 +36,12 @@ def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.An
     after = _roles(job, seen)
     if after != before:
         after = _roles(job, seen)
-    inventory = {"format": keys.FORMAT, "set": job.target.set_id, "roles": after, "databases": [one.inventory for one in dumped]}
+    inventory: SetInventory = {
+        "format": keys.FORMAT,
+        "set": job.target.set_id,
+        "roles": after,
+        "databases": [one.inventory for one in dumped],
+    }
     blocks = [block for one in dumped for block in one.blocks]
     artifacts = [made for one in dumped for made in one.artifacts]
     artifacts.append(_seal_inventory(job, inventory))
@@ -71,16 +77,16 @@ def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.An
 _PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
 
 
-def _roles(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+def _roles(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> ClusterRoles:
     """Roles are in no snapshot, so they are read before and after."""
-    found: dict[str, t.Any] = {"roles": {}, "members": []}
+    found: ClusterRoles = {"roles": {}, "members": []}
     for one in seen:
         with Session(job.server, one["database"]) as session:
             found = roles.merge(found, roles.read(session))
     return found
 
 
-def _seal_inventory(job: DumpJob, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
+def _seal_inventory(job: DumpJob, inventory: SetInventory) -> dict[str, t.Any]:
     path = keys.inventory_key(job.target.set_id)
     with objects.sealed(job.opened.store, keys.set_folder(job.target.set_id), job.target.recipients, path) as (sealer, publish):
         sealer.write(strict_json.dumps(inventory))

@@ -17,6 +17,7 @@ from ..._drivers.postgres import target
 from ..._drivers.postgres.server import Server
 from ..._evidence import access, incarnation, place, restore_entry, sealed_set
 from ..._evidence.access import Opened
+from ..._inventory import DatabaseInventory
 from ..._options import declared
 from ..._options.declared import Path, Rules, needed
 from ..._options.shared import CopyOptions, RepositoryOptions
@@ -64,12 +65,12 @@ def _restored(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
         "changed": True,
         "set_id": the_set.set_id,
         "checks": [check.to_result() for check in doubts],
-        "target": found[wanted[0]["database"]]["system_identifier"],
+        "target": found[wanted[0]["database"]].system_identifier,
     }
     heads = _heads(opened, the_set, server, found) if signer else {}
     if invocation.check_mode:
         result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
-        result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name]["objects"]]
+        result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name].objects]
     else:
         how = (given.jobs, tuple(given.dumped.identity_files), given.confirm, told, given.accept_missing_constraints)
         work = restoration.Restoration(the_set, server, ready.client, *how)
@@ -93,12 +94,12 @@ def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
     return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
-def _doubts(wanted: list[dict[str, t.Any]], found: dict[str, t.Any]) -> list[Check]:
+def _doubts(wanted: t.Sequence[DatabaseInventory], found: t.Mapping[str, target.TargetState]) -> list[Check]:
     """Refuse targets that cannot take the databases; what speaks against the others."""
     return [
         Check(f"restore.{one['database']}.version", WARN, doubt)
         for one in wanted
-        for doubt in target.version_fits(one["database"], one["server_version"], found[one["database"]]["version"])
+        for doubt in target.version_fits(one["database"], one["server_version"], found[one["database"]].version)
     ]
 
 

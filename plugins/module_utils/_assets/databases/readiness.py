@@ -17,6 +17,7 @@ from ..._errors import MissingDependency, OptionError, TamperedData
 from ..._evidence import access, restore_entry
 from ..._evidence.access import Opened
 from ..._evidence.sealed_set import SealedSet
+from ..._inventory import DatabaseInventory, SetInventory
 from ..._options import declared
 from ..._options.declared import Path
 from ..._options.shared import RepositoryOptions, StoredSetOptions
@@ -31,8 +32,8 @@ class Ready:
     """`wanted` are the databases, as the inventory describes them; `client` has pg_restore; `checks` say what speaks against it."""
 
     the_set: SealedSet
-    inventory: dict[str, t.Any]
-    wanted: list[dict[str, t.Any]]
+    inventory: SetInventory
+    wanted: t.Sequence[DatabaseInventory]
     client: ClientTools
     checks: list[Check]
 
@@ -91,7 +92,7 @@ def _release(the_set: SealedSet, wanted: str | None) -> Check:
     return upgrade.judge(manifest.release, manifest.family, wanted)
 
 
-def _wanted(inventory: dict[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
+def _wanted(inventory: SetInventory, names: t.Sequence[str]) -> list[DatabaseInventory]:
     databases = inventory["databases"]
     unknown = set(names) - {one["database"] for one in databases}
     if unknown:

@@ -15,6 +15,7 @@ from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StorageError, TamperedData
 from ..._evidence import sealed_set
+from ..._inventory import ClusterRoles, DatabaseInventory, SetInventory
 from ..._report.check import FAIL, PASS, WARN, Check
 from ..._repository import objects
 from ..._repository.artifact import Artifact
@@ -73,13 +74,13 @@ class Restoration:
         self.databases: list[dict[str, t.Any]] = []
         self.replaced: list[dict[str, str]] = []
 
-    def run(self, inventory: dict[str, t.Any], wanted: t.Sequence[dict[str, t.Any]], sandbox: SandboxInfo | None) -> None:
+    def run(self, inventory: SetInventory, wanted: t.Sequence[DatabaseInventory], sandbox: SandboxInfo | None) -> None:
         """Roles first, then every database under a working name, and only then all of them under their own."""
         self._sandbox = sandbox
         if sandbox:
             self._pg_restore = confined.command(sandbox, *self._pg_restore)
         self._make_roles(inventory["roles"], sandbox.superuser if sandbox else None)
-        made: list[tuple[str, dict[str, t.Any]]] = []
+        made: list[tuple[str, DatabaseInventory]] = []
         try:
             for one in wanted:
                 name = target.working_name(one["database"], self._set.set_id)
@@ -95,7 +96,7 @@ class Restoration:
                 target.drop(self._server, name)
             raise
 
-    def _make_roles(self, recorded: dict[str, t.Any], host: str | None) -> None:
+    def _make_roles(self, recorded: ClusterRoles, host: str | None) -> None:
         with Session(self._server, target.MAINTENANCE, settings={}) as session:
             wrong = roles.create_missing(session, recorded, host)
         if wrong:
@@ -104,7 +105,7 @@ class Restoration:
         else:
             self.checks.append(Check("restore.roles", PASS, roles.as_recorded(recorded, host)))
 
-    def _load(self, name: str, recorded: dict[str, t.Any]) -> None:
+    def _load(self, name: str, recorded: DatabaseInventory) -> None:
         started = time.monotonic()
         database = recorded["database"]
         size = sum(one.size for kind in ("dump", "schema", "leaf") for one in self._set.artifacts(kind, database))
@@ -125,10 +126,9 @@ class Restoration:
             indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(first)}
             _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
             for one, rows in zip(leaves, loaded, strict=True):
-                if rows != recorded["leaves"][one.leaf]["rows"]:
-                    raise TamperedData(
-                        f"{one.path}: {rows} rows, the inventory records {recorded['leaves'][one.leaf]['rows']}; use another set"
-                    )
+                known = recorded["leaves"][one.leaf or ""]["rows"]
+                if rows != known:
+                    raise TamperedData(f"{one.path}: {rows} rows, the inventory records {known}; use another set")
             self._progress.begin("indexing")
             self._look_for_rows(to, recorded)
             self._missing(database, made.after_rows(names[: len(first)], self._jobs, self._accept_missing))
@@ -146,14 +146,14 @@ class Restoration:
                 Check(f"restore.{database}.constraints", FAIL, f"{words}; repair the rows, then create them", details=details)
             )
 
-    def _look_for_rows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:
+    def _look_for_rows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:
         """Sets of earlier versions can lack rows that their inventory counts: of nested audit partitions, or of a renamed database."""
         empty = restore.without_rows(to, {**recorded["tables"], **recorded["leaves"]})
         if empty:
             words = f"{len(empty)} table(s) came back empty, and the inventory records rows of them; first: {empty[0]}; use another set too"
             self.checks.append(Check(f"restore.{recorded['database']}.rows", FAIL, words, details={"tables": empty[:50]}))
 
-    def _what_follows(self, to: restore.Destination, recorded: dict[str, t.Any]) -> None:
+    def _what_follows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:
         """What no artifact holds: content of materialized views, and values of sequences that only the inventory has."""
         restore.sequences(to, recorded["sequences"])
         wanted = [name for name, populated in recorded.get("materialized_views", {}).items() if populated]

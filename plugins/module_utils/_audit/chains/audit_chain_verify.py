@@ -32,7 +32,7 @@ from ..._options import declared
 from ..._options.declared import Path, Rules
 from ..._options.shared import AuditChainOptions, CopyOptions, RepositoryOptions
 from ..._reading import database_layout, reading
-from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
+from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, VerdictResult, judged
 from ..._report.text import duration
 from ..._repository.fields import parse_timestamp
 from ..._stream import progress
@@ -50,7 +50,7 @@ class Context:
     """What the checks need to know of the database beside its rows."""
 
     layout: database_layout.Layout
-    facts: dict[str, t.Any]
+    facts: snapshot.SourceFacts
     marker: int | None
     retention_days: int
     skew: int
@@ -98,13 +98,44 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ChainCoverage(t.TypedDict):
+    """Rows, zones and newest links of one chain."""
+
+    rows: int
+    zones: int
+    heads: dict[str, int]
+
+
+class Coverage(t.TypedDict):
+    """What was asked for, what was found, and what was not verified."""
+
+    release: str | None
+    snapshot_time: str
+    asked: str
+    leaves: dict[str, int]
+    chains: dict[str, ChainCoverage]
+    keys: list[str]
+    not_verified: list[str]
+
+
+class _Covered(VerdictResult):
+    coverage: Coverage
+    seconds: float
+
+
+class Result(_Covered, total=False):
+    """The verdict; `journal_head` if a repository was given."""
+
+    journal_head: str
+
+
+def run(invocation: Invocation[Options]) -> Result:
     """Read every row once, then judge."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     started = time.monotonic()
     given = invocation.options
     keys = hmac_keys(given.chains.audit_hmac_key_files)
@@ -135,7 +166,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
             cuts = baseline.cuts(opened) if opened else []
             ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given.exports, told)
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
-    result: dict[str, t.Any] = {
+    result: Result = {
         **judged(checks, given.require_valid),
         "coverage": _coverage(context, chains, keys, checks),
         "seconds": round(time.monotonic() - started, 3),
@@ -301,8 +332,7 @@ def _tail(known: Baseline, chains: chain_reading.Chains, context: Context) -> Ch
     return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name, "age_seconds": age})
 
 
-def _coverage(context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> dict[str, t.Any]:
-    """What was asked for, what was found, and what was not verified."""
+def _coverage(context: Context, chains: chain_reading.Chains, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> Coverage:
     found = {AUDIT.name: chains.events, **({ADMIN.name: chains.admin} if chains.admin is not None else {})}
     return {
         "release": context.release,

@@ -27,7 +27,7 @@ from ..._options import declared
 from ..._options.declared import Path
 from ..._options.shared import PostgresOptions, RepositoryOptions
 from ..._reading import database_layout, newest_rows, reading
-from ..._report.check import FAIL, Check
+from ..._report.check import FAIL, Check, CheckResult
 from ..._repository import entry as entries
 from ..._repository import journal as journals
 from ..._repository import layout as keys
@@ -47,7 +47,7 @@ class Taken:
 
     known: Baseline
     detected: Detected | None
-    facts: dict[str, t.Any]
+    facts: snapshot.SourceFacts
     check: Check
     current: list[Block]
     new: list[Block]
@@ -70,7 +70,36 @@ class Options(declared.Options):
     jobs: int = 2
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Compared(t.TypedDict):
+    changed: bool
+    checkpoint: str | None
+    base: int
+    since: str
+    release: str | None
+    snapshot_time: str
+    standby: bool
+    verdict: str
+    checks: list[CheckResult]
+    zones: int
+    rows: int
+    blocks: int
+    blocks_not_read: int
+    diff: dict[str, str]
+
+
+class _Comparison(_Compared, total=False):
+    msg: str
+    failed: bool
+
+
+class Result(_Comparison):
+    """What was compared and whether it was entered; `failed` and `msg` if a check failed."""
+
+    journal_head: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> Result:
     """Look, compare; then (not in check mode) the blocks, then the journal entry that names them."""
     started = time.monotonic()
     given = invocation.options
@@ -95,7 +124,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
 
 
-def _finish(invocation: Invocation[Options], result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _finish(invocation: Invocation[Options], result: Result) -> Result:
     metrics.leave(
         invocation.options.metrics_file,
         invocation,
@@ -126,14 +155,14 @@ def _take(opened: Opened, server: Server, given: Options) -> Taken:
     return Taken(known, read.detected, held.facts, check, current, new, whole)
 
 
-def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) -> dict[str, t.Any]:
+def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) -> _Comparison:
     doubt = taken.check.verdict == FAIL or bool(taken.known.problem)
     # A checkpoint cannot record blocks that are gone, so after an acknowledgement the next set is the new base.
     enters = bool(taken.new) and not doubt and not taken.check.details.get("acknowledged")
     checks = [taken.check, earlier]
     failed = next((one for one in checks if one.verdict == FAIL), taken.check)
     had, has = ({block.key: block for block in blocks} for blocks in (taken.known.blocks, taken.current))
-    result = {
+    result: _Comparison = {
         "changed": enters or recorded,
         "checkpoint": checkpoint_id if enters else None,
         "base": 0 if taken.whole else taken.known.sequence,
@@ -151,9 +180,9 @@ def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) ->
     }
     if doubt:
         words = "its blocks were not entered into the journal. Find out why, then create a backup set, which later checkpoints compare with"
-        result.update(failed=True, msg=f"{taken.check.message}; {words}")
+        result["failed"], result["msg"] = True, f"{taken.check.message}; {words}"
     elif failed.verdict == FAIL:
-        result.update(failed=True, msg=failed.message)
+        result["failed"], result["msg"] = True, failed.message
     return result
 
 

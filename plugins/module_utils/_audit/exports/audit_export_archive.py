@@ -48,13 +48,38 @@ class Options(declared.Options):
     compare_days: int = 2
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Planned(t.TypedDict):
+    archived: list[str]
+    extended: list[str]
+    unchanged: int
+    faults: list[str]
+    diff: dict[str, str]
+
+
+class _Plan(_Planned, total=False):
+    msg: str
+    failed: bool
+
+
+class Result(_Plan):
+    """Hours by name, days as YYYY-MM-DD; `failed` and `msg` if an hour has a fault."""
+
+    changed: bool
+    days: list[str]
+    strange: list[str]
+    first_hour: str
+    last_hour: str
+    journal_head: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> Result:
     """Compare all, copy what is missing, extend locks, then (one entry a day that is over) tell the journal."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
 
-def _archived(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _archived(invocation: Invocation[Options], told: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.compare_days < 0:
@@ -74,17 +99,23 @@ def _archived(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
         invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
     for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
         invocation.warn(f"{source.location}/{one.key} has {one.versions} versions; the oldest one counts, find out who wrote over it")
-    result = _result(plan, to, now)
+    planned = _result(plan, to, now)
     days = _days(plan, known, now)
     if not invocation.check_mode:
         days = _days(_act(plan, source, to, told), known, now)
         for day, hours in sorted(days.items()):
             _enter(opened, signer, day, hours)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    result["changed"] = bool(plan.copy or plan.extend or days)
-    result["days"] = [day.isoformat() for day in sorted(days)]
-    result.update(strange=list(found.strange[:NAMED]), first_hour=_name(min(found.hours)), last_hour=_name(max(found.hours)))
-    result.update(journal_head=opened.head, seconds=round(time.monotonic() - started, 3))
+    result: Result = {
+        **planned,
+        "changed": bool(plan.copy or plan.extend or days),
+        "days": [day.isoformat() for day in sorted(days)],
+        "strange": list(found.strange[:NAMED]),
+        "first_hour": _name(min(found.hours)),
+        "last_hour": _name(max(found.hours)),
+        "journal_head": opened.head,
+        "seconds": round(time.monotonic() - started, 3),
+    }
     kept = there.hours.keys() | {hour.number for hour in plan.copy}
     metrics.leave(
         given.metrics_file,
@@ -107,8 +138,8 @@ def _name(hour: int) -> str:
     return export_files.name(hour)
 
 
-def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> dict[str, t.Any]:
-    result: dict[str, t.Any] = {
+def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> _Plan:
+    result: _Plan = {
         "archived": [_name(hour.number) for hour in plan.copy],
         "extended": [_name(hour.number) for hour in plan.extend],
         "unchanged": len(plan.fine),

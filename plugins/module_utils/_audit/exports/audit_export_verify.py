@@ -23,7 +23,7 @@ from ..._evidence import access, baseline, place
 from ..._options import declared
 from ..._options.shared import AuditChainOptions, CopyOptions, RepositoryOptions
 from ..._reading import database_layout
-from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, judged
+from ..._report.check import NOT_APPLICABLE, UNPROVEN, WARN, Check, VerdictResult, judged
 from ..._repository import archive_days
 from ..._repository import entry as entries
 from ..._storage.base import Store
@@ -51,13 +51,36 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Counted(t.TypedDict):
+    files: int
+    entered: int
+    keys: list[str]
+    not_verified: list[str]
+
+
+class Coverage(_Counted, total=False):
+    """What was read, and what was not verified; hours by name if there is a file."""
+
+    first_hour: str
+    last_hour: str
+    hours_without_file: int
+
+
+class Result(VerdictResult):
+    """The verdict, and what it covers."""
+
+    coverage: Coverage
+    journal_head: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> Result:
     """Read every object once for its digest and once for its rows; then judge."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.lag < 0:
@@ -137,8 +160,7 @@ def _ingested(where: snapshot.Place, layout: database_layout.Layout) -> dict[int
     return found
 
 
-def _coverage(found: Archive, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> dict[str, t.Any]:
-    """What was looked at, and what was not verified."""
+def _coverage(found: Archive, keys: t.Sequence[AuditKey], checks: t.Sequence[Check]) -> Coverage:
     hours = list(found.there.hours)
     return {
         "files": len(hours),

@@ -51,7 +51,7 @@ class Said:
     text: str = dataclasses.field(default="", repr=False)
 
     @property
-    def facts(self) -> dict[str, t.Any]:
+    def facts(self) -> dict[str, object]:
         """For `details` of a check."""
         return {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
 

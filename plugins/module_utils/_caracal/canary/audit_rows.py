@@ -87,7 +87,7 @@ def judge(
     return Check(CHECK_ID, verdict, f"{len(details['rows'])} audit rows of the canary's own requests are there; {which}", details=details)
 
 
-def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, t.Any]:
+def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, object]:
     event = {"request_id": row.request_id, "chain_seq": row.seq, "event_type": row.event_type, "decision": row.decision}
     return {**event, "evaluation_status": row.status, "head_before": head.seq}
 

@@ -202,7 +202,7 @@ def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Find
     return found
 
 
-def _rotations(name: bytes, zone: ZoneSeen, keys: t.Sequence[AuditKey]) -> list[dict[str, t.Any]]:
+def _rotations(name: bytes, zone: ZoneSeen, keys: t.Sequence[AuditKey]) -> list[dict[str, object]]:
     """Where a zone's rows begin to be signed with another key."""
     spans = sorted((positions.ranges()[0][0], index) for index, positions in zone.keys.items())
     return [{"zone": name.decode(), "from": start, "key": keys[index].id} for start, index in spans[1:]]

@@ -167,7 +167,7 @@ class Comparison:
         return content_unproven(self.rows - self.equal, details)
 
 
-def content_unproven(rows: int, details: dict[str, t.Any]) -> Check:
+def content_unproven(rows: int, details: t.Mapping[str, object]) -> Check:
     words = f"content hashes of {rows} exported events cannot be made again: they cover microseconds, exports have milliseconds"
     return Check("exports.content", UNPROVEN, words, required=False, details=details)
 

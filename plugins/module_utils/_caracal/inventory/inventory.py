@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._inventory import DatabaseInventory, DatabaseSettings, TableDigest
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import parameters
 
@@ -59,6 +60,8 @@ STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
 }
 
+Values = t.Mapping[str, "int | None"]
+
 BLOCKS_CHECK = "inventory.audit_blocks"
 
 
@@ -71,10 +74,10 @@ def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.An
     }
 
 
-def believable(inventory: dict[str, t.Any]) -> bool:
+def believable(inventory: DatabaseInventory) -> bool:
     """Zero is a fact only when the reader saw a database that cannot be empty: migrations and zones."""
     tables = inventory["tables"]
-    return all(tables.get(f"public.{name}", {}).get("rows", 0) > 0 for name in ("schema_migrations", "zones"))
+    return all(found["rows"] > 0 if (found := tables.get(f"public.{name}")) else False for name in ("schema_migrations", "zones"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Located:
     objects: t.Sequence[str] = ()
 
 
-def compare(expected: dict[str, t.Any], actual: dict[str, t.Any], located: Located, *, leaves: bool = True) -> list[Check]:
+def compare(expected: DatabaseInventory, actual: DatabaseInventory, located: Located, *, leaves: bool = True) -> list[Check]:
     """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs.
 
     `leaves` is whether the rows of the audit leaves were read.
@@ -157,8 +160,8 @@ def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bo
 def _maps(
     check_id: str,
     what: str,
-    expected: dict[str, t.Any],
-    actual: dict[str, t.Any],
+    expected: t.Mapping[str, TableDigest],
+    actual: t.Mapping[str, TableDigest],
     empty_ok: bool = False,
     rows: t.Mapping[str, str] | None = None,
 ) -> Check:
@@ -185,13 +188,13 @@ def _lists(check_id: str, what: str, expected: list[str], actual: list[str], emp
     return _result(check_id, what, wrong, len(expected), empty_ok)
 
 
-def _state(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
+def _state(check_id: str, expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> Check:
     """An older set records fewer facts; the tables behind them are compared row by row all the same."""
     wrong = [f"{name} differs" for name in sorted(expected) if expected[name] != actual.get(name)]
     return _result(check_id, "fact", wrong, len(expected), empty_ok=not expected)
 
 
-def _sequences(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], floor: dict[str, int]) -> Check:
+def _sequences(check_id: str, expected: Values, actual: Values, floor: t.Mapping[str, int]) -> Check:
     """Outside any snapshot: the copy must lie between its own highest id and the value read after the dump."""
     wrong = [f"sequence {name} is missing" for name in sorted(expected.keys() - actual.keys())]
     for name in sorted(expected.keys() & actual.keys()):
@@ -211,12 +214,8 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
     return Check(check_id, PASS, f"{len(expected)} extension(s) equal")
 
 
-def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any]) -> Check:
-    hard = [
-        f"{name} is {actual[name]}, recorded {expected[name]}"
-        for name in ("encoding", "owner", "connection_limit")
-        if actual[name] != expected[name]
-    ]
+def _settings(check_id: str, expected: DatabaseSettings, actual: DatabaseSettings) -> Check:
+    hard = _others(("encoding", "owner", "connection_limit"), expected, actual)
     if actual["set"] != expected["set"]:
         # Lists have an order, in which nothing else may be told apart.
         other = parameters(expected["set"], actual["set"]) or "in another order"
@@ -224,13 +223,15 @@ def _settings(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any
     hard += _role_sets(expected["role_sets"], actual["role_sets"])
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
-    names = ("provider", "locale", "collate", "ctype")
-    soft = [f"{name} is {actual[name]}, recorded {expected[name]}" for name in names if actual[name] != expected[name]]
-    if soft:
+    if soft := _others(("provider", "locale", "collate", "ctype"), expected, actual):
         return Check(
             check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}
         )
     return Check(check_id, PASS, "encoding, locale, owner and settings equal")
+
+
+def _others(names: t.Iterable[str], expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> list[str]:
+    return [f"{name} is {actual[name]}, recorded {expected[name]}" for name in names if actual[name] != expected[name]]
 
 
 def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> list[str]:
@@ -261,7 +262,7 @@ def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bo
     return Check(check_id, PASS, f"{len(computed)} materialized view(s) computed anew")
 
 
-def _schema_dump(check_id: str, expected: dict[str, t.Any], actual: dict[str, t.Any], objects: t.Sequence[str]) -> Check:
+def _schema_dump(check_id: str, expected: DatabaseInventory, actual: DatabaseInventory, objects: t.Sequence[str]) -> Check:
     """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
     if expected["server_version"] // 10000 != actual["server_version"] // 10000:
         return Check(check_id, NOT_APPLICABLE, "other major version of PostgreSQL; the schema list was compared instead", required=False)

@@ -96,13 +96,13 @@ class Inventory:
     retention: Retention = UNKNOWN
 
 
-def of(set_id: str, found: t.Mapping[str, t.Any], retention: Retention = UNKNOWN) -> Inventory:
+def of(set_id: str, found: t.Mapping[str, object], retention: Retention = UNKNOWN) -> Inventory:
     """From the JSON of a sealed inventory."""
     databases = [_database(one) for one in _list(found.get("databases")) or () if isinstance(one, dict)]
     return Inventory(set_id, {one.name: one for one in databases}, _roles(found.get("roles")), retention)
 
 
-def _database(found: t.Mapping[str, t.Any]) -> Database:
+def _database(found: t.Mapping[str, object]) -> Database:
     name, version, objects = str(found.get("database")), found.get("server_version"), found.get("large_objects")
     facts = {
         "migrations": _named("migration", found.get("migrations")),

@@ -29,7 +29,7 @@ class SigningKey:
     x: str
     y: str
 
-    def to_result(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, str | int]:
         return {**dataclasses.asdict(self), "crv": "P-256"}
 
 

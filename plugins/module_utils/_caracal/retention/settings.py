@@ -47,7 +47,7 @@ def period(days: int) -> datetime.timedelta:
     return datetime.timedelta(days=max(0, min(days, LONGEST)))
 
 
-def effective(given: t.Mapping[str, t.Any] | None) -> Effective:
+def effective(given: t.Mapping[str, object] | None) -> Effective:
     """From variables of the running services; None when nobody gave them. Raises OptionError for a value that is no number of days."""
     named = {name: value for name, value in (given or {}).items() if value is not None and value != ""}
     return Effective(
@@ -57,9 +57,9 @@ def effective(given: t.Mapping[str, t.Any] | None) -> Effective:
     )
 
 
-def _days(name: str, value: t.Any) -> int:
+def _days(name: str, value: object) -> int:
     try:
-        days = int(value)
+        days = int(str(value))
     except ValueError:
         days = 0
     if not 1 <= days <= LONGEST:

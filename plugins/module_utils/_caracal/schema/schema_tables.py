@@ -42,7 +42,7 @@ class ReleaseTable:
     def own(self) -> Facts:
         return self.databases[releases.OWN_DATABASE]
 
-    def to_json(self) -> dict[str, t.Any]:
+    def to_json(self) -> dict[str, object]:
         """As a user keeps it; `from_json` reads it back."""
         return {
             "release": self.release,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._inventory import DatabaseSettings
 from .server import Session
 from .tables import SYSTEM
 
@@ -132,13 +133,12 @@ def extensions(session: Session) -> dict[str, str]:
     return dict(session.rows("SELECT extname, extversion FROM pg_catalog.pg_extension ORDER BY 1"))
 
 
-def settings(session: Session) -> dict[str, t.Any]:
+def settings(session: Session) -> DatabaseSettings:
     """Encoding, locale, owner, connection limit, access list, `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET` of the current
     database.
 
     `collate` and `ctype` are libc's; text sorts by them only where `provider` is libc, else by `locale` of that provider.
     """
-    names = ("encoding", "provider", "locale", "collate", "ctype", "owner", "connection_limit", "acl", "set", "role_sets")
     row = session.rows(
         """SELECT pg_encoding_to_char(encoding), CASE datlocprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' ELSE 'builtin' END, datlocale,
                   datcollate, datctype, pg_get_userbyid(datdba), datconnlimit, datacl::text[],
@@ -147,7 +147,7 @@ def settings(session: Session) -> dict[str, t.Any]:
                      FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole <> 0)
              FROM pg_database b WHERE datname = current_database()"""
     )[0]
-    return dict(zip(names, row, strict=True))
+    return t.cast("DatabaseSettings", dict(zip(DatabaseSettings.__annotations__, row, strict=True)))
 
 
 def sequences(session: Session) -> dict[str, int | None]:

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import typing as t
-
+from ..._inventory import DatabaseSettings
 from .server import Session
 from .tables import literal
 
@@ -20,18 +19,18 @@ _PROVIDERS = {
 }
 
 
-def of(session: Session, recorded: dict[str, t.Any]) -> tuple[str, list[str]]:
+def of(session: Session, recorded: DatabaseSettings) -> tuple[str, list[str]]:
     """The locale in words of CREATE DATABASE, and what of the recorded one the server has not."""
     wanted = {category: recorded[category] for category in ("collate", "ctype")}
     missing = [locale for locale in dict.fromkeys(wanted.values()) if not _has_locale(session, locale)]
     provider = "libc"
     if recorded["provider"] in _PROVIDERS:
-        option, query = _PROVIDERS[recorded["provider"]]
-        if session.value(query, (recorded["locale"],)):
-            provider = f"{recorded['provider']} {option} {literal(recorded['locale'])}"
+        (option, query), locale = _PROVIDERS[recorded["provider"]], recorded["locale"]
+        if locale is not None and session.value(query, (locale,)):
+            provider = f"{recorded['provider']} {option} {literal(locale)}"
         else:
             wanted = {category: FALLBACK for category in wanted}
-            missing = [f"{recorded['locale']} of {recorded['provider']}"]
+            missing = [f"{locale} of {recorded['provider']}"]
     collate, ctype = (literal(FALLBACK if locale in missing else locale) for locale in wanted.values())
     return f"LOCALE_PROVIDER {provider} LC_COLLATE {collate} LC_CTYPE {ctype}", [f"locale {one}" for one in missing]
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ..._crypto.sealing import Opener
 from ..._errors import BackupError, TamperedData
+from ..._inventory import TableDigest
 from ..._repository import objects
 from . import libpq, relations, tools
 from .definitions import COMMON, Definitions
@@ -85,7 +86,7 @@ def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> 
             session.rows(f"ANALYZE {', '.join(wanted)}")
 
 
-def without_rows(destination: Destination, recorded: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+def without_rows(destination: Destination, recorded: t.Mapping[str, TableDigest]) -> list[str]:
     """Those of `schema.name` for which rows were recorded, and that have none here. Before policies come back, which could hide them."""
     with _session(destination) as session:
         found = {table.qualified: table.sql for table in read_tables(session)}

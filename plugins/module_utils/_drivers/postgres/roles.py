@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..._inventory import ClusterRoles, RoleAttributes
 from ..._report.text import parameters
 from .server import Session
 from .tables import literal, quote, setting
@@ -20,18 +21,6 @@ from .tables import literal, quote, setting
 ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
 SANDBOX_ATTRIBUTES = {"superuser": "SUPERUSER", "replication": "REPLICATION", "createrole": "CREATEROLE", "bypassrls": "BYPASSRLS"}
 
-_ATTRIBUTES = (
-    "login",
-    "createdb",
-    "inherit",
-    "superuser",
-    "replication",
-    "createrole",
-    "bypassrls",
-    "connection_limit",
-    "valid_until",
-    "set",
-)
 _ROLES = """
     SELECT rolname, rolcanlogin, rolcreatedb, rolinherit, rolsuper, rolreplication, rolcreaterole, rolbypassrls, rolconnlimit,
            to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -65,7 +54,7 @@ _REFERENCED = """
     SELECT r.oid FROM closure JOIN pg_catalog.pg_roles r USING (oid) WHERE r.rolname !~ '^pg_'"""
 
 
-def read(session: Session) -> dict[str, t.Any]:
+def read(session: Session) -> ClusterRoles:
     """`{"roles": {name: attributes}, "members": [[member, group], …]}` of the roles that this database refers to.
 
     Roles of the server (`pg_*`) are recorded only as groups: who is in one has rights that no grant shows.
@@ -78,21 +67,21 @@ def read(session: Session) -> dict[str, t.Any]:
     return {"roles": _attributes(rows), "members": [list(pair) for pair in members]}
 
 
-def _names(recorded: dict[str, t.Any]) -> list[str]:
+def _names(recorded: ClusterRoles) -> list[str]:
     return sorted({*recorded["roles"], *(name for pair in recorded["members"] for name in pair)})
 
 
-def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, dict[str, t.Any]]:
-    return {row[0]: dict(zip(_ATTRIBUTES, row[1:], strict=True)) for row in rows}
+def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, RoleAttributes]:
+    return {row[0]: t.cast("RoleAttributes", dict(zip(RoleAttributes.__annotations__, row[1:], strict=True))) for row in rows}
 
 
-def merge(first: dict[str, t.Any], second: dict[str, t.Any]) -> dict[str, t.Any]:
+def merge(first: ClusterRoles, second: ClusterRoles) -> ClusterRoles:
     """The roles of two databases of one cluster together."""
     pairs = {tuple(pair) for pair in first["members"] + second["members"]}
     return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
 
 
-def create_missing(session: Session, recorded: dict[str, t.Any], host: str | None = None) -> list[str]:
+def create_missing(session: Session, recorded: ClusterRoles, host: str | None = None) -> list[str]:
     """Make the roles that do not exist, without passwords; an existing role is never altered.
 
     In a sandbox, whose superuser is `host`, they get every recorded attribute. Returns one line for each difference between what exists
@@ -111,8 +100,9 @@ def create_missing(session: Session, recorded: dict[str, t.Any], host: str | Non
     return differences(session, without(recorded, host))
 
 
-def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) -> str:
-    words = [word if attributes[key] else f"NO{word}" for key, word in allowed.items()]
+def _create(name: str, attributes: RoleAttributes, allowed: dict[str, str]) -> str:
+    given: t.Mapping[str, object] = attributes
+    words = [word if given[key] else f"NO{word}" for key, word in allowed.items()]
     words.append(f"CONNECTION LIMIT {int(attributes['connection_limit'])}")
     if attributes["valid_until"]:
         words.append(f"VALID UNTIL {literal(attributes['valid_until'])}")
@@ -121,7 +111,7 @@ def _create(name: str, attributes: dict[str, t.Any], allowed: dict[str, str]) ->
     return "; ".join(statements)
 
 
-def without(recorded: dict[str, t.Any], host: str | None) -> dict[str, t.Any]:
+def without(recorded: ClusterRoles, host: str | None) -> ClusterRoles:
     """What can be compared: all but `host`, a sandbox's superuser, who bears the name of an owner and is what it must be."""
     return {
         "roles": {name: attributes for name, attributes in recorded["roles"].items() if name != host},
@@ -129,7 +119,7 @@ def without(recorded: dict[str, t.Any], host: str | None) -> dict[str, t.Any]:
     }
 
 
-def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
+def differences(session: Session, recorded: ClusterRoles) -> list[str]:
     """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
     that was not recorded."""
     names = _names(recorded)
@@ -140,11 +130,7 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
         if name not in actual:
             found.append(f"role {name} is missing")
             continue
-        found.extend(
-            f"role {name}: {key} is {actual[name][key]}, recorded {attributes[key]}"
-            for key in _ATTRIBUTES
-            if key != "set" and actual[name][key] != attributes[key]
-        )
+        found.extend(f"role {name}: {one}" for one in _others(attributes, actual[name]))
         if other := parameters(attributes["set"], actual[name]["set"]):
             found.append(f"role {name}: settings differ from the recorded: {other}")
     wanted = set(map(tuple, recorded["members"]))
@@ -154,7 +140,12 @@ def differences(session: Session, recorded: dict[str, t.Any]) -> list[str]:
     return found
 
 
-def as_recorded(recorded: dict[str, t.Any], host: str | None) -> str:
+def _others(recorded: t.Mapping[str, object], actual: t.Mapping[str, object]) -> list[str]:
+    names = [name for name in RoleAttributes.__annotations__ if name != "set"]
+    return [f"{name} is {actual[name]}, recorded {recorded[name]}" for name in names if actual[name] != recorded[name]]
+
+
+def as_recorded(recorded: ClusterRoles, host: str | None) -> str:
     """What there is to say where nothing differs: how much was compared, and who was not."""
     compared = without(recorded, host)
     words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) as recorded"

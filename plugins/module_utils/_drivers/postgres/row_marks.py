@@ -14,6 +14,8 @@ import dataclasses
 import hashlib
 import typing as t
 
+from ... import _inventory
+
 LIMIT = 1024
 KEY_SIZE = 16
 _SIZE = 8
@@ -28,7 +30,7 @@ class RowMarks:
     span: int
     digests: tuple[bytes, ...]
 
-    def to_dict(self) -> dict[str, t.Any]:
+    def to_dict(self) -> _inventory.RowMarks:
         return {"span": self.span, "digests": b"".join(self.digests).hex()}
 
     @classmethod

@@ -54,6 +54,18 @@ class Place:
 
 
 # On a standby the snapshot is as old as what was replayed last, unless all that the primary sent has been replayed.
+
+
+class SourceFacts(t.TypedDict):
+    """The server when the snapshot was taken: time in UTC, seconds that replay lags behind, position in the WAL."""
+
+    time: str
+    standby: bool
+    replay_lag: float
+    lsn: str
+    system_identifier: str
+
+
 _FACTS = """
     SELECT to_char((clock_timestamp() - make_interval(secs => lag)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
            pg_is_in_recovery(), round(lag::numeric, 3)::float8,
@@ -112,9 +124,8 @@ class Snapshot:
             self.facts = self._read_facts()
             self._opened = opened.pop_all()
 
-    def _read_facts(self) -> dict[str, t.Any]:
-        names = ("time", "standby", "replay_lag", "lsn", "system_identifier")
-        return dict(zip(names, self.session.rows(_FACTS)[0], strict=True))
+    def _read_facts(self) -> SourceFacts:
+        return t.cast("SourceFacts", dict(zip(SourceFacts.__annotations__, self.session.rows(_FACTS)[0], strict=True)))
 
     def check_held(self) -> None:
         """Raises Unreachable when the server has ended the session that holds the snapshot: what reads in it then fails oddly."""

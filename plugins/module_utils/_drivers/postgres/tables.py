@@ -11,6 +11,7 @@ import hashlib
 import re
 import typing as t
 
+from ..._inventory import TableDigest
 from .server import Session
 
 SYSTEM = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -197,7 +198,7 @@ class LineHash:
         return self._hash.hexdigest()
 
 
-def digest(session: Session, table: Table, *also: t.Callable[[bytes], None]) -> dict[str, t.Any]:
+def digest(session: Session, table: Table, *also: t.Callable[[bytes], None]) -> TableDigest:
     """`{"rows": n, "digest": hex}` of one table; each of `also` sees every line as well."""
     lines = LineHash()
     session.copy_to(table.copy_ordered(), _All((lines.write, *also)) if also else lines)

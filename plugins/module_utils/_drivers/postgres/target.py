@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import time
 import typing as t
 
 from ..._errors import Busy, StageFailed, TargetRefused, Unreachable, VersionMismatch
+from ..._inventory import DatabaseSettings
 from . import locales
 from .server import Server, Session
 from .tables import SYSTEM, literal, quote, setting
@@ -40,6 +42,16 @@ _OBJECTS = f"""
      ORDER BY 1"""
 
 
+@dataclasses.dataclass(frozen=True)
+class TargetState:
+    """The place of a database: its cluster, `server_version_num`, whether the database exists, and the objects in it."""
+
+    system_identifier: str
+    version: int
+    exists: bool
+    objects: t.Sequence[str]
+
+
 def working_name(database: str, set_id: str) -> str:
     """The name that a database bears until it is whole."""
     return _derived(database, f"_restoring_{set_id[-4:]}")
@@ -54,33 +66,31 @@ def _derived(database: str, ending: str) -> str:
     return database.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore") + ending
 
 
-def examine(server: Server, database: str) -> dict[str, t.Any]:
-    """`{"system_identifier", "version", "exists", "objects"}` of the place that `database` would be restored to."""
+def examine(server: Server, database: str) -> TargetState:
+    """The place that `database` would be restored to."""
     with Session(server, MAINTENANCE, settings={}) as session:
-        found = {
-            "system_identifier": str(session.value("SELECT system_identifier::text FROM pg_control_system()")),
-            "version": int(session.value("SELECT current_setting('server_version_num')")),
-            "exists": bool(session.value("SELECT 1 FROM pg_database WHERE datname = %s", (database,))),
-        }
+        system_identifier = str(session.value("SELECT system_identifier::text FROM pg_control_system()"))
+        version = int(session.value("SELECT current_setting('server_version_num')"))
+        exists = bool(session.value("SELECT 1 FROM pg_database WHERE datname = %s", (database,)))
     objects: list[str] = []
-    if found["exists"]:
+    if exists:
         with Session(server, database, settings={}) as session:
             objects = [row[0] for row in session.rows(_OBJECTS)]
-    return {**found, "objects": objects}
+    return TargetState(system_identifier, version, exists, objects)
 
 
-def confirm(found: t.Mapping[str, dict[str, t.Any]], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
+def confirm(found: t.Mapping[str, TargetState], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
     """`found` is what `examine` saw of each database. Refuse a cluster that the journal knows and databases that are not empty, unless
     confirmations name them; the message has all that are missing."""
-    named = {database: f"{database}@{one['system_identifier']}" for database, one in found.items()}
+    named = {database: f"{database}@{one.system_identifier}" for database, one in found.items()}
     missing = {database: one for database, one in found.items() if named[database] not in confirmation}
-    backed_up = sorted({one["system_identifier"] for one in missing.values()} & set(known))
+    backed_up = sorted({one.system_identifier for one in missing.values()} & set(known))
     if backed_up:
         raise TargetRefused(
             f"the cluster at {where} is one that this repository backs up (system_identifier {backed_up[0]}); "
             f"to change it all the same, set confirm to {', '.join(named[database] for database in missing)}"
         )
-    filled = {database: one["objects"] for database, one in missing.items() if one["objects"]}
+    filled = {database: one.objects for database, one in missing.items() if one.objects}
     if filled:
         seen = [f"database {database} at {where} is not empty ({len(one)} objects, first: {one[0]})" for database, one in filled.items()]
         what = "it" if len(filled) == 1 else "them"
@@ -98,7 +108,7 @@ def version_fits(database: str, recorded: int, found: int) -> list[str]:
     return []
 
 
-def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+def create(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
     """Make an empty database under its working name, with the recorded owner, encoding and, if the server has it, locale.
 
     Returns warnings. What a killed restore left under the same working name is dropped, and nothing else. Raises TargetRefused, Busy.
@@ -117,7 +127,7 @@ def create(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
 def _remove_leftover(server: Server, name: str) -> None:
     drop(server, name)
     # A restore that was killed between its first two statements left one that is empty and has no mark.
-    if found := examine(server, name)["objects"]:
+    if found := examine(server, name).objects:
         raise TargetRefused(
             f"database {name} at {server} is none that a restore made ({len(found)} objects, first: {found[0]}), "
             "and has the name that this one works under; drop or rename it"
@@ -143,7 +153,7 @@ def _drop_unused(server: Server, name: str) -> bool:
     return True
 
 
-def set_for_roles(server: Server, name: str, recorded: dict[str, t.Any]) -> list[str]:
+def set_for_roles(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
     """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, whatever it is called later; what the server refused, in words.
 
     They name parameters and no values, which may be anybody's.
@@ -173,13 +183,13 @@ def _free_name(server: Server, database: str) -> str:
         return name
 
 
-def publish(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]]) -> list[dict[str, str]]:
+def publish(server: Server, made: t.Sequence[tuple[str, str, DatabaseSettings]]) -> list[dict[str, str]]:
     """Give databases, `(working name, final name, recorded settings)`, their access lists, settings and final names: all or none.
 
     What bore a final name keeps its rows under another, `[{"database", "kept_as"}]`; it is dropped if it is empty.
     """
     found = {database: examine(server, database) for _name, database, _recorded in made}
-    kept = {database: _free_name(server, database) for database, one in found.items() if one["exists"]}
+    kept = {database: _free_name(server, database) for database, one in found.items() if one.exists}
     for attempt in range(ATTEMPTS):
         try:
             _rename_all(server, made, kept)
@@ -190,13 +200,13 @@ def publish(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]])
             # Somebody came back between the end of his session and the lock.
             if attempt == ATTEMPTS - 1:
                 raise Busy(f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again") from exc
-    for database in [one for one in kept if not found[one]["objects"] and not examine(server, kept[one])["objects"]]:
+    for database in [one for one in kept if not found[one].objects and not examine(server, kept[one]).objects]:
         if _drop_unused(server, kept[database]):
             del kept[database]
     return [{"database": database, "kept_as": name} for database, name in sorted(kept.items())]
 
 
-def _rename_all(server: Server, made: t.Sequence[tuple[str, str, dict[str, t.Any]]], kept: t.Mapping[str, str]) -> None:
+def _rename_all(server: Server, made: t.Sequence[tuple[str, str, DatabaseSettings]], kept: t.Mapping[str, str]) -> None:
     with Session(server, MAINTENANCE, settings={}) as session:
         session.rows("BEGIN")
         for name, _database, recorded in made:
@@ -242,7 +252,7 @@ def _drop_by_force(session: Session, name: str) -> None:
                 raise
 
 
-def _settings(session: Session, name: str, recorded: dict[str, t.Any]) -> list[str]:
+def _settings(session: Session, name: str, recorded: DatabaseSettings) -> list[str]:
     statements = []
     if recorded["connection_limit"] >= 0:
         statements.append(f"ALTER DATABASE {quote(name)} CONNECTION LIMIT {int(recorded['connection_limit'])}")

@@ -208,7 +208,7 @@ def value(session: Session, name: str) -> Value | None:
     return Value(name.encode(), max(0, left), payload)
 
 
-def _group(found: dict[str, t.Any]) -> Group:
+def _group(found: t.Mapping[str, t.Any]) -> Group:
     consumers = tuple(sorted(_map(one)["name"] for one in found["consumers"]))
     return Group(found["name"], _id(found["last-delivered-id"]), found["entries-read"], found["lag"], found["pel-count"], consumers)
 
