@@ -152,7 +152,7 @@ def test_a_reading_runs_nothing_of_the_owner(caracal_database: TwinCluster, host
 
 @pytest.mark.mutation
 def test_looking_at_a_target_runs_nothing_of_its_owner(caracal_database: TwinCluster, hostile: str) -> None:
-    assert target.examine(caracal_database.server, hostile)["objects"]
+    assert target.examine(caracal_database.server, hostile).objects
     assert not taken(caracal_database)
 
 

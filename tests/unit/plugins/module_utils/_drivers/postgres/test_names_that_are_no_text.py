@@ -95,7 +95,7 @@ def test_roles_and_databases_of_others_are_in_nobodys_way(server: Server) -> Non
         assert roles.differences(session, {"roles": found["roles"], "members": found["members"]}) == []
         wanted = {**found["roles"], "fresh": {**found["roles"]["caracal"], "superuser": False}}
         assert not [one for one in roles.create_missing(session, {"roles": wanted, "members": [["fresh", "plain"]]}) if "missing" in one]
-    assert target.examine(server, "caracal")["objects"] == []
+    assert target.examine(server, "caracal").objects == []
 
 
 @pytest.mark.mutation

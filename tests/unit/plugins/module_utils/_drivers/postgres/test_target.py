@@ -62,13 +62,8 @@ def name(server: Server) -> t.Iterator[str]:
 
 def test_a_place_without_the_database(server: Server, name: str, postgres_server: SandboxInfo) -> None:
     found = target.examine(server, name)
-    assert found == {
-        "system_identifier": postgres_server.system_identifier,
-        "version": found["version"],
-        "exists": False,
-        "objects": [],
-    }
-    assert found["version"] // 10000 >= 17
+    assert found == target.TargetState(postgres_server.system_identifier, found.version, exists=False, objects=[])
+    assert found.version // 10000 >= 17
     target.confirm({name: found}, [], [], str(server))
     assert not exists(server, name)
 
@@ -78,7 +73,7 @@ def test_an_empty_database_may_hold_extensions(server: Server, name: str) -> Non
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE EXTENSION pgcrypto", database=name)
     found = target.examine(server, name)
-    assert (found["exists"], found["objects"]) == (True, [])
+    assert (found.exists, found.objects) == (True, [])
     target.confirm({name: found}, [], [], str(server))
 
 
@@ -99,12 +94,12 @@ def test_a_database_that_is_not_empty_needs_the_confirmation_that_is_printed(ser
     run(server, f"CREATE DATABASE {name}")
     run(server, statement, database=name)
     found = target.examine(server, name)
-    confirmation = f"{name}@{found['system_identifier']}"
+    confirmation = f"{name}@{found.system_identifier}"
     for wrong in (
         [],
         [name],
-        [found["system_identifier"]],
-        [f"other@{found['system_identifier']}"],
+        [found.system_identifier],
+        [f"other@{found.system_identifier}"],
         [f"{name}@1"],
         ["yes"],
         [confirmation + " "],
@@ -122,17 +117,17 @@ def test_a_database_that_is_not_empty_needs_the_confirmation_that_is_printed(ser
 @pytest.mark.mutation
 def test_a_cluster_that_the_journal_knows_needs_a_confirmation_too(server: Server, name: str) -> None:
     found = target.examine(server, name)
-    confirmation = f"{name}@{found['system_identifier']}"
+    confirmation = f"{name}@{found.system_identifier}"
     with pytest.raises(TargetRefused, match=f"^the cluster at here is one that this repository backs up .* set confirm to {confirmation}$"):
-        target.confirm({name: found}, ["1", found["system_identifier"]], [], "here")
-    target.confirm({name: found}, [found["system_identifier"]], [confirmation], "here")
+        target.confirm({name: found}, ["1", found.system_identifier], [], "here")
+    target.confirm({name: found}, [found.system_identifier], [confirmation], "here")
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("known", [[], ["1"]])
 def test_all_confirmations_that_are_missing_are_named_at_once(known: list[str]) -> None:
-    found = {name: {"system_identifier": "1", "objects": ["relation public.t"]} for name in ("a", "b", "c")}
-    found["d"] = {"system_identifier": "1", "objects": []}
+    found = {name: target.TargetState("1", 170000, True, ["relation public.t"]) for name in ("a", "b", "c")}
+    found["d"] = target.TargetState("1", 170000, True, [])
     with pytest.raises(TargetRefused) as caught:
         target.confirm(found, known, ["b@1"], "here")
     named = ["a@1", "c@1", *(["d@1"] if known else [])]
@@ -240,7 +235,7 @@ def prepared(server: Server, name: str, table: str) -> str:
 
 
 def tables(server: Server, name: str) -> list[str]:
-    found: list[str] = target.examine(server, name)["objects"]
+    found: list[str] = target.examine(server, name).objects
     return found
 
 
@@ -353,7 +348,7 @@ def test_what_a_killed_restore_left_is_dropped(server: Server, name: str) -> Non
     run(server, "CREATE TABLE half (a int)", database=working)
     with Session(server, working):
         target.create(server, working, SETTINGS)
-    assert target.examine(server, working)["objects"] == []
+    assert target.examine(server, working).objects == []
     target.drop(server, working)
     assert not exists(server, working)
     target.drop(server, working)
@@ -442,4 +437,4 @@ def test_whoever_works_in_the_cluster_can_be_ended(fresh_cluster: FreshCluster) 
         target.end_sessions(server)
         with pytest.raises(Unreachable):
             inside.rows("SELECT 1")
-    assert target.examine(server, "postgres")["exists"] is True
+    assert target.examine(server, "postgres").exists is True

@@ -53,12 +53,12 @@ def test_a_live_database_with_a_long_name_outlives_its_restore(server: Server, s
     working = target.working_name(live, SET)
     assert len(working.encode()) <= 63 and working != live
     target.create(server, working, SETTINGS)
-    assert target.examine(server, live)["objects"] == ["relation public.precious"]
+    assert target.examine(server, live).objects == ["relation public.precious"]
     run(server, "CREATE TABLE restored (a int)", database=working)
     (kept,) = target.publish(server, [(working, live, SETTINGS)])
     assert len(kept["kept_as"].encode()) <= 63
-    assert target.examine(server, kept["kept_as"])["objects"] == ["relation public.precious"]
-    assert target.examine(server, live)["objects"] == ["relation public.restored"]
+    assert target.examine(server, kept["kept_as"]).objects == ["relation public.precious"]
+    assert target.examine(server, live).objects == ["relation public.restored"]
     assert not exists(server, working)
 
 
@@ -74,7 +74,7 @@ def test_long_names_that_begin_alike_stay_apart(server: Server, start: str) -> N
     for working, _name, settings in made:
         target.create(server, working, settings)
     kept = target.publish(server, made)
-    assert [target.examine(server, one["kept_as"])["objects"] for one in kept] == [["relation public.of_a"], ["relation public.of_b"]]
+    assert [target.examine(server, one["kept_as"]).objects for one in kept] == [["relation public.of_a"], ["relation public.of_b"]]
 
 
 @pytest.mark.no_false_alarm
@@ -91,7 +91,7 @@ def test_a_database_that_happens_to_bear_the_working_name_is_never_dropped(serve
     with pytest.raises(TargetRefused, match=rf"^database {working} .*is none that a restore made.*drop or rename it"):
         target.create(server, working, SETTINGS)
     target.drop(server, working)
-    assert target.examine(server, working)["objects"] == ["relation public.precious"]
+    assert target.examine(server, working).objects == ["relation public.precious"]
 
 
 @pytest.mark.no_false_alarm
@@ -104,7 +104,7 @@ def test_what_a_killed_restore_left_is_made_anew(server: Server, start: str, lef
     else:
         run(server, f"CREATE DATABASE {working}")
     target.create(server, working, SETTINGS)
-    assert target.examine(server, working)["objects"] == []
+    assert target.examine(server, working).objects == []
     target.drop(server, working)
     assert not exists(server, working)
 
@@ -132,7 +132,7 @@ def test_a_published_database_is_no_longer_marked_as_ours_to_drop(server: Server
 def test_a_database_that_holds_only_large_objects_is_not_empty(server: Server, start: str) -> None:
     run(server, f"CREATE DATABASE {start}")
     run(server, "SELECT lo_from_bytea(77, 'precious')", database=start)
-    assert target.examine(server, start)["objects"] == ["large object 77"]
+    assert target.examine(server, start).objects == ["large object 77"]
     working = target.working_name(start, SET)
     target.create(server, working, SETTINGS)
     (kept,) = target.publish(server, [(working, start, SETTINGS)])
