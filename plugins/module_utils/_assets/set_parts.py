@@ -28,6 +28,7 @@ from .._repository.fields import Fields
 from .._repository.manifest import Manifest, Pairing, PreviousSet
 from . import recovery
 from .databases import dump_set
+from .databases.dump_database import SourceRecord
 
 UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
 SECRETS = ("secrets.1", "secrets.2")
@@ -60,7 +61,7 @@ class SetPart(t.TypedDict, total=False):
     left_out: dict[str, str]
     pairing: PairingResult
     images: list[dict[str, t.Any]]
-    sources: list[dict[str, t.Any]]
+    sources: list[SourceRecord]
     family: str | None
     release: str | None
     checks: list[CheckResult]
@@ -180,7 +181,7 @@ def _merged(tables: t.Iterable[t.Mapping[str, Value]]) -> dict[str, Value]:
     return {name: value for table in tables for name, value in table.items()}
 
 
-def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
+def _timings(sources: t.Sequence[SourceRecord]) -> dict[str, float]:
     """How long each database took, and how long somebody waited for us meanwhile."""
     took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
     return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}

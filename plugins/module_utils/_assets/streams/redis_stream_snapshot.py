@@ -62,10 +62,7 @@ def run(invocation: Invocation[Options]) -> SnapshotResult:
         target.refuse_leftovers([path, keys.details_key(path)])
     with Session(Address.from_options(given.redis), target.set_id) as session:
         facts = preflight.examine(session)
-        names = reading.find(session, given.pattern)
-        twice = [one for one in given.dump_keys if one.encode() in names]
-        if twice:
-            raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+        names = _names(session, given)
         preflight.can_read(session, names[0] if names else product.STREAMS[0].name.encode())
         if name in parts:
             read: redis_readings.ReadingResult = parts[name]["result"]
@@ -94,6 +91,15 @@ def run(invocation: Invocation[Options]) -> SnapshotResult:
         "server_version": facts.version,
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _names(session: Session, given: Options) -> list[bytes]:
+    """Names of the streams. Raises OptionError for a stream among the other keys."""
+    names = reading.find(session, given.pattern)
+    twice = [one for one in given.dump_keys if one.encode() in names]
+    if twice:
+        raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+    return names
 
 
 def _before(parts: t.Mapping[str, t.Mapping[str, object]], number: int) -> t.Mapping[str, StreamEnd] | None:
