@@ -82,7 +82,7 @@ class DatabaseInventory(_DatabaseRows, total=False):
 
     row_marks: KeyedRowMarks
     sequences: dict[str, int | None]
-    plain: dict[str, dict[str, t.Any]]
+    plain: dict[str, dict[str, object] | None]
 
 
 class RoleAttributes(t.TypedDict):

@@ -19,7 +19,7 @@ from .._errors import OptionError, VerificationFailed
 from .._evidence import audit_retention, history, metrics
 from .._evidence.access import Opened
 from .._reading import completeness
-from .._report.check import PASS, UNPROVEN, VERDICTS
+from .._report.check import PASS, UNPROVEN, VERDICTS, CheckResult
 from .._repository import artifact as artifacts
 from .._repository import images, services
 from .._repository import layout as keys
@@ -28,15 +28,50 @@ from .._repository.fields import Fields
 from .._repository.manifest import Manifest, Pairing, PreviousSet
 from . import recovery
 from .databases import dump_set
+from .databases.dump_database import SourceRecord
 
 UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
 SECRETS = ("secrets.1", "secrets.2")
 FIRST, SECOND = ".1", ".2"
-Parts = t.Mapping[str, t.Mapping[str, t.Any]]
+Value = t.TypeVar("Value")
+
+
+class StoredFile(t.TypedDict):
+    """What the result of a module shows of an artifact."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class PairingResult(t.TypedDict):
+    """What proves which keys open the sealed columns."""
+
+    verdict: str
+    message: str
+
+
+class SetPart(t.TypedDict, total=False):
+    """A part as `Fields` checks it. Modules add fields of their own, which the manifest does not have."""
+
+    artifacts: list[dict[str, t.Any]]
+    tools: dict[str, str]
+    timings: dict[str, float]
+    key_ids: dict[str, str]
+    left_out: dict[str, str]
+    pairing: PairingResult
+    images: list[dict[str, t.Any]]
+    sources: list[SourceRecord]
+    family: str | None
+    release: str | None
+    checks: list[CheckResult]
+
+
+Parts = t.Mapping[str, SetPart]
 
 
 def assemble(
-    opened: Opened, set_id: str, content: Parts, left_out: t.Mapping[str, t.Any], ran: t.Sequence[t.Any] = ()
+    opened: Opened, set_id: str, made: t.Mapping[str, t.Mapping[str, object]], left_out: t.Mapping[str, object], ran: t.Sequence[t.Any] = ()
 ) -> tuple[Manifest, bytes]:
     """Manifest and RECOVERY.md. `left_out` adds to what the parts say; `ran` are the services, as a manifest has them.
 
@@ -44,15 +79,16 @@ def assemble(
     """
     name = f"parts of set {set_id}"
     recorded = services.given(ran)
+    content = t.cast("Parts", made)
     if dump_set.PART not in content:
         raise OptionError(f"set {set_id} has no database; run pg_encrypted_dump with this set_id first")
     _read_twice(set_id, content)
-    for part_name, part in content.items():
+    for part_name, part in made.items():
         _check(Fields(part, f"part {part_name} of set {set_id}"), part)
-    database = content[dump_set.PART]
+    parts, database = content.values(), content[dump_set.PART]
     _complete(set_id, database)
     newest = opened.catalog.newest()
-    pairing = next((part["pairing"] for part in content.values() if "pairing" in part), None)
+    pairing = next((part["pairing"] for part in parts if "pairing" in part), None)
     manifest = Manifest(
         set_id=set_id,
         repository=opened.repository.id,
@@ -62,21 +98,21 @@ def assemble(
         family=database["family"],
         release=database["release"],
         sources=tuple(manifests.source(Fields(one, name)) for one in database["sources"]),
-        artifacts=tuple(artifacts.parse(one, name, set_id) for part in content.values() for one in part["artifacts"]),
+        artifacts=tuple(artifacts.parse(one, name, set_id) for part in parts for one in part["artifacts"]),
         pairing=Pairing(**pairing) if pairing else UNPAIRED,
-        key_ids=_merged(content, "key_ids"),
-        tools=_merged(content, "tools"),
-        timings={**_timings(database["sources"]), **_merged(content, "timings")},
-        left_out={**_merged(content, "left_out"), **{str(asset): str(reason) for asset, reason in left_out.items()}},
+        key_ids=_merged(part.get("key_ids", {}) for part in parts),
+        tools=_merged(part.get("tools", {}) for part in parts),
+        timings={**_timings(database["sources"]), **_merged(part.get("timings", {}) for part in parts)},
+        left_out=_merged([*(part.get("left_out", {}) for part in parts), {str(one): str(reason) for one, reason in left_out.items()}]),
         services=recorded,
-        images=tuple(one for part in content.values() for one in images.parse(part.get("images", []), name)),
+        images=tuple(one for part in parts for one in images.parse(part.get("images", []), name)),
         findings=history.of_checks(database.get("checks", [])),
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
 
 
-def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:
+def _check(fields: Fields, part: t.Container[str]) -> None:
     """Types, so that what is malformed is told in one line. Raises TamperedData."""
     fields.array("artifacts")
     for field, take in _OPTIONAL.items():
@@ -87,7 +123,7 @@ def _check(fields: Fields, part: t.Mapping[str, t.Any]) -> None:
         fields.optional_text("release")
 
 
-def _complete(set_id: str, database: t.Mapping[str, t.Any]) -> None:
+def _complete(set_id: str, database: SetPart) -> None:
     """A set that has not all of its databases, or of which nobody knows, is never signed."""
     again = f"backup_set state=aborted set_id={set_id}, and begin the set anew"
     found = next((one for one in database.get("checks", []) if one["id"] == completeness.CHECK_ID), None)
@@ -132,7 +168,7 @@ _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
 }
 
 
-def _read_twice(set_id: str, content: Parts) -> None:
+def _read_twice(set_id: str, content: t.Collection[str]) -> None:
     """What is read on both sides of the snapshot has no end without its second reading: secrets are unproved, streams without groups,
     and events that were drained meanwhile are in neither."""
     for name in sorted(content):
@@ -141,11 +177,11 @@ def _read_twice(set_id: str, content: Parts) -> None:
             raise OptionError(f"set {set_id} has no second reading of {asset}; run its module with reading=2, after the dump")
 
 
-def _merged(content: Parts, field: str) -> dict[str, t.Any]:
-    return {name: value for part in content.values() for name, value in part.get(field, {}).items()}
+def _merged(tables: t.Iterable[t.Mapping[str, Value]]) -> dict[str, Value]:
+    return {name: value for table in tables for name, value in table.items()}
 
 
-def _timings(sources: t.Sequence[dict[str, t.Any]]) -> dict[str, float]:
+def _timings(sources: t.Sequence[SourceRecord]) -> dict[str, float]:
     """How long each database took, and how long somebody waited for us meanwhile."""
     took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
     return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}

@@ -55,14 +55,15 @@ class Stage:
         if bad:
             raise TamperedData(bad[0].message)
 
-    def _named(self, name: str, part: t.Mapping[str, t.Any]) -> list[Artifact]:
+    def _named(self, name: str, part: t.Mapping[str, object]) -> list[Artifact]:
         where = f"{self._store.location}/{keys.part_key(self._set_id, name)}"
         named = _NAME.match(name)
-        if not named or not _is_part(part, named[1]):
+        listed = part.get("artifacts")
+        if not named or not isinstance(listed, list) or not _is_part(part, named[1]):
             raise TamperedData(f"{where} is no part that replay_volume_archive makes; {_ELSE}")
         archive = keys.replay_key(self._set_id, named[1], int(named[2]))
         right = {artifacts.REPLAY: archive, artifacts.DETAILS: keys.details_key(archive)}
-        found = [artifacts.parse(one, where, self._set_id) for one in part["artifacts"]]
+        found = [artifacts.parse(one, where, self._set_id) for one in listed]
         for one in found:
             if one.path != right.get(one.kind) or one.source != named[1]:
                 raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive of {named[1]}; {_ELSE}")
@@ -106,13 +107,14 @@ class Stage:
             parts.write(store, self._set_id, name, self.parts[name], self._signer)
 
 
-def _is_part(part: t.Mapping[str, t.Any], source: str) -> bool:
-    """Whether every value is of its kind. Texts reach messages and the set's RECOVERY.md, so they are one printable line."""
-    listed, result, left_out, files = (part.get(name, {}) for name in ("artifacts", "result", "left_out", "files"))
+def _is_part(part: t.Mapping[str, object], source: str) -> bool:
+    """Whether every value but the artifacts is of its kind. Texts reach messages and RECOVERY.md, so they are one printable line."""
+    result, left_out, files = (part.get(name, {}) for name in ("result", "left_out", "files"))
     return (
         not part.keys() - FIELDS
-        and isinstance(listed, list)
-        and all(isinstance(one, dict) and all(_is_plain(value) for value in one.values()) for one in (result, left_out))
+        and isinstance(result, dict)
+        and isinstance(left_out, dict)
+        and all(_is_plain(value) for one in (result, left_out) for value in one.values())
         and left_out.keys() <= {f"replay of {source}"}
         and all(isinstance(one, str) for one in left_out.values())
         and isinstance(files, dict)
@@ -120,5 +122,5 @@ def _is_part(part: t.Mapping[str, t.Any], source: str) -> bool:
     )
 
 
-def _is_plain(value: t.Any) -> bool:
+def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, int) or (isinstance(value, str) and len(value) <= TEXT_LIMIT and value.isprintable())

@@ -20,7 +20,7 @@ from .._drivers.engine.answers import Container, Project, Volume
 from .._errors import OptionError
 from .._repository import services
 from .._repository.services import Service
-from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, Named, Redis, Replay
+from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, NotDurable, Redis, Replay, ReplayVolume
 
 SECRETS_FOLDER = "/run/secrets"
 # Files beside the secrets that a deployment cannot do without, by the directory that is mounted: certificates, and the gate of control.
@@ -90,8 +90,8 @@ def replay(project: Project, made: bool = True) -> Replay:
 
     Replicas that share a volume have one directory.
     """
-    volumes: list[Named] = []
-    not_durable: list[Named] = []
+    volumes: list[ReplayVolume] = []
+    not_durable: list[NotDurable] = []
     for service, name in replays.COMPOSE_VOLUMES.items():
         containers = [one for one in project.containers if one.service == service]
         labelled = [one for one in project.volumes if one.name == name]
@@ -103,7 +103,7 @@ def replay(project: Project, made: bool = True) -> Replay:
     return Replay(volumes, not_durable)
 
 
-def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume], made: bool) -> list[Named]:
+def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume], made: bool) -> list[ReplayVolume]:
     """The project's own volume is replica 1, whichever containers there are now; any other directory is the replica that it belongs to."""
     own = [_path(one) for one in labelled]
     elsewhere: dict[str, str] = {}

@@ -32,7 +32,16 @@ class Options(declared.Options):
     timeout: int = 180
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ServicesResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    started: list[str]
+    urls: dict[str, str]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> ServicesResult:
     """Start, wait, go on to the next. Raises OptionError for a service that is not there, StageFailed for one that does not get ready."""
     given = invocation.options
     engine = Engine(given.engine)

@@ -16,10 +16,9 @@ from .._repository.services import Service
 
 # Parts that an operator may name instead.
 PARTS = DATABASE, REDIS, SECRETS, ENVIRONMENT_FILE, REPLAY = "database", "redis", "secrets", "environment_file", "replay"
-Named = dict[str, t.Any]
 
 
-def project() -> dict[str, t.Any]:
+def project() -> dict[str, dict[str, object]]:
     """Fragment `_compose`."""
     return {"compose_project": {"type": "str", "required": True}}
 
@@ -42,15 +41,30 @@ class Redis:
     redis_password_file: str
 
 
+class ReplayVolume(t.TypedDict):
+    """A directory of unsent audit events."""
+
+    service: str
+    replica: str
+    path: str
+
+
+class NotDurable(t.TypedDict):
+    """A service whose directory goes with its container, and why."""
+
+    service: str
+    reason: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Replay:
     """Directories of unsent audit events, and the services that have none that outlives their container."""
 
-    volumes: t.Sequence[Named]
-    not_durable: t.Sequence[Named]
+    volumes: t.Sequence[ReplayVolume]
+    not_durable: t.Sequence[NotDurable]
 
 
-def lost(one: t.Mapping[str, str]) -> str:
+def lost(one: NotDurable) -> str:
     """What it means that a service is not durable, for a warning."""
     words = "so events that it could not send are lost with its container; if they are kept elsewhere, name that directory in volumes"
     return f"the replay directory of {one['service']} is not durable ({one['reason']}), {words}"
@@ -77,5 +91,5 @@ class Deployment:
     running: t.Sequence[str]
     stopped: t.Sequence[str]
 
-    def to_result(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, object]:
         return dataclasses.asdict(self)

@@ -26,7 +26,15 @@ class Options(declared.Options):
     accept_stopped: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class InfoResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    deployment: dict[str, object]
+    summary: str
+
+
+def run(invocation: Invocation[Options]) -> InfoResult:
     """Ask the engine, and nobody else."""
     name, named = invocation.options.compose_project, invocation.options.named
     found = compose.find(Engine(invocation.options.engine).project(name), named, invocation.options.accept_stopped)

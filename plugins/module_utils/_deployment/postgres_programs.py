@@ -34,7 +34,16 @@ class Options(declared.Options):
     directory: Path = "/var/cache/caracal_backup/images"
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ProgramsResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    pg_bin: str
+    version: str
+    summary: str
+
+
+def run(invocation: Invocation[Options]) -> ProgramsResult:
     """Look on this host, and only then unpack the image, which does not decide whose programs run: this host's do wherever they fit."""
     options = invocation.options
     image, engine = options.image, Engine(options.engine)
@@ -56,6 +65,6 @@ def _installed(major: int) -> ClientTools | None:
         return None
 
 
-def _result(found: ClientTools, *, changed: bool, where: str) -> dict[str, t.Any]:
+def _result(found: ClientTools, *, changed: bool, where: str) -> ProgramsResult:
     summary = f"PostgreSQL's client programs {found.version_text} of {where}, in {found.bindir}"
     return {"changed": changed, "pg_bin": found.bindir, "version": found.version_text, "summary": summary}

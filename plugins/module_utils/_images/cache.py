@@ -55,7 +55,7 @@ class Unpacked:
     def tree(self) -> Tree:
         return Tree(self.rootfs, f"image {self.image_id[:19]}")
 
-    def config(self) -> dict[str, t.Any]:
+    def config(self) -> dict[str, object]:
         """How the image says that it is started, in the words of its format."""
         try:
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
@@ -87,7 +87,7 @@ class Unpacked:
         return found if found.startswith("/") and _WORD.match(found) else "/"
 
 
-def _texts(value: t.Any) -> list[str]:
+def _texts(value: object) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else []
 
 

@@ -136,7 +136,7 @@ def _this_host() -> tuple[str, str]:
     return "linux", _MACHINES.get(machine, machine)
 
 
-def _is_of_this_host(config: t.Mapping[str, t.Any]) -> bool:
+def _is_of_this_host(config: t.Mapping[str, object]) -> bool:
     """One that does not say fits."""
     return all(config.get(name, own) == own for name, own in zip(("os", "architecture"), _this_host(), strict=True))
 

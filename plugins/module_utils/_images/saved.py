@@ -33,7 +33,7 @@ class Saved:
     """`layers` are files on this host, the lowest first, each with the SHA-256 of what is packed in it; `config` is as the image has it."""
 
     layers: t.Sequence[tuple[str, str]]
-    config: t.Mapping[str, t.Any]
+    config: t.Mapping[str, object]
 
 
 def keep(source: pipes.Reader, folder: str, image_id: str, budget: Budget) -> Saved:

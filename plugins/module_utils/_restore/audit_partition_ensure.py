@@ -65,7 +65,17 @@ class Options(declared.Options):
     confirm: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class EnsureResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    target: str
+    made: list[str]
+    present: list[str]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> EnsureResult:
     """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)

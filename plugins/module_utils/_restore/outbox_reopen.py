@@ -35,7 +35,25 @@ class Options(declared.Options):
     confirm: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ReopenedRows(t.TypedDict):
+    """Rows of one table and one stream; `ids` are the first of them."""
+
+    stream: str
+    table: str
+    count: int
+    ids: list[str]
+
+
+class ReopenResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    target: str
+    reopened: list[ReopenedRows]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> ReopenResult:
     """Confirm the target, find the rows, and (not in check mode) mark all of them unsent in one transaction."""
     given = invocation.options
     since = moment.of("since", given.since) if given.since else None

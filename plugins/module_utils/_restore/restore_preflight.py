@@ -16,7 +16,7 @@ from .._options import declared
 from .._options.declared import Is, Path
 from .._options.shared import PostgresOptions, RepositoryOptions, StoredSetOptions
 from .._sets import backup_set_verify
-from .._sets.rehearsal import Look, Result, UseCase, before, refuse, rehearse
+from .._sets.rehearsal import Look, UseCase, before, refuse, rehearse
 from . import server_passwords, services_running
 
 WHAT = "nothing can be restored"
@@ -88,7 +88,7 @@ class Options(declared.Options):
     stopped: tuple[t.Literal["postgres", "redis", "replayVolumeInit"], ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> Result:
+def run(invocation: Invocation[Options]) -> dict[str, object]:
     """What a restore would do. Raises VerificationFailed for a set that is not what was signed, else as `rehearse` does."""
     try:
         verified = _verified(invocation)
@@ -98,7 +98,15 @@ def run(invocation: Invocation[Options]) -> Result:
     # From here on it is this set, however old, and whatever is committed meanwhile.
     given = invocation.options
     shared = {**given.flat(), "set_id": verified["set_id"], "max_age": None}
-    nothing: Result = {"secrets": {}, "safety_copy": None, "not_restored": [], "databases": [], "replaced": [], "replay": [], "redis": []}
+    nothing: dict[str, t.Any] = {
+        "secrets": {},
+        "safety_copy": None,
+        "not_restored": [],
+        "databases": [],
+        "replaced": [],
+        "replay": [],
+        "redis": [],
+    }
     waiting = [WAITING[one] for one in given.stopped]
     looks = {name: look for name, look in LOOKS.items() if name not in (waiting if "databases" in waiting else [*waiting, "dumps"])}
     found = {**nothing, **rehearse(invocation, shared, looks, WHAT)}
@@ -113,11 +121,12 @@ def run(invocation: Invocation[Options]) -> Result:
 
 def _passwords(given: Options) -> dict[str, str | None]:
     """By asset, the file with the password of its server."""
-    redis: t.Mapping[str, t.Any] = given.redis or {}
-    return {"databases": given.postgres.login_password_file, "redis": redis.get("redis_password_file")}
+    redis = given.redis or {}
+    password_file = redis.get("redis_password_file")
+    return {"databases": given.postgres.login_password_file, "redis": None if password_file is None else str(password_file)}
 
 
-def _verified(invocation: Invocation[Options]) -> Result:
+def _verified(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """A set whose age or signers nobody can judge is restored all the same, when there is no better one: its checks say so."""
     given = invocation.options
     asked = backup_set_verify.Options(access=given.access, stored=given.stored, require_valid=False)

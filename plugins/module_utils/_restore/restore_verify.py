@@ -19,12 +19,10 @@ from .._drivers.secrets import bundle
 from .._options import declared
 from .._options.declared import Is, Path
 from .._options.shared import AuditChainOptions, CopyOptions, PostgresOptions, RepositoryOptions, StoredSetOptions
-from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check, judged
+from .._report.check import FAIL, NOT_APPLICABLE, PASS, Check, VerdictResult, judged
 
 if t.TYPE_CHECKING:
     from .._checks import envelope_verify
-
-Result = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,15 @@ class Options(declared.Options):
     require_valid: bool = False
 
 
-def run(invocation: Invocation[Options]) -> Result:
+class VerifyResult(VerdictResult):
+    """What the module returns: a verdict, and the signing keys of the set that open."""
+
+    set_id: str
+    signing_keys: list[dict[str, t.Any]]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> VerifyResult:
     """All checks that need no service. A failed one fails the module, with all of them in the result; with `require_valid`, so does one
     that nothing proves."""
     started = time.monotonic()

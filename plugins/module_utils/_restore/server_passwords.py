@@ -13,7 +13,7 @@ from .._errors import OptionError
 
 
 def refuse_others(
-    secrets: t.Mapping[str, t.Any], used: t.Mapping[str, str | None], others: t.Sequence[str], waiting: t.Collection[str]
+    secrets: t.Mapping[str, object], used: t.Mapping[str, str | None], others: t.Sequence[str], waiting: t.Collection[str]
 ) -> None:
     """`secrets` are the options of their restore, and `used` the password files of servers by asset.
 
@@ -21,7 +21,7 @@ def refuse_others(
     """
     if not others:
         return
-    replaced = {os.path.realpath(os.path.join(secrets["directory"], name.partition("/")[2])) for name in others}
+    replaced = {os.path.realpath(os.path.join(str(secrets["directory"]), name.partition("/")[2])) for name in others}
     kept = [path for asset, path in used.items() if asset not in waiting and path and os.path.realpath(path) in replaced]
     if kept:
         raise OptionError(

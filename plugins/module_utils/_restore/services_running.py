@@ -20,7 +20,13 @@ class Options(declared.Options):
     running: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class RunningResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+
+
+def run(invocation: Invocation[Options]) -> RunningResult:
     """`running` are all services of a platform that run. Raises Busy when some of them are Caracal's."""
     found = [name for name in services.NAMES if name in invocation.options.running]
     if found:

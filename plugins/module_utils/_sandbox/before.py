@@ -51,7 +51,7 @@ class Before:
     replayed: dict[str, list[str]]
     streamed: list[str]
     dead_rows: dict[str, int]
-    replay_doubts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    replay_doubts: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 def look(bundle: Bundle, session: Session, replay_directory: str) -> Before:
@@ -126,7 +126,7 @@ def _replayed(directory: str) -> dict[str, list[str]]:
     return {path: list(_events(path)) for path in replay_files(directory)}
 
 
-def _doubts(directory: str, session: Session) -> dict[str, t.Any]:
+def _doubts(directory: str, session: Session) -> dict[str, object]:
     """Of all events in all files, since a forged one need not be the first."""
     zones = {str(zone) for (zone,) in session.rows("SELECT id FROM public.zones")}
     found = replay.Doubts(zones, datetime.datetime.now(datetime.timezone.utc))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import typing as t
 
 from .._drivers.postgres.server_binaries import Install
 from .._errors import OptionError
@@ -140,5 +139,5 @@ class SandboxInfo:
     image: str = ""
     pg_bin: str = ""
 
-    def to_result(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "warnings": list(self.warnings)}

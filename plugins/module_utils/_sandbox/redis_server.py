@@ -45,7 +45,7 @@ class RedisInfo:
     version: str
     image: str = ""
 
-    def to_result(self) -> dict[str, t.Any]:
+    def to_result(self) -> dict[str, object]:
         return dataclasses.asdict(self)
 
 

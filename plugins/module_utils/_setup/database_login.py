@@ -46,7 +46,15 @@ class Options(declared.Options):
     admin: str = "postgres"
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class LoginResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    made: list[str]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> LoginResult:
     """Make what is missing of password, role and rights, then log in. Raises OptionError for a login that may more than a backup should,
     PermissionMissing where the server lets it not in."""
     given = invocation.options

@@ -37,9 +37,31 @@ class Options(declared.Options):
     identity_files: tuple[Path, ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class PublicIdentity(t.TypedDict):
+    """The public half of an identity; None where it is not made yet."""
+
+    file: str
+    recipient: str | None
+    fingerprint: str | None
+
+
+class _Signing(t.TypedDict):
+    public_key: str | None
+    fingerprint: str | None
+
+
+class KeysResult(_Signing):
+    """What the module returns."""
+
+    changed: bool
+    made: list[str]
+    recipients: list[PublicIdentity]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> KeysResult:
     given, made = invocation.options, []
-    result: dict[str, t.Any] = {"public_key": None, "fingerprint": None}
+    result: _Signing = {"public_key": None, "fingerprint": None}
     if given.signing_key and given.principal:
         layout.check_deployment(given.principal.partition("@")[2])
         if _lacks(given.signing_key, invocation, _make_signing_key, given.principal):
@@ -86,7 +108,7 @@ def _make_identity(path: str) -> bool:
     return whole_files.write_new(path, f"# public key: {age_keys.recipient_of(identity, path)}\n{identity}\n")
 
 
-def _public(path: str) -> dict[str, t.Any]:
+def _public(path: str) -> PublicIdentity:
     """The public half of the identity in a file; nothing where check mode has made none."""
     recipient = None
     with contextlib.suppress(FileNotFoundError):

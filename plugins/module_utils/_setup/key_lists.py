@@ -88,7 +88,16 @@ class _List:
         return "\n".join(self.lines)
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ListsResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    added: list[str]
+    lists: dict[str, str]
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> ListsResult:
     given = invocation.options
     lists = [_signers(given, invocation.check_mode), *_recipients(given, invocation.check_mode)]
     changed = [one for one in lists if one.changed]

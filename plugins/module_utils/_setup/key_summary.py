@@ -15,9 +15,22 @@ _NEXT = [
 ]
 
 
-def lines(keys: t.Mapping[str, t.Any]) -> list[str]:
+class KeySummary(t.TypedDict):
+    """What the play `setup` has gathered; marks of keys are by host."""
+
+    deployment: str
+    directory: str
+    backup: t.Mapping[str, str]
+    drill: t.Mapping[str, str]
+    prune: t.Mapping[str, str]
+    operator: str
+    added: t.Sequence[str]
+    break_glass: t.Sequence[str]
+
+
+def lines(keys: KeySummary) -> list[str]:
     """One line a key, then a line each for what changed and what is left to do. Fingerprints are by host, and empty without a key."""
-    signed, drills, prunes = (_by_host(keys[role]) for role in ("backup", "drill", "prune"))
+    signed, drills, prunes = (_by_host(given) for given in (keys["backup"], keys["drill"], keys["prune"]))
     deployment, key = keys["deployment"], f"{keys['directory']}/operator_signing_key"
     found = [f"backup@{deployment} signs sets on {host}: {mark}" for host, mark in signed.items()]
     found += [f"drill@{deployment} opens sets and signs reports on {host}: {mark}" for host, mark in drills.items()]
@@ -38,7 +51,7 @@ def lines(keys: t.Mapping[str, t.Any]) -> list[str]:
     return found + _NEXT
 
 
-def _by_host(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+def _by_host(given: t.Mapping[str, str]) -> dict[str, str]:
     return {str(host): str(mark or _ABSENT) for host, mark in given.items()}
 
 

@@ -50,6 +50,55 @@ class DumpJob:
     progress: Progress
 
 
+class DatabaseResult(t.TypedDict):
+    """What the result shows of a database; `sight` says why the role sees every row."""
+
+    database: str
+    release: str | None
+    sight: str
+    clock_offset: float
+    snapshot_time: str
+    standby: bool
+    replay_lag: float
+    seconds: float
+    longest_wait: float
+
+
+class DatabaseSight(DatabaseResult):
+    """A database as it is before its dump."""
+
+    family: str | None
+    system_identifier: str
+    server_version: int
+    size: int
+
+
+class _SourceRecord(DatabaseSight):
+    time: str
+    lsn: str
+
+
+class SourceRecord(_SourceRecord, total=False):
+    """A database as the part of the set has it; the retention only where its release has one."""
+
+    audit_retention_days: int | None
+
+
+class ArtifactRecord(t.TypedDict):
+    """An artifact as the manifest names it."""
+
+    path: str
+    kind: str
+    size: int
+    sha256: str
+    compression: str
+    recipients: list[str]
+    database: str | None
+    leaf: str | None
+    source: str | None
+    shared_from: str | None
+
+
 @dataclasses.dataclass
 class Dumped:
     """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and the
@@ -57,8 +106,8 @@ class Dumped:
 
     inventory: DatabaseInventory
     blocks: list[Block]
-    artifacts: list[dict[str, t.Any]]
-    source: dict[str, t.Any]
+    artifacts: list[ArtifactRecord]
+    source: SourceRecord
     checks: list[Check]
     sealed: dict[str, t.Any] | None
     account: completeness.Account
@@ -73,19 +122,18 @@ def layout_of(session: Session, database: str) -> database_layout.Layout:
     return read
 
 
-def dump_database(job: DumpJob, seen: dict[str, t.Any], history: earlier.History) -> Dumped:
+def dump_database(job: DumpJob, seen: DatabaseSight, history: earlier.History) -> Dumped:
     """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
     started = time.monotonic()
     database = seen["database"]
     conflicts = snapshot.recovery_conflicts(job.server, database) if seen["standby"] else None
     with Guard(job.server, database, job.options.lock_hold_max) as guard:
         try:
-            dumped = _dump(job, guard, database, history)
+            dumped = _dump(job, guard, seen, history)
         except BackupError as exc:
             if conflicts is None:
                 raise
             raise _explained(job.server, database, conflicts, exc) from exc
-    dumped.source = {**seen, **dumped.source}
     dumped.source["seconds"] = round(time.monotonic() - started, 3)
     dumped.source["longest_wait"] = guard.longest_wait
     return dumped
@@ -106,7 +154,8 @@ def _explained(server: Server, database: str, conflicts: int, error: BackupError
     )
 
 
-def _dump(job: DumpJob, guard: Guard, database: str, history: earlier.History) -> Dumped:
+def _dump(job: DumpJob, guard: Guard, seen: DatabaseSight, history: earlier.History) -> Dumped:
+    database = seen["database"]
     for last in (False,) * (SNAPSHOTS - 1) + (True,):
         with snapshot.Snapshot(job.server, database) as held:
             read = layout_of(held.session, database)
@@ -119,7 +168,7 @@ def _dump(job: DumpJob, guard: Guard, database: str, history: earlier.History) -
                 if last or not _moved(job.server, database, read):
                     raise
                 continue
-            return _rows(job, guard, held, read, source, history, schema, facts)
+            return _rows(job, guard, held, read, source, history, schema, facts, seen)
     raise StageFailed(f"database {database}: no snapshot was taken")
 
 
@@ -149,6 +198,7 @@ def _rows(
     history: earlier.History,
     schema: Sealed,
     facts: DatabaseFacts,
+    seen: DatabaseSight,
 ) -> Dumped:
     """The rows: the archive first, then the leaves by size, largest first."""
     database = source.place.database
@@ -166,18 +216,25 @@ def _rows(
     inventory = reading.assemble(database, read, facts, rest, passes)
     with Session(job.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
-    artifacts = [
-        artifact(job, "dump", database, keys.dump_key(job.target.set_id, database), archive),
-        artifact(job, "schema", database, keys.schema_key(job.target.set_id, database), schema),
-        *(_leaf_artifact(job, database, leaf, history) for leaf in leaves),
+    made: list[tuple[ArtifactRecord, Sealed | None]] = [
+        (artifact(job, "dump", database, keys.dump_key(job.target.set_id, database), archive), archive),
+        (artifact(job, "schema", database, keys.schema_key(job.target.set_id, database), schema), schema),
+        *((_leaf_artifact(job, database, leaf, history), leaf.sealed) for leaf in leaves),
     ]
-    inventory["plain"] = {one["path"]: one.pop("plain") for one in artifacts}
-    sealed_leaves = tuple(one["leaf"] for one in artifacts if one["kind"] == LEAF and one["database"] == database)
+    artifacts = [one for one, _sealed in made]
+    inventory["plain"] = {one["path"]: _plain(of) if of else None for one, of in made}
+    sealed_leaves = tuple(one["leaf"] or "" for one in artifacts if one["kind"] == LEAF and one["database"] == database)
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
-    facts_of_source = {**held.facts, **retention, "snapshot_time": held.facts["time"]}
     scans += [scan for _leaf, some in of_leaves for scan in some]
-    return Dumped(inventory, blocks, artifacts, facts_of_source, checks, sealed, account, scans)
+    return Dumped(inventory, blocks, artifacts, _source(seen, held.facts, retention), checks, sealed, account, scans)
+
+
+def _source(seen: DatabaseSight, facts: snapshot.SourceFacts, retention: t.Mapping[str, int | None]) -> SourceRecord:
+    found: SourceRecord = {**seen, **facts, "snapshot_time": facts["time"]}
+    if audit_retention.FIELD in retention:
+        found["audit_retention_days"] = retention[audit_retention.FIELD]
+    return found
 
 
 def _against_earlier(
@@ -213,14 +270,35 @@ def _row_tasks(
     return tasks
 
 
-def artifact(job: DumpJob, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> dict[str, t.Any]:
-    """One artifact as the manifest names it, and what it is in the clear for the inventory (`plain`)."""
+def public(seen: DatabaseResult) -> DatabaseResult:
+    """Without what only the set has."""
+    return {
+        "database": seen["database"],
+        "release": seen["release"],
+        "sight": seen["sight"],
+        "clock_offset": seen["clock_offset"],
+        "snapshot_time": seen["snapshot_time"],
+        "standby": seen["standby"],
+        "replay_lag": seen["replay_lag"],
+        "seconds": seen["seconds"],
+        "longest_wait": seen["longest_wait"],
+    }
+
+
+def artifact(job: DumpJob, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> ArtifactRecord:
+    """One artifact as the manifest names it."""
     made = artifacts.sealed(kind, path, sealed, job.target.recipients, database=database, leaf=leaf)
-    return {**made.to_dict(), "plain": {"size": sealed.plain_size, "sha256": sealed.plain_sha256}}
+    return t.cast("ArtifactRecord", made.to_dict())
 
 
-def _leaf_artifact(job: DumpJob, database: str, leaf: reading.Leaf, history: earlier.History) -> dict[str, t.Any]:
+def _plain(sealed: Sealed) -> dict[str, object]:
+    """What an artifact is in the clear, for the inventory."""
+    return {"size": sealed.plain_size, "sha256": sealed.plain_sha256}
+
+
+def _leaf_artifact(job: DumpJob, database: str, leaf: reading.Leaf, history: earlier.History) -> ArtifactRecord:
     if leaf.sealed is None:
         # Where a restore looks for it is where it lies now: the database or the partition may have had another name or schema then.
-        return {**history.artifact(leaf.key or ""), "database": database, "leaf": leaf.table.qualified, "plain": None}
+        known = t.cast("ArtifactRecord", history.artifact(leaf.key or ""))
+        return {**known, "database": database, "leaf": leaf.table.qualified}
     return artifact(job, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

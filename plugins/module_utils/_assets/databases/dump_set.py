@@ -17,17 +17,51 @@ from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
 from ..._evidence import earlier
-from ..._inventory import ClusterRoles, SetInventory
+from ..._inventory import ClusterRoles, DatabaseInventory, SetInventory
 from ..._reading import completeness
+from ..._report.check import CheckResult
 from ..._repository import layout as keys
 from ..._repository import objects
 from ..._stream import compression
-from .dump_database import DumpJob, artifact, dump_database
+from .dump_database import ArtifactRecord, DatabaseResult, DatabaseSight, DumpJob, SourceRecord, artifact, dump_database, public
 
 PART = "postgres"
 
 
-def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+class DumpedFile(t.TypedDict):
+    """An artifact in the result; `shared` says that another set made it."""
+
+    path: str
+    size: int
+    sha256: str
+    shared: bool
+
+
+class DumpResult(t.TypedDict):
+    """What the dump adds to the result of the module."""
+
+    artifacts: list[DumpedFile]
+    bytes: int
+    checks: list[CheckResult]
+    left_out: dict[str, str]
+    databases: list[DatabaseResult]
+
+
+class DumpPart(t.TypedDict):
+    """The part of a set that the dump makes; `sealed` has the census of sealed values by database."""
+
+    artifacts: list[ArtifactRecord]
+    sources: list[SourceRecord]
+    family: str | None
+    release: str | None
+    sealed: dict[str, dict[str, t.Any]]
+    tools: dict[str, str]
+    checks: list[CheckResult]
+    left_out: dict[str, str]
+    result: DumpResult
+
+
+def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
     """Everything into the store; returns the set's part: artifacts for the manifest, and the module's result."""
     job.progress.begin("dumping", sum(one["size"] for one in seen))
     history = earlier.load(job.opened, job.target.recipients, seen[0]["system_identifier"])
@@ -36,15 +70,9 @@ def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.An
     after = _roles(job, seen)
     if after != before:
         after = _roles(job, seen)
-    inventory: SetInventory = {
-        "format": keys.FORMAT,
-        "set": job.target.set_id,
-        "roles": after,
-        "databases": [one.inventory for one in dumped],
-    }
     blocks = [block for one in dumped for block in one.blocks]
     artifacts = [made for one in dumped for made in one.artifacts]
-    artifacts.append(_seal_inventory(job, inventory))
+    artifacts.append(_seal_inventory(job, after, [one.inventory for one in dumped]))
     artifacts.append(_put_blocks(job, blocks))
     accounts = [one.account for one in dumped]
     of_source = source_checks.checks([scan for one in dumped for scan in one.scans], history.acknowledged)
@@ -63,7 +91,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.An
         "checks": checks,
         "left_out": left_out,
         "result": {
-            "databases": [{name: one.source[name] for name in _PUBLIC} for one in dumped],
+            "databases": [public(one.source) for one in dumped],
             "artifacts": [
                 {"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts
             ],
@@ -74,10 +102,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> dict[str, t.An
     }
 
 
-_PUBLIC = ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
-
-
-def _roles(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> ClusterRoles:
+def _roles(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> ClusterRoles:
     """Roles are in no snapshot, so they are read before and after."""
     found: ClusterRoles = {"roles": {}, "members": []}
     for one in seen:
@@ -86,21 +111,18 @@ def _roles(job: DumpJob, seen: t.Sequence[dict[str, t.Any]]) -> ClusterRoles:
     return found
 
 
-def _seal_inventory(job: DumpJob, inventory: SetInventory) -> dict[str, t.Any]:
+def _seal_inventory(job: DumpJob, cluster: ClusterRoles, databases: list[DatabaseInventory]) -> ArtifactRecord:
+    inventory: SetInventory = {"format": keys.FORMAT, "set": job.target.set_id, "roles": cluster, "databases": databases}
     path = keys.inventory_key(job.target.set_id)
     with objects.sealed(job.opened.store, keys.set_folder(job.target.set_id), job.target.recipients, path) as (sealer, publish):
         sealer.write(strict_json.dumps(inventory))
         sealed = publish(path)
-    made = artifact(job, "inventory", None, path, sealed)
-    del made["plain"]
-    return made
+    return artifact(job, "inventory", None, path, sealed)
 
 
-def _put_blocks(job: DumpJob, blocks: t.Sequence[Block]) -> dict[str, t.Any]:
+def _put_blocks(job: DumpJob, blocks: t.Sequence[Block]) -> ArtifactRecord:
     """Public: zones by id and digests, so that anyone can compare them with a later set."""
     path, data = keys.blocks_key(job.target.set_id), compression.compress(audit_blocks.to_tsv(blocks))
     job.opened.store.put(path, data)
     sealed = Sealed(0, "", len(data), hashlib.sha256(data).hexdigest())
-    made = artifact(job, "blocks", None, path, sealed)
-    del made["plain"]
-    return {**made, "recipients": []}
+    return {**artifact(job, "blocks", None, path, sealed), "recipients": []}

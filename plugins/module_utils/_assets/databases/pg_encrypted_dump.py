@@ -26,7 +26,7 @@ from ..._repository import layout as keys
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import dump_set
-from .dump_database import DumpJob, layout_of
+from .dump_database import DatabaseSight, DumpJob, layout_of, public
 
 TOOLS = ("pg_dump", "pg_restore", "psql")
 APPLICATION = "caracal_ops.backup"
@@ -44,13 +44,22 @@ class Options(declared.Options):
     signing_key: Path | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class BackupResult(dump_set.DumpResult):
+    """What the module returns."""
+
+    changed: bool
+    set_id: str
+    diff: dict[str, str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> BackupResult:
     """Preflight, then (not in check mode) the dump of each database in turn."""
     with progress.shown() as told:
         return _dumped(invocation, told)
 
 
-def _dumped(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
     started = time.monotonic()
     given = invocation.options
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
@@ -65,26 +74,28 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]
     if not made:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target, sum(one["size"] for one in seen), invocation.check_mode)
-    result: dict[str, t.Any] = {"changed": True, "set_id": given.open_set.set_id, "artifacts": [], "bytes": 0}
     whole = completeness.check(accounts)
     # The commit would refuse the set; better before the work than after it.
     if invocation.check_mode and whole.verdict != PASS:
         raise VerificationFailed(f"the set would not be committed: {whole.message}", checks=[whole.to_result()])
-    result["checks"] = [whole.to_result()]
-    result["left_out"] = {name: reason for one in accounts for name, reason in one.left_out.items()}
+    found: dump_set.DumpResult = {
+        "artifacts": [],
+        "bytes": 0,
+        "checks": [whole.to_result()],
+        "left_out": {name: reason for one in accounts for name, reason in one.left_out.items()},
+        "databases": [public(one) for one in seen],
+    }
     if made:
-        result["changed"] = False
-        result.update(made["result"])
+        stored: dump_set.DumpResult = made["result"]
+        found = {**found, **stored}
     elif target.opened and not invocation.check_mode:
         job = DumpJob(target, target.opened, server, client, given.dump, deadline, told)
-        made = dump_set.dump_all(job, seen)
-        target.add_part(dump_set.PART, made)
-        result.update(made["result"])
-    result.setdefault("databases", [_public(one) for one in seen])
-    listing = "".join(f"{one['database']}\n" for one in result["databases"]) + "".join(f"{one['path']}\n" for one in result["artifacts"])
-    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
-    result["seconds"] = round(time.monotonic() - started, 3)
-    return result
+        part = dump_set.dump_all(job, seen)
+        target.add_part(dump_set.PART, part)
+        found = part["result"]
+    listing = "".join(f"{one['database']}\n" for one in found["databases"]) + "".join(f"{one['path']}\n" for one in found["artifacts"])
+    diff = {"before": listing if made else "", "after": listing}
+    return {"changed": not made, "set_id": given.open_set.set_id, **found, "diff": diff, "seconds": round(time.monotonic() - started, 3)}
 
 
 def _kept(server: Server) -> list[str]:
@@ -99,7 +110,7 @@ def _kept(server: Server) -> list[str]:
     return releases.databases(read.detected, existing) if read.detected else [releases.OWN_DATABASE]
 
 
-def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple[dict[str, t.Any], completeness.Account]:
+def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple[DatabaseSight, completeness.Account]:
     """Rights, versions, clocks, lock and family of one database, and what its set would lack. The lock is free when we could take it
     just now."""
     with snapshot.Snapshot(server, database) as held:
@@ -116,7 +127,7 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple
                 f"database {database}: release unknown (family {read.detected.family}, "
                 f"{len(read.detected.migrations)} migrations); recorded as such"
             )
-        facts = {
+        facts: DatabaseSight = {
             "database": database,
             "release": read.detected.release if read.detected else None,
             "family": read.detected.family if read.detected else None,
@@ -132,13 +143,6 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple
             "longest_wait": 0.0,
         }
         return facts, completeness.forecast(held.place, held.facts["standby"], read)
-
-
-def _public(seen: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {
-        name: seen[name]
-        for name in ("database", "release", "sight", "clock_offset", "snapshot_time", "standby", "replay_lag", "seconds", "longest_wait")
-    }
 
 
 def _room(target: OpenSet, size: int, check_mode: bool) -> None:

@@ -21,12 +21,13 @@ from ..._inventory import DatabaseInventory
 from ..._options import declared
 from ..._options.declared import Path, Rules, needed
 from ..._options.shared import CopyOptions, RepositoryOptions
-from ..._report.check import FAIL, PASS, WARN, Check
+from ..._report.check import FAIL, PASS, WARN, Check, CheckResult
 from ..._repository import records
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import readiness, restoration
 from .readiness import DumpedOptions
+from .restoration import RestoredDatabase
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,13 +45,28 @@ class Options(declared.Options):
     accept_missing_constraints: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class RestoreResult(t.TypedDict):
+    """What the module returns; `replaced` has each database that was kept under another name."""
+
+    changed: bool
+    set_id: str
+    checks: list[CheckResult]
+    target: str
+    databases: list[RestoredDatabase]
+    replaced: list[dict[str, str]]
+    verdict: str
+    diff: dict[str, str]
+    journal_head: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> RestoreResult:
     """Verify, examine, confirm; then (not in check mode) roles, databases, journal."""
     with progress.shown() as told:
         return _restored(invocation, told)
 
 
-def _restored(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _restored(invocation: Invocation[Options], told: Progress) -> RestoreResult:
     started = time.monotonic()
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -61,36 +77,39 @@ def _restored(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
     doubts = [*ready.checks, *_doubts(wanted, found)]
     target.confirm(found, opened.journal.system_identifiers(), given.confirm, str(server))
-    result: dict[str, t.Any] = {
-        "changed": True,
-        "set_id": the_set.set_id,
-        "checks": [check.to_result() for check in doubts],
-        "target": found[wanted[0]["database"]].system_identifier,
-    }
+    checks = [check.to_result() for check in doubts]
+    where = found[wanted[0]["database"]].system_identifier
     heads = _heads(opened, the_set, server, found) if signer else {}
     if invocation.check_mode:
-        result["databases"] = [_expected(the_set, one["database"]) for one in wanted]
-        result["replaced"] = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name].objects]
+        databases = [_expected(the_set, one["database"]) for one in wanted]
+        replaced = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name].objects]
     else:
         how = (given.jobs, tuple(given.dumped.identity_files), given.confirm, told, given.accept_missing_constraints)
         work = restoration.Restoration(the_set, server, ready.client, *how)
         with restoration.room(server, sandbox):
             work.run(ready.inventory, wanted, sandbox)
-        result["databases"] = work.databases
-        result["replaced"] = work.replaced
-        result["checks"] += [check.to_result() for check in work.checks]
+        databases, replaced = work.databases, work.replaced
+        checks += [check.to_result() for check in work.checks]
         if signer:
-            _record(opened, signer, the_set, result, heads)
+            _record(opened, signer, the_set, {"system_identifier": where, "databases": [one["database"] for one in databases]}, heads)
         opened.mark.advance(opened.journal)
-    result["verdict"] = FAIL if any(one["required"] and one["verdict"] == FAIL for one in result["checks"]) else PASS
-    result["diff"] = _diff(result, found)
-    return {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+    return {
+        "changed": True,
+        "set_id": the_set.set_id,
+        "checks": checks,
+        "target": where,
+        "databases": databases,
+        "replaced": replaced,
+        "verdict": FAIL if any(one["required"] and one["verdict"] == FAIL for one in checks) else PASS,
+        "diff": _diff(found, [*(one["database"] for one in databases), *(one["kept_as"] for one in replaced)]),
+        "journal_head": opened.head,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
-def _diff(result: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, str]:
+def _diff(found: t.Mapping[str, target.TargetState], after: t.Sequence[str]) -> dict[str, str]:
     """The target's databases before and after."""
-    before = [name for name, one in found.items() if one["exists"]]
-    after = [*(one["database"] for one in result["databases"]), *(one["kept_as"] for one in result["replaced"])]
+    before = [name for name, one in found.items() if one.exists]
     return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
@@ -103,24 +122,26 @@ def _doubts(wanted: t.Sequence[DatabaseInventory], found: t.Mapping[str, target.
     ]
 
 
-def _expected(the_set: sealed_set.SealedSet, database: str) -> dict[str, t.Any]:
+def _expected(the_set: sealed_set.SealedSet, database: str) -> RestoredDatabase:
     size = sum(one.size for kind in ("dump", "schema", "leaf") for one in the_set.artifacts(kind, database))
     return {"database": database, "seconds": 0.0, "bytes": size, "leaves": len(the_set.artifacts("leaf", database))}
 
 
-def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: dict[str, t.Any]) -> dict[str, t.Any]:
+def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: t.Mapping[str, target.TargetState]) -> dict[str, object]:
     """Where the audit chains end before this restore, and where after; nothing of either if it restores none."""
     chained = {one.database for one in the_set.artifacts("leaf")} & found.keys()
     if not chained:
         return records.heads_body({}, {})
-    existing = [database for database in sorted(found) if database in chained and found[database]["exists"]]
+    existing = [database for database in sorted(found) if database in chained and found[database].exists]
     return records.heads_body(incarnation.heads_before(opened, server, existing), block_history.heads(the_set.blocks()))
 
 
-def _record(opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, result: dict[str, t.Any], heads: dict[str, t.Any]) -> None:
+def _record(
+    opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, where: t.Mapping[str, object], heads: t.Mapping[str, object]
+) -> None:
     """A real restore is an event that later verification must know of."""
     body = {
-        "target": {"system_identifier": result["target"], "databases": [one["database"] for one in result["databases"]]},
+        "target": where,
         "blocks_sha256": the_set.one("blocks").sha256,
         "heads": heads,
     }

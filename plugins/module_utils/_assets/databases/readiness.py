@@ -21,7 +21,7 @@ from ..._inventory import DatabaseInventory, SetInventory
 from ..._options import declared
 from ..._options.declared import Path
 from ..._options.shared import RepositoryOptions, StoredSetOptions
-from ..._report.check import FAIL, WARN, Check
+from ..._report.check import FAIL, WARN, Check, CheckResult
 from ..._sandbox.info import SandboxInfo
 from ..._sandbox.isolation import NONE
 from ..._stream.progress import SILENT, Progress
@@ -59,7 +59,14 @@ class Options(declared.Options):
     pg_bin: Path | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ReadinessResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    checks: list[CheckResult]
+
+
+def run(invocation: Invocation[Options]) -> ReadinessResult:
     """As `pg_encrypted_restore` looks at it, without a target."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)

@@ -47,6 +47,15 @@ def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
         ) from exc
 
 
+class RestoredDatabase(t.TypedDict):
+    """A database in the result; `bytes` are those of its artifacts."""
+
+    database: str
+    seconds: float
+    bytes: int
+    leaves: int
+
+
 class Restoration:
     """One run; `checks`, `databases` and `replaced` fill up on the way."""
 
@@ -71,7 +80,7 @@ class Restoration:
         self._progress = progress
         self._sandbox: SandboxInfo | None = None
         self.checks: list[Check] = []
-        self.databases: list[dict[str, t.Any]] = []
+        self.databases: list[RestoredDatabase] = []
         self.replaced: list[dict[str, str]] = []
 
     def run(self, inventory: SetInventory, wanted: t.Sequence[DatabaseInventory], sandbox: SandboxInfo | None) -> None:

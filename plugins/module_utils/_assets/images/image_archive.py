@@ -42,7 +42,40 @@ class Options(declared.Options):
     engine: str | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ImageResult(t.TypedDict):
+    """An image in the result; `shared` says that another set holds all of it."""
+
+    image_id: str
+    services: list[str]
+    shared: bool
+
+
+class ImagesResult(t.TypedDict):
+    """What the archive adds to the result of the module."""
+
+    images: list[ImageResult]
+    bytes: int
+    bytes_written: int
+
+
+class ImagesPart(t.TypedDict):
+    """The part of a set that the archive makes."""
+
+    artifacts: list[dict[str, object]]
+    images: list[dict[str, object]]
+    result: ImagesResult
+
+
+class ArchiveResult(ImagesResult):
+    """What the module returns."""
+
+    changed: bool
+    set_id: str
+    diff: dict[str, str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> ArchiveResult:
     """Seal what the newest set does not hold, and add the part; in check mode look only whether the engine has it."""
     started = time.monotonic()
     given = invocation.options
@@ -50,18 +83,20 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     content = target.parts()
     if PART in content:
-        result = {**content[PART]["result"], "changed": False}
+        result: ImagesResult = content[PART]["result"]
     else:
         there = [one.key for one in target.store.list(keys.IMAGES) if keys.maker_of(one.key) == target.set_id]
         target.refuse_leftovers(there)
         dry = invocation.check_mode or not target.opened
         made = _Archive(target, given.engine).predict(wanted) if dry else _Archive(target, given.engine).make(wanted)
-        result = {**made["result"], "changed": True}
+        result = made["result"]
         if not dry:
             target.add_part(PART, made)
     listing = "".join(f"{one['image_id']} {', '.join(one['services'])}\n" for one in result["images"])
-    diff = {"before": "" if result["changed"] else listing, "after": listing}
-    return {**result, "set_id": target.set_id, "diff": diff, "seconds": round(time.monotonic() - started, 3)}
+    changed = PART not in content
+    diff = {"before": "" if changed else listing, "after": listing}
+    seconds = round(time.monotonic() - started, 3)
+    return {**result, "changed": changed, "set_id": target.set_id, "diff": diff, "seconds": seconds}
 
 
 def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
@@ -83,7 +118,7 @@ class _Archive:
         self._known, self._held = _earlier(target)
         self._new: dict[str, Artifact] = {}
 
-    def predict(self, wanted: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
+    def predict(self, wanted: t.Mapping[str, list[str]]) -> ImagesPart:
         """The part without what is still to be sealed. Raises MissingDependency for an image that the engine does not have."""
         found = [image for image_id in wanted if (image := self._shared(image_id))]
         for image_id in wanted.keys() - {one.image_id for one in found}:
@@ -91,7 +126,7 @@ class _Archive:
                 raise _gone(image_id, wanted[image_id])
         return self._part(wanted, found, found)
 
-    def make(self, wanted: t.Mapping[str, list[str]]) -> dict[str, t.Any]:
+    def make(self, wanted: t.Mapping[str, list[str]]) -> ImagesPart:
         shared = [image for image_id in wanted if (image := self._shared(image_id))]
         there = {one.image_id: one for one in shared}
         return self._part(wanted, [there.get(image_id) or self._archived(image_id, names) for image_id, names in wanted.items()], shared)
@@ -140,11 +175,11 @@ class _Archive:
     def _add(self, made: Artifact) -> None:
         self._new[str(made.source)] = self._held[str(made.source)] = made
 
-    def _part(self, wanted: t.Mapping[str, list[str]], found: t.Sequence[Image], shared: t.Sequence[Image]) -> dict[str, t.Any]:
+    def _part(self, wanted: t.Mapping[str, list[str]], found: t.Sequence[Image], shared: t.Sequence[Image]) -> ImagesPart:
         if images.are_too_large(found):
             raise OptionError(f"the images have more than {images.BYTES_LIMIT} bytes, which no set takes; do not keep them")
         named = [self._held[digest] for digest in sorted(frozenset().union(*(one.digests for one in found)))]
-        told = [
+        told: list[ImageResult] = [
             {"image_id": image_id, "services": names, "shared": image_id in {one.image_id for one in shared}}
             for image_id, names in wanted.items()
         ]

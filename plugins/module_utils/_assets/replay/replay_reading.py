@@ -26,15 +26,43 @@ FILES_LIMIT = 20_000
 # Names of what is no replay file, in the inventory: who may write to the directory can make millions, and it must stay readable.
 UNKNOWN_LIMIT = 1000
 PAUSE = 0.3  # seconds; a service writes what it has gathered within milliseconds
-Seen = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+class SeenFile(t.TypedDict):
+    """A file as reading 1 saw it: its whole lines, and then its size and time."""
+
+    size: int
+    sha256: str
+    seen: int
+    mtime_ns: int
+
+
+class _Member(t.TypedDict):
+    name: str
+    size: int
+    mtime_ns: int
+    mode: int
+    uid: int
+    gid: int
+
+
+class ReplayFile(_Member):
+    """A member of the archive in its sealed inventory; `noted` are numbers of lines that are not events."""
+
+    sha256: str
+    lines: int
+    noted: list[int]
+
+
+Seen = t.Mapping[str, SeenFile]
 
 
 @dataclasses.dataclass
 class Found:
     """`files` are the members; `seen` is what reading 2 must know of reading 1; the lists name files."""
 
-    files: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
-    seen: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    files: list[ReplayFile] = dataclasses.field(default_factory=list)
+    seen: dict[str, SeenFile] = dataclasses.field(default_factory=dict)
     unchanged: list[str] = dataclasses.field(default_factory=list)
     drained: list[str] = dataclasses.field(default_factory=list)
     incomplete: list[str] = dataclasses.field(default_factory=list)
@@ -137,7 +165,8 @@ class Reading:
         member = tar.Member(name, end - start, about.st_mtime_ns, about.st_mode & 0o7777, about.st_uid, about.st_gid)
         sha256 = self._tar.add(member, opened.part(start, end, look))
         opened.check_whole()
-        self.found.files.append({**dataclasses.asdict(member), "sha256": sha256, "lines": lines.count, "noted": lines.noted})
+        about_member = t.cast("_Member", dataclasses.asdict(member))
+        self.found.files.append({**about_member, "sha256": sha256, "lines": lines.count, "noted": lines.noted})
         if not name.startswith(INCOMPLETE):
             self.found.seen[name] = {"size": end, "sha256": sha256, "seen": about.st_size, "mtime_ns": about.st_mtime_ns}
         for kind in ("unparsable", "oversized"):
@@ -152,7 +181,7 @@ def _digest(opened: LiveFile, size: int, share: Share) -> str:
     return digest.hexdigest()
 
 
-def _settled(opened: LiveFile, before: t.Mapping[str, t.Any] | None) -> bool:
+def _settled(opened: LiveFile, before: SeenFile | None) -> bool:
     """Whether nobody is writing the last line: it was so at reading 1, or stays so for a moment."""
     if before is None or (before["seen"], before["mtime_ns"]) != (opened.about.st_size, opened.about.st_mtime_ns):
         time.sleep(PAUSE)

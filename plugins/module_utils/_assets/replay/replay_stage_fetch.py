@@ -29,7 +29,7 @@ PIECE = 8 << 20
 MOST_NAMES = 3000
 _SOURCE = re.compile(r"(?:replay\.)?((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]{0,62})?)\.")
 # One piece of one file, as the host answers: by key, and where in it.
-Ask = t.Callable[[str, int], t.Mapping[str, t.Any]]
+Ask = t.Callable[[str, int], t.Mapping[str, object]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,24 @@ class Options(declared.Options):
     piece: PieceOptions | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class PieceResult(t.TypedDict):
+    """What the module returns on the host: a piece of a file in Base64."""
+
+    changed: bool
+    data: str
+
+
+class FetchResult(t.TypedDict):
+    """What the action returns: where the files are."""
+
+    changed: bool
+    path: str
+    files: list[str]
+    bytes: int
+    diff: dict[str, str]
+
+
+def run(invocation: Invocation[Options]) -> PieceResult:
     """On the host: one piece of one file."""
     given, piece = invocation.options, invocation.options.piece
     if piece is None:
@@ -64,7 +81,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     return {"changed": False, "data": base64.b64encode(data).decode("ascii")}
 
 
-def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable[[], str]) -> dict[str, t.Any]:
+def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable[[], str]) -> FetchResult:
     """On the controller: every file, whole, below the folder that `make` makes. Raises TamperedData for what the host may not answer."""
     given = invocation.options
     names = [_checked(name, given.set_id, given.reading, host) for name in given.staged[: MOST_NAMES + 1]]
@@ -77,8 +94,8 @@ def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable
         for name in names:
             left -= _bring(store, name, _Host(ask, host), left, given.max_bytes)
     listing = "".join(f"{name}\n" for name in names)
-    result = {"changed": bool(names), "path": path, "files": names, "bytes": given.max_bytes - left}
-    return {**result, "diff": {"before": "", "after": listing}}
+    diff = {"before": "", "after": listing}
+    return {"changed": bool(names), "path": path, "files": names, "bytes": given.max_bytes - left, "diff": diff}
 
 
 def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> str:

@@ -28,6 +28,9 @@ from . import replay_sources
 from .replay_reading import Found, Nowhere, Reading, Seen
 from .replay_sources import NotDurableOptions, SourceOptions, VolumeOptions
 
+if t.TYPE_CHECKING:
+    from ..set_parts import StoredFile
+
 ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
 _WARNINGS = {
     "unparsable": "has lines that are no audit event; archived as they are, the service will skip them",
@@ -57,13 +60,26 @@ class Options(declared.Options):
     stage: Path | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class ArchiveResult(t.TypedDict):
+    """What the module returns; `staged` are names of what a host without the repository has made."""
+
+    changed: bool
+    set_id: str
+    volumes: list[t.Mapping[str, object]]
+    artifacts: list[StoredFile]
+    staged: list[str]
+    bytes: int
+    diff: dict[str, str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> ArchiveResult:
     """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
 
-def _archived(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _archived(invocation: Invocation[Options], told: Progress) -> ArchiveResult:
     started = time.monotonic()
     given = invocation.options
     sources = replay_sources.collect(given.sources, invocation.warn)
@@ -101,8 +117,8 @@ class _Work:
         self._parts = target.parts()
         self._directories: dict[tuple[int, int], str] = {}
         self.changed = False
-        self.results: list[dict[str, t.Any]] = []
-        self.artifacts: list[dict[str, t.Any]] = []
+        self.results: list[t.Mapping[str, object]] = []
+        self.artifacts: list[StoredFile] = []
         self.staged: list[str] = []
 
     def preflight(self, volumes: t.Mapping[str, VolumeOptions]) -> None:
@@ -142,7 +158,7 @@ class _Work:
                 self._enter(source, {**head, "state": ARCHIVED, **found.counts()}, made, files=found.seen)
 
     def _enter(
-        self, source: str, result: dict[str, t.Any], made: list[Artifact], left_out: str | None = None, files: Seen | None = None
+        self, source: str, result: t.Mapping[str, object], made: list[Artifact], left_out: str | None = None, files: Seen | None = None
     ) -> None:
         """Add the part, or take over what it says when it is there already."""
         name = part_name(source, self._reading)
@@ -155,7 +171,7 @@ class _Work:
             if not self._dry:
                 self._target.add_part(name, part)
         self.results.append(part["result"])
-        self.artifacts += [{name: one[name] for name in ("path", "size", "sha256")} for one in part["artifacts"]]
+        self.artifacts += [{"path": one["path"], "size": one["size"], "sha256": one["sha256"]} for one in part["artifacts"]]
         if not self._dry:
             self.staged += [*(one["path"] for one in part["artifacts"]), keys.part_key(self._target.set_id, name)]
 

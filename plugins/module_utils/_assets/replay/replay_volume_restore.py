@@ -54,7 +54,35 @@ class Options(declared.Options):
     group: int = 65532
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Volume(t.TypedDict):
+    service: str
+    replica: str
+    path: str
+    files: int
+
+
+class VolumeResult(_Volume, total=False):
+    """A directory in the result; counts of what was done come with the plan."""
+
+    restored: int
+    skipped: int
+    renamed: int
+    quarantined: int
+    bytes: int
+
+
+class RestoreResult(t.TypedDict):
+    """What the module returns."""
+
+    changed: bool
+    set_id: str
+    volumes: list[VolumeResult]
+    journal_head: str
+    diff: dict[str, str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> RestoreResult:
     """Plan all volumes, write all files under other names, and give them their names only when every byte was verified."""
     started = time.monotonic()
     given = invocation.options
@@ -80,7 +108,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     changed = [volume for volume in volumes if volume.changes]
     if not invocation.check_mode:
         if signer and changed:
-            paths = [str(volume.result["path"]) for volume in changed]
+            paths = [volume.result["path"] for volume in changed]
             restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.REPLAY, paths))
         opened.mark.advance(opened.journal)
     return {
@@ -115,7 +143,12 @@ class Volume:
         self.leftovers: list[str] = []
         self._target = self._stack.enter_context(Target(target.volume(given.path, replay.FOLDER), owner, group, replay.MODE))
         self.identity = self._target.identity
-        self.result = {"service": given.service, "replica": given.replica, "path": self._target.path, "files": len(union.files)}
+        self.result: VolumeResult = {
+            "service": given.service,
+            "replica": given.replica,
+            "path": self._target.path,
+            "files": len(union.files),
+        }
 
     def __enter__(self) -> Volume:
         return self
@@ -139,13 +172,13 @@ class Volume:
         if self.changes:
             self._target.check_may(sum(one.size for one in self._names))
         renamed = [one for one, name in self._names.items() if name != one.plain_name]
-        self.result.update(
-            restored=sum(not one.incomplete for one in self._names),
-            skipped=len(self._union.files) - len(self._names),
-            renamed=len(renamed),
-            quarantined=sum(one.incomplete for one in self._names),
-            bytes=sum(one.size for one in self._names),
-        )
+        self.result |= {
+            "restored": sum(not one.incomplete for one in self._names),
+            "skipped": len(self._union.files) - len(self._names),
+            "renamed": len(renamed),
+            "quarantined": sum(one.incomplete for one in self._names),
+            "bytes": sum(one.size for one in self._names),
+        }
 
     @property
     def changes(self) -> bool:

@@ -25,18 +25,19 @@ from ..._options.shared import PostgresOptions
 from ..databases.dump_database import layout_of
 
 
-def prove(given: PostgresOptions, part: t.Mapping[str, t.Any], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
+def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
     """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
     sealed = t.cast("dict[str, dict[str, t.Any]]", part["sealed"])
     if not sealed:
         raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")
     database, census = next(iter(sealed.items()))
-    if part["family"] == SECRET_STORE:
+    family = str(part["family"])
+    if family == SECRET_STORE:
         opened = pairing.envelopes(census["columns"], {*(key.id for key in keys.keks), *earlier_ids})
     else:
-        opened = pairing.trial(_trial(Server.from_options(given), database, census["columns"], part["family"], keys))
-    verdict, message = pairing.together(part["family"], backend, opened, pairing.audit(census["rows"], keys.audit))
+        opened = pairing.trial(_trial(Server.from_options(given), database, census["columns"], family, keys))
+    verdict, message = pairing.together(family, backend, opened, pairing.audit(census["rows"], keys.audit))
     return {"verdict": verdict, "message": message}
 
 

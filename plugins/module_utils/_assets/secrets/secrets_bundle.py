@@ -29,8 +29,6 @@ from ..databases import dump_set
 from . import pairing, secrets_sources
 from .secrets_sources import Collected, SourceOptions
 
-Parts = dict[str, dict[str, t.Any]]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(declared.Options):
@@ -48,7 +46,44 @@ class Options(declared.Options):
     allow_same_recipients: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class SecretsResult(t.TypedDict):
+    """What a reading adds to the result of the module; `pairing` is the proof of the second one."""
+
+    family: str
+    names: list[str]
+    count: int
+    key_ids: dict[str, str]
+    key_set: str
+    path: str
+    shared: bool
+    changed_names: list[str]
+    pairing: dict[str, str] | None
+
+
+class _SecretsPart(t.TypedDict):
+    artifacts: list[dict[str, object]]
+    key_ids: dict[str, str]
+    left_out: dict[str, str]
+    states: dict[str, str]
+    result: SecretsResult
+
+
+class SecretsPart(_SecretsPart, total=False):
+    """The part of a set that one reading makes; `states` are digests of files by name."""
+
+    pairing: dict[str, str]
+
+
+class BundleResult(SecretsResult):
+    """What the module returns."""
+
+    changed: bool
+    set_id: str
+    diff: dict[str, str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> BundleResult:
     """Read and check everything; then (not in check mode) seal what no set holds yet, and add the part."""
     started = time.monotonic()
     given = invocation.options
@@ -58,30 +93,32 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     for words in found.overrides:
         invocation.warn(words)
     name = set_parts.SECRETS[given.reading - 1]
-    first = content.get(set_parts.SECRETS[0]) if given.reading == 2 else None
+    first = t.cast("SecretsPart | None", content.get(set_parts.SECRETS[0])) if given.reading == 2 else None
     database = content.get(dump_set.PART)
-    _in_order(invocation, content, name, found)
-    theirs = _database_recipients(given, database)
+    _in_order(invocation, content, name)
+    pairing.refuse_other_family(found.family, content.get(dump_set.PART, {}).get("family"))
+    theirs = _database_recipients(given, [one["recipients"] for one in (database or {}).get("artifacts", ())])
     _apart(target, theirs, given.allow_same_recipients)
     absent = secrets.absent(found.family, [one.partition("/")[2] for one in found.names])
     if absent:
         invocation.warn(f"in no source, so not in the set: {', '.join(absent)}; an installer makes new ones where they are missing")
-    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id}
-    if name in content:
-        result.update(content[name]["result"], changed=False)
+    changed = name not in content
+    if not changed:
+        result: SecretsResult = content[name]["result"]
     else:
         made = _make(invocation, target, found, first, database, theirs)
-        result.update(made["result"])
+        result = made["result"]
         if target.opened and not invocation.check_mode:
             target.add_part(name, made)
     if result["changed_names"]:
         invocation.warn(f"secrets changed while the backup ran, and both states are in the set: {', '.join(result['changed_names'])}")
     listing = "".join(f"{one}\n" for one in result["names"])
-    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
-    return {**result, "seconds": round(time.monotonic() - started, 3)}
+    diff = {"before": "" if changed else listing, "after": listing}
+    seconds = round(time.monotonic() - started, 3)
+    return {"changed": changed, "set_id": target.set_id, **result, "diff": diff, "seconds": seconds}
 
 
-def _in_order(invocation: Invocation[Options], content: Parts, name: str, found: Collected) -> None:
+def _in_order(invocation: Invocation[Options], content: t.Collection[str], name: str) -> None:
     """First reading, dump, second reading: what is sealed in between is then sealed with a key of one of the two."""
     one, two = set_parts.SECRETS
     if name not in content and not (invocation.check_mode and not content):
@@ -91,14 +128,13 @@ def _in_order(invocation: Invocation[Options], content: Parts, name: str, found:
             raise OptionError("the set has no first reading of the secrets; run secrets_bundle with reading=1 before the dump")
         if name == two and dump_set.PART not in content and not invocation.check_mode:
             raise OptionError("the set has no database yet, and reading 2 belongs after it; run pg_encrypted_dump first")
-    pairing.refuse_other_family(found.family, content.get(dump_set.PART, {}).get("family"))
 
 
-def _database_recipients(given: Options, database: dict[str, t.Any] | None) -> set[str]:
+def _database_recipients(given: Options, sealed_to: t.Iterable[t.Collection[str]]) -> set[str]:
     """Fingerprints of those who open the database: as the options say, and as the set's own dump was sealed."""
     texts, paths = given.database_recipients, given.database_recipients_files
     named = {one.fingerprint for one in age.load(texts, paths)} if texts or paths else set()
-    return named.union(*(one["recipients"] for one in (database or {}).get("artifacts", ())))
+    return named.union(*sealed_to)
 
 
 def _apart(target: OpenSet, theirs: set[str], allowed: bool) -> None:
@@ -114,10 +150,10 @@ def _make(
     invocation: Invocation[Options],
     target: OpenSet,
     found: Collected,
-    first: dict[str, t.Any] | None,
-    database: dict[str, t.Any] | None,
+    first: SecretsPart | None,
+    database: t.Mapping[str, object] | None,
     theirs: set[str],
-) -> dict[str, t.Any]:
+) -> SecretsPart:
     """The part; what it would be in check mode. Proved before anything is sealed."""
     given = invocation.options
     earlier = first["key_ids"] if first else {}
@@ -133,7 +169,7 @@ def _make(
         if target.opened and not invocation.check_mode:
             artifact = _seal(target, found, path)
     ids = {**found.keys.ids, **{f"{name}.1": key_id for name, key_id in earlier.items() if found.keys.ids.get(name, key_id) != key_id}}
-    part: dict[str, t.Any] = {
+    part: SecretsPart = {
         "artifacts": [artifact.to_dict()] if artifact and not _named(first, artifact) else [],
         "key_ids": ids,
         "left_out": _left_out(found),
@@ -153,18 +189,18 @@ def _make(
     return {**part, "pairing": proof} if proof else part
 
 
-def _named(first: dict[str, t.Any] | None, artifact: Artifact) -> bool:
+def _named(first: SecretsPart | None, artifact: Artifact) -> bool:
     """Whether the first reading's part names it already."""
-    return artifact.path in [one["path"] for one in (first or {}).get("artifacts", ())]
+    return artifact.path in [one["path"] for one in (first["artifacts"] if first else ())]
 
 
 def _keks(ids: t.Mapping[str, str]) -> list[str]:
     return [key_id for name, key_id in ids.items() if name in ("kek", "kek_previous")]
 
 
-def _kept(target: OpenSet, key_set: str, theirs: set[str], first: dict[str, t.Any] | None, allowed: bool) -> Artifact | None:
+def _kept(target: OpenSet, key_set: str, theirs: set[str], first: SecretsPart | None, allowed: bool) -> Artifact | None:
     """The object of the same state that this set or the newest one has, if all recipients of today open it. A damaged set offers none."""
-    candidates = [artifacts.parse(one, "the first reading", target.set_id) for one in (first or {}).get("artifacts", ())]
+    candidates = [artifacts.parse(one, "the first reading", target.set_id) for one in (first["artifacts"] if first else ())]
     record = target.opened.catalog.newest() if target.opened else None
     if target.opened and record:
         try:
@@ -196,7 +232,7 @@ def _left_out(found: Collected) -> dict[str, str]:
     return {"external secret values": f"{found.backend} keeps provider secrets, tokens and signing keys; back it up by its own means"}
 
 
-def _changed(first: dict[str, t.Any] | None, found: Collected) -> list[str]:
+def _changed(first: SecretsPart | None, found: Collected) -> list[str]:
     """Names of files that the first reading saw otherwise. Its states say so only under the same KEK and audit key."""
     if first is None:
         return []

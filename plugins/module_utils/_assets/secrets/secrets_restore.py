@@ -57,7 +57,30 @@ class Options(declared.Options):
     replace: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _WrittenSecrets(t.TypedDict):
+    changed: bool
+    written: list[str]
+    replaced: list[str]
+    adjusted: list[str]
+    unchanged: list[str]
+    not_restored: list[str]
+    foreign: list[str]
+    safety_copy: str | None
+    diff: dict[str, str]
+
+
+class RestoreResult(_WrittenSecrets):
+    """What the module returns: files by what was done with each, and the public ids of keys."""
+
+    set_id: str
+    key_set: str
+    family: str
+    key_ids: dict[str, str]
+    journal_head: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> RestoreResult:
     """Verify everything, look at the target; then (not in check mode) keep what is replaced, and write."""
     started = time.monotonic()
     given = dataclasses.replace(invocation.options, directory=os.path.abspath(invocation.options.directory))
@@ -75,8 +98,15 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
         if signer and result["changed"]:
             restore_entry.enter(opened, signer, the_set, records.asset_body(artifacts.SECRETS, [given.directory]))
         opened.mark.advance(opened.journal)
-    about = {"set_id": the_set.set_id, "key_set": _key_set(artifact), "family": found.family, "key_ids": ids}
-    return {**about, **result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
+    return {
+        "set_id": the_set.set_id,
+        "key_set": _key_set(artifact),
+        "family": found.family,
+        "key_ids": ids,
+        **result,
+        "journal_head": opened.head,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
 def _tops(given: Options) -> list[str]:
@@ -85,7 +115,7 @@ def _tops(given: Options) -> list[str]:
     return [path for path in (*named, *given.extra_directories.values()) if path]
 
 
-def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bundle) -> dict[str, t.Any]:
+def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bundle) -> _WrittenSecrets:
     who = target.owner(given.owner, given.group)
     wanted, folders = _wanted(given, found), _folders(given, found)
     states = {one.name: target.examine(one, who) for one in wanted}

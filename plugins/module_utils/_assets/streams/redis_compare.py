@@ -14,12 +14,41 @@ from ..._drivers.redis.reading import Group, Stream
 from ..._drivers.redis.replaying import Replay
 from ..._report.check import FAIL, PASS, WARN, Check
 from . import redis_provisioned, redis_unread
+from .redis_readings import GroupDetails, StreamDetails
 from .redis_snapshot_set import Snapshot
 
 
-def public(stream: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+class GroupSummary(t.TypedDict):
+    """A group in the result of a restore."""
+
+    name: str
+    last_delivered: str
+    lag: int | None
+    pending: int
+    lost: int
+
+
+class StreamSummary(t.TypedDict):
+    """A stream in the result of a restore."""
+
+    name: str
+    entries: int
+    last: str
+    groups: list[GroupSummary]
+
+
+def public(stream: StreamDetails) -> StreamSummary:
     """What a result says of a stream."""
-    groups = [{key: one[key] for key in ("name", "last_delivered", "lag", "pending", "lost")} for one in stream["groups"]]
+    groups: list[GroupSummary] = [
+        {
+            "name": one["name"],
+            "last_delivered": one["last_delivered"],
+            "lag": one["lag"],
+            "pending": one["pending"],
+            "lost": one["lost"],
+        }
+        for one in stream["groups"]
+    ]
     return {"name": stream["name"], "entries": stream["entries"], "last": stream["last"], "groups": groups}
 
 
@@ -40,20 +69,20 @@ def compare(session: Session, snapshot: Snapshot, replay: Replay) -> list[Check]
     return checks
 
 
-def _stream(session: Session, recorded: t.Mapping[str, t.Any], replay: Replay) -> Check:
+def _stream(session: Session, recorded: StreamDetails, replay: Replay) -> Check:
     name = recorded["name"]
     found = reading.look(session, name.encode())
     if found is None:
         return Check(f"redis.{name}", FAIL, f"stream {name} is not in the target")
     differences = [
-        f"{what} is {value}, recorded {recorded[key]}"
-        for key, what, value in (
-            ("entries", "length", found.length),
-            ("last", "last id", found.last),
-            ("added", "entries-added", found.added),
-            ("max_deleted", "max-deleted-entry-id", found.max_deleted),
+        f"{what} is {value}, recorded {wanted}"
+        for what, value, wanted in (
+            ("length", found.length, recorded["entries"]),
+            ("last id", found.last, recorded["last"]),
+            ("entries-added", found.added, recorded["added"]),
+            ("max-deleted-entry-id", found.max_deleted, recorded["max_deleted"]),
         )
-        if value != recorded[key]
+        if value != wanted
     ]
     differences += _groups(found, recorded["groups"], replay)
     if differences:
@@ -64,7 +93,7 @@ def _stream(session: Session, recorded: t.Mapping[str, t.Any], replay: Replay) -
     )
 
 
-def _groups(found: Stream, recorded: t.Sequence[t.Mapping[str, t.Any]], replay: Replay) -> list[str]:
+def _groups(found: Stream, recorded: t.Sequence[GroupDetails], replay: Replay) -> list[str]:
     there = {reading.text(one.name): one for one in found.groups}
     wanted = {one["name"] for one in recorded}
     differences = [f"group {name} is not in the snapshot" for name in sorted(there.keys() - wanted)]
@@ -74,7 +103,7 @@ def _groups(found: Stream, recorded: t.Sequence[t.Mapping[str, t.Any]], replay: 
     return differences
 
 
-def _group(stream: bytes, group: Group, recorded: t.Mapping[str, t.Any], replay: Replay) -> list[str]:
+def _group(stream: bytes, group: Group, recorded: GroupDetails, replay: Replay) -> list[str]:
     """Pending entries whose entry is gone cannot come back; no more of them than the snapshot knew."""
     refused = replay.refused[(stream, group.name)]
     pairs = (

@@ -14,13 +14,82 @@ from ..._drivers.redis.connection import Session
 from ..._drivers.redis.preflight import Facts
 from ..._drivers.redis.reading import Group, Stream, text
 from ..._evidence.open_set import OpenSet
-from ..._report.check import PASS, WARN, Check
+from ..._report.check import PASS, WARN, Check, CheckResult
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from . import redis_provisioned, redis_unread
 
+if t.TYPE_CHECKING:
+    from ..set_parts import StoredFile
+
 SOURCE = "redis"
 Sink = t.Callable[[t.Sequence[bytes]], None]
+
+
+class GroupDetails(t.TypedDict):
+    """A consumer group at the end of a reading; None for counts that Redis does not know."""
+
+    name: str
+    last_delivered: str
+    entries_read: int | None
+    lag: int | None
+    pending: int
+    lost: int
+    consumers: list[str]
+
+
+class StreamEnd(t.TypedDict):
+    """Where a reading of a stream ended."""
+
+    first: str | None
+    last: str
+    max_deleted: str
+    added: int
+    entries: int
+
+
+class StreamDetails(StreamEnd):
+    """A stream in the sealed inventory of a reading. The first reading has no groups, only their count."""
+
+    name: str
+    read: int
+    bytes: int
+    groups: list[GroupDetails]
+    group_count: int
+    pending: int
+
+
+class StreamSummary(t.TypedDict):
+    """A stream in the result of the module; `groups` is their count."""
+
+    name: str
+    entries: int
+    bytes: int
+    groups: int
+    pending: int
+
+
+class ReadingResult(t.TypedDict):
+    """What one reading adds to the result of the module."""
+
+    streams: list[StreamSummary]
+    artifacts: list[StoredFile]
+    checks: list[CheckResult]
+
+
+class ReadingPart(t.TypedDict):
+    """The part of a set that one reading makes."""
+
+    artifacts: list[dict[str, object]]
+    tools: dict[str, str]
+    streams: dict[str, StreamEnd]
+    result: ReadingResult
+
+
+class KeyDetails(t.TypedDict):
+    """Another key in the sealed inventory."""
+
+    name: str
 
 
 def part(reading_number: int) -> str:
@@ -30,17 +99,17 @@ def part(reading_number: int) -> str:
 class Reading:
     """One reading at work. `before` is, by stream, where the reading before ended: as the part has it."""
 
-    def __init__(self, session: Session, facts: Facts, before: t.Mapping[str, t.Mapping[str, t.Any]] | None) -> None:
+    def __init__(self, session: Session, facts: Facts, before: t.Mapping[str, StreamEnd] | None) -> None:
         self._session = session
         self._facts = facts
         self._before = before
         self._write: Sink = lambda _command: None
         self._bytes = 0
-        self.streams: list[dict[str, t.Any]] = []
-        self.values: list[dict[str, t.Any]] = []
+        self.streams: list[StreamDetails] = []
+        self.values: list[KeyDetails] = []
         self.checks: list[Check] = []
 
-    def seal(self, target: OpenSet, number: int, names: t.Sequence[bytes], values: t.Sequence[str]) -> dict[str, t.Any]:
+    def seal(self, target: OpenSet, number: int, names: t.Sequence[bytes], values: t.Sequence[str]) -> ReadingPart:
         """Read, seal and publish; the content of the part."""
         path = keys.redis_key(target.set_id, number)
         with target.sealed(path) as (sealer, publish):
@@ -62,9 +131,7 @@ class Reading:
         return {
             "artifacts": [made.to_dict(), details.to_dict()],
             "tools": {"redis-server": self._facts.version},
-            "streams": {
-                one["name"]: {key: one[key] for key in ("first", "last", "max_deleted", "added", "entries")} for one in self.streams
-            },
+            "streams": {one["name"]: _end(one) for one in self.streams},
             "result": {
                 "streams": [public(one) for one in self.streams],
                 "artifacts": [{"path": one.path, "size": one.size, "sha256": one.sha256} for one in (made, details)],
@@ -125,7 +192,7 @@ class Reading:
             count += 1
         return first, count
 
-    def _groups(self, seen: Stream) -> list[dict[str, t.Any]]:
+    def _groups(self, seen: Stream) -> list[GroupDetails]:
         groups = [self._group(seen, one) for one in seen.groups]
         lost = sum(one["lost"] for one in groups)
         if lost:
@@ -133,7 +200,7 @@ class Reading:
             self._warn("redis.pending", f"stream {text(seen.name)}: {words}")
         return groups
 
-    def _missing(self, seen: Stream, count: int, before: t.Mapping[str, t.Any] | None) -> None:
+    def _missing(self, seen: Stream, count: int, before: StreamEnd | None) -> None:
         """Entries that were trimmed before they could be read."""
         expected = seen.added - before["added"] if before else seen.length
         if count < expected:
@@ -143,7 +210,7 @@ class Reading:
                 f"stream {text(seen.name)}: {expected - count} entries were trimmed or deleted {since}, before they were read",
             )
 
-    def _group(self, seen: Stream, group: Group) -> dict[str, t.Any]:
+    def _group(self, seen: Stream, group: Group) -> GroupDetails:
         """The group as it was together with the last id; pending entries are claimed for whom they were given to."""
         for command in commands.group(seen.name, group):
             self._write(command)
@@ -195,13 +262,23 @@ class Reading:
         self.checks.append(Check(check, WARN, message, required=False))
 
 
-def _is_another(seen: Stream, before: t.Mapping[str, t.Any]) -> bool:
+def _end(one: StreamDetails) -> StreamEnd:
+    return {
+        "first": one["first"],
+        "last": one["last"],
+        "max_deleted": one["max_deleted"],
+        "added": one["added"],
+        "entries": one["entries"],
+    }
+
+
+def _is_another(seen: Stream, before: StreamEnd) -> bool:
     """Whether a counter went back, which no stream's does."""
     ids = ((seen.last, before["last"]), (seen.max_deleted, before["max_deleted"]))
     return seen.added < before["added"] or any(reading.number(now) < reading.number(then) for now, then in ids)
 
 
-def public(stream: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def public(stream: StreamDetails) -> StreamSummary:
     """What a result says of a stream."""
     return {
         "name": stream["name"],

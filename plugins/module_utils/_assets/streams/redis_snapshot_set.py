@@ -18,9 +18,16 @@ from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository import objects
 from ..._repository.artifact import Artifact
-from .redis_readings import SOURCE
+from .redis_readings import SOURCE, KeyDetails, StreamDetails
 
 DETAILS_LIMIT = 16 << 20
+
+
+class ReadingDetails(t.TypedDict):
+    """The sealed inventory of one reading."""
+
+    streams: list[StreamDetails]
+    values: list[KeyDetails]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Snapshot:
 
     set_id: str
     paths: tuple[str, str]
-    streams: list[dict[str, t.Any]]
+    streams: list[StreamDetails]
     values: list[str]
 
     def names(self) -> list[str]:
@@ -52,11 +59,12 @@ def load(opened: Opened, the_set: SealedSet, identity_files: t.Sequence[str]) ->
     if bad:
         raise TamperedData(f"set {the_set.set_id}: {bad[0].message}", checks=[check.to_result() for check in bad])
     first, second = (_details(the_set, own, path, identity_files) for path in paths)
-    latest = {one["name"]: one for one in [*({**one, "groups": []} for one in first["streams"]), *second["streams"]]}
+    latest: dict[str, StreamDetails] = {one["name"]: {**one, "groups": []} for one in first["streams"]}
+    latest |= {one["name"]: one for one in second["streams"]}
     return Snapshot(the_set.set_id, (paths[0], paths[1]), list(latest.values()), [one["name"] for one in first["values"]])
 
 
-def _details(the_set: SealedSet, own: t.Sequence[Artifact], path: str, identity_files: t.Sequence[str]) -> dict[str, t.Any]:
+def _details(the_set: SealedSet, own: t.Sequence[Artifact], path: str, identity_files: t.Sequence[str]) -> ReadingDetails:
     key = keys.details_key(path)
     if key not in [one.path for one in own]:
         raise TamperedData(f"set {the_set.set_id} has no {key}; use another copy of the set")
@@ -64,4 +72,4 @@ def _details(the_set: SealedSet, own: t.Sequence[Artifact], path: str, identity_
         found = strict_json.loads(source.read_all(DETAILS_LIMIT), key)
     if (found.get("format"), found.get("set"), found.get("of")) != (keys.FORMAT, the_set.set_id, path):
         raise TamperedData(f"{key} belongs to another set or another artifact; use another copy of the set")
-    return found
+    return t.cast("ReadingDetails", found)

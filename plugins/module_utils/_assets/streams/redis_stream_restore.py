@@ -20,7 +20,7 @@ from ..._evidence import access, restore_entry, sealed_set
 from ..._options import declared
 from ..._options.declared import Path, Rules, needed
 from ..._options.shared import RecordedOptions, RedisOptions, RepositoryOptions, StoredSetOptions
-from ..._report.check import FAIL, PASS, Check
+from ..._report.check import FAIL, PASS, Check, CheckResult
 from ..._repository import artifact as artifacts
 from ..._repository import objects, records
 from . import redis_compare, redis_provisioned, redis_snapshot_set
@@ -48,14 +48,42 @@ class Options(declared.Options):
     groups_only: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class GroupName(t.TypedDict):
+    """A group that was made."""
+
+    stream: str
+    group: str
+
+
+class _ReplayResult(t.TypedDict):
+    changed: bool
+    target: str
+    checks: list[CheckResult]
+    diff: dict[str, str]
+
+
+class _StreamsResult(_ReplayResult, total=False):
+    set_id: str
+    streams: list[redis_compare.StreamSummary]
+    journal_head: str
+    groups: list[GroupName]
+    without_redis: list[str]
+
+
+class RestoreResult(_StreamsResult):
+    """What the module returns: with `groups_only` the groups, else the set and its streams."""
+
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> RestoreResult:
     """Verify, examine, confirm; then (not in check mode) replay and compare."""
     started = time.monotonic()
     result = _groups_only(invocation) if invocation.options.groups_only else _restore(invocation)
     return {**result, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _restore(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _restore(invocation: Invocation[Options]) -> _StreamsResult:
     given = invocation.options
     where, identity_files = needed(given.access, "repository"), needed(given.identity_files, "identity_files")
     opened = access.open_repository(where, warn=invocation.warn)
@@ -106,7 +134,7 @@ def _replay(
         raise replay.undo(exc) from exc
 
 
-def _groups_only(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _groups_only(invocation: Invocation[Options]) -> _StreamsResult:
     """The groups that provisioning makes, at 0 so that events from before it are delivered; others stay as they are."""
     with Session(Address.from_options(invocation.options.redis), "groups") as session:
         facts = preflight.examine(session)

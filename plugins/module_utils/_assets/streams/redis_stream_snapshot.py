@@ -22,6 +22,7 @@ from ..._options.shared import OpenSetOptions, RecipientOptions, RedisOptions, R
 from ..._report.check import WARN
 from ..._repository import layout as keys
 from . import redis_readings
+from .redis_readings import StreamEnd, StreamSummary
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,18 @@ class Options(declared.Options):
     dump_keys: t.Annotated[tuple[str, ...], Is(no_log=False)] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class SnapshotResult(redis_readings.ReadingResult):
+    """What the module returns."""
+
+    changed: bool
+    set_id: str
+    reading: int
+    diff: dict[str, str]
+    server_version: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> SnapshotResult:
     """Preflight, then (not in check mode) the reading."""
     started = time.monotonic()
     given = invocation.options
@@ -48,43 +60,58 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     if name not in parts:
         path = keys.redis_key(target.set_id, given.reading)
         target.refuse_leftovers([path, keys.details_key(path)])
-    result: dict[str, t.Any] = {"changed": True, "set_id": target.set_id, "reading": given.reading, "checks": []}
     with Session(Address.from_options(given.redis), target.set_id) as session:
         facts = preflight.examine(session)
-        names = reading.find(session, given.pattern)
-        twice = [one for one in given.dump_keys if one.encode() in names]
-        if twice:
-            raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+        names = _names(session, given)
         preflight.can_read(session, names[0] if names else product.STREAMS[0].name.encode())
         if name in parts:
-            result.update(changed=False, **parts[name]["result"])
+            read: redis_readings.ReadingResult = parts[name]["result"]
         elif invocation.check_mode:
             target.check_writable(probe=False)
-            result.update(streams=_expected(session, names), artifacts=[])
+            read = {"streams": _expected(session, names), "artifacts": [], "checks": []}
         else:
             work = redis_readings.Reading(session, facts, _before(parts, given.reading))
             target.check_writable(probe=True)
             made = work.seal(target, given.reading, names, given.dump_keys if given.reading == 1 else [])
             target.add_part(name, made)
-            result.update(made["result"])
-    for check in result["checks"] if result["changed"] else []:
+            read = made["result"]
+    changed, checks = name not in parts, read.get("checks", [])
+    for check in checks if changed else []:
         if check["verdict"] == WARN:
             invocation.warn(check["message"])
-    listing = "".join(f"{one['name']}\n" for one in result["streams"])
-    result["diff"] = {"before": "" if result["changed"] else listing, "after": listing}
-    return {**result, "server_version": facts.version, "seconds": round(time.monotonic() - started, 3)}
+    listing = "".join(f"{one['name']}\n" for one in read["streams"])
+    return {
+        "changed": changed,
+        "set_id": target.set_id,
+        "reading": given.reading,
+        "checks": checks,
+        "streams": read["streams"],
+        "artifacts": read["artifacts"],
+        "diff": {"before": "" if changed else listing, "after": listing},
+        "server_version": facts.version,
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
-def _before(parts: t.Mapping[str, t.Mapping[str, t.Any]], number: int) -> t.Mapping[str, t.Any] | None:
+def _names(session: Session, given: Options) -> list[bytes]:
+    """Names of the streams. Raises OptionError for a stream among the other keys."""
+    names = reading.find(session, given.pattern)
+    twice = [one for one in given.dump_keys if one.encode() in names]
+    if twice:
+        raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+    return names
+
+
+def _before(parts: t.Mapping[str, t.Mapping[str, object]], number: int) -> t.Mapping[str, StreamEnd] | None:
     """Where the first reading ended; None for the first reading itself."""
     if number == 1:
         return None
     if redis_readings.part(1) not in parts:
         raise OptionError("the set has no first reading of the streams; run with reading 1 before the databases are dumped")
-    return t.cast("t.Mapping[str, t.Any]", parts[redis_readings.part(1)]["streams"])
+    return t.cast("t.Mapping[str, StreamEnd]", parts[redis_readings.part(1)]["streams"])
 
 
-def _expected(session: Session, names: t.Sequence[bytes]) -> list[dict[str, t.Any]]:
+def _expected(session: Session, names: t.Sequence[bytes]) -> list[StreamSummary]:
     seen = [one for one in (reading.look(session, name) for name in names) if one]
     return [
         {

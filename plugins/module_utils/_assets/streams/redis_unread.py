@@ -12,13 +12,15 @@ from ..._caracal import streams as product
 from ..._drivers.redis.reading import number
 from ..._report.check import PASS, WARN, Check
 
+if t.TYPE_CHECKING:
+    from .redis_readings import GroupDetails, StreamDetails, StreamEnd
+
 LOST = "redis.lost_unread"
 WANTED = {known.name: known.consumed for known in product.STREAMS}
-Recorded = t.Mapping[str, t.Any]
 _START = "0-0"
 
 
-def judge(streams: t.Sequence[Recorded]) -> Check:
+def judge(streams: t.Sequence[StreamDetails]) -> Check:
     """From streams as a second reading records them. A warning, because the set is as true as the source was."""
     # A Gateway that is gone leaves its group behind, and one that starts reads the database.
     found = [
@@ -36,11 +38,11 @@ def judge(streams: t.Sequence[Recorded]) -> Check:
     return Check(LOST, WARN, words, required=False, details=details)
 
 
-def lost(stream: Recorded, group: Recorded) -> int:
+def lost(stream: StreamEnd, group: GroupDetails) -> int:
     """How many entries the group will never get: it stands before the first one that is left, and more came than are left. 0 where Redis
     does not know how many it has read."""
     read = 0 if group["last_delivered"] == _START else group["entries_read"]
-    ends = stream["first"] if stream["entries"] else stream["last"]
+    ends = stream["first"] if stream["first"] and stream["entries"] else stream["last"]
     if read is None or number(group["last_delivered"]) >= number(ends):
         return 0
     return max(0, stream["added"] - read - stream["entries"])
