@@ -77,7 +77,7 @@ def run(invocation: Invocation[Options]) -> EscrowResult:
     }
 
 
-def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
+def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object]) -> tuple[list[Check], list[str]]:
     """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
     wanting: set[str] = set()
     opening: set[str] = set()
@@ -99,7 +99,7 @@ def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, t.Any]) 
     return checks, sorted(opening - wanting)
 
 
-def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, t.Any]) -> tuple[set[str], str]:
+def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, object]) -> tuple[set[str], str]:
     """Who opens an object, and what is wrong with it: nobody does, or not everybody whom the manifest names."""
     try:
         with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:
