@@ -44,7 +44,7 @@ class Artifact:
     source: str | None = None
     shared_from: str | None = None
 
-    def to_dict(self) -> dict[str, t.Any]:
+    def to_dict(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "recipients": list(self.recipients)}
 
 
