@@ -110,7 +110,7 @@ class Entry:
     time: dict[str, str | None]
     principal: str
     machine: str
-    body: dict[str, t.Any]
+    body: dict[str, object]
     judged: datetime.datetime
 
     @property

@@ -54,7 +54,7 @@ class ImageResult(t.TypedDict):
     bytes: int
 
 
-def parse(values: t.Sequence[t.Any], name: str) -> tuple[Image, ...]:
+def parse(values: t.Sequence[object], name: str) -> tuple[Image, ...]:
     """As they stand in a document. Raises TamperedData."""
     if len(values) > LIMIT:
         raise Fields({}, name).fault(f"names more than {LIMIT} images")
