@@ -36,6 +36,13 @@ from . import clocks
 SHADOWED_LISTED = 100
 
 
+class JournalResult(t.TypedDict):
+    """What a module returns that has worked with a journal: its head, and for `--diff` what changed."""
+
+    journal_head: str
+    diff: dict[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Opened:
     """A repository whose whole journal this host has verified, now or before. `freshness` is `fresh` or `unproven` (no mark yet)."""

@@ -36,13 +36,14 @@ def days(session: Session, layout: Layout) -> dict[str, int | None]:
 
 
 def check(
-    opened: Opened, session: Session, layout: Layout, known: Baseline, facts: t.Mapping[str, t.Any], acknowledged: t.Collection[str]
+    opened: Opened, session: Session, layout: Layout, known: Baseline, moment: str, source: str, acknowledged: t.Collection[str]
 ) -> Check:
-    """`audit.retention_lowered` of the database of a snapshot with these facts. `known` is what the journal knows of its rows."""
+    """`audit.retention_lowered` of the database of a snapshot that was taken at `moment`, in the cluster with system identifier `source`.
+    `known` is what the journal knows of its rows."""
     has_table, existing = _TABLE in layout.public, {leaf.name for leaf in layout.leaves}
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
-    today = Today(parse_timestamp(facts["time"]), has_table, audit.override(session) if has_table else None, tuple(lost))
-    return lowered.judge(today, _recorded(opened, facts["system_identifier"]), acknowledged)
+    today = Today(parse_timestamp(moment), has_table, audit.override(session) if has_table else None, tuple(lost))
+    return lowered.judge(today, _recorded(opened, source), acknowledged)
 
 
 def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:

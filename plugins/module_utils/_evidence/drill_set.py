@@ -113,6 +113,14 @@ def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) 
     )
 
 
+class AssetRecipients(t.TypedDict):
+    """Who can open all of a class of assets, and which identities did; None where none was tried or an artifact cannot be read."""
+
+    assets: str
+    sealed_to: list[str]
+    opened_by: list[str] | None
+
+
 def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
     """Sealed artifacts by what they are of: databases, secrets, replay, redis, images."""
     classes: dict[str, list[Artifact]] = {}
@@ -123,10 +131,10 @@ def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
     return classes
 
 
-def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[dict[str, t.Any]]:
+def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[AssetRecipients]:
     """Of each class: `sealed_to`, who can open all of it, and `opened_by`, which of our identities does; null without an identity."""
     identities = age.load_identities(identity_files) if identity_files else []
-    result = []
+    result: list[AssetRecipients] = []
     for name, members in sorted(by_class(found).items()):
         sealed_to = sorted(set.intersection(*(set(one.recipients) for one in members)))
         opened_by = _opened_by(opened, members, identities) if identities else None

@@ -24,7 +24,7 @@ class History:
 
     known: Baseline
     newest: str = ""
-    artifacts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    artifacts: dict[str, Artifact] = dataclasses.field(default_factory=dict)
     # Digests of differences that the operator knows.
     acknowledged: frozenset[str] = frozenset()
 
@@ -35,10 +35,10 @@ class History:
 
     def settled(self, leaf: str) -> bool:
         """Whether the newest set found the leaf as an earlier one had: then it is likely the same today."""
-        return any(self.artifacts[path]["shared_from"] != self.newest for path in self.objects(leaf).values())
+        return any(self.artifacts[path].shared_from != self.newest for path in self.objects(leaf).values())
 
-    def artifact(self, path: str) -> dict[str, t.Any]:
-        return self.artifacts[path]
+    def artifact(self, path: str) -> dict[str, object]:
+        return self.artifacts[path].to_dict()
 
 
 def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> History:
@@ -53,7 +53,7 @@ def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> Hist
         return found
     wanted = {recipient.fingerprint for recipient in recipients}
     shared = {
-        one.path: {**one.to_dict(), "shared_from": one.shared_from or record.set_id}
+        one.path: dataclasses.replace(one, shared_from=one.shared_from or record.set_id)
         for one in manifest.artifacts
         if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
     }

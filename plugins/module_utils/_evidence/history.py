@@ -10,13 +10,14 @@ each later verification until the operator acknowledges it.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._caracal import findings as findings_of
 from .._caracal.chains import block_history
 from .._crypto.signing import Signer
 from .._errors import BackupError, OptionError, printable
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, CheckResult
 from .._repository import entry as entries
 from .._repository import findings, layout
 from .._repository import journal as journals
@@ -36,13 +37,13 @@ def acknowledged(opened: Opened) -> frozenset[str]:
     return frozenset(findings.acknowledgements(opened.journal, access.now()))
 
 
-def of_checks(checks: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Recorded, ...]:
+def of_checks(checks: t.Iterable[CheckResult]) -> tuple[Recorded, ...]:
     """What is to be recorded of checks, as results have them. Raises OptionError for a digest that no reader would accept."""
-    found = tuple(
-        Recorded(one["id"], said["digest"], printable(said["message"])[: findings.MESSAGE_LIMIT])
-        for one in checks
-        for said in one.get("details", {}).get("recorded", ())
-    )
+    return _recorded((one["id"], said) for one in checks for said in one.get("details", {}).get("recorded", ()))
+
+
+def _recorded(differences: t.Iterable[tuple[str, t.Mapping[str, str]]]) -> tuple[Recorded, ...]:
+    found = tuple(Recorded(check, one["digest"], printable(one["message"])[: findings.MESSAGE_LIMIT]) for check, one in differences)
     for one in found:
         if not SHA256.match(one.digest):
             raise OptionError(f"check {one.check} has a finding whose digest is not a SHA-256; give checks as the modules return them")
@@ -70,8 +71,8 @@ def in_files(opened: Opened, last: Entry) -> dict[str, tuple[Recorded, ...]]:
     found = {}
     for step in baseline.steps(opened, last):
         differences = block_history.compare_signed(step.known, step.blocks, step.whole, step.release)
-        recorded = [{"id": block_history.CHECK_ID, "details": {"recorded": findings_of.to_record(block_history.CHECK_ID, differences)}}]
-        found[_name(step.entry)] = of_checks(recorded)
+        shown = findings_of.to_record(block_history.CHECK_ID, differences)
+        found[_name(step.entry)] = _recorded((block_history.CHECK_ID, one) for one in shown)
     return found
 
 
@@ -98,9 +99,9 @@ def check(
     standing = [one for one in recorded if one.finding.lasts and (upto is None or one.entry.sequence <= upto)]
     found = [(name, one) for name, some in (shown or {}).items() for one in some if one.lasts]
     unrecorded = [(name, one) for name, one in found if one.digest not in known]
-    listed = [*(_open(one) for one in standing if not one.acknowledged), *(_unrecorded(name, one) for name, one in unrecorded)]
-    accepted = [_acknowledged(one) for one in standing if one.acknowledged]
-    details = {"open": listed[:LISTED], "acknowledged": accepted[:LISTED]}
+    listed = [*(_open(one) for one in standing if not one.acknowledged), *(_Open(name, None, one) for name, one in unrecorded)]
+    accepted = [one for one in standing if one.acknowledged]
+    details = {"open": [one.details() for one in listed[:LISTED]], "acknowledged": [_acknowledged(one) for one in accepted[:LISTED]]}
     if listed:
         return Check(CHECK_ID, FAIL, _failed(listed), details=details)
     if problem:
@@ -110,36 +111,48 @@ def check(
     return Check(CHECK_ID, PASS, "no earlier set or checkpoint has found audit rows changed", details=details)
 
 
-def _open(one: Standing) -> dict[str, t.Any]:
-    found = one.finding
-    return {"digest": found.digest, "in": one.found_in, "entry": one.entry.sequence, "check": found.check, "message": found.message}
+@dataclasses.dataclass(frozen=True)
+class _Open:
+    """A difference that is not acknowledged. `entry` is the number of the entry that records it, None without one."""
+
+    found_in: str
+    entry: int | None
+    finding: Recorded
+
+    def details(self) -> dict[str, object]:
+        found = self.finding
+        return {"digest": found.digest, "in": self.found_in, "entry": self.entry, "check": found.check, "message": found.message}
 
 
-def _unrecorded(name: str, one: Recorded) -> dict[str, t.Any]:
-    return {"digest": one.digest, "in": name, "entry": None, "check": one.check, "message": one.message}
+def _open(one: Standing) -> _Open:
+    return _Open(one.found_in, one.entry.sequence, one.finding)
 
 
-def _acknowledged(one: Standing) -> dict[str, t.Any]:
+def _acknowledged(one: Standing) -> dict[str, object]:
+    return {**_open(one).details(), "reason": one.acknowledged.reason if one.acknowledged else "", "expires": _expires(one)}
+
+
+def _expires(one: Standing) -> str:
     said = one.acknowledged
-    until = timestamp(said.expires) if said and said.expires else ""
-    return {**_open(one), "reason": said.reason if said else "", "expires": until}
+    return timestamp(said.expires) if said and said.expires else ""
 
 
-def _failed(listed: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def _failed(listed: t.Sequence[_Open]) -> str:
     first = listed[0]
     more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
-    where = f"entry {first['entry']} recorded it" if first["entry"] else "only its signed blocks show it"
-    digests = [one["digest"][:16] for one in listed if one["entry"]]
+    where = f"entry {first.entry} recorded it" if first.entry else "only its signed blocks show it"
+    digests = [one.finding.digest[:16] for one in listed if one.entry]
     rest = f" and {len(digests) - NAMED} more" if len(digests) > NAMED else ""
     remedy = (
         f"find out who changed the rows, then acknowledge it: journal_correct with findings: [{', '.join(digests[:NAMED])}]{rest}"
-        if first["entry"]
+        if first.entry
         else "run repository_verify with the drill host's signing key, which records it so that you can acknowledge it"
     )
-    return f"audit rows were changed before {first['in']} ({where}): {first['message']}{more}; {remedy}"
+    return f"audit rows were changed before {first.found_in} ({where}): {first.finding.message}{more}; {remedy}"
 
 
-def _accepted(accepted: t.Sequence[t.Mapping[str, t.Any]]) -> str:
-    first = min(accepted, key=lambda one: str(one["expires"]))
+def _accepted(accepted: t.Sequence[Standing]) -> str:
+    first = min(accepted, key=_expires)
     more = f" ({len(accepted) - 1} more)" if len(accepted) > 1 else ""
-    return f"acknowledged until {first['expires'][:10]}{more}: {first['message']}; reason: {first['reason']}"
+    reason = first.acknowledged.reason if first.acknowledged else ""
+    return f"acknowledged until {_expires(first)[:10]}{more}: {first.finding.message}; reason: {reason}"

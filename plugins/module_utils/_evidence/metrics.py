@@ -12,7 +12,7 @@ import typing as t
 from .._ansible.boundary import Invocation
 from .._errors import BackupError
 from .._report import prometheus
-from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check
+from .._report.check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check, VerdictResult
 from .._report.prometheus import Sample
 from .._repository import catalog, decisions, findings, selection
 from .._repository import entry as entries
@@ -21,6 +21,9 @@ from .._repository.journal import Journal
 from .._repository.manifest import Manifest
 from . import access
 from .access import Opened
+
+if t.TYPE_CHECKING:
+    from .._repository.retention.plan import Plan
 
 PREFIX = "caracal_backup"
 # In a manifest's timings, before the name of a database.
@@ -88,6 +91,22 @@ MEANINGS = {
 }
 
 
+class MeasuredVerification(VerdictResult):
+    """What the metrics of a verification show of its result."""
+
+    bytes: int
+    failed_sets: list[str]
+
+
+class MeasuredCopy(t.TypedDict):
+    """What the metrics of a copy show of its result."""
+
+    copied: int
+    kept: int
+    bytes: int
+    faults: list[str]
+
+
 def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
     made = _Table(manifest.deployment)
@@ -115,28 +134,28 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
     return made.samples
 
 
-def of_checkpoint(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+def of_checkpoint(deployment: str, verdict: str, seconds: float, rows: int, finished: datetime.datetime) -> list[Sample]:
     """A look at new audit rows, from its result. Without new rows nothing is entered, and the look counts all the same."""
     made = _Table(deployment)
     made.add("checkpoint_finished_timestamp_seconds", finished.timestamp())
-    made.add("checkpoint_duration_seconds", result["seconds"])
-    made.add_verdict("checkpoint_verdict", result["verdict"], (PASS, WARN, FAIL, UNPROVEN))
-    made.add("checkpoint_rows", result["rows"])
+    made.add("checkpoint_duration_seconds", seconds)
+    made.add_verdict("checkpoint_verdict", verdict, (PASS, WARN, FAIL, UNPROVEN))
+    made.add("checkpoint_rows", rows)
     return made.samples
 
 
 def of_archive(
-    deployment: str, result: t.Mapping[str, t.Any], hours: t.Collection[int], faults: int, finished: datetime.datetime
+    deployment: str, seconds: float, copied: int, hours: t.Collection[int], faults: int, finished: datetime.datetime
 ) -> list[Sample]:
-    """A run of the archive, from its result, which names only some faults, and from all hours, counted from 1970, that are in it now."""
+    """A run of the archive, with the number of hours that it copied, and all hours, counted from 1970, that are in it now."""
     made = _Table(deployment)
     made.add("archive_finished_timestamp_seconds", finished.timestamp())
-    made.add("archive_duration_seconds", result["seconds"])
+    made.add("archive_duration_seconds", seconds)
     if hours:
         # No datetime, since whoever writes to the source may name an hour of the year 9999.
         made.add("archive_last_hour_timestamp_seconds", 3600 * (max(hours) + 1))
     made.add("archive_exports", len(hours))
-    made.add("archive_copied_exports", len(result["archived"]))
+    made.add("archive_copied_exports", copied)
     made.add("archive_faults", faults)
     return made.samples
 
@@ -190,7 +209,7 @@ def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finis
     return made.samples
 
 
-def of_verification(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+def of_verification(deployment: str, result: MeasuredVerification, finished: datetime.datetime) -> list[Sample]:
     """A verification of the repository, from its result."""
     made = _Table(deployment)
     made.add_verdict("verification_verdict", result["verdict"], (PASS, FAIL, UNPROVEN))
@@ -201,19 +220,19 @@ def of_verification(deployment: str, result: t.Mapping[str, t.Any], finished: da
     return made.samples
 
 
-def of_prune(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
-    """A prune, from its result; one that stopped has freed nothing."""
+def of_prune(deployment: str, plan: Plan, finished: datetime.datetime) -> list[Sample]:
+    """A prune, from its plan; one that stopped has freed nothing."""
     made = _Table(deployment)
     made.add("prune_finished_timestamp_seconds", finished.timestamp())
-    made.add("prune_stopped", int(bool(result["stopped"])))
-    made.add("prune_pruned_sets", len(result["pruned"]))
-    made.add("prune_kept_sets", len(result["sets"]) - len(result["pruned"]))
-    made.add("prune_freed_bytes", result["bytes"])
-    made.add("prune_locked_objects", len(result["retained"]))
+    made.add("prune_stopped", int(bool(plan.stopped)))
+    made.add("prune_pruned_sets", len(plan.ends))
+    made.add("prune_kept_sets", len(plan.decisions) - len(plan.ends))
+    made.add("prune_freed_bytes", plan.bytes)
+    made.add("prune_locked_objects", len(plan.retained))
     return made.samples
 
 
-def of_copy(deployment: str, result: t.Mapping[str, t.Any], finished: datetime.datetime) -> list[Sample]:
+def of_copy(deployment: str, result: MeasuredCopy, finished: datetime.datetime) -> list[Sample]:
     """A copy of the repository, from its result."""
     made = _Table(deployment)
     made.add("copy_finished_timestamp_seconds", finished.timestamp())

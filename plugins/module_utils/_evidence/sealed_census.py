@@ -40,7 +40,14 @@ _NEWEST = """
     SELECT content_sha256, coalesce(prev_content_sha256, ''), chain_hmac FROM newest ORDER BY 1"""
 
 
-def read(place: Place, layout: Layout) -> dict[str, t.Any] | None:
+class SealedCensus(t.TypedDict):
+    """What the columns of a database are sealed with, and some signed rows of its chains."""
+
+    columns: dict[str, list[str]]
+    rows: list[list[str]]
+
+
+def read(place: Place, layout: Layout) -> SealedCensus | None:
     """`columns` (ids of the KEKs, `""` for no envelope, by column; of the other family only whether there are values) and `rows`
     ([chain, content hash, previous hash, chain_hmac]). None for a database that is not Caracal's own."""
     if layout.detected is None:

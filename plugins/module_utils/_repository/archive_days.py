@@ -25,7 +25,7 @@ class ArchiveDay:
     mode: str | None
     until: datetime.datetime | None
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {"day": self.day.isoformat(), "mode": self.mode, "until": None if self.until is None else timestamp(self.until)}
 
 

@@ -44,7 +44,7 @@ class Artifact:
     source: str | None = None
     shared_from: str | None = None
 
-    def to_dict(self) -> dict[str, t.Any]:
+    def to_dict(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "recipients": list(self.recipients)}
 
 
@@ -58,7 +58,7 @@ def recovery(set_id: str, data: bytes) -> Artifact:
     return Artifact(layout.recovery_key(set_id), RECOVERY, len(data), hashlib.sha256(data).hexdigest(), "none")
 
 
-def parse(data: t.Any, name: str, set_id: str) -> Artifact:
+def parse(data: object, name: str, set_id: str) -> Artifact:
     """From a manifest or a part of set `set_id`. Raises TamperedData, also for a path that is not the set's to name."""
     fields = Fields(data, name)
     found = Artifact(

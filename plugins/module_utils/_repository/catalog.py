@@ -234,8 +234,7 @@ def recovery_point(made: Manifest, entered: Entry) -> datetime.datetime:
 
 def record(entry: Entry) -> SetRecord:
     """From a verified entry. Raises TamperedData."""
-    set_id: t.Any = entry.body.get("set")
-    manifest = layout.manifest_key(set_id) if isinstance(set_id, str) and layout.is_id(set_id) else None
-    if manifest is None or list(entry.subjects) != [manifest]:
+    set_id = entry.body.get("set")
+    if not isinstance(set_id, str) or not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:
         raise TamperedData(f"entry {entry.sequence} of the journal does not name the manifest of a set; {entries.taken_back(entry)}")
-    return SetRecord(entry, set_id, entry.subjects[manifest])
+    return SetRecord(entry, set_id, entry.subjects[layout.manifest_key(set_id)])

@@ -28,7 +28,7 @@ class Prune:
     keys: tuple[str, ...]
     bytes: int
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "keys": list(self.keys)}
 
 
@@ -51,7 +51,7 @@ class Hold:
     state: str
     reason: str
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {"set": self.set_id, "hold": self.name, "state": self.state, "reason": self.reason}
 
 
@@ -100,7 +100,7 @@ class Escrow:
     recipients: tuple[str, ...]
     objects: int
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {"set": self.set_id, "recipients": list(self.recipients), "objects": self.objects}
 
 
@@ -127,7 +127,7 @@ class Verification:
     objects: int
     failed: tuple[str, ...]
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "failed": list(self.failed)}
 
 
@@ -173,8 +173,8 @@ class Correction:
     findings: tuple[str, ...] = ()
     expires: datetime.datetime | None = None
 
-    def to_body(self) -> dict[str, t.Any]:
-        said = {"what": self.what, "reason": self.reason}
+    def to_body(self) -> dict[str, object]:
+        said: dict[str, object] = {"what": self.what, "reason": self.reason}
         if self.expires is None:
             return said
         return {**said, "findings": list(self.findings), "expires": timestamp(self.expires)}

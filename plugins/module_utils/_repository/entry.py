@@ -55,7 +55,12 @@ MAY_SIGN: dict[str, tuple[str, ...]] = {
     FINDING: (layout.BACKUP, layout.DRILL),
 }
 
-Subject = dict[str, t.Any]
+
+class Subject(t.TypedDict):
+    """What an entry is about: the key of an object and its digest."""
+
+    name: str
+    digest: dict[str, str]
 
 
 def sha256(data: bytes) -> str:
@@ -63,7 +68,6 @@ def sha256(data: bytes) -> str:
 
 
 def subject(name: str, digest: str) -> Subject:
-    """What an entry is about: the key of an object and its digest."""
     return {"name": name, "digest": {"sha256": digest}}
 
 
@@ -106,7 +110,7 @@ class Entry:
     time: dict[str, str | None]
     principal: str
     machine: str
-    body: dict[str, t.Any]
+    body: dict[str, object]
     judged: datetime.datetime
 
     @property

@@ -34,7 +34,7 @@ def parse_timestamp(text: str) -> datetime.datetime:
 class Fields:
     """One object of a document. Take its fields one by one, then `end`. Every fault is a TamperedData that names it."""
 
-    def __init__(self, data: t.Any, name: str, remedy: str = "use another copy") -> None:
+    def __init__(self, data: object, name: str, remedy: str = "use another copy") -> None:
         self.name = name
         self._remedy = remedy
         if not isinstance(data, dict):
@@ -105,9 +105,9 @@ class Fields:
             return t.cast(None, self.take(field))
         return self.time(field)
 
-    def dictionary(self, field: str) -> dict[str, t.Any]:
+    def dictionary(self, field: str) -> dict[str, object]:
         """An object whose fields are the business of its reader."""
-        return t.cast("dict[str, t.Any]", self._typed(field, dict))
+        return t.cast("dict[str, object]", self._typed(field, dict))
 
     def integer(self, field: str) -> int:
         """Not negative."""

@@ -49,7 +49,7 @@ class FindingEntry:
     found_in: str
     findings: tuple[Recorded, ...]
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         return {"in": self.found_in, "findings": [dataclasses.asdict(one) for one in self.findings]}
 
 

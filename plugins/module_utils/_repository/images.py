@@ -47,7 +47,14 @@ class Image:
         return frozenset((*self.documents, *(one.digest for one in self.layers)))
 
 
-def parse(values: t.Sequence[t.Any], name: str) -> tuple[Image, ...]:
+class ImageResult(t.TypedDict):
+    """An image of a set as modules return it."""
+
+    image_id: str
+    bytes: int
+
+
+def parse(values: t.Sequence[object], name: str) -> tuple[Image, ...]:
     """As they stand in a document. Raises TamperedData."""
     if len(values) > LIMIT:
         raise Fields({}, name).fault(f"names more than {LIMIT} images")
@@ -96,7 +103,7 @@ def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> 
         raise Fields({}, name).fault("has other artifacts of images than its images name")
 
 
-def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[dict[str, t.Any]]:
+def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[ImageResult]:
     """Of each image its id, and the bytes of its objects, which may be those of others too."""
     there = objects(found)
     return [{"image_id": one.image_id, "bytes": sum(there[digest].size for digest in one.digests)} for one in images]

@@ -178,7 +178,7 @@ def _source(fields: Fields) -> Source:
     return found
 
 
-def _artifacts(values: list[t.Any], name: str, set_id: str) -> tuple[Artifact, ...]:
+def _artifacts(values: t.Sequence[object], name: str, set_id: str) -> tuple[Artifact, ...]:
     found = tuple(artifacts.parse(value, f"artifacts[{number}] of {name}", set_id) for number, value in enumerate(values))
     if len({one.path for one in found}) != len(found):
         raise TamperedData(f"{name} names an artifact twice; it was not written by this software, use another copy")

@@ -40,7 +40,7 @@ class Checkpoint:
         """Where its blocks lie."""
         return layout.checkpoint_key(self.checkpoint_id)
 
-    def to_body(self) -> dict[str, t.Any]:
+    def to_body(self) -> dict[str, object]:
         body = dataclasses.asdict(self)
         body["checkpoint"] = body.pop("checkpoint_id")
         return {**body, "snapshot_time": timestamp(self.snapshot_time)}
@@ -77,7 +77,7 @@ class Restore:
     after: Heads | None
 
 
-def asset_body(asset: str, targets: t.Sequence[str]) -> dict[str, t.Any]:
+def asset_body(asset: str, targets: t.Sequence[str]) -> dict[str, object]:
     """Body of a restore of anything but databases: `secrets`, `redis` or `replay`, and where it went. It cuts no chain."""
     return {"asset": asset, "targets": list(targets)}
 
@@ -108,7 +108,7 @@ def restore(entry: Entry) -> Restore:
     return found
 
 
-def heads_body(before: t.Mapping[tuple[str, str], int], after: t.Mapping[tuple[str, str], int]) -> dict[str, t.Any]:
+def heads_body(before: t.Mapping[tuple[str, str], int], after: t.Mapping[tuple[str, str], int]) -> dict[str, list[list[str | int]]]:
     """`heads` of a restore's body."""
     return {name: [[*zone, number] for zone, number in sorted(heads.items())] for name, heads in (("before", before), ("after", after))}
 

@@ -50,7 +50,7 @@ def path(text: str) -> str:
     return text if _PATH.match(text) else "/"
 
 
-def parse(values: t.Sequence[t.Any], name: str) -> tuple[Service, ...]:
+def parse(values: t.Sequence[object], name: str) -> tuple[Service, ...]:
     """As they stand in a document. Raises TamperedData."""
     found = [_parsed(Fields(one, f"services[{number}] of {name}")) for number, one in enumerate(values[: LIMIT + 1])]
     if len(found) > LIMIT:

@@ -115,7 +115,7 @@ def run(invocation: Invocation[Options]) -> dict[str, object]:
         if names := [name for name in found["not_restored"] if name.startswith(f"{kind}/")]:
             invocation.warn(f"{', '.join(names)} of the set will not be restored; to have them back, name {option} for the secrets")
     checks = [*verified["checks"], *found.pop("doubts")]
-    named = {one: verified[one] for one in ("set_id", "set_facts", "journal_head")}
+    named = {"set_id": verified["set_id"], "set_facts": verified["set_facts"], "journal_head": verified["journal_head"]}
     return {"changed": False, **named, **found, "waiting": waiting, "checks": checks}
 
 
@@ -126,7 +126,7 @@ def _passwords(given: Options) -> dict[str, str | None]:
     return {"databases": given.postgres.login_password_file, "redis": None if password_file is None else str(password_file)}
 
 
-def _verified(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options]) -> backup_set_verify.SetVerifyResult:
     """A set whose age or signers nobody can judge is restored all the same, when there is no better one: its checks say so."""
     given = invocation.options
     asked = backup_set_verify.Options(access=given.access, stored=given.stored, require_valid=False)

@@ -17,7 +17,7 @@ from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
 from .._evidence import access, restore_entry
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
@@ -46,7 +46,17 @@ class Options(declared.Options):
     state: t.Literal["present", "absent"] = "present"
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class HoldResult(JournalResult):
+    """The holds of a set after the change; `objects` is the number of legal holds that changed in the store."""
+
+    changed: bool
+    set_id: str
+    holds: list[dict[str, str]]
+    objects: int
+    enforced: bool
+
+
+def run(invocation: Invocation[Options]) -> HoldResult:
     given = invocation.options
     for name, text in {"hold": given.hold, "reason": given.reason}.items():
         if len(text) > TEXT_LIMIT or not text.isprintable() or not text.strip():

@@ -102,7 +102,7 @@ class Options(declared.Options):
     images: t.Mapping[str, object] | None = None
 
 
-def run(invocation: Invocation[Options]) -> Result:
+def run(invocation: Invocation[Options]) -> t.Mapping[str, object]:
     """What a backup would find, under the id of a set that is not open yet. Raises as `rehearse` does, and KeyProblem."""
     given = invocation.options
     shared = {**given.flat(), "set_id": keys.new_set_id(access.now(), os.urandom(5))}

@@ -19,7 +19,7 @@ from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import BackupError, Busy, ObjectExists, OptionError, StorageError
 from .._evidence import access, clocks, metrics
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
@@ -61,7 +61,45 @@ class Options(declared.Options):
     accepted_sets: tuple[str, ...] = ()
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class DecisionResult(t.TypedDict):
+    """What becomes of a set, and why."""
+
+    set_id: str
+    decision: str
+    reasons: list[str]
+
+
+class RetainedResult(t.TypedDict):
+    """An object that the store does not let go yet."""
+
+    key: str
+    until: str | None
+    reason: str
+
+
+class _Prune(JournalResult):
+    changed: bool
+    sets: list[DecisionResult]
+    pruned: list[str]
+    objects: int
+    garbage: list[str]
+    renewed: list[str]
+    partials: int
+    bytes: int
+    retained: list[RetainedResult]
+    stopped: list[str]
+    recipients: list[prune_facts.RecipientResult]
+    freshness: str
+
+
+class PruneResult(_Prune, total=False):
+    """What a prune keeps and removes; `msg` and `failed` where it stopped."""
+
+    msg: str
+    failed: bool
+
+
+def run(invocation: Invocation[Options]) -> PruneResult:
     given = invocation.options
     policy = _policy(given)
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -79,8 +117,8 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
         _delete(opened, plan)
     before = facts.now - policy.grace
     partials = 0 if plan.stopped else opened.store.sweep(before, dry=invocation.check_mode)
-    result = {**_result(plan, renewed, partials), **_about(opened, facts, manifests, plan)}
-    metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_prune(given.access.deployment, result, access.now()))
+    result = _result(opened, plan, renewed, partials, prune_facts.recipients(opened, facts, manifests, plan.ends))
+    metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_prune(given.access.deployment, plan, access.now()))
     return result
 
 
@@ -175,12 +213,14 @@ def _delete(opened: Opened, plan: Plan) -> None:
             opened.store.clear(folder)
 
 
-def _result(plan: Plan, renewed: t.Sequence[str], partials: int) -> dict[str, t.Any]:
+def _result(
+    opened: Opened, plan: Plan, renewed: t.Sequence[str], partials: int, recipients: list[prune_facts.RecipientResult]
+) -> PruneResult:
     ends = set(plan.ends)
     lines = [(one.set_id in ends, f"set {one.set_id}: {'; '.join(one.reasons)}\n") for one in plan.decisions]
     garbage = "".join(f"left by a killed run: {one.key}\n" for one in plan.garbage)
     locks = "".join(f"lock renewed: {key}\n" for key in renewed)
-    result: dict[str, t.Any] = {
+    result: PruneResult = {
         "changed": bool(plan.keys or plan.ends or renewed or partials),
         "sets": [{"set_id": one.set_id, "decision": one.what, "reasons": list(one.reasons)} for one in plan.decisions],
         "pruned": list(plan.ends),
@@ -197,16 +237,11 @@ def _result(plan: Plan, renewed: t.Sequence[str], partials: int) -> dict[str, t.
             "before": "".join(line for _gone, line in lines) + garbage,
             "after": "".join(line for gone, line in lines if not gone) + locks,
         },
-    }
-    if plan.stopped:
-        result.update(failed=True, msg=f"nothing is pruned: {'; '.join(plan.stopped)}")
-        result["diff"] = {"before": "", "after": locks}
-    return result
-
-
-def _about(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], plan: Plan) -> dict[str, t.Any]:
-    return {
-        "recipients": prune_facts.recipients(opened, facts, manifests, plan.ends),
+        "recipients": recipients,
         "journal_head": opened.head,
         "freshness": opened.freshness,
     }
+    if plan.stopped:
+        result.update({"failed": True, "msg": f"nothing is pruned: {'; '.join(plan.stopped)}"})
+        result["diff"] = {"before": "", "after": locks}
+    return result

@@ -23,7 +23,7 @@ from .._options.declared import Path, Rules, needed
 from .._options.shared import RepositoryOptions, ServiceOptions
 from .._reading import source_reading
 from .._report import prometheus
-from .._report.check import FAIL, PASS
+from .._report.check import FAIL, PASS, CheckResult
 from .._repository import commit as commits
 from .._repository import creation, findings, parts
 from .._repository import layout as keys
@@ -57,15 +57,57 @@ class Options(declared.Options):
     left_out: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
-    return {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}[invocation.options.state](invocation)
+class _Set(t.TypedDict):
+    changed: bool
+    set_id: str
+    diff: dict[str, str]
+
+
+class OpenResult(_Set, total=False):
+    """An open set; without a head where the repository is still to be made."""
+
+    journal_head: str
+
+
+class SetResult(_Set):
+    """A set, and the head of the journal."""
+
+    journal_head: str
+
+
+class ArtifactsResult(SetResult):
+    """Also the number of the artifacts of the set, and their size."""
+
+    artifacts: int
+    bytes: int
+
+
+class _Findings(t.TypedDict):
+    verdict: str
+    checks: list[CheckResult]
+
+
+class FindingsResult(_Findings, total=False):
+    """What a set found in its source; `msg` for a verdict other than pass."""
+
+    msg: str
+
+
+class CommitResult(ArtifactsResult, FindingsResult):
+    """A committed set, and what it found in its source."""
+
+
+def run(invocation: Invocation[Options]) -> SetResult | OpenResult:
+    use_cases: dict[str, t.Callable[[Invocation[Options]], SetResult | OpenResult]]
+    use_cases = {"open": _open, "extended": _extend, "committed": _commit, "aborted": _abort}
+    return use_cases[invocation.options.state](invocation)
 
 
 def _signer(given: Options) -> Signer:
     return Signer(needed(given.signing_key, "signing_key"), keys.principal(keys.BACKUP, given.access.deployment))
 
 
-def _open(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _open(invocation: Invocation[Options]) -> OpenResult:
     """A set id, and the repository to go with it. Nothing is written for the set itself until a module adds a part."""
     given = invocation.options
     signer = _signer(given)
@@ -74,7 +116,7 @@ def _open(invocation: Invocation[Options]) -> dict[str, t.Any]:
     if not invocation.check_mode:
         running.refuse_other()
     said = f"set {set_id} (open)\n"
-    result: dict[str, t.Any] = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
+    result: OpenResult = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
     if given.metrics_file:
         prometheus.check_place(given.metrics_file)
     if given.create_repository and open_store(given.access.repository, given.access.bucket).stat(keys.entry_key(1)) is None:
@@ -96,7 +138,7 @@ def _open(invocation: Invocation[Options]) -> dict[str, t.Any]:
         # Last, so that a preflight has checked everything else.
         running.refuse_other()
     if begun:
-        result.update(changed=False, diff={"before": said, "after": said})
+        result.update({"changed": False, "diff": {"before": said, "after": said}})
     return {**result, "journal_head": opened.head}
 
 
@@ -128,7 +170,7 @@ def _create(given: Options, signer: Signer, check_mode: bool) -> None:
         creation.create(store, given.access.deployment, signer, access.machine(), access.now, verifier=verifier)
 
 
-def _commit(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _commit(invocation: Invocation[Options]) -> ArtifactsResult | CommitResult:
     from .._assets import set_parts
     from .._assets.databases import dump_set
 
@@ -142,14 +184,14 @@ def _commit(invocation: Invocation[Options]) -> dict[str, t.Any]:
             parts.delete(opened.store, set_id)
             Running(given.access, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, found, {})}
+        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, found, [])}
     signer = _signer(given)
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
     content = parts.read(opened.store, set_id, signer)
     if not content:
         if invocation.check_mode:
-            unknown = {"artifacts": 0, "bytes": 0, "diff": {"before": "", "after": ""}}
-            return {"changed": True, "set_id": set_id, "journal_head": opened.head, **unknown}
+            nothing = {"before": "", "after": ""}
+            return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0, "diff": nothing}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
     manifest, text = set_parts.assemble(opened, set_id, content, given.left_out, given.services)
     if invocation.check_mode:
@@ -160,28 +202,29 @@ def _commit(invocation: Invocation[Options]) -> dict[str, t.Any]:
         history.record(opened, signer, set_id, manifest.findings)
         _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
         Running(given.access, set_id).end()
-    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, manifest, content)}
+    checks = [one for part in content.values() for one in part.get("checks", [])]
+    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, manifest, checks)}
 
 
 _REPORTED = (*findings.LASTING, *source_checks.IDS)
 
 
-def _judged(opened: Opened, manifest: Manifest, content: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def _judged(opened: Opened, manifest: Manifest, found: t.Sequence[CheckResult]) -> FindingsResult:
     """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
-    set_id, found = manifest.set_id, [one for part in content.values() for one in part.get("checks", [])]
+    set_id = manifest.set_id
     of_source = source_reading.of_set(manifest.findings, history.acknowledged(opened))
     kept = history.check(opened, {set_id: history.of_checks(found)})
     # `kept` reports what this set found in audit rows, too, and how to acknowledge it; `of_source` reports broken constraints.
     others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in _REPORTED]
     audit = [f"{kept.message}; prune nothing before you know who changed the audit tables"] if kept.verdict == FAIL else []
     failed = [*others, *(one.message for one in of_source if one.verdict == FAIL), *audit]
-    result: dict[str, t.Any] = {"verdict": PASS, "checks": [one.to_result() for one in (kept, *of_source)]}
+    result: FindingsResult = {"verdict": PASS, "checks": [one.to_result() for one in (kept, *of_source)]}
     if failed:
-        result.update(verdict=FAIL, msg=f"set {set_id} was created and is kept, but {'; '.join(failed)}")
+        result.update({"verdict": FAIL, "msg": f"set {set_id} was created and is kept, but {'; '.join(failed)}"})
     return result
 
 
-def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sources: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sources: t.Sequence[t.Mapping[str, object]]) -> None:
     """`sources` are as the part of the databases has them."""
     about = [_body(one, said) for one, said in zip(manifest.sources, sources, strict=True)]
     body = {"source": about, "release": manifest.release, "bytes": manifest.size}
@@ -193,13 +236,13 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sour
         raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
 
 
-def _body(source: Source, said: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _body(source: Source, said: t.Mapping[str, object]) -> dict[str, object]:
     """What the journal must know of a source without reading the manifest or the sealed inventory."""
     retention = {name: said[name] for name in (audit_retention.FIELD,) if name in said}
     return {"database": source.database, "system_identifier": source.system_identifier, **retention}
 
 
-def _committed(invocation: Invocation[Options], opened: Opened, manifest: Manifest, changed: bool) -> dict[str, t.Any]:
+def _committed(invocation: Invocation[Options], opened: Opened, manifest: Manifest, changed: bool) -> ArtifactsResult:
     _measure(invocation, opened, manifest)
     listing = "".join(f"{one.path} {one.size}\n" for one in manifest.artifacts)
     return {
@@ -219,7 +262,7 @@ def _measure(invocation: Invocation[Options], opened: Opened, manifest: Manifest
         metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_set(opened, manifest, newest.entry) if newest else [])
 
 
-def _extend(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _extend(invocation: Invocation[Options]) -> ArtifactsResult:
     """Take in what another host has staged."""
     from .._assets import staging
 
@@ -246,7 +289,7 @@ def _extend(invocation: Invocation[Options]) -> dict[str, t.Any]:
     }
 
 
-def _abort(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _abort(invocation: Invocation[Options]) -> SetResult:
     """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
     given = invocation.options
     set_id = keys.check_id(needed(given.set_id, "set_id"))

@@ -39,7 +39,49 @@ class Options(declared.Options):
     within: float | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class DrillInfo(t.TypedDict):
+    """The last drill of a set."""
+
+    drill_id: str
+    verdict: str
+    sequence: int
+    time: str
+
+
+class SetInfo(t.TypedDict):
+    """A set as the journal and its manifest describe it; with a `problem`, what the manifest says is None."""
+
+    set_id: str
+    sequence: int
+    committed: str
+    last_drill: DrillInfo | None
+    holds: list[dict[str, str]]
+    snapshot_time: str | None
+    release: str | None
+    family: str | None
+    bytes: int | None
+    artifacts: int | None
+    databases: list[str] | None
+    assets: list[str] | None
+    images: list[images.ImageResult] | None
+    left_out: dict[str, str] | None
+    problem: str | None
+    locked_until: str | None
+
+
+class SetInfoResult(t.TypedDict):
+    """All sets, and the one that `select` chose or the table for the console."""
+
+    changed: bool
+    lines: list[str] | None
+    sets: list[SetInfo]
+    selected: str | None
+    reason: str | None
+    journal_head: str
+    freshness: str
+
+
+def run(invocation: Invocation[Options]) -> SetInfoResult:
     """The journal decides which sets there are; a manifest that cannot be believed is told, and keeps nobody from the others."""
     given = invocation.options
     within = _within(given)
@@ -47,7 +89,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     records, drilled = opened.catalog.sets(), selection.drills(opened.journal.of_kind(entries.DRILL))
     last, held = {one.set_id: one for one in drilled}, decisions.holds(opened.journal.of_kind(entries.HOLD))
     manifests = opened.catalog.manifests(records)
-    result: dict[str, t.Any] = {
+    result: SetInfoResult = {
         "changed": False,
         "lines": None,
         "sets": [_set(one, manifests[one.set_id], last.get(one.set_id), held.get(one.set_id, {})) for one in records],
@@ -58,14 +100,14 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     }
     if given.select:
         chosen = selection.choose(records, drilled, given.select, now=access.now(), within=within, seed=os.urandom(SEED))
-        result.update(selected=chosen.record.set_id, reason=chosen.reason)
+        result.update({"selected": chosen.record.set_id, "reason": chosen.reason})
     else:
         _tell(result, opened, given.access.deployment)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return result
 
 
-def _tell(result: dict[str, t.Any], opened: Opened, deployment: str) -> None:
+def _tell(result: SetInfoResult, opened: Opened, deployment: str) -> None:
     """What a person asks for, and whoever chooses a set does not: one more question to the store for each set."""
     for one in result["sets"]:
         until = opened.store.locked_until(layout.manifest_key(one["set_id"]))
@@ -84,18 +126,25 @@ def _within(given: Options) -> datetime.timedelta | None:
     return datetime.timedelta(hours=hours)
 
 
-def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> dict[str, t.Any]:
+def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> SetInfo:
     """What the manifest says where it can be believed; the rest is null, and `problem` says why."""
     entry = record.entry
-    about: dict[str, t.Any] = {
+    about: SetInfo = {
         "set_id": record.set_id,
         "sequence": entry.sequence,
         "committed": timestamp(entry.judged),
         "last_drill": None if drill is None else _drill(drill),
         "holds": decisions.told(holds),
-        **dict.fromkeys(
-            ("snapshot_time", "release", "family", "bytes", "artifacts", "databases", "assets", "images", "left_out", "problem"),
-        ),
+        "snapshot_time": None,
+        "release": None,
+        "family": None,
+        "bytes": None,
+        "artifacts": None,
+        "databases": None,
+        "assets": None,
+        "images": None,
+        "left_out": None,
+        "problem": None,
         "locked_until": None,
     }
     if isinstance(manifest, BackupError):
@@ -114,7 +163,7 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
     }
 
 
-def _drill(drill: Drilled) -> dict[str, t.Any]:
+def _drill(drill: Drilled) -> DrillInfo:
     return {
         "drill_id": drill.drill_id,
         "verdict": drill.verdict,

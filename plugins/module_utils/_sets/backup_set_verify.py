@@ -16,7 +16,7 @@ from .._evidence.access import Opened
 from .._options import declared
 from .._options.shared import RepositoryOptions, StoredSetOptions
 from .._reading import source_reading
-from .._report.check import FAIL, PASS, UNPROVEN, Check, judged
+from .._report.check import FAIL, PASS, UNPROVEN, Check, VerdictResult, judged
 from .._repository import artifact as artifacts
 from .._repository import catalog, images
 from .._repository.catalog import StoredSet
@@ -34,13 +34,46 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class SetAssets(t.TypedDict):
+    """Which assets a set has beside databases; `replay` names its directories."""
+
+    secrets: bool
+    redis: bool
+    replay: list[str]
+
+
+class SetFacts(t.TypedDict):
+    """What the manifest of a set says of it."""
+
+    release: str | None
+    family: str | None
+    snapshot_time: str
+    bytes: int
+    data_bytes: int
+    artifacts: int
+    databases: list[str]
+    left_out: dict[str, str]
+    services: list[dict[str, object]]
+    images: list[images.ImageResult]
+    assets: SetAssets
+    sequence: int
+
+
+class SetVerifyResult(VerdictResult):
+    """The checks of a set, and its facts."""
+
+    set_id: str
+    journal_head: str
+    set_facts: SetFacts
+
+
+def run(invocation: Invocation[Options]) -> SetVerifyResult:
     """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
     with progress.shown() as seen:
         return _verified(invocation, seen)
 
 
-def _verified(invocation: Invocation[Options], seen: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], seen: Progress) -> SetVerifyResult:
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
     record = opened.catalog.latest(given.stored.max_age) if given.stored.set_id == "latest" else opened.catalog.get(given.stored.set_id)
@@ -66,7 +99,7 @@ def _verified(invocation: Invocation[Options], seen: Progress) -> dict[str, t.An
     }
 
 
-def is_broken(result: t.Mapping[str, t.Any]) -> bool:
+def is_broken(result: VerdictResult) -> bool:
     """Whether the set is not what was signed. What was wrong in the source before the set does not keep it from restoring."""
     checks = (one for one in result["checks"] if one["id"] not in (history.CHECK_ID, *source_checks.IDS))
     return any(one["verdict"] == FAIL and one["required"] for one in checks)
@@ -79,7 +112,7 @@ def _countersigned(opened: Opened, found: StoredSet) -> Check:
     return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed and countersigned", required=False)
 
 
-def _facts(found: StoredSet) -> dict[str, t.Any]:
+def _facts(found: StoredSet) -> SetFacts:
     manifest = found.manifest
     return {
         "release": manifest.release,

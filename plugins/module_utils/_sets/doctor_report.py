@@ -24,13 +24,27 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Report(t.TypedDict):
+    changed: bool
+    verdict: str
+    findings: list[dict[str, object]]
+    lines: list[str]
+
+
+class DoctorResult(_Report, total=False):
+    """The findings of all hosts; `msg` and `failed` if the module fails by them."""
+
+    failed: bool
+    msg: str
+
+
+def run(invocation: Invocation[Options]) -> DoctorResult:
     """Fails with the first line where there is a finding, unless `require_valid` is false; all of them are in the result."""
     hosts, looks = invocation.options.hosts, invocation.options.looks
     found = findings.gather(hosts, looks)
     told = findings.lines(hosts, looks, found)
     verdict = FAIL if found else PASS
-    result = {"changed": False, "verdict": verdict, "findings": [dataclasses.asdict(one) for one in found], "lines": told}
+    result: DoctorResult = {"changed": False, "verdict": verdict, "findings": [dataclasses.asdict(one) for one in found], "lines": told}
     if found and invocation.options.require_valid:
-        result.update(failed=True, msg=told[0])
+        result.update({"failed": True, "msg": told[0]})
     return result

@@ -14,11 +14,11 @@ from .._crypto import header_proof
 from .._crypto import recipients as age
 from .._errors import BackupError, KeyProblem, StageFailed
 from .._evidence import access, drill_set, restore_entry
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions, StoredSetOptions
-from .._report.check import FAIL, PASS, Check, judged
+from .._report.check import FAIL, PASS, Check, VerdictResult, judged
 from .._repository import entry as entries
 from .._repository import journal as journals
 from .._repository import layout as keys
@@ -42,7 +42,15 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class EscrowResult(VerdictResult, JournalResult):
+    """The recipients whose identities opened the set, and how many sealed objects it has."""
+
+    set_id: str
+    proved: list[str]
+    objects: int
+
+
+def run(invocation: Invocation[Options]) -> EscrowResult:
     """Together the identities must open every sealed object of the set. Each that opens all that is sealed to it is entered."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -69,7 +77,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     }
 
 
-def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, t.Any]) -> tuple[list[Check], list[str]]:
+def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object]) -> tuple[list[Check], list[str]]:
     """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
     wanting: set[str] = set()
     opening: set[str] = set()
@@ -91,7 +99,7 @@ def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, t.Any]) 
     return checks, sorted(opening - wanting)
 
 
-def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, t.Any]) -> tuple[set[str], str]:
+def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, object]) -> tuple[set[str], str]:
     """Who opens an object, and what is wrong with it: nobody does, or not everybody whom the manifest names."""
     try:
         with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:

@@ -15,7 +15,7 @@ from .._ansible.boundary import Invocation
 from .._crypto.signing import Signer
 from .._errors import ObjectMissing, OptionError
 from .._evidence import access, restore_entry
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path, Rules, needed
 from .._options.shared import RepositoryOptions
@@ -51,7 +51,20 @@ class Options(declared.Options):
     reason: str
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class CorrectResult(JournalResult):
+    """The entries that are corrected, by number and digest."""
+
+    changed: bool
+    entries: list[str]
+
+
+class AcknowledgeResult(CorrectResult):
+    """Also the findings that are acknowledged, by digest and message."""
+
+    findings: list[dict[str, str]]
+
+
+def run(invocation: Invocation[Options]) -> CorrectResult:
     given = invocation.options
     if len(given.reason) > TEXT_LIMIT or not given.reason.isprintable() or not given.reason.strip():
         raise OptionError(f"reason is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
@@ -74,7 +87,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     }
 
 
-def _acknowledged(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _acknowledged(invocation: Invocation[Options]) -> AcknowledgeResult:
     """Acknowledge findings that the journal records. Until the acknowledgement expires, they are warnings."""
     given = invocation.options
     expires = _expiry(needed(given.expires, "expires"), access.now())

@@ -14,7 +14,7 @@ from .._crypto import timestamp_authority as authority
 from .._crypto.timestamps import Anchors, Stamp
 from .._errors import BackupError, ObjectExists, StorageError, TamperedData
 from .._evidence import access
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
@@ -33,7 +33,25 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class UnprovenResult(t.TypedDict):
+    """What became of the timestamp; alone where none could be made."""
+
+    changed: bool
+    verdict: str
+    message: str
+
+
+class TimestampResult(UnprovenResult, JournalResult):
+    """The timestamp of the entry `sequence`; `time` and `authority` are None without one."""
+
+    sequence: int
+    sha256: str
+    time: str | None
+    authority: str | None
+    key: str
+
+
+def run(invocation: Invocation[Options]) -> TimestampResult | UnprovenResult:
     """Where a timestamp is not required, what kept it from being made is said in the result."""
     try:
         return _run(invocation)
@@ -43,7 +61,7 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
         return {"changed": False, "verdict": UNPROVEN, "message": exc.msg}
 
 
-def _run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+def _run(invocation: Invocation[Options]) -> TimestampResult:
     given = invocation.options
     url = authority.check_url(given.timestamp_url)
     anchors = Anchors.load(given.timestamp_roots)

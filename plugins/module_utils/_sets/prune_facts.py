@@ -23,6 +23,16 @@ from .._storage.base import ObjectStat, Store
 FOLDERS = (layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
 
 
+class RecipientResult(t.TypedDict):
+    """A recipient of the sets that stay. `current` says whether the newest set is sealed to it."""
+
+    recipient: str
+    sets: int
+    newest_set: str
+    committed: str
+    current: bool
+
+
 def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     """The facts, and the manifests of the sets in them. Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch."""
     stored = tuple(one for folder in FOLDERS for one in opened.store.list(folder))
@@ -115,7 +125,7 @@ def _entered(opened: Opened) -> frozenset[str]:
     return frozenset(checkpoints | {one.drill_id for one in selection.drills(opened.journal.of_kind(entries.DRILL))})
 
 
-def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], ends: t.Collection[str]) -> list[dict[str, t.Any]]:
+def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], ends: t.Collection[str]) -> list[RecipientResult]:
     """Of each recipient: how many sets that stay are sealed to it, and the newest of them, until whose end its identity is needed."""
     stay = [one for one in facts.sets if one.set_id not in ends]
     found: dict[str, list[SetFacts]] = {}

@@ -56,12 +56,12 @@ class Look:
     found_by: t.Collection[str] = ()
     alone: t.Callable[[t.Any], object] | None = None
 
-    def follows(self, name: str, given: t.Mapping[str, t.Any], missed: t.Collection[str]) -> bool:
+    def follows(self, name: str, given: t.Mapping[str, object], missed: t.Collection[str]) -> bool:
         """Whether all that it could say is that the deployment was not found."""
-        own = given[name] if self.optional else given
+        own = _options(given[name]) if self.optional else given
         return "deployment" in missed and bool(self.found_by) and not any(own.get(one) for one in self.found_by)
 
-    def options(self, name: str, mine: Spec, given: t.Mapping[str, t.Any]) -> Options:
+    def options(self, name: str, mine: Spec, given: t.Mapping[str, object]) -> Options:
         """What all share, then what was given for this asset alone. Raises OptionError."""
         options = self.use_case().Options
         spec = options.spec()
@@ -71,16 +71,21 @@ class Look:
             return complete(options, shared)
         shared.update({self.shared_as[one]: shared.pop(one) for one in self.shared_as if one in shared})
         names = {*(spec.keys() - mine.keys()), *self.apart} - {*self.never, *self.fixed, *self.shared_as.values()}
-        own = {one: value for one, value in given[name].items() if value is not None}
+        own = {one: value for one, value in _options(given[name]).items() if value is not None}
         foreign = sorted(own.keys() - names)
         if foreign:
             raise OptionError(f"{name} has {foreign[0]}, which is no option of this asset alone; remove it")
         return complete(options, {**shared, **own})
 
 
+def _options(value: object) -> t.Mapping[str, object]:
+    """What Ansible has given as a dictionary."""
+    return t.cast("t.Mapping[str, object]", value)
+
+
 def rehearse(
     invocation: Invocation[t.Any],
-    given: t.Mapping[str, t.Any],
+    given: t.Mapping[str, object],
     looks: t.Mapping[str, Look],
     what: str,
     problems: t.Sequence[Problem] = (),
@@ -89,7 +94,7 @@ def rehearse(
     does, about `what`."""
     mine = invocation.options.spec()
     result: Result = {}
-    problems = [*before(given["earlier"]), *problems]
+    problems = [*before(_options(given["earlier"])), *problems]
     missed = {part for part, _exc in problems}
     for name, look in looks.items():
         if (look.optional and given.get(name) is None) or look.follows(name, given, missed):
@@ -106,17 +111,17 @@ def rehearse(
     return result
 
 
-def before(earlier: t.Mapping[str, t.Any]) -> list[Problem]:
+def before(earlier: t.Mapping[str, object]) -> list[Problem]:
     """From results of tasks of BEFORE, what these could not do, and under `settings` what is wrong with those. A skipped one is none."""
-    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in earlier.get(SETTINGS, [])]
+    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in t.cast("list[str]", earlier.get(SETTINGS, []))]
     for part, field in BEFORE.items():
-        result = earlier.get(part) or {}
+        result = _options(earlier.get(part) or {})
         if result and field not in result and not result.get("skipped"):
             told.append((part, _raised(result)))
     return told
 
 
-def _raised(result: t.Mapping[str, t.Any]) -> BackupError:
+def _raised(result: t.Mapping[str, object]) -> BackupError:
     """Of the class that it had. What is no module of ours says so in words only."""
     known = getattr(_errors, str(result.get("error", "")), NotReady)
     words = str(result.get("msg") or "the task before failed without a word; run it alone")

@@ -16,7 +16,7 @@ import typing as t
 from .._ansible.boundary import Invocation
 from .._errors import ObjectMissing, OptionError, TamperedData
 from .._evidence import access, metrics
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
@@ -40,12 +40,25 @@ class Options(declared.Options):
     read_all: bool = False
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class _Copy(metrics.MeasuredCopy, JournalResult):
+    changed: bool
+    destination: str
+    freshness: str
+
+
+class CopyResult(_Copy, total=False):
+    """What was copied; `msg` and `failed` where an object was not."""
+
+    msg: str
+    failed: bool
+
+
+def run(invocation: Invocation[Options]) -> CopyResult:
     with progress.shown() as told:
         return _copied(invocation, told)
 
 
-def _copied(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _copied(invocation: Invocation[Options], told: Progress) -> CopyResult:
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
     target = open_store(given.destination, given.access.bucket)
@@ -54,7 +67,7 @@ def _copied(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]
     done = _Copier(opened, target, given.read_all, invocation.check_mode, told)
     done.run()
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    result: dict[str, t.Any] = {
+    result: CopyResult = {
         "changed": bool(done.copied),
         "copied": len(done.copied),
         "kept": done.kept,
@@ -66,7 +79,7 @@ def _copied(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]
         "diff": {"before": "", "after": "".join(f"{key}\n" for key in done.copied)},
     }
     if done.faults:
-        result.update(failed=True, msg=f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}")
+        result.update({"failed": True, "msg": f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}"})
     metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_copy(given.access.deployment, result, access.now()))
     return result
 

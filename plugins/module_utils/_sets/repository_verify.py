@@ -17,7 +17,7 @@ from .._crypto.signing import Signer
 from .._crypto.timestamps import Anchors
 from .._errors import BackupError, OptionError
 from .._evidence import access, history, metrics
-from .._evidence.access import Opened
+from .._evidence.access import JournalResult, Opened
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
@@ -52,13 +52,22 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class RepositoryVerifyResult(metrics.MeasuredVerification, JournalResult):
+    """Also which part of how many parts was read, and how many objects."""
+
+    part: int
+    parts: int
+    objects: int
+    sets: int
+
+
+def run(invocation: Invocation[Options]) -> RepositoryVerifyResult:
     """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.Any]:
+def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVerifyResult:
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
     signer = access.signer(opened, given.access.deployment, given.signing_key, layout.DRILL) if given.signing_key else None
@@ -87,9 +96,12 @@ def _verified(invocation: Invocation[Options], told: Progress) -> dict[str, t.An
     if signer and not invocation.check_mode:
         _enter(opened, signer, done)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    result = {
+    result: RepositoryVerifyResult = {
         **judged(checks, given.require_valid),
-        **{"part": part, "parts": given.parts, "objects": len(chosen), "bytes": sum(one.size for one in chosen)},
+        "part": part,
+        "parts": given.parts,
+        "objects": len(chosen),
+        "bytes": sum(one.size for one in chosen),
         "changed": signer is not None,
         "sets": len(manifests),
         "failed_sets": list(failed),

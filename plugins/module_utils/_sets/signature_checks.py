@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import typing as t
 
 from .._crypto import sshsig
 from .._errors import BackupError
@@ -131,6 +130,6 @@ def _look(opened: Opened, key: str, number: int, digits: str) -> tuple[str | Non
 
 def _as_number(opened: Opened, entry: Entry, number: int, before: str | None) -> bytes:
     """The bytes that its writer would have made at that number."""
-    subjects: list[t.Any] = [entries.subject(name, digest) for name, digest in entry.subjects.items()]
+    subjects = [entries.subject(name, digest) for name, digest in entry.subjects.items()]
     draft = Draft(entry.kind, subjects, entry.body, entry.time, entry.machine)
     return entries.to_bytes(draft, opened.repository.id, opened.repository.deployment, number, before, entry.principal)

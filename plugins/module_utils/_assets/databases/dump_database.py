@@ -243,7 +243,8 @@ def _against_earlier(
     """The audit rows and their retention against earlier sets, and what later sets are told of the retention."""
     rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged)
     with held.place.join() as session:
-        retention = audit_retention.check(job.opened, session, read, history.known, held.facts, history.acknowledged)
+        moment, source = held.facts["time"], held.facts["system_identifier"]
+        retention = audit_retention.check(job.opened, session, read, history.known, moment, source, history.acknowledged)
         return [rows, retention], audit_retention.days(session, read)
 
 

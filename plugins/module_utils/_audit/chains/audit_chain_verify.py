@@ -312,7 +312,8 @@ def _committed(
         return [access.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
     checks = [access.freshness_check(opened), history.check(opened)]
     compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
-    retention = audit_retention.check(opened, held.session, context.layout, known, context.facts, accepted)
+    moment, source = context.facts["time"], context.facts["system_identifier"]
+    retention = audit_retention.check(opened, held.session, context.layout, known, moment, source, accepted)
     return [*checks, dataclasses.replace(compared, required=True), retention, _tail(known, chains, context)]
 
 

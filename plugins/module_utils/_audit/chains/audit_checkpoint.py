@@ -128,7 +128,9 @@ def _finish(invocation: Invocation[Options], result: Result) -> Result:
     metrics.leave(
         invocation.options.metrics_file,
         invocation,
-        lambda: metrics.of_checkpoint(invocation.options.access.deployment, result, access.now()),
+        lambda: metrics.of_checkpoint(
+            invocation.options.access.deployment, result["verdict"], result["seconds"], result["rows"], access.now()
+        ),
     )
     return result
 

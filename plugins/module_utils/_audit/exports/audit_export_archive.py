@@ -120,7 +120,9 @@ def _archived(invocation: Invocation[Options], told: Progress) -> Result:
     metrics.leave(
         given.metrics_file,
         invocation,
-        lambda: metrics.of_archive(given.access.deployment, result, kept, len(plan.faults), access.now()),
+        lambda: metrics.of_archive(
+            given.access.deployment, result["seconds"], len(result["archived"]), kept, len(plan.faults), access.now()
+        ),
     )
     return result
 

@@ -25,7 +25,12 @@ class Verify(Step):
         )
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]
-        kept = {name: facts[name] for name in ("assets", "snapshot_time", "services", "images")}
+        kept = {
+            "assets": facts["assets"],
+            "snapshot_time": facts["snapshot_time"],
+            "services": facts["services"],
+            "images": facts["images"],
+        }
         checks.append(kept_images.check(image_sources.kept_by(work)).to_result())
         # What is restored decides how much room a sandbox needs.
         stops = backup_set_verify.is_broken(found)

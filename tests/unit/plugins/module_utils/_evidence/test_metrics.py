@@ -169,7 +169,7 @@ def test_a_verification_tells_its_verdict(old: OldRepository, tmp_path: Path, wh
 @pytest.mark.parametrize("verdict", ["pass", "warn", "fail", "unproven"])
 def test_a_checkpoint_tells_its_verdict(tmp_path: Path, verdict: str) -> None:
     now = datetime.datetime(2026, 11, 25, 3, tzinfo=datetime.timezone.utc)
-    samples = metrics.of_checkpoint("prod", {"verdict": verdict, "seconds": 0.8, "rows": 1840}, now)
+    samples = metrics.of_checkpoint("prod", verdict, 0.8, 1840, now)
     prometheus.write(str(tmp_path / "x.prom"), prometheus.render(samples))
     assert values_of(tmp_path / "x.prom") == {
         "checkpoint_finished_timestamp_seconds": now.timestamp(),
@@ -182,7 +182,7 @@ def test_a_checkpoint_tells_its_verdict(tmp_path: Path, verdict: str) -> None:
 @pytest.mark.parametrize(("hours", "last"), [([], None), ([493_000], 493_001 * 3600), ([493_000, 70_389_527], 70_389_528 * 3600)])
 def test_an_archive_tells_where_it_ends_also_in_the_year_9999(hours: list[int], last: int | None) -> None:
     now = datetime.datetime(2026, 11, 25, 3, tzinfo=datetime.timezone.utc)
-    samples = metrics.of_archive("prod", {"seconds": 1.5, "archived": []}, hours, 21, now)
+    samples = metrics.of_archive("prod", 1.5, 0, hours, 21, now)
     found = {one.name.removeprefix("caracal_backup_archive_"): one.value for one in samples}
     wanted = {
         "finished_timestamp_seconds": now.timestamp(),
