@@ -27,6 +27,7 @@ from .._report import budget, waiver
 from .._report.budget import Budgets
 from .._report.check import PASS, UNPROVEN, Check
 from .._report.drill import Drill, Step, Who
+from .._report.extent import RollbackCategory
 from .._report.text import clean, one_line
 from .._repository import holdings, layout
 
@@ -65,7 +66,7 @@ class Findings:
     checks: t.Sequence[Result] = ()
     steps: t.Sequence[Result] = ()
     sandbox: Result = dataclasses.field(default_factory=dict)
-    rollback: t.Sequence[Result] | None = None
+    rollback: t.Sequence[RollbackCategory] | None = None
     log_files: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -133,10 +134,10 @@ def _budget(option: str, hours: float | None) -> float | None:
     return None if hours is None else hours * 3600
 
 
-def _rollback(given: t.Sequence[Result] | None) -> list[dict[str, t.Any]] | None:
+def _rollback(given: t.Sequence[RollbackCategory] | None) -> list[RollbackCategory] | None:
     if given is None:
         return None
-    return [{**one, **{name: clean(str(one[name])) for name in ("id", "words", "remedy")}} for one in given]
+    return [{**one, "id": clean(str(one["id"])), "words": clean(str(one["words"])), "remedy": clean(str(one["remedy"]))} for one in given]
 
 
 def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
