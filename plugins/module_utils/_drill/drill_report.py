@@ -75,6 +75,12 @@ class DrillReportResult(_Reported, total=False):
     msg: str
 
 
+class ReportedDrill(DrillReportResult):
+    """The same with the token of the drill."""
+
+    drill: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A drill, and what it takes to make its report stand."""
