@@ -28,7 +28,7 @@ from .._files import paths
 from .._options import declared
 from .._options.declared import Path, Rules, Secret, needed
 from .._options.shared import CopyOptions
-from .._report.check import UNPROVEN, Check, judged
+from .._report.check import UNPROVEN, Check, VerdictResult, judged
 
 # More than any key; what is longer is no key file.
 _FILE_LIMIT = 4096
@@ -54,7 +54,25 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class KeyIds(t.TypedDict):
+    """Ids of the keys that were tried."""
+
+    current: str
+    previous: str | None
+
+
+class EnvelopeVerifyResult(VerdictResult):
+    """What opened the sealed values of a database."""
+
+    database: str
+    family: str
+    release: str | None
+    key_ids: KeyIds
+    signing_keys: list[t.Mapping[str, object]]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> EnvelopeVerifyResult:
     """Read the keys, refuse what no deployment can run with, then open everything in one transaction."""
     started = time.monotonic()
     given = invocation.options

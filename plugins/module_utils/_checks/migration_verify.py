@@ -25,7 +25,7 @@ from .._files import paths
 from .._options import declared
 from .._options.declared import Path
 from .._options.shared import CopyOptions
-from .._report.check import FAIL, UNPROVEN, Check, judged
+from .._report.check import FAIL, UNPROVEN, Check, VerdictResult, judged
 from . import function_effects
 
 # Of the named ones only: others may bear a name that is no text.
@@ -47,7 +47,17 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class MigrationVerifyResult(VerdictResult):
+    """Which release the databases are of; `table` is null unless the options ask for one."""
+
+    release: str | None
+    nearest: str
+    family: str
+    table: t.Mapping[str, object] | None
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> MigrationVerifyResult:
     """Read each database in one transaction of its own, find the release, compare."""
     started = time.monotonic()
     given = invocation.options
@@ -82,7 +92,8 @@ def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
         **judged(checks, given.require_valid),
         "release": nearest.table.release if nearest.known else None,
         "nearest": nearest.table.release,
-        "family": nearest.table.family,
+        # Only a table that `describe` makes can be without one.
+        "family": t.cast("str", nearest.table.family),
         "table": _describe(given.describe, readings, nearest, roles) if given.describe else None,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -156,7 +167,7 @@ def _auth(
 
 def _describe(
     release: str, readings: t.Mapping[str, Reading], nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]
-) -> dict[str, t.Any]:
+) -> t.Mapping[str, object]:
     """Services of a newer release are those that the nearest one has, and whoever was granted something."""
     granted = {key.name for reading in readings.values() for key in reading.facts if key.kind == "grant" and key.name != PUBLIC}
     return schema_tables.describe(release, readings, sorted({*roles, *granted})).to_json()

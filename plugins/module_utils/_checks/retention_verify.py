@@ -20,9 +20,10 @@ from .._errors import OptionError, PermissionMissing, StageFailed, Unreachable
 from .._evidence import access, metrics
 from .._evidence.access import Opened
 from .._report import junit, retention, waiver
-from .._report.check import NOT_APPLICABLE, UNPROVEN, Check, judged
-from .._report.retention import Look
+from .._report.check import NOT_APPLICABLE, UNPROVEN, Check, VerdictResult, judged
+from .._report.retention import Look, RetentionReport
 from .._report.text import one_line
+from .._report.waiver import WaiverResult
 from .._repository import layout
 from .._storage.local import LocalStore
 from . import retention_sources
@@ -37,7 +38,19 @@ BUDGETS = ("set_budget", "tail_budget", "drill_budget", "export_budget", "pendin
 _UNREADABLE = (Unreachable, PermissionMissing, StageFailed)
 
 
-def run(invocation: Invocation[RetentionOptions]) -> dict[str, t.Any]:
+class RetentionResult(VerdictResult):
+    """A look at retention as the module returns it; `report` has paths of files."""
+
+    counts: dict[str, int]
+    waivers: list[WaiverResult]
+    journal_head: str
+    freshness: str
+    seconds: float
+    report: list[str]
+    summary_lines: list[str]
+
+
+def run(invocation: Invocation[RetentionOptions]) -> RetentionResult:
     """Ask every part that was not left out, judge; then (not in check mode) leave a report and the numbers for node_exporter."""
     started, given = access.now(), invocation.options
     _check(given)
@@ -55,10 +68,14 @@ def run(invocation: Invocation[RetentionOptions]) -> dict[str, t.Any]:
     whose = (given.access.deployment, opened.repository.id, opened.head, opened.freshness, access.machine())
     look = Look(layout.new_set_id(started, os.urandom(5)), *whose, started, access.now(), checks, waivers)
     document = retention.build(look)
-    shown = {name: document[name] for name in ("checks", "counts", "waivers", "journal_head", "freshness", "seconds")}
     return {
         **judged(look.counted, given.report.require_valid),
-        **shown,
+        "checks": [*document["checks"]],
+        "counts": document["counts"],
+        "waivers": document["waivers"],
+        "journal_head": document["journal_head"],
+        "freshness": document["freshness"],
+        "seconds": document["seconds"],
         "report": [] if invocation.check_mode else _leave(invocation, look, document),
         "summary_lines": retention.render(document),
     }
@@ -68,7 +85,7 @@ def _folder(path: str) -> LocalStore:
     return LocalStore(os.path.abspath(path))
 
 
-def _leave(invocation: Invocation[RetentionOptions], look: Look, document: dict[str, t.Any]) -> list[str]:
+def _leave(invocation: Invocation[RetentionOptions], look: Look, document: RetentionReport) -> list[str]:
     """Write what somebody asked for; the paths of the report's files."""
     given, paths = invocation.options, list[str]()
     if given.report.report_dir:
@@ -119,7 +136,7 @@ def _effective(given: RetentionOptions) -> Effective:
     return settings.effective(given.effective_environment.flat() if given.effective_environment else None)
 
 
-def _ask(name: str, ask: t.Callable[[], list[Check]], left_out: t.Mapping[str, t.Any]) -> list[Check]:
+def _ask(name: str, ask: t.Callable[[], list[Check]], left_out: t.Mapping[str, object]) -> list[Check]:
     if name in left_out:
         return [Check(f"retention.{name}", NOT_APPLICABLE, f"not asked: {one_line(str(left_out[name]))}", required=False)]
     try:

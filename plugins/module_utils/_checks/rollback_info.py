@@ -22,6 +22,9 @@ from .._options.declared import Path, Rules
 from .._options.shared import PostgresOptions
 from .._reading import database_layout
 
+if t.TYPE_CHECKING:
+    from .._report.extent import RollbackCategory
+
 
 @dataclasses.dataclass(frozen=True)
 class Side:
@@ -49,7 +52,16 @@ class Options(declared.Options):
     since: str | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class RollbackInfoResult(t.TypedDict):
+    """What a restore took back; `complete` unless something could not be compared."""
+
+    changed: bool
+    complete: bool
+    problems: list[str]
+    rollback: list[RollbackCategory]
+
+
+def run(invocation: Invocation[Options]) -> RollbackInfoResult:
     """Compare category by category; without the former database say what may be lost, and since when."""
     given = invocation.options
     since = moment.of("since", given.since) if given.since else None
@@ -115,9 +127,9 @@ def _same_family(former: Side, restored: Side) -> None:
 
 def _category(
     category: rollback.Category, former: Side | None, restored: Side, since: datetime.datetime | None
-) -> tuple[dict[str, t.Any], list[str]]:
+) -> tuple[RollbackCategory, list[str]]:
     """One entry of the result, and what could not be compared."""
-    result: dict[str, t.Any] = {"id": category.id, "words": category.words, "remedy": category.remedy, "count": None, "examples": []}
+    result: RollbackCategory = {"id": category.id, "words": category.words, "remedy": category.remedy, "count": None, "examples": []}
     if former is None:
         bound = since.astimezone(datetime.timezone.utc).strftime(" since %Y-%m-%dT%H:%M:%SZ") if since else ""
         return {**result, "words": f"unknown{bound}: {category.words}"}, []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import typing as t
 
 from .._ansible.boundary import Invocation
 from .._caracal import outbox
@@ -24,7 +23,7 @@ from .._options import declared
 from .._options.declared import Path
 from .._options.shared import CopyOptions, RepositoryOptions, StoredSetOptions
 from .._reading import database_layout, differences, reading
-from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
+from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, VerdictResult, judged
 from .._stream import workers
 from . import invariant_reading
 from .invariant_reading import Wanted
@@ -46,7 +45,14 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class StateVerifyResult(VerdictResult):
+    """The copy against the inventory of a set."""
+
+    set_id: str
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> StateVerifyResult:
     """Verify the set, read its inventory and blocks, read the copy, compare; and compare the set with the one before it."""
     started = time.monotonic()
     given = invocation.options

@@ -29,7 +29,7 @@ from .._options import declared
 from .._options.declared import Is, Path, Rules, Suboptions
 from .._options.shared import CopyOptions
 from .._reading import database_layout
-from .._report.check import UNPROVEN, Check, judged
+from .._report.check import UNPROVEN, Check, VerdictResult, judged
 from .._sandbox import before
 from . import canary_keys, canary_place, groups
 from .canary_keys import Secrets, SigningKeys
@@ -79,7 +79,16 @@ class Options(declared.Options):
     require_valid: bool = True
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class CanaryExchangeResult(VerdictResult):
+    """The canaries of a copy and the ids of their requests."""
+
+    family: str
+    release: str | None
+    request_ids: list[str]
+    seconds: float
+
+
+def run(invocation: Invocation[Options]) -> CanaryExchangeResult:
     """Read-only canaries first, then those that write; in check mode only the former."""
     started = time.monotonic()
     given = invocation.options

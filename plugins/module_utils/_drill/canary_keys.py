@@ -58,7 +58,7 @@ def read(directory: str, family: str) -> Secrets:
 class SigningKeys:
     """The keys that the copy's rows hold and the STS must serve, against those that were there before the services started."""
 
-    def __init__(self, reader: Reader, family: str, keyring: Keyring, before: t.Sequence[t.Mapping[str, t.Any]] | None) -> None:
+    def __init__(self, reader: Reader, family: str, keyring: Keyring, before: t.Sequence[t.Mapping[str, object]] | None) -> None:
         self._column = facts.key_column(family)
         self._keyring = keyring
         self._rows = facts.served_keys(reader, family)

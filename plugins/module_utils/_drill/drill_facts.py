@@ -25,17 +25,20 @@ from .._files import paths
 from .._options.shared import WaiverOptions
 from .._report import budget, waiver
 from .._report.budget import Budgets
-from .._report.check import PASS, UNPROVEN, Check
+from .._report.check import PASS, UNPROVEN, Check, CheckResult
 from .._report.drill import Drill, Step, Who
+from .._report.extent import RollbackCategory
 from .._report.text import clean, one_line
 from .._repository import holdings, layout
+
+if t.TYPE_CHECKING:
+    from .drill_state import RecordedStep
 
 # NTP keeps hosts much closer; a greater difference is a wrong option.
 CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
 FRESHNESS_CHECK = "journal.freshness"
 LOG_TAIL = 256 << 10
 SALT = 16
-Result = t.Mapping[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +65,10 @@ class Findings:
 
     set_id: str
     started: str
-    checks: t.Sequence[Result] = ()
-    steps: t.Sequence[Result] = ()
-    sandbox: Result = dataclasses.field(default_factory=dict)
-    rollback: t.Sequence[Result] | None = None
+    checks: t.Sequence[CheckResult] = ()
+    steps: t.Sequence[RecordedStep] = ()
+    sandbox: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    rollback: t.Sequence[RollbackCategory] | None = None
     log_files: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -98,7 +101,7 @@ def gather(settings: Settings, findings: Findings, opened: Opened, drilled: Dril
     return dataclasses.replace(drill, checks=judged, diagnosis=found)
 
 
-def _checks(given: t.Sequence[Result], drilled: DrilledSet) -> list[Check]:
+def _checks(given: t.Sequence[CheckResult], drilled: DrilledSet) -> list[Check]:
     """As they were made, without what an unreadable set makes untrue, and with the verdict on what is missing."""
     made = [_check(check) for check in given]
     if drilled.problem:
@@ -133,10 +136,10 @@ def _budget(option: str, hours: float | None) -> float | None:
     return None if hours is None else hours * 3600
 
 
-def _rollback(given: t.Sequence[Result] | None) -> list[dict[str, t.Any]] | None:
+def _rollback(given: t.Sequence[RollbackCategory] | None) -> list[RollbackCategory] | None:
     if given is None:
         return None
-    return [{**one, **{name: clean(str(one[name])) for name in ("id", "words", "remedy")}} for one in given]
+    return [{**one, "id": clean(str(one["id"])), "words": clean(str(one["words"])), "remedy": clean(str(one["remedy"]))} for one in given]
 
 
 def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
@@ -154,12 +157,12 @@ def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def _check(given: Result) -> Check:
+def _check(given: CheckResult) -> Check:
     """Its words may be those of a hostile copy."""
     return Check(one_line(given["id"]), given["verdict"], clean(given["message"]), given["required"], given["details"])
 
 
-def _step(given: Result, now: datetime.datetime) -> Step:
+def _step(given: RecordedStep, now: datetime.datetime) -> Step:
     """Raises OptionError for a time that cannot be, by which a recovery would look faster than it was."""
     name = one_line(given["name"])
     if given["seconds"] < 0:

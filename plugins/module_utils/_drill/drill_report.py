@@ -24,7 +24,10 @@ from .._evidence import access, drill_set, history, metrics
 from .._evidence.access import Opened
 from .._evidence.drill_set import DrilledSet
 from .._report import document, junit, page, prometheus, summary
+from .._report.budget import BudgetsResult
 from .._report.check import PASS
+from .._report.diagnosis import DiagnosisResult
+from .._report.document import DrillReport, SeparationResult
 from .._report.drill import Drill
 from .._repository import entry as entries
 from .._repository import journal as journals
@@ -35,8 +38,47 @@ from . import drill_facts
 from .drill_facts import Findings, Settings
 
 # What the result says as the report says it.
-_SHOWN = ("verdict", "counts", "diagnosis", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "budgets")
 PROBE = b"preflight of a report: this signature means nothing\n"
+
+
+class ReportPlace(t.TypedDict):
+    """Where the report of a drill lies."""
+
+    files: list[str]
+    html: str
+    sha256: str
+
+
+class _Reported(t.TypedDict):
+    changed: bool
+    drill_id: str
+    set_id: str
+    verdict: str
+    counts: dict[str, int]
+    diagnosis: list[DiagnosisResult]
+    separation: SeparationResult
+    freshness: str
+    seconds: float
+    rto_seconds: float | None
+    rpo_seconds: float | None
+    budgets: BudgetsResult
+    report: ReportPlace
+    countersigned: bool
+    journal_head: str
+    summary_lines: list[str]
+
+
+class DrillReportResult(_Reported, total=False):
+    """The report of a drill as the module returns it."""
+
+    failed: bool
+    msg: str
+
+
+class ReportedDrill(DrillReportResult):
+    """The same with the token of the drill."""
+
+    drill: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +97,7 @@ class Case:
 class Report:
     """`files` by key in the repository, in the order in which they are written; the signature is not among them."""
 
-    document: dict[str, t.Any]
+    document: DrillReport
     files: dict[str, bytes]
 
     @property
@@ -63,7 +105,7 @@ class Report:
         return self.files[layout.drill_report_key(self.document["drill_id"])]
 
 
-def run(opened: Opened, settings: Settings, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+def run(opened: Opened, settings: Settings, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> DrillReportResult:
     """Preflight; then (not in check mode) report files, signatures, journal entry, local copy, metrics."""
     case = _prepare(opened, settings, findings, access.now())
     opened.store.check_writable(probe=not check_mode)
@@ -117,7 +159,7 @@ def _report(case: Case) -> Report:
     return Report(found, files)
 
 
-def _seal(content: dict[str, t.Any], recipients: t.Sequence[Recipient]) -> tuple[bytes, Sealed]:
+def _seal(content: t.Mapping[str, object], recipients: t.Sequence[Recipient]) -> tuple[bytes, Sealed]:
     sink = io.BytesIO()
     sealer = Sealer(sink, recipients)
     try:
@@ -183,15 +225,23 @@ def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
         local.put(key.removeprefix(f"{layout.DRILLS}/"), data)
 
 
-def _result(case: Case, report: Report, local: LocalStore | None, check_mode: bool) -> dict[str, t.Any]:
+def _result(case: Case, report: Report, local: LocalStore | None, check_mode: bool) -> DrillReportResult:
     found, drill_id = report.document, case.drill.id
     page = layout.drill_html_key(drill_id)
     where = f"{local.location}/{page.removeprefix(layout.DRILLS + '/')}" if local else f"{case.opened.store.location}/{page}"
-    result = {
+    result: DrillReportResult = {
         "changed": True,
         "drill_id": drill_id,
         "set_id": case.drill.restored.id,
-        **{name: found[name] for name in _SHOWN},
+        "verdict": found["verdict"],
+        "counts": found["counts"],
+        "diagnosis": found["diagnosis"],
+        "separation": found["separation"],
+        "freshness": found["freshness"],
+        "seconds": found["seconds"],
+        "rto_seconds": found["rto_seconds"],
+        "rpo_seconds": found["rpo_seconds"],
+        "budgets": found["budgets"],
         "report": {
             "files": [*report.files, layout.drill_report_signature_key(drill_id)],
             "html": where,
@@ -206,5 +256,6 @@ def _result(case: Case, report: Report, local: LocalStore | None, check_mode: bo
     if found["verdict"] != PASS:
         check = document.deciding_check(found)
         why = f"{check['id']}: {check['message']}" if check else "no required check was made"
-        result.update(failed=True, msg=f"verdict {found['verdict']}: {why}")
+        result["failed"] = True
+        result["msg"] = f"verdict {found['verdict']}: {why}"
     return result

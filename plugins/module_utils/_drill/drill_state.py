@@ -24,11 +24,67 @@ from .._sandbox import lease
 from .._sandbox.info import LEASE_SECONDS, Layout
 from .drill_options import DrillOptions
 
+if t.TYPE_CHECKING:
+    from .._report.extent import RollbackCategory
+    from .service_images import RecordedService
+
 FORMAT = "caracal-ops-drill"
 VERSION = 1
 # Of the mark's own name, before a hash of the sandbox's directory.
 SUFFIX = ".drill-"
 _SIZE_LIMIT = 256 << 20
+
+
+class DrillStepResult(t.TypedDict):
+    """A step as the module returns it."""
+
+    changed: bool
+    drill: str
+    set_id: str
+    checks: list[CheckResult]
+
+
+class _TimedStep(t.TypedDict):
+    name: str
+    started: str
+    seconds: float
+
+
+class RecordedStep(_TimedStep, total=False):
+    """A step that was taken; `bytes` where they mean something."""
+
+    bytes: int
+
+
+class KeptAssets(t.TypedDict):
+    """What the set holds beside databases; of replay the names of its sources."""
+
+    secrets: bool
+    redis: bool
+    replay: t.Sequence[str]
+
+
+class KeptImage(t.TypedDict):
+    """An image that the set keeps."""
+
+    image_id: str
+
+
+class Kept(t.TypedDict, total=False):
+    """What steps know of those before them."""
+
+    assets: KeptAssets
+    snapshot_time: str
+    services: t.Sequence[RecordedService]
+    images: t.Sequence[KeptImage]
+    bytes: int
+    sandbox: t.Mapping[str, t.Any]
+    family: str
+    secrets: list[str]
+    fingerprints: dict[str, str]
+    signing_keys: t.Sequence[t.Mapping[str, object]]
+    rollback: list[RollbackCategory] | None
+    earlier_key_rows: int
 
 
 @dataclasses.dataclass
@@ -49,14 +105,14 @@ class DrillState:
     set_id: str
     started: str
     checks: list[CheckResult] = dataclasses.field(default_factory=list)
-    steps: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    steps: list[RecordedStep] = dataclasses.field(default_factory=list)
     done: list[str] = dataclasses.field(default_factory=list)
     failed: list[str] = dataclasses.field(default_factory=list)
     why: dict[str, str] = dataclasses.field(default_factory=dict)
     begun: str = ""
     worker: str = ""
     touched: float = 0.0
-    kept: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    kept: Kept = dataclasses.field(default_factory=Kept)
     verdict: str = ""
     words: str = ""
 

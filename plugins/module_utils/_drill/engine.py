@@ -43,6 +43,8 @@ from .steps.verify import Verify
 
 if t.TYPE_CHECKING:
     from .drill_facts import Settings
+    from .drill_report import ReportedDrill
+    from .drill_state import DrillStepResult, RecordedStep
 
 # In the order in which they are taken.
 STEPS: tuple[Step, ...] = (
@@ -63,11 +65,29 @@ BY_NAME = {step.name: step for step in STEPS}
 PREFLIGHT, REPORT, DESTROY, VERDICT = "preflight", "report", "destroy", "verdict"
 FROM_THE_JOURNAL = ("latest", "oldest", "random")
 Options = DrillOptions
-Result = dict[str, t.Any]
 OF_HOST = "this drill host could not do it: "
 
 
-def run(invocation: Invocation[DrillOptions]) -> Result:
+class EndedDrill(t.TypedDict):
+    """A drill whose sandbox was destroyed."""
+
+    changed: bool
+    drill: str
+
+
+class _Verdict(EndedDrill):
+    set_id: str
+    verdict: str
+
+
+class DrillVerdict(_Verdict, total=False):
+    """The verdict at the end of a play."""
+
+    failed: bool
+    msg: str
+
+
+def run(invocation: Invocation[DrillOptions]) -> t.Mapping[str, object]:
     """The step that is asked for. Raises only where there can be no report: what cannot begin, or is another drill's."""
     name = invocation.options.step
     if name in APART:
@@ -146,7 +166,7 @@ def _chosen(invocation: Invocation[DrillOptions]) -> str:
     return str(backup_set_info.run(Invocation(options, True, invocation.warn))["selected"])
 
 
-def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step) -> Result:
+def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step) -> DrillStepResult:
     """Taken, if those before it left something to look at; what became of it is in the state before this returns."""
     work = Work(invocation, kept)
     if _lacking(kept, step) or step.lacks(work) or _had(kept, step):
@@ -162,8 +182,10 @@ def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step)
     elif (step.name == Verify.name or not invocation.check_mode) and step.name not in kept.failed:
         # In check mode nothing is restored that a later step could look at.
         kept.done.append(step.name)
-    own = {"name": step.name, "started": timestamp(began), "seconds": (access.now() - began).total_seconds()}
-    kept.steps.append(own if made.bytes is None else {**own, "bytes": made.bytes})
+    own: RecordedStep = {"name": step.name, "started": timestamp(began), "seconds": (access.now() - began).total_seconds()}
+    if made.bytes is not None:
+        own["bytes"] = made.bytes
+    kept.steps.append(own)
     kept.checks = _merged(kept.checks, made.checks)
     kept.save()
     return _result(kept, made.checks, changed=not invocation.check_mode and step.name != Verify.name)
@@ -205,11 +227,11 @@ def _merged(before: t.Sequence[CheckResult], made: t.Sequence[CheckResult]) -> l
     return [*kept, *(check for check in made if check["id"] not in known)]
 
 
-def _result(kept: DrillState, checks: t.Sequence[CheckResult], *, changed: bool) -> Result:
+def _result(kept: DrillState, checks: t.Sequence[CheckResult], *, changed: bool) -> DrillStepResult:
     return {"changed": changed, "drill": kept.drill, "set_id": kept.set_id, "checks": list(checks)}
 
 
-def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> Result:
+def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> ReportedDrill:
     """A step that was not taken proves nothing, whether one that it needs failed or somebody left it out."""
     from . import drill_report
     from .drill_facts import Findings
@@ -273,7 +295,7 @@ def _settings(given: DrillOptions) -> Settings:
     )
 
 
-def _destroyed(invocation: Invocation[DrillOptions]) -> Result:
+def _destroyed(invocation: Invocation[DrillOptions]) -> EndedDrill:
     """Only the sandbox of this drill. Without `drill`, whatever was left over there."""
     from .._sandbox import lifecycle
 
@@ -287,19 +309,20 @@ def _destroyed(invocation: Invocation[DrillOptions]) -> Result:
     return {"changed": removed, "drill": drill}
 
 
-def _judged(invocation: Invocation[DrillOptions]) -> Result:
+def _judged(invocation: Invocation[DrillOptions]) -> DrillVerdict:
     """What the report says, as the end of the play. In check mode the steps that prove most are not taken, so only a failure counts."""
     kept = drill_state.load(invocation.options, invocation.check_mode)
     if not kept.verdict:
         raise OptionError(f"the drill in {kept.directory} has no report yet; take the step {REPORT} first")
     drill_state.remove(invocation.options, invocation.check_mode)
-    result: Result = {"changed": False, "drill": kept.drill, "set_id": kept.set_id, "verdict": kept.verdict}
+    result: DrillVerdict = {"changed": False, "drill": kept.drill, "set_id": kept.set_id, "verdict": kept.verdict}
     if kept.verdict == FAIL or (kept.verdict != PASS and not invocation.check_mode):
-        result.update(failed=True, msg=kept.words)
+        result["failed"] = True
+        result["msg"] = kept.words
     return result
 
 
-def _looked(invocation: Invocation[DrillOptions]) -> Result:
+def _looked(invocation: Invocation[DrillOptions]) -> DrillStepResult:
     """Whether a drill could be made here, without beginning one."""
     from . import preflight
 
@@ -307,4 +330,4 @@ def _looked(invocation: Invocation[DrillOptions]) -> Result:
 
 
 # What is no step of a drill that is under way.
-APART: dict[str, t.Callable[[Invocation], Result]] = {PREFLIGHT: _looked, DESTROY: _destroyed, VERDICT: _judged}
+APART: dict[str, t.Callable[[Invocation], t.Mapping[str, object]]] = {PREFLIGHT: _looked, DESTROY: _destroyed, VERDICT: _judged}

@@ -26,13 +26,15 @@ from .._report import prometheus
 from .._repository import layout
 from .._sandbox.info import Layout
 from .._sets import rehearsal
-from .._sets.rehearsal import Problem, Result
+from .._sets.rehearsal import Problem
 from .._storage.local import LocalStore
 from .drill_options import DrillOptions
 
 if t.TYPE_CHECKING:
     from .._images.cache import Save
+    from .drill_state import DrillStepResult
     from .server_images import Server
+    from .service_images import RecordedService
     from .service_option import ServiceStart
 
 WHAT = "no drill can be made"
@@ -44,7 +46,7 @@ def run(
     invocation: Invocation[DrillOptions],
     check_settings: t.Callable[[DrillOptions], None],
     choose: t.Callable[[Invocation[DrillOptions]], str],
-) -> Result:
+) -> DrillStepResult:
     """What a drill would find. `choose` says which set it would take. Raises what is wrong; NotReady for several things."""
     host = _Host(invocation)
     host.look("settings", lambda: check_settings(host.given))
@@ -76,10 +78,10 @@ class _Chosen:
     drilled: DrilledSet
 
     @property
-    def services(self) -> list[Result]:
+    def services(self) -> list[RecordedService]:
         """What is said to have run when the set was made."""
         found = self.drilled.open_set
-        return [dataclasses.asdict(one) for one in found.manifest.services] if found else []
+        return t.cast("list[RecordedService]", [dataclasses.asdict(one) for one in found.manifest.services]) if found else []
 
     @property
     def images(self) -> list[str]:

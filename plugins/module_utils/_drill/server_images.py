@@ -20,7 +20,6 @@ if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
     from .._images.sources import Sources
 
-Given = t.Mapping[str, t.Any]
 Made = t.TypeVar("Made")
 
 
@@ -39,7 +38,7 @@ REDIS = Server("redis", "redis.server", "Redis")
 
 def start(
     server: Server,
-    services: t.Sequence[Given],
+    services: t.Sequence[service_images.RecordedService],
     named: str | None,
     make: t.Callable[[Unpacked | None], Made],
     sources: t.Callable[[], Sources],

@@ -18,11 +18,21 @@ if t.TYPE_CHECKING:
     from .._images.cache import Unpacked
     from .._images.sources import Sources
 
-Given = t.Mapping[str, t.Any]
 CHECK_ID = "services.release"
 
 
-def recorded(services: t.Sequence[Given]) -> list[ServiceStart]:
+class RecordedService(t.TypedDict):
+    """A service as the set says it ran."""
+
+    service: str
+    image: str
+    image_id: str
+    digest: str
+    command: t.Sequence[str]
+    working_directory: str
+
+
+def recorded(services: t.Sequence[RecordedService]) -> list[ServiceStart]:
     """How to start what a set says ran: of each service of the product its first replica."""
     first: dict[str, ServiceStart] = {}
     for one in services:
@@ -32,12 +42,12 @@ def recorded(services: t.Sequence[Given]) -> list[ServiceStart]:
     return list(first.values())
 
 
-def image_of(one: Given) -> ServiceStart:
+def image_of(one: RecordedService) -> ServiceStart:
     """The image of a recorded service, and where a registry has it."""
     return ServiceStart(name=one["service"], image=one["image_id"], reference=f"{one['image'].partition('@')[0]}@{one['digest']}")
 
 
-def compare(given: t.Sequence[ServiceStart], services: t.Sequence[Given]) -> Check:
+def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedService]) -> Check:
     """Whether what is started is what ran when the set was made, by digest."""
     ran = {name: {one["image_id"] for one in services if one["service"] == name} for name in service_option.NAMES}
     if not any(ran.values()):

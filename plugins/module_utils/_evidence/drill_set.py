@@ -13,7 +13,7 @@ from .._crypto import header_proof
 from .._crypto import recipients as age
 from .._errors import BackupError, KeyProblem, ObjectMissing, TamperedData
 from .._report.check import FAIL, UNPROVEN, Check
-from .._report.drill import RestoredSet, Who
+from .._report.drill import RecipientsResult, RestoredSet, Who
 from .._repository import artifact as artifacts
 from .._repository import catalog, layout, objects
 from .._repository import entry as entries
@@ -113,14 +113,6 @@ def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) 
     )
 
 
-class AssetRecipients(t.TypedDict):
-    """Who can open all of a class of assets, and which identities did; None where none was tried or an artifact cannot be read."""
-
-    assets: str
-    sealed_to: list[str]
-    opened_by: list[str] | None
-
-
 def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
     """Sealed artifacts by what they are of: databases, secrets, replay, redis, images."""
     classes: dict[str, list[Artifact]] = {}
@@ -131,10 +123,10 @@ def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
     return classes
 
 
-def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[AssetRecipients]:
+def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[RecipientsResult]:
     """Of each class: `sealed_to`, who can open all of it, and `opened_by`, which of our identities does; null without an identity."""
     identities = age.load_identities(identity_files) if identity_files else []
-    result: list[AssetRecipients] = []
+    result: list[RecipientsResult] = []
     for name, members in sorted(by_class(found).items()):
         sealed_to = sorted(set.intersection(*(set(one.recipients) for one in members)))
         opened_by = _opened_by(opened, members, identities) if identities else None

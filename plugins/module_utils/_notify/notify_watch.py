@@ -45,7 +45,14 @@ class Options(declared.Options):
     watcher: str | None = None
 
 
-def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
+class WatchResult(t.TypedDict):
+    """The watcher of a play, empty where none runs."""
+
+    changed: bool
+    watcher: str
+
+
+def run(invocation: Invocation[Options]) -> WatchResult:
     """Begin to watch the play that this call is part of, or end it."""
     given = invocation.options
     if given.state == "absent":

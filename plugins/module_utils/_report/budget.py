@@ -18,6 +18,14 @@ TAIL_CHECK = "audit.tail"
 EXPOSED = "a holder of the audit key can edit, cut or replace the rows that came since, and no check can see it"
 
 
+class BudgetsResult(t.TypedDict):
+    """The budgets as the report of a drill contains them."""
+
+    rto_seconds: float | None
+    rpo_seconds: float | None
+    tail_seconds: float | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Budgets:
     """Seconds; None where nobody set a bound."""
@@ -26,7 +34,7 @@ class Budgets:
     rpo: float | None = None
     tail: float | None = None
 
-    def to_result(self) -> dict[str, float | None]:
+    def to_result(self) -> BudgetsResult:
         return {"rto_seconds": self.rto, "rpo_seconds": self.rpo, "tail_seconds": self.tail}
 
 
@@ -54,7 +62,7 @@ def judge(budgets: Budgets, rto: float | None, rpo: float | None, tail: float | 
 def _judge(check_id: str, what: str, measured: float | None, budget: float, unknown: str) -> Check:
     if measured is None:
         return Check(check_id, UNPROVEN, unknown)
-    details: dict[str, t.Any] = {"seconds": measured, "budget_seconds": budget}
+    details: dict[str, object] = {"seconds": measured, "budget_seconds": budget}
     if measured > budget:
         return Check(check_id, FAIL, f"{what} {duration(measured)}, over its budget of {duration(budget)}", details=details)
     return Check(check_id, PASS, f"{what} {duration(measured)}, within its budget of {duration(budget)}", details=details)

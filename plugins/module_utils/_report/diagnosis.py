@@ -10,6 +10,15 @@ import dataclasses
 import typing as t
 
 
+class DiagnosisResult(t.TypedDict):
+    """A diagnosis as modules return it and as the report contains it."""
+
+    id: str
+    cause: str
+    remedy: str
+    because: list[str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
     """A named cause, what to do about it, and what shows it: ids of checks, `metric <name>`, `log of <service>`."""
@@ -19,5 +28,5 @@ class Diagnosis:
     remedy: str
     because: tuple[str, ...]
 
-    def to_result(self) -> dict[str, t.Any]:
-        return {**dataclasses.asdict(self), "because": list(self.because)}
+    def to_result(self) -> DiagnosisResult:
+        return {"id": self.id, "cause": self.cause, "remedy": self.remedy, "because": list(self.because)}

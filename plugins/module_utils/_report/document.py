@@ -13,19 +13,130 @@ import collections
 import typing as t
 
 from . import extent
+from .budget import BudgetsResult
 from .check import FAIL, PASS, UNPROVEN, VERDICTS, WARN, Check
-from .diagnosis import Diagnosis
-from .drill import Drill, Who
+from .diagnosis import Diagnosis, DiagnosisResult
+from .drill import Drill, RecipientsResult, StepResult, Who
+from .extent import Control, CoverageResult, RollbackCategory
 from .redaction import Redactor
 from .text import clean, utc
+from .waiver import WaiverResult
 
 FORMAT = 1
 TYPE = "drill-report"
 DETAILS_TYPE = "drill-details"
-SANDBOX_FIELDS = ("isolation", "protection", "server_version")
 
 
-def build(drill: Drill, sealed_details: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+class ReportedCheck(t.TypedDict):
+    """A check as reports contain it."""
+
+    id: str
+    verdict: str
+    message: str
+    required: bool
+    waived: bool
+
+
+class Report(t.TypedDict):
+    """What the reports of a drill and of retention have in common."""
+
+    format: int
+    type: str
+    deployment: str
+    repository: str
+    verdict: str
+    journal_head: str
+    freshness: str
+    started: str
+    finished: str
+    seconds: float
+    machine: str
+    counts: dict[str, int]
+    waivers: list[WaiverResult]
+
+
+class ReportedSet(t.TypedDict):
+    """The set that a drill restored."""
+
+    id: str
+    sequence: int
+    release: str | None
+    family: str | None
+    snapshot_time: str | None
+    age_seconds: float | None
+    artifacts: int | None
+    bytes: int | None
+
+
+class ReportedSandbox(t.TypedDict):
+    """What the report says about the sandbox."""
+
+    isolation: str | None
+    protection: str | None
+    server_version: str | None
+
+
+class SeparationResult(t.TypedDict):
+    """Whether another machine and key made the set."""
+
+    verdict: str
+    message: str
+
+
+class SealedDetails(t.TypedDict):
+    """Where the sealed details lie."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@t.final
+class DrillReport(Report):
+    """The report of a drill."""
+
+    drill_id: str
+    checks: list[ReportedCheck]
+    diagnosis: list[DiagnosisResult]
+    set: ReportedSet
+    rto_seconds: float | None
+    rpo_seconds: float | None
+    budgets: BudgetsResult
+    principal: str
+    tools: dict[str, str | None]
+    sandbox: ReportedSandbox
+    separation: SeparationResult
+    recipients: list[RecipientsResult] | None
+    steps: list[StepResult]
+    coverage: CoverageResult
+    rolls_back: list[RollbackCategory] | None
+    controls: list[Control]
+    details: SealedDetails | None
+
+
+class DetailedCheck(t.TypedDict):
+    """A check as the sealed details contain it."""
+
+    id: str
+    verdict: str
+    message: str
+    details: t.Mapping[str, object]
+
+
+class DrillDetails(t.TypedDict):
+    """The details of a drill, before they are sealed."""
+
+    format: int
+    type: str
+    drill_id: str
+    set_id: str
+    sandbox: dict[str, object]
+    salt: str
+    identifiers: dict[str, str]
+    checks: list[DetailedCheck]
+
+
+def build(drill: Drill, sealed_details: SealedDetails | None = None) -> DrillReport:
     """The report. Details of checks are not in it; `sealed_details` {path, size, sha256} says where they lie sealed."""
     restored, redactor = drill.restored, Redactor(drill.salt)
     return {
@@ -47,10 +158,10 @@ def build(drill: Drill, sealed_details: t.Mapping[str, t.Any] | None = None) -> 
         "machine": drill.signer.machine,
         "principal": drill.signer.principal,
         "tools": dict(drill.tools),
-        "sandbox": {name: _known(drill.sandbox.get(name)) for name in SANDBOX_FIELDS},
+        "sandbox": _sandbox(drill.sandbox),
         "separation": separation(restored.maker, drill.signer),
         "freshness": drill.freshness,
-        "recipients": None if restored.recipients is None else [dict(one) for one in restored.recipients],
+        "recipients": None if restored.recipients is None else list(restored.recipients),
         "steps": [step.to_result(start) for step, start in zip(drill.steps, drill.starts, strict=True)],
         "checks": _checks(drill, redactor),
         "counts": _counts(drill.checks),
@@ -58,11 +169,19 @@ def build(drill: Drill, sealed_details: t.Mapping[str, t.Any] | None = None) -> 
         "coverage": extent.coverage(drill.checks, restored.assets, restored.left_out, redactor),
         "rolls_back": extent.rolls_back(drill.rollback, redactor),
         "controls": extent.controls(),
-        "details": dict(sealed_details) if sealed_details else None,
+        "details": sealed_details or None,
     }
 
 
-def _set(drill: Drill) -> dict[str, t.Any]:
+def _sandbox(found: t.Mapping[str, object]) -> ReportedSandbox:
+    return {
+        "isolation": _known(found.get("isolation")),
+        "protection": _known(found.get("protection")),
+        "server_version": _known(found.get("server_version")),
+    }
+
+
+def _set(drill: Drill) -> ReportedSet:
     restored = drill.restored
     when = restored.snapshot_time
     return {
@@ -77,7 +196,7 @@ def _set(drill: Drill) -> dict[str, t.Any]:
     }
 
 
-def details(drill: Drill) -> dict[str, t.Any]:
+def details(drill: Drill) -> DrillDetails:
     """What checks found, word for word, and the whole sandbox. To be sealed: it may say how much a customer does, and of whom."""
     redactor = Redactor(drill.salt)
     for text in (*(check.message for check in drill.checks), *(str(item) for one in drill.rollback or () for item in one["examples"])):
@@ -94,7 +213,7 @@ def details(drill: Drill) -> dict[str, t.Any]:
     }
 
 
-def separation(maker: Who, signer: Who) -> dict[str, str]:
+def separation(maker: Who, signer: Who) -> SeparationResult:
     """`warn` when who made the set also judged it: then one stolen host could do both. `unproven` when its signer is not known."""
     shared = []
     if maker.fingerprint == signer.fingerprint:
@@ -108,29 +227,29 @@ def separation(maker: Who, signer: Who) -> dict[str, str]:
     return {"verdict": PASS, "message": f"set made on {maker.machine} by {maker.principal}, drilled elsewhere with another key"}
 
 
-def deciding_check(document: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+def deciding_check(document: DrillReport) -> ReportedCheck | None:
     """The first check that kept the verdict from being `pass`; None if it is, or if nothing was checked at all."""
     verdict = document["verdict"]
     deciding = (check for check in document["checks"] if check["required"] and not check["waived"] and check["verdict"] == verdict)
     return next(deciding, None) if verdict in (FAIL, UNPROVEN) else None
 
 
-def attention(document: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def attention(checks: t.Iterable[ReportedCheck]) -> list[ReportedCheck]:
     """Checks that a reader must look at, the worst first: before others of its verdict, what the verdict of the whole depends on."""
     worst = (FAIL, UNPROVEN, WARN)
-    found = (check for check in document["checks"] if check["verdict"] in worst)
+    found = (check for check in checks if check["verdict"] in worst)
     return sorted(found, key=lambda check: (worst.index(check["verdict"]), not check["required"]))
 
 
-def _known(value: t.Any) -> str | None:
+def _known(value: object) -> str | None:
     return None if value is None or value == "" else clean(str(value))
 
 
-def _redacted(found: Diagnosis, redactor: Redactor) -> dict[str, t.Any]:
+def _redacted(found: Diagnosis, redactor: Redactor) -> DiagnosisResult:
     return {**found.to_result(), "cause": redactor.text(found.cause), "remedy": redactor.text(found.remedy)}
 
 
-def _checks(drill: Drill, redactor: Redactor) -> list[dict[str, t.Any]]:
+def _checks(drill: Drill, redactor: Redactor) -> list[ReportedCheck]:
     waived = {entry.check for entry in drill.waivers}
     return [
         {

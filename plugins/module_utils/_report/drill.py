@@ -14,12 +14,31 @@ from . import waiver
 from .budget import NO_BUDGETS, RPO_CHECK, RTO_CHECK, TAIL_CHECK, Budgets
 from .check import PASS, Check, overall
 from .diagnosis import Diagnosis
+from .extent import RollbackCategory
 from .waiver import Waiver
 
 # Recovery time counts from the step whose name begins so,
 RESTORE = "restore"
 # to the end of the last one whose name begins so: then the copy has served a request. Without one, to the end of the drill.
 CANARY = "canary"
+
+
+class RecipientsResult(t.TypedDict):
+    """A class of artifacts: who can open all of it, and which identities of this host do; None if none was tried."""
+
+    assets: str
+    sealed_to: list[str]
+    opened_by: list[str] | None
+
+
+class StepResult(t.TypedDict):
+    """A step as the report of a drill contains it."""
+
+    name: str
+    start_seconds: float
+    seconds: float
+    bytes: int | None
+    mb_per_second: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +68,7 @@ class RestoredSet:
     maker: Who
     assets: t.Sequence[str] | None = None
     left_out: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    recipients: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    recipients: t.Sequence[RecipientsResult] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +80,7 @@ class Step:
     bytes: int | None = None
     started: datetime.datetime | None = None
 
-    def to_result(self, start: float) -> dict[str, t.Any]:
+    def to_result(self, start: float) -> StepResult:
         rate = round(self.bytes / self.seconds / 1e6, 1) if self.bytes is not None and self.seconds > 0 else None
         return {
             "name": self.name,
@@ -90,13 +109,13 @@ class Drill:
     signer: Who
     tools: t.Mapping[str, str | None]
     restored: RestoredSet
-    sandbox: t.Mapping[str, t.Any]
+    sandbox: t.Mapping[str, object]
     steps: t.Sequence[Step]
     checks: t.Sequence[Check]
     waivers: t.Sequence[Waiver] = ()
     diagnosis: t.Sequence[Diagnosis] = ()
     budgets: Budgets = NO_BUDGETS
-    rollback: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    rollback: t.Sequence[RollbackCategory] | None = None
     salt: bytes = b""
     covered: datetime.datetime | None = None
 

@@ -11,6 +11,40 @@ import typing as t
 from .check import NOT_APPLICABLE, UNPROVEN, Check
 from .redaction import Redactor
 
+
+class Control(t.TypedDict):
+    """A control of a standard, and what the report says about it."""
+
+    control: str
+    words: str
+
+
+class UnverifiedCheck(t.TypedDict):
+    """A check that verified nothing."""
+
+    id: str
+    verdict: str
+    message: str
+
+
+class CoverageResult(t.TypedDict):
+    """What the set holds, what it does not, and what was not verified."""
+
+    assets: list[str] | None
+    left_out: dict[str, str]
+    not_verified: list[UnverifiedCheck]
+
+
+class RollbackCategory(t.TypedDict):
+    """One category of what a restore takes back; `count` is None where it is unknown."""
+
+    id: str
+    words: str
+    remedy: str
+    count: int | None
+    examples: list[str]
+
+
 CONTROLS = (
     ("ISO/IEC 27001:2022 A.8.13", "supports: backup copies are made and tested by restoring them"),
     ("SOC 2 A1.2", "supports: backup and recovery of data are operated and monitored"),
@@ -18,14 +52,14 @@ CONTROLS = (
 )
 
 
-def controls() -> list[dict[str, str]]:
+def controls() -> list[Control]:
     """Which controls this record is evidence for. It supports them; whether they are met is for others to judge."""
     return [{"control": name, "words": words} for name, words in CONTROLS]
 
 
 def coverage(
     checks: t.Iterable[Check], assets: t.Sequence[str] | None, left_out: t.Mapping[str, str], redactor: Redactor
-) -> dict[str, t.Any]:
+) -> CoverageResult:
     """`assets` are kinds of artifacts that the set holds, None when it cannot be read; `left_out` what it does not, and why."""
     return {
         "assets": sorted(set(assets)) if assets is not None else None,
@@ -39,7 +73,7 @@ def coverage(
     }
 
 
-def rolls_back(found: t.Sequence[t.Mapping[str, t.Any]] | None, redactor: Redactor) -> list[dict[str, t.Any]] | None:
+def rolls_back(found: t.Sequence[RollbackCategory] | None, redactor: Redactor) -> list[RollbackCategory] | None:
     """What a restore takes back, as rollback_info says it; None when nobody asked. Examples of ids become hashes."""
     if found is None:
         return None

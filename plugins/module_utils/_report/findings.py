@@ -33,7 +33,16 @@ NOT_LOOKED_AT = "NotLookedAt"
 UNVERIFIED = "VerificationFailed"
 # A running backup is not a fault of its host, and everything else was checked anyway.
 RUNNING = BackupRunning.__name__
-Result = t.Mapping[str, t.Any]
+Result = t.Mapping[str, object]
+
+
+class Look(t.TypedDict, total=False):
+    """`part` and the `result` of its task; `deployment` that of the task which it needed; `of` the host that it was delegated to."""
+
+    part: str
+    result: Result
+    deployment: Result
+    of: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +56,10 @@ class Finding:
 
 
 def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> list[Finding]:
-    """By host, in the order in which they were found. A look is `part` and the `result` of its task; `deployment`, if there is one, that
-    of the task which it needed; `of`, if there is one, the host that it was delegated to. The same words are one finding."""
+    """By host, in the order in which they were found. `looks` are as `Look`. The same words are one finding."""
     found: dict[tuple[str, str], Finding] = {}
     for host in hosts:
-        mine = list(looks.get(host) or [])
+        mine = t.cast("list[Look]", list(looks.get(host) or []))
         if not mine:
             mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not looked at; the lines above say why"}}]
         for look in mine:
@@ -63,7 +71,7 @@ def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) ->
     return list(found.values())
 
 
-def _of(host: str, look: Result) -> list[Finding]:
+def _of(host: str, look: Look) -> list[Finding]:
     part, result = str(look.get("part")), look.get("result") or {}
     before = look.get("deployment") or {}
     if before and not before.get("skipped") and SUCCESS["deployment"] not in before:

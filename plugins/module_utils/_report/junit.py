@@ -11,15 +11,18 @@ import xml.etree.ElementTree as ET
 
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN
 from .document import TYPE as DRILL
+from .document import DrillReport, ReportedCheck
 from .retention import TYPE as RETENTION
+from .retention import RetentionReport
 from .text import clean
+from .waiver import WaiverResult
 
 _TITLES = {DRILL: "restore drill", RETENTION: "retention"}
 # A waived failure is shown as skipped, with its reason: it must not turn a pipeline red, nor hide.
 _OUTCOMES = {FAIL: "failure", UNPROVEN: "error", NOT_APPLICABLE: "skipped", WARN: "system-out"}
 
 
-def render(document: t.Mapping[str, t.Any]) -> str:
+def render(document: DrillReport | RetentionReport) -> str:
     """XML of one suite, a case a check. The suite's time is the report's."""
     cases = [(check, _outcome(check)) for check in document["checks"]]
     outcomes = [outcome for _check, outcome in cases]
@@ -36,23 +39,25 @@ def render(document: t.Mapping[str, t.Any]) -> str:
             "hostname": clean(document["machine"]),
         },
     )
+    fields: t.Mapping[str, object] = document
     properties = ET.SubElement(suite, "properties")
     for name in ("verdict", "drill_id", "report_id", "repository", "journal_head", "freshness"):
-        if name in document:
-            ET.SubElement(properties, "property", {"name": name, "value": clean(document[name])})
+        if name in fields:
+            ET.SubElement(properties, "property", {"name": name, "value": clean(str(fields[name]))})
+    causes = list[str]()
     if "set" in document:
+        causes = [f"{one['id']}: {clean(one['cause'])}; {clean(one['remedy'])}" for one in document["diagnosis"]]
         ET.SubElement(properties, "property", {"name": "set_id", "value": clean(document["set"]["id"])})
     reasons = {waiver["check"]: waiver for waiver in document["waivers"]}
     for check, outcome in cases:
         _case(suite, check, outcome, reasons.get(check["id"]))
-    causes = [f"{one['id']}: {clean(one['cause'])}; {clean(one['remedy'])}" for one in document.get("diagnosis", ())]
     if causes:
         ET.SubElement(suite, "system-out").text = "\n".join(causes)
     ET.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suite, encoding="unicode") + "\n"
 
 
-def _outcome(check: t.Mapping[str, t.Any]) -> str:
+def _outcome(check: ReportedCheck) -> str:
     if check["verdict"] == PASS:
         return PASS
     if check["verdict"] in (FAIL, UNPROVEN):
@@ -63,7 +68,7 @@ def _outcome(check: t.Mapping[str, t.Any]) -> str:
     return _OUTCOMES[check["verdict"]]
 
 
-def _case(suite: ET.Element, check: t.Mapping[str, t.Any], outcome: str, waiver: t.Mapping[str, str] | None) -> None:
+def _case(suite: ET.Element, check: ReportedCheck, outcome: str, waiver: WaiverResult | None) -> None:
     case = ET.SubElement(suite, "testcase", {"classname": clean(check["id"].split(".")[0]), "name": clean(check["id"])})
     message = clean(check["message"])
     if outcome == "system-out":

@@ -13,8 +13,9 @@ import typing as t
 
 from . import page_evidence, page_timeline
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, VERDICTS, WARN
-from .document import attention, deciding_check
-from .page_parts import WORDS, Document, badge, card, check, code, row, text
+from .document import DrillReport, attention, deciding_check
+from .drill import RecipientsResult
+from .page_parts import WORDS, badge, card, check, code, row, text
 from .page_style import STYLE
 from .text import duration, plural, readable, size
 
@@ -22,7 +23,7 @@ HEADLINES = {PASS: "This set restores", FAIL: "Do not rely on this set", UNPROVE
 Fact = tuple[str, str, str]
 
 
-def render(document: Document) -> str:
+def render(document: DrillReport) -> str:
     """The page, complete: verdict and cause first, evidence after it."""
     first = (_verdict, _diagnosis, _waivers, _facts, _attention, page_timeline.render)
     rest = (page_evidence.rollback, page_evidence.coverage, page_evidence.checks, page_evidence.proof)
@@ -36,7 +37,7 @@ def render(document: Document) -> str:
     )
 
 
-def _verdict(document: Document) -> str:
+def _verdict(document: DrillReport) -> str:
     verdict = document["verdict"]
     waived = f"; {plural(len(document['waivers']), 'check')} waived" if document["waivers"] else ""
     whose = f"<strong>{text(document['deployment'])}</strong>, drill {code(document['drill_id'])}"
@@ -46,7 +47,7 @@ def _verdict(document: Document) -> str:
     )
 
 
-def _because(document: Document) -> str:
+def _because(document: DrillReport) -> str:
     decisive = deciding_check(document)
     if decisive:
         return f"{code(decisive['id'])}: {text(decisive['message'])}"
@@ -56,7 +57,7 @@ def _because(document: Document) -> str:
     return f"{plural(len(held), 'required check')} held{'' if document['waivers'] else ', none waived'}."
 
 
-def _diagnosis(document: Document) -> str:
+def _diagnosis(document: DrillReport) -> str:
     causes = [
         f'<div class="cause"><p><strong>{text(one["cause"])}</strong></p><p>What to do: {text(one["remedy"])}.</p>'
         f'<p class="note">{code(one["id"])}, shown by {", ".join(code(name) for name in one["because"])}</p></div>\n'
@@ -69,7 +70,7 @@ def _diagnosis(document: Document) -> str:
     return f'<section class="card {"waivers" if passed else "diagnosis"}"><h3>{heading}</h3>{"".join(causes)}</section>\n'
 
 
-def _waivers(document: Document) -> str:
+def _waivers(document: DrillReport) -> str:
     if not document["waivers"]:
         return ""
     found = {one["id"]: one["verdict"] for one in document["checks"]}
@@ -84,14 +85,14 @@ def _waivers(document: Document) -> str:
     return f'<section class="card waivers"><h3>Waived by the operator</h3>{"".join(rows)}</section>\n'
 
 
-def _facts(document: Document) -> str:
+def _facts(document: DrillReport) -> str:
     facts = [*_set(document), *_times(document), *_trust(document)]
     shown = "".join(f"<div><dt>{label}</dt><dd>{value}<small>{text(note)}</small></dd></div>\n" for label, value, note in facts)
     counts = "".join(_count(verdict, document["counts"][verdict]) for verdict in VERDICTS)
     return f'<dl class="card facts">{shown}</dl>\n<ul class="counts" aria-label="Checks">{counts}</ul>\n'
 
 
-def _set(document: Document) -> list[Fact]:
+def _set(document: DrillReport) -> list[Fact]:
     restored = document["set"]
     objects = plural(restored["artifacts"], "object") if restored["artifacts"] is not None else "objects unknown"
     what = f"journal entry {restored['sequence']}, {restored['release'] or 'release unknown'}, {objects}"
@@ -105,20 +106,20 @@ def _set(document: Document) -> list[Fact]:
     ]
 
 
-def _times(document: Document) -> list[Fact]:
-    facts = []
-    for name, label, note in (
-        ("rto_seconds", "Recovery time", "at most, from the start of the restore to the last canary or check"),
-        ("rpo_seconds", "Recovery point", "age of the snapshot when the drill began"),
+def _times(document: DrillReport) -> list[Fact]:
+    facts, budgets = [], document["budgets"]
+    recovery = "at most, from the start of the restore to the last canary or check"
+    for measured, budget, label, note in (
+        (document["rto_seconds"], budgets["rto_seconds"], "Recovery time", recovery),
+        (document["rpo_seconds"], budgets["rpo_seconds"], "Recovery point", "age of the snapshot when the drill began"),
     ):
-        measured, budget = document[name], document["budgets"][name]
         bounded = f"budget {duration(budget)}; " if budget else "no budget was set; "
         value = text(duration(measured) if measured is not None else "not measured")
         facts.append((label, value + page_timeline.budget_bar(measured, budget), bounded + note))
     return facts
 
 
-def _trust(document: Document) -> list[Fact]:
+def _trust(document: DrillReport) -> list[Fact]:
     sandbox, separation, restored = document["sandbox"], document["separation"], document["recipients"]
     fresh = document["freshness"] == "fresh"
     freshness = "fresh: no older than what this host saw before" if fresh else "this host had no earlier mark to compare with"
@@ -139,7 +140,7 @@ def _trust(document: Document) -> list[Fact]:
     ]
 
 
-def _recipients(found: t.Sequence[t.Mapping[str, t.Any]] | None) -> tuple[str, str]:
+def _recipients(found: t.Sequence[RecipientsResult] | None) -> tuple[str, str]:
     """Who opens which classes of artifacts."""
     if not found or all(one["opened_by"] is None for one in found):
         return badge(UNPROVEN), "no identity was tried on the headers of this set"
@@ -157,7 +158,7 @@ def _count(verdict: str, count: int) -> str:
     return f'<li><span class="badge {verdict if count else NOT_APPLICABLE}">{count} {WORDS[verdict][2:]}</span></li>'
 
 
-def _attention(document: Document) -> str:
+def _attention(document: DrillReport) -> str:
     """What could not be asked and need not be is among what was not verified."""
-    found = [one for one in attention(document) if one["required"] or one["verdict"] in (FAIL, WARN)]
+    found = [one for one in attention(document["checks"]) if one["required"] or one["verdict"] in (FAIL, WARN)]
     return card("Look at these first", [check(one) for one in found])

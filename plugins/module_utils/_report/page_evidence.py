@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from .check import NOT_APPLICABLE, PASS, UNPROVEN, WARN
-from .page_parts import Document, badge, card, check, code, row, text
+from .document import DrillReport, ReportedCheck
+from .extent import RollbackCategory
+from .page_parts import badge, card, check, code, row, text
 
 LEGEND = (
     "pass: asked, and as it must be. fail: asked, and not so. warn: true, but worth a look. unproven: could not be asked, "
@@ -17,7 +17,7 @@ LEGEND = (
 )
 
 
-def rollback(document: Document) -> str:
+def rollback(document: DrillReport) -> str:
     """What is lost or valid again after a real restore; what nothing happened to is one line."""
     found = document["rolls_back"]
     if found is None:
@@ -31,13 +31,13 @@ def rollback(document: Document) -> str:
     return card(heading, rows)
 
 
-def _taken(one: t.Mapping[str, t.Any]) -> str:
+def _taken(one: RollbackCategory) -> str:
     count = "?" if one["count"] is None else one["count"]
     shown = f" For example {', '.join(text(example) for example in one['examples'][:3])}." if one["examples"] else ""
     return row(f'<span class="badge {WARN}">{count}</span>', text(one["id"]), f"{text(one['words'])}: {text(one['remedy'])}.{shown}")
 
 
-def coverage(document: Document) -> str:
+def coverage(document: DrillReport) -> str:
     """Assets that are in the set, assets that are not, and checks that say nothing."""
     covered = document["coverage"]
     assets = covered["assets"]
@@ -48,9 +48,9 @@ def coverage(document: Document) -> str:
     return card("Coverage, and what was not verified", rows)
 
 
-def checks(document: Document) -> str:
+def checks(document: DrillReport) -> str:
     """All of them in groups by the first part of their names."""
-    groups: dict[str, list[t.Mapping[str, t.Any]]] = {}
+    groups: dict[str, list[ReportedCheck]] = {}
     for one in document["checks"]:
         groups.setdefault(one["id"].split(".")[0], []).append(one)
     cards = []
@@ -63,7 +63,7 @@ def checks(document: Document) -> str:
     return f'<h2>All checks</h2>\n<div class="groups">{"".join(cards) or "<p>None was made.</p>"}</div>\n'
 
 
-def proof(document: Document) -> str:
+def proof(document: DrillReport) -> str:
     """Which controls this supports, and how to verify the page without this software."""
     tools = ", ".join(f"{name} {version}" for name, version in sorted(document["tools"].items()) if version)
     signed = f"ssh-keygen -Y verify -f allowed_signers -I {document['principal']} -n drill@caracal-ops -s report.json.sig < report.json"

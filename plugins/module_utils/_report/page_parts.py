@@ -10,9 +10,8 @@ import html
 import typing as t
 
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN
+from .document import ReportedCheck
 from .text import clean
-
-Document = t.Mapping[str, t.Any]
 
 WORDS = {PASS: "\u2713 pass", FAIL: "\u2717 fail", WARN: "! warn", UNPROVEN: "? unproven", NOT_APPLICABLE: "\u2013 not applicable"}
 
@@ -34,7 +33,7 @@ def row(mark: str, first: str, second: str) -> str:
     return f'<div class="check"><div>{mark}</div><div><p class="mono">{first}</p><p>{second}</p></div></div>\n'
 
 
-def check(one: t.Mapping[str, t.Any]) -> str:
+def check(one: ReportedCheck) -> str:
     notes = [note for note, holds in (("waived", one["waived"]), ("not required", not one["required"])) if holds]
     note = f' <span class="note">({", ".join(notes)})</span>' if notes else ""
     return row(badge(one["verdict"]), text(one["id"]) + note, text(one["message"]))

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from .drill import RESTORE
-from .page_parts import Document, text
+from .document import DrillReport
+from .drill import RESTORE, StepResult
+from .page_parts import text
 from .text import duration, size
 
 # Units of the picture across; its height in them means nothing, since it is stretched.
@@ -18,7 +17,7 @@ HEIGHT = 14
 LEAST = 3.0
 
 
-def render(document: Document) -> str:
+def render(document: DrillReport) -> str:
     """The picture, with the recovery time under the steps that it spans; nothing without steps."""
     steps = document["steps"]
     if not steps:
@@ -41,7 +40,7 @@ def budget_bar(measured: float | None, budget: float | None) -> str:
     return _svg(_rect(0, min(measured / budget, 1) * WIDTH, kind), f"{duration(measured)} of {duration(budget)}")
 
 
-def _recovery(document: Document, total: float) -> list[str]:
+def _recovery(document: DrillReport, total: float) -> list[str]:
     """A bar from the restore's start on; the budget is a line, if it lies in the picture."""
     rto, budget = document["rto_seconds"], document["budgets"]["rto_seconds"]
     begin = next((step["start_seconds"] for step in document["steps"] if step["name"].startswith(RESTORE)), None)
@@ -54,7 +53,7 @@ def _recovery(document: Document, total: float) -> list[str]:
     return [_row("recovery time", picture, note)]
 
 
-def _note(step: t.Mapping[str, t.Any]) -> str:
+def _note(step: StepResult) -> str:
     amount = f", {size(step['bytes'])}" if step["bytes"] is not None else ""
     rate = f", {step['mb_per_second']} MB/s" if step["mb_per_second"] else ""
     return duration(step["seconds"]) + amount + rate

@@ -15,13 +15,27 @@ import datetime
 import typing as t
 
 from . import waiver
-from .check import VERDICTS, Check, overall
-from .document import attention
+from .check import VERDICTS, Check, CheckResult, overall
+from .document import Report, attention
 from .text import one_line, utc
 from .waiver import Waiver
 
 FORMAT = 1
 TYPE = "retention-report"
+
+
+class RetentionCheck(CheckResult):
+    """A check as the report of retention contains it."""
+
+    waived: bool
+
+
+@t.final
+class RetentionReport(Report):
+    """The report of a look at retention."""
+
+    report_id: str
+    checks: list[RetentionCheck]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +59,10 @@ class Look:
         return waiver.apply(self.checks, self.waivers)
 
 
-def build(look: Look) -> dict[str, t.Any]:
+def build(look: Look) -> RetentionReport:
     """The report. It names no zone and no person, and says how much a deployment does: it is for who runs it."""
     waived = {one.check for one in look.waivers}
+    checks: list[RetentionCheck] = [{**one.to_result(), "waived": one.id in waived} for one in look.checks]
     found = collections.Counter(one.verdict for one in look.checks)
     return {
         "format": FORMAT,
@@ -62,15 +77,15 @@ def build(look: Look) -> dict[str, t.Any]:
         "finished": utc(look.finished),
         "seconds": round((look.finished - look.started).total_seconds(), 3),
         "machine": look.machine,
-        "checks": [{**one.to_result(), "waived": one.id in waived} for one in look.checks],
+        "checks": checks,
         "counts": {verdict: found[verdict] for verdict in VERDICTS},
         "waivers": [one.to_result() for one in look.waivers],
     }
 
 
-def render(document: t.Mapping[str, t.Any]) -> list[str]:
+def render(document: RetentionReport) -> list[str]:
     """Numbers, what a reader must look at with the worst first, waivers; the verdict last."""
     lines = [("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS))]
-    lines += [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in attention(document)]
+    lines += [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in attention(document["checks"])]
     lines += [("waived", one_line(f"{one['check']} until {one['expires']}: {one['reason']}")) for one in document["waivers"]]
     return [*(f"{label:<15} {words}" for label, words in lines), f"verdict: {document['verdict']}"]

@@ -13,17 +13,34 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN
+from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, CheckResult
+
+if t.TYPE_CHECKING:
+    from .role_answers import (
+        ArchiveAnswers,
+        ArchiveResult,
+        AuditAnswers,
+        BackupAnswers,
+        BackupResult,
+        CheckpointAnswers,
+        FoundAnswers,
+        RestoreAnswers,
+        RestoreResult,
+        RetentionAnswers,
+        Timestamp,
+        VerificationAnswers,
+        Verified,
+    )
 
 # By the names that the role gives them: what its modules returned, and what its settings are.
-Answers = t.Mapping[str, t.Any]
+Answers = t.Mapping[str, object]
 # Nothing that a template, a shell or YAML would take for more than text.
 _NOT_PLAIN = re.compile("[^A-Za-z0-9._-]")
 _RETENTION = ("verdict", "checks", "counts", "waivers", "journal_head", "freshness", "report", "seconds", "summary_lines")
 
 
 class Report(t.TypedDict):
-    result: dict[str, t.Any]
+    result: t.Mapping[str, t.Any]
     stats: dict[str, t.Any]
     summary: list[str]
 
@@ -33,7 +50,7 @@ def report(kind: str, answers: Answers) -> Report:
     return _KINDS[kind](answers)
 
 
-def _backup(answers: Answers) -> Report:
+def _backup(answers: BackupAnswers) -> Report:
     result = _backup_result(answers)
     verdict = FAIL if answers["committed"].get("verdict") == FAIL else answers["verified"].get("verdict", UNPROVEN)
     counted = {name: result[name] for name in ("artifacts", "bytes", "bytes_written", "seconds")}
@@ -48,7 +65,7 @@ def _backup(answers: Answers) -> Report:
     return {"result": result, "stats": stats, "summary": [_backup_head(answers, result), *_summaries(answers)]}
 
 
-def _backup_result(answers: Answers) -> dict[str, t.Any]:
+def _backup_result(answers: BackupAnswers) -> BackupResult:
     looked, dumped, committed = answers["looked"], answers["dumped"], answers["committed"]
     is_committed = "artifacts" in committed
     size, seconds = dumped.get("bytes", 0), dumped.get("seconds", 0.0)
@@ -75,18 +92,18 @@ def _backup_result(answers: Answers) -> dict[str, t.Any]:
     }
 
 
-def _timestamp(answers: Answers) -> dict[str, str]:
+def _timestamp(answers: BackupAnswers) -> Timestamp:
     """Of an authority that is configured and was not asked, nothing is known."""
     unasked = (UNPROVEN, "nobody was asked") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
     given = answers["timestamp"]
     return {"verdict": given.get("verdict", unasked[0]), "message": given.get("message", unasked[1])}
 
 
-def _replay_seen(answers: Answers) -> list[t.Any]:
+def _replay_seen(answers: BackupAnswers) -> list[t.Mapping[str, object]]:
     return [*answers["looked"]["replay"], *answers["seen_elsewhere"]]
 
 
-def _backup_head(answers: Answers, result: Answers) -> str:
+def _backup_head(answers: BackupAnswers, result: BackupResult) -> str:
     begin = "Set" if result["committed"] else "Check mode: nothing was written; the set would be"
     parts = ", ".join([*(one["database"] for one in result["databases"]), *_assets(answers, result)])
     head = f"{begin} {result['set_id']} of deployment {answers['deployment']} with {parts}"
@@ -98,7 +115,7 @@ def _backup_head(answers: Answers, result: Answers) -> str:
     return head + (f"; timestamp: {stamped['verdict']}, {stamped['message']}" if answers["timestamp_url"] else "")
 
 
-def _assets(answers: Answers, result: Answers) -> list[str]:
+def _assets(answers: BackupAnswers, result: BackupResult) -> list[str]:
     """What a set has besides databases."""
     archived = sum(one.get("state") == "archived" for one in _replay_seen(answers))
     words = {
@@ -110,7 +127,7 @@ def _assets(answers: Answers, result: Answers) -> list[str]:
     return [text for text, shown in words.items() if shown]
 
 
-def _restore(answers: Answers) -> Report:
+def _restore(answers: RestoreAnswers) -> Report:
     result = _restore_result(answers)
     counted = [one for one in result["rollback"] if one["count"]]
     stats = {
@@ -131,7 +148,7 @@ def _restore(answers: Answers) -> Report:
     return {"result": result, "stats": stats, "summary": lines}
 
 
-def _restore_result(answers: Answers) -> dict[str, t.Any]:
+def _restore_result(answers: RestoreAnswers) -> RestoreResult:
     looked, restored = answers["looked"], answers["databases"]
     known = {one["id"] for one in looked["checks"]}
     # Those of the restored databases that the preflight could not make.
@@ -150,19 +167,19 @@ def _restore_result(answers: Answers) -> dict[str, t.Any]:
     }
 
 
-def _unlooked(answers: Answers) -> list[str]:
+def _unlooked(answers: RestoreAnswers) -> list[str]:
     waiting = answers["looked"]["waiting"] if answers["check_mode"] else []
     return [f"Looked at only when the restore has started PostgreSQL and Redis: {', '.join(waiting)}"] if waiting else []
 
 
-def _taken_back(result: Answers) -> list[str]:
+def _taken_back(result: RestoreResult) -> list[str]:
     counted = [f"{one['count']} - {one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"]]
     unknown = [f"{one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"] is None]
     head = "Taken back by this restore, and to be done again before anybody can reach the Gateway:"
     return [head, *counted, *unknown] if counted or unknown else []
 
 
-def _next(answers: Answers, taken_back: bool) -> list[str]:
+def _next(answers: RestoreAnswers, taken_back: bool) -> list[str]:
     steps = {
         "do what is listed above, ": taken_back,
         "start the services, ": not answers["start_services"],
@@ -172,7 +189,7 @@ def _next(answers: Answers, taken_back: bool) -> list[str]:
     return [f"Next: {''.join(text for text, wanted in steps.items() if wanted)}make a backup at once."] if passed else []
 
 
-def _checkpoint(answers: Answers) -> Report:
+def _checkpoint(answers: CheckpointAnswers) -> Report:
     result = answers["checkpoint"]
     counted = {name: result[name] for name in ("verdict", "rows", "blocks", "seconds", "journal_head")}
     stats = {"deployment": answers["deployment"], "checkpoint": result["checkpoint"] or "", **counted}
@@ -187,7 +204,7 @@ def _checkpoint(answers: Answers) -> Report:
     }
 
 
-def _audit(answers: Answers) -> Report:
+def _audit(answers: AuditAnswers) -> Report:
     result = answers["audit"]
     rows, zones = (result["coverage"]["chains"]["audit"][name] for name in ("rows", "zones"))
     ended = {"seconds": result["seconds"], "journal_head": result["journal_head"]}
@@ -205,8 +222,9 @@ def _audit(answers: Answers) -> Report:
     return {"result": dict(result), "stats": stats, "summary": [head, *_check_lines(bad)]}
 
 
-def _retention(answers: Answers) -> Report:
-    result = {name: answers["retention"][name] for name in _RETENTION if name in answers["retention"]}
+def _retention(answers: RetentionAnswers) -> Report:
+    found: t.Mapping[str, object] = answers["retention"]
+    result = answers["retention"]
     stats = {
         "deployment": answers["deployment"],
         "verdict": result["verdict"],
@@ -217,17 +235,28 @@ def _retention(answers: Answers) -> Report:
         "seconds": result["seconds"],
         "journal_head": result["journal_head"],
     }
-    return {"result": result, "stats": stats, "summary": [*_summaries(answers), *result["summary_lines"]]}
+    shown = {name: found[name] for name in _RETENTION if name in found}
+    return {"result": shown, "stats": stats, "summary": [*_summaries(answers), *result["summary_lines"]]}
 
 
-def _archive(answers: Answers) -> Report:
+def _archive(answers: ArchiveAnswers) -> Report:
     filled, verified = answers["filled"], answers["verified"]
-    result = {name: filled[name] for name in ("archived", "extended", "unchanged", "days", "last_hour", "journal_head")}
-    result |= {"verdict": verified.get("verdict"), "checks": verified.get("checks", []), "coverage": verified.get("coverage", {})}
+    result: ArchiveResult = {
+        "archived": filled["archived"],
+        "extended": filled["extended"],
+        "unchanged": filled["unchanged"],
+        "days": filled["days"],
+        "last_hour": filled["last_hour"],
+        "journal_head": filled["journal_head"],
+        "verdict": verified.get("verdict"),
+        "checks": verified.get("checks", []),
+        "coverage": verified.get("coverage", {}),
+    }
+    verdict = result["verdict"]
     stats = {
         "deployment": answers["deployment"],
-        "verdict": result["verdict"] or "",
-        "finding": finding(result) if result["verdict"] else "",
+        "verdict": verdict or "",
+        "finding": finding({"verdict": verdict, "checks": result["checks"]}) if verdict else "",
         "archived": len(result["archived"]),
         "extended": len(result["extended"]),
         "unchanged": result["unchanged"],
@@ -236,12 +265,12 @@ def _archive(answers: Answers) -> Report:
     }
     head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {stats['archived']} hours, {stats['extended']} locked for longer, "
     head += f"{result['unchanged']} as they were, {len(result['days'])} days entered; last hour {result['last_hour']}; "
-    head += f"verdict {result['verdict'] or 'not asked for'}; journal head {result['journal_head']}"
+    head += f"verdict {verdict or 'not asked for'}; journal head {result['journal_head']}"
     bad = [one for one in result["checks"] if one["verdict"] != PASS]
     return {"result": result, "stats": stats, "summary": [head, *_check_lines(bad)]}
 
 
-def _verification(answers: Answers) -> Report:
+def _verification(answers: VerificationAnswers) -> Report:
     result = answers["verification"]
     stats = {
         "deployment": answers["deployment"],
@@ -256,26 +285,26 @@ def _verification(answers: Answers) -> Report:
     return {"result": dict(result), "stats": stats, "summary": [head]}
 
 
-def finding(result: Answers) -> str:
+def finding(result: Verified) -> str:
     """The id of the first check that decides a verdict other than pass, as plain text."""
     verdict = result["verdict"]
     return "" if verdict == PASS else next((_NOT_PLAIN.sub("_", one["id"]) for one in result["checks"] if one["verdict"] == verdict), "")
 
 
-def _check_lines(checks: t.Iterable[Answers]) -> list[str]:
+def _check_lines(checks: t.Iterable[CheckResult]) -> list[str]:
     return [f"{one['verdict']} {one['id']} {one['message']}" for one in checks]
 
 
-def _summaries(answers: Answers) -> list[str]:
+def _summaries(answers: FoundAnswers) -> list[str]:
     """Of what was found before the role's own work."""
     return [one["summary"] for one in (answers[name] for name in ("located", "programs") if name in answers) if "summary" in one]
 
 
-def _either(name: str, first: Answers, second: Answers) -> t.Any:
+def _either(name: str, first: t.Mapping[str, object], second: t.Mapping[str, object]) -> t.Any:
     return first[name] if name in first else second[name]
 
 
-_KINDS: dict[str, t.Callable[[Answers], Report]] = {
+_KINDS: dict[str, t.Callable[..., Report]] = {
     "backup": _backup,
     "restore": _restore,
     "checkpoint": _checkpoint,

@@ -16,10 +16,37 @@ SHOWN = 40
 USUAL = ("databases", "secrets", "replay", "redis")
 IMAGES = "images"
 _HEAD = ("set", "age", "release", "size", "last drill", "locked until", "")
-Set = t.Mapping[str, t.Any]
 
 
-def render(sets: t.Sequence[Set], deployment: str, head: str, freshness: str, now: datetime.datetime) -> list[str]:
+class LastDrill(t.TypedDict):
+    """The last drill of a set."""
+
+    verdict: str
+    time: str
+
+
+class Hold(t.TypedDict):
+    """A hold on a set."""
+
+    hold: str
+
+
+class ListedSet(t.TypedDict):
+    """A set as `backup_set_info` returns it; the table needs no more of it."""
+
+    set_id: str
+    committed: str
+    snapshot_time: str | None
+    release: str | None
+    bytes: int | None
+    last_drill: LastDrill | None
+    locked_until: str | None
+    problem: str | None
+    assets: list[str]
+    holds: list[Hold]
+
+
+def render(sets: t.Sequence[ListedSet], deployment: str, head: str, freshness: str, now: datetime.datetime) -> list[str]:
     """`sets` as `backup_set_info` returns them, oldest first. The head of the journal is there to be compared with one kept elsewhere."""
     first = f"{plural(len(sets), 'set')} of deployment {deployment}, journal head {head} ({freshness})"
     if not sets:
@@ -31,7 +58,7 @@ def render(sets: t.Sequence[Set], deployment: str, head: str, freshness: str, no
     return [first, *lines, *([f"and {plural(older, 'older set')}"] if older > 0 else [])]
 
 
-def _row(one: Set, now: datetime.datetime) -> tuple[str, ...]:
+def _row(one: ListedSet, now: datetime.datetime) -> tuple[str, ...]:
     return (
         one["set_id"],
         _ago(one["snapshot_time"] or one["committed"], now),
@@ -43,7 +70,7 @@ def _row(one: Set, now: datetime.datetime) -> tuple[str, ...]:
     )
 
 
-def _remarks(one: Set) -> list[str]:
+def _remarks(one: ListedSet) -> list[str]:
     """What sets it apart from any other."""
     if one["problem"]:
         return [f"not to be believed: {one['problem']}"]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .check import VERDICTS
-from .document import attention
+from .document import DrillReport, ReportedSandbox, attention
+from .drill import StepResult
 from .text import duration, one_line, plural, readable, size
 
 LINES = 20
@@ -19,7 +20,7 @@ _STEPS = 4
 _CHECKS = 3
 
 
-def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
+def render(document: DrillReport, where: str) -> list[str]:
     """Aligned lines, the verdict last. `where` says where the page lies."""
     restored, sandbox = document["set"], document["sandbox"]
     objects = plural(restored["artifacts"], "object") if restored["artifacts"] is not None else "objects unknown"
@@ -44,19 +45,19 @@ def render(document: t.Mapping[str, t.Any], where: str) -> list[str]:
     return [*shown, f"verdict: {document['verdict']}"]
 
 
-def _snapshot(document: t.Mapping[str, t.Any]) -> str:
+def _snapshot(document: DrillReport) -> str:
     if document["rpo_seconds"] is None:
         return "unknown"
     return f"{readable(document['set']['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"
 
 
-def _recovery(document: t.Mapping[str, t.Any]) -> str:
+def _recovery(document: DrillReport) -> str:
     measured, budget = document["rto_seconds"], document["budgets"]["rto_seconds"]
     words = duration(measured) if measured is not None else "not measured"
     return f"{words}, budget {duration(budget)}" if budget else words
 
 
-def _diagnosis(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def _diagnosis(document: DrillReport) -> list[tuple[str, str]]:
     """The first cause, which is the most specific, and its remedy."""
     return [line for one in document["diagnosis"][:1] for line in (("cause", one_line(one["cause"])), ("remedy", one_line(one["remedy"])))]
 
@@ -65,12 +66,12 @@ def _cut(words: str) -> str:
     return words if len(words) <= WIDTH else words[: WIDTH - 1] + "\u2026"
 
 
-def _sandbox(sandbox: t.Mapping[str, t.Any]) -> str:
+def _sandbox(sandbox: ReportedSandbox) -> str:
     isolation, protection, version = (sandbox[name] or "unknown" for name in ("isolation", "protection", "server_version"))
     return f"isolation {isolation}, files {protection}, PostgreSQL {version}"
 
 
-def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> list[tuple[str, str]]:
+def _steps(steps: t.Sequence[StepResult]) -> list[tuple[str, str]]:
     shown = steps if len(steps) <= _STEPS else steps[: _STEPS - 1]
     lines = []
     for step in shown:
@@ -81,14 +82,14 @@ def _steps(steps: t.Sequence[t.Mapping[str, t.Any]]) -> list[tuple[str, str]]:
     return lines + ([(f"  {len(left)} more", f"{duration(sum(step['seconds'] for step in left)):>14}")] if left else [])
 
 
-def _checks(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    found = attention(document)
+def _checks(document: DrillReport) -> list[tuple[str, str]]:
+    found = attention(document["checks"])
     shown = found if len(found) <= _CHECKS else found[: _CHECKS - 1]
     lines = [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in shown]
     return lines + ([("", f"and {len(found) - len(shown)} more in the report")] if len(found) > len(shown) else [])
 
 
-def _waivers(document: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+def _waivers(document: DrillReport) -> list[tuple[str, str]]:
     """A reason could be so long that it hides the checks behind it, so of several checks it stands in the report only."""
     waivers = document["waivers"]
     said = ", ".join(f"{one['check']} until {one['expires']}" for one in waivers)

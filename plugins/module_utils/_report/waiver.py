@@ -16,6 +16,14 @@ from .check import Check
 from .text import one_line
 
 
+class WaiverResult(t.TypedDict):
+    """A waiver as reports contain it."""
+
+    check: str
+    reason: str
+    expires: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Waiver:
     """`check` is the id of one check; `expires` the last day, in UTC, on which the waiver counts."""
@@ -24,7 +32,7 @@ class Waiver:
     reason: str
     expires: datetime.date
 
-    def to_result(self) -> dict[str, str]:
+    def to_result(self) -> WaiverResult:
         return {"check": self.check, "reason": self.reason, "expires": self.expires.isoformat()}
 
 

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..._errors import BackupError
 from ..._options.shared import PostgresOptions
-from ..._report.check import CheckResult
 from .step import Made, Step, Work
+
+if t.TYPE_CHECKING:
+    from ..._report.extent import RollbackCategory
 
 
 class State(Step):
@@ -35,7 +39,7 @@ class State(Step):
         return Made(checks, kept={"rollback": _rollback(work)})
 
 
-def _rollback(work: Work) -> list[CheckResult] | None:
+def _rollback(work: Work) -> list[RollbackCategory] | None:
     """None where nobody could say: the comparison stands without it."""
     from ..._checks import rollback_info
     from ..._sandbox import lifecycle
@@ -47,5 +51,4 @@ def _rollback(work: Work) -> list[CheckResult] | None:
     except BackupError as exc:
         work.invocation.warn(f"what a restore takes back could not be listed: {exc.msg}")
         return None
-    rollback: list[CheckResult] = found["rollback"]
-    return rollback
+    return found["rollback"]

@@ -22,17 +22,18 @@ from ..._options.shared import CopyOptions, PostgresOptions, RecordedOptions, St
 from ..._report.check import CheckResult
 from ..._sandbox.info import SandboxInfo
 from ..drill_options import DrillOptions
-from ..drill_state import DrillState
+from ..drill_state import DrillState, Kept
 
 if t.TYPE_CHECKING:
     from ..._sandbox.bundle import Bundle
+    from ..drill_state import KeptAssets
     from ..service_plan import Restored
 
 # Where the secrets of the set are restored, in the sandbox.
-SECRETS = "secrets"
+SECRETS: t.Final = "secrets"
 # Unsent audit events, in a folder of each service.
 REPLAY = "replay"
-FINGERPRINTS = "fingerprints"
+FINGERPRINTS: t.Final = "fingerprints"
 Given = t.TypeVar("Given", bound=Options)
 Found = t.TypeVar("Found")
 
@@ -46,7 +47,7 @@ class Made:
 
     checks: t.Sequence[CheckResult]
     bytes: int | None = None
-    kept: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    kept: Kept = dataclasses.field(default_factory=Kept)
     stops: bool = False
     why: str = ""
 
@@ -63,7 +64,7 @@ class Work:
         return self.invocation.options
 
     @property
-    def kept(self) -> dict[str, t.Any]:
+    def kept(self) -> Kept:
         return self.state.kept
 
     @property
@@ -91,9 +92,9 @@ class Work:
         return self.sandbox.uid if os.geteuid() == 0 else os.getegid()
 
     @property
-    def assets(self) -> dict[str, t.Any]:
+    def assets(self) -> KeptAssets:
         """What the set holds beside databases."""
-        return dict(self.kept["assets"])
+        return self.kept["assets"]
 
     @property
     def _clients(self) -> str | None:

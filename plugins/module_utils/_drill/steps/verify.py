@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .step import Made, Step, Work
+
+if t.TYPE_CHECKING:
+    from ..drill_state import Kept
 
 # Whether an earlier drill passed is what this one is about to answer.
 _ASKED = "set.drilled"
@@ -25,13 +30,14 @@ class Verify(Step):
         )
         checks = [check for check in found["checks"] if check["id"] != _ASKED]
         facts = found["set_facts"]
-        kept = {
+        kept: Kept = {
             "assets": facts["assets"],
             "snapshot_time": facts["snapshot_time"],
             "services": facts["services"],
             "images": facts["images"],
+            "bytes": facts["data_bytes"],
         }
         checks.append(kept_images.check(image_sources.kept_by(work)).to_result())
         # What is restored decides how much room a sandbox needs.
         stops = backup_set_verify.is_broken(found)
-        return Made(checks, bytes=facts["bytes"], kept={**kept, "bytes": facts["data_bytes"]}, stops=stops)
+        return Made(checks, bytes=facts["bytes"], kept=kept, stops=stops)

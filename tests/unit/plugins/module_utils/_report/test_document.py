@@ -127,7 +127,7 @@ def test_one_failed_check_fails_the_drill_and_is_named(make_drill: MakeDrill, br
     report = document.build(drill)
     assert report["verdict"] == drill.verdict == FAIL
     assert (document.deciding_check(report) or {})["id"] == broken_check.id
-    assert [check["verdict"] for check in document.attention(report)] == [FAIL, UNPROVEN, WARN]
+    assert [check["verdict"] for check in document.attention(report["checks"])] == [FAIL, UNPROVEN, WARN]
 
 
 @pytest.mark.mutation
@@ -135,7 +135,7 @@ def test_what_decides_is_shown_before_what_does_not(make_drill: MakeDrill) -> No
     """Or it would be among those that the console leaves to the report."""
     others = [Check(f"envelopes.{number}", UNPROVEN, "no value", required=False) for number in range(9)]
     report = document.build(make_drill(checks=[*others, Check("drill.services", UNPROVEN, "no program")]))
-    assert document.attention(report)[0]["id"] == "drill.services"
+    assert document.attention(report["checks"])[0]["id"] == "drill.services"
 
 
 def test_a_waiver_is_shown_and_changes_the_verdict_only(make_drill: MakeDrill, broken_check: Check) -> None:
