@@ -26,7 +26,8 @@ from .drill_options import DrillOptions
 
 if t.TYPE_CHECKING:
     from .._report.extent import RollbackCategory
-    from .service_images import RecordedService
+    from .._repository.services import RecordedService
+    from .._sets.backup_set_verify import SetAssets
 
 FORMAT = "caracal-ops-drill"
 VERSION = 1
@@ -56,14 +57,6 @@ class RecordedStep(_TimedStep, total=False):
     bytes: int
 
 
-class KeptAssets(t.TypedDict):
-    """What the set holds beside databases; of replay the names of its sources."""
-
-    secrets: bool
-    redis: bool
-    replay: t.Sequence[str]
-
-
 class KeptImage(t.TypedDict):
     """An image that the set keeps."""
 
@@ -73,7 +66,7 @@ class KeptImage(t.TypedDict):
 class Kept(t.TypedDict, total=False):
     """What steps know of those before them."""
 
-    assets: KeptAssets
+    assets: SetAssets
     snapshot_time: str
     services: t.Sequence[RecordedService]
     images: t.Sequence[KeptImage]

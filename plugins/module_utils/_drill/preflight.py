@@ -32,9 +32,9 @@ from .drill_options import DrillOptions
 
 if t.TYPE_CHECKING:
     from .._images.cache import Save
+    from .._repository.services import RecordedService
     from .drill_state import DrillStepResult
     from .server_images import Server
-    from .service_images import RecordedService
     from .service_option import ServiceStart
 
 WHAT = "no drill can be made"

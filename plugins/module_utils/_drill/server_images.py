@@ -14,6 +14,7 @@ import typing as t
 
 from .._errors import BackupError, MissingDependency
 from .._report.check import PASS, WARN, Check
+from .._repository.services import RecordedService
 from . import service_images
 
 if t.TYPE_CHECKING:
@@ -38,7 +39,7 @@ REDIS = Server("redis", "redis.server", "Redis")
 
 def start(
     server: Server,
-    services: t.Sequence[service_images.RecordedService],
+    services: t.Sequence[RecordedService],
     named: str | None,
     make: t.Callable[[Unpacked | None], Made],
     sources: t.Callable[[], Sources],

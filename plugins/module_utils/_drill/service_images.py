@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import MissingDependency
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
+from .._repository.services import RecordedService
 from . import service_option
 from .service_option import ServiceStart
 
@@ -19,17 +20,6 @@ if t.TYPE_CHECKING:
     from .._images.sources import Sources
 
 CHECK_ID = "services.release"
-
-
-class RecordedService(t.TypedDict):
-    """A service as the set says it ran."""
-
-    service: str
-    image: str
-    image_id: str
-    digest: str
-    command: t.Sequence[str]
-    working_directory: str
 
 
 def recorded(services: t.Sequence[RecordedService]) -> list[ServiceStart]:

@@ -18,32 +18,28 @@ IMAGES = "images"
 _HEAD = ("set", "age", "release", "size", "last drill", "locked until", "")
 
 
-class LastDrill(t.TypedDict):
+class DrillInfo(t.TypedDict):
     """The last drill of a set."""
 
+    drill_id: str
     verdict: str
+    sequence: int
     time: str
 
 
-class Hold(t.TypedDict):
-    """A hold on a set."""
-
-    hold: str
-
-
 class ListedSet(t.TypedDict):
-    """A set as `backup_set_info` returns it; the table needs no more of it."""
+    """A set as `backup_set_info` returns it, as far as the table needs it; with a `problem`, what its manifest says is None."""
 
     set_id: str
     committed: str
     snapshot_time: str | None
     release: str | None
     bytes: int | None
-    last_drill: LastDrill | None
+    last_drill: DrillInfo | None
     locked_until: str | None
     problem: str | None
-    assets: list[str]
-    holds: list[Hold]
+    assets: list[str] | None
+    holds: list[dict[str, str]]
 
 
 def render(sets: t.Sequence[ListedSet], deployment: str, head: str, freshness: str, now: datetime.datetime) -> list[str]:
@@ -74,10 +70,11 @@ def _remarks(one: ListedSet) -> list[str]:
     """What sets it apart from any other."""
     if one["problem"]:
         return [f"not to be believed: {one['problem']}"]
-    missing = [name for name in USUAL if name not in one["assets"]]
+    assets = one["assets"] or []
+    missing = [name for name in USUAL if name not in assets]
     return [
         *([f"without {', '.join(missing)}"] if missing else []),
-        *(["with images"] if IMAGES in one["assets"] else []),
+        *(["with images"] if IMAGES in assets else []),
         *(f"held: {hold['hold']}" for hold in one["holds"]),
     ]
 

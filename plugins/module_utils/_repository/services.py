@@ -39,6 +39,18 @@ class Service:
     working_directory: str
 
 
+class RecordedService(t.TypedDict):
+    """A `Service` in JSON."""
+
+    service: str
+    replica: str
+    image: str
+    digest: str
+    image_id: str
+    command: t.Sequence[str]
+    working_directory: str
+
+
 def paths_only(command: t.Iterable[str]) -> tuple[str, ...]:
     """The words of a command if they are absolute paths, else none."""
     words = tuple(command)

@@ -48,7 +48,7 @@ class VerifyResult(VerdictResult):
     """What the module returns: a verdict, and the signing keys of the set that open."""
 
     set_id: str
-    signing_keys: list[dict[str, t.Any]]
+    signing_keys: list[t.Mapping[str, object]]
     seconds: float
 
 

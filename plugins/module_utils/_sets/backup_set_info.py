@@ -19,6 +19,7 @@ from .._evidence.access import Opened
 from .._options import declared
 from .._options.shared import RepositoryOptions
 from .._report import set_table
+from .._report.set_table import DrillInfo, ListedSet
 from .._repository import catalog, decisions, images, layout, selection
 from .._repository import entry as entries
 from .._repository.catalog import SetRecord
@@ -39,34 +40,15 @@ class Options(declared.Options):
     within: float | None = None
 
 
-class DrillInfo(t.TypedDict):
-    """The last drill of a set."""
+class SetInfo(ListedSet):
+    """A set as the journal and its manifest describe it."""
 
-    drill_id: str
-    verdict: str
     sequence: int
-    time: str
-
-
-class SetInfo(t.TypedDict):
-    """A set as the journal and its manifest describe it; with a `problem`, what the manifest says is None."""
-
-    set_id: str
-    sequence: int
-    committed: str
-    last_drill: DrillInfo | None
-    holds: list[dict[str, str]]
-    snapshot_time: str | None
-    release: str | None
     family: str | None
-    bytes: int | None
     artifacts: int | None
     databases: list[str] | None
-    assets: list[str] | None
     images: list[images.ImageResult] | None
     left_out: dict[str, str] | None
-    problem: str | None
-    locked_until: str | None
 
 
 class SetInfoResult(t.TypedDict):

@@ -20,6 +20,7 @@ from .._report.check import FAIL, PASS, UNPROVEN, Check, VerdictResult, judged
 from .._repository import artifact as artifacts
 from .._repository import catalog, images
 from .._repository.catalog import StoredSet
+from .._repository.services import RecordedService
 from .._stream import progress
 from .._stream.progress import Progress
 from . import signature_checks
@@ -53,7 +54,7 @@ class SetFacts(t.TypedDict):
     artifacts: int
     databases: list[str]
     left_out: dict[str, str]
-    services: list[dict[str, object]]
+    services: list[RecordedService]
     images: list[images.ImageResult]
     assets: SetAssets
     sequence: int
@@ -123,7 +124,7 @@ def _facts(found: StoredSet) -> SetFacts:
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "left_out": manifest.left_out,
-        "services": [dataclasses.asdict(one) for one in manifest.services],
+        "services": [t.cast("RecordedService", dataclasses.asdict(one)) for one in manifest.services],
         "images": images.told(manifest.images, manifest.artifacts),
         "assets": {
             "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),

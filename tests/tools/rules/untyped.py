@@ -19,7 +19,7 @@ UTILS = "plugins/module_utils"
 MAPPINGS = ("dict", "Mapping", "MutableMapping")
 ANY = ("Any", "t.Any")
 # Decoders of JSON, options and answers of other programs remain.
-MOST = 100
+MOST = 69
 
 Alias = tuple[str, str]  # path of the file that has it, name
 

@@ -127,7 +127,9 @@ def _expected(the_set: sealed_set.SealedSet, database: str) -> RestoredDatabase:
     return {"database": database, "seconds": 0.0, "bytes": size, "leaves": len(the_set.artifacts("leaf", database))}
 
 
-def _heads(opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: t.Mapping[str, target.TargetState]) -> dict[str, object]:
+def _heads(
+    opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: t.Mapping[str, target.TargetState]
+) -> dict[str, list[list[str | int]]]:
     """Where the audit chains end before this restore, and where after; nothing of either if it restores none."""
     chained = {one.database for one in the_set.artifacts("leaf")} & found.keys()
     if not chained:

@@ -26,7 +26,7 @@ from ..drill_state import DrillState, Kept
 
 if t.TYPE_CHECKING:
     from ..._sandbox.bundle import Bundle
-    from ..drill_state import KeptAssets
+    from ..._sets.backup_set_verify import SetAssets
     from ..service_plan import Restored
 
 # Where the secrets of the set are restored, in the sandbox.
@@ -92,7 +92,7 @@ class Work:
         return self.sandbox.uid if os.geteuid() == 0 else os.getegid()
 
     @property
-    def assets(self) -> KeptAssets:
+    def assets(self) -> SetAssets:
         """What the set holds beside databases."""
         return self.kept["assets"]
 
