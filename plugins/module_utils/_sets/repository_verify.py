@@ -86,10 +86,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVeri
         *access.countersignature_checks(opened, _drilled(opened, manifests)),
         *checks,
         *seen,
-        lock_check.check(opened, manifests),
-        set_holds.check(opened, manifests),
-        signature_checks.reports(opened),
-        _orphans(opened),
+        *_stored(opened, manifests),
         _blocks(opened, given.parts, part, None if invocation.check_mode else signer),
         _coverage(opened, done, recorded=signer is not None),
     ]
@@ -110,6 +107,11 @@ def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVeri
     }
     metrics.leave(given.metrics_file, invocation, lambda: metrics.of_verification(given.access.deployment, result, access.now()))
     return result
+
+
+def _stored(opened: Opened, manifests: dict[str, Manifest]) -> list[Check]:
+    """Checks of sets and reports that read no artifact."""
+    return [lock_check.check(opened, manifests), set_holds.check(opened, manifests), signature_checks.reports(opened), _orphans(opened)]
 
 
 def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:

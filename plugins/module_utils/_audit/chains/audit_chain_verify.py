@@ -23,7 +23,7 @@ from ..._caracal.inventory import inventory
 from ..._caracal.retention import audit, settings
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.guard import Guard
-from ..._drivers.postgres.server import Session
+from ..._drivers.postgres.server import Server, Session
 from ..._errors import OptionError, StorageError
 from ..._evidence import access, audit_retention, baseline, history, place
 from ..._evidence.access import Opened
@@ -142,12 +142,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     _refuse_small_skew(given.audit_clock_skew_seconds)
     opened = access.open_repository(given.access, warn=invocation.warn) if given.access else None
     server = place.server_of(given.copy)[0].named(APPLICATION)
-    with Session(server, given.database) as session:
-        preflight.full_sight(session)
-        major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
-    client = client_binaries.find(given.copy.postgres.pg_bin, minimum_major=major, tools=("psql",))
-    if client.doubt:
-        invocation.warn(client.doubt)
+    client = _client(invocation, server)
     with (
         Guard(server, given.database, given.chains.lock_hold_max) as guard,
         snapshot.Snapshot(server, given.database, alone=False) as held,
@@ -176,6 +171,17 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
         if not invocation.check_mode:
             opened.mark.advance(opened.journal)
     return result
+
+
+def _client(invocation: Invocation[Options], server: Server) -> client_binaries.ClientTools:
+    """The `psql` for a server that shows all rows."""
+    with Session(server, invocation.options.database) as session:
+        preflight.full_sight(session)
+        major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
+    client = client_binaries.find(invocation.options.copy.postgres.pg_bin, minimum_major=major, tools=("psql",))
+    if client.doubt:
+        invocation.warn(client.doubt)
+    return client
 
 
 def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Options, told: Progress) -> chain_reading.ChainPass:

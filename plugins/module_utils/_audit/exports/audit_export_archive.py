@@ -95,10 +95,7 @@ def _archived(invocation: Invocation[Options], told: Progress) -> Result:
     recent = max(found.hours) - 24 * given.compare_days
     there = archive_hours.archived_exports(to)
     plan = Look(source, to, there, known, recent, now, told).plan(found)
-    for key in plan.again[:NAMED]:
-        invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
-    for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
-        invocation.warn(f"{source.location}/{one.key} has {one.versions} versions; the oldest one counts, find out who wrote over it")
+    _warn(invocation, plan, found, source, to)
     planned = _result(plan, to, now)
     days = _days(plan, known, now)
     if not invocation.check_mode:
@@ -116,15 +113,24 @@ def _archived(invocation: Invocation[Options], told: Progress) -> Result:
         "journal_head": opened.head,
         "seconds": round(time.monotonic() - started, 3),
     }
-    kept = there.hours.keys() | {hour.number for hour in plan.copy}
+    _leave_metrics(invocation, result, there.hours.keys() | {hour.number for hour in plan.copy}, len(plan.faults))
+    return result
+
+
+def _leave_metrics(invocation: Invocation[Options], result: Result, kept: t.Collection[int], faults: int) -> None:
+    given, seconds, copied = invocation.options, result["seconds"], len(result["archived"])
     metrics.leave(
         given.metrics_file,
         invocation,
-        lambda: metrics.of_archive(
-            given.access.deployment, result["seconds"], len(result["archived"]), kept, len(plan.faults), access.now()
-        ),
+        lambda: metrics.of_archive(given.access.deployment, seconds, copied, kept, faults, access.now()),
     )
-    return result
+
+
+def _warn(invocation: Invocation[Options], plan: ArchivePlan, found: archive_hours.Listing, source: Store, to: Store) -> None:
+    for key in plan.again[:NAMED]:
+        invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
+    for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
+        invocation.warn(f"{source.location}/{one.key} has {one.versions} versions; the oldest one counts, find out who wrote over it")
 
 
 def _ready(opened: Opened, given: Options, to: Store) -> Signer:
