@@ -17,7 +17,7 @@ from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
 from ..._evidence import earlier
-from ..._inventory import ClusterRoles, DatabaseInventory, SetInventory
+from ..._inventory import ClusterRoles, SetInventory
 from ..._reading import completeness
 from ..._report.check import CheckResult
 from ..._repository import layout as keys
@@ -72,7 +72,8 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
         after = _roles(job, seen)
     blocks = [block for one in dumped for block in one.blocks]
     artifacts = [made for one in dumped for made in one.artifacts]
-    artifacts.append(_seal_inventory(job, after, [one.inventory for one in dumped]))
+    databases = [one.inventory for one in dumped]
+    artifacts.append(_seal_inventory(job, {"format": keys.FORMAT, "set": job.target.set_id, "roles": after, "databases": databases}))
     artifacts.append(_put_blocks(job, blocks))
     accounts = [one.account for one in dumped]
     of_source = source_checks.checks([scan for one in dumped for scan in one.scans], history.acknowledged)
@@ -111,8 +112,7 @@ def _roles(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> ClusterRoles:
     return found
 
 
-def _seal_inventory(job: DumpJob, cluster: ClusterRoles, databases: list[DatabaseInventory]) -> ArtifactRecord:
-    inventory: SetInventory = {"format": keys.FORMAT, "set": job.target.set_id, "roles": cluster, "databases": databases}
+def _seal_inventory(job: DumpJob, inventory: SetInventory) -> ArtifactRecord:
     path = keys.inventory_key(job.target.set_id)
     with objects.sealed(job.opened.store, keys.set_folder(job.target.set_id), job.target.recipients, path) as (sealer, publish):
         sealer.write(strict_json.dumps(inventory))
