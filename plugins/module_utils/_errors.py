@@ -10,7 +10,10 @@ holds a secret; the module boundary adds it to the result.
 
 from __future__ import annotations
 
+import errno
 import typing as t
+
+from ._reasons import NO_ROOM
 
 
 def printable(text: str) -> str:
@@ -24,10 +27,18 @@ class BackupError(Exception):
     Names in it may be anybody's, so what cannot be printed is escaped: no name moves a terminal's cursor or forges a line of a log.
     """
 
+    # The reason of all errors of a class.
+    REASON: t.ClassVar[str] = ""
+
     def __init__(self, msg: str, **details: t.Any) -> None:
         self.msg = printable(msg)
         super().__init__(self.msg)
         self.details = details
+
+    @property
+    def reason(self) -> str:
+        """One of `_reasons`, for the check of what failed with this error; empty if none is known."""
+        return str(self.details.get("reason") or self.REASON)
 
 
 class OptionError(BackupError):
@@ -64,6 +75,17 @@ class TamperedData(BackupError):
 
 class StorageError(BackupError):
     """The store refuses or is full. Remedy: space, permissions, path."""
+
+
+class NoRoom(StorageError):
+    """A disk or a quota is full, or would be. Remedy: make room, or name another place."""
+
+    REASON = NO_ROOM
+
+
+def storage_error(exc: OSError) -> type[StorageError]:
+    """The class for what the system says: room is missing, or anything else."""
+    return NoRoom if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else StorageError
 
 
 class UnsafePath(StorageError):

@@ -28,6 +28,7 @@ from .._files import paths
 from .._options import declared
 from .._options.declared import Path, Rules, Secret, needed
 from .._options.shared import CopyOptions
+from .._reasons import MISSING_SECRET
 from .._report.check import UNPROVEN, Check, VerdictResult, judged
 
 # More than any key; what is longer is no key file.
@@ -112,7 +113,7 @@ def _read(path: str, name: str) -> str:
         with paths.reading(path) as stream:
             return stream.read(_FILE_LIMIT).decode("ascii", "replace")
     except OSError as exc:
-        raise KeyProblem(f"{name} {path} cannot be read: {exc.strerror}; check path and owner") from exc
+        raise KeyProblem(f"{name} {path} cannot be read: {exc.strerror}; check path and owner", reason=MISSING_SECRET) from exc
 
 
 class _Census:

@@ -18,6 +18,7 @@ import typing as t
 
 from .._deps import require_pyrage
 from .._errors import BackupError, StageFailed, TamperedData, WrongIdentity
+from .._reasons import NO_IDENTITY
 from .._stream import compression, pipes
 from .header_proof import Bounded
 from .recipients import Recipient
@@ -171,7 +172,8 @@ class Opener:
 
 def _decrypt_problem(name: str, said: str) -> BackupError:
     if "No matching keys" in said:
-        return WrongIdentity(f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists")
+        words = f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists"
+        return WrongIdentity(words, reason=NO_IDENTITY)
     return TamperedData(f"{name}: not an intact age file ({said.splitlines()[0]}); use another copy of the set")
 
 

@@ -16,7 +16,7 @@ import tempfile
 import time
 import typing as t
 
-from .._errors import Busy, OptionError, StorageError, TargetRefused
+from .._errors import Busy, OptionError, StorageError, TargetRefused, storage_error
 from .._files import paths, trusted
 from .._report.check import CheckResult
 from .._repository import lock, mark
@@ -229,7 +229,7 @@ def _alone(path: str) -> t.Iterator[None]:
 
 
 def _problem(path: str, exc: OSError) -> StorageError:
-    return StorageError(f"state of the drill {path}: {exc.strerror}; make room there, or let this user write there")
+    return storage_error(exc)(f"state of the drill {path}: {exc.strerror}; make room there, or let this user write there")
 
 
 def _read(path: str) -> DrillState | None:

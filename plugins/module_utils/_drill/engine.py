@@ -20,6 +20,7 @@ from .._ansible.boundary import Invocation
 from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import access
+from .._reasons import NOT_DONE
 from .._report.check import FAIL, PASS, UNPROVEN, Check, CheckResult
 from .._repository.fields import timestamp
 from .._sandbox import lease
@@ -201,12 +202,14 @@ def _taken(work: Work, step: Step) -> Made:
     except BackupError as exc:
         fails = blame.of_set(exc, work.path(SECRETS)) and step.name != Sandbox.name
         words = exc.msg if fails else f"{OF_HOST}{exc.msg}"
+        reason = blame.reason(exc)
     except Exception as exc:  # noqa: BLE001 - the report must be written whatever it was
         # Its own words may hold anything.
         where = traceback.extract_tb(exc.__traceback__)[-1]
-        fails, words = False, f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
+        fails, reason = False, ""
+        words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
     work.state.failed.append(step.name)
-    check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words)
+    check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words, details={"reason": reason} if reason else {})
     work.invocation.warn(f"step {step.name}: {check.message}")
     return Made([check.to_result()])
 
@@ -270,7 +273,7 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
         why = f"it needs the step {lacking[0]}"
     else:
         why = step.lacks(Work(invocation, kept)) or kept.why.get(name) or "the step was left out"
-    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}")
+    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}", details={"reason": NOT_DONE})
 
 
 def _logs(work: Work) -> dict[str, str]:

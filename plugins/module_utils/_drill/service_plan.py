@@ -19,6 +19,7 @@ from .._caracal.services import Service
 from .._errors import OptionError, StorageError
 from .._files import paths
 from .._files.folder import Owner
+from .._reasons import MISSING_SECRET
 from .._sandbox import programs, redis_server
 from .._sandbox.bundle import Bundle
 from .._sandbox.info import Layout
@@ -69,7 +70,7 @@ def given_secret(bundle: Bundle, directory: str, name: str) -> str:
     for path in places:
         if os.path.exists(path):
             return _read(path)
-    raise OptionError(f"secret {places[0]} is missing; restore the secrets of the set there first")
+    raise OptionError(f"secret {places[0]} is missing; restore the secrets of the set there first", reason=MISSING_SECRET)
 
 
 def _read(path: str) -> str:
@@ -77,9 +78,10 @@ def _read(path: str) -> str:
         with paths.reading(path) as stream:
             value = stream.read().decode().strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise OptionError(f"secret {path} cannot be read: {exc}; restore the secrets of the set there first") from exc
+        words = f"secret {path} cannot be read: {exc}; restore the secrets of the set there first"
+        raise OptionError(words, reason=MISSING_SECRET) from exc
     if not value:
-        raise OptionError(f"secret {path} is empty; restore the secrets of the set there first")
+        raise OptionError(f"secret {path} is empty; restore the secrets of the set there first", reason=MISSING_SECRET)
     return value
 
 

@@ -21,6 +21,7 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import OptionError, StageFailed, VersionMismatch
 from .._reading import database_layout
+from .._reasons import MISSING_FILE, UNSAFE_TO_START
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import clean, one_line
 from .._sandbox import before, probe, programs
@@ -73,7 +74,8 @@ def start(bundle: Bundle, terms: Terms) -> Started:
     plan = Plan(bundle, family, terms.restored, terms.starts, service_images.bring(terms.starts, terms.sources))
     checks = [probe.verify(bundle, [probe.parse(one) for one in terms.production], terms.unisolated_reason)]
     if checks[0].verdict in (FAIL, UNPROVEN):
-        checks += [_not_started(service, "the sandbox is not proved to be isolated") for service in plan.services if service.required]
+        words = "the sandbox is not proved to be isolated"
+        checks += [_not_started(service, words, UNSAFE_TO_START) for service in plan.services if service.required]
     else:
         checks += _run(bundle, plan, terms)
     return Started(checks, [service.name for service in plan.services if programs.alive(bundle, service.name)])
@@ -103,9 +105,10 @@ def _run(bundle: Bundle, plan: Plan, terms: Terms) -> list[Check]:
         if service.name not in commands:
             checks += [_not_started(service, "no command is given for it")] if service.required else []
         elif disarmed.verdict != PASS:
-            checks.append(_not_started(service, "the copy is not disarmed"))
+            checks.append(_not_started(service, "the copy is not disarmed", UNSAFE_TO_START))
         elif _is_taken(bundle, service):
-            checks.append(_not_started(service, f"another program has its port {service.port}, and would answer in its place; end that"))
+            words = f"another program has its port {service.port}, and would answer in its place; end that"
+            checks.append(_not_started(service, words))
         else:
             programs.start(bundle, commands[service.name])
             checks.append(_as_before(_ready(bundle, service, plan, terms.ready_timeout, dead), dead))
@@ -179,7 +182,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     absent = [one for one in paths if any(one in line for line in last)]
     if gone and absent:
         words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
-        return Check(_id(service), UNPROVEN, words, service.required, details)
+        return Check(_id(service), UNPROVEN, words, service.required, {**details, "reason": MISSING_FILE})
     words = f"{state}: {_telling(last) if gone and last else why}"
     if not answered:
         words = f"{words}; it never listened on port {service.port}: check its command and its log, or raise ready_timeout"
@@ -213,8 +216,8 @@ def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
     return [clean(plan.redact(line))[:300] for line in lines]
 
 
-def _not_started(service: Service, why: str) -> Check:
-    return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name})
+def _not_started(service: Service, why: str, reason: str = "") -> Check:
+    return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name, "reason": reason})
 
 
 def _id(service: Service) -> str:

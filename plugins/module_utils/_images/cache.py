@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from .._drivers.engine import answers
-from .._errors import BackupError, MissingDependency, OptionError, StorageError
+from .._errors import BackupError, MissingDependency, OptionError, StorageError, storage_error
 from .._files import trusted
 from .._repository import lock
 from .._stream import pipes
@@ -129,7 +129,8 @@ def _alone(directory: str) -> t.Iterator[None]:
         with lock.exclusive(os.path.join(directory, ".images")):
             yield
     except OSError as exc:
-        raise StorageError(f"images cannot be kept in {directory}: {exc.strerror}; name another directory, or make room there") from exc
+        words = f"images cannot be kept in {directory}: {exc.strerror}; name another directory, or make room there"
+        raise storage_error(exc)(words) from exc
 
 
 def _unpack_first(directory: str, image: Unpacked, saves: t.Sequence[Save]) -> None:

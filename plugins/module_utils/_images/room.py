@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .._errors import StorageError
+from .._errors import NoRoom
 
 # A hundredth of the disk stays free.
 LEFT = 100
@@ -22,7 +22,7 @@ def check(folder: str, files: int, size: int) -> None:
     free, needed = about.f_bavail * about.f_frsize, size + files * BLOCK + about.f_blocks * about.f_frsize // LEFT
     if needed > free:
         words = f"{needed >> 20} MiB must be free to unpack the image, and {free >> 20} MiB are"
-        raise StorageError(f"{folder}: {words}; make room there, or name another directory")
+        raise NoRoom(f"{folder}: {words}; make room there, or name another directory")
     # Some file systems count none.
     if about.f_files and files + about.f_files // LEFT > about.f_favail:
-        raise StorageError(f"{folder}: the image needs {files} files, and the disk takes {about.f_favail} more; make room there")
+        raise NoRoom(f"{folder}: the image needs {files} files, and the disk takes {about.f_favail} more; make room there")

@@ -16,7 +16,7 @@ import posixpath
 import tarfile
 import typing as t
 
-from .._errors import StorageError
+from .._errors import storage_error
 from .._stream import pipes
 from . import descriptions, entries, room
 from .budget import Budget
@@ -91,7 +91,7 @@ def _write(path: str, data: pipes.Reader) -> str:
         with open(path, "xb") as out:
             pipes.copy(data, out)
     except OSError as exc:
-        raise StorageError(f"the image cannot be kept in {os.path.dirname(path)}: {exc.strerror}; make room there") from exc
+        raise storage_error(exc)(f"the image cannot be kept in {os.path.dirname(path)}: {exc.strerror}; make room there") from exc
     return path
 
 

@@ -15,7 +15,7 @@ import os
 import stat
 import typing as t
 
-from .._errors import StorageError, TamperedData
+from .._errors import TamperedData, storage_error
 from .._stream import pipes
 from . import removal, room
 
@@ -203,7 +203,7 @@ class Tree:
         try:
             yield
         except OSError as exc:
-            raise StorageError(f"{path[:200]!a} of {self._name} cannot be unpacked: {exc.strerror}; make room there") from exc
+            raise storage_error(exc)(f"{path[:200]!a} of {self._name} cannot be unpacked: {exc.strerror}; make room there") from exc
 
     def _fault(self, path: str, what: str) -> TamperedData:
         return TamperedData(f"{self._name}: {path[:200]!a} {what}; the image was made to do harm, use another one")

@@ -13,6 +13,7 @@ import typing as t
 
 from .._crypto.allowed_signers import Verifier
 from .._errors import BackupError, ObjectMissing, TamperedData, VerificationFailed
+from .._reasons import ALTERED_OBJECT
 from .._report.check import Check
 from .._storage.base import READ_LIMIT
 from .._stream.progress import SILENT, Progress
@@ -184,7 +185,7 @@ class Catalog:
         """The stored bytes of a small artifact, equal to its SHA-256. Raises ObjectMissing, TamperedData."""
         data = objects.read(self._store, artifact.path, artifact.sha256, artifact.size, artifact.size)
         if data is None:
-            raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set")
+            raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set", reason=ALTERED_OBJECT)
         return data
 
     def read_named(self, entry: Entry, key: str, limit: int) -> bytes:

@@ -12,7 +12,7 @@ import typing as t
 
 from .._crypto import strict_json
 from .._crypto.allowed_signers import Verifier
-from .._errors import BackupError, StorageError, TamperedData
+from .._errors import BackupError, TamperedData, storage_error
 from .._files import paths, trusted
 from . import layout, lock, prefix
 from .fields import Fields
@@ -142,7 +142,7 @@ class HighWaterMark:
     def _problem(self, exc: OSError) -> BackupError:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "make room there" if full else "name a file that this user may write, in a folder that exists"
-        return StorageError(f"high-water mark {self.path}: {exc.strerror}; {remedy}")
+        return storage_error(exc)(f"high-water mark {self.path}: {exc.strerror}; {remedy}")
 
 
 def make_folder(path: str) -> None:

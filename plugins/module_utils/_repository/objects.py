@@ -17,6 +17,7 @@ import typing as t
 from .._crypto.recipients import Recipient, load_identities
 from .._crypto.sealing import Opener, Sealed, Sealer
 from .._errors import ObjectMissing, StorageError, TamperedData
+from .._reasons import ALTERED_OBJECT
 from .._report.check import FAIL, PASS, Check
 from .._storage.archived import Held
 from .._storage.base import Store
@@ -101,7 +102,8 @@ class _Signed:
         data = self._stream.read(size)
         self._digest.update(data)
         if (not data or size < 0) and size != 0 and self._digest.hexdigest() != self._sha256:
-            raise TamperedData(f"{self._where} was altered; use another copy of the set, and find out who exchanges objects")
+            words = f"{self._where} was altered; use another copy of the set, and find out who exchanges objects"
+            raise TamperedData(words, reason=ALTERED_OBJECT)
         return data
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ import sys
 import typing as t
 
 from .._errors import BackupError, MissingDependency, PermissionMissing
+from .._reasons import NO_ISOLATION
 from .._stream.process import Identity, run
 from . import seccomp, starter
 from .info import REQUIRED
@@ -85,7 +86,8 @@ class Launcher:
     def refuse_unisolated(self, wanted: str) -> None:
         """Raises MissingDependency where isolation is wanted and cannot be had."""
         if wanted == REQUIRED and self.bwrap is None:
-            raise MissingDependency(f"isolation is required, but {self.reason}; install bubblewrap and allow it to make namespaces")
+            words = f"isolation is required, but {self.reason}; install bubblewrap and allow it to make namespaces"
+            raise MissingDependency(words, reason=NO_ISOLATION)
 
     def command(
         self,

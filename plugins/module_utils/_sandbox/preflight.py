@@ -10,8 +10,9 @@ import dataclasses
 import locale as system_locale
 import os
 
-from .._errors import Busy, MissingDependency, OptionError, StorageError, TargetRefused
+from .._errors import Busy, MissingDependency, NoRoom, OptionError, StorageError, TargetRefused
 from .._files import trusted
+from .._reasons import SHARED_FILE_SYSTEM
 from . import lease, marker, space, users
 from .info import AUTO, REQUIRED, Layout, SandboxSpec
 from .isolation import Launcher, choose, find_bwrap
@@ -106,7 +107,8 @@ def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
     if not spec.allow_shared_filesystem:
         raise StorageError(
             f"{layout.root} is on the file system that holds the source's data directory {data}, which a restore could fill; "
-            "choose another file system or set allow_shared_filesystem"
+            "choose another file system or set allow_shared_filesystem",
+            reason=SHARED_FILE_SYSTEM,
         )
     return [f"{layout.root} shares a file system with the source's data directory {data}"]
 
@@ -131,9 +133,7 @@ def check_room(layout: Layout, minimum_free: int, state: str) -> None:
         raise StorageError(f"{parent} is not writable; choose another directory such as one under /var/tmp")
     free = space.free_bytes(layout.root)
     if state != RUNNING and free < minimum_free:
-        raise StorageError(
-            f"{layout.root} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB; make room or choose another file system"
-        )
+        raise NoRoom(f"{layout.root} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB; make room or choose another file system")
 
 
 def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:

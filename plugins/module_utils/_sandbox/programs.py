@@ -16,7 +16,7 @@ import signal
 import time
 import typing as t
 
-from .._errors import MissingDependency, StageFailed, StorageError
+from .._errors import MissingDependency, StageFailed, StorageError, storage_error
 from .._stream.process import Child, Identity
 from . import processes, users
 from .bundle import NETWORK, Bundle
@@ -58,7 +58,7 @@ def folder(bundle: Bundle, name: str) -> str:
             os.mkdir(path, mode=0o700)
             users.give(path, identity(bundle))
     except OSError as exc:
-        raise StorageError(f"{path} cannot be made: {exc.strerror}; make room there") from exc
+        raise storage_error(exc)(f"{path} cannot be made: {exc.strerror}; make room there") from exc
     return path
 
 

@@ -16,7 +16,7 @@ import os
 import secrets
 import typing as t
 
-from .._errors import BackupError, ObjectMissing, StorageError
+from .._errors import BackupError, NoRoom, ObjectMissing, StorageError
 from .._files import paths
 from .._files.folder import Folder
 
@@ -47,7 +47,8 @@ def _problem(path: str, exc: OSError) -> BackupError:
 
 
 def problem(path: str, number: int, words: str = "") -> BackupError:
-    return StorageError(f"{path}: {_REMEDIES.get(number, f'{words}; check the disk')}")
+    kind = NoRoom if number in (errno.ENOSPC, errno.EDQUOT) else StorageError
+    return kind(f"{path}: {_REMEDIES.get(number, f'{words}; check the disk')}")
 
 
 def enter(root: str, folder: str) -> Folder:

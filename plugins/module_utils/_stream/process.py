@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import typing as t
 
-from .._errors import MissingDependency, StageFailed, StorageError
+from .._errors import MissingDependency, StageFailed, storage_error
 from . import pipes
 from .tail import Tail
 
@@ -166,7 +166,8 @@ def run(
             source.seek(0)
         except OSError as exc:
             where = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
-            raise StorageError(f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR") from exc
+            words = f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR"
+            raise storage_error(exc)(words) from exc
         child = Child(argv, stdin=source.fileno(), stdout=sink.fileno(), env=env, cwd=cwd, identity=identity)
         child.finish(timeout)
         sink.seek(0)

@@ -15,7 +15,7 @@ from tools.rules import tree
 COLLECTION = ("ansible_collections", "caracal_ops", "backup")
 
 # Part of the collection -> parts that it may import, beside itself. Lower parts first.
-_BASE = {"_errors", "_files", "_inventory", "_options", "_report"}
+_BASE = {"_errors", "_files", "_inventory", "_options", "_reasons", "_report"}
 _STREAM = _BASE | {"_deps", "_stream"}
 _STORES = _STREAM | {"_crypto", "_storage"}
 _DRIVERS = _STORES | {"_repository"}
@@ -38,14 +38,15 @@ _MODULES = {
     "_setup",
 }
 ALLOWED: dict[str, set[str]] = {
-    "_errors": set(),
+    "_reasons": set(),
+    "_errors": {"_reasons"},
     "_inventory": set(),
     "_options": {"_errors"},
     "_files": {"_errors"},
     "_report": {"_errors", "_files", "_options"},
     "_deps": {"_errors"},
     "_ansible": {"_errors", "_files", "_options"},
-    "_caracal": {"_errors", "_files", "_inventory", "_options", "_report"},
+    "_caracal": {"_errors", "_files", "_inventory", "_options", "_reasons", "_report"},
     "_stream": _BASE | {"_deps"},
     "_crypto": _STREAM,
     "_storage": _STREAM,

@@ -14,7 +14,7 @@ from ..._ansible.boundary import Invocation
 from ..._caracal import releases
 from ..._drivers.postgres import client_binaries, preflight, snapshot
 from ..._drivers.postgres.server import Server, Session
-from ..._errors import StorageError, VerificationFailed, VersionMismatch
+from ..._errors import NoRoom, VerificationFailed, VersionMismatch
 from ..._evidence import access, open_set
 from ..._evidence.open_set import OpenSet
 from ..._options import declared
@@ -150,6 +150,6 @@ def _room(target: OpenSet, size: int, check_mode: bool) -> None:
     target.check_writable(probe=not check_mode)
     free = target.store.free_bytes()
     if free is not None and free < size // 2:
-        raise StorageError(
+        raise NoRoom(
             f"{target.store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
         )

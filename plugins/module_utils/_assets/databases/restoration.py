@@ -13,7 +13,7 @@ import typing as t
 from ..._drivers.postgres import restore, roles, row_code, target
 from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.server import Server, Session
-from ..._errors import BackupError, StorageError, TamperedData
+from ..._errors import BackupError, NoRoom, TamperedData
 from ..._evidence import sealed_set
 from ..._inventory import ClusterRoles, DatabaseInventory, SetInventory
 from ..._report.check import FAIL, PASS, WARN, Check
@@ -41,7 +41,7 @@ def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
     except BackupError as exc:
         if watch.low is None:
             raise
-        raise StorageError(
+        raise NoRoom(
             f"the restore was stopped: the disk of {sandbox.directory} has only {watch.low >> 20} MiB left; "
             "make room or name another sandbox directory"
         ) from exc

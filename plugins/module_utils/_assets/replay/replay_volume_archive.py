@@ -13,7 +13,7 @@ import typing as t
 from ..._ansible.boundary import Invocation
 from ..._caracal import replay
 from ..._drivers.volume.live import Directory
-from ..._errors import OptionError, StageFailed, StorageError
+from ..._errors import NoRoom, OptionError, StageFailed
 from ..._evidence import open_set
 from ..._evidence.open_set import OpenSet
 from ..._options import declared
@@ -136,7 +136,7 @@ class _Work:
         self._target.check_writable(probe=not self._dry)
         free = store.free_bytes()
         if free is not None and free < size:
-            raise StorageError(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")
+            raise NoRoom(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")
 
     def not_durable(self, one: NotDurableOptions) -> None:
         """A service whose events die with its container: not protected, and the manifest says so."""

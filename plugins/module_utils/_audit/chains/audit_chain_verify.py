@@ -32,6 +32,7 @@ from ..._options import declared
 from ..._options.declared import Path, Rules
 from ..._options.shared import AuditChainOptions, CopyOptions, RepositoryOptions
 from ..._reading import database_layout, reading
+from ..._reasons import MISSING_SECRET
 from ..._report.check import FAIL, NOT_APPLICABLE, UNPROVEN, WARN, Check, VerdictResult, judged
 from ..._report.text import duration
 from ..._repository.fields import parse_timestamp
@@ -204,7 +205,8 @@ def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
             with paths.reading(path) as file:
                 found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT).decode(), path))
         except (OSError, UnicodeDecodeError) as exc:
-            raise OptionError(f"audit_hmac_key_files: {path} cannot be read: {getattr(exc, 'strerror', None) or 'it is no text'}") from exc
+            why = getattr(exc, "strerror", None) or "it is no text"
+            raise OptionError(f"audit_hmac_key_files: {path} cannot be read: {why}", reason=MISSING_SECRET) from exc
     return chain_keys.distinct(found)
 
 

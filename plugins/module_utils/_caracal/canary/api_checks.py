@@ -10,6 +10,7 @@ import dataclasses
 import time
 import typing as t
 
+from ..._reasons import NO_ANSWER, OTHER_DATABASE, OTHER_GATEWAY_KEY
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
 from .asking import Said, Services, quoted
 from .facts import ActiveSet
@@ -19,11 +20,11 @@ ZONES, POLICY, AUDIT_QUERY = "canary.zones", "canary.policy_active", "canary.aud
 ASKED = 100
 SHOWN = 50
 _EVERY = 1.0
-# Why the API cannot say whether the STS has loaded a policy; waiting does not help.
+# Why the API cannot say whether the STS has loaded a policy, with the reason for the check; waiting does not help.
 _UNASKED = {
-    "unreachable": "the API does not reach the STS",
-    "not_configured": "the API may not ask the STS, since it has no GATEWAY_STS_HMAC_KEY",
-    "failed": "the STS refuses to tell the API; their GATEWAY_STS_HMAC_KEY differ",
+    "unreachable": (NO_ANSWER, "the API does not reach the STS"),
+    "not_configured": (OTHER_GATEWAY_KEY, "the API may not ask the STS, since it has no GATEWAY_STS_HMAC_KEY"),
+    "failed": (OTHER_GATEWAY_KEY, "the STS refuses to tell the API; their GATEWAY_STS_HMAC_KEY differ"),
 }
 
 
@@ -43,7 +44,7 @@ def zones(services: Services, known: t.Collection[str]) -> Check:
     strange = sorted(listed - set(known))
     if strange:
         words = f"the API lists zone {strange[0]}, which is not in this copy; it runs on another database"
-        return Check(ZONES, FAIL, words, details={**said.facts, "strange": strange[:SHOWN]})
+        return Check(ZONES, FAIL, words, details={**said.facts, "reason": OTHER_DATABASE, "strange": strange[:SHOWN]})
     if not listed:
         if known:
             return Check(ZONES, FAIL, f"the API lists none of {len(known)} zones of the copy", details=said.facts)
@@ -89,7 +90,8 @@ def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> 
         elif state == "loaded":
             loaded.add(one.zone)
         elif facts["sts"] in _UNASKED:
-            wrong.append(_Wrong(one.policy_set, _UNASKED[facts["sts"]], facts))
+            reason, words = _UNASKED[facts["sts"]]
+            wrong.append(_Wrong(one.policy_set, words, {**facts, "reason": reason}))
         else:
             waiting.append(one)
     return wrong, [one for one in waiting if one.zone not in loaded]

@@ -12,6 +12,7 @@ import os
 import typing as t
 import urllib.parse
 
+from ..._reasons import NO_ANSWER
 from ..._report.text import one_line
 
 STS, GATEWAY, API, COORDINATOR = "sts", "gateway", "api", "coordinator"
@@ -53,7 +54,8 @@ class Said:
     @property
     def facts(self) -> dict[str, object]:
         """For `details` of a check."""
-        return {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
+        facts: dict[str, object] = {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
+        return facts if self.status is not None else {**facts, "reason": NO_ANSWER}
 
     def __str__(self) -> str:
         if self.status is None:

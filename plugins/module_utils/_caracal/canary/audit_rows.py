@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._reasons import BROKEN_LINK, BROKEN_SEQUENCE, OTHER_AUDIT_KEY
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
 from ..backlog import Backlog
 
@@ -107,10 +108,11 @@ def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[str, str
     previous = head
     for row in rows:
         if row.seq != previous.seq + 1:
-            return "sequence", f"chain_seq goes from {previous.seq} to {row.seq}, so the chain of the backup was not continued"
+            return BROKEN_SEQUENCE, f"chain_seq goes from {previous.seq} to {row.seq}, so the chain of the backup was not continued"
         if row.previous != previous.content:
-            return "link", f"row {row.seq} does not name the content hash of row {previous.seq} as the one before it"
+            return BROKEN_LINK, f"row {row.seq} does not name the content hash of row {previous.seq} as the one before it"
         if mac and row.mac != mac(row.content.encode(), row.previous.encode()):
-            return "audit_key", f"chain_hmac of row {row.seq} is not made with the restored auditHmacKey; the audit service has another key"
+            words = f"chain_hmac of row {row.seq} is not made with the restored auditHmacKey; the audit service has another key"
+            return OTHER_AUDIT_KEY, words
         previous = Head(head.zone, row.seq, row.content)
     return None

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import typing as t
 
+from ..._reasons import NEW_SIGNING_KEY
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .asking import STS, Said, Services, request_id
 
@@ -103,7 +104,7 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
             return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "first_key"})
         if not application.ours and made.kid not in kids:
             words = "a token was issued, but signed with a key that the backup has not: the STS made a new one in silence"
-            return Check(CHECK_ID, FAIL, words, details={**details, "reason": "new_key"})
+            return Check(CHECK_ID, FAIL, words, details={**details, "reason": NEW_SIGNING_KEY})
         return Check(CHECK_ID, PASS, f"the STS issued a token of zone {application.zone} for a client secret", details=details)
     if made.outcome in (DENIED, HELD) and not application.ours:
         what = "policy refuses this application" if made.outcome == DENIED else "policy asks for an approval by a person first"
@@ -116,7 +117,7 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
     if made.outcome == DENIED:
         cause = "the policy that the canary itself activated allows this, so another one is in force"
     words = f"no token: {made.said}{f'; {cause}' if cause else ''}"
-    return Check(CHECK_ID, FAIL, words, details={**details, "reason": made.outcome})
+    return Check(CHECK_ID, FAIL, words, details={"reason": made.outcome, **details})
 
 
 def _fits(said: Said, status: int, error: str, description: str) -> bool:

@@ -87,7 +87,7 @@ def judge(asked: Asked, application: Application, upstream: Upstream | None, lef
         words = f"a protected request to {application.resource} went through the Gateway; the upstream answered {said.status}"
         return Check(CHECK_ID, PASS if good else WARN, words, details=details)
     cause = next((cause for status, words, cause in _CAUSES if said.is_(status, words)), "")
-    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={**details, "reason": "refused"})
+    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={"reason": "refused", **details})
 
 
 def stopped(refused: Refused, application: Application) -> Check:
@@ -96,7 +96,7 @@ def stopped(refused: Refused, application: Application) -> Check:
     if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
         words = f"not asked: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
         return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "denied"})
-    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={**details, "reason": "refused"})
+    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={"reason": "refused", **details})
 
 
 def without_token(services: Services) -> Check:

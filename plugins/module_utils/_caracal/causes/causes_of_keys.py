@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
+from ... import _reasons as reasons
 from ..._report.check import FAIL, UNPROVEN, WARN
-from .symptoms import TAMPER, Above, Cause, Found, Logged, Together, Zero
+from .symptoms import TAMPER, Above, Answered, Cause, Found, Logged, Together, Zero
 
 BUNDLE = "restore the secrets bundle of the same set"
 OTHER_KEK = r"different KEK|decrypt signing key|signing key decryption failed|message authentication failed"
 
-_WRONG_KEK = Found("envelopes.kek", "wrong KEK")
-_WRONG_AUDIT_KEY = Found("*.hmac_key", "wrong AUDIT_HMAC_KEY.*contents and links are right")
+_WRONG_KEK = Found("envelopes.kek", reasons.WRONG_KEK)
+_WRONG_AUDIT_KEY = Found("*.hmac_key", reasons.WRONG_AUDIT_KEY)
 
 CAUSES = (
     Cause(
         "secrets.missing",
         "a secret that the drill or a service needs was not restored",
         "see the check for its name; restore the secrets bundle of the same set, or back it up if it was left out",
-        (Found("drill.*", r"restore the secrets of the set there first|(key_files|kek_file)\b.*cannot be read"),),
+        (Found("drill.*", reasons.MISSING_SECRET),),
         ("canary.*",),
     ),
     Cause(
@@ -34,7 +35,7 @@ CAUSES = (
         "kek.mixed",
         "values are sealed under more than one KEK: a rotation was not finished, or services ran with another KEK and wrote; {keks}",
         "give the previous KEK too, finish the rotation, and enter the secrets again that were written under the wrong KEK",
-        (Found("envelopes.kek", "mixed keys"),),
+        (Found("envelopes.kek", reasons.MIXED_KEKS),),
         ("kek.*", "keys.token", "keys.signature", "canary.*"),
     ),
     Cause(
@@ -43,8 +44,8 @@ CAUSES = (
         f"{BUNDLE}, see that no SECRET_STORE_KEK or ZONE_KEK in the environment overrides its file, and start STS and API again",
         (
             _WRONG_KEK,
-            Found("canary.*", OTHER_KEK),
-            Found("services.*", OTHER_KEK),
+            Answered("canary.*", OTHER_KEK),
+            Answered("services.*", OTHER_KEK),
             Logged(r"jwks: skipped invalid signing key", ("sts",)),
             Logged(OTHER_KEK),
         ),
@@ -55,11 +56,11 @@ CAUSES = (
         "the KEK given to {services} cannot be used, so there is no start: it is missing, no hex of 32 bytes, or a pattern",
         f"{BUNDLE}; the file holds 64 hex digits and nothing before them",
         (
-            Found("services.*", r"(ZONE_KEK|SECRET_STORE_KEK|\bkek\b).*(required|invalid byte|must be 32 bytes|must not|pattern)"),
-            Found("services.*", r"secret file empty: (ZONE|SECRET_STORE)_KEK"),
+            Answered("services.*", r"(ZONE_KEK|SECRET_STORE_KEK|\bkek\b).*(required|invalid byte|must be 32 bytes|must not|pattern)"),
+            Answered("services.*", r"secret file empty: (ZONE|SECRET_STORE)_KEK"),
             Logged(r"(ZONE_KEK|SECRET_STORE_KEK|\bkek:).*(is required|invalid byte|must be 32 bytes|must not|pattern)"),
             Logged(r"secret file empty: (ZONE|SECRET_STORE)_KEK"),
-            Found("drill.*", r"is no random key|a KEK has exactly 32"),
+            Found("drill.*", reasons.UNUSABLE_KEK),
         ),
         ("services.*", "policy.activation", "canary.*", "settled.*"),
     ),
@@ -67,14 +68,14 @@ CAUSES = (
         "kek.previous",
         "a signing key is sealed under the KEK of before a rotation, and the STS does not hold that one",
         "give the previous KEK too (SECRET_STORE_KEK_PREVIOUS), and finish the rotation in production",
-        (Found("canary.jwks", "leaves out a key that it cannot open"),),
+        (Found("canary.jwks", reasons.SIGNING_KEY_NOT_SERVED),),
         ("canary.*",),
     ),
     Cause(
         "kek.damaged",
         "single sealed values are damaged, though the KEK is right",
         "bring the rows back from an earlier set that opens, or make these secrets anew; the sealed details say which rows",
-        (Found("envelopes.*", r"\d+ (damaged|that no given KEK opens)"), Found("state.keys.sealed_form")),
+        (Found("envelopes.*", reasons.DAMAGED_VALUES), Found("state.keys.sealed_form")),
         ("kek.provider",),
     ),
     Cause(
@@ -83,11 +84,11 @@ CAUSES = (
         "everything looks well",
         "restore the table secrets from the same set before the STS starts",
         (
-            Found("canary.*", r"new_key|zone signing key not found"),
-            Found("envelopes.signing_keys", "would get"),
+            Found("canary.*", reasons.NEW_SIGNING_KEY),
+            Answered("canary.*", "zone signing key not found"),
             Found("state.keys.zone_signing_key"),
             Found("state.keys.zone_signed"),
-            Found("inventory.*.state", "signing_keys differs"),
+            Found("inventory.*.state", reasons.SIGNING_KEYS_DIFFER),
         ),
         ("keys.signature", "canary.*"),
     ),
@@ -95,15 +96,15 @@ CAUSES = (
         "keys.copied",
         "one signing key stands in several rows: one zone's key was copied over another's",
         "restore the table secrets from an earlier set, and find out who could write there",
-        (Found("envelopes.signing_keys", "copied over another"),),
+        (Found("envelopes.signing_keys"),),
     ),
     Cause(
         "keys.custody",
         "secrets of providers or applications are not in the restored database: an external secret backend holds them, or they are lost",
         "restore or reach that backend, or enter the secrets again",
         (
-            Found("envelopes.providers", "have none here"),
-            Found("*", r"provider (api key|bearer token) missing|client_secret_not_stored"),
+            Found("envelopes.providers"),
+            Answered("*", r"provider (api key|bearer token) missing|client_secret_not_stored"),
             Logged(r"provider (api key|bearer token) missing|client_secret_not_stored"),
         ),
         ("kek.provider",),
@@ -112,21 +113,25 @@ CAUSES = (
         "keys.backend_unreachable",
         "the external secret backend cannot be reached; that is no sign of a wrong KEK",
         "an isolated drill cannot reach it by intent; drill with a copy of the backend, or waive the check with this reason",
-        (Found("*", "secret_backend_unavailable"), Logged("secret_backend_unavailable")),
+        (Answered("*", "secret_backend_unavailable"), Logged("secret_backend_unavailable")),
         ("kek.provider",),
     ),
     Cause(
         "kek.provider",
         "the STS cannot read the secret of a provider",
         f"{BUNDLE}, then see whether the provider has its sealed row",
-        (Found("*", r"upstream directive build failed|provider (secret fetch|connection decrypt) failed|provider_credential_unavailable"),),
+        (
+            Answered(
+                "*", r"upstream directive build failed|provider (secret fetch|connection decrypt) failed|provider_credential_unavailable"
+            ),
+        ),
         ("canary.exchange",),
     ),
     Cause(
         "keys.token",
         "the STS cannot sign a token: its signing key does not open, or its Redis does not answer",
         f"see whether JWKS answers; {BUNDLE}, and look at the STS's Redis",
-        (Found("canary.*", "token issuance failed"), Logged("token issuance failed", ("sts",))),
+        (Answered("canary.*", "token issuance failed"), Logged("token issuance failed", ("sts",))),
         ("canary.exchange",),
     ),
     Cause(
@@ -134,7 +139,7 @@ CAUSES = (
         "producers and the audit service hold different AUDIT_HMAC_KEYs: events are moved to the dead letters",
         f"{BUNDLE} to all services, then send the dead letters again",
         (
-            Found("settled.dead_letters", "hmac_verify_failed"),
+            Answered("settled.dead_letters", "hmac_verify_failed"),
             Logged("hmac_verify_failed", ("audit",)),
         ),
         ("settled.*", "redis.group_behind", "canary.audit_row"),
@@ -145,7 +150,7 @@ CAUSES = (
         f"{BUNDLE}; after a rotation give the earlier keys too. It is no sign of tampering",
         (
             _WRONG_AUDIT_KEY,
-            Found("exports.hmac", "wrong AUDIT_HMAC_KEY"),
+            Found("exports.hmac", reasons.WRONG_AUDIT_KEY),
             # Not one row fits. Contents of the oldest release never do, so they tell nothing.
             Together((Above(f"{TAMPER}hmac_failures_total", f"{TAMPER}checked_total"), Zero(f"{TAMPER}chain_breaks_total"))),
             Logged(r'"checked":([1-9]\d*),"mismatches":\d+,"chain_breaks":0,"hmac_failures":\1\b', ("audit",)),
@@ -157,7 +162,7 @@ CAUSES = (
         "audit_key.missing",
         "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified",
         "give the key of the set's secrets, and after a rotation the earlier ones",
-        (Found("*.hmac", "no AUDIT_HMAC_KEY was given", (UNPROVEN,)),),
+        (Found("*.hmac", reasons.MISSING_AUDIT_KEY, (UNPROVEN,)),),
     ),
     Cause(
         "redis.forged_frames",
@@ -181,7 +186,7 @@ CAUSES = (
         f"{BUNDLE}, then let the Gateway load its revocations again",
         (
             Found("secrets.streams_key"),
-            Found("*", r"invalid origin signature|reason invalid_signature"),
+            Answered("*", "invalid origin signature"),
             Logged(r"invalid origin signature|dropping (revocation message|lifecycle event)"),
         ),
         ("revocation.incomplete",),
@@ -191,7 +196,7 @@ CAUSES = (
         "{services} cannot start for want of an HMAC key: it is missing, or no hex of at least 32 bytes",
         f"{BUNDLE}; published modes need STREAMS_HMAC_KEY, AUDIT_HMAC_KEY and GATEWAY_STS_HMAC_KEY, the Coordinator IDEMPOTENCY_HMAC_KEY",
         (
-            Found("services.*", r"HMAC_KEY (is required|must be hex)|secret file empty: \w+_HMAC_KEY"),
+            Answered("services.*", r"HMAC_KEY (is required|must be hex)|secret file empty: \w+_HMAC_KEY"),
             Logged(r"HMAC_KEY (is required|must be hex)|secret file empty: \w+_HMAC_KEY"),
         ),
         ("services.*", "policy.activation", "canary.*", "settled.*"),
@@ -202,8 +207,8 @@ CAUSES = (
         "60 s apart, or Redis did not take the nonce",
         f"{BUNDLE} to Gateway, STS and API, then compare the clocks",
         (
-            Found("*", r"invalid gateway exchange signature|sts_simulation_failed:access_denied"),
-            Found("canary.policy_active", "GATEWAY_STS_HMAC_KEY"),
+            Answered("*", r"invalid gateway exchange signature|sts_simulation_failed:access_denied"),
+            Found("canary.policy_active", reasons.OTHER_GATEWAY_KEY),
             Logged("invalid gateway exchange signature"),
         ),
         ("gateway.exchange", "policy.activation", "canary.*"),
@@ -220,7 +225,7 @@ CAUSES = (
         "the Gateway cannot verify a token's signature: JWKS gives no key, or another one",
         "see what JWKS answers for the zone; restart the STS after every restore, since it keeps keys for 15 minutes",
         (
-            Found("canary.*", "bearer signature invalid"),
+            Answered("canary.*", "bearer signature invalid"),
             Logged("denied: bearer signature", ("gateway",)),
         ),
         ("canary.gateway",),
@@ -229,7 +234,7 @@ CAUSES = (
         "admin_token.refused",
         "the API refuses the admin token: the restored database has another one, or its row is marked as revoked",
         f"{BUNDLE}; if the row is revoked, start the API once with a token that was never used",
-        (Found("*", "invalid_admin_token", (FAIL, UNPROVEN)), Logged("invalid_admin_token", ("api",))),
+        (Answered("*", "invalid_admin_token", (FAIL, UNPROVEN)), Logged("invalid_admin_token", ("api",))),
         ("policy.activation", "canary.*"),
     ),
 )

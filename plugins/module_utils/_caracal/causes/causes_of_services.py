@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from ... import _reasons as reasons
 from ..._report.check import FAIL, UNPROVEN, WARN
-from .symptoms import ANSWERED, UNANSWERED, Cause, Found, Logged
+from .symptoms import Answered, Cause, Found, Logged
 
 READY = "services.*.ready"
 # A service that never listened proves nothing about the set, and its log may still name the cause.
@@ -18,38 +19,38 @@ CAUSES = (
         "services.outbox_dead",
         "dead rows in the outbox of the backup keep {services} from being ready; backups with such rows are normal",
         "set API_READY_OUTBOX_DEAD_MAX to their number for the drill; in production requeue or delete them",
-        (Found(READY, r"outbox_dead(_messages)?\b", BAD),),
+        (Answered(READY, r"outbox_dead(_messages)?\b", BAD),),
     ),
     Cause(
         "services.evidence_lost",
         "audit events were dropped by {services}: the buffer was full and the replay directory took none",
         "see that Redis answers and that the replay directory can be written, then start it again",
-        (Found(READY, "audit_evidence_lost", BAD),),
+        (Answered(READY, "audit_evidence_lost", BAD),),
     ),
     Cause(
         "services.replay_directory",
         "the replay directory cannot be written by {services}",
         "give the directory to the service's user (65532) with mode 0700, on a volume with room",
-        (Found(READY, "audit_replay_unavailable|replay store unavailable", BAD),),
+        (Answered(READY, "audit_replay_unavailable|replay store unavailable", BAD),),
     ),
     Cause(
         "services.grant",
         "the Coordinator's role may not delete sessions, so the Coordinator does not start",
         "restore roles and grants before the databases",
-        (Found("services.*", "DELETE grant"), Logged("lacks the sessions DELETE grant", ("coordinator",))),
+        (Answered("services.*", "DELETE grant"), Logged("lacks the sessions DELETE grant", ("coordinator",))),
         ("services.*", "canary.*"),
     ),
     Cause(
         "services.audit_backlog",
         "the audit service is over one of its limits: dead letters, lag, or age of what is pending",
         "wait for the backlog of the backup; if it stays, look at caracal.audit.events.dlq",
-        (Found(READY, r"audit_(dlq|lag|pel_oldest)_threshold", BAD),),
+        (Answered(READY, r"audit_(dlq|lag|pel_oldest)_threshold", BAD),),
     ),
     Cause(
         "services.consumers",
         "streams are not read by {services}: a consumer group is missing, or Redis lost it",
         "make the groups at 0 (redis_stream_restore) before services start",
-        (Found(READY, "stream_consumers_not_ready|consumer_unhealthy", BAD), Found("settled.consumer_lag", "groups are missing")),
+        (Answered(READY, "stream_consumers_not_ready|consumer_unhealthy", BAD), Found("settled.consumer_lag", reasons.MISSING_GROUPS)),
         ("settled.*",),
     ),
     Cause(
@@ -57,7 +58,7 @@ CAUSES = (
         "{services} cannot log in at PostgreSQL: the password of the role is not that of the secret, or there is no such role",
         "run the migration job once more after the restore: it sets the passwords from the secrets",
         (
-            Found("services.*", "password authentication failed|role .* does not exist"),
+            Answered("services.*", "password authentication failed|role .* does not exist"),
             Logged(r"password authentication failed|role \S+ does not exist"),
         ),
         ("services.postgres", "services.*.ready"),
@@ -66,7 +67,7 @@ CAUSES = (
         "services.other_database",
         "services run on another database than the copy: what they show is not what was restored",
         "see that the addresses in their secrets are the copy's, and that nothing else listens there",
-        (Found("canary.zones", "another database"), Found("canary.jwks", "other_point|other rows")),
+        (Found("canary.zones", reasons.OTHER_DATABASE), Found("canary.jwks", reasons.OTHER_DATABASE)),
         ("keys.*", "canary.*"),
     ),
     Cause(
@@ -74,17 +75,17 @@ CAUSES = (
         "PostgreSQL is not reached by {services}",
         "see whether the copy runs and the address and login in its secret are the copy's. For the Gateway of family zone_kek this also "
         "means that gateway_binding_revision has no row",
-        (Found(READY, "postgres_unreachable|outbox_unreachable", BAD),),
+        (Answered(READY, "postgres_unreachable|outbox_unreachable", BAD),),
     ),
     Cause(
         "services.redis",
         "Redis is not reached by {services}; an API or Coordinator without Redis answers 500",
         "see whether Redis runs, and that address and password are the drill's own",
         (
-            Found(READY, r"redis_(unavailable|unreachable)", BAD),
-            Found("services.api.ready", r"\b500\b.*internal_error"),
-            Found("services.coordinator.ready", r"\b500\b.*internal_error"),
-            Found("drill.*", r"\bRedis \S+ (refuses the login|cannot be reached)", (FAIL, UNPROVEN)),
+            Answered(READY, r"redis_(unavailable|unreachable)", BAD),
+            Answered("services.api.ready", r"\b500\b.*internal_error"),
+            Answered("services.coordinator.ready", r"\b500\b.*internal_error"),
+            Found("drill.*", reasons.REDIS_UNREACHABLE, BAD),
             Logged(r"(NOAUTH|WRONGPASS|ECONNREFUSED.*6379)"),
         ),
     ),
@@ -92,25 +93,25 @@ CAUSES = (
         "services.sts",
         "the Gateway does not reach the STS",
         "start the STS before the Gateway, and see that STS_URL is the drill's own",
-        (Found("services.gateway.ready", r"sts_(unavailable|unreachable)"),),
+        (Answered("services.gateway.ready", r"sts_(unavailable|unreachable)"),),
     ),
     Cause(
         "services.draining",
         "shutting down while the drill asks: {services}",
         "something stops it while the drill asks; look at what started and stopped it",
-        (Found(READY, "draining", BAD),),
+        (Answered(READY, "draining", BAD),),
     ),
     Cause(
         "services.rate",
         "asked too often, so that the answer is 429: {services}",
         "ask less often, or raise READY_RATE_LIMIT_PER_MIN for the drill",
-        (Found("services.*", r"\b429\b|rate_limited"),),
+        (Answered("services.*", r"\b429\b|rate_limited"),),
     ),
     Cause(
         "redis.group_behind",
         "events of a stream are never delivered: the group was created at $ and not at 0, or the database is older than Redis",
         "restore the database and Redis from one set; or XGROUP SETID <stream> <group> 0 while the entries are there",
-        (Found("redis.groups"), Found("settled.stream_landed"), Found("settled.replay_drained", r"\b0 of \d+ replay files are left")),
+        (Found("redis.groups"), Found("settled.stream_landed"), Found("settled.replay_drained", reasons.EVENTS_NOT_SENT)),
         ("settled.backlog", "canary.audit_row"),
     ),
     Cause(
@@ -153,40 +154,43 @@ CAUSES = (
         "sandbox.not_isolated",
         "the sandbox is not isolated, or it was not shown that it is: services in it could act on production",
         "install bubblewrap; where the probe could reach nothing from outside either, name something it must reach there",
-        (Found("sandbox.isolated", verdicts=(FAIL, UNPROVEN)), Found("drill.sandbox", "isolation is required", (UNPROVEN,))),
+        (Found("sandbox.isolated", verdicts=BAD), Found("drill.sandbox", reasons.NO_ISOLATION, (UNPROVEN,))),
         ("drill.*",),
     ),
     Cause(
         "canary.application",
         "the canary application or its client secret is not one of the copy's",
         "name an application that was there when the set was made, with its secret of that time, or let the drill make its own",
-        (Found("canary.exchange", "invalid client credentials|zone_invalid"),),
+        (Answered("canary.exchange", "invalid client credentials|zone_invalid"),),
         ("canary.*",),
     ),
     Cause(
         "sandbox.armed",
         "the copy could still reach out: notifications, deliveries or providers were not turned off",
         "start no service on it; see the check, and drill again",
-        (Found("sandbox.disarmed", verdicts=(FAIL, UNPROVEN)),),
+        (Found("sandbox.disarmed", verdicts=BAD),),
     ),
     Cause(
         "services.other_images",
         "the drill started other images than ran when the set was made, which proves nothing of those",
         "leave the services out of the settings, and the drill starts those of the set; or name these",
-        (Found("services.release", "another image", (UNPROVEN,)),),
+        (Found("services.release", reasons.OTHER_IMAGE, (UNPROVEN,)),),
     ),
     Cause(
         "sandbox.room",
         "there is no room for a sandbox",
         "make room, or choose another directory",
-        (Found("drill.*", r"MiB free|No space left|make room", (FAIL, UNPROVEN)),),
+        (
+            Found("drill.*", reasons.NO_ROOM, BAD),
+            Answered("drill.*", r"No space left\b", BAD),
+        ),
         ("drill.*",),
     ),
     Cause(
         "sandbox.shared",
         "the sandbox lies on production's file system and could fill it",
         "choose a directory on another file system",
-        (Found("drill.sandbox", "allow_shared_filesystem", (FAIL, UNPROVEN)),),
+        (Found("drill.sandbox", reasons.SHARED_FILE_SYSTEM, BAD),),
         ("drill.*",),
     ),
     Cause(
@@ -202,8 +206,8 @@ CAUSES = (
         "look at the end of its log",
         (
             Found("services.*"),
-            Found(READY, "no command|it ended|not ready within|another program", (UNPROVEN,)),
-            Found("canary.*", UNANSWERED),
+            Found(READY, verdicts=(UNPROVEN,), other_than=(reasons.UNSAFE_TO_START,)),
+            Found("canary.*", reasons.NO_ANSWER),
         ),
         ("settled.backlog",),
         general=True,
@@ -212,7 +216,7 @@ CAUSES = (
         "canary.failed",
         "a canary failed, and nothing else says why",
         "see its words; ask the service's log for the request id",
-        (Found("canary.*", ANSWERED),),
+        (Found("canary.*", other_than=(reasons.NO_ANSWER,)),),
         general=True,
     ),
     Cause(
@@ -226,10 +230,10 @@ CAUSES = (
         "drill.host",
         "this drill host could not take a step, which says nothing about the set",
         "the check names it and says what to change; then drill again",
-        # As the role caracal_drill says it.
+        # A step that was not run because of another one has a cause of its own.
         (
-            Found("drill.*", r"\bthis drill host could not do it: ", (UNPROVEN,)),
-            Found(READY, "its command names", (UNPROVEN,)),
+            Found("drill.*", verdicts=(UNPROVEN,), other_than=(reasons.NOT_DONE,)),
+            Found(READY, reasons.MISSING_FILE, (UNPROVEN,)),
         ),
         general=True,
     ),

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from ... import _reasons as reasons
 from ..._report.check import FAIL, UNPROVEN, WARN
 from ..inventory import since_previous
-from .symptoms import ANSWERED, TAMPER, Above, Cause, Found, Logged
+from .symptoms import TAMPER, Above, Answered, Cause, Found, Logged
 
 ANOTHER_COPY = "keep this one as evidence, and drill another copy or an earlier set"
 
@@ -17,28 +18,28 @@ CAUSES = (
         "set.altered",
         "the set is not what was signed: an object is missing or altered, or its signature is nobody's whom this host trusts",
         ANOTHER_COPY,
-        (Found("set.objects"), Found("set.signature"), Found("drill.*", "was altered")),
+        (Found("set.objects"), Found("set.signature"), Found("drill.*", reasons.ALTERED_OBJECT)),
         ("drill.*",),
     ),
     Cause(
         "set.identity",
         "no identity of this host opens an object that the drill needs: it is sealed to others",
         "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
-        (Found("drill.*", "none of the identities opens", (FAIL, UNPROVEN)),),
+        (Found("drill.*", reasons.NO_IDENTITY, (FAIL, UNPROVEN)),),
         ("drill.*", "audit_key.missing"),
     ),
     Cause(
         "inventory.emptied",
         "a table is empty that has rows in the set: the restore ended early, or somebody emptied it",
         "restore again; if it stays, drill an earlier set. The sealed details name every table that differs",
-        (Found("inventory.*.tables", ": 0 rows, recorded"),),
+        (Found("inventory.*.tables", reasons.EMPTIED_TABLE),),
         ("revocation.incomplete", "state.*", "inventory.*.state"),
     ),
     Cause(
         "chain.rehash",
         "audit_chain_rehash lost its row: the audit service would write every hash anew, and cover up whatever happened before",
         "restore that table's row before the audit service starts",
-        (Found("audit.rehash_marker"), Found("state.audit_query.*", "rehash")),
+        (Found("audit.rehash_marker"), Found("state.audit_query.rehash_marker")),
     ),
     Cause(
         "chain.history",
@@ -81,7 +82,7 @@ CAUSES = (
         (
             Found("*.links"),
             Found("*.sequence"),
-            Found("audit.partitions", "dropped"),
+            Found("audit.partitions", reasons.DROPPED_PARTITION),
             Above(f"{TAMPER}chain_breaks_total"),
             Logged("tamper: chain (break|link)", ("audit",)),
         ),
@@ -91,7 +92,12 @@ CAUSES = (
         "chain.not_continued",
         "what services wrote into the copy does not continue the restored chain: the audit service holds another key, or began elsewhere",
         "restore the secrets bundle of the same set, and see that the audit service starts on the restored rows",
-        (Found("settled.chain_continues"), Found("canary.audit_row", r"does not (follow|continue|link)|other_(key|previous)")),
+        (
+            Found("settled.chain_continues"),
+            Found("canary.audit_row", reasons.BROKEN_SEQUENCE),
+            Found("canary.audit_row", reasons.BROKEN_LINK),
+            Found("canary.audit_row", reasons.OTHER_AUDIT_KEY),
+        ),
         ("settled.tamper",),
     ),
     Cause(
@@ -119,9 +125,9 @@ CAUSES = (
         "restore resources and providers from one set (and gateway_resource_bindings, if the release has it), then restart the Gateway",
         (
             Found("state.gateway_bindings.*"),
-            Found("inventory.*.tables", r"first: public\.gateway_resource_bindings:"),
-            Found("services.gateway.ready", "bindings_unavailable"),
-            Found("canary.*", "resource not configured"),
+            Found("inventory.*.tables", reasons.BINDINGS_DIFFER),
+            Answered("services.gateway.ready", "bindings_unavailable"),
+            Answered("canary.*", "resource not configured"),
         ),
         ("canary.gateway", "services.gateway"),
     ),
@@ -129,7 +135,7 @@ CAUSES = (
         "revocation.stale",
         "revocation incomplete: the Gateway's view of revocations is too old, so it refuses requests",
         "see whether it reaches PostgreSQL and Redis, then POST /internal/revocations/reload at the Gateway",
-        (Found("*", "revocation_snapshot_stale|revocation state unavailable"),),
+        (Answered("*", "revocation_snapshot_stale|revocation state unavailable"),),
         ("services.gateway", "canary.gateway"),
     ),
     Cause(
@@ -167,14 +173,18 @@ CAUSES = (
         "policy.denied",
         "the policy denies the canary; zone, application, client secret and policy engine work, and the STS is not broken",
         "give the canary application a grant for this resource and scope, or name another",
-        (Found("canary.*", r"policy denied|policy refuses", (FAIL, UNPROVEN, WARN)),),
+        (Answered("canary.*", "policy denied", (FAIL, UNPROVEN, WARN)),),
         ("canary.exchange",),
     ),
     Cause(
         "policy.activation",
         "policy sets, versions or their activation do not fit together, or the STS does not load the active one",
         "restore the tables of policies from the same set; ask the activation status at the API for what the STS says",
-        (Found("state.policy_activation.*"), Found("canary.policy_active", ANSWERED), Found("canary.*", "policy_eval_failed")),
+        (
+            Found("state.policy_activation.*"),
+            Found("canary.policy_active", other_than=(reasons.NO_ANSWER,)),
+            Answered("canary.*", "policy_eval_failed"),
+        ),
         ("canary.exchange",),
     ),
     Cause(
@@ -184,7 +194,7 @@ CAUSES = (
         (
             Found("migrations.*"),
             Found("inventory.*.migrations"),
-            Found("inventory.*.tables", r"^1 table\(s\) differ; first: public\.schema_migrations:"),
+            Found("inventory.*.tables", reasons.MIGRATIONS_DIFFER),
             Found("migrations.release", verdicts=(UNPROVEN,)),
         ),
     ),
@@ -199,7 +209,7 @@ CAUSES = (
             Found("inventory.*.owners"),
             Found("*.roles"),
             # What a step asked of a table or column that is not there.
-            Found("drill.*", r"SQLSTATE 42(P01|703)\b"),
+            Found("drill.*", reasons.UNKNOWN_RELATION),
         ),
         ("inventory.*.schema_dump",),
     ),
@@ -207,7 +217,11 @@ CAUSES = (
         "partitions.month",
         "there is no audit partition for this month, as in every old set: new events would land in the default partition",
         "run audit_partition_ensure on the copy before a service starts",
-        (Found("*", r"no partition (of relation|for)|partition.*(this|the present|current) month"), Logged("no partition of relation")),
+        (
+            Found("prepare.partitions", reasons.MISSING_PARTITION),
+            Answered("*", "no partition of relation"),
+            Logged("no partition of relation"),
+        ),
     ),
     Cause(
         "outbox.lost",
@@ -219,7 +233,7 @@ CAUSES = (
         "state.constraint",
         "rows contradict a constraint of their own schema, so that PostgreSQL refuses to make it on the copy: somebody wrote past it",
         "find these rows in production by the constraint that the check names, and repair them there; until then restore an earlier set",
-        (Found("drill.restore", r"violates foreign key constraint|could not create unique index|is violated by some row"),),
+        (Answered("drill.restore", r"violates foreign key constraint|could not create unique index|is violated by some row"),),
         ("drill.step",),
     ),
     Cause(

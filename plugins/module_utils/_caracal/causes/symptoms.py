@@ -13,15 +13,12 @@ import typing as t
 
 from ..._report.check import FAIL, Check
 
-# What checks of services say in their details, as the services said it.
-FACTS = ("service", "status", "error", "description", "reason")
-# What they carry line by line: the end of a service's log, all that differs.
-LINES = ("log", "differences", "problems")
+# Details in which checks have the answer of a service.
+ANSWER = ("service", "status", "error", "description", "reason")
+# The end of a service's log, in the details of its check.
+LOG = "log"
 # Before the names of metrics of the product's own sweep of the audit chain.
 TAMPER = "caracal_audit_tamper_"
-# A canary that nobody answered tells of a service that is not there, and not of what it was asked.
-UNANSWERED = r"gave no answer \(|does not reach the STS"
-ANSWERED = rf"\A(?!.*({UNANSWERED}))"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +45,37 @@ class Sign(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A check whose id fits the pattern `id` (`*` stands for anything) has one of the `verdicts`, and its words or facts fit `says`."""
+    """A check whose id fits the pattern `id` (`*` stands for anything) has one of the `verdicts`.
+
+    Its reason, one of `_reasons`, is `reason` if one is given, and none of `other_than`.
+    """
 
     id: str
-    says: str = ""
+    reason: str = ""
+    verdicts: tuple[str, ...] = (FAIL,)
+    other_than: tuple[str, ...] = ()
+
+    def seen(self, evidence: Evidence) -> list[str]:
+        return [one.id for one in _fitting(evidence, self.id, self.verdicts) if self._fits(str(one.details.get("reason") or ""))]
+
+    def _fits(self, reason: str) -> bool:
+        return reason == self.reason if self.reason else reason not in self.other_than
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """A check whose id fits the pattern `id` has one of the `verdicts`, and quotes an answer that matches the expression `words`.
+
+    The words are those of a service of Caracal, of PostgreSQL, or of the kernel: this collection cannot change them.
+    """
+
+    id: str
+    words: str
     verdicts: tuple[str, ...] = (FAIL,)
 
     def seen(self, evidence: Evidence) -> list[str]:
-        fitting = (one for one in evidence.checks if one.verdict in self.verdicts and fnmatch.fnmatchcase(one.id, self.id))
-        return [one.id for one in fitting if re.search(self.says, said(one), re.IGNORECASE)]
+        fitting = _fitting(evidence, self.id, self.verdicts)
+        return [one.id for one in fitting if re.search(self.words, quoted(one), re.IGNORECASE)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +146,12 @@ class Cause:
         return list(dict.fromkeys(shown for sign in self.signs for shown in sign.seen(evidence)))
 
 
-def said(check: Check) -> str:
-    """Everything that a check tells in words, the lines that it carries among it."""
-    facts = [str(check.details[name]) for name in FACTS if check.details.get(name) is not None]
-    lines = [str(line) for name in LINES if isinstance(check.details.get(name), list) for line in check.details[name]]
-    return "\n".join([" ".join([*facts, check.message]), *lines])
+def quoted(check: Check) -> str:
+    """The answer of a service, the message, which may quote one, and the end of the service's log."""
+    answer = [str(check.details[name]) for name in ANSWER if check.details.get(name) is not None]
+    log = check.details.get(LOG)
+    return "\n".join([" ".join([*answer, check.message]), *(str(line) for line in (log if isinstance(log, list) else ()))])
+
+
+def _fitting(evidence: Evidence, pattern: str, verdicts: tuple[str, ...]) -> list[Check]:
+    return [one for one in evidence.checks if one.verdict in verdicts and fnmatch.fnmatchcase(one.id, pattern)]

@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import typing as t
 
+from ..._reasons import DROPPED_PARTITION
 from ..._report.check import FAIL, UNPROVEN, WARN, Check
 from .. import findings
 from ..findings import Finding
@@ -227,8 +228,8 @@ def partitions(
         month = month_of(name)
         if month is None or month >= horizon:
             words = f"it was dropped, although retention keeps {days} days; with it went evidence"
-            digest = findings.digest("leaf_dropped", AUDIT.name, name)
-            found.append(Finding("leaf_dropped", AUDIT.name, "", 0, 0, words, leaf=name, digest=digest))
+            digest = findings.digest(DROPPED_PARTITION, AUDIT.name, name)
+            found.append(Finding(DROPPED_PARTITION, AUDIT.name, "", 0, 0, words, leaf=name, digest=digest))
     months = sorted(leaf.month for leaf in leaves if leaf.month)
     for month in _between(months):
         name = Month(datetime.date(*month, 1)).name

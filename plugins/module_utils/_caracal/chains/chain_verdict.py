@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ..._reasons import MISSING_AUDIT_KEY, WRONG_AUDIT_KEY
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from .. import findings
 from ..findings import Finding
@@ -135,7 +136,7 @@ def hmacs(
     details: dict[str, t.Any] = {"keys": [key.id for key in keys], "unkeyed": sum(zone.unkeyed.count for zone in seen.values())}
     if not keys:
         words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
-        return [Check(check_id, UNPROVEN, words, details=details)]
+        return [Check(check_id, UNPROVEN, words, details={"reason": MISSING_AUDIT_KEY, **details})]
     if not signed and not unmatched:
         words = "no row has a chain HMAC; all were written without a key" if numbered(seen) else nothing(chain, seen)
         if keyless and numbered(seen):
@@ -143,13 +144,12 @@ def hmacs(
         return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
     if not signed:
         named = ", ".join(key.id for key in keys)
-        why = (
-            "contents and links are right, so the key is another one, or all was written anew with another one"
-            if sound
-            else "and contents or links are wrong too"
-        )
+        right = "contents and links are right, so the key is another one, or all was written anew with another one"
+        why = right if sound else "and contents or links are wrong too"
+        words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}"
+        reason = WRONG_AUDIT_KEY if sound else ""
         return [
-            Check(key_id, FAIL, f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}", details=details),
+            Check(key_id, FAIL, words, details={"reason": reason, **details}),
             Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with another key", details=details),
         ]
     found = [one for name, zone in seen.items() for one in _hmac_findings(chain, name, zone)]

@@ -13,6 +13,7 @@ import dataclasses
 import re
 import typing as t
 
+from ..._reasons import EVENTS_NOT_SENT, MISSING_GROUPS
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .. import streams
 from ..backlog import Backlog
@@ -80,7 +81,7 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
     if wrong:
         first, number = next(iter(wrong.items()))
         words = f"the audit service's own sweep found {number:.0f} rows ({first}); see the checks of the step evidence"
-        return Judged(Check(name, FAIL, words, details={"metrics": values}), True)
+        return Judged(Check(name, FAIL, words, details={"reason": first, "metrics": values}), True)
     if any(values[one] is None for one in counted) or not values[CHECKED]:
         return Judged(
             Check(name, UNPROVEN, "the audit service's sweep looked at no row, or does not say so", details={"metrics": values}), True
@@ -101,7 +102,7 @@ def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tupl
     missing = sorted(needed - {(group.stream, group.name) for group in judged})
     if missing:
         words = f"{len(missing)} of {len(needed)} consumer groups are missing; first: {missing[0][1]} of {missing[0][0]}"
-        return Judged(Check(name, FAIL, words, details={"missing": [" ".join(one) for one in missing]}), False)
+        return Judged(Check(name, FAIL, words, details={"reason": MISSING_GROUPS, "missing": [" ".join(one) for one in missing]}), False)
     behind = [group for group in judged if group.lag or (group.pending and group.name not in streams.RETRIED_LATER)]
     unknown = [group for group in judged if group.lag is None]
     still = [group for group in behind if not ((backlog := backlogs.get((group.stream, group.name))) and backlog.shrinks)]
@@ -144,7 +145,9 @@ def replay(found: Replayed) -> Judged:
         return Judged(Check(name, NOT_APPLICABLE, "no replay file was restored"), True)
     words = f"{found.left} of {found.files} replay files are left, {found.landed} of {found.events} of their events are in audit_events"
     if found.left or found.landed < found.events:
-        return Judged(Check(name, FAIL, words, details=dataclasses.asdict(found)), False)
+        # With files left, the service has not begun, or sends them still.
+        reason = "" if found.left else EVENTS_NOT_SENT
+        return Judged(Check(name, FAIL, words, details={"reason": reason, **dataclasses.asdict(found)}), False)
     if not found.events:
         return Judged(Check(name, UNPROVEN, f"{found.files} replay files were removed, and held no event that could be looked for"), True)
     return Judged(Check(name, PASS, f"{found.files} replay files were sent and removed; their events are in audit_events"), True)

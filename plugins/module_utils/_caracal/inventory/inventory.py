@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ..._inventory import DatabaseInventory, DatabaseSettings, TableDigest
+from ..._reasons import BINDINGS_DIFFER, EMPTIED_TABLE, MIGRATIONS_DIFFER, SIGNING_KEYS_DIFFER
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import parameters
 
@@ -148,9 +149,10 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
     return "chain columns differ"
 
 
-def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool) -> Check:
+def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: str = "") -> Check:
     if wrong:
-        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
+        details = {"reason": reason, "differences": wrong[:50]}
+        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details=details)
     if not count:
         verdict = NOT_APPLICABLE if empty_ok else UNPROVEN
         return Check(check_id, verdict, f"the set records no {what}; nothing was compared", required=not empty_ok)
@@ -165,8 +167,8 @@ def _maps(
     empty_ok: bool = False,
     rows: t.Mapping[str, str] | None = None,
 ) -> Check:
-    wrong = []
-    for name in sorted(expected.keys() | actual.keys()):
+    wrong, differing = [], [name for name in sorted(expected.keys() | actual.keys()) if expected.get(name) != actual.get(name)]
+    for name in differing:
         if name not in actual:
             wrong.append(f"{name} is missing")
         elif name not in expected:
@@ -175,7 +177,16 @@ def _maps(
             wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}{_first(rows, name)}")
         elif expected[name]["digest"] != actual[name]["digest"]:
             wrong.append(f"{name}: rows differ in content{_first(rows, name)}")
-    return _result(check_id, what, wrong, len(expected), empty_ok)
+    return _result(check_id, what, wrong, len(expected), empty_ok, _reason(differing, expected, actual))
+
+
+def _reason(differing: t.Sequence[str], expected: t.Mapping[str, TableDigest], actual: t.Mapping[str, TableDigest]) -> str:
+    """Of tables that differ: whether one is empty that must not be, or which one differs first."""
+    if any(name in expected and expected[name]["rows"] and not found["rows"] for name in differing if (found := actual.get(name))):
+        return EMPTIED_TABLE
+    if list(differing) == ["public.schema_migrations"]:
+        return MIGRATIONS_DIFFER
+    return BINDINGS_DIFFER if differing and differing[0] == "public.gateway_resource_bindings" else ""
 
 
 def _first(rows: t.Mapping[str, str] | None, name: str) -> str:
@@ -190,8 +201,9 @@ def _lists(check_id: str, what: str, expected: list[str], actual: list[str], emp
 
 def _state(check_id: str, expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> Check:
     """An older set records fewer facts; the tables behind them are compared row by row all the same."""
-    wrong = [f"{name} differs" for name in sorted(expected) if expected[name] != actual.get(name)]
-    return _result(check_id, "fact", wrong, len(expected), empty_ok=not expected)
+    differing = [name for name in sorted(expected) if expected[name] != actual.get(name)]
+    reason = SIGNING_KEYS_DIFFER if "signing_keys" in differing else ""
+    return _result(check_id, "fact", [f"{name} differs" for name in differing], len(expected), empty_ok=not expected, reason=reason)
 
 
 def _sequences(check_id: str, expected: Values, actual: Values, floor: t.Mapping[str, int]) -> Check:

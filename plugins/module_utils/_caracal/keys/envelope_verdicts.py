@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import typing as t
 
+from ..._reasons import DAMAGED_VALUES, MIXED_KEKS, WRONG_KEK
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..releases import SECRET_STORE, Detected
 from .envelopes import NO_KEY, Reading
@@ -39,31 +40,32 @@ def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> C
     foreign = sum((one.foreign for one in readings), collections.Counter())
     rows, spared = sum(one.rows for one in readings), sum(one.spared for one in readings)
     counts = {"rows": rows, "opened": dict(opened), "foreign": dict(foreign), "damaged": sum(one.damaged for one in readings)}
-    verdict, words = _kek(opened, foreign, spared, keyring, family)
-    return Check(KEK_CHECK, verdict, words, details={"given": [key.id for key in keyring.keys], **counts})
+    verdict, reason, words = _kek(opened, foreign, spared, keyring, family)
+    return Check(KEK_CHECK, verdict, words, details={"reason": reason, "given": [key.id for key in keyring.keys], **counts})
 
 
 def _kek(
     opened: collections.Counter[str], foreign: collections.Counter[str], spared: int, keyring: Keyring, family: str
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
+    """Verdict, reason and message."""
     good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
     if not good and bad == spared:
-        return UNPROVEN, "no sealed value that is whole and in use shows which KEK is right"
+        return UNPROVEN, "", "no sealed value that is whole and in use shows which KEK is right"
     if not good:
-        return FAIL, f"wrong KEK: {' and '.join(key.id for key in keyring.keys)} opens none of {bad} sealed values{_carried(foreign)}"
+        given = " and ".join(key.id for key in keyring.keys)
+        return FAIL, WRONG_KEK, f"wrong KEK: {given} opens none of {bad} sealed values{_carried(foreign)}"
     if bad > spared:
         what = "mixed keys or damage" if NO_KEY in foreign else "mixed keys"
-        return FAIL, f"{what}: {good} sealed values open, {bad} do not with any KEK that was given{_carried(foreign)}"
+        return FAIL, MIXED_KEKS, f"{what}: {good} sealed values open, {bad} do not with any KEK that was given{_carried(foreign)}"
     if good > opened[current] and family != SECRET_STORE:
-        return FAIL, f"mixed keys: {good - opened[current]} of {good} values open only with the previous KEK, which this release cannot use"
+        words = f"mixed keys: {good - opened[current]} of {good} values open only with the previous KEK, which this release cannot use"
+        return FAIL, MIXED_KEKS, words
     if good > opened[current]:
-        return (
-            WARN,
-            f"a rotation is not finished: {opened[current]} values under {current}, {good - opened[current]} under the previous KEK",
-        )
+        under = f"{opened[current]} values under {current}, {good - opened[current]} under the previous KEK"
+        return WARN, "", f"a rotation is not finished: {under}"
     if bad:
-        return WARN, f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
-    return PASS, f"right KEK {current}: it opens {good} sealed values"
+        return WARN, "", f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
+    return PASS, "", f"right KEK {current}: it opens {good} sealed values"
 
 
 def _carried(foreign: collections.Counter[str]) -> str:
@@ -88,7 +90,8 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
         said = [f"{reading.damaged} damaged"] if reading.damaged else []
         said += [f"{foreign} that no given KEK opens"] if foreign else []
         first = reading.positions[0]
-        return Check(name, FAIL, f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}", details=details)
+        words = f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
+        return Check(name, FAIL, words, details={"reason": DAMAGED_VALUES, **details})
     previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
     if previous:
         verdict = WARN if family == SECRET_STORE else FAIL

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 
 from ..._errors import OptionError
+from ..._reasons import UNUSABLE_KEK
 from . import hex_keys
 
 BYTES = 32
@@ -58,10 +59,12 @@ def parse(text: str, name: str) -> Kek:
     where = "a KEK is (not base64); give the file secretStoreKek or zoneKek of the deployment"
     secret = hex_keys.parse(text, name, "KEK", "64 hex digits", where)
     if len(secret) != BYTES:
-        raise OptionError(f"{name} has {len(secret)} bytes, a KEK has exactly {BYTES}; give the whole key and no other")
+        words = f"{name} has {len(secret)} bytes, a KEK has exactly {BYTES}; give the whole key and no other"
+        raise OptionError(words, reason=UNUSABLE_KEK)
     pattern = weakness(secret)
     if pattern:
-        raise OptionError(f"{name} is no random key ({pattern}), and Caracal refuses such a one; give the KEK of the deployment")
+        words = f"{name} is no random key ({pattern}), and Caracal refuses such a one; give the KEK of the deployment"
+        raise OptionError(words, reason=UNUSABLE_KEK)
     return Kek(secret)
 
 

@@ -15,6 +15,7 @@ from ..._caracal import replay
 from ..._files import paths
 from ..._files.folder import PRIVATE, Owner
 from ..._options.shared import RedisOptions
+from ..._reasons import MISSING_PARTITION
 from ..._report.check import FAIL, PASS, Check, CheckResult
 from .step import REPLAY, Made, Step, Work
 
@@ -51,7 +52,8 @@ def _partitions(work: Work) -> CheckResult:
     there, made = len(found["present"]), len(found["made"])
     verdict = PASS if there + made >= MONTHS else FAIL
     words = f"{there} partitions of this month and the next three were there, {made} were made"
-    return Check("prepare.partitions", verdict, words).to_result()
+    details = {} if verdict == PASS else {"reason": MISSING_PARTITION}
+    return Check("prepare.partitions", verdict, words, details=details).to_result()
 
 
 def _redis(work: Work) -> list[CheckResult]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._errors import BackupError, PermissionMissing, StageFailed, StorageError, Unreachable
+from ..._errors import BackupError, NoRoom, PermissionMissing, StageFailed, StorageError, Unreachable
 
 
 def translate(exc: t.Any, database: str) -> BackupError:
@@ -22,7 +22,7 @@ def translate(exc: t.Any, database: str) -> BackupError:
     if code == "22021":
         return no_text(database)
     if code in ("53100", "58030"):
-        return StorageError(f"database {database}: {said}; make room on the server's disk")
+        return (NoRoom if code == "53100" else StorageError)(f"database {database}: {said}; make room on the server's disk")
     if code.startswith(("08", "57P")) or not code:
         return Unreachable(f"database {database}: the connection was lost ({said}); check the server's log and run again")
     return StageFailed(f"database {database}: {said} (SQLSTATE {code})", sqlstate=code)

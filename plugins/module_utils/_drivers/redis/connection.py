@@ -22,6 +22,7 @@ from ..._errors import (
     VersionMismatch,
 )
 from ..._options.shared import RedisOptions
+from ..._reasons import REDIS_UNREACHABLE
 from ..._stream import secret_files
 from .deadline import Deadline
 
@@ -145,10 +146,12 @@ class Session:
         if isinstance(exc, self._redis.BusyLoadingError):
             return Busy(f"Redis {self.address} is still loading its data; wait until it has started")
         if isinstance(exc, self._redis.AuthenticationError):
-            return Unreachable(f"Redis {self.address} refuses the login ({text}); check redis_username and redis_password_file")
+            words = f"Redis {self.address} refuses the login ({text}); check redis_username and redis_password_file"
+            return Unreachable(words, reason=REDIS_UNREACHABLE)
         if self.address.tls and ("SSL" in text or "certificate" in text):
             return Unreachable(f"Redis {self.address}: no trusted TLS connection ({text}); check redis_ca_cert, the host name and the port")
-        return Unreachable(f"Redis {self.address} cannot be reached ({text}); check redis_host, redis_port, redis_tls and the network")
+        words = f"Redis {self.address} cannot be reached ({text}); check redis_host, redis_port, redis_tls and the network"
+        return Unreachable(words, reason=REDIS_UNREACHABLE)
 
     def _problem(self, exc: Exception, command: str) -> BackupError:
         """What the server said of keys and commands is told; it never repeats a field."""

@@ -18,7 +18,7 @@ import stat as stat_flags
 import types
 import typing as t
 
-from ..._errors import BackupError, OptionError, PermissionMissing, StorageError
+from ..._errors import BackupError, NoRoom, OptionError, PermissionMissing, StorageError
 from ..._files import paths
 from ..._files.folder import Folder
 from ..._storage import folders
@@ -107,7 +107,7 @@ class Target:
                 raise OSError(errno.EACCES, "permission denied")
         free = about.f_bavail * about.f_frsize
         if free < size:
-            raise StorageError(f"{self.path} has {free >> 20} MiB free, the files need {(size >> 20) + 1} MiB; make room")
+            raise NoRoom(f"{self.path} has {free >> 20} MiB free, the files need {(size >> 20) + 1} MiB; make room")
 
     def holds(self, name: str, size: int, sha256: str) -> str:
         """Whether a file of that name begins with those bytes (`SAME`), with others (`OTHER`), or does not exist (`ABSENT`)."""

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import api_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _reasons as reasons
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis, symptoms
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import settling
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
@@ -25,18 +25,18 @@ def failed(check_id: str, message: str = "not so", verdict: str = FAIL, **detail
 
 
 def swept(verdict: str = FAIL, **counted: float | None) -> Check:
-    """The check of the audit service's sweep. It names rows without an HMAC of the key, when there are such."""
-    words = f"found rows ({TAMPER}hmac_failures_total)" if counted.get("hmac_failures") else "found rows"
+    """The check of the audit service's sweep. Its reason names rows without an HMAC of the key, when there are such."""
     metrics = {f"{TAMPER}{name}_total": value for name, value in counted.items()}
-    return failed("settled.tamper_sweep", words, verdict, metrics=metrics)
+    reason = f"{TAMPER}hmac_failures_total" if counted.get("hmac_failures") else ""
+    return failed("settled.tamper_sweep", "found rows", verdict, metrics=metrics, reason=reason)
 
 
 def ready(service: str, status: int, **facts: str) -> Check:
     return failed(f"services.{service}.ready", f"{service} is not ready", service=service, status=status, **facts)
 
 
-def kek(message: str, **foreign: int) -> Check:
-    return failed("envelopes.kek", message, given=[GIVEN], foreign=foreign)
+def kek(reason: str, **foreign: int) -> Check:
+    return failed("envelopes.kek", reason=reason, given=[GIVEN], foreign=foreign)
 
 
 DECRYPT = {"service": "sts", "status": 500, "error": "internal_error", "description": "signing key decryption failed"}
@@ -44,12 +44,12 @@ SIGNATURE = "invalid gateway exchange signature"
 
 # What a drill sees of each trouble → the causes that it must name, in this order.
 SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
-    "wrong KEK by the rows": ([kek(f"wrong KEK: {GIVEN} opens none of 9 sealed values")], {}, ["kek.wrong"]),
+    "wrong KEK by the rows": ([kek(reasons.WRONG_KEK)], {}, ["kek.wrong"]),
     "wrong KEK by JWKS": ([failed("canary.jwks", **DECRYPT)], {}, ["kek.wrong"]),
     "wrong KEK and all that follows": (
         [
-            kek(f"wrong KEK: {GIVEN} opens none of 9 sealed values", **{SEALED: 9}),
-            failed("envelopes.secrets.envelope", "9 that no given KEK opens of 9; first: x: another KEK"),
+            kek(reasons.WRONG_KEK, **{SEALED: 9}),
+            failed("envelopes.secrets.envelope", reason=reasons.DAMAGED_VALUES),
             failed("canary.jwks", **DECRYPT),
             failed("canary.exchange", status=500, error="internal_error", description="token issuance failed"),
             failed("canary.gateway", status=401, error="invalid_token", description="bearer signature invalid"),
@@ -66,8 +66,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "wrong KEK by the log of the API": ([], {"logs": {"api": ["secret envelope was sealed under a different KEK"]}}, ["kek.wrong"]),
     "secrets of another set": (
         [
-            kek("wrong KEK: a opens none of 9 sealed values", **{SEALED: 9}),
-            failed("audit.hmac_key", "wrong AUDIT_HMAC_KEY: none of 9 rows was signed with k; contents and links are right, so the key is"),
+            kek(reasons.WRONG_KEK, **{SEALED: 9}),
+            failed("audit.hmac_key", reason=reasons.WRONG_AUDIT_KEY),
             failed("audit.hmac", "the chain HMACs cannot be verified with another key", UNPROVEN),
             failed("canary.jwks", **DECRYPT),
         ],
@@ -75,7 +75,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["secrets.other"],
     ),
     "two KEKs": (
-        [kek("mixed keys: 4 sealed values open, 2 do not with any KEK that was given", **{SEALED: 2}), failed("canary.jwks", **DECRYPT)],
+        [kek(reasons.MIXED_KEKS, **{SEALED: 2}), failed("canary.jwks", **DECRYPT)],
         {},
         ["kek.mixed"],
     ),
@@ -86,9 +86,9 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["kek.unusable"],
     ),
     "an empty KEK file": ([ready("sts", 0, error="secret file empty: ZONE_KEK_FILE=/x")], {}, ["kek.unusable"]),
-    "damaged rows": ([failed("envelopes.secrets.envelope", "2 damaged of 9; first: x: no envelope")], {}, ["kek.damaged"]),
+    "damaged rows": ([failed("envelopes.secrets.envelope", reason=reasons.DAMAGED_VALUES)], {}, ["kek.damaged"]),
     "a new signing key": (
-        [failed("canary.jwks", "it has a signing key that the backup has not", reason="new_key")],
+        [failed("canary.jwks", reason=reasons.NEW_SIGNING_KEY)],
         {},
         ["keys.signing_key_gone"],
     ),
@@ -98,17 +98,17 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["keys.signing_key_gone"],
     ),
     "no signing key row by the inventory": (
-        [failed("inventory.caracal.state", "2 fact(s) differ", differences=["policies differs", "signing_keys differs"])],
+        [failed("inventory.caracal.state", reason=reasons.SIGNING_KEYS_DIFFER)],
         {},
         ["keys.signing_key_gone"],
     ),
     "one key twice": (
-        [failed("envelopes.signing_keys", "2 signing keys stand in more than one row, so one was copied over another")],
+        [failed("envelopes.signing_keys")],
         {},
         ["keys.copied"],
     ),
     "lost provider secrets": (
-        [failed("envelopes.providers", "1 of 3 providers with secret values have none here; first: p: they are lost")],
+        [failed("envelopes.providers")],
         {},
         ["keys.custody"],
     ),
@@ -118,7 +118,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "no token": ([failed("canary.exchange", status=500, description="token issuance failed")], {}, ["keys.token"]),
     "another AUDIT_HMAC_KEY than the rows'": (
         [
-            failed("audit.hmac_key", "wrong AUDIT_HMAC_KEY: none of 9 rows was signed with k; contents and links are right, so the key is"),
+            failed("audit.hmac_key", reason=reasons.WRONG_AUDIT_KEY),
             failed("audit.hmac", "the chain HMACs cannot be verified with another key", UNPROVEN),
             swept(hmac_failures=9, checked=9, chain_breaks=0),
         ],
@@ -136,7 +136,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         ["audit_key.differs"],
     ),
     "no AUDIT_HMAC_KEY": (
-        [failed("audit.hmac", "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified", UNPROVEN)],
+        [failed("audit.hmac", verdict=UNPROVEN, reason=reasons.MISSING_AUDIT_KEY)],
         {},
         ["audit_key.missing"],
     ),
@@ -155,7 +155,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "rows altered in the source": ([failed("blocks.history")], {}, ["chain.history"]),
     "rows deleted in the source": ([failed("inventory.since_previous")], {}, ["source.shrunk"]),
     "rows altered by the sweep alone": (
-        [failed("settled.tamper_sweep", f"the audit service's own sweep found 1 rows ({TAMPER}mismatch_total)")],
+        [failed("settled.tamper_sweep", reason=f"{TAMPER}mismatch_total")],
         {},
         ["chain.altered"],
     ),
@@ -163,7 +163,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         [
             failed(
                 "settled.tamper_sweep",
-                f"the audit service's own sweep found 37 rows ({TAMPER}hmac_failures_total)",
+                reason=f"{TAMPER}hmac_failures_total",
                 metrics={
                     f"{TAMPER}chain_breaks_total": 0.0,
                     f"{TAMPER}hmac_failures_total": 37.0,
@@ -251,22 +251,22 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     ),
     "a policy that says no, as a warning": ([failed("canary.exchange", "policy denied", WARN)], {}, ["policy.denied"]),
     "a STS that refuses the API": (
-        [failed("canary.policy_active", api_checks._UNASKED["failed"], status=200)],
+        [failed("canary.policy_active", status=200, reason=reasons.OTHER_GATEWAY_KEY)],
         {},
         ["gateway_key.wrong"],
     ),
     "a key of before a rotation": (
-        [failed("canary.jwks", "key k is not served; the STS leaves out a key that it cannot open", reason="key_missing")],
+        [failed("canary.jwks", reason=reasons.SIGNING_KEY_NOT_SERVED)],
         {},
         ["kek.previous"],
     ),
     "new rows that do not follow": ([failed("settled.chain_continues")], {}, ["chain.not_continued"]),
     "another database": (
-        [failed("canary.zones", "the API lists zone z, which is not in this copy; it runs on another database")],
+        [failed("canary.zones", reason=reasons.OTHER_DATABASE)],
         {},
         ["services.other_database"],
     ),
-    "missing groups": ([failed("settled.consumer_lag", "2 of 5 consumer groups are missing; first: a of b")], {}, ["services.consumers"]),
+    "missing groups": ([failed("settled.consumer_lag", reason=reasons.MISSING_GROUPS)], {}, ["services.consumers"]),
     "an application of another time": (
         [failed("canary.exchange", status=401, description="invalid client credentials")],
         {},
@@ -274,7 +274,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     ),
     "a copy that reaches out": ([failed("sandbox.disarmed", verdict=UNPROVEN)], {}, ["sandbox.armed"]),
     "other images than ran": (
-        [failed("services.release", "api: another image than ran when the set was made", UNPROVEN)],
+        [failed("services.release", verdict=UNPROVEN, reason=reasons.OTHER_IMAGE)],
         {},
         ["services.other_images"],
     ),
@@ -292,7 +292,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "an altered table": ([failed("inventory.caracal.tables", "public.zones: rows differ in content")], {}, ["inventory.differs"]),
     "an emptied table": (
         [
-            failed("inventory.caracal.tables", "2 table(s) differ", differences=["public.sessions: 0 rows, recorded 9"]),
+            failed("inventory.caracal.tables", reason=reasons.EMPTIED_TABLE),
             failed("state.revocations.agents"),
             failed("state.foreign_keys.caracal"),
         ],
@@ -327,7 +327,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "too many questions": ([ready("api", 429, error="rate_limited")], {}, ["services.rate"]),
     "a service that says nothing": ([ready("web", 0)], {}, ["services.not_ready"]),
     "a group at $": (
-        [failed("settled.replay_drained", "0 of 3 replay files are left, 2 of 9 of their events are in audit_events")],
+        [failed("settled.replay_drained", reason=reasons.EVENTS_NOT_SENT)],
         {},
         ["redis.group_behind"],
     ),
@@ -345,19 +345,15 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["sandbox.not_isolated"],
     ),
-    "no room": ([failed("drill.sandbox", "/var/tmp has 3 MiB free and needs 1024 MiB; make room")], {}, ["sandbox.room"]),
+    "no room": ([failed("drill.sandbox", reason=reasons.NO_ROOM)], {}, ["sandbox.room"]),
     "production's file system": (
-        [
-            failed(
-                "drill.sandbox", "/srv/x lies on the file system of the source; choose another file system or set allow_shared_filesystem"
-            )
-        ],
+        [failed("drill.sandbox", reason=reasons.SHARED_FILE_SYSTEM)],
         {},
         ["sandbox.shared"],
     ),
     "an altered object": ([failed("set.objects", "x was altered")], {}, ["set.altered"]),
     "an identity of another recipient": (
-        [failed("drill.restore", "x: none of the identities opens it; give the identity")],
+        [failed("drill.restore", reason=reasons.NO_IDENTITY)],
         {},
         ["set.identity"],
     ),
@@ -368,20 +364,20 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     ),
     "a slow drill": ([failed("drill.rto")], {}, ["drill.budget"]),
     "a secret that was left out": (
-        [failed("drill.keys", "kek_file /x/secretStoreKek cannot be read: No such file or directory")],
+        [failed("drill.keys", reason=reasons.MISSING_SECRET)],
         {},
         ["secrets.missing"],
     ),
     "a service that was not started": (
-        [failed("canary.policy_active", "2 are not in force; first: x: api gave no answer (127.0.0.1:3000 does not answer: refused)")],
+        [failed("canary.policy_active", reason=reasons.NO_ANSWER)],
         {},
         ["services.not_ready"],
     ),
-    "a column that a step misses": ([failed("drill.keys", "column z.x does not exist (SQLSTATE 42703)")], {}, ["schema.differs"]),
+    "a column that a step misses": ([failed("drill.keys", reason=reasons.UNKNOWN_RELATION)], {}, ["schema.differs"]),
     "a step that this host could not take": (
         [
-            Check("drill.sandbox", UNPROVEN, "this drill host could not do it: bwrap cannot be run"),
-            Check("drill.restore", UNPROVEN, "not done: it needs the step sandbox"),
+            failed("drill.sandbox", verdict=UNPROVEN),
+            failed("drill.restore", verdict=UNPROVEN, reason=reasons.NOT_DONE),
         ],
         {},
         ["drill.host"],
@@ -437,11 +433,11 @@ def only(*checks: Check, **other: t.Any) -> Diagnosis:
 
 @pytest.mark.mutation
 def test_a_wrong_kek_names_both_keys() -> None:
-    found = only(kek("wrong KEK", **{SEALED: 9}), failed("canary.jwks", **DECRYPT))
+    found = only(kek(reasons.WRONG_KEK, **{SEALED: 9}), failed("canary.jwks", **DECRYPT))
     assert found.cause == f"restored STS cannot decrypt keys: the KEK given is {GIVEN}, the rows are sealed under {SEALED}"
     assert found.remedy.startswith("restore the secrets bundle of the same set") and found.because == ("envelopes.kek", "canary.jwks")
-    assert f"are sealed under {SEALED}" in only(kek("wrong KEK", unknown=9), key_ids={"kek": SEALED}).cause, "rows without a key id"
-    assert "sealed under another one, which they do not name" in only(kek("wrong KEK", unknown=9), key_ids={"kek": GIVEN}).cause
+    assert f"are sealed under {SEALED}" in only(kek(reasons.WRONG_KEK, unknown=9), key_ids={"kek": SEALED}).cause, "rows without a key id"
+    assert "sealed under another one, which they do not name" in only(kek(reasons.WRONG_KEK, unknown=9), key_ids={"kek": GIVEN}).cause
     by_jwks = failed("canary.jwks", **DECRYPT)
     assert only(by_jwks).cause.endswith("the KEK given is not the one under which the rows are sealed")
     assert only(by_jwks, key_ids={"kek": SEALED}).cause.endswith(f"the KEK given is not {SEALED} under which the rows are sealed")
