@@ -85,7 +85,7 @@ class NoRoom(StorageError):
 
 def storage_error(exc: OSError) -> type[StorageError]:
     """The class for what the system says: room is missing, or anything else."""
-    return NoRoom if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else StorageError
+    return NoRoom if exc.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
 
 
 class UnsafePath(StorageError):

@@ -66,7 +66,10 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
             of_drill(pg_bin=nobody, redis_server=nobody, services=[service]),
             [("backup", "MissingDependency")] + [("drill", "MissingDependency")] * 3,
         ),
-        "no-room": (of_drill(minimum_free_mb=2**40, report_dir=f"{scene.identity}/x"), [("drill", "StorageError")] * 2),
+        "no-room": (
+            of_drill(minimum_free_mb=2**40, report_dir=f"{scene.identity}/x"),
+            [("drill", "NoRoom"), ("drill", "StorageError")],
+        ),
     }
     both: dict[str, tuple[Settings, Wanted]] = {
         "signers-missing": (
