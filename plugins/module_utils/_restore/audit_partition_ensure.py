@@ -56,7 +56,7 @@ class Options(place.TargetOptions):
 
 
 class EnsureResult(t.TypedDict):
-    """What the module returns."""
+    """Partitions by name. `target` is the system identifier of the server."""
 
     changed: bool
     target: str

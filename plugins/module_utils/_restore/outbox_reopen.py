@@ -36,7 +36,7 @@ class ReopenedRows(t.TypedDict):
 
 
 class ReopenResult(t.TypedDict):
-    """What the module returns."""
+    """Rows that the services send again. `target` is the system identifier of the server."""
 
     changed: bool
     target: str

@@ -61,7 +61,7 @@ class Options(declared.Options):
 
 
 class ArchiveResult(t.TypedDict):
-    """What the module returns; `staged` are names of what a host without the repository has made."""
+    """Each volume by service, and its artifacts. `staged` lists the files that a host without the repository has written."""
 
     changed: bool
     set_id: str
