@@ -21,7 +21,6 @@ from ..._drivers.postgres.server import Server, Session
 from ..._drivers.postgres.snapshot import BEGIN, Snapshot
 from ..._errors import OptionError
 from ..._evidence import sealed_census
-from ..._evidence.sealed_census import SealedCensus
 from ..._options.shared import PostgresOptions
 from ..databases.dump_database import layout_of
 
@@ -29,7 +28,7 @@ from ..databases.dump_database import layout_of
 def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
     """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
-    sealed = t.cast("dict[str, SealedCensus]", part["sealed"])
+    sealed = t.cast("dict[str, sealed_census.SealedCensus]", part["sealed"])
     if not sealed:
         raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")
     database, census = next(iter(sealed.items()))
