@@ -6,30 +6,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import drill_report
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_facts import Findings, Settings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_facts import Findings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_options import DrillOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
-from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import RepositoryOptions
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.declared import Options
+from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared import (
+    RecipientOptions,
+    ReportOptions,
+    RepositoryOptions,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import PASS, Check
 from scenes.scene import DEPLOYMENT, DRILL_HOST, Scene
 
 REPOSITORY = tuple(RepositoryOptions.spec())
-USUAL = Settings(
-    signing_key=None,
-    recipients=(),
-    recipients_files=(),
-    identity_files=(),
-    waivers=(),
-    rto_budget=None,
-    rpo_budget=None,
-    tail_budget=26.0,
-    report_dir=None,
-    metrics_file=None,
-)
+GROUPS: dict[str, type[Options]] = {"recipients": RecipientOptions, "report": ReportOptions}
 
 
 def passed(*names: str) -> list[dict[str, t.Any]]:
@@ -43,10 +37,12 @@ def found(set_id: str, **own: t.Any) -> Findings:
 
 
 def report(place: t.Mapping[str, t.Any], findings: Findings, *, check_mode: bool = False, **own: t.Any) -> dict[str, t.Any]:
-    """The result. `place` has the options of the repository, among others; `own` are settings."""
+    """The result. `place` has the options of the repository, among others; `own` are options."""
     known = {name: place[name] for name in REPOSITORY if place.get(name) is not None}
-    opened = access.open_repository(complete(RepositoryOptions, known))
-    return drill_report.run(opened, dataclasses.replace(USUAL, **own), findings, check_mode=check_mode, warn=lambda _text: None)
+    groups: dict[str, t.Any] = {field: kind(**{one: own.pop(one) for one in kind.spec() if one in own}) for field, kind in GROUPS.items()}
+    given = DrillOptions(access=complete(RepositoryOptions, known), step="report", **groups, **own)
+    opened = access.open_repository(given.access)
+    return drill_report.run(opened, given, findings, check_mode=check_mode, warn=lambda _text: None)
 
 
 def of_scene(scene: Scene, findings: Findings, place: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:

@@ -54,13 +54,13 @@ class PairingResult(t.TypedDict):
 class SetPart(t.TypedDict, total=False):
     """A part as `Fields` checks it. Modules add fields of their own, which the manifest does not have."""
 
-    artifacts: list[dict[str, t.Any]]
+    artifacts: list[artifacts.ArtifactRecord]
     tools: dict[str, str]
     timings: dict[str, float]
     key_ids: dict[str, str]
     left_out: dict[str, str]
     pairing: PairingResult
-    images: list[dict[str, t.Any]]
+    images: list[images.ImageRecord]
     sources: list[SourceRecord]
     family: str | None
     release: str | None

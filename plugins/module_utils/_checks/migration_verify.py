@@ -92,8 +92,7 @@ def run(invocation: Invocation[Options]) -> MigrationVerifyResult:
         **judged(checks, given.require_valid),
         "release": nearest.table.release if nearest.known else None,
         "nearest": nearest.table.release,
-        # Only a table that `describe` makes can be without one.
-        "family": t.cast("str", nearest.table.family),
+        "family": nearest.table.known_family,
         "table": _describe(given.describe, readings, nearest, roles) if given.describe else None,
         "seconds": round(time.monotonic() - started, 3),
     }

@@ -33,7 +33,7 @@ class Options(declared.Options):
 
 
 class ServicesResult(t.TypedDict):
-    """What the module returns."""
+    """`started` lists services in the order of their start. `urls` has the addresses at which this host reaches services."""
 
     changed: bool
     started: list[str]

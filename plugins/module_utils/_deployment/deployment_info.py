@@ -27,7 +27,7 @@ class Options(declared.Options):
 
 
 class InfoResult(t.TypedDict):
-    """What the module returns."""
+    """`deployment` has the paths and addresses that other modules take as options. `summary` is one line for the console."""
 
     changed: bool
     deployment: dict[str, object]

@@ -35,7 +35,7 @@ class Options(declared.Options):
 
 
 class ProgramsResult(t.TypedDict):
-    """What the module returns."""
+    """`pg_bin` is the folder of the client programs, and `version` their version. `summary` is one line for the console."""
 
     changed: bool
     pg_bin: str

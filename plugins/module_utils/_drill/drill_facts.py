@@ -32,6 +32,7 @@ from .._report.text import clean, one_line
 from .._repository import holdings, layout
 
 if t.TYPE_CHECKING:
+    from .drill_options import DrillOptions
     from .drill_state import RecordedStep
 
 # NTP keeps hosts much closer; a greater difference is a wrong option.
@@ -39,23 +40,6 @@ CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
 FRESHNESS_CHECK = "journal.freshness"
 LOG_TAIL = 256 << 10
 SALT = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How this host reports its drills. `identity_files` are those whose public halves the report names as proved. Budgets are in hours;
-    `report_dir` gets a copy of the report."""
-
-    signing_key: str | None
-    recipients: t.Sequence[str]
-    recipients_files: t.Sequence[str]
-    identity_files: t.Sequence[str]
-    waivers: t.Sequence[WaiverOptions]
-    rto_budget: float | None
-    rpo_budget: float | None
-    tail_budget: float | None
-    report_dir: str | None
-    metrics_file: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +56,7 @@ class Findings:
     log_files: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def gather(settings: Settings, findings: Findings, opened: Opened, drilled: DrilledSet, signer: Signer, now: datetime.datetime) -> Drill:
+def gather(given: DrillOptions, findings: Findings, opened: Opened, drilled: DrilledSet, signer: Signer, now: datetime.datetime) -> Drill:
     """The drill as it ended `now`. Raises OptionError for facts that cannot be."""
     started = _time("the drill", findings.started, now)
     checks = _checks(findings.checks, drilled)
@@ -86,12 +70,12 @@ def gather(settings: Settings, findings: Findings, opened: Opened, drilled: Dril
         finished=max(now, started),
         signer=Who(signer.principal, signer.fingerprint, access.machine()),
         tools=_tools(),
-        restored=drill_set.facts(opened, drilled, settings.identity_files),
+        restored=drill_set.facts(opened, drilled, given.all_identities),
         sandbox=dict(findings.sandbox),
         steps=[_step(step, now) for step in findings.steps],
         checks=checks,
-        waivers=_waivers(settings.waivers, now, drilled),
-        budgets=Budgets(*(_budget(name, getattr(settings, name)) for name in ("rto_budget", "rpo_budget", "tail_budget"))),
+        waivers=_waivers(given.report.waivers, now, drilled),
+        budgets=Budgets(*(_budget(name, getattr(given, name)) for name in ("rto_budget", "rpo_budget", "tail_budget"))),
         rollback=_rollback(findings.rollback),
         salt=os.urandom(SALT),
         covered=newest.time if (newest := holdings.covered(opened.journal)) else None,

@@ -85,3 +85,8 @@ class DrillOptions(declared.Options):
     def secrets_identities(self) -> tuple[str, ...]:
         """The secrets are sealed to recipients of their own, so perhaps another identity opens them."""
         return self.secrets_identity_files or self.identities
+
+    @property
+    def all_identities(self) -> tuple[str, ...]:
+        """The report names the public halves of those that opened something."""
+        return tuple(dict.fromkeys([*self.identities, *self.secrets_identity_files]))

@@ -35,7 +35,8 @@ from .._repository import layout
 from .._repository.findings import Recorded
 from .._storage.local import LocalStore
 from . import drill_facts
-from .drill_facts import Findings, Settings
+from .drill_facts import Findings
+from .drill_options import DrillOptions
 
 # What the result says as the report says it.
 PROBE = b"preflight of a report: this signature means nothing\n"
@@ -105,35 +106,35 @@ class Report:
         return self.files[layout.drill_report_key(self.document["drill_id"])]
 
 
-def run(opened: Opened, settings: Settings, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> DrillReportResult:
+def run(opened: Opened, given: DrillOptions, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> DrillReportResult:
     """Preflight; then (not in check mode) report files, signatures, journal entry, local copy, metrics."""
-    case = _prepare(opened, settings, findings, access.now())
+    case = _prepare(opened, given, findings, access.now())
     opened.store.check_writable(probe=not check_mode)
     opened.mark.check_writable()
-    local = LocalStore(os.path.abspath(settings.report_dir)) if settings.report_dir else None
+    local = LocalStore(os.path.abspath(given.report.report_dir)) if given.report.report_dir else None
     if local:
         local.check_writable(probe=False)
-    if settings.metrics_file:
-        prometheus.check_place(settings.metrics_file)
+    if given.metrics_file:
+        prometheus.check_place(given.metrics_file)
     report = _report(case)
     if not check_mode:
         signature = _publish(case, report)
         if local:
             _copy(local, report, signature)
-        if settings.metrics_file:
-            metrics.write(settings.metrics_file, lambda: metrics.of_drill(report.document, opened.journal, case.drill.finished), warn)
+        if given.metrics_file:
+            metrics.write(given.metrics_file, lambda: metrics.of_drill(report.document, opened.journal, case.drill.finished), warn)
     return _result(case, report, local, check_mode)
 
 
-def _prepare(opened: Opened, settings: Settings, findings: Findings, now: datetime.datetime) -> Case:
+def _prepare(opened: Opened, given: DrillOptions, findings: Findings, now: datetime.datetime) -> Case:
     """Everything that can be wrong with settings, keys and the set shows here, before the first write."""
-    if not settings.signing_key:
+    if not given.signing_key:
         raise OptionError("signing_key is missing; name the key of drill@<deployment>")
-    signer = Signer(settings.signing_key, layout.principal(layout.DRILL, opened.repository.deployment))
-    recipients = age.load(settings.recipients, settings.recipients_files)
+    signer = Signer(given.signing_key, layout.principal(layout.DRILL, opened.repository.deployment))
+    recipients = age.load(given.recipients.recipients, given.recipients.recipients_files)
     age.refuse_signing_key(recipients, signer.fingerprint)
     drilled = drill_set.read(opened, findings.set_id)
-    drill = drill_facts.gather(settings, findings, opened, drilled, signer, now)
+    drill = drill_facts.gather(given, findings, opened, drilled, signer, now)
     _try_key(opened, signer, drill)
     return Case(opened, drilled, signer, recipients, drill, _found_in_set(drill))
 

@@ -21,7 +21,7 @@ from .._files import paths, trusted
 from .._report.check import CheckResult
 from .._repository import lock, mark
 from .._sandbox import lease
-from .._sandbox.info import LEASE_SECONDS, Layout
+from .._sandbox.info import LEASE_SECONDS, Layout, SandboxRecord
 from .drill_options import DrillOptions
 
 if t.TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Kept(t.TypedDict, total=False):
     services: t.Sequence[RecordedService]
     images: t.Sequence[KeptImage]
     bytes: int
-    sandbox: t.Mapping[str, t.Any]
+    sandbox: SandboxRecord
     family: str
     secrets: list[str]
     fingerprints: dict[str, str]

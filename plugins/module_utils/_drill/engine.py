@@ -43,7 +43,6 @@ from .steps.step import SECRETS, Made, Step, Work
 from .steps.verify import Verify
 
 if t.TYPE_CHECKING:
-    from .drill_facts import Settings
     from .drill_report import ReportedDrill
     from .drill_state import DrillStepResult, RecordedStep
 
@@ -127,7 +126,7 @@ def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
         preflight.state_of(Layout.of(given.sandbox_directory), token)
         chosen = _chosen(invocation)
         findings = Findings(chosen, started)
-        drill_report.run(access.open_repository(given.access), _settings(given), findings, check_mode=True, warn=invocation.warn)
+        drill_report.run(access.open_repository(given.access), given, findings, check_mode=True, warn=invocation.warn)
         made = DrillState(
             path=drill_state.place_of_trial(given, token) if invocation.check_mode else drill_state.place(given),
             drill=token,
@@ -252,7 +251,7 @@ def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> Reporte
         rollback=kept.kept.get("rollback"),
     )
     given, trial = invocation.options, invocation.check_mode
-    found = drill_report.run(access.open_repository(given.access), _settings(given), findings, check_mode=trial, warn=invocation.warn)
+    found = drill_report.run(access.open_repository(given.access), given, findings, check_mode=trial, warn=invocation.warn)
     kept.verdict, kept.words = found["verdict"], found.get("msg", "")
     kept.save()
     if invocation.check_mode:
@@ -278,24 +277,6 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
 
 def _logs(work: Work) -> dict[str, str]:
     return {one.name: work.path("programs", f"{one.name}.log") for one in services_of(work)}
-
-
-def _settings(given: DrillOptions) -> Settings:
-    """How this host reports."""
-    from .drill_facts import Settings
-
-    return Settings(
-        signing_key=given.signing_key,
-        recipients=given.recipients.recipients,
-        recipients_files=given.recipients.recipients_files,
-        identity_files=tuple(dict.fromkeys([*given.identities, *given.secrets_identity_files])),
-        waivers=given.report.waivers,
-        rto_budget=given.rto_budget,
-        rpo_budget=given.rpo_budget,
-        tail_budget=given.tail_budget,
-        report_dir=given.report.report_dir,
-        metrics_file=given.metrics_file,
-    )
 
 
 def _destroyed(invocation: Invocation[DrillOptions]) -> EndedDrill:

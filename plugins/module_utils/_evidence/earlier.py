@@ -13,7 +13,7 @@ from .._caracal.chains.block_history import Baseline
 from .._crypto.recipients import Recipient
 from .._errors import StorageError, TamperedData
 from .._repository import layout as keys
-from .._repository.artifact import LEAF, Artifact
+from .._repository.artifact import LEAF, Artifact, ArtifactRecord
 from . import baseline, history
 from .access import Opened
 
@@ -37,7 +37,7 @@ class History:
         """Whether the newest set found the leaf as an earlier one had: then it is likely the same today."""
         return any(self.artifacts[path].shared_from != self.newest for path in self.objects(leaf).values())
 
-    def artifact(self, path: str) -> dict[str, object]:
+    def artifact(self, path: str) -> ArtifactRecord:
         return self.artifacts[path].to_dict()
 
 

@@ -11,11 +11,25 @@ import typing as t
 
 from .._drivers.postgres import target
 from .._drivers.postgres.server import Server
-from .._options.shared import CopyOptions
+from .._options import declared
+from .._options.declared import Rules
+from .._options.shared import CopyOptions, RepositoryOptions
 
 if t.TYPE_CHECKING:
     from .._sandbox.info import SandboxInfo
     from .access import Opened
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TargetOptions(declared.Options):
+    """A restored database that a module changes. A sandbox needs no confirmation, since it never contains a source."""
+
+    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),))
+
+    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
+    access: RepositoryOptions
+    database: str = "caracal"
+    confirm: tuple[str, ...] = ()
 
 
 def server_of(given: CopyOptions) -> tuple[Server, SandboxInfo | None]:
@@ -28,10 +42,11 @@ def server_of(given: CopyOptions) -> tuple[Server, SandboxInfo | None]:
     return Server(host=info.socket_dir, port=info.port, user=info.superuser, ssl_mode="disable"), info
 
 
-def confirmed(opened: Opened, given: CopyOptions, database: str, confirm: t.Sequence[str]) -> tuple[Server, str]:
+def confirmed(opened: Opened, given: TargetOptions) -> tuple[Server, str]:
     """The server of a restored database that is about to be changed, and its system identifier. Raises TargetRefused for a cluster
     that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
-    server, _sandbox = server_of(given)
-    found = target.examine(server, database)
-    target.confirm({database: dataclasses.replace(found, objects=())}, opened.journal.system_identifiers(), confirm, str(server))
+    server, _sandbox = server_of(given.copy)
+    found = target.examine(server, given.database)
+    wanted = {given.database: dataclasses.replace(found, objects=())}
+    target.confirm(wanted, opened.journal.system_identifiers(), given.confirm, str(server))
     return server, found.system_identifier

@@ -25,6 +25,21 @@ COMPRESSIONS = ("zstd", "none")
 _OF_THE_SET = {INVENTORY: layout.inventory_key, BLOCKS: layout.blocks_key, RECOVERY: layout.recovery_key}
 
 
+class ArtifactRecord(t.TypedDict):
+    """An artifact in the manifest or in a part of a set; `Artifact` describes the fields."""
+
+    path: str
+    kind: str
+    size: int
+    sha256: str
+    compression: str
+    recipients: list[str]
+    database: str | None
+    leaf: str | None
+    source: str | None
+    shared_from: str | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Artifact:
     """`size` in bytes and `sha256` in hex of the stored bytes; `recipients` are fingerprints, none for public artifacts.
@@ -44,8 +59,19 @@ class Artifact:
     source: str | None = None
     shared_from: str | None = None
 
-    def to_dict(self) -> dict[str, object]:
-        return {**dataclasses.asdict(self), "recipients": list(self.recipients)}
+    def to_dict(self) -> ArtifactRecord:
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "size": self.size,
+            "sha256": self.sha256,
+            "compression": self.compression,
+            "recipients": list(self.recipients),
+            "database": self.database,
+            "leaf": self.leaf,
+            "source": self.source,
+            "shared_from": self.shared_from,
+        }
 
 
 def sealed(kind: str, path: str, made: Sealed, recipients: t.Sequence[Recipient], **of: str | None) -> Artifact:

@@ -25,6 +25,21 @@ BYTES_LIMIT = 32 << 30
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
+class LayerRecord(t.TypedDict):
+    """A layer in the manifest; `Layer` describes the fields."""
+
+    digest: str
+    size: int
+
+
+class ImageRecord(t.TypedDict):
+    """An image in the manifest or in a part of a set; `Image` describes the fields."""
+
+    image_id: str
+    documents: list[str]
+    layers: list[LayerRecord]
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """`digest` and `size`, in bytes, of the tar archive, as it is in no package."""
@@ -45,6 +60,10 @@ class Image:
     def digests(self) -> frozenset[str]:
         """Of all that it consists of."""
         return frozenset((*self.documents, *(one.digest for one in self.layers)))
+
+    def to_dict(self) -> ImageRecord:
+        layers: list[LayerRecord] = [{"digest": one.digest, "size": one.size} for one in self.layers]
+        return {"image_id": self.image_id, "documents": list(self.documents), "layers": layers}
 
 
 class ImageResult(t.TypedDict):

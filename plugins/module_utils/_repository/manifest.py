@@ -99,7 +99,7 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """What is signed. Raises TamperedData for content that `parse` would refuse."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        kept = [dataclasses.asdict(one) for one in plain.pop("images")]
+        kept = [one.to_dict() for one in plain.pop("images")]
         wrong = [dataclasses.asdict(one) for one in plain.pop("findings")]
         data = strict_json.dumps(
             {

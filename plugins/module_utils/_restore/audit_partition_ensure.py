@@ -22,9 +22,6 @@ from .._errors import (
     VersionMismatch,
 )
 from .._evidence import access, place
-from .._options import declared
-from .._options.declared import Rules
-from .._options.shared import CopyOptions, RepositoryOptions
 
 # How many months after this one get a partition, as Caracal itself makes them.
 MONTHS = 3
@@ -54,19 +51,12 @@ _LEAVES = f"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(declared.Options):
+class Options(place.TargetOptions):
     """Options of the module of the same name."""
-
-    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),))
-
-    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
-    access: RepositoryOptions
-    database: str = "caracal"
-    confirm: tuple[str, ...] = ()
 
 
 class EnsureResult(t.TypedDict):
-    """What the module returns."""
+    """Partitions by name. `target` is the system identifier of the server."""
 
     changed: bool
     target: str
@@ -79,7 +69,7 @@ def run(invocation: Invocation[Options]) -> EnsureResult:
     """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
-    server, system_identifier = place.confirmed(opened, given.copy, given.database, given.confirm)
+    server, system_identifier = place.confirmed(opened, given)
     months, missing = _ensure(server, given, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     return {

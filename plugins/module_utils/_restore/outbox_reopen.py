@@ -15,24 +15,15 @@ from .._caracal import outbox
 from .._drivers.postgres.server import Server, Session
 from .._errors import OptionError, VersionMismatch
 from .._evidence import access, moment, place
-from .._options import declared
-from .._options.declared import Rules
-from .._options.shared import CopyOptions, RepositoryOptions
 from .._reading import database_layout
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(declared.Options):
+class Options(place.TargetOptions):
     """Options of the module of the same name."""
 
-    RULES = Rules(mutually_exclusive=(("sandbox", "confirm"),))
-
-    copy: CopyOptions = dataclasses.field(default_factory=CopyOptions)
-    access: RepositoryOptions
-    database: str = "caracal"
     streams: tuple[t.Literal["caracal.audit.events", "caracal.sessions.revoke"], ...] = ("caracal.audit.events",)
     since: str | None = None
-    confirm: tuple[str, ...] = ()
 
 
 class ReopenedRows(t.TypedDict):
@@ -45,7 +36,7 @@ class ReopenedRows(t.TypedDict):
 
 
 class ReopenResult(t.TypedDict):
-    """What the module returns."""
+    """Rows that the services send again. `target` is the system identifier of the server."""
 
     changed: bool
     target: str
@@ -60,7 +51,7 @@ def run(invocation: Invocation[Options]) -> ReopenResult:
     if since is None and set(given.streams) - {outbox.AUDIT_EVENTS}:
         raise OptionError(f"stream {outbox.REVOCATIONS} is sent again from a time on; set since to when Redis was last whole, or earlier")
     opened = access.open_repository(given.access, warn=invocation.warn)
-    server, system_identifier = place.confirmed(opened, given.copy, given.database, given.confirm)
+    server, system_identifier = place.confirmed(opened, given)
     rows = _reopen(server, given, since, invocation.check_mode)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     lines = [f"{table} {one_id} of {stream}" for stream, table, ids in rows for one_id in ids]

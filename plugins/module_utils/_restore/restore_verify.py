@@ -45,7 +45,7 @@ class Options(declared.Options):
 
 
 class VerifyResult(VerdictResult):
-    """What the module returns: a verdict, and the signing keys of the set that open."""
+    """The verdict of all checks together. `signing_keys` are those of the set that its secrets open."""
 
     set_id: str
     signing_keys: list[t.Mapping[str, object]]

@@ -21,7 +21,7 @@ class Options(declared.Options):
 
 
 class RunningResult(t.TypedDict):
-    """What the module returns."""
+    """Has no facts of its own: a running service raises Busy."""
 
     changed: bool
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing as t
 
 from .._drivers.postgres.server_binaries import Install
 from .._errors import OptionError
@@ -116,6 +117,27 @@ class Layout:
         return os.path.join(self.root, "passwd")
 
 
+class SandboxRecord(t.TypedDict):
+    """A sandbox in its marker and in the state of a drill; `SandboxInfo` describes the fields."""
+
+    directory: str
+    data_directory: str
+    socket_dir: str
+    port: int
+    superuser: str
+    server_version: str
+    system_identifier: str
+    pid: int
+    uid: int
+    protection: str
+    isolation: str
+    isolation_reason: str
+    warnings: list[str]
+    unisolated_reason: str
+    image: str
+    pg_bin: str
+
+
 @dataclasses.dataclass(frozen=True)
 class SandboxInfo:
     """A running sandbox. `pid` is the server's as this host sees it, `uid` whom its programs run as; `isolation_reason` says why there
@@ -139,5 +161,28 @@ class SandboxInfo:
     image: str = ""
     pg_bin: str = ""
 
-    def to_result(self) -> dict[str, object]:
-        return {**dataclasses.asdict(self), "warnings": list(self.warnings)}
+    def to_result(self) -> SandboxRecord:
+        return {
+            "directory": self.directory,
+            "data_directory": self.data_directory,
+            "socket_dir": self.socket_dir,
+            "port": self.port,
+            "superuser": self.superuser,
+            "server_version": self.server_version,
+            "system_identifier": self.system_identifier,
+            "pid": self.pid,
+            "uid": self.uid,
+            "protection": self.protection,
+            "isolation": self.isolation,
+            "isolation_reason": self.isolation_reason,
+            "warnings": list(self.warnings),
+            "unisolated_reason": self.unisolated_reason,
+            "image": self.image,
+            "pg_bin": self.pg_bin,
+        }
+
+    @classmethod
+    def of(cls, record: SandboxRecord) -> SandboxInfo:
+        """From what `to_result` gave. Raises TypeError for other fields, KeyError without warnings."""
+        fields: dict[str, t.Any] = {**record, "warnings": tuple(record["warnings"])}
+        return cls(**fields)

@@ -95,7 +95,7 @@ def _parse(layout: Layout, text: str) -> Marker:
             )
         info = content.pop("info")
         if info is not None:
-            info = SandboxInfo(**{**info, "warnings": tuple(info["warnings"])})
+            info = SandboxInfo.of(info)
         watcher = content.pop("watcher", (0, 0))
         return Marker(**content, watcher=(int(watcher[0]), int(watcher[1])), info=info)
     except BackupError:

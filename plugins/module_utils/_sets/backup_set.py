@@ -27,6 +27,7 @@ from .._report.check import FAIL, PASS, CheckResult
 from .._repository import commit as commits
 from .._repository import creation, findings, parts
 from .._repository import layout as keys
+from .._repository.findings import Recorded
 from .._repository.manifest import Manifest, Source
 from .._repository.mark import HighWaterMark
 from .._storage.schemes import open_store
@@ -184,14 +185,13 @@ def _commit(invocation: Invocation[Options]) -> ArtifactsResult | CommitResult:
             parts.delete(opened.store, set_id)
             Running(given.access, set_id).end()
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
-        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, found, [])}
+        return {**_committed(invocation, opened, found, changed=False), **_judged(opened, set_id, found.findings, [])}
     signer = _signer(given)
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET, keys.NAMESPACE_JOURNAL)
     content = parts.read(opened.store, set_id, signer)
     if not content:
         if invocation.check_mode:
-            nothing = {"before": "", "after": ""}
-            return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0, "diff": nothing}
+            return {**_empty(opened, set_id), **_judged(opened, set_id, (), [])}
         raise OptionError(f"set {set_id} has no artifact; run pg_encrypted_dump with this set_id first")
     manifest, text = set_parts.assemble(opened, set_id, content, given.left_out, given.services)
     if invocation.check_mode:
@@ -203,16 +203,21 @@ def _commit(invocation: Invocation[Options]) -> ArtifactsResult | CommitResult:
         _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
         Running(given.access, set_id).end()
     checks = [one for part in content.values() for one in part.get("checks", [])]
-    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, manifest, checks)}
+    return {**_committed(invocation, opened, manifest, changed=True), **_judged(opened, set_id, manifest.findings, checks)}
+
+
+def _empty(opened: Opened, set_id: str) -> ArtifactsResult:
+    """In check mode the modules before this one have added nothing to a new set."""
+    nothing = {"before": "", "after": ""}
+    return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0, "diff": nothing}
 
 
 _REPORTED = (*findings.LASTING, *source_checks.IDS)
 
 
-def _judged(opened: Opened, manifest: Manifest, found: t.Sequence[CheckResult]) -> FindingsResult:
+def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: t.Sequence[CheckResult]) -> FindingsResult:
     """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
-    set_id = manifest.set_id
-    of_source = source_reading.of_set(manifest.findings, history.acknowledged(opened))
+    of_source = source_reading.of_set(recorded, history.acknowledged(opened))
     kept = history.check(opened, {set_id: history.of_checks(found)})
     # `kept` reports what this set found in audit rows, too, and how to acknowledge it; `of_source` reports broken constraints.
     others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in _REPORTED]

@@ -47,7 +47,7 @@ class Options(declared.Options):
 
 
 class LoginResult(t.TypedDict):
-    """What the module returns."""
+    """`made` lists what was missing of the password file, the role and its rights."""
 
     changed: bool
     made: list[str]

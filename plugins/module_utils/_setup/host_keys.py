@@ -51,7 +51,7 @@ class _Signing(t.TypedDict):
 
 
 class KeysResult(_Signing):
-    """What the module returns."""
+    """`made` lists paths of new private keys. The rest are public halves."""
 
     changed: bool
     made: list[str]

@@ -89,7 +89,7 @@ class _List:
 
 
 class ListsResult(t.TypedDict):
-    """What the module returns."""
+    """`added` has a line for each new key. `lists` has the text of each list by the name of its file."""
 
     changed: bool
     added: list[str]

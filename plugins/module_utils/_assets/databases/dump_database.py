@@ -29,7 +29,7 @@ from ..._reading import completeness, database_layout, reading, source_reading
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
-from ..._repository.artifact import LEAF
+from ..._repository.artifact import LEAF, ArtifactRecord
 from ..._stream import workers
 from ..._stream.progress import Progress
 
@@ -84,21 +84,6 @@ class SourceRecord(_SourceRecord, total=False):
     audit_retention_days: int | None
 
 
-class ArtifactRecord(t.TypedDict):
-    """An artifact as the manifest names it."""
-
-    path: str
-    kind: str
-    size: int
-    sha256: str
-    compression: str
-    recipients: list[str]
-    database: str | None
-    leaf: str | None
-    source: str | None
-    shared_from: str | None
-
-
 @dataclasses.dataclass
 class Dumped:
     """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and the
@@ -109,7 +94,7 @@ class Dumped:
     artifacts: list[ArtifactRecord]
     source: SourceRecord
     checks: list[Check]
-    sealed: dict[str, t.Any] | None
+    sealed: sealed_census.SealedCensus | None
     account: completeness.Account
     scans: list[Scan]
 
@@ -289,7 +274,7 @@ def public(seen: DatabaseResult) -> DatabaseResult:
 def artifact(job: DumpJob, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> ArtifactRecord:
     """One artifact as the manifest names it."""
     made = artifacts.sealed(kind, path, sealed, job.target.recipients, database=database, leaf=leaf)
-    return t.cast("ArtifactRecord", made.to_dict())
+    return made.to_dict()
 
 
 def _plain(sealed: Sealed) -> dict[str, object]:
@@ -300,6 +285,6 @@ def _plain(sealed: Sealed) -> dict[str, object]:
 def _leaf_artifact(job: DumpJob, database: str, leaf: reading.Leaf, history: earlier.History) -> ArtifactRecord:
     if leaf.sealed is None:
         # Where a restore looks for it is where it lies now: the database or the partition may have had another name or schema then.
-        known = t.cast("ArtifactRecord", history.artifact(leaf.key or ""))
+        known = history.artifact(leaf.key or "")
         return {**known, "database": database, "leaf": leaf.table.qualified}
     return artifact(job, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

@@ -17,13 +17,15 @@ from ..._crypto.sealing import Sealed
 from ..._drivers.postgres import roles
 from ..._drivers.postgres.server import Session
 from ..._evidence import earlier
+from ..._evidence.sealed_census import SealedCensus
 from ..._inventory import ClusterRoles, SetInventory
 from ..._reading import completeness
 from ..._report.check import CheckResult
 from ..._repository import layout as keys
 from ..._repository import objects
+from ..._repository.artifact import ArtifactRecord
 from ..._stream import compression
-from .dump_database import ArtifactRecord, DatabaseResult, DatabaseSight, DumpJob, SourceRecord, artifact, dump_database, public
+from .dump_database import DatabaseResult, DatabaseSight, DumpJob, SourceRecord, artifact, dump_database, public
 
 PART = "postgres"
 
@@ -54,7 +56,7 @@ class DumpPart(t.TypedDict):
     sources: list[SourceRecord]
     family: str | None
     release: str | None
-    sealed: dict[str, dict[str, t.Any]]
+    sealed: dict[str, SealedCensus]
     tools: dict[str, str]
     checks: list[CheckResult]
     left_out: dict[str, str]

@@ -45,7 +45,7 @@ class Options(declared.Options):
 
 
 class BackupResult(dump_set.DumpResult):
-    """What the module returns."""
+    """A dump in the set `set_id`. In check mode, `artifacts` lists only those of an earlier run."""
 
     changed: bool
     set_id: str

@@ -46,7 +46,7 @@ class Options(declared.Options):
 
 
 class RestoreResult(t.TypedDict):
-    """What the module returns; `replaced` has each database that was kept under another name."""
+    """`target` is the system identifier of the server. `replaced` has each database that was kept under another name."""
 
     changed: bool
     set_id: str

@@ -60,7 +60,7 @@ class Options(declared.Options):
 
 
 class ReadinessResult(t.TypedDict):
-    """What the module returns."""
+    """One check for each prerequisite of a restore."""
 
     changed: bool
     checks: list[CheckResult]

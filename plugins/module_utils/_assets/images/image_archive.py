@@ -23,7 +23,7 @@ from ..._options.shared import OpenSetOptions, RecipientOptions, RepositoryOptio
 from ..._repository import artifact as artifacts
 from ..._repository import images, services
 from ..._repository import layout as keys
-from ..._repository.artifact import Artifact
+from ..._repository.artifact import Artifact, ArtifactRecord
 from ..._repository.images import Image
 from ..._stream import pipes
 
@@ -61,13 +61,13 @@ class ImagesResult(t.TypedDict):
 class ImagesPart(t.TypedDict):
     """The part of a set that the archive makes."""
 
-    artifacts: list[dict[str, object]]
-    images: list[dict[str, object]]
+    artifacts: list[ArtifactRecord]
+    images: list[images.ImageRecord]
     result: ImagesResult
 
 
 class ArchiveResult(ImagesResult):
-    """What the module returns."""
+    """The set `set_id`, and the seconds that its images took. `diff` lists the images."""
 
     changed: bool
     set_id: str
@@ -186,7 +186,7 @@ class _Archive:
         written = sum(one.size for one in self._new.values())
         return {
             "artifacts": [one.to_dict() for one in named],
-            "images": [dataclasses.asdict(one) for one in found],
+            "images": [one.to_dict() for one in found],
             "result": {"images": told, "bytes": sum(one.size for one in named), "bytes_written": written},
         }
 

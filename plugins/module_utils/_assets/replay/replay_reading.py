@@ -37,16 +37,8 @@ class SeenFile(t.TypedDict):
     mtime_ns: int
 
 
-class _Member(t.TypedDict):
-    name: str
-    size: int
-    mtime_ns: int
-    mode: int
-    uid: int
-    gid: int
-
-
-class ReplayFile(_Member):
+@dataclasses.dataclass(frozen=True)
+class ReplayFile(tar.Member):
     """A member of the archive in its sealed inventory; `noted` are numbers of lines that are not events."""
 
     sha256: str
@@ -79,7 +71,7 @@ class Found:
 
     def counts(self) -> dict[str, int]:
         """For a result: files, bytes and lines in the archive, and how long each list is."""
-        sums = {"files": len(self.files), "bytes": sum(one["size"] for one in self.files), "lines": sum(one["lines"] for one in self.files)}
+        sums = {"files": len(self.files), "bytes": sum(one.size for one in self.files), "lines": sum(one.lines for one in self.files)}
         found = {name: len(found) for name, found in self.lists().items()}
         return {**sums, **found, "unknown": found["unknown"] + self.unnamed}
 
@@ -165,8 +157,7 @@ class Reading:
         member = tar.Member(name, end - start, about.st_mtime_ns, about.st_mode & 0o7777, about.st_uid, about.st_gid)
         sha256 = self._tar.add(member, opened.part(start, end, look))
         opened.check_whole()
-        about_member = t.cast("_Member", dataclasses.asdict(member))
-        self.found.files.append({**about_member, "sha256": sha256, "lines": lines.count, "noted": lines.noted})
+        self.found.files.append(ReplayFile(**vars(member), sha256=sha256, lines=lines.count, noted=lines.noted))
         if not name.startswith(INCOMPLETE):
             self.found.seen[name] = {"size": end, "sha256": sha256, "seen": about.st_size, "mtime_ns": about.st_mtime_ns}
         for kind in ("unparsable", "oversized"):

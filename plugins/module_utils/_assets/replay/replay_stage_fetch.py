@@ -53,7 +53,7 @@ class Options(declared.Options):
 
 
 class PieceResult(t.TypedDict):
-    """What the module returns on the host: a piece of a file in Base64."""
+    """A piece of a file in Base64, as the host sends it."""
 
     changed: bool
     data: str

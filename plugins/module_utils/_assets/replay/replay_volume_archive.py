@@ -61,7 +61,7 @@ class Options(declared.Options):
 
 
 class ArchiveResult(t.TypedDict):
-    """What the module returns; `staged` are names of what a host without the repository has made."""
+    """Each volume by service, and its artifacts. `staged` lists the files that a host without the repository has written."""
 
     changed: bool
     set_id: str
@@ -191,7 +191,8 @@ class _Work:
             found = Reading(directory, earlier, sealer, self._told).run()
             if found.files or self._reading == 1:
                 made.append(self._target.artifact(artifacts.REPLAY, path, publish(path), source))
-        content = {"source": source, "reading": self._reading, "files": found.files, **found.lists()}
+        files = [dataclasses.asdict(one) for one in found.files]
+        content = {"source": source, "reading": self._reading, "files": files, **found.lists()}
         return found, [*made, self._target.details_of(path, source, content)]
 
     def _tell(self, directory: Directory, found: Found) -> None:

@@ -72,7 +72,7 @@ class VolumeResult(_Volume, total=False):
 
 
 class RestoreResult(t.TypedDict):
-    """What the module returns."""
+    """How many files each volume has got, and the head of the journal after the restore."""
 
     changed: bool
     set_id: str

@@ -28,7 +28,7 @@ from ..databases.dump_database import layout_of
 def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
     """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
-    sealed = t.cast("dict[str, dict[str, t.Any]]", part["sealed"])
+    sealed = t.cast("dict[str, sealed_census.SealedCensus]", part["sealed"])
     if not sealed:
         raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")
     database, census = next(iter(sealed.items()))

@@ -23,7 +23,7 @@ from ..._options.declared import Path
 from ..._options.shared import OpenSetOptions, PostgresOptions, RecipientOptions, RepositoryOptions
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
-from ..._repository.artifact import Artifact
+from ..._repository.artifact import Artifact, ArtifactRecord
 from .. import set_parts
 from ..databases import dump_set
 from . import pairing, secrets_sources
@@ -61,7 +61,7 @@ class SecretsResult(t.TypedDict):
 
 
 class _SecretsPart(t.TypedDict):
-    artifacts: list[dict[str, object]]
+    artifacts: list[ArtifactRecord]
     key_ids: dict[str, str]
     left_out: dict[str, str]
     states: dict[str, str]
@@ -75,7 +75,7 @@ class SecretsPart(_SecretsPart, total=False):
 
 
 class BundleResult(SecretsResult):
-    """What the module returns."""
+    """One reading of the secrets. `diff` lists names, never values."""
 
     changed: bool
     set_id: str

@@ -70,7 +70,7 @@ class _WrittenSecrets(t.TypedDict):
 
 
 class RestoreResult(_WrittenSecrets):
-    """What the module returns: files by what was done with each, and the public ids of keys."""
+    """Files by what was done with each. `key_set` and `key_ids` are public ids."""
 
     set_id: str
     key_set: str

@@ -17,6 +17,7 @@ from ..._evidence.open_set import OpenSet
 from ..._report.check import PASS, WARN, Check, CheckResult
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
+from ..._repository.artifact import ArtifactRecord
 from . import redis_provisioned, redis_unread
 
 if t.TYPE_CHECKING:
@@ -80,7 +81,7 @@ class ReadingResult(t.TypedDict):
 class ReadingPart(t.TypedDict):
     """The part of a set that one reading makes."""
 
-    artifacts: list[dict[str, object]]
+    artifacts: list[ArtifactRecord]
     tools: dict[str, str]
     streams: dict[str, StreamEnd]
     result: ReadingResult

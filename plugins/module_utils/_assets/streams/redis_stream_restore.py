@@ -71,7 +71,7 @@ class _StreamsResult(_ReplayResult, total=False):
 
 
 class RestoreResult(_StreamsResult):
-    """What the module returns: with `groups_only` the groups, else the set and its streams."""
+    """With `groups_only` the consumer groups, else the set and its streams."""
 
     seconds: float
 

@@ -40,7 +40,7 @@ class Options(declared.Options):
 
 
 class SnapshotResult(redis_readings.ReadingResult):
-    """What the module returns."""
+    """One reading of the streams. `reading` is its number, 1 or 2."""
 
     changed: bool
     set_id: str

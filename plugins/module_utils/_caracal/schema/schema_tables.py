@@ -42,6 +42,14 @@ class ReleaseTable:
     def own(self) -> Facts:
         return self.databases[releases.OWN_DATABASE]
 
+    @property
+    def known_family(self) -> str:
+        """Raises OptionError for a table that `describe` made of a database without either family's mark."""
+        if self.family is None:
+            families = " or ".join(sorted(releases.FAMILY_MARKS))
+            raise OptionError(f"the table of release {self.release} has no family; set its family to {families}")
+        return self.family
+
     def to_json(self) -> dict[str, object]:
         """As a user keeps it; `from_json` reads it back."""
         return {

@@ -69,8 +69,7 @@ class Work:
 
     @property
     def sandbox(self) -> SandboxInfo:
-        found = self.kept["sandbox"]
-        return SandboxInfo(**{**found, "warnings": tuple(found["warnings"])})
+        return SandboxInfo.of(self.kept["sandbox"])
 
     @property
     def bundle(self) -> Bundle:
@@ -99,7 +98,7 @@ class Work:
     @property
     def _clients(self) -> str | None:
         """PostgreSQL's client programs of the image that the sandbox's server is of."""
-        return self.kept.get("sandbox", {}).get("pg_bin") or None
+        return (self.kept["sandbox"].get("pg_bin") or None) if "sandbox" in self.kept else None
 
     def path(self, *names: str) -> str:
         """In the sandbox."""

@@ -139,15 +139,26 @@ def settings(session: Session) -> DatabaseSettings:
 
     `collate` and `ctype` are libc's; text sorts by them only where `provider` is libc, else by `locale` of that provider.
     """
-    row = session.rows(
+    ((encoding, provider, locale, collate, ctype, owner, limit, acl, of_all, of_roles),) = session.rows(
         """SELECT pg_encoding_to_char(encoding), CASE datlocprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' ELSE 'builtin' END, datlocale,
                   datcollate, datctype, pg_get_userbyid(datdba), datconnlimit, datacl::text[],
                   (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole = 0),
                   (SELECT coalesce(jsonb_object_agg(pg_get_userbyid(setrole), setconfig), '{}')
                      FROM pg_db_role_setting WHERE setdatabase = b.oid AND setrole <> 0)
              FROM pg_database b WHERE datname = current_database()"""
-    )[0]
-    return t.cast("DatabaseSettings", dict(zip(DatabaseSettings.__annotations__, row, strict=True)))
+    )
+    return {
+        "encoding": encoding,
+        "provider": provider,
+        "locale": locale,
+        "collate": collate,
+        "ctype": ctype,
+        "owner": owner,
+        "connection_limit": limit,
+        "acl": acl,
+        "set": of_all,
+        "role_sets": of_roles,
+    }
 
 
 def sequences(session: Session) -> dict[str, int | None]:

@@ -72,7 +72,22 @@ def _names(recorded: ClusterRoles) -> list[str]:
 
 
 def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, RoleAttributes]:
-    return {row[0]: t.cast("RoleAttributes", dict(zip(RoleAttributes.__annotations__, row[1:], strict=True))) for row in rows}
+    """By name. The columns are those of `_ROLES`."""
+    return {
+        name: {
+            "login": login,
+            "createdb": createdb,
+            "inherit": inherit,
+            "superuser": superuser,
+            "replication": replication,
+            "createrole": createrole,
+            "bypassrls": bypassrls,
+            "connection_limit": limit,
+            "valid_until": until,
+            "set": settings,
+        }
+        for name, login, createdb, inherit, superuser, replication, createrole, bypassrls, limit, until, settings in rows
+    }
 
 
 def merge(first: ClusterRoles, second: ClusterRoles) -> ClusterRoles:

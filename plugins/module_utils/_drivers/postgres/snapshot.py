@@ -125,7 +125,8 @@ class Snapshot:
             self._opened = opened.pop_all()
 
     def _read_facts(self) -> SourceFacts:
-        return t.cast("SourceFacts", dict(zip(SourceFacts.__annotations__, self.session.rows(_FACTS)[0], strict=True)))
+        ((now, standby, lag, lsn, system_identifier),) = self.session.rows(_FACTS)
+        return {"time": now, "standby": standby, "replay_lag": lag, "lsn": lsn, "system_identifier": system_identifier}
 
     def check_held(self) -> None:
         """Raises Unreachable when the server has ended the session that holds the snapshot: what reads in it then fails oddly."""

@@ -22,7 +22,8 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import strict_json
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.allowed_signers import Verifier
 from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.signing import Signer
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_facts import Findings, Settings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_facts import Findings
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill.drill_options import DrillOptions
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StorageError
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import access
 from ansible_collections.caracal_ops.backup.plugins.module_utils._options.declared import Options
@@ -144,8 +145,9 @@ def run(given: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
     """The result, or the error as a module has it."""
 
     def write(_invocation: boundary.Invocation) -> dict[str, t.Any]:
-        findings = Findings(**{one.name: given[one.name] for one in dataclasses.fields(Findings) if one.name in given})
-        own = {one.name: given[one.name] for one in dataclasses.fields(Settings) if one.name in given}
+        found = {one.name: given[one.name] for one in dataclasses.fields(Findings) if one.name in given}
+        own = {name: given[name] for name in DrillOptions.spec() if name in given and name not in (*found, *drill_reports.REPOSITORY)}
+        findings = Findings(**found)
         return drill_reports.report(given, findings, check_mode=check_mode, **own)
 
     return boundary.answer(write, boundary.Invocation(Options(), check_mode, lambda _text: None))

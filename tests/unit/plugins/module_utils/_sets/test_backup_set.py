@@ -71,6 +71,13 @@ def test_a_first_set_with_check_mode_before_each_step(empty_scene: Scene) -> Non
         assert tree(scene.root) == before
 
 
+def test_check_mode_reports_a_verdict_for_a_set_without_artifacts(scene: Scene) -> None:
+    before = tree(scene.root)
+    predicted = scene.call("backup_set", check_mode=True, state="committed", set_id=ID)
+    assert predicted["changed"] and predicted["artifacts"] == 0 and tree(scene.root) == before
+    assert predicted["verdict"] == "pass" and [one["id"] for one in predicted["checks"]] == ["blocks.history"]
+
+
 def test_opening_again_before_anything_was_added_is_the_same(scene: Scene) -> None:
     for check_mode in (True, False, True):
         before = tree(scene.root)

@@ -161,7 +161,8 @@ def test_a_signed_inventory_that_says_otherwise(
 
     def lying(self: replay_reading.Reading, *given: t.Any) -> None:
         add(self, *given)
-        self.found.files[-1].update(change if len(self.found.files) == 2 else {})
+        if len(self.found.files) == 2:
+            self.found.files[-1] = dataclasses.replace(self.found.files[-1], **change)
 
     with monkeypatch.context() as patch:
         patch.setattr(replay_reading.Reading, "_add", lying)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -62,6 +63,12 @@ def test_a_release_cannot_take_back_what_the_other_does_not_have() -> None:
     assert Key("extension", "pgcrypto", "") not in changed(facts, drop="\nextension pgcrypto\n")
     with pytest.raises(KeyError, match="nothing to drop"):
         changed(facts, drop="\nextension other\n")
+
+
+def test_a_table_without_a_family_is_refused() -> None:
+    assert NEWEST.known_family == NEWEST.family
+    with pytest.raises(OptionError, match=NEWEST.release):
+        _ = dataclasses.replace(NEWEST, family=None).known_family
 
 
 @pytest.mark.mutation
