@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,15 @@ def run(commands: dict[str, list[str]]) -> tuple[int, dict[str, float]]:
     return done.returncode, {name: float(took) for name, took in re.findall(r"(\w+) (\d+) s", last)}
 
 
-def test_counts_a_process_that_outlives_its_parent() -> None:
+def test_counts_a_process_that_outlives_its_parent(tmp_path: Path) -> None:
     """It ends after its parent, but before the second command does."""
-    orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WORK.format(1.0)!r}])"
-    status, took = run({"first": [sys.executable, "-c", orphan], "second": [sys.executable, "-c", "import time; time.sleep(4)"]})
+    pid = tmp_path / "pid"
+    orphan = (
+        f"import pathlib, subprocess, sys; made = subprocess.Popen([sys.executable, '-c', {WORK.format(1.0)!r}]); "
+        f"pathlib.Path({str(pid)!r}).write_text(str(made.pid))"
+    )
+    waits = f"import os, time; pid = open({str(pid)!r}).read()\nwhile os.path.exists(f'/proc/{{pid}}'): time.sleep(0.05)"
+    status, took = run({"first": [sys.executable, "-c", orphan], "second": [sys.executable, "-c", waits]})
     assert status == 0 and sum(took.values()) >= 1
 
 
