@@ -28,7 +28,7 @@ options:
   kind:
     description: What the role did.
     type: str
-    choices: [backup, restore, checkpoint, audit, retention, archive, verification]
+    choices: [backup, restore, drill, checkpoint, audit, retention, archive, verification]
     required: true
 """
 

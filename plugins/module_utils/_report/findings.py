@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from .._errors import BackupRunning
-from .check import UNPROVEN
+from .check import FAIL, PASS, UNPROVEN
 from .text import one_line, plural
 
 # By the part that was looked at, a field that only its success returns.
@@ -53,6 +53,24 @@ class Finding:
     parts: tuple[str, ...]
     error: str
     message: str
+
+
+class Report(t.TypedDict):
+    """The verdict on all hosts, each finding as a mapping, and the lines for the console."""
+
+    verdict: str
+    findings: list[dict[str, object]]
+    lines: list[str]
+
+
+def report(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> Report:
+    """`fail` if there is a finding, else `pass`."""
+    found = gather(hosts, looks)
+    return {
+        "verdict": FAIL if found else PASS,
+        "findings": [dataclasses.asdict(one) for one in found],
+        "lines": lines(hosts, looks, found),
+    }
 
 
 def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> list[Finding]:

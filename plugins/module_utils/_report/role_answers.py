@@ -200,6 +200,51 @@ class CheckpointAnswer(Verified):
     journal_head: str
 
 
+class DrillCause(t.TypedDict):
+    """A likely cause of a failure."""
+
+    id: str
+
+
+class DrillSeparation(t.TypedDict):
+    """Whether the drill host is separate from its source."""
+
+    verdict: str
+
+
+class DrillPage(t.TypedDict):
+    """The page of a report, and its digest."""
+
+    html: str
+    sha256: str
+
+
+class DrillAnswer(t.TypedDict):
+    """What a drill reported."""
+
+    drill_id: str
+    set_id: str
+    verdict: str
+    counts: dict[str, int]
+    diagnosis: list[DrillCause]
+    separation: DrillSeparation
+    freshness: str
+    seconds: float
+    rto_seconds: float | None
+    rpo_seconds: float | None
+    report: DrillPage
+    countersigned: bool
+    journal_head: str
+    summary_lines: list[str]
+
+
+class DrillAnswers(t.TypedDict):
+    """Of the role that drills."""
+
+    deployment: str
+    drill: DrillAnswer
+
+
 class CheckpointAnswers(t.TypedDict):
     """Of the role that enters checkpoints."""
 

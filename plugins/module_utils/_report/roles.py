@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
         BackupAnswers,
         BackupResult,
         CheckpointAnswers,
+        DrillAnswers,
         FoundAnswers,
         RestoreAnswers,
         RestoreResult,
@@ -36,6 +37,10 @@ if t.TYPE_CHECKING:
 Answers = t.Mapping[str, object]
 # Nothing that a template, a shell or YAML would take for more than text.
 _NOT_PLAIN = re.compile("[^A-Za-z0-9._-]")
+_DRILL = (
+    *("drill_id", "set_id", "verdict", "counts", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "report"),
+    *("countersigned", "journal_head", "summary_lines", "diagnosis", "budgets"),
+)
 _RETENTION = ("verdict", "checks", "counts", "waivers", "journal_head", "freshness", "report", "seconds", "summary_lines")
 
 
@@ -46,7 +51,7 @@ class Report(t.TypedDict):
 
 
 def report(kind: str, answers: Answers) -> Report:
-    """Of a `backup`, `restore`, `checkpoint`, `audit`, `retention`, `archive` or `verification`. Raises KeyError for another kind."""
+    """Of a `backup`, `restore`, `drill`, `checkpoint`, `audit`, `retention`, `archive` or `verification`. Raises KeyError for another kind."""
     return _KINDS[kind](answers)
 
 
@@ -189,6 +194,28 @@ def _next(answers: RestoreAnswers, taken_back: bool) -> list[str]:
     return [f"Next: {''.join(text for text, wanted in steps.items() if wanted)}make a backup at once."] if passed else []
 
 
+def _drill(answers: DrillAnswers) -> Report:
+    found: t.Mapping[str, object] = answers["drill"]
+    result = answers["drill"]
+    stats = {
+        "deployment": answers["deployment"],
+        "drill_id": result["drill_id"],
+        "set_id": result["set_id"],
+        "verdict": result["verdict"],
+        "cause": result["diagnosis"][0]["id"] if result["diagnosis"] else "",
+        "failed": result["counts"]["fail"],
+        "unproven": result["counts"]["unproven"],
+        **{name: found[name] for name in ("seconds", "rto_seconds", "rpo_seconds")},
+        "separation": result["separation"]["verdict"],
+        "freshness": result["freshness"],
+        "countersigned": result["countersigned"],
+        "report": result["report"]["html"],
+        "sha256": result["report"]["sha256"],
+        "journal_head": result["journal_head"],
+    }
+    return {"result": {name: found[name] for name in _DRILL if name in found}, "stats": stats, "summary": result["summary_lines"]}
+
+
 def _checkpoint(answers: CheckpointAnswers) -> Report:
     result = answers["checkpoint"]
     counted = {name: result[name] for name in ("verdict", "rows", "blocks", "seconds", "journal_head")}
@@ -307,6 +334,7 @@ def _either(name: str, first: t.Mapping[str, object], second: t.Mapping[str, obj
 _KINDS: dict[str, t.Callable[..., Report]] = {
     "backup": _backup,
     "restore": _restore,
+    "drill": _drill,
     "checkpoint": _checkpoint,
     "audit": _audit,
     "retention": _retention,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 TASKS: dict[str, dict[str, t.Any]] = {
-    "a module of ours": {"caracal_ops.backup.doctor_report": {"hosts": ["a"], "looks": {"a": []}, "require_valid": False}},
+    "a module of ours": {"caracal_ops.backup.host_keys": {}},
     "a module of Ansible": {"caracal_ops.backup.guarded": {"module": "ansible.builtin.command", "args": {"argv": ["true"]}}},
 }
 

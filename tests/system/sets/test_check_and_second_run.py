@@ -148,7 +148,6 @@ ELSEWHERE = {
     "database_login",
     "guarded",
     "deployment_info",
-    "doctor_report",
     "envelope_verify",
     "escrow_verify",
     "host_keys",

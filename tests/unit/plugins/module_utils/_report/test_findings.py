@@ -135,3 +135,14 @@ def test_lines_name_what_is_well_and_number_the_rest() -> None:
 def test_what_a_host_says_keeps_to_its_line() -> None:
     [found] = of({"part": "backup", "result": {"error": "A\nB", "msg": "a\nprod: backup ok\x1b[31m"}})
     assert "\n" not in found.message + found.error and "\x1b" not in found.message
+
+
+@pytest.mark.parametrize(("results", "verdict"), [({"prod": [WELL]}, "pass"), ({"prod": [{"part": "backup", "result": MISSING}]}, "fail")])
+def test_the_report_fails_if_there_is_a_finding(results: dict[str, list[dict[str, t.Any]]], verdict: str) -> None:
+    found = findings.gather(["prod"], results)
+    made = findings.report(["prod"], results)
+    assert made == {
+        "verdict": verdict,
+        "findings": [{"host": one.host, "parts": one.parts, "error": one.error, "message": one.message} for one in found],
+        "lines": findings.lines(["prod"], results, found),
+    }

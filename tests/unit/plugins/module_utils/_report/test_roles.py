@@ -145,3 +145,15 @@ def test_retention_keeps_the_fields_of_a_report_alone() -> None:
     found = roles.report("retention", {"deployment": "prod", "located": {"summary": "where"}, "retention": {**given, **more}})
     assert set(found["result"]) == {*given, "journal_head", "summary_lines"}
     assert found["stats"]["report"] == "/r.html" and found["stats"]["failed"] == 2 and found["summary"] == ["where", "line"]
+
+
+@pytest.mark.parametrize(("diagnosis", "cause"), [([], ""), ([{"id": "kek.wrong"}, {"id": "other"}], "kek.wrong")])
+def test_a_drill_keeps_the_fields_of_a_report_and_leaves_the_first_cause(diagnosis: list[Given], cause: str) -> None:
+    given = {"drill_id": "d", "set_id": "s", "verdict": "fail", "counts": {"fail": 2, "unproven": 1}, "diagnosis": diagnosis}
+    timed = {"seconds": 1.0, "rto_seconds": None, "rpo_seconds": 2.0, "budgets": {}, "freshness": "fresh", "journal_head": "h"}
+    page = {"separation": {"verdict": "pass"}, "countersigned": True, "report": {"html": "/r", "sha256": "0", "files": []}}
+    more = {"invocation": {"module_args": {}}, "msg": "m", "drill": "token", "failed": True}
+    shown = {**given, **timed, **page, "summary_lines": ["line"]}
+    found = roles.report("drill", {"deployment": "prod", "drill": {**shown, **more}})
+    assert found["result"] == shown and found["summary"] == ["line"]
+    assert found["stats"]["cause"] == cause and found["stats"]["failed"] == 2 and found["stats"]["report"] == "/r"
