@@ -18,6 +18,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _reasons as reasons
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete, parameters
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys import kek
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.keys.sealed_columns import COLUMNS
@@ -264,7 +265,7 @@ def test_a_wrong_key_is_named_with_those_that_the_rows_carry(caracal_database: T
     result = verify(caracal_database, kek=OTHER.hexdigest())
     right = kek.parse(key_of(caracal_database), "kek").id
     count = result["by_id"][KEK]["details"]["rows"]
-    told = {"given": [OTHER_ID], "rows": count, "opened": {}, "foreign": {right: count}, "damaged": 0}
+    told = {"reason": reasons.WRONG_KEK, "given": [OTHER_ID], "rows": count, "opened": {}, "foreign": {right: count}, "damaged": 0}
     assert result["by_id"][KEK]["details"] == told
     # The twin's plan secrets have expired since: another key alone is no fault there.
     plan = {"envelopes.operator_plan_secrets.envelope": "warn"}
