@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether one function leads to another: it calls it, or it calls or hands on what somebody before it has given to it.
+"""Whether one function leads to another: it calls it, or it calls or hands on what an earlier function has given to it.
 
-Dispatch leaves no name in the code that calls: a use case is passed to the boundary, a task to a worker process, a sink to whoever writes.
+Dispatch leaves no name in the code that calls: a use case is passed to the boundary, a task to a worker process, a sink to a copy loop.
 So what was given counts when a function before it names what it is, and only in a call of the right form.
 """
 
@@ -13,24 +13,42 @@ from __future__ import annotations
 import ast
 import typing as t
 
-from tools.rules.references import Code, Function, Place, is_self, parameters, scopes
+from tools.rules.references import Code, Function, Place, is_private, is_self, parameters, scopes
 
 
-def leads(code: Code, source: Place, target: Place, before: t.Sequence[Place]) -> bool:
-    """`before` are the functions that ran earlier."""
+def reach(code: Code, source: Place, callers: t.Sequence[Place]) -> list[Place]:
+    """The function itself, and all private functions of its file that it leads to, directly or through each other, in this order.
+
+    A private function that is named without a call is handed on, for example to a worker process.
+    """
+    private = [one for one in code.defined(source.path) if is_private(one)]
+    found = [source]
+    for index, one in enumerate(found):  # it grows
+        before = [*callers, *found[:index]]
+        ahead = [other for other in private if other not in found]
+        found += [other for other in ahead if other in code.named(one) or leads(code, one, other, before)]
+    return found
+
+
+def leads(code: Code, source: Place, target: Place, callers: t.Sequence[Place], ended: t.Sequence[Place] = ()) -> bool:
+    """Directly. `callers` are the functions that run and have led to the source; `ended` are those that have returned."""
     if _calls_itself(code, source, target):
         return True
-    # Whoever runs a method has run the constructor of its class.
-    givers = [source.owner, *before] if isinstance(code.node(source.owner), ast.ClassDef) else list(before)
+    # The constructor of a class has run before its methods.
+    made_by = [source.owner] if isinstance(code.node(source.owner), ast.ClassDef) else []
+    arguments = [*made_by, *callers]
+    known = [source, *arguments, *ended]
+    # A function comes down as an argument. One inside of another function comes back as its result.
+    givers = known if isinstance(code.node(target.owner), Function) else arguments
     if _calls_given(code, source, target) and any(_gives(code, one, target) for one in givers):
         return True
     owner = target.owner
-    known = isinstance(code.node(owner), ast.ClassDef) and any(owner in code.named(one) for one in (source, *givers))
-    return known and (_uses_method(code, source, target) or _hands_on(code, source, target))
+    is_known = isinstance(code.node(owner), ast.ClassDef) and any(owner in code.named(one) for one in known)
+    return is_known and (_uses_method(code, source, target) or _hands_on(code, source, target))
 
 
 def _calls_itself(code: Code, source: Place, target: Place) -> bool:
-    """By its name, or by handing the name to a library, such as one that starts threads. Who hands it to a function of ours leads there."""
+    """By its name, or by handing the name to a library, such as one that starts threads. A function of ours calls it itself."""
     at = _inside(code, source)
     for one in _calls(code, source):
         meant = code.meant(at, one.func)
@@ -46,7 +64,7 @@ def _is_it(code: Code, found: Place | None, target: Place) -> bool:
 
 
 def _gives(code: Code, giver: Place, target: Place) -> bool:
-    """A function inside of another one comes from whoever calls that."""
+    """A function inside of another one comes from the caller of that one."""
     outer = target.owner
     named = any(_is_it(code, one, target) for one in code.named(giver))
     return named or (isinstance(code.node(outer), Function) and (giver == outer or outer in code.named(giver)))

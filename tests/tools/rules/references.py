@@ -95,6 +95,11 @@ class Code:
     def _file(self, path: str) -> File | None:
         return File(self._root, path) if path.endswith(".py") and (self._root / path).is_file() else None
 
+    def defined(self, path: str) -> list[Place]:
+        """All functions, classes and methods of a file."""
+        file = self.file(path)
+        return [Place(path, name) for name in file.nodes] if file else []
+
     def node(self, place: Place) -> Function | ast.ClassDef | None:
         file = self.file(place.path)
         return file.nodes.get(place.name) if file else None
@@ -218,6 +223,11 @@ class Code:
             for target, value in _bindings(inner):
                 if isinstance(target, ast.Attribute) and is_self(target.value) and (of := self.type_of(made, value)):
                     found.setdefault(target.attr, of)
+
+
+def is_private(place: Place) -> bool:
+    """Whether the function, or a class or function that it is in, is for its own file only."""
+    return any(part.startswith("_") for part in place.name.split("."))
 
 
 def scopes(at: Place) -> t.Iterator[Place]:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The walks of the architecture guide, held to the code: each step names a file and a function, and leads to the next.
+"""The walks of the architecture guide, compared with the code: each step names a file and a public function, and earlier steps lead to it.
 
-A step is an item of a numbered list: ``file`` ``function``: words. It is called, made or handed on by the step before it. `Back in` begins
-a step that returns to a function that is still at work, from which the walk goes on. Steps in YAML name a variable or a role.
+A step is an item of a numbered list: ``file`` ``function``: words. A step before it that still runs calls it or hands it on, itself or
+through private functions of its own file. Steps in YAML name a variable or a role; a walk returns to tasks that still run by another name.
 """
 
 from __future__ import annotations
@@ -17,38 +17,37 @@ from pathlib import Path
 
 from tools.rules import calls, guide
 from tools.rules.plays import Plays
-from tools.rules.references import Code, Place
+from tools.rules.references import Code, Place, is_private
 
 HEADING = "Three walks"
 UTILS = "plugins/module_utils/"
-# Where each walk begins and ends, and its length: so nothing is cut off, nor a last call left out before the walk goes back.
+# Where each walk begins and ends, and its length, so that no walk is cut off and no last call is left out.
 Ends = tuple[str, str, int]
 ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
         "playbooks/backup.yml caracal_ops.backup.caracal_backup",
-        "_storage/local.py _LocalWriter.publish",
-        55,
+        "_storage/base.py ObjectWriter.publish",
+        27,
     ),
     "An audit row, from the server to the verdict": (
         "playbooks/verify_audit.yml caracal_ops.backup.caracal_backup",
         "roles/caracal_backup/tasks/verify_audit.yml __caracal_backup_audit",
-        52,
+        26,
     ),
     "A check, from where it is made to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",
         "_repository/mark.py HighWaterMark.advance",
-        58,
+        27,
     ),
 }
-_ITEM = re.compile(r"#\. (Back in )?``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)
+_ITEM = re.compile(r"#\. ``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """As it stands in the guide. `words` say what happens there; an item of another form has no place."""
+    """A step as the guide has it. `words` describe what happens there; an item of another form has no place."""
 
     place: Place
-    back: bool
     words: str
 
     @property
@@ -68,9 +67,9 @@ def steps(text: str, title: str) -> list[Step]:
 def _step(item: str) -> Step:
     found = _ITEM.fullmatch(item)
     if not found:
-        return Step(Place(""), False, item)
-    path = f"{UTILS}{found[2]}" if found[2].startswith("_") else found[2]
-    return Step(Place(path, found[3]), bool(found[1]), found[4])
+        return Step(Place(""), item)
+    path = f"{UTILS}{found[1]}" if found[1].startswith("_") else found[1]
+    return Step(Place(path, found[2]), found[3])
 
 
 class Walker:
@@ -90,14 +89,11 @@ class Walker:
         return [f"{guide.PATH}: {title}: {fault}" for title, fault in found if fault]
 
     def _fault(self, walk: t.Sequence[Step], ends: Ends) -> str | None:
-        at_work: list[Step] = []
+        trail = _Trail(self._code, self._plays)
         for number, step in enumerate(walk, 1):
-            fault = self._missing(step) or self._astray(at_work, walk[: number - 1], step)
+            fault = self._missing(step) or trail.astray(step)
             if fault:
                 return f"step {number}, {step}: {fault}"
-            while step.back and not _is_same(at_work[-1], step):
-                at_work.pop()
-            at_work.append(step)
         found = (str(walk[0]), str(walk[-1]), len(walk)) if walk else ("", "", 0)
         return None if found == ends else "{2} steps from {0} to {1}, ".format(*found) + "and not {2} from {0} to {1}".format(*ends)
 
@@ -106,26 +102,44 @@ class Walker:
             return "names no file and function"
         if not (self._root / step.place.path).is_file():
             return "there is no such file"
+        if not step.is_play and is_private(step.place):
+            return "is private; name the public function that calls it"
         there = self._plays.mentions(step.place) if step.is_play else self._code.node(step.place)
         return None if there else f"{step.place.name} is not in it"
 
-    def _astray(self, at_work: t.Sequence[Step], before: t.Sequence[Step], step: Step) -> str | None:
-        """Why nothing leads to the step. `at_work` are those that have called or included each other, up to the last one."""
-        if step.back:
-            if not any(_is_same(one, step) for one in at_work):
-                return "is not at work, so nothing goes back to it"
-            return "the walk is there already" if _is_same(at_work[-1], step) else None
-        if not at_work:
-            return None
-        last = at_work[-1]
-        earlier = [one.place for one in before if one.is_play == last.is_play]
+
+class _Trail:
+    """One walk as far as it has come: the steps that still run, each called by the one before it, and what has returned."""
+
+    def __init__(self, code: Code, plays: Plays) -> None:
+        self._code = code
+        self._plays = plays
+        # With each step, the private functions of its file that it leads to.
+        self._running: list[tuple[Step, list[Place]]] = []
+        self._ended: list[Place] = []
+
+    def astray(self, step: Step) -> str | None:
+        """Go on to a step; why nothing leads to it. Steps called by the one that leads to it have returned."""
+        lead = next((depth for depth in range(len(self._running), 0, -1) if self._leads(depth, step)), 0)
+        if self._running and not lead:
+            return "no step that still runs leads to it"
+        self._ended += [place for _step, reached in self._running[lead:] for place in reached]
+        del self._running[lead:]
+        self._running.append((step, [step.place] if step.is_play else calls.reach(self._code, step.place, self._callers(lead))))
+        return None
+
+    def _callers(self, depth: int) -> list[Place]:
+        return [place for step, reached in self._running[:depth] if not step.is_play for place in reached]
+
+    def _leads(self, depth: int, step: Step) -> bool:
+        """Whether the innermost of so many running steps leads to it."""
+        last, reached = self._running[depth - 1]
         if last.is_play:
-            leads = self._plays.leads(last.place, step.place, earlier)
-        else:
-            leads = calls.leads(self._code, last.place, step.place, earlier)
-        return None if leads else f"{last} does not lead to it"
-
-
-def _is_same(one: Step, other: Step) -> bool:
-    """Another variable of the same tasks is the same place."""
-    return one.place.path == other.place.path and (one.is_play or one.place.name == other.place.name)
+            # Another variable of the same tasks is a task that runs later.
+            is_same = last.place.path == step.place.path
+            return is_same or self._plays.leads(last.place, step.place, [one.place for one, _reached in self._running[:depth]])
+        callers = self._callers(depth - 1)
+        return any(
+            calls.leads(self._code, one, step.place, [*callers, *reached[:index]], [*self._ended, *reached])
+            for index, one in enumerate(reached)
+        )
