@@ -51,7 +51,10 @@ class Report(t.TypedDict):
 
 
 def report(kind: str, answers: Answers) -> Report:
-    """Of a `backup`, `restore`, `drill`, `checkpoint`, `audit`, `retention`, `archive` or `verification`. Raises KeyError for another kind."""
+    """Of a `backup`, `restore`, `drill`, `checkpoint`, `audit`, `retention`, `archive` or `verification`.
+
+    Raises KeyError for another kind.
+    """
     return _KINDS[kind](answers)
 
 
