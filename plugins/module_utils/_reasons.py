@@ -47,7 +47,7 @@ EVENTS_NOT_SENT = "events_not_sent"
 REDIS_UNREACHABLE = "redis_unreachable_by_drill"
 
 # The drill and its host.
-NOT_DONE = "not_done"
+HOST_FAILED = "host_failed"
 NO_ISOLATION = "no_isolation"
 NO_ROOM = "no_room"
 SHARED_FILE_SYSTEM = "shared_file_system"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, StageFailed, TamperedData, VerificationFailed, WrongIdentity
-from .._reasons import UNKNOWN_RELATION
+from .._reasons import HOST_FAILED, NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM, UNKNOWN_RELATION
 from .._report.check import FAIL, UNPROVEN, CheckResult
 
 # Checks whose answers come from services.
@@ -18,6 +18,8 @@ _ASKS = ("services.", "canary.", "settled.")
 _OF_THE_SET = (TamperedData, KeyProblem, ObjectMissing, VerificationFailed)
 # Classes of SQLSTATE by which a server speaks of itself: connection, resources, an operator, the system, itself.
 _OF_THE_SERVER = ("08", "53", "57", "58", "XX")
+# Why a host could not run a step, more precisely than that it could not.
+_OF_THE_HOST = (NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM)
 # A table or a column does not exist.
 _UNKNOWN_RELATION = ("42P01", "42703")
 # The same in the words of tools that tell no SQLSTATE, in English, as the sandbox speaks.
@@ -40,9 +42,11 @@ def of_set(exc: BackupError, restored: str) -> bool:
     return isinstance(exc, _OF_THE_SET) and not isinstance(exc, WrongIdentity)
 
 
-def reason(exc: BackupError) -> str:
-    """The reason of the check of a step that failed with this error; empty if none is known."""
-    return UNKNOWN_RELATION if exc.details.get("sqlstate") in _UNKNOWN_RELATION else exc.reason
+def reason(exc: BackupError, fails: bool) -> str:
+    """The reason of the check of a step that failed with this error; empty if none is known. `fails` is whether the set is at fault."""
+    if fails:
+        return UNKNOWN_RELATION if exc.details.get("sqlstate") in _UNKNOWN_RELATION else exc.reason
+    return exc.reason if exc.reason in _OF_THE_HOST else HOST_FAILED
 
 
 def without_services(checks: t.Sequence[CheckResult], before: t.Sequence[CheckResult]) -> list[CheckResult]:

@@ -20,7 +20,7 @@ from .._ansible.boundary import Invocation
 from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import access
-from .._reasons import NOT_DONE
+from .._reasons import HOST_FAILED
 from .._report.check import FAIL, PASS, UNPROVEN, Check, CheckResult
 from .._repository.fields import timestamp
 from .._sandbox import lease
@@ -201,11 +201,11 @@ def _taken(work: Work, step: Step) -> Made:
     except BackupError as exc:
         fails = blame.of_set(exc, work.path(SECRETS)) and step.name != Sandbox.name
         words = exc.msg if fails else f"{OF_HOST}{exc.msg}"
-        reason = blame.reason(exc)
+        reason = blame.reason(exc, fails)
     except Exception as exc:  # noqa: BLE001 - the report must be written whatever it was
         # Its own words may hold anything.
         where = traceback.extract_tb(exc.__traceback__)[-1]
-        fails, reason = False, ""
+        fails, reason = False, HOST_FAILED
         words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
     work.state.failed.append(step.name)
     check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words, details={"reason": reason} if reason else {})
@@ -264,7 +264,8 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
     if name in (*kept.done, *kept.failed) or kept.why.get(name) == "":
         return None
     if name == kept.begun:
-        return Check(f"drill.{name}", UNPROVEN, f"{OF_HOST}the step did not come to its end; the output of the play says why")
+        words = f"{OF_HOST}the step did not come to its end; the output of the play says why"
+        return Check(f"drill.{name}", UNPROVEN, words, details={"reason": HOST_FAILED})
     lacking = _lacking(kept, step)
     if invocation.check_mode:
         why = "not a step of check mode"
@@ -272,7 +273,7 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
         why = f"it needs the step {lacking[0]}"
     else:
         why = step.lacks(Work(invocation, kept)) or kept.why.get(name) or "the step was left out"
-    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}", details={"reason": NOT_DONE})
+    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}")
 
 
 def _logs(work: Work) -> dict[str, str]:

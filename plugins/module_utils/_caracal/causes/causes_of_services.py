@@ -230,9 +230,8 @@ CAUSES = (
         "drill.host",
         "this drill host could not take a step, which says nothing about the set",
         "the check names it and says what to change; then drill again",
-        # A step that was not run because of another one has a cause of its own.
         (
-            Found("drill.*", verdicts=(UNPROVEN,), other_than=(reasons.NOT_DONE,)),
+            Found("drill.*", reasons.HOST_FAILED, (UNPROVEN,)),
             Found(READY, reasons.MISSING_FILE, (UNPROVEN,)),
         ),
         general=True,

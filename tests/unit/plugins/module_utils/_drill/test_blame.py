@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _errors, _reasons
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import blame
 
 RESTORED = "/var/tmp/drill/secrets"
@@ -49,3 +49,21 @@ def test_an_option_that_names_what_was_restored_is_the_sets() -> None:
     words = "{}/secretStoreKek: no"
     assert blame.of_set(_errors.OptionError(words.format(RESTORED)), RESTORED)
     assert not blame.of_set(_errors.OptionError(words.format("/etc")), RESTORED)
+
+
+@pytest.mark.parametrize(
+    ("given", "fails", "reason"),
+    [
+        (_reasons.MISSING_SECRET, True, _reasons.MISSING_SECRET),
+        (_reasons.MISSING_SECRET, False, _reasons.HOST_FAILED),
+        (_reasons.NO_ROOM, False, _reasons.NO_ROOM),
+        ("", True, ""),
+        ("", False, _reasons.HOST_FAILED),
+    ],
+)
+def test_reason_of_a_step_that_failed(given: str, fails: bool, reason: str) -> None:
+    assert blame.reason(_errors.BackupError("x", reason=given), fails) == reason
+
+
+def test_a_missing_column_is_its_own_reason() -> None:
+    assert blame.reason(_errors.StageFailed("x", sqlstate="42703"), True) == _reasons.UNKNOWN_RELATION

@@ -376,8 +376,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "a column that a step misses": ([failed("drill.keys", reason=reasons.UNKNOWN_RELATION)], {}, ["schema.differs"]),
     "a step that this host could not take": (
         [
-            failed("drill.sandbox", verdict=UNPROVEN),
-            failed("drill.restore", verdict=UNPROVEN, reason=reasons.NOT_DONE),
+            failed("drill.sandbox", verdict=UNPROVEN, reason=reasons.HOST_FAILED),
+            failed("drill.restore", verdict=UNPROVEN),
         ],
         {},
         ["drill.host"],
