@@ -5,7 +5,8 @@
 """Why a check has its verdict, as one fixed word in `details["reason"]`.
 
 Messages are for people and may be reworded; causes, alerts and tests use the reason. An error carries one as the detail `reason`,
-and the check of the drill's step takes it from there. Checks of services have the service's own word in the same place.
+and the check of the drill's step takes it from there. Words of services, of Redis and of other hosts never become a reason: they are
+the detail `answer`.
 """
 
 from __future__ import annotations
@@ -51,3 +52,8 @@ HOST_FAILED = "host_failed"
 NO_ISOLATION = "no_isolation"
 NO_ROOM = "no_room"
 SHARED_FILE_SYSTEM = "shared_file_system"
+
+
+def because(reason: str) -> dict[str, str]:
+    """The detail `reason` of a check; nothing if no reason is known."""
+    return {"reason": reason} if reason else {}

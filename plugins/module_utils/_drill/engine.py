@@ -20,7 +20,7 @@ from .._ansible.boundary import Invocation
 from .._caracal.inventory import since_previous
 from .._errors import BackupError, OptionError
 from .._evidence import access
-from .._reasons import HOST_FAILED
+from .._reasons import HOST_FAILED, because
 from .._report.check import FAIL, PASS, UNPROVEN, Check, CheckResult
 from .._repository.fields import timestamp
 from .._sandbox import lease
@@ -208,7 +208,7 @@ def _taken(work: Work, step: Step) -> Made:
         fails, reason = False, HOST_FAILED
         words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
     work.state.failed.append(step.name)
-    check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words, details={"reason": reason} if reason else {})
+    check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words, details=because(reason))
     work.invocation.warn(f"step {step.name}: {check.message}")
     return Made([check.to_result()])
 

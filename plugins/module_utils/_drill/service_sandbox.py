@@ -21,7 +21,7 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import OptionError, StageFailed, VersionMismatch
 from .._reading import database_layout
-from .._reasons import MISSING_FILE, UNSAFE_TO_START
+from .._reasons import MISSING_FILE, UNSAFE_TO_START, because
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import clean, one_line
 from .._sandbox import before, probe, programs
@@ -175,7 +175,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     fails = answered and (named == OUTBOX_DEAD or took >= LEAST_SECONDS)
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
-    details = {"service": service.name, "status": answer.status, "reason": named, "error": answer.error, "seconds": took, "log": last}
+    details = {"service": service.name, "status": answer.status, "answer": named, "error": answer.error, "seconds": took, "log": last}
     # Named by the operator, missed by the program: no fault of the set.
     own = plan.own[service.name]
     paths = [one for one in own.command[1:] if one.startswith("/") and not (own.rootfs or os.path.lexists(one))]
@@ -204,7 +204,7 @@ def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
             check, message=f"{check.message}, with a limit of {accepted} dead rows in {outbox.EVENTS}, as the set has them"
         )
     rows = dead[outbox.COORDINATOR]
-    if check.verdict != FAIL or check.details["reason"] != OUTBOX_DEAD or not rows:
+    if check.verdict != FAIL or check.details["answer"] != OUTBOX_DEAD or not rows:
         return check
     words = f"not ready, as it was when the backup was made: {rows} dead rows in {outbox.COORDINATOR}; send them again or remove them"
     return dataclasses.replace(check, verdict=WARN, message=words)
@@ -217,7 +217,7 @@ def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
 
 
 def _not_started(service: Service, why: str, reason: str = "") -> Check:
-    return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name, "reason": reason})
+    return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name, **because(reason)})
 
 
 def _id(service: Service) -> str:

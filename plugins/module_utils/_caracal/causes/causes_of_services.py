@@ -82,7 +82,7 @@ CAUSES = (
         "Redis is not reached by {services}; an API or Coordinator without Redis answers 500",
         "see whether Redis runs, and that address and password are the drill's own",
         (
-            Answered(READY, r"redis_(unavailable|unreachable)", BAD),
+            Answered(READY, r"redis_(unavailable|unreachable)\b", BAD),
             Answered("services.api.ready", r"\b500\b.*internal_error"),
             Answered("services.coordinator.ready", r"\b500\b.*internal_error"),
             Found("drill.*", reasons.REDIS_UNREACHABLE, BAD),

@@ -14,7 +14,7 @@ import typing as t
 from ..._report.check import FAIL, Check
 
 # Details in which checks have the answer of a service.
-ANSWER = ("service", "status", "error", "description", "reason")
+ANSWER = ("service", "status", "error", "description", "answer")
 # The end of a service's log, in the details of its check.
 LOG = "log"
 # Before the names of metrics of the product's own sweep of the audit chain.

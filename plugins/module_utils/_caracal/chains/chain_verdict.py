@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from ..._reasons import MISSING_AUDIT_KEY, WRONG_AUDIT_KEY
+from ..._reasons import MISSING_AUDIT_KEY, WRONG_AUDIT_KEY, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from .. import findings
 from ..findings import Finding
@@ -149,7 +149,7 @@ def hmacs(
         words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}"
         reason = WRONG_AUDIT_KEY if sound else ""
         return [
-            Check(key_id, FAIL, words, details={"reason": reason, **details}),
+            Check(key_id, FAIL, words, details={**because(reason), **details}),
             Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with another key", details=details),
         ]
     found = [one for name, zone in seen.items() for one in _hmac_findings(chain, name, zone)]

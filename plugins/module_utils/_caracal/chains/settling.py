@@ -13,7 +13,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..._reasons import EVENTS_NOT_SENT, MISSING_GROUPS
+from ..._reasons import EVENTS_NOT_SENT, MISSING_GROUPS, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .. import streams
 from ..backlog import Backlog
@@ -131,9 +131,7 @@ def dead_letters(before: t.Mapping[str, int], now: t.Mapping[str, int], reasons:
         first, count = next(iter(grown.items()))
         why = f" ({', '.join(sorted(reasons))})" if reasons else ""
         words = f"{count} dead letters came into {first} since the services started{why}"
-        return Judged(
-            Check(name, FAIL, words, details={"grown": grown, "reasons": dict(reasons), "reason": min(reasons, default="")}), True
-        )
+        return Judged(Check(name, FAIL, words, details={"grown": grown, "answer": dict(reasons)}), True)
     kept = sum(before.values())
     return Judged(Check(name, PASS, f"no new dead letter; {kept} of the backup are still there" if kept else "no dead letter"), True)
 
@@ -147,7 +145,7 @@ def replay(found: Replayed) -> Judged:
     if found.left or found.landed < found.events:
         # With files left, the service has not begun, or sends them still.
         reason = "" if found.left else EVENTS_NOT_SENT
-        return Judged(Check(name, FAIL, words, details={"reason": reason, **dataclasses.asdict(found)}), False)
+        return Judged(Check(name, FAIL, words, details={**because(reason), **dataclasses.asdict(found)}), False)
     if not found.events:
         return Judged(Check(name, UNPROVEN, f"{found.files} replay files were removed, and held no event that could be looked for"), True)
     return Judged(Check(name, PASS, f"{found.files} replay files were sent and removed; their events are in audit_events"), True)

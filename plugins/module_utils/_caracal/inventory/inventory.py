@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..._inventory import DatabaseInventory, DatabaseSettings, TableDigest
-from ..._reasons import BINDINGS_DIFFER, EMPTIED_TABLE, MIGRATIONS_DIFFER, SIGNING_KEYS_DIFFER
+from ..._reasons import BINDINGS_DIFFER, EMPTIED_TABLE, MIGRATIONS_DIFFER, SIGNING_KEYS_DIFFER, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import parameters
 
@@ -151,7 +151,7 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
 
 def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: str = "") -> Check:
     if wrong:
-        details = {"reason": reason, "differences": wrong[:50]}
+        details = {**because(reason), "differences": wrong[:50]}
         return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details=details)
     if not count:
         verdict = NOT_APPLICABLE if empty_ok else UNPROVEN

@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import typing as t
 
-from ..._reasons import DAMAGED_VALUES, MIXED_KEKS, WRONG_KEK
+from ..._reasons import DAMAGED_VALUES, MIXED_KEKS, WRONG_KEK, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..releases import SECRET_STORE, Detected
 from .envelopes import NO_KEY, Reading
@@ -41,7 +41,7 @@ def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> C
     rows, spared = sum(one.rows for one in readings), sum(one.spared for one in readings)
     counts = {"rows": rows, "opened": dict(opened), "foreign": dict(foreign), "damaged": sum(one.damaged for one in readings)}
     verdict, reason, words = _kek(opened, foreign, spared, keyring, family)
-    return Check(KEK_CHECK, verdict, words, details={"reason": reason, "given": [key.id for key in keyring.keys], **counts})
+    return Check(KEK_CHECK, verdict, words, details={**because(reason), "given": [key.id for key in keyring.keys], **counts})
 
 
 def _kek(

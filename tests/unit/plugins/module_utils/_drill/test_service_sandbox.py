@@ -213,7 +213,7 @@ def test_one_that_is_not_ready_says_why(staged: Stage) -> None:
     one = checks(result)["services.sts.ready"]
     assert result["verdict"] == "fail" and one["verdict"] == "fail" and one["required"]
     assert one["message"] == f"not ready within {SOON} s: HTTP 503, redis_unreachable (Redis does not answer)"
-    assert (one["details"]["status"], one["details"]["reason"]) == (503, "redis_unreachable") and one["details"]["seconds"] > SOON
+    assert (one["details"]["status"], one["details"]["answer"]) == (503, "redis_unreachable") and one["details"]["seconds"] > SOON
     assert {checks(result)[name]["verdict"] for name in READY if "sts" not in name} == {"pass"}
 
 
@@ -265,7 +265,7 @@ def test_a_reason_tells_no_secret_and_breaks_no_line(staged: Stage) -> None:
     token = (staged.drilled.secrets / "caracalAdminToken").read_text()
     sick = {"ANSWER_STATUS": "500", "ANSWER_BODY": f'{{"error":"a\\nb {token}"}}'}
     one = checks(staged.run([service("gateway", **sick)], ready_timeout=SOON))["services.gateway.ready"]
-    assert one["message"] == f"not ready within {SOON} s: HTTP 500, a b ***" and one["details"]["reason"] == "a b ***"
+    assert one["message"] == f"not ready within {SOON} s: HTTP 500, a b ***" and one["details"]["answer"] == "a b ***"
 
 
 @pytest.mark.mutation

@@ -220,7 +220,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "no revision row": (
         [
             failed("state.gateway_bindings.revision"),
-            ready("gateway", 503, reason="postgres_unreachable"),
+            ready("gateway", 503, answer="postgres_unreachable"),
         ],
         {},
         ["gateway.revision_gone"],
@@ -233,8 +233,8 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["gateway.bindings"],
     ),
-    "no bindings": ([ready("gateway", 503, reason="bindings_unavailable")], {}, ["gateway.bindings"]),
-    "old revocations": ([ready("gateway", 503, reason="revocation_snapshot_stale")], {}, ["revocation.stale"]),
+    "no bindings": ([ready("gateway", 503, answer="bindings_unavailable")], {}, ["gateway.bindings"]),
+    "old revocations": ([ready("gateway", 503, answer="revocation_snapshot_stale")], {}, ["revocation.stale"]),
     "a revoked session that works": ([failed("canary.refused.revoked_session", status=200)], {}, ["revocation.incomplete"]),
     "lost revocations": ([failed("state.revocations.sessions")], {}, ["revocation.incomplete"]),
     "a token that works twice": ([failed("canary.refused.replayed_token", status=200)], {}, ["revocation.one_shot"]),
@@ -313,17 +313,17 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "frames that did not land": ([failed("outbox.audit_frames_landed")], {}, ["outbox.lost"]),
     "a dead row of the API": ([ready("api", 503, error="outbox_dead_messages")], {}, ["services.outbox_dead"]),
     "a dead row of the Coordinator": ([ready("coordinator", 503, error="outbox_dead")], {}, ["services.outbox_dead"]),
-    "lost evidence": ([ready("sts", 503, reason="audit_evidence_lost")], {}, ["services.evidence_lost"]),
-    "a replay directory": ([ready("sts", 503, reason="audit_replay_unavailable")], {}, ["services.replay_directory"]),
+    "lost evidence": ([ready("sts", 503, answer="audit_evidence_lost")], {}, ["services.evidence_lost"]),
+    "a replay directory": ([ready("sts", 503, answer="audit_replay_unavailable")], {}, ["services.replay_directory"]),
     "a lost grant": ([ready("coordinator", 0, error="coordinator role lacks the sessions DELETE grant")], {}, ["services.grant"]),
-    "too many dead letters": ([ready("audit", 503, reason="audit_dlq_threshold")], {}, ["services.audit_backlog"]),
-    "no consumer": ([ready("sts", 503, reason="stream_consumers_not_ready")], {}, ["services.consumers"]),
+    "too many dead letters": ([ready("audit", 503, answer="audit_dlq_threshold")], {}, ["services.audit_backlog"]),
+    "no consumer": ([ready("sts", 503, answer="stream_consumers_not_ready")], {}, ["services.consumers"]),
     "a password": ([ready("api", 503)], {"logs": {"api": ["password authentication failed for user caracal"]}}, ["services.password"]),
-    "no PostgreSQL": ([ready("sts", 503, reason="postgres_unreachable")], {}, ["services.postgres"]),
-    "no Redis": ([ready("sts", 503, reason="redis_unavailable")], {}, ["services.redis"]),
+    "no PostgreSQL": ([ready("sts", 503, answer="postgres_unreachable")], {}, ["services.postgres"]),
+    "no Redis": ([ready("sts", 503, answer="redis_unavailable")], {}, ["services.redis"]),
     "an API without Redis": ([ready("api", 500, error="internal_error")], {}, ["services.redis"]),
-    "no STS": ([ready("gateway", 503, reason="sts_unreachable")], {}, ["services.sts"]),
-    "an ending service": ([ready("api", 503, reason="draining")], {}, ["services.draining"]),
+    "no STS": ([ready("gateway", 503, answer="sts_unreachable")], {}, ["services.sts"]),
+    "an ending service": ([ready("api", 503, answer="draining")], {}, ["services.draining"]),
     "too many questions": ([ready("api", 429, error="rate_limited")], {}, ["services.rate"]),
     "a service that says nothing": ([ready("web", 0)], {}, ["services.not_ready"]),
     "a group at $": (
@@ -453,7 +453,7 @@ def test_a_cause_gathers_what_follows_from_it() -> None:
 
 @pytest.mark.mutation
 def test_the_services_are_named() -> None:
-    found = only(ready("sts", 503, reason="redis_unreachable"), ready("api", 500, error="internal_error"))
+    found = only(ready("sts", 503, answer="redis_unreachable"), ready("api", 500, error="internal_error"))
     assert found.cause.startswith("Redis is not reached by sts and api")
 
 

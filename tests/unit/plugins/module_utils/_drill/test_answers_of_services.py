@@ -1,0 +1,79 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A service cannot choose the reason of a check: each reason of `_reasons` is given as the answer of a service at each place of a drill
+that reads one."""
+
+from __future__ import annotations
+
+import collections
+import json
+import types
+import typing as t
+
+import pytest
+
+from ansible_collections.caracal_ops.backup.plugins.module_utils import _reasons
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import services
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import exchange, gateway
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import Refused, Services
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.exchange import Application
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import settling
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import service_sandbox
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.services.http import Answer
+from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import Check
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import programs
+
+REASONS = [value for name, value in vars(_reasons).items() if name.isupper()]
+STS = next(one for one in services.services(SECRET_STORE) if one.name == "sts")
+APPLICATION = Application("zone-1", "app-1", "secret", "resource://x", ours=True)
+
+
+def body(word: str) -> bytes:
+    return json.dumps({"ready": False, "reason": word, "error": word, "error_description": word}).encode()
+
+
+def ready(word: str) -> Check:
+    bundle = types.SimpleNamespace(run=lambda *_given, **_own: Answer(503, {}, body(word), "", 0.1))
+    plan = types.SimpleNamespace(redact=lambda text: text, own={"sts": types.SimpleNamespace(command=("sts",), rootfs="")})
+    return service_sandbox._ready(t.cast("t.Any", bundle), STS, t.cast("t.Any", plan), -1, collections.Counter())
+
+
+def asked(word: str) -> Services:
+    return Services(lambda *_given: Answer(503, {}, body(word), "", 0.1), {"sts": "http://sts", "gateway": "http://gateway"})
+
+
+def dead_letters(word: str) -> Check:
+    return settling.dead_letters({}, {"caracal.audit.events.dlq": 1}, {word: 1}).check
+
+
+def exchanged(word: str) -> Check:
+    return exchange.judge(exchange.ask(asked(word), APPLICATION, "read"), APPLICATION, {"kid"}, [word])
+
+
+def routed(word: str) -> Check:
+    return gateway.judge(gateway.ask(asked(word), "resource://x", "/", "token"), APPLICATION, None)
+
+
+def stopped(word: str) -> Check:
+    return gateway.stopped(Refused("a delegation", asked(word).call("sts", "GET", "/")), APPLICATION)
+
+
+@pytest.fixture(autouse=True)
+def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service of the test runs, and has written no log."""
+    monkeypatch.setattr(programs, "alive", lambda *_given: True)
+    monkeypatch.setattr(programs, "log_lines", lambda *_given: [])
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("made", [ready, dead_letters, exchanged, routed, stopped])
+def test_an_answer_does_not_choose_the_reason(made: t.Callable[[str], Check]) -> None:
+    other = made("another_word")
+    for word in REASONS:
+        found = made(word)
+        assert (found.verdict, found.details.get("reason")) == (other.verdict, other.details.get("reason")), word
+        assert diagnosis.diagnose([found]) == diagnosis.diagnose([other]), word
