@@ -177,7 +177,8 @@ msg:
   description: With the verdict V(fail), which rows, and what to do.
   returned: O(state=committed) with the verdict V(fail)
   type: str
-  sample: set 20261125T020000Z-k3f9 was created and is kept, but audit_events_2026_03, block 4, content differs
+  sample: >-
+    findings for set 20261125T020000Z-k3f9 (a set with findings is kept): audit_events_2026_03, block 4, content differs
 """
 
 from ..module_utils._ansible.boundary import run

@@ -225,7 +225,7 @@ def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: 
     failed = [*others, *(one.message for one in of_source if one.verdict == FAIL), *audit]
     result: FindingsResult = {"verdict": PASS, "checks": [one.to_result() for one in (kept, *of_source)]}
     if failed:
-        result.update({"verdict": FAIL, "msg": f"set {set_id} was created and is kept, but {'; '.join(failed)}"})
+        result.update({"verdict": FAIL, "msg": f"findings for set {set_id} (a set with findings is kept): {'; '.join(failed)}"})
     return result
 
 
