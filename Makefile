@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 TOOL := PYTHONPATH=tests "$(PYTHON)" -m
 INSIDE := $(TOOL) tools.inside
 
-.PHONY: help quickstart test record snapshots lint bench mutations faults clean venv
+.PHONY: help quickstart test record snapshots docs lint bench mutations faults clean venv
 .NOTPARALLEL:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make test         the gate's tests; ARGS=--all for every test, ARGS=\"--all --part 2/4\" for a quarter of them"
 	@echo "make record       measure the tests that are new or whose file changed, for tests/durations.json"
 	@echo "make snapshots    rewrite tests/snapshots, the texts that users read most, after a change of words"
+	@echo "make docs         build the documentation as a site, into build/docs/html"
 	@echo "make lint         all other gates"
 	@echo "make bench        speed and memory, into build/bench.json"
 	@echo "make mutations    only the tests that break things on purpose"
@@ -52,6 +53,9 @@ record: test
 
 snapshots: venv
 	@$(INSIDE) python -m pytest --rewrite-snapshots tests/unit/snapshots $(ARGS)
+
+docs: venv
+	@$(INSIDE) python -m tools.docs_site
 
 lint: venv
 	@$(TOOL) tools.venv .venv-importer importer

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pages of the documentation that are made from code: all settings of the roles, and all causes of a failed drill."""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause, Found, Sign, Together
+
+NAMESPACE = "ansible_collections.caracal_ops.backup"
+# The role whose variables are settings of all other roles.
+SHARED = "caracal_ops"
+TITLE = "Backups of Caracal, proved by restore drills"
+ABOUT = (
+    "``caracal_ops.backup`` is an Ansible collection. It backs up a Caracal deployment into signed, encrypted backup sets, and it proves on "
+    "a schedule that these sets restore."
+)
+# antsibull-docs refers to the label on every page.
+HELP = """
+.. _communication_for_caracal_ops.backup:
+
+Help
+----
+
+Ask questions and report bugs in the `issue tracker <https://github.com/caracal-ops/backup/issues>`__, or in the
+`Ansible forum <https://forum.ansible.com/c/help/6>`__ with the tag ``backup``.
+"""
+PICTURE = "overview.svg"
+PICTURE_WORDS = "The backup host writes to the repository, the drill host reads from it, the operator approves keys and restores"
+_END_OF_SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
+
+
+class Setting(t.NamedTuple):
+    """A variable of roles. `required` and `default` are those of the first role that has it."""
+
+    name: str
+    roles: list[str]
+    type: str
+    required: bool
+    default: str
+    purpose: str
+
+
+def settings(root: Path) -> list[Setting]:
+    """Options of the entry point `main` of every role, sorted by name."""
+    found: dict[str, Setting] = {}
+    for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
+        role = path.parents[1].name
+        options = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"].get("options", {})
+        for name, option in options.items():
+            known = found.setdefault(name, _setting(name, option))
+            known.roles.append(role)
+    return [found[name] for name in sorted(found)]
+
+
+def _setting(name: str, option: t.Mapping[str, t.Any]) -> Setting:
+    words = option["description"]
+    first = _END_OF_SENTENCE.split(words if isinstance(words, str) else words[0])[0]
+    default = option.get("default")
+    return Setting(name, [], option["type"], bool(option.get("required")), "" if default is None else json.dumps(default), first)
+
+
+def pages(root: Path) -> dict[str, str]:
+    """The text of each page by its name."""
+    return {"settings": _settings_page(settings(root)), "causes": _causes_page(diagnosis.CAUSES)}
+
+
+def front_page(sections: t.Sequence[t.Mapping[str, t.Any]], reference: t.Mapping[str, t.Sequence[str]]) -> str:
+    """The first page of the site. `sections` are those of `extra-docs.yml`, `reference` has names of pages by their caption."""
+    text = f"{_title(TITLE)}\n{ABOUT}\n\n.. image:: {PICTURE}\n   :alt: {PICTURE_WORDS}\n"
+    for one in sections:
+        text += _contents(one["title"], [f"docsite/{name}" for name in one["toctree"]])
+    for caption, names in reference.items():
+        text += _contents(caption, names)
+    return text + HELP
+
+
+def _contents(caption: str, names: t.Iterable[str]) -> str:
+    return "\n".join(["", ".. toctree::", f"   :caption: {caption}", "   :maxdepth: 1", "", *(f"   {name}" for name in names), ""])
+
+
+def _settings_page(found: t.Sequence[Setting]) -> str:
+    by_role: dict[str, list[Setting]] = collections.defaultdict(list)
+    for one in found:
+        by_role[one.roles[0]].append(one)
+    about = "All variables of the roles, with type and default. The page of each role has the full description and nested options."
+    text = _head("settings", "Settings", about)
+    for role in sorted(by_role, key=lambda one: (one != SHARED, one)):
+        title = "Shared settings" if role == SHARED else role
+        text += f"\n{title}\n{'-' * len(title)}\n\nSee :ref:`the role {role} <{NAMESPACE}.{role}_role>`.\n"
+        text += "".join(_item(f"{_code(one.name)}: {_value(one)}", _markup(one.purpose)) for one in by_role[role])
+    return text
+
+
+def _causes_page(causes: t.Sequence[Cause]) -> str:
+    about = (
+        "A drill report lists these causes below its verdict. *Shown by* names the checks whose result shows a cause. An answer or a log "
+        "line of a service can show a cause, too."
+    )
+    text = _head("causes", "Causes of a failed drill", about)
+    for one in sorted(causes, key=lambda one: one.id):
+        filled = {"keks": "the ID is not the same", "services": "the service"}
+        meaning, remedy = (_escaped(words.format(**filled)) for words in (one.cause, one.remedy))
+        shown = ", ".join(dict.fromkeys(_code(found.id) for sign in one.signs for found in _found(sign)))
+        text += _item(_code(one.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", f"*Shown by:* {shown}." if shown else "")
+    return text
+
+
+def _found(sign: Sign) -> t.Iterator[Found]:
+    if isinstance(sign, Together):
+        for one in sign.signs:
+            yield from _found(one)
+    elif isinstance(sign, Found):
+        yield sign
+
+
+def _title(title: str) -> str:
+    return f"{title}\n{'=' * len(title)}\n"
+
+
+def _head(name: str, title: str, about: str) -> str:
+    return f".. _{NAMESPACE}.docsite.{name}:\n\n{_title(title)}\n{about}\n"
+
+
+def _item(term: str, *paragraphs: str) -> str:
+    return f"\n{term}\n" + "\n".join(f"  {one}\n" for one in paragraphs if one)
+
+
+def _value(one: Setting) -> str:
+    return f"{one.type}, required" if one.required else f"{one.type}, default {_code(one.default)}" if one.default else one.type
+
+
+def _code(text: str) -> str:
+    return f"``{text}``"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([*`|_])", r"\\\1", text)
+
+
+def _markup(text: str) -> str:
+    """Ansible's markup as reStructuredText."""
+    return re.sub(r"\b[CVOMIB]\(([^)]*)\)", r"``\1``", text)
