@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause, Found, Sign, Together
 
@@ -21,8 +22,8 @@ NAMESPACE = "ansible_collections.caracal_ops.backup"
 SHARED = "caracal_ops"
 TITLE = "Backups of Caracal, proved by restore drills"
 ABOUT = (
-    "``caracal_ops.backup`` is an Ansible collection. It backs up a Caracal deployment into signed, encrypted backup sets, and it proves on "
-    "a schedule that these sets restore."
+    "``caracal_ops.backup`` is an Ansible collection. It backs up a Caracal deployment into signed, encrypted backup sets, and it proves "
+    "on a schedule that these sets restore."
 )
 # antsibull-docs refers to the label on every page.
 HELP = """
@@ -110,8 +111,10 @@ def _causes_page(causes: t.Sequence[Cause]) -> str:
     for one in sorted(causes, key=lambda one: one.id):
         filled = {"keks": "the ID is not the same", "services": "the service"}
         meaning, remedy = (_escaped(words.format(**filled)) for words in (one.cause, one.remedy))
-        shown = ", ".join(dict.fromkeys(_code(found.id) for sign in one.signs for found in _found(sign)))
-        text += _item(_code(one.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", f"*Shown by:* {shown}." if shown else "")
+        ids = (_code(found.id) for sign in one.signs for found in _found(sign))
+        shown = ", ".join(dict.fromkeys(ids))
+        checks = f"*Shown by:* {shown}." if shown else ""
+        text += _item(_code(one.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", checks)
     return text
 
 

@@ -29,7 +29,7 @@ PATTERNS = {
     r"\b(judged?|judges|believed?|believes)\b": "evaluate, verify, trust",
     r"\banew\b": "again",
     r"\ball the same\b": "anyway",
-    r"\bno longer\b": "not … any more, or the state that holds now",
+    r"\bno longer\b(?! than)": "not … any more, or the state that holds now",
     r"\bbeside\b": "next to, alongside",
     r"\bunder way\b": "running, in progress",
     r"\bstrangers?\b": "untrusted party",

@@ -48,7 +48,7 @@ def passages(path: Path) -> list[Passage]:
 
 
 def _restructured(text: str) -> list[Passage]:
-    for name in set(_DIRECTIVE.findall(text)) - directives._directive_registry.keys():  # type: ignore[attr-defined]
+    for name in set(_DIRECTIVE.findall(text)) - directives._directive_registry.keys():
         directives.register_directive(name, _Ignored)
     document = core.publish_doctree(_ROLE.sub(r"\1", text), settings_overrides=_QUIET)
     return [Passage(_line(node), _words(node)) for node in document.findall(lambda one: isinstance(one, _SHOWN))]

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, Caracal Ops
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rule for plain English finds each of its patterns, in prose and not in code."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.rules import english, prose
+
+# A sentence with each pattern, in the order of `english.PATTERNS`.
+PLANTED = (
+    "It is no set.",
+    "Use it with whoever has the key.",
+    "An attacker or anybody can read it.",
+    "The server says yes.",
+    "The module looks at the file.",
+    "The key is judged.",
+    "It runs anew.",
+    "It runs all the same.",
+    "It no longer runs.",
+    "It is beside the file.",
+    "A dump is under way.",
+    "It is read by a stranger.",
+    "The copy hangs together.",
+    "It is shut in.",
+    "It runs by the clock.",
+    "It fails for want of a key.",
+    "The play puts back the file.",
+    "The key is that of the host.",
+    "It crosses a seam.",
+    "Read the short of it.",
+    "Of a set, one file is enough.",
+    "One; two; three.",
+)
+PLAIN = "There is no set. A run is no longer than a day. Restore it with the operator's key; then start the services."
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize(("text", "pattern"), zip(PLANTED, english.PATTERNS, strict=True), ids=range(len(PLANTED)))
+def test_finds_each_pattern(text: str, pattern: str) -> None:
+    assert any(finding.endswith(f": {english.PATTERNS[pattern]}") for finding in english.findings(text))
+
+
+@pytest.mark.mutation
+def test_finds_a_long_sentence() -> None:
+    assert english.findings(f"{'word ' * english.LONGEST}word.") and not english.findings(f"{'word ' * (english.LONGEST - 1)}word.")
+
+
+@pytest.mark.no_false_alarm
+def test_plain_sentences_pass() -> None:
+    assert english.findings(PLAIN) == []
+
+
+RST = """
+Title
+=====
+
+.. _label:
+
+One ``told`` and :ref:`two <x>`.
+
+.. code-block:: console
+
+  $ told
+
+.. list-table::
+
+   * - cell
+     - told
+
+.. ansible-thing::
+
+   told
+"""
+MARKDOWN = """
+# Title
+
+One `told` and [two](https://told.example).
+Three.
+
+```sh
+told
+```
+
+| head |
+|---|
+| cell |
+"""
+
+
+def test_reads_the_prose_of_a_page(plant) -> None:
+    root = plant({"a.rst": RST, "b.md": MARKDOWN})
+    assert [one.text for one in prose.passages(root / "a.rst")] == ["Title", "One X and two.", "cell", "told"]
+    assert [one.text for one in prose.passages(root / "b.md")] == ["Title", "One X and two. Three.", "head", "cell"]
+
+
+@pytest.mark.mutation
+def test_names_the_line(plant) -> None:
+    root = plant({"docs/docsite/rst/a.rst": "Title\n=====\n\nPlain words.\n\nIt runs anew.\n"})
+    assert english.faults(root) == ["docs/docsite/rst/a.rst:6: 'anew': again"]
