@@ -109,7 +109,7 @@ def _causes_page(causes: t.Sequence[Cause]) -> str:
     )
     text = _head("causes", "Causes of a failed drill", about)
     for one in sorted(causes, key=lambda one: one.id):
-        filled = {"keks": "the ID is not the same", "services": "the service"}
+        filled = {"keks": "the report has the IDs", "services": "the service"}
         meaning, remedy = (_escaped(words.format(**filled)) for words in (one.cause, one.remedy))
         ids = (_code(found.id) for sign in one.signs for found in _found(sign))
         shown = ", ".join(dict.fromkeys(ids))
