@@ -11,59 +11,59 @@ from ..._report.check import FAIL, UNPROVEN, WARN
 from ..inventory import since_previous
 from .symptoms import TAMPER, Above, Answered, Cause, Found, Logged
 
-ANOTHER_COPY = "keep this one as evidence, and drill another copy or an earlier set"
+ANOTHER_COPY = "keep this copy as evidence, and drill another copy or an earlier set"
 
 CAUSES = (
     Cause(
         "set.altered",
-        "the set is not what was signed: an object is missing or altered, or its signature is nobody's whom this host trusts",
+        "the set does not match its signature: an object is missing or altered, or it is not signed by a key that this host trusts",
         ANOTHER_COPY,
         (Found("set.objects"), Found("set.signature"), Found("drill.*", reasons.ALTERED_OBJECT)),
         ("drill.*",),
     ),
     Cause(
         "set.identity",
-        "no identity of this host opens an object that the drill needs: it is sealed to others",
-        "compare the recipients of the backup with the identities of this host, or drill a set that was made since this host is among them",
+        "no identity of this host decrypts an object that the drill needs: it is encrypted for other recipients",
+        "compare the backup's recipients with this host's identities, or drill a set that was created after this host became a recipient",
         (Found("drill.*", reasons.NO_IDENTITY, (FAIL, UNPROVEN)),),
         ("drill.*", "audit_key.missing"),
     ),
     Cause(
         "inventory.emptied",
-        "a table is empty that has rows in the set: the restore ended early, or somebody emptied it",
-        "restore again; if it stays, drill an earlier set. The sealed details name every table that differs",
+        "a table that has rows in the set is empty: the restore ended early, or another client emptied the table",
+        "restore again; if the table is still empty, drill an earlier set. The sealed details list every table that differs",
         (Found("inventory.*.tables", reasons.EMPTIED_TABLE),),
         ("revocation.incomplete", "state.*", "inventory.*.state"),
     ),
     Cause(
         "chain.rehash",
-        "audit_chain_rehash lost its row: the audit service would write every hash anew, and cover up whatever happened before",
-        "restore that table's row before the audit service starts",
+        "audit_chain_rehash has lost its row, so the audit service would recompute every hash and hide earlier changes",
+        "restore that row before the audit service starts",
         (Found("audit.rehash_marker"), Found("state.audit_query.rehash_marker")),
     ),
     Cause(
         "chain.history",
         "chain failure in the source: audit rows were changed before this set was created, and the operator has not acknowledged it",
-        "find out who could write to audit_events; then acknowledge the finding with journal_correct, as the message says",
+        "find out who could write to audit_events, then acknowledge the finding with journal_correct, as the message shows",
         (Found("blocks.history"),),
     ),
     Cause(
         "source.broken",
-        "the source of the set was broken already: rows do not satisfy its own constraints, or its collations have changed",
-        "repair the source as the check says, and back up again; with accept_missing_constraints a restore goes on without them",
+        "the source of the set was already broken: rows violate its own constraints, or its collations have changed",
+        "repair the source as the check describes, and back up again; a restore with accept_missing_constraints continues without them",
         (Found("source.foreign_keys"), Found("source.unique_indexes"), Found("source.collation")),
         ("state.constraint", "state.foreign_keys.*", "drill.restore", "drill.step"),
     ),
     Cause(
         "source.shrunk",
-        "the source lost state since the set before: a table shrank by more than shrink_budget allows, revocations were undone, or admin "
-        "tokens or versions of policies changed, which Caracal never does",
-        "find out who changed the rows; restore them from the earlier set or revoke again, or acknowledge the finding, as the message says",
+        "the source lost state since the previous set. A table shrank by more than shrink_budget allows, revocations were undone, or "
+        "admin tokens or policy versions changed, which Caracal never does",
+        "find out who changed the rows; restore them from the earlier set or revoke again, or acknowledge the finding as the message shows",
         (Found(since_previous.CHECK_ID),),
     ),
     Cause(
         "chain.altered",
-        "chain failure: audit rows are not what they were when the set, or an entry of the journal, committed to them",
+        "chain failure: audit rows are not the rows to which the set or a journal entry committed",
         f"{ANOTHER_COPY}; find out who could write to audit_events",
         (
             Found("audit.content"),
@@ -77,8 +77,8 @@ CAUSES = (
     ),
     Cause(
         "chain.broken",
-        "chain failure: audit rows are missing or do not follow each other: a partial restore, or rows were deleted",
-        f"see whether every leaf of the set was restored; if so, {ANOTHER_COPY}",
+        "chain failure: audit rows are missing or do not follow each other, because of a partial restore or deleted rows",
+        f"check whether every partition of the set was restored; if so, {ANOTHER_COPY}",
         (
             Found("*.links"),
             Found("*.sequence"),
@@ -90,8 +90,8 @@ CAUSES = (
     ),
     Cause(
         "chain.not_continued",
-        "what services wrote into the copy does not continue the restored chain: the audit service holds another key, or began elsewhere",
-        "restore the secrets bundle of the same set, and see that the audit service starts on the restored rows",
+        "new audit rows in the copy do not continue the restored chain: the audit service uses another key or started from another row",
+        "restore the secrets bundle of the same set, and make sure that the audit service starts on the restored rows",
         (
             Found("settled.chain_continues"),
             Found("canary.audit_row", reasons.BROKEN_SEQUENCE),
@@ -102,8 +102,8 @@ CAUSES = (
     ),
     Cause(
         "chain.hmac",
-        "chain failure: some rows bear a chain HMAC that no given AUDIT_HMAC_KEY makes",
-        "after a rotation give the earlier keys too; if there was none, these rows were written by somebody without the key",
+        "chain failure: some rows have a chain HMAC that matches no given AUDIT_HMAC_KEY",
+        "after a rotation provide the earlier keys too; without a rotation, these rows were written without the key",
         (
             Found("*.hmac"),
             Found("*.hmac_key"),
@@ -114,14 +114,14 @@ CAUSES = (
     ),
     Cause(
         "gateway.revision_gone",
-        "Gateway cannot route: the one row of gateway_binding_revision is missing, which the Gateway reports as postgres_unreachable",
-        "restore the table gateway_binding_revision from the same set, then start the Gateway again",
+        "Gateway cannot route: the only row of gateway_binding_revision is missing, which the Gateway reports as postgres_unreachable",
+        "restore the table gateway_binding_revision from the same set, then restart the Gateway",
         (Found("state.gateway_bindings.revision"),),
         ("services.postgres", "gateway.bindings", "services.gateway", "canary.gateway"),
     ),
     Cause(
         "gateway.bindings",
-        "Gateway cannot route: bindings of resources are missing, stale, or name an application, resource or provider that is not there",
+        "Gateway cannot route: resource bindings are missing or stale, or name an application, resource or provider that does not exist",
         "restore resources and providers from one set (and gateway_resource_bindings, if the release has it), then restart the Gateway",
         (
             Found("state.gateway_bindings.*"),
@@ -133,14 +133,14 @@ CAUSES = (
     ),
     Cause(
         "revocation.stale",
-        "revocation incomplete: the Gateway's view of revocations is too old, so it refuses requests",
-        "see whether it reaches PostgreSQL and Redis, then POST /internal/revocations/reload at the Gateway",
+        "revocation incomplete: the Gateway's revocation data is too old, so it refuses requests",
+        "check whether the Gateway reaches PostgreSQL and Redis, then POST /internal/revocations/reload at the Gateway",
         (Answered("*", "revocation_snapshot_stale|revocation state unavailable"),),
         ("services.gateway", "canary.gateway"),
     ),
     Cause(
         "revocation.incomplete",
-        "revocation incomplete: what was revoked before the backup is valid again in the copy",
+        "revocation incomplete: items that were revoked before the backup are valid again in the copy",
         "restore the revocation state of the same set, let the STS consume caracal.sessions.revoke, then reload the Gateway's revocations",
         (
             *(Found("canary.refused.revoked_session"), Found("state.revocations.*"), Found("state.sessions.revoked_active")),
@@ -150,36 +150,37 @@ CAUSES = (
     ),
     Cause(
         "revocation.one_shot",
-        "a token for one use was accepted twice: the Gateway's marks in Redis do not hold",
-        "look at the Gateway's Redis (noeviction, reachable); after a real restore wait out the longest token before it is exposed",
+        "a one-time token was accepted twice: the Gateway's replay markers in Redis do not work",
+        "check the Gateway's Redis (noeviction, reachable); after a real restore, wait for the longest token lifetime before you expose "
+        "the Gateway",
         (Found("canary.refused.replayed_token"),),
         ("canary.*",),
     ),
     Cause(
         "gateway.open",
-        "the Gateway lets a request through without a token",
-        "expose it to nobody; compare its version and configuration with production's",
+        "the Gateway accepts a request without a token",
+        "do not expose the Gateway; compare its version and configuration with production",
         (Found("canary.refused.no_token"),),
         ("canary.*",),
     ),
     Cause(
         "policy.several_active",
-        "a zone has more than one active policy set, or one that is archived: which one decides is a matter of luck",
-        "activate the right one at the API, and archive the others",
+        "a zone has more than one active policy set, or an active policy set that is archived, so it is not defined which one decides",
+        "activate the correct policy set through the API, and archive the others",
         (Found("state.policy_activation.one_active_set"), Found("state.policy_activation.active_set_live")),
         ("policy.activation",),
     ),
     Cause(
         "policy.denied",
         "the policy denies the canary; zone, application, client secret and policy engine work, and the STS is not broken",
-        "give the canary application a grant for this resource and scope, or name another",
+        "grant the canary application this resource and scope, or configure another application",
         (Answered("canary.*", "policy denied", (FAIL, UNPROVEN, WARN)),),
         ("canary.exchange",),
     ),
     Cause(
         "policy.activation",
-        "policy sets, versions or their activation do not fit together, or the STS does not load the active one",
-        "restore the tables of policies from the same set; ask the activation status at the API for what the STS says",
+        "policy sets, versions and their activation do not match, or the STS does not load the active version",
+        "restore the policy tables from the same set; read the STS's status in the API's activation status",
         (
             Found("state.policy_activation.*"),
             Found("canary.policy_active", other_than=(reasons.NO_ANSWER,)),
@@ -189,8 +190,8 @@ CAUSES = (
     ),
     Cause(
         "schema.migrations",
-        "the copy's migrations are not those of a release that is known",
-        "run the migrations of the very release that made the set, and no other; give a table for a newer release",
+        "the copy's migrations do not match any known release",
+        "run the migrations of exactly the release that made the set; for a newer release, provide a table of its migrations",
         (
             Found("migrations.*"),
             Found("inventory.*.migrations"),
@@ -200,8 +201,8 @@ CAUSES = (
     ),
     Cause(
         "schema.differs",
-        "the schema is not the release's: a table, column, trigger, policy, grant or role is missing or another one",
-        "see the named check; roles come first in a restore, and pg_restore without --no-owner and --no-privileges keeps the rest",
+        "the schema differs from its release: a table, column, trigger, policy, grant or role is missing or different",
+        "see the named check; restore roles first, and run pg_restore without --no-owner and --no-privileges",
         (
             Found("schema.*"),
             Found("inventory.*.schema"),
@@ -215,7 +216,7 @@ CAUSES = (
     ),
     Cause(
         "partitions.month",
-        "there is no audit partition for this month, as in every old set: new events would land in the default partition",
+        "there is no audit partition for this month, as in every old set, so new events would go to the default partition",
         "run audit_partition_ensure on the copy before a service starts",
         (
             Found("prepare.partitions", reasons.MISSING_PARTITION),
@@ -225,27 +226,27 @@ CAUSES = (
     ),
     Cause(
         "outbox.lost",
-        "signed audit frames were sent before the backup and their rows did not land",
-        "let outbox_reopen send them again before the API starts",
+        "signed audit frames were sent before the backup, but have no audit rows",
+        "run outbox_reopen to send them again before the API starts",
         (Found("outbox.audit_frames_landed"),),
     ),
     Cause(
         "state.constraint",
-        "rows contradict a constraint of their own schema, so that PostgreSQL refuses to make it on the copy: somebody wrote past it",
+        "rows violate a constraint of their own schema, so PostgreSQL cannot create it on the copy: a write in the source bypassed it",
         "find these rows in production by the constraint that the check names, and repair them there; until then restore an earlier set",
         (Answered("drill.restore", r"violates foreign key constraint|could not create unique index|is violated by some row"),),
         ("drill.step",),
     ),
     Cause(
         "inventory.differs",
-        "the copy is not what the set's signed inventory says: rows, definitions or numbers differ",
-        "see the sealed details for what differs; restore again, and if it stays, drill an earlier set",
+        "the copy differs from the set's signed inventory in rows, definitions or numbers",
+        "see the sealed details for the differences and restore again; if they remain, drill an earlier set",
         (Found("inventory.*"), Found("restore.*")),
         general=True,
     ),
     Cause(
         "state.invariant",
-        "rows of the copy contradict each other; the source had the same contradiction, or the restore lost something",
+        "rows of the copy contradict each other; the source had the same contradiction, or the restore lost data",
         "see the named check; compare with production before you repair the copy",
         (Found("state.*"),),
         general=True,

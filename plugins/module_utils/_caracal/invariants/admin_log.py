@@ -15,7 +15,7 @@ from .rule import Invariant
 _LOG = "public.admin_audit_events"
 ADMIN_CHAIN = Invariant(
     "admin_log.begins", "chains of the admin log", "do not begin at 1",
-    "their first rows are gone, and nothing in the product deletes any; compare with an older set",
+    "their first rows are missing, and Caracal never deletes such rows; compare with an older set",
     f"(SELECT DISTINCT zone_id FROM {_LOG} WHERE chain_seq IS NOT NULL) c",
     f"SELECT coalesce(zone_id, 'global') FROM {_LOG} GROUP BY zone_id HAVING min(chain_seq) <> 1")  # fmt: skip
 
@@ -29,7 +29,7 @@ _MADE = f"""public.admin_tokens t CROSS JOIN (
       AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)
       AND NOT t.created_at BETWEEN now() - interval '1 minute' AND now()"""
 ADMIN_TOKENS = Invariant(
-    "admin_log.tokens", "live admin tokens that the environment does not give", "were not made by a request that the admin log has",
+    "admin_log.tokens", "live admin tokens that the environment does not give", "were not created by a request in the admin log",
     "they were written into the table directly; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
     f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
           SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
@@ -49,14 +49,14 @@ _THERE = " ".join(f"WHEN '{name}' THEN EXISTS (SELECT FROM public.{table} t WHER
 _CREATED = f"""{_LOG} e WHERE e.method = 'POST' AND e.status_code = 201 AND e.entity_id IS NOT NULL
     AND e.entity_type IN ({", ".join(f"'{name}'" for name in _TABLES)})"""
 CREATED = Invariant(
-    "admin_log.created", "objects that the admin log records as created", "are in no table",
-    "the API archives them and never deletes any, so their rows were lost or deleted by hand; take another set", _CREATED,
+    "admin_log.created", "objects that the admin log records as created", "are not in any table",
+    "the API archives objects and never deletes them, so the rows were lost or deleted in the database; restore another set", _CREATED,
     f"SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_CREATED} AND NOT CASE e.entity_type {_THERE} END")  # fmt: skip
 
 _REVOKED = f"""{_LOG} e WHERE e.method = 'DELETE' AND e.status_code = 204 AND e.entity_type IN ('admin-tokens', 'grants')"""
 REVOKED = Invariant(
     "admin_log.revoked", "admin tokens and grants that the admin log records as revoked", "are valid",
-    "what was revoked is valid again; revoke them again at the API, and find out who changed them", _REVOKED,
+    "revoked items are valid again; revoke them again through the API, and find out who changed them", _REVOKED,
     f"""SELECT DISTINCT e.entity_type || ' ' || e.entity_id FROM {_REVOKED} AND CASE e.entity_type
           WHEN 'grants' THEN EXISTS (SELECT FROM public.delegated_grants t WHERE t.id = e.entity_id AND t.status = 'active')
           ELSE EXISTS (SELECT FROM public.admin_tokens t WHERE t.id = e.entity_id AND t.revoked_at IS NULL) END""")  # fmt: skip

@@ -24,14 +24,14 @@ from .rule import SHOWN, Rule, Seen, rows
 SEARCH = Rule(
     "audit_query.search",
     "zones with audit events",
-    "find none when asked for them by zone and time",
-    "the audit log of these zones is not there for whoever asks; see the leaves and audit blocks in this report, and take another set",
+    "return no events for a query by zone and time",
+    "audit queries of these zones return nothing; see the partitions and audit blocks in this report, and restore another set",
 )
 KNOWN = Rule(
     "audit_query.zones_known",
     "zones with audit events",
-    "are no zones of this database",
-    "their events can be read, but no zone shows them; compare with the source",
+    "do not exist in this database",
+    "their events are readable, but no zone lists them; compare with the source",
     severity=WARN,
 )
 

@@ -13,8 +13,8 @@ from .rule import Invariant
 _LIVE = "('active', 'suspended')"
 _ENDED = "('terminated', 'expired')"
 _EDGES = "public.delegation_edges"
-_LOST = "rows are lost; take another set"
-_END_AGENT = "end them at the coordinator: DELETE /zones/{zone}/agents/{id}"
+_LOST = "rows are lost; restore another set"
+_END_AGENT = "end them through the Coordinator: DELETE /zones/{zone}/agents/{id}"
 # Every delegation is told to the services in the transaction that makes it. It goes with its agents, and 90 days after its end (the
 # default) by a cleaner, whose role in this family comes without the right; an operator may have given it, or use the owner's login.
 _KEPT = f"""(SELECT max(created_at) FROM public.caracal_outbox) - interval '90 days'
@@ -26,7 +26,7 @@ _ANNOUNCED = f"""
       JOIN public.sessions r ON r.id = o.payload_json ->> 'target_session_id' AND r.zone_id = s.zone_id
      WHERE o.producer = 'coordinator' AND o.topic = 'caracal.delegations.invalidate' AND starts_with(o.dedupe_key, 'edge_create:')
        AND o.created_at > {_KEPT}"""
-_REVOKE = "revoke them at the coordinator: PATCH /zones/{zone}/delegations/{id}/revoke"
+_REVOKE = "revoke them through the Coordinator: PATCH /zones/{zone}/delegations/{id}/revoke"
 
 
 def subjects_of(family: str) -> str:
@@ -50,16 +50,16 @@ def of(family: str) -> tuple[Invariant, ...]:
 def _sessions(subjects: str) -> tuple[Invariant, ...]:
     return (
         Invariant(
-            "sessions.zone", "subject sessions", "are of a zone that does not exist", _LOST, subjects,
+            "sessions.zone", "subject sessions", "belong to a zone that does not exist", _LOST, subjects,
             f"SELECT s.id FROM {subjects} s WHERE NOT EXISTS (SELECT FROM public.zones z WHERE z.id = s.zone_id)"),
         Invariant(
-            "sessions.parent", "subject sessions with a parent", "have one that does not exist", _LOST,
+            "sessions.parent", "subject sessions with a parent", "have a parent that does not exist", _LOST,
             f"{subjects} WHERE parent_id IS NOT NULL",
             f"""SELECT s.id FROM {subjects} s WHERE s.parent_id IS NOT NULL
                    AND NOT EXISTS (SELECT FROM {subjects} p WHERE p.id = s.parent_id)"""),
         Invariant(
-            "sessions.parent_zone", "subject sessions with a parent", "have it in another zone",
-            "to revoke one zone's session ends another zone's; end these sessions", f"{subjects} WHERE parent_id IS NOT NULL",
+            "sessions.parent_zone", "subject sessions with a parent", "have a parent in another zone",
+            "revoking a session of one zone ends sessions of another; end these sessions", f"{subjects} WHERE parent_id IS NOT NULL",
             f"SELECT s.id FROM {subjects} s JOIN {subjects} p ON p.id = s.parent_id WHERE p.zone_id <> s.zone_id", severity=WARN),
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ def _sessions(subjects: str) -> tuple[Invariant, ...]:
 def _revoked_at(subjects: str) -> Invariant:
     return Invariant(
         "sessions.revoked_time", "revoked subject sessions", "have no time of revocation",
-        "they stay revoked; when is not known", f"{subjects} WHERE status = 'revoked'",
+        "they stay revoked, but the time is unknown", f"{subjects} WHERE status = 'revoked'",
         f"SELECT id FROM {subjects} WHERE status = 'revoked' AND revoked_at IS NULL", severity=WARN)  # fmt: skip
 
 
@@ -78,16 +78,16 @@ def _agents(agents: str, subjects: str, subject: str) -> tuple[Invariant, ...]:
 
     return (
         Invariant(
-            "agents.application", "agents", "are of an application that their zone does not have", _LOST, agents,
+            "agents.application", "agents", "belong to an application that does not exist in their zone", _LOST, agents,
             elsewhere("public.applications", "application_id")),
         Invariant(
-            "agents.subject", "agents", "act for a subject session that their zone does not have", _LOST, agents,
+            "agents.subject", "agents", "act for a subject session that does not exist in their zone", _LOST, agents,
             elsewhere(subjects, subject)),
         Invariant(
-            "agents.parent", "agents with a parent", "have one that their zone does not have", _LOST,
+            "agents.parent", "agents with a parent", "have a parent that does not exist in their zone", _LOST,
             f"{agents} WHERE parent_id IS NOT NULL", elsewhere(agents, "parent_id")),
         Invariant(
-            "agents.ended_time", "agents", "are ended without a time of their end, or the other way round", _END_AGENT, agents,
+            "agents.ended_time", "agents", "have an end time without being ended, or are ended without an end time", _END_AGENT, agents,
             f"SELECT id FROM {agents} WHERE (status IN {_ENDED}) <> (terminated_at IS NOT NULL)"),
     )  # fmt: skip
 
@@ -95,26 +95,27 @@ def _agents(agents: str, subjects: str, subject: str) -> tuple[Invariant, ...]:
 def _trees(agents: str) -> tuple[Invariant, ...]:
     return (
         Invariant(
-            "agents.depth", "agents", "have another depth than their place in the tree", "limits on depth do not hold; " + _END_AGENT,
-            agents,
+            "agents.depth", "agents", "have a depth that does not match their position in the tree",
+            "depth limits are not enforced; " + _END_AGENT, agents,
             f"SELECT a.id FROM {agents} a LEFT JOIN {agents} p ON p.id = a.parent_id WHERE a.depth <> coalesce(p.depth + 1, 0)"),
         Invariant(
-            "agents.child_count", "live agents", "count other live children than they have",
-            "the limit on children does not hold for them; it corrects itself as their children end", f"{agents} WHERE status IN {_LIVE}",
+            "agents.child_count", "live agents", "have a count of live children that is wrong",
+            "their limit of children is not enforced; the count corrects itself when their children end",
+            f"{agents} WHERE status IN {_LIVE}",
             f"""SELECT p.id FROM {agents} p LEFT JOIN {agents} c ON c.parent_id = p.id AND c.status IN {_LIVE}
                  WHERE p.status IN {_LIVE} GROUP BY p.id, p.child_count HAVING p.child_count <> count(c.id)""", severity=WARN),
         Invariant(
             "agents.topology", "agents with a parent", "are missing in agent_topology",
-            "the end of their parent does not reach them; " + _END_AGENT, f"{agents} WHERE parent_id IS NOT NULL",
+            "they do not end with their parent; " + _END_AGENT, f"{agents} WHERE parent_id IS NOT NULL",
             f"""SELECT a.id FROM {agents} a WHERE a.parent_id IS NOT NULL AND NOT EXISTS (
                   SELECT FROM public.agent_topology t WHERE t.parent_id = a.parent_id AND t.child_id = a.id)"""),
         Invariant(
-            "agents.topology_true", "rows of agent_topology", "are not what the agents say of their parents",
-            "the end of an agent reaches others than its children; take another set", "public.agent_topology",
+            "agents.topology_true", "rows of agent_topology", "do not match the parents of the agents",
+            "ending an agent also ends agents that are not its children; restore another set", "public.agent_topology",
             f"""SELECT t.child_id FROM public.agent_topology t LEFT JOIN {agents} a ON a.id = t.child_id
                  WHERE a.parent_id IS DISTINCT FROM t.parent_id"""),
         Invariant(
-            "agents.live_under_ended", "live agents with a parent", "have one that has ended", _END_AGENT,
+            "agents.live_under_ended", "live agents with a parent", "have a parent that has ended", _END_AGENT,
             f"{agents} WHERE parent_id IS NOT NULL AND status IN {_LIVE}",
             f"""SELECT a.id FROM {agents} a JOIN {agents} p ON p.id = a.parent_id
                  WHERE a.status IN {_LIVE} AND p.status IN {_ENDED}"""),
@@ -127,10 +128,10 @@ def _delegations(agents: str) -> tuple[Invariant, ...]:
 
     return (
         Invariant(
-            "delegations.ends", "delegations", "begin or end at an agent that their zone does not have", _LOST, _EDGES,
+            "delegations.ends", "delegations", "begin or end at an agent that does not exist in their zone", _LOST, _EDGES,
             f"SELECT d.id FROM {_EDGES} d WHERE NOT ({end('source_session_id')} AND {end('target_session_id')})"),
         Invariant(
-            "delegations.applications", "delegations", "name another application than the agents at their ends", _REVOKE, _EDGES,
+            "delegations.applications", "delegations", "name applications that differ from their agents' applications", _REVOKE, _EDGES,
             f"""SELECT d.id FROM {_EDGES} d JOIN {agents} s ON s.id = d.source_session_id JOIN {agents} r ON r.id = d.target_session_id
                  WHERE s.application_id <> d.issuer_application_id OR r.application_id <> d.receiver_application_id"""),
         Invariant(
@@ -139,16 +140,17 @@ def _delegations(agents: str) -> tuple[Invariant, ...]:
             f"""SELECT d.id FROM {_EDGES} d LEFT JOIN {_EDGES} p ON p.id = d.parent_edge_id AND p.zone_id = d.zone_id
                  WHERE d.parent_edge_id IS NOT NULL AND p.target_session_id IS DISTINCT FROM d.source_session_id"""),
         Invariant(
-            "delegations.revoked_time", "delegations", "are revoked without a time of revocation, or the other way round", _REVOKE, _EDGES,
+            "delegations.revoked_time", "delegations",
+            "have a revocation time without being revoked, or are revoked without a revocation time", _REVOKE, _EDGES,
             f"SELECT id FROM {_EDGES} WHERE (status = 'revoked') <> (revoked_at IS NOT NULL)"),
         Invariant(
-            "delegations.active_under_revoked", "active delegations with a parent", "have one that is revoked", _REVOKE,
+            "delegations.active_under_revoked", "active delegations with a parent", "have a parent that is revoked", _REVOKE,
             f"{_EDGES} WHERE parent_edge_id IS NOT NULL AND status = 'active'",
             f"""SELECT d.id FROM {_EDGES} d JOIN {_EDGES} p ON p.id = d.parent_edge_id
                  WHERE d.status = 'active' AND p.status = 'revoked'"""),
         Invariant(
             "delegations.epoch", "zones with revoked delegations", "have no epoch of 1 or more",
-            "tokens of revoked delegations stay valid; set the epoch in delegation_graph_epochs above any before",
+            "tokens of revoked delegations stay valid; set the epoch in delegation_graph_epochs above all earlier ones",
             f"(SELECT DISTINCT zone_id FROM {_EDGES} WHERE status = 'revoked') z",
             f"""SELECT DISTINCT d.zone_id FROM {_EDGES} d WHERE d.status = 'revoked' AND NOT EXISTS (
                   SELECT FROM public.delegation_graph_epochs e WHERE e.zone_id = d.zone_id AND e.epoch >= 1)"""),
@@ -157,8 +159,8 @@ def _delegations(agents: str) -> tuple[Invariant, ...]:
 
 def _announced() -> Invariant:
     return Invariant(
-        "delegations.announced", "delegations that were announced to the services", "are not there any more, though both agents are",
-        "the product did not delete them; find out who did, and compare with an older set", f"({_ANNOUNCED}) a",
+        "delegations.announced", "delegations that were announced to the services", "are missing, although both agents exist",
+        "Caracal did not delete them; find out who did, and compare with an older set", f"({_ANNOUNCED}) a",
         f"""SELECT a.edge FROM ({_ANNOUNCED}) a WHERE NOT EXISTS (
               SELECT FROM {_EDGES} d WHERE d.id = a.edge AND d.zone_id = a.zone_id)""", severity=WARN)  # fmt: skip
 
@@ -172,7 +174,7 @@ def _named(edge: str) -> str:
 # The coordinator compares times in milliseconds in the older family. A resource can be named by its ID or in the constraints; which of
 # those identifiers are the same resource is not asked, since an identifier can change.
 _WITHIN_PARENT = Invariant(
-    "delegations.within_parent", "delegations with a parent", "reach beyond it in resource, scope or time", _REVOKE,
+    "delegations.within_parent", "delegations with a parent", "exceed their parent in resource, scope or time", _REVOKE,
     f"{_EDGES} WHERE parent_edge_id IS NOT NULL",
     f"""SELECT d.id FROM {_EDGES} d JOIN {_EDGES} p ON p.id = d.parent_edge_id AND p.zone_id = d.zone_id
          WHERE d.expires_at > p.expires_at + interval '1 millisecond' OR NOT d.scopes <@ p.scopes
@@ -180,6 +182,6 @@ _WITHIN_PARENT = Invariant(
                     ELSE (p.resource_id IS NOT NULL OR {_named("p")} > 0) AND {_named("d")} = 0 END""")  # fmt: skip
 _EPOCHS = f"public.delegation_graph_epochs e WHERE e.epoch >= 1 AND e.updated_at > {_KEPT}"
 _EPOCH_OF_EDGES = Invariant(
-    "delegations.epoch_edges", "recent epochs of delegations", "are of a zone without a delegation",
-    "a delegation made the epoch, and the product did not delete it; find out who did, and compare with an older set", _EPOCHS,
+    "delegations.epoch_edges", "recent epochs of delegations", "belong to a zone without a delegation",
+    "a delegation created the epoch, and Caracal did not delete that delegation; find out who did, and compare with an older set", _EPOCHS,
     f"SELECT e.zone_id FROM {_EPOCHS} AND NOT EXISTS (SELECT FROM {_EDGES} d WHERE d.zone_id = e.zone_id)", severity=WARN)  # fmt: skip

@@ -19,7 +19,7 @@ OWNERS = Rule(
     "foreign_keys.zone_owners",
     "owners of zones",
     "have no account in caracal_auth",
-    "nobody can manage their zones in the console; take a set whose two databases belong together",
+    "no account can manage these zones in the console; restore a set with two matching databases",
 )
 OWNED_ZONES = "SELECT DISTINCT owner_account_id FROM public.zones WHERE owner_account_id IS NOT NULL"
 ACCOUNTS = 'SELECT id FROM public."user"'
@@ -46,8 +46,8 @@ def rule(database: str) -> Rule:
     return Rule(
         f"foreign_keys.{database}",
         "foreign keys",
-        "have rows without the row that they point at",
-        "rows were lost, or loaded with the constraints switched off; take another set",
+        "have rows that reference a missing row",
+        "rows were lost, or loaded while constraints were disabled; restore another set",
     )
 
 

@@ -101,20 +101,20 @@ def of(family: str) -> tuple[Invariant, ...]:
     """The rules of a family. One whose columns it has none of is not among them."""
     found = (
         _rule(
-            "times.expiry", "times of an expiry", "are endless or absurd", "what should end there does not, or has ended; "
-            "compare with the source, and end such rows at the API", EXPIRY, family),
+            "times.expiry", "times of an expiry", "are infinite or implausible", "these items never expire or have expired early; "
+            "compare with the source, and end them through the API", EXPIRY, family),
         _rule(
-            "times.waiting", "times until which an event waits", "are endless or absurd",
+            "times.waiting", "times until which an event waits", "are infinite or implausible",
             "such events are never sent; requeue them, or set the time to now()", WAITING, family),
         _rule(
-            "times.ended", "times of a revocation or an end", "are endless or absurd",
-            "they say nothing of when it was; find out who changed them, and compare with the source", ENDED, family),
+            "times.ended", "times of a revocation or an end", "are infinite or implausible",
+            "the real times are unknown; find out who changed them, and compare with the source", ENDED, family),
         _rule(
-            "forms.hashes", "hashes of secrets and tokens", "do not have the form of such a hash",
+            "forms.hashes", "hashes of secrets and tokens", "do not have the format of such a hash",
             "no secret matches them; rotate the secret or revoke the token", HASHES, family),
         _rule(
             "forms.upstreams", "addresses of upstreams", "are not http or https URLs",
-            "the Gateway cannot reach it; save the resource again at the API", UPSTREAMS, family),
+            "the Gateway cannot reach the resource; save it again through the API", UPSTREAMS, family),
         _rule(
             "forms.audit_retention", "settings of the audit retention", "are not one row of 1 day or more",
             "partitions would be dropped too early or never; set it again: PUT /v1/audit-retention", RETENTION, family),

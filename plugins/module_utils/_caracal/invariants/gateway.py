@@ -20,7 +20,7 @@ _LEFT = """ AND NOT (r.identifier LIKE 'caracal-sys://operator-llm-%'
 # The API saves no resource without an upstream but the product's own control resources, which need no credential.
 _ROUTED = """public.resources r JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id
     WHERE r.archived_at IS NULL AND p.provider_kind <> 'none'"""
-_AGAIN = "the Gateway cannot route to it; save the resource again at the API"
+_AGAIN = "the Gateway cannot route to the resource; save it again through the API"
 
 
 def of(family: str) -> tuple[Invariant, ...]:
@@ -31,19 +31,19 @@ def _both(family: str) -> tuple[Invariant, ...]:
     providers, left = f"({PROVIDERS[family].rows})", _LEFT if family == SECRET_STORE else ""
     return (
         Invariant(
-            "gateway_bindings.provider_live", "live resources", "have no live provider of their zone",
-            "the Gateway cannot reach such a resource; give it a provider at the API", "public.resources WHERE archived_at IS NULL",
+            "gateway_bindings.provider_live", "live resources", "have no live provider in their zone",
+            "the Gateway cannot reach these resources; assign a provider through the API", "public.resources WHERE archived_at IS NULL",
             f"""SELECT r.id FROM public.resources r
                  LEFT JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id AND p.archived_at IS NULL
                 WHERE r.archived_at IS NULL AND p.id IS NULL{left}"""),
         # The newer family may keep them in an external secret backend.
         Invariant(
-            "gateway_bindings.provider_secret", "live providers with secret values", "have none sealed in this database",
-            "unless an external secret backend has them, they are lost; enter the credential of each provider again",
+            "gateway_bindings.provider_secret", "live providers with secret values", "have no sealed value in this database",
+            "the values are lost unless an external secret backend has them; enter each provider's credential again",
             f"{providers} o", f"SELECT o.id FROM {providers} o WHERE NOT o.held", severity=WARN if family == SECRET_STORE else FAIL),
         Invariant(
             "gateway_bindings.some_upstream", "deployments with resources behind a credential", "have no upstream for any of them",
-            "the Gateway can route to nothing; take another set, or save the resources again at the API",
+            "the Gateway cannot route any request; restore another set, or save the resources again through the API",
             f"(SELECT FROM {_ROUTED} LIMIT 1) d",
             f"""SELECT 'resources' FROM (SELECT FROM {_ROUTED} LIMIT 1) d
                  WHERE NOT EXISTS (SELECT FROM {_ROUTED} AND r.upstream_url IS NOT NULL)"""),
@@ -55,13 +55,13 @@ _ONCE_BOUND = (
 )
 _BOUND = (
     Invariant(
-        "gateway_bindings.application", "gateway bindings", "name an application that the zone does not have or has archived", _AGAIN,
+        "gateway_bindings.application", "gateway bindings", "name an application that does not exist in the zone or is archived", _AGAIN,
         _BINDINGS,
         f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b WHERE NOT EXISTS (
               SELECT FROM public.applications a WHERE a.zone_id = b.zone_id AND a.id = b.application_id AND a.archived_at IS NULL)"""),
     Invariant(
-        "gateway_bindings.resource", "gateway bindings", "name a resource that the zone does not have or has archived",
-        "the Gateway routes to what should be gone; archive the resource again at the API", _BINDINGS,
+        "gateway_bindings.resource", "gateway bindings", "name a resource that does not exist in the zone or is archived",
+        "the Gateway routes to a removed resource; archive it again through the API", _BINDINGS,
         f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b WHERE NOT EXISTS (
               SELECT FROM public.resources r
                WHERE r.zone_id = b.zone_id AND r.identifier = b.resource_identifier AND r.archived_at IS NULL)"""),
@@ -73,18 +73,18 @@ _BOUND = (
     # A revision beyond its first value says that there were bindings.
     Invariant(
         "gateway_bindings.some_bound", "deployments that bound resources and have some with an upstream", "have no binding for any of them",
-        "the Gateway can route to nothing; take another set, or save the resources again at the API", f"{_ONCE_BOUND} d",
+        "the Gateway cannot route any request; restore another set, or save the resources again through the API", f"{_ONCE_BOUND} d",
         f"""SELECT 'gateway_resource_bindings' FROM {_ONCE_BOUND} d WHERE NOT EXISTS (
               SELECT FROM {_BINDINGS} b JOIN public.resources r ON r.zone_id = b.zone_id AND r.identifier = b.resource_identifier
                WHERE r.archived_at IS NULL)"""),
     Invariant(
-        "gateway_bindings.revision", "binding revisions of the Gateway", "are missing, doubled or below 1",
-        "no Gateway gets ready without it; give gateway_binding_revision one row, with a version above any before", "(VALUES (1)) v",
+        "gateway_bindings.revision", "binding revisions of the Gateway", "are missing, duplicated or below 1",
+        "no Gateway becomes ready; insert one row into gateway_binding_revision with a version above all earlier ones", "(VALUES (1)) v",
         f"""SELECT 'gateway_binding_revision' WHERE 1 <> (SELECT count(*) FROM {_REVISION}) OR EXISTS (
               SELECT FROM {_REVISION} WHERE version < 1)"""),
     Invariant(
         "gateway_bindings.revision_current", "gateway bindings", "are newer than the binding revision",
-        "a Gateway that runs keeps stale bindings; raise version in gateway_binding_revision, or restart every Gateway", _BINDINGS,
+        "running Gateways keep stale bindings; increase version in gateway_binding_revision, or restart every Gateway", _BINDINGS,
         f"""SELECT b.zone_id || ' ' || b.resource_identifier FROM {_BINDINGS} b
              WHERE greatest(b.created_at, b.updated_at) > (SELECT max(updated_at) FROM {_REVISION})"""),
 )  # fmt: skip

@@ -11,15 +11,16 @@ from ..keys.sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
 from ..outbox import COORDINATOR, DEAD, EVENTS
 from .rule import Invariant
 
-_RETRY = "the API is not ready while it holds more of them than its limit; send them again or raise the limit by their number"
-_REQUEUE = "send them again: POST /zones/{zone}/outbox/{id}/requeue at the coordinator"
+_RETRY = "the API is not ready above its limit of such events; send them again or raise the limit by their number"
+_REQUEUE = "send them again through the Coordinator: POST /zones/{zone}/outbox/{id}/requeue"
 
 OUTBOXES = (
     Invariant(
-        "outboxes.api_dead", "events of the API", "were given up and are sent no more", _RETRY, f"public.{EVENTS}",
+        "outboxes.api_dead", "events of the API", "were given up and will not be sent again", _RETRY, f"public.{EVENTS}",
         f"SELECT id FROM public.{EVENTS} WHERE {DEAD[EVENTS]}", severity=WARN),
     Invariant(
-        "outboxes.coordinator_dead", "events of the coordinator", "were given up and are sent no more", _REQUEUE, f"public.{COORDINATOR}",
+        "outboxes.coordinator_dead", "events of the coordinator", "were given up and will not be sent again", _REQUEUE,
+        f"public.{COORDINATOR}",
         f"SELECT id FROM public.{COORDINATOR} WHERE {DEAD[COORDINATOR]}", severity=WARN),
 )  # fmt: skip
 
@@ -27,13 +28,13 @@ AUDIT = (
     # The first row alone: audit_events is read once, by whoever verifies the chain.
     Invariant(
         "audit_query.rehash_marker", "audit logs with events", "have no rehash marker in audit_chain_rehash",
-        "the audit service would write every audit hash anew and hide what was changed; do not start it, take another set",
+        "the audit service would recompute every audit hash and hide changes; do not start it, restore another set",
         "(SELECT FROM public.audit_events LIMIT 1) e",
         """SELECT 'audit_chain_rehash' FROM (SELECT FROM public.audit_events LIMIT 1) e
             WHERE NOT EXISTS (SELECT FROM public.audit_chain_rehash)"""),
     Invariant(
-        "audit_query.export_watermark", "export watermarks", "are no full hour that has passed",
-        "hourly exports would leave a gap; set last_exported_hour to the last hour that lies in the bucket",
+        "audit_query.export_watermark", "export watermarks", "are not a full hour in the past",
+        "hourly exports would have a gap; set last_exported_hour to the last hour in the bucket",
         "public.audit_export_watermark",
         """SELECT name FROM public.audit_export_watermark
             WHERE last_exported_hour <> date_trunc('hour', last_exported_hour, 'UTC') OR last_exported_hour > now()"""),
@@ -42,8 +43,8 @@ AUDIT = (
 # A webhook's cursor goes no further than the newest event of its zone, and never back. A warning: when the newest event of a quiet zone
 # came so late that its month is dropped before older ones, the cursor stays where it was.
 WEBHOOKS = Invariant(
-    "audit_query.webhook_cursor", "webhooks of zones with audit events", "are further than the newest audit event of their zone",
-    "the end of the audit log was cut, unless retention has dropped a late event; compare with the hourly exports",
+    "audit_query.webhook_cursor", "webhooks of zones with audit events", "are ahead of the newest audit event of their zone",
+    "the end of the audit log was removed, unless retention dropped a late event; compare with the hourly exports",
     "public.notification_sinks s WHERE EXISTS (SELECT FROM public.audit_events e WHERE e.zone_id = s.zone_id)",
     """SELECT s.id FROM public.notification_sinks s
         WHERE s.cursor_chain_seq > (SELECT max(e.chain_seq) FROM public.audit_events e WHERE e.zone_id = s.zone_id)""",
@@ -55,11 +56,11 @@ def keys(family: str) -> tuple[Invariant, ...]:
     return (
         Invariant(
             "keys.zone_signing_key", "live zones with subject sessions", "have no signing key",
-            "the STS makes a new one there, and tokens of the old one are refused; if they had one, take another set",
+            "the STS creates a new key and refuses tokens of the old one; if they had a key, restore another set",
             f"{zones} z", f"SELECT z.id FROM {zones} z WHERE NOT z.held", severity=WARN),
         Invariant(
-            "keys.sealed_form", "sealed values", "have not the form of a sealed value",
-            "no key can open them; compare with the source, or take another set",
+            "keys.sealed_form", "sealed values", "do not have the format of a sealed value",
+            "no key can decrypt them; compare with the source, or restore another set",
             f"({' UNION ALL '.join(_given(column, 'true') for column in columns)}) s",
             " UNION ALL ".join(_given(column, _malformed(column)) for column in columns)),
     )  # fmt: skip

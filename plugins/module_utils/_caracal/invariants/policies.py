@@ -19,8 +19,8 @@ _ENTRIES = """jsonb_array_elements(CASE jsonb_typeof(v.manifest_json) WHEN 'arra
 # The product's own zones, whose slug the API gives to nobody else, have a policy only once somebody lets the Operator act there.
 _LIVE = "archived_at IS NULL AND slug NOT LIKE 'caracal-sys-%'"
 _NAMED = f"{_VERSIONS} v CROSS JOIN {_ENTRIES} LEFT JOIN public.policy_versions p ON p.id = e.entry ->> 'policy_version_id'"
-_ACTIVATE = "activate the right version: POST /v1/zones/{zone}/policy-sets/{id}/activate at the API"
-_RENEW = "the text is not what was signed off; make a new version of it and activate that"
+_ACTIVATE = "activate the correct version: POST /v1/zones/{zone}/policy-sets/{id}/activate at the API"
+_RENEW = "the text differs from the approved text; create a new version and activate it"
 
 
 def of(family: str) -> tuple[Invariant, ...]:
@@ -32,32 +32,32 @@ def of(family: str) -> tuple[Invariant, ...]:
             f"""SELECT b.policy_set_id FROM {_BINDINGS} b WHERE b.active_version_id IS NOT NULL
                    AND NOT EXISTS (SELECT FROM {_VERSIONS} v WHERE v.id = b.active_version_id)"""),
         Invariant(
-            "policy_activation.version_of_set", "active policy bindings", "name a version that belongs to another set", _ACTIVATE, _ACTIVE,
+            "policy_activation.version_of_set", "active policy bindings", "name a version of another policy set", _ACTIVATE, _ACTIVE,
             f"""SELECT b.policy_set_id FROM {_BINDINGS} b JOIN {_VERSIONS} v ON v.id = b.active_version_id
                  WHERE v.policy_set_id <> b.policy_set_id"""),
         Invariant(
-            "policy_activation.set_of_zone", "policy bindings", "name a set that the zone does not have",
-            "a zone must not enforce another zone's policies; bind its own set", _BINDINGS,
+            "policy_activation.set_of_zone", "policy bindings", "name a policy set that does not exist in the zone",
+            "a zone must not enforce another zone's policies; bind its own policy set", _BINDINGS,
             f"""SELECT b.policy_set_id FROM {_BINDINGS} b LEFT JOIN public.policy_sets s ON s.id = b.policy_set_id
                  WHERE s.zone_id IS DISTINCT FROM b.zone_id"""),
         Invariant(
-            "policy_activation.active_set_live", "active policy bindings", "are of an archived set",
-            "the STS may enforce a set that was archived; activate the right one", _ACTIVE,
+            "policy_activation.active_set_live", "active policy bindings", "belong to an archived policy set",
+            "the STS may enforce an archived policy set; activate the correct one", _ACTIVE,
             f"""SELECT b.policy_set_id FROM {_BINDINGS} b JOIN public.policy_sets s ON s.id = b.policy_set_id
                  WHERE b.active_version_id IS NOT NULL AND s.archived_at IS NOT NULL""", severity=leftover),
         Invariant(
             "policy_activation.one_active_set", "zones with an active policy set", "have more than one",
-            "which of them the STS picks is left to chance; activate the right one, and archive the others",
+            "the choice of the STS is not defined; activate the correct one, and archive the others",
             f"(SELECT DISTINCT zone_id FROM {_ACTIVE}) z",
             f"SELECT zone_id FROM {_ACTIVE} GROUP BY 1 HAVING count(*) > 1", severity=leftover),
         Invariant(
-            "policy_activation.set_has_binding", "live policy sets", "have no binding, so that they cannot be activated",
-            "make the set again at the API", "public.policy_sets WHERE archived_at IS NULL",
+            "policy_activation.set_has_binding", "live policy sets", "have no binding and cannot be activated",
+            "create the policy set again through the API", "public.policy_sets WHERE archived_at IS NULL",
             f"""SELECT s.id FROM public.policy_sets s WHERE s.archived_at IS NULL
                    AND NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.policy_set_id = s.id AND b.zone_id = s.zone_id)"""),
         Invariant(
             "policy_activation.zone_has_active_set", "live zones", "have no active policy set",
-            "everything is denied there; if it was not meant so, activate a set", f"public.zones WHERE {_LIVE}",
+            "these zones deny all requests; if this is not intended, activate a policy set", f"public.zones WHERE {_LIVE}",
             f"""SELECT z.id FROM public.zones z WHERE {_LIVE}
                    AND NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.zone_id = z.id AND b.active_version_id IS NOT NULL)""",
             severity=WARN),
@@ -72,7 +72,7 @@ _MANIFESTS = (
         f"SELECT DISTINCT v.id FROM {_NAMED} WHERE p.id IS NULL"),
     Invariant(
         "policy_activation.manifest_zone", "versions of policy sets", "name a policy of another zone",
-        "a zone must not enforce another zone's policies; make a new version of the set", _VERSIONS,
+        "a zone must not enforce another zone's policies; create a new version of the policy set", _VERSIONS,
         f"""SELECT DISTINCT v.id FROM {_NAMED} JOIN public.policies o ON o.id = p.policy_id
               JOIN public.policy_sets s ON s.id = v.policy_set_id WHERE o.zone_id <> s.zone_id"""),
     Invariant(
@@ -81,21 +81,21 @@ _MANIFESTS = (
         f"SELECT v.id FROM {_VERSIONS} v CROSS JOIN {_ENTRIES} GROUP BY v.id HAVING count(*) > count(DISTINCT e.entry)"),
     Invariant(
         "policy_activation.manifest_schema", "versions of policy sets", "name policies of another schema version",
-        "the STS refuses such a mixture; make a new version of the set", _VERSIONS,
+        "the STS refuses mixed schema versions; create a new version of the policy set", _VERSIONS,
         f"SELECT DISTINCT v.id FROM {_NAMED} WHERE p.schema_version <> v.schema_version"),
     Invariant(
-        "policy_activation.manifest_digest", "versions of policy sets", "have a manifest with another digest than recorded", _RENEW,
+        "policy_activation.manifest_digest", "versions of policy sets", "have a manifest that does not match the recorded digest", _RENEW,
         _VERSIONS,
         f"""SELECT v.id FROM {_VERSIONS} v WHERE v.manifest_sha256 IS DISTINCT FROM encode(sha256(convert_to((
               SELECT '[' || coalesce(string_agg('{{"policy_version_id":' || (e.entry -> 'policy_version_id')::text || '}}', ','
                                                 ORDER BY e.place), '') || ']' FROM {_ENTRIES}), 'UTF8')), 'hex')"""),
     Invariant(
-        "policy_activation.content_digest", "policy versions", "have a text with another digest than recorded", _RENEW,
+        "policy_activation.content_digest", "policy versions", "have a text that does not match the recorded digest", _RENEW,
         "public.policy_versions",
         """SELECT id FROM public.policy_versions WHERE content_sha256 <> encode(sha256(convert_to(content, 'UTF8')), 'hex')"""),
     Invariant(
         "policy_activation.versions_whole", "policy sets with versions", "lack a version between the first and the last",
-        "nothing that is active is concerned; an earlier version cannot be activated again",
+        "active versions are not affected; the missing version cannot be activated again",
         f"(SELECT DISTINCT policy_set_id FROM {_VERSIONS}) s",
         f"SELECT policy_set_id FROM {_VERSIONS} GROUP BY 1 HAVING min(version) <> 1 OR max(version) <> count(*)", severity=WARN),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from .authority import agents_of, subjects_of
 from .rule import Rule, Seen
 
 State = t.Mapping[str, t.Sequence[t.Sequence[t.Any]]]
-_AGAIN = "what was revoked is valid again; take another set, or revoke again what rollback_info names"
+_AGAIN = "revoked items are valid again; restore another set, or revoke the items that rollback_info lists"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from .rule import Invariant
 _ACTIVATIONS = "caracal.policy.invalidate"
 _BINDINGS = "public.policy_set_bindings"
 _OWN = "slug LIKE 'caracal-sys-%'"
-_PAST_THE_API = "an activation was changed without the API; compare with the source, then activate the right version at the API"
+_PAST_THE_API = "an activation was changed without the API; compare with the source, then activate the correct version through the API"
 _REVOKED = f"""
     SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'session_id' FROM public.{EVENTS} o
      WHERE o.stream_name = '{REVOCATIONS}' AND o.payload_json ->> 'session_id' IS NOT NULL
@@ -61,7 +61,7 @@ def _newest(family: str) -> str:
 def announced(family: str) -> Invariant:
     newest = f"({_newest(family)}) n WHERE 1 IN (n.by_id, n.by_time)"
     return Invariant(
-        "policy_activation.announced", "policy activations that were announced to the STS", "are not those of the policy bindings",
+        "policy_activation.announced", "policy activations that were announced to the STS", "do not match the policy bindings",
         _PAST_THE_API, f"(SELECT DISTINCT n.key FROM {newest}) k",
         f"""SELECT n.key FROM {newest} GROUP BY n.key HAVING NOT bool_or(CASE WHEN n.version_id IS NULL
               THEN NOT EXISTS (SELECT FROM {_BINDINGS} b WHERE b.zone_id = n.zone_id AND b.active_version_id IS NOT NULL)
@@ -78,7 +78,7 @@ def some_active_set(family: str) -> Invariant:
         AND NOT EXISTS (SELECT FROM ({_newest(family)}) n WHERE n.zone_id = z.id AND 1 IN (n.by_id, n.by_time) AND n.version_id IS NULL)"""
     return Invariant(
         "policy_activation.some_active_set", "deployments with agents and policy sets", "have no active policy set in any zone",
-        "everything is denied everywhere; activate a set in each zone, or take another set of backups",
+        "all zones deny all requests; activate a policy set in each zone, or restore another backup set",
         f"(SELECT FROM {governed} LIMIT 1) d",
         f"""SELECT 'policy_set_bindings' FROM (SELECT FROM {governed} LIMIT 1) d WHERE NOT EXISTS (
               SELECT FROM {_BINDINGS} b JOIN public.zones z ON z.id = b.zone_id
@@ -92,7 +92,7 @@ def revoked_active(family: str) -> Invariant:
     revoked = f"({timed}(s.zone_id, s.id) IN ({_REVOKED}))"
     return Invariant(
         "sessions.revoked_active", "subject sessions that were revoked", "are active",
-        "what was revoked is valid again; revoke them again at the API, and find out who changed them",
+        "revoked items are valid again; revoke them again through the API, and find out who changed them",
         f"{subjects} s WHERE {revoked}", f"SELECT s.id FROM {subjects} s WHERE s.status = 'active' AND {revoked}")  # fmt: skip
 
 
@@ -105,7 +105,7 @@ _REVOKED_EDGES = f"""(
        AND o.payload_json ->> 'delegation_edge_id' IS NOT NULL) r"""
 REVOKED_EDGES = Invariant(
     "delegations.revoked_active", "delegations whose revocation was announced", "are active",
-    "what was revoked is valid again; revoke them again, and find out who changed them",
+    "revoked items are valid again; revoke them again, and find out who changed them",
     f"public.delegation_edges e JOIN {_REVOKED_EDGES} ON r.id = e.id",
     f"SELECT e.id FROM public.delegation_edges e JOIN {_REVOKED_EDGES} ON r.id = e.id WHERE e.status = 'active'")  # fmt: skip
 
@@ -115,7 +115,7 @@ def spawned(family: str) -> Invariant:
     recent = f"public.{agents_of(family)} a WHERE a.{started} > {_KEPT_SINCE}"
     return Invariant(
         "agents.spawned", "agents that began since the oldest announcement that is kept", "were never announced to the services",
-        "the coordinator did not start them, unless rows of caracal_outbox were deleted by hand; find out who did, and end them",
+        "the Coordinator did not start them, unless an operator deleted rows of caracal_outbox; find out who started them, and end them",
         recent,
         f"""SELECT a.id FROM {recent} AND NOT EXISTS (
               SELECT FROM public.{COORDINATOR} o WHERE {_SPAWNED} AND o.dedupe_key = 'spawn:' || a.id)""",
@@ -135,7 +135,7 @@ def terminated_active(family: str) -> Invariant:
     ended = f"public.{agents_of(family)} a WHERE (a.zone_id, a.id) IN ({_ENDED})"
     return Invariant(
         "agents.terminated_active", "agents whose end was announced", "are active or suspended",
-        "an ended agent is valid again; end it again at the coordinator, and find out who changed it",
+        "an ended agent is valid again; end it again through the Coordinator, and find out who changed it",
         ended, f"SELECT a.id FROM {ended} AND a.status IN ('active', 'suspended')")  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def used_key(family: str) -> Invariant:
     zones = f"""public.zones z WHERE z.archived_at IS NULL
         AND EXISTS (SELECT FROM public.{agents_of(family)} a WHERE a.zone_id = z.id)"""
     return Invariant(
-        "keys.zone_signed", "live zones with agents", "have no signing key, though a token of theirs was accepted",
-        "the key was lost: the STS makes a new one, and refuses every token of the old one; take another set", zones,
+        "keys.zone_signed", "live zones with agents", "have no signing key, although one of their tokens was accepted",
+        "the key was lost: the STS creates a new one and refuses every token of the old one; restore another set", zones,
         f"""SELECT z.id FROM {zones}
                AND NOT EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS})""")  # fmt: skip
