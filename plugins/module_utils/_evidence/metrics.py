@@ -42,7 +42,7 @@ MEANINGS = {
     "identity_proved_timestamp_seconds": "When the identity of each recipient of the newest set was last proved, 0 for never.",
     "journal_entries": "Number of the newest entry of the journal.",
     "journal_head_info": "Number and first digits of the newest entry, against a rolled-back repository.",
-    "checkpoint_finished_timestamp_seconds": "When the newest look at new audit rows ended.",
+    "checkpoint_finished_timestamp_seconds": "When the newest scan of new audit rows ended.",
     "checkpoint_duration_seconds": "How long it took.",
     "checkpoint_verdict": "1 at what became of the audit rows that were known before.",
     "checkpoint_rows": "Audit rows that were new.",
@@ -64,9 +64,9 @@ MEANINGS = {
     "drill_diagnosis_info": "1 for each cause that the newest drill found.",
     "drill_checks": "Checks of the newest drill by verdict.",
     "drill_journal_head_info": "Number and first digits of the drill's entry, against a rolled-back repository.",
-    "retention_verdict": "1 at the verdict of the newest look at retention.",
-    "retention_finished_timestamp_seconds": "When the newest look at retention ended.",
-    "retention_checks": "Checks of the newest look at retention by verdict.",
+    "retention_verdict": "1 at the verdict of the newest check of retention.",
+    "retention_finished_timestamp_seconds": "When the newest check of retention ended.",
+    "retention_checks": "Checks of the newest check of retention by verdict.",
     "retention_set_age_seconds": "Age of the newest set's oldest snapshot.",
     "retention_drill_age_seconds": "How long ago the last drill passed.",
     "retention_archive_age_seconds": "How long ago the last archived hour ended.",
@@ -135,7 +135,7 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
 
 
 def of_checkpoint(deployment: str, verdict: str, seconds: float, rows: int, finished: datetime.datetime) -> list[Sample]:
-    """A look at new audit rows, from its result. Without new rows nothing is entered, and the look counts all the same."""
+    """A scan of new audit rows, from its result. Without new rows nothing is entered, and the scan still counts."""
     made = _Table(deployment)
     made.add("checkpoint_finished_timestamp_seconds", finished.timestamp())
     made.add("checkpoint_duration_seconds", seconds)
@@ -197,7 +197,7 @@ _RETENTION = {
 
 
 def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finished: datetime.datetime) -> list[Sample]:
-    """A look at retention. A number that was not measured has no sample: a dashboard must not draw it as zero."""
+    """A check of retention. A number that was not measured has no sample: a dashboard must not draw it as zero."""
     made = _Table(deployment)
     made.add_verdict("retention_verdict", verdict, (PASS, FAIL, UNPROVEN))
     made.add("retention_finished_timestamp_seconds", finished.timestamp())
@@ -280,7 +280,7 @@ def write(path: str, measure: t.Callable[[], t.Iterable[Sample]], warn: t.Callab
 
 
 def leave(path: str | None, invocation: Invocation[t.Any], measure: t.Callable[[], t.Iterable[Sample]]) -> None:
-    """What `measure` finds, where the option asks for it; in check mode only a look at the place."""
+    """What `measure` finds, where the option asks for it; in check mode it only checks the path."""
     if path and invocation.check_mode:
         look(path, invocation.warn)
     elif path:

@@ -35,7 +35,7 @@ PLANTED = (
     "Of a set, one file is enough.",
     "One; two; three.",
 )
-PLAIN = "There is no set. A run is no longer than a day. Restore it with the operator's key; then start the services."
+PLAIN = "There is no set. Names are no longer than the column. Restart the server; then send requests."
 
 
 @pytest.mark.mutation
