@@ -61,12 +61,11 @@ def findings(text: str) -> list[str]:
     return found
 
 
-def faults(root: Path, paths: t.Iterable[str] = ()) -> list[str]:
-    """`path:line: finding` for these files, or for all pages."""
-    chosen = list(paths) or [path for pattern in PAGES for path in tree.files(root, pattern)]
+def faults(root: Path, paths: t.Iterable[str]) -> list[str]:
+    """`path:line: finding` for these files."""
     return [
         f"{path}:{passage.line}: {finding}"
-        for path in chosen
+        for path in paths
         for passage in prose.passages(root / path)
         for finding in findings(passage.text)
     ]
@@ -74,8 +73,9 @@ def faults(root: Path, paths: t.Iterable[str] = ()) -> list[str]:
 
 def main(arguments: t.Sequence[str]) -> str | None:
     """Print the number of pages; returns the findings."""
-    found = faults(tree.ROOT, arguments)
-    print(f"{len(found)} findings")
+    paths = arguments or [path for pattern in PAGES for path in tree.files(tree.ROOT, pattern)]
+    found = faults(tree.ROOT, paths)
+    print(f"{len(paths)} pages, {len(found)} findings")
     return "\n".join(found) or None
 
 
