@@ -24,7 +24,7 @@ from twin import surroundings
 
 PAGE = "guide_plain_hosts"
 BACKUP, DRILL, RESTORE = guide_pages.settings(PAGE)
-(LOGIN,) = guide_pages.blocks(PAGE, "sql")
+(LOGIN,) = guide_pages.blocks(PAGE, "psql")
 PASSWORD = "login-of-the-backup"
 # What has a usual place below /etc and /var/lib, which a test may not write to.
 KEYS = ("signing_key", "allowed_signers", "high_water_mark", "recipients_files", "identity_files")

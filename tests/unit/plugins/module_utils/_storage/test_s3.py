@@ -414,7 +414,7 @@ def test_uploads_older_than_a_day_are_ended(s3: S3Server, store: S3Store, monkey
     assert unfinished(store) == 1
     assert store.sweep(store.bucket.now() + DAY, dry=True) == 1 and unfinished(store) == 1
     later = store.bucket.now() + 2 * DAY
-    monkeypatch.setattr(S3Store, "now", staticmethod(lambda: later))
+    monkeypatch.setattr(type(store.bucket), "now", staticmethod(lambda: later))
     store.prepare()
     assert unfinished(store) == 0
     assert unfinished(other) == 1

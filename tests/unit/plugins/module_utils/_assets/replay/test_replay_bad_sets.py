@@ -22,6 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto.sealing
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.volume import target
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import (
     BackupError,
+    NoRoom,
     StorageError,
     TamperedData,
     VerificationFailed,
@@ -180,7 +181,7 @@ def test_a_full_disk(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, mo
     none_left = os.statvfs_result((4096, 4096, 10, 1, 1, 10, 10, 10, 0, 255))
     with monkeypatch.context() as patch:
         patch.setattr(target.os, "fstatvfs", lambda _fd: none_left)
-        refused(dumped, copy, StorageError, f"{copy.path} has 0 MiB free, the files need 1 MiB; make room")
+        refused(dumped, copy, NoRoom, f"{copy.path} has 0 MiB free, the files need 1 MiB; make room")
     restore(dumped, copy)
     assert copy.content() == source.content()
 
