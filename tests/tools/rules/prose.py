@@ -2,75 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The prose of a documentation page, without code: paragraphs, headings, items of lists and cells of tables."""
+"""The passages that people read in a file: pages, documentation in modules, YAML, and messages in code."""
 
 from __future__ import annotations
 
-import io
-import re
 import typing as t
 from pathlib import Path
 
-import markdown_it
-from docutils import core, nodes
-from docutils.parsers.rst import Directive, directives
+from tools.rules import prose_code, prose_pages, prose_yaml
+from tools.rules.passage import Passage
 
-# In the place of code, a name or a link's address: one word that fits no pattern.
-CODE = "X"
-_ROLE = re.compile(r":[a-z]+(?::[a-z]+)?:`([^`<]+?)(?: <[^`>]*>)?`")
-_DIRECTIVE = re.compile(r"^\s*\.\. ([a-z-]+(?::[a-z]+)?)::", re.MULTILINE)
-_QUIET = {"report_level": 5, "halt_level": 5, "file_insertion_enabled": False, "warning_stream": io.StringIO()}
-_SHOWN = (nodes.paragraph, nodes.title, nodes.term)
-
-
-class Passage(t.NamedTuple):
-    """A paragraph, heading, item or cell; `line` is where it begins, or the next line that the parser knows."""
-
-    line: int
-    text: str
-
-
-class _Ignored(Directive):
-    """A directive of Sphinx."""
-
-    has_content = True
-    optional_arguments = 9
-    option_spec = None
-
-    def run(self) -> list[nodes.Node]:
-        return []
+_READERS: t.Mapping[str, t.Callable[[str], list[Passage]]] = {
+    ".rst": prose_pages.restructured,
+    ".md": prose_pages.markdown,
+    ".yml": prose_yaml.passages,
+    ".py": prose_code.passages,
+}
 
 
 def passages(path: Path) -> list[Passage]:
-    """Of an .rst or .md file."""
-    text = path.read_text(encoding="utf-8")
-    return _restructured(text) if path.suffix == ".rst" else _markdown(text)
-
-
-def _restructured(text: str) -> list[Passage]:
-    for name in set(_DIRECTIVE.findall(text)) - directives._directive_registry.keys():
-        directives.register_directive(name, _Ignored)
-    document = core.publish_doctree(_ROLE.sub(r"\1", text), settings_overrides=_QUIET)
-    return [Passage(_line(node), _words(node)) for node in document.findall(lambda one: isinstance(one, _SHOWN))]
-
-
-def _line(node: nodes.Node) -> int:
-    while node.line is None and node.parent is not None:
-        node = node.parent
-    return node.line or 1
-
-
-def _words(node: nodes.Node) -> str:
-    parts = (CODE if isinstance(one.parent, nodes.literal) else one.astext() for one in node.findall(nodes.Text))
-    return " ".join("".join(parts).split())
-
-
-def _markdown(text: str) -> list[Passage]:
-    tokens = markdown_it.MarkdownIt("commonmark").enable("table").parse(text)
-    found, line = [], 1
-    for token in tokens:
-        line = token.map[0] + 1 if token.map else line
-        if token.type == "inline":
-            parts = (CODE if one.type == "code_inline" else " " if one.type == "softbreak" else one.content for one in token.children or [])
-            found.append(Passage(line, " ".join("".join(parts).split())))
-    return found
+    """In the order of the file, by the end of its name."""
+    return _READERS[path.suffix](path.read_text(encoding="utf-8"))
