@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from ._reasons import NO_ROOM
+from ._reasons import NO_ROOM, Reason, because
 
 
 def printable(text: str) -> str:
@@ -28,17 +28,14 @@ class BackupError(Exception):
     """
 
     # The reason of all errors of a class.
-    REASON: t.ClassVar[str] = ""
+    REASON: t.ClassVar[Reason | None] = None
 
-    def __init__(self, msg: str, **details: t.Any) -> None:
+    def __init__(self, msg: str, *, reason: Reason | None = None, **details: t.Any) -> None:
         self.msg = printable(msg)
         super().__init__(self.msg)
-        self.details = details
-
-    @property
-    def reason(self) -> str:
-        """One of `_reasons`, for the check of what failed with this error; empty if none is known."""
-        return str(self.details.get("reason") or self.REASON)
+        # For the check of what failed with this error.
+        self.reason = reason or self.REASON
+        self.details = {**because(reason), **details}
 
 
 class OptionError(BackupError):

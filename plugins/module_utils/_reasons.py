@@ -11,49 +11,70 @@ the detail `answer`.
 
 from __future__ import annotations
 
+import typing as t
+
+# Only this file, and `_caracal.findings` for the kinds of findings, makes one; so a word of a service cannot become a reason.
+Reason = t.NewType("Reason", str)
+
 # Keys and secrets.
-WRONG_KEK = "wrong_kek"
-MIXED_KEKS = "mixed_keks"
-UNUSABLE_KEK = "unusable_kek"
-DAMAGED_VALUES = "damaged_values"
-NEW_SIGNING_KEY = "new_key"
-SIGNING_KEY_NOT_SERVED = "key_missing"
-SIGNING_KEYS_DIFFER = "signing_keys_differ"
-WRONG_AUDIT_KEY = "wrong_audit_key"
-MISSING_AUDIT_KEY = "missing_audit_key"
-OTHER_AUDIT_KEY = "audit_key"
-OTHER_GATEWAY_KEY = "gateway_key"
-MISSING_SECRET = "missing_secret"
+WRONG_KEK = Reason("wrong_kek")
+MIXED_KEKS = Reason("mixed_keks")
+UNUSABLE_KEK = Reason("unusable_kek")
+DAMAGED_VALUES = Reason("damaged_values")
+NEW_SIGNING_KEY = Reason("new_key")
+SIGNING_KEY_NOT_SERVED = Reason("key_missing")
+SIGNING_KEYS_DIFFER = Reason("signing_keys_differ")
+WRONG_AUDIT_KEY = Reason("wrong_audit_key")
+MISSING_AUDIT_KEY = Reason("missing_audit_key")
+OTHER_AUDIT_KEY = Reason("audit_key")
+OTHER_GATEWAY_KEY = Reason("gateway_key")
+MISSING_SECRET = Reason("missing_secret")
 
 # The set, and rows of the copy.
-ALTERED_OBJECT = "altered_object"
-NO_IDENTITY = "no_identity"
-EMPTIED_TABLE = "emptied_table"
-MIGRATIONS_DIFFER = "migrations_differ"
-BINDINGS_DIFFER = "bindings_differ"
-DROPPED_PARTITION = "leaf_dropped"
-MISSING_PARTITION = "missing_partition"
-BROKEN_SEQUENCE = "sequence"
-BROKEN_LINK = "link"
-UNKNOWN_RELATION = "unknown_relation"
+ALTERED_OBJECT = Reason("altered_object")
+NO_IDENTITY = Reason("no_identity")
+EMPTIED_TABLE = Reason("emptied_table")
+MIGRATIONS_DIFFER = Reason("migrations_differ")
+BINDINGS_DIFFER = Reason("bindings_differ")
+DROPPED_PARTITION = Reason("leaf_dropped")
+MISSING_PARTITION = Reason("missing_partition")
+BROKEN_SEQUENCE = Reason("sequence")
+BROKEN_LINK = Reason("link")
+UNKNOWN_RELATION = Reason("unknown_relation")
 
 # Services.
-NO_ANSWER = "no_answer"
-UNSAFE_TO_START = "unsafe_to_start"
-MISSING_FILE = "missing_file"
-OTHER_DATABASE = "other_database"
-OTHER_IMAGE = "other_image"
-MISSING_GROUPS = "missing_groups"
-EVENTS_NOT_SENT = "events_not_sent"
-REDIS_UNREACHABLE = "redis_unreachable_by_drill"
+NO_ANSWER = Reason("no_answer")
+UNSAFE_TO_START = Reason("unsafe_to_start")
+MISSING_FILE = Reason("missing_file")
+OTHER_DATABASE = Reason("other_database")
+OTHER_IMAGE = Reason("other_image")
+MISSING_GROUPS = Reason("missing_groups")
+EVENTS_NOT_SENT = Reason("events_not_sent")
+REDIS_UNREACHABLE = Reason("redis_unreachable_by_drill")
+EVENTS_WAIT = Reason("backlog")
+FIRST_KEY = Reason("first_key")
+KEYS_NOT_SERVED = Reason("not_served")
+POLICY_NOT_LOADED = Reason("not_loaded")
+OTHER_UPSTREAM = Reason("other_upstream")
+REFUSED = Reason("refused")
+ISSUED = Reason("issued")
+DENIED = Reason("denied")
+HELD = Reason("held")
+BROKEN = Reason("broken")
+NOT_LANDED = Reason("not_landed")
+ACCEPTED = Reason("accepted")
+# Counters of the audit service's own sweep.
+SWEEP_MISMATCH = Reason("caracal_audit_tamper_mismatch_total")
+SWEEP_HMAC_FAILURES = Reason("caracal_audit_tamper_hmac_failures_total")
+SWEEP_CHAIN_BREAKS = Reason("caracal_audit_tamper_chain_breaks_total")
 
 # The drill and its host.
-HOST_FAILED = "host_failed"
-NO_ISOLATION = "no_isolation"
-NO_ROOM = "no_room"
-SHARED_FILE_SYSTEM = "shared_file_system"
+HOST_FAILED = Reason("host_failed")
+NO_ISOLATION = Reason("no_isolation")
+NO_ROOM = Reason("no_room")
+SHARED_FILE_SYSTEM = Reason("shared_file_system")
 
 
-def because(reason: str) -> dict[str, str]:
+def because(reason: Reason | None) -> dict[str, str]:
     """The detail `reason` of a check; nothing if no reason is known."""
     return {"reason": reason} if reason else {}

@@ -136,5 +136,6 @@ GATES = (
         number(r"(\d+) requirements in a context"),
         "requirements",
     ),
+    Gate("english", (sys.executable, "-m", "tools.rules.english"), number(r"(\d+) pages"), "pages"),
     Gate("galaxy-importer", (sys.executable, "-m", "tools.importer"), number(r"imported (\d+) parts"), "parts"),
 )

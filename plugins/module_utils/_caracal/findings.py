@@ -11,6 +11,7 @@ import hashlib
 import json
 import typing as t
 
+from .._reasons import Reason, because
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 
 SHOWN = 50
@@ -82,7 +83,7 @@ def check(
     shown |= {"recorded": recorded} if recorded else {}
     if not found:
         return Check(check_id, PASS, passed, required=required, details=shown)
-    shown["reason"] = found[0].kind
+    shown |= because(Reason(found[0].kind))
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     return Check(check_id, found[0].verdict, f"{found[0]}{more}", required=required, details=shown)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, StageFailed, TamperedData, VerificationFailed, WrongIdentity
-from .._reasons import HOST_FAILED, NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM, UNKNOWN_RELATION
+from .._reasons import HOST_FAILED, NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM, UNKNOWN_RELATION, Reason
 from .._report.check import FAIL, UNPROVEN, CheckResult
 
 # Checks whose answers come from services.
@@ -42,8 +42,8 @@ def of_set(exc: BackupError, restored: str) -> bool:
     return isinstance(exc, _OF_THE_SET) and not isinstance(exc, WrongIdentity)
 
 
-def reason(exc: BackupError, fails: bool) -> str:
-    """The reason of the check of a step that failed with this error; empty if none is known. `fails` is whether the set is at fault."""
+def reason(exc: BackupError, fails: bool) -> Reason | None:
+    """The reason of the check of a step that failed with this error, or None if it is not known. `fails` is whether the set is at fault."""
     if fails:
         return UNKNOWN_RELATION if exc.details.get("sqlstate") in _UNKNOWN_RELATION else exc.reason
     return exc.reason if exc.reason in _OF_THE_HOST else HOST_FAILED

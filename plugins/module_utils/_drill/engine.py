@@ -265,7 +265,7 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
         return None
     if name == kept.begun:
         words = f"{OF_HOST}the step did not come to its end; the output of the play says why"
-        return Check(f"drill.{name}", UNPROVEN, words, details={"reason": HOST_FAILED})
+        return Check(f"drill.{name}", UNPROVEN, words, details=because(HOST_FAILED))
     lacking = _lacking(kept, step)
     if invocation.check_mode:
         why = "not a step of check mode"

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from .._errors import MissingDependency
-from .._reasons import OTHER_IMAGE
+from .._reasons import OTHER_IMAGE, because
 from .._report.check import NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .._repository.services import RecordedService
 from . import service_option
@@ -46,7 +46,7 @@ def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedServic
     others = sorted(one.name for one in given if one.image and one.image not in ran[one.name])
     if others:
         words = f"{', '.join(others)}: another image than ran when the set was made; leave services out, and the drill starts those"
-        return Check(CHECK_ID, UNPROVEN, words, details={"reason": OTHER_IMAGE, "others": others})
+        return Check(CHECK_ID, UNPROVEN, words, details={**because(OTHER_IMAGE), "others": others})
     by_path = sorted(one.name for one in given if not one.image)
     if by_path:
         words = f"{', '.join(by_path)}: programs by path, of which nobody knows whether they are those that ran when the set was made"

@@ -21,7 +21,7 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.services import http
 from .._errors import OptionError, StageFailed, VersionMismatch
 from .._reading import database_layout
-from .._reasons import MISSING_FILE, UNSAFE_TO_START, because
+from .._reasons import MISSING_FILE, UNSAFE_TO_START, Reason, because
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .._report.text import clean, one_line
 from .._sandbox import before, probe, programs
@@ -182,7 +182,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     absent = [one for one in paths if any(one in line for line in last)]
     if gone and absent:
         words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
-        return Check(_id(service), UNPROVEN, words, service.required, {**details, "reason": MISSING_FILE})
+        return Check(_id(service), UNPROVEN, words, service.required, {**details, **because(MISSING_FILE)})
     words = f"{state}: {_telling(last) if gone and last else why}"
     if not answered:
         words = f"{words}; it never listened on port {service.port}: check its command and its log, or raise ready_timeout"
@@ -216,7 +216,7 @@ def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
     return [clean(plan.redact(line))[:300] for line in lines]
 
 
-def _not_started(service: Service, why: str, reason: str = "") -> Check:
+def _not_started(service: Service, why: str, reason: Reason | None = None) -> Check:
     return Check(_id(service), UNPROVEN, f"not started: {why}", service.required, {"service": service.name, **because(reason)})
 
 

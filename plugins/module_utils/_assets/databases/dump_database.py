@@ -103,7 +103,7 @@ def layout_of(session: Session, database: str) -> database_layout.Layout:
     """The tables of a database; the one named `caracal` must be Caracal's."""
     read = database_layout.read(session)
     if read.detected is None and database == releases.OWN_DATABASE:
-        raise VersionMismatch(f"database {database} has no schema_migrations, so it is no Caracal database; correct databases")
+        raise VersionMismatch(f"database {database} is not a Caracal database: it has no schema_migrations; correct databases")
     return read
 
 

@@ -142,7 +142,7 @@ def _take(opened: Opened, server: Server, given: Options) -> Taken:
         preflight.full_sight(held.session)
         read = database_layout.read(held.session)
         if not read.leaves:
-            raise VersionMismatch(f"database {database} has no partitions of audit_events, so it is no Caracal database; correct database")
+            raise VersionMismatch(f"database {database} is not a Caracal database: it has no partitions of audit_events; correct database")
         known = baseline.load(opened, held.facts["system_identifier"])
         whole = not known.blocks or bool(known.problem) or block_history.is_reanchored(known, read.detected)
         tasks = newest_rows.tasks(held.place, read, None if whole else known.blocks)

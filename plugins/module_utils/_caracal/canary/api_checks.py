@@ -10,7 +10,7 @@ import dataclasses
 import time
 import typing as t
 
-from ..._reasons import NO_ANSWER, OTHER_DATABASE, OTHER_GATEWAY_KEY
+from ..._reasons import NO_ANSWER, OTHER_DATABASE, OTHER_GATEWAY_KEY, POLICY_NOT_LOADED, because
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
 from .asking import Said, Services, quoted
 from .facts import ActiveSet
@@ -44,7 +44,7 @@ def zones(services: Services, known: t.Collection[str]) -> Check:
     strange = sorted(listed - set(known))
     if strange:
         words = f"the API lists zone {strange[0]}, which is not in this copy; it runs on another database"
-        return Check(ZONES, FAIL, words, details={**said.facts, "reason": OTHER_DATABASE, "strange": strange[:SHOWN]})
+        return Check(ZONES, FAIL, words, details={**said.facts, **because(OTHER_DATABASE), "strange": strange[:SHOWN]})
     if not listed:
         if known:
             return Check(ZONES, FAIL, f"the API lists none of {len(known)} zones of the copy", details=said.facts)
@@ -63,7 +63,7 @@ def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: floa
         if not waiting or time.monotonic() > until:
             break
         time.sleep(_EVERY)
-    wrong += [_Wrong(one.policy_set, "it is active, but the STS has not loaded it", {"reason": "not_loaded"}) for one in waiting]
+    wrong += [_Wrong(one.policy_set, "it is active, but the STS has not loaded it", because(POLICY_NOT_LOADED)) for one in waiting]
     details: dict[str, t.Any] = {"sets": len(sets), "asked": len(asked), "zones": len({one.zone for one in asked})}
     if wrong:
         details["wrong"] = [{"policy_set": one.what, "says": one.words} for one in wrong[:SHOWN]]
@@ -91,7 +91,7 @@ def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> 
             loaded.add(one.zone)
         elif facts["sts"] in _UNASKED:
             reason, words = _UNASKED[facts["sts"]]
-            wrong.append(_Wrong(one.policy_set, words, {**facts, "reason": reason}))
+            wrong.append(_Wrong(one.policy_set, words, {**facts, **because(reason)}))
         else:
             waiting.append(one)
     return wrong, [one for one in waiting if one.zone not in loaded]

@@ -12,7 +12,7 @@ import os
 import typing as t
 import urllib.parse
 
-from ..._reasons import NO_ANSWER
+from ..._reasons import NO_ANSWER, because
 from ..._report.text import one_line
 
 STS, GATEWAY, API, COORDINATOR = "sts", "gateway", "api", "coordinator"
@@ -55,7 +55,7 @@ class Said:
     def facts(self) -> dict[str, object]:
         """For `details` of a check."""
         facts: dict[str, object] = {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
-        return facts if self.status is not None else {**facts, "reason": NO_ANSWER}
+        return facts if self.status is not None else {**facts, **because(NO_ANSWER)}
 
     def __str__(self) -> str:
         if self.status is None:

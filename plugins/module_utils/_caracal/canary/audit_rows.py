@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._reasons import BROKEN_LINK, BROKEN_SEQUENCE, OTHER_AUDIT_KEY
+from ..._reasons import BROKEN_LINK, BROKEN_SEQUENCE, EVENTS_WAIT, NOT_LANDED, OTHER_AUDIT_KEY, Reason, because
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
 from ..backlog import Backlog
 
 CHECK_ID = "canary.audit_row"
-NOT_LANDED = "not_landed"
 TOKEN_EXCHANGE, GATEWAY_REQUEST = "token_exchange", "gateway_resource_request"
 
 
@@ -77,9 +76,9 @@ def judge(
         words = _fault(head, rows, mac) or _absent(rows, wanted, seconds)
         if words and words[0] == NOT_LANDED and ingest and ingest.shrinks:
             why = f"the canary's audit rows wait behind those of the backup: {ingest}; drill a set of a time when it had caught up"
-            return Check(CHECK_ID, UNPROVEN, why, details={**details, "service": "audit", "reason": "backlog"})
+            return Check(CHECK_ID, UNPROVEN, why, details={**details, "service": "audit", **because(EVENTS_WAIT)})
         if words:
-            return Check(CHECK_ID, FAIL, f"zone {head.zone}: {words[1]}", details={**details, "service": "audit", "reason": words[0]})
+            return Check(CHECK_ID, FAIL, f"zone {head.zone}: {words[1]}", details={**details, "service": "audit", **because(words[0])})
     went_on = [head for head, _rows, _wanted in chains if head.seq]
     which = (
         f"the chain of {len(went_on)} restored zone(s) went on" if went_on else "only new zones were asked, so no restored chain went on"
@@ -93,7 +92,7 @@ def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, object]:
     return {**event, "evaluation_status": row.status, "head_before": head.seq}
 
 
-def _absent(rows: t.Sequence[Row], wanted: Wanted, seconds: float) -> tuple[str, str] | None:
+def _absent(rows: t.Sequence[Row], wanted: Wanted, seconds: float) -> tuple[Reason, str] | None:
     absent = missing(rows, wanted)
     if not absent:
         return None
@@ -104,7 +103,7 @@ def _absent(rows: t.Sequence[Row], wanted: Wanted, seconds: float) -> tuple[str,
     return NOT_LANDED, words
 
 
-def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[str, str] | None:
+def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[Reason, str] | None:
     previous = head
     for row in rows:
         if row.seq != previous.seq + 1:

@@ -12,13 +12,12 @@ import dataclasses
 import json
 import typing as t
 
-from ..._reasons import NEW_SIGNING_KEY
+from ..._reasons import BROKEN, DENIED, FIRST_KEY, HELD, ISSUED, NEW_SIGNING_KEY, Reason, because
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
 from .asking import STS, Said, Services, request_id
 
 CHECK_ID = "canary.exchange"
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-ISSUED, DENIED, HELD, BROKEN = "issued", "denied", "held", "broken"
 # What an answer of the STS means, by status, code and how the description begins; the first that fits.
 _CAUSES = (
     (
@@ -58,7 +57,7 @@ class Exchange:
     token: str = dataclasses.field(default="", repr=False)
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Reason:
         said = self.said
         if said.status == 200 and self.token:
             return ISSUED
@@ -101,10 +100,10 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
     if made.outcome == ISSUED:
         if not application.ours and not kids:
             words = "a token was issued, but its zone had no signing key in the backup, so it shows nothing of the backup's keys"
-            return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "first_key"})
+            return Check(CHECK_ID, UNPROVEN, words, details={**details, **because(FIRST_KEY)})
         if not application.ours and made.kid not in kids:
             words = "a token was issued, but signed with a key that the backup has not: the STS made a new one in silence"
-            return Check(CHECK_ID, FAIL, words, details={**details, "reason": NEW_SIGNING_KEY})
+            return Check(CHECK_ID, FAIL, words, details={**details, **because(NEW_SIGNING_KEY)})
         return Check(CHECK_ID, PASS, f"the STS issued a token of zone {application.zone} for a client secret", details=details)
     if made.outcome in (DENIED, HELD) and not application.ours:
         what = "policy refuses this application" if made.outcome == DENIED else "policy asks for an approval by a person first"
@@ -112,12 +111,12 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
         words = (
             f"{what}{why}: {made.said}; the STS is not broken: zone, application, secret and policy engine work, but no token was issued"
         )
-        return Check(CHECK_ID, WARN, words, details={**details, "reason": made.outcome})
+        return Check(CHECK_ID, WARN, words, details={**details, **because(made.outcome)})
     cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.said, status, error, begins)), "")
     if made.outcome == DENIED:
         cause = "the policy that the canary itself activated allows this, so another one is in force"
     words = f"no token: {made.said}{f'; {cause}' if cause else ''}"
-    return Check(CHECK_ID, FAIL, words, details={"reason": made.outcome, **details})
+    return Check(CHECK_ID, FAIL, words, details={**because(made.outcome), **details})
 
 
 def _fits(said: Said, status: int, error: str, description: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._reasons import ACCEPTED, DENIED, OTHER_UPSTREAM, REFUSED, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from .asking import GATEWAY, Ask, Refused, Said, Services, request_id
 from .dialect import Dialect
@@ -81,13 +82,13 @@ def judge(asked: Asked, application: Application, upstream: Upstream | None, lef
         return Check(CHECK_ID, PASS, "a protected request went through the Gateway to the drill's own upstream and back", details=details)
     if upstream and said.status == 200:
         words = "the Gateway answered 200, but not with what the drill's own upstream said; something else answers for it"
-        return Check(CHECK_ID, FAIL, words, details={**details, "reason": "other_upstream"})
+        return Check(CHECK_ID, FAIL, words, details={**details, **because(OTHER_UPSTREAM)})
     if said.status is not None and _PASSED in said.headers:
         good = 200 <= said.status < 400
         words = f"a protected request to {application.resource} went through the Gateway; the upstream answered {said.status}"
         return Check(CHECK_ID, PASS if good else WARN, words, details=details)
     cause = next((cause for status, words, cause in _CAUSES if said.is_(status, words)), "")
-    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={"reason": "refused", **details})
+    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={**because(REFUSED), **details})
 
 
 def stopped(refused: Refused, application: Application) -> Check:
@@ -95,8 +96,8 @@ def stopped(refused: Refused, application: Application) -> Check:
     details = {**refused.said.facts, "step": refused.step}
     if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
         words = f"not asked: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
-        return Check(CHECK_ID, UNPROVEN, words, details={**details, "reason": "denied"})
-    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={"reason": "refused", **details})
+        return Check(CHECK_ID, UNPROVEN, words, details={**details, **because(DENIED)})
+    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={**because(REFUSED), **details})
 
 
 def without_token(services: Services) -> Check:
@@ -121,7 +122,7 @@ def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
     words = (
         f"a token of a {kind} that is revoked in the copy passed the Gateway's own check: {said}; reload revocations before it is reached"
     )
-    return Check(REVOKED, FAIL, words, details={**details, "reason": "accepted"})
+    return Check(REVOKED, FAIL, words, details={**details, **because(ACCEPTED)})
 
 
 def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Check:
@@ -136,7 +137,7 @@ def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Chec
     if second.status is None or second.description.startswith(_BEFORE):
         return Check(REPLAYED, UNPROVEN, f"the Gateway did not get to look: {second}", details=second.facts)
     return Check(
-        REPLAYED, FAIL, f"a one-shot token was not refused the second time: {second}", details={**second.facts, "reason": "accepted"}
+        REPLAYED, FAIL, f"a one-shot token was not refused the second time: {second}", details={**second.facts, **because(ACCEPTED)}
     )
 
 

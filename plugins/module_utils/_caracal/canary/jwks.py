@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._reasons import NEW_SIGNING_KEY, OTHER_DATABASE, SIGNING_KEY_NOT_SERVED, WRONG_KEK
+from ..._reasons import KEYS_NOT_SERVED, NEW_SIGNING_KEY, OTHER_DATABASE, SIGNING_KEY_NOT_SERVED, WRONG_KEK, because
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
 from .asking import STS, Said, Services, quoted
 
@@ -43,7 +43,7 @@ def check(services: Services, keys: t.Sequence[Key], new: t.Sequence[Key], witho
         zones.setdefault(key.zone, []).append(key)
     strange = {key.kid for key in new}
     wrong = [one for zone, of_zone in zones.items() for one in [_zone(services, zone, of_zone, strange)] if one]
-    wrong += [Wrong(key.zone, _NEW, {"service": STS, "reason": NEW_SIGNING_KEY}) for key in new if key.zone not in zones]
+    wrong += [Wrong(key.zone, _NEW, {"service": STS, **because(NEW_SIGNING_KEY)}) for key in new if key.zone not in zones]
     details = {"zones": len(zones), "keys": len(keys), "zones_without_key": list(without[:SHOWN])}
     if wrong:
         words = f"{len(wrong)} of {len(zones)} zones do not serve the keys of the backup; first: zone {wrong[0].zone}: {wrong[0].words}"
@@ -71,21 +71,21 @@ def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Colle
     facts = said.facts
     if said.status == 500 and "decrypt" in said.description:
         words = f"{said}: the KEK that the services run with does not open the signing keys; restore the secrets of the same set"
-        return Wrong(zone, words, {**facts, "reason": WRONG_KEK})
+        return Wrong(zone, words, {**facts, **because(WRONG_KEK)})
     if said.status != 200:
-        return Wrong(zone, str(said), facts if said.status is None else {**facts, "reason": "not_served"})
+        return Wrong(zone, str(said), facts if said.status is None else {**facts, **because(KEYS_NOT_SERVED)})
     served = _served(said)
     expected = {key.kid: (key.x, key.y) for key in keys}
     added, missing = sorted(served.keys() - expected.keys()), sorted(expected.keys() - served.keys())
     if added or strange & served.keys():
-        return Wrong(zone, _NEW, {**facts, "reason": NEW_SIGNING_KEY})
+        return Wrong(zone, _NEW, {**facts, **because(NEW_SIGNING_KEY)})
     if missing:
         words = f"key {missing[0]} is not served; the STS leaves out a key that it cannot open, so look in its log for a KEK of a rotation"
-        return Wrong(zone, words, {**facts, "reason": SIGNING_KEY_NOT_SERVED})
+        return Wrong(zone, words, {**facts, **because(SIGNING_KEY_NOT_SERVED)})
     other = sorted(kid for kid, point in expected.items() if point[0] and served[kid] != point)
     if other:
         words = f"key {other[0]} has another public point than its sealed row, so the services run on other rows than this copy's"
-        return Wrong(zone, words, {**facts, "reason": OTHER_DATABASE})
+        return Wrong(zone, words, {**facts, **because(OTHER_DATABASE)})
     return None
 
 

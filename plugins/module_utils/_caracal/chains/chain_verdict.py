@@ -136,7 +136,7 @@ def hmacs(
     details: dict[str, t.Any] = {"keys": [key.id for key in keys], "unkeyed": sum(zone.unkeyed.count for zone in seen.values())}
     if not keys:
         words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
-        return [Check(check_id, UNPROVEN, words, details={"reason": MISSING_AUDIT_KEY, **details})]
+        return [Check(check_id, UNPROVEN, words, details={**because(MISSING_AUDIT_KEY), **details})]
     if not signed and not unmatched:
         words = "no row has a chain HMAC; all were written without a key" if numbered(seen) else nothing(chain, seen)
         if keyless and numbered(seen):
@@ -147,7 +147,7 @@ def hmacs(
         right = "contents and links are right, so the key is another one, or all was written anew with another one"
         why = right if sound else "and contents or links are wrong too"
         words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}"
-        reason = WRONG_AUDIT_KEY if sound else ""
+        reason = WRONG_AUDIT_KEY if sound else None
         return [
             Check(key_id, FAIL, words, details={**because(reason), **details}),
             Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with another key", details=details),

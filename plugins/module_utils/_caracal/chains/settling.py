@@ -13,7 +13,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..._reasons import EVENTS_NOT_SENT, MISSING_GROUPS, because
+from ..._reasons import EVENTS_NOT_SENT, MISSING_GROUPS, SWEEP_CHAIN_BREAKS, SWEEP_HMAC_FAILURES, SWEEP_MISMATCH, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 from .. import streams
 from ..backlog import Backlog
@@ -21,9 +21,7 @@ from . import block_history
 from .chain_examiner import Seen
 
 SWEPT, CHECKED = "caracal_audit_tamper_last_full_unix", "caracal_audit_tamper_checked_total"
-MISMATCH = "caracal_audit_tamper_mismatch_total"
-HMAC_FAILURES = "caracal_audit_tamper_hmac_failures_total"
-FINDINGS = ("caracal_audit_tamper_chain_breaks_total", HMAC_FAILURES)
+FINDINGS = (SWEEP_CHAIN_BREAKS, SWEEP_HMAC_FAILURES)
 PATIENCE = "wait longer with settle_timeout (caracal_drill_settle_timeout)"
 _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([-+0-9.eE]+|NaN|[+-]Inf)")
 
@@ -75,18 +73,19 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
         return Judged(Check(name, UNPROVEN, f"the metrics of the audit service cannot be read: {error}"), False)
     if found.get(SWEPT, 0.0) < int(since):
         return Judged(Check(name, UNPROVEN, "the audit service has not finished a full sweep of the chain since it started"), False)
-    counted = FINDINGS if release == block_history.HASHES_RECEIVED else (MISMATCH, *FINDINGS)
+    counted = FINDINGS if release == block_history.HASHES_RECEIVED else (SWEEP_MISMATCH, *FINDINGS)
     values = {one: found.get(one) for one in (*counted, CHECKED)}
-    wrong = {one: values[one] for one in counted if (values[one] or 0.0) > (earlier if one == HMAC_FAILURES else 0)}
+    wrong = {one: values[one] for one in counted if (values[one] or 0.0) > (earlier if one == SWEEP_HMAC_FAILURES else 0)}
     if wrong:
         first, number = next(iter(wrong.items()))
         words = f"the audit service's own sweep found {number:.0f} rows ({first}); see the checks of the step evidence"
-        return Judged(Check(name, FAIL, words, details={"reason": first, "metrics": values}), True)
+        return Judged(Check(name, FAIL, words, details={**because(first), "metrics": values}), True)
     if any(values[one] is None for one in counted) or not values[CHECKED]:
         return Judged(
             Check(name, UNPROVEN, "the audit service's sweep looked at no row, or does not say so", details={"metrics": values}), True
         )
-    rotated = f" but {values[HMAC_FAILURES]:.0f} rows of an earlier AUDIT_HMAC_KEY, which it does not know" if values[HMAC_FAILURES] else ""
+    older = values[SWEEP_HMAC_FAILURES]
+    rotated = f" but {older:.0f} rows of an earlier AUDIT_HMAC_KEY, which it does not know" if older else ""
     words = f"the audit service's own sweep of {values[CHECKED]:.0f} rows found nothing{rotated}"
     return Judged(Check(name, PASS, words, details={"metrics": values, "earlier_key_rows": earlier}), True)
 
@@ -102,7 +101,7 @@ def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tupl
     missing = sorted(needed - {(group.stream, group.name) for group in judged})
     if missing:
         words = f"{len(missing)} of {len(needed)} consumer groups are missing; first: {missing[0][1]} of {missing[0][0]}"
-        return Judged(Check(name, FAIL, words, details={"reason": MISSING_GROUPS, "missing": [" ".join(one) for one in missing]}), False)
+        return Judged(Check(name, FAIL, words, details={**because(MISSING_GROUPS), "missing": [" ".join(one) for one in missing]}), False)
     behind = [group for group in judged if group.lag or (group.pending and group.name not in streams.RETRIED_LATER)]
     unknown = [group for group in judged if group.lag is None]
     still = [group for group in behind if not ((backlog := backlogs.get((group.stream, group.name))) and backlog.shrinks)]
@@ -144,7 +143,7 @@ def replay(found: Replayed) -> Judged:
     words = f"{found.left} of {found.files} replay files are left, {found.landed} of {found.events} of their events are in audit_events"
     if found.left or found.landed < found.events:
         # With files left, the service has not begun, or sends them still.
-        reason = "" if found.left else EVENTS_NOT_SENT
+        reason = None if found.left else EVENTS_NOT_SENT
         return Judged(Check(name, FAIL, words, details={**because(reason), **dataclasses.asdict(found)}), False)
     if not found.events:
         return Judged(Check(name, UNPROVEN, f"{found.files} replay files were removed, and held no event that could be looked for"), True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._reasons import WRONG_AUDIT_KEY
+from ..._reasons import WRONG_AUDIT_KEY, because
 from ..._report.check import FAIL, UNPROVEN, WARN, Check
 from .. import findings
 from ..chains import chain_verdict
@@ -134,7 +134,7 @@ def _hmacs(read: _Read, keys: t.Sequence[AuditKey]) -> list[Check]:
     if keys and not signed and unmatched:
         named = ", ".join(key.id for key in keys)
         words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} exported events was signed with {named}"
-        return [Check("exports.hmac", FAIL, words, details={**details, "keys": [key.id for key in keys], "reason": WRONG_AUDIT_KEY})]
+        return [Check("exports.hmac", FAIL, words, details={**details, "keys": [key.id for key in keys], **because(WRONG_AUDIT_KEY)})]
     if keys and not signed and first_rows:
         return [Check("exports.hmac", UNPROVEN, "no exported event has the one before it here, so no HMAC was verified", details=details)]
     checks = chain_verdict.hmacs(AUDIT, seen, keys, sound=False)

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..._inventory import DatabaseInventory, DatabaseSettings, TableDigest
-from ..._reasons import BINDINGS_DIFFER, EMPTIED_TABLE, MIGRATIONS_DIFFER, SIGNING_KEYS_DIFFER, because
+from ..._reasons import BINDINGS_DIFFER, EMPTIED_TABLE, MIGRATIONS_DIFFER, SIGNING_KEYS_DIFFER, Reason, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..._report.text import parameters
 
@@ -149,7 +149,7 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
     return "chain columns differ"
 
 
-def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: str = "") -> Check:
+def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: Reason | None = None) -> Check:
     if wrong:
         details = {**because(reason), "differences": wrong[:50]}
         return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details=details)
@@ -180,13 +180,13 @@ def _maps(
     return _result(check_id, what, wrong, len(expected), empty_ok, _reason(differing, expected, actual))
 
 
-def _reason(differing: t.Sequence[str], expected: t.Mapping[str, TableDigest], actual: t.Mapping[str, TableDigest]) -> str:
-    """Of tables that differ: whether one is empty that must not be, or which one differs first."""
+def _reason(differing: t.Sequence[str], expected: t.Mapping[str, TableDigest], actual: t.Mapping[str, TableDigest]) -> Reason | None:
+    """Why tables differ: one is empty that has rows in the set, or the first one is of a known kind."""
     if any(name in expected and expected[name]["rows"] and not found["rows"] for name in differing if (found := actual.get(name))):
         return EMPTIED_TABLE
     if list(differing) == ["public.schema_migrations"]:
         return MIGRATIONS_DIFFER
-    return BINDINGS_DIFFER if differing and differing[0] == "public.gateway_resource_bindings" else ""
+    return BINDINGS_DIFFER if differing and differing[0] == "public.gateway_resource_bindings" else None
 
 
 def _first(rows: t.Mapping[str, str] | None, name: str) -> str:
@@ -202,7 +202,7 @@ def _lists(check_id: str, what: str, expected: list[str], actual: list[str], emp
 def _state(check_id: str, expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> Check:
     """An older set records fewer facts; the tables behind them are compared row by row all the same."""
     differing = [name for name in sorted(expected) if expected[name] != actual.get(name)]
-    reason = SIGNING_KEYS_DIFFER if "signing_keys" in differing else ""
+    reason = SIGNING_KEYS_DIFFER if "signing_keys" in differing else None
     return _result(check_id, "fact", [f"{name} differs" for name in differing], len(expected), empty_ok=not expected, reason=reason)
 
 

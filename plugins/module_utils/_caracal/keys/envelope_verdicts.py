@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import typing as t
 
-from ..._reasons import DAMAGED_VALUES, MIXED_KEKS, WRONG_KEK, because
+from ..._reasons import DAMAGED_VALUES, MIXED_KEKS, WRONG_KEK, Reason, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..releases import SECRET_STORE, Detected
 from .envelopes import NO_KEY, Reading
@@ -46,11 +46,11 @@ def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> C
 
 def _kek(
     opened: collections.Counter[str], foreign: collections.Counter[str], spared: int, keyring: Keyring, family: str
-) -> tuple[str, str, str]:
+) -> tuple[str, Reason | None, str]:
     """Verdict, reason and message."""
     good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
     if not good and bad == spared:
-        return UNPROVEN, "", "no sealed value that is whole and in use shows which KEK is right"
+        return UNPROVEN, None, "no sealed value that is whole and in use shows which KEK is right"
     if not good:
         given = " and ".join(key.id for key in keyring.keys)
         return FAIL, WRONG_KEK, f"wrong KEK: {given} opens none of {bad} sealed values{_carried(foreign)}"
@@ -62,10 +62,10 @@ def _kek(
         return FAIL, MIXED_KEKS, words
     if good > opened[current]:
         under = f"{opened[current]} values under {current}, {good - opened[current]} under the previous KEK"
-        return WARN, "", f"a rotation is not finished: {under}"
+        return WARN, None, f"a rotation is not finished: {under}"
     if bad:
-        return WARN, "", f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
-    return PASS, "", f"right KEK {current}: it opens {good} sealed values"
+        return WARN, None, f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
+    return PASS, None, f"right KEK {current}: it opens {good} sealed values"
 
 
 def _carried(foreign: collections.Counter[str]) -> str:
@@ -91,7 +91,7 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
         said += [f"{foreign} that no given KEK opens"] if foreign else []
         first = reading.positions[0]
         words = f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
-        return Check(name, FAIL, words, details={"reason": DAMAGED_VALUES, **details})
+        return Check(name, FAIL, words, details={**because(DAMAGED_VALUES), **details})
     previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
     if previous:
         verdict = WARN if family == SECRET_STORE else FAIL

@@ -15,7 +15,7 @@ from ..._caracal import replay
 from ..._files import paths
 from ..._files.folder import PRIVATE, Owner
 from ..._options.shared import RedisOptions
-from ..._reasons import MISSING_PARTITION
+from ..._reasons import MISSING_PARTITION, because
 from ..._report.check import FAIL, PASS, Check, CheckResult
 from .step import REPLAY, Made, Step, Work
 
@@ -52,7 +52,7 @@ def _partitions(work: Work) -> CheckResult:
     there, made = len(found["present"]), len(found["made"])
     verdict = PASS if there + made >= MONTHS else FAIL
     words = f"{there} partitions of this month and the next three were there, {made} were made"
-    details = {} if verdict == PASS else {"reason": MISSING_PARTITION}
+    details = {} if verdict == PASS else because(MISSING_PARTITION)
     return Check("prepare.partitions", verdict, words, details=details).to_result()
 
 

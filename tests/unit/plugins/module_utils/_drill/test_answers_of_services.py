@@ -16,9 +16,17 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils import _reasons
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import services
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import exchange, gateway
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import (
+    api_checks,
+    audit_rows,
+    dialect,
+    exchange,
+    gateway,
+    jwks,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import Refused, Services
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.exchange import Application
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.facts import ActiveSet
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.chains import settling
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE
@@ -62,6 +70,42 @@ def stopped(word: str) -> Check:
     return gateway.stopped(Refused("a delegation", asked(word).call("sts", "GET", "/")), APPLICATION)
 
 
+def keys_served(word: str) -> Check:
+    return jwks.check(asked(word), [jwks.Key("zone-1", "kid", "x", "y")], [], [])
+
+
+def zones_listed(word: str) -> Check:
+    return api_checks.zones(asked(word), ["zone-1"])
+
+
+def policy_active(word: str) -> Check:
+    return api_checks.policy_active(asked(word), [ActiveSet("zone-1", "set-1", "version-1")], 0)
+
+
+def audit_queried(word: str) -> Check:
+    return api_checks.audit_query(asked(word), {"zone-1": "2026-11-25T02:16:44Z"})
+
+
+def audited(word: str) -> Check:
+    """The words of an audit row come from the audit service."""
+    head = audit_rows.Head("zone-1", 0, "")
+    row = audit_rows.Row(1, "one", word, word, word, word, word, word)
+    return audit_rows.judge([(head, [row], {"one": "allow"})], None, 1.0)
+
+
+def without_token(word: str) -> Check:
+    return gateway.without_token(asked(word))
+
+
+def revoked(word: str) -> Check:
+    return gateway.revoked(asked(word), "resource://x", "token", "session")
+
+
+def replayed(word: str) -> Check:
+    first = gateway.ask(asked(word), "resource://x", "/", "token")
+    return gateway.replayed(first, first.said, dialect.Dialect(SECRET_STORE, False))
+
+
 @pytest.fixture(autouse=True)
 def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service of the test runs, and has written no log."""
@@ -69,8 +113,25 @@ def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "log_lines", lambda *_given: [])
 
 
+PLACES = (
+    ready,
+    dead_letters,
+    exchanged,
+    routed,
+    stopped,
+    keys_served,
+    zones_listed,
+    policy_active,
+    audit_queried,
+    audited,
+    without_token,
+    revoked,
+    replayed,
+)
+
+
 @pytest.mark.mutation
-@pytest.mark.parametrize("made", [ready, dead_letters, exchanged, routed, stopped])
+@pytest.mark.parametrize("made", PLACES)
 def test_an_answer_does_not_choose_the_reason(made: t.Callable[[str], Check]) -> None:
     other = made("another_word")
     for word in REASONS:

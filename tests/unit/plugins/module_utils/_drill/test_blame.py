@@ -57,11 +57,11 @@ def test_an_option_that_names_what_was_restored_is_the_sets() -> None:
         (_reasons.MISSING_SECRET, True, _reasons.MISSING_SECRET),
         (_reasons.MISSING_SECRET, False, _reasons.HOST_FAILED),
         (_reasons.NO_ROOM, False, _reasons.NO_ROOM),
-        ("", True, ""),
-        ("", False, _reasons.HOST_FAILED),
+        (None, True, None),
+        (None, False, _reasons.HOST_FAILED),
     ],
 )
-def test_reason_of_a_step_that_failed(given: str, fails: bool, reason: str) -> None:
+def test_reason_of_a_step_that_failed(given: _reasons.Reason | None, fails: bool, reason: _reasons.Reason | None) -> None:
     assert blame.reason(_errors.BackupError("x", reason=given), fails) == reason
 
 

@@ -190,7 +190,7 @@ def test_a_key_that_the_backup_had_not(drilled: Drilled) -> None:
     result = run(drilled, signing_keys=known[1:])
     assert bad(result)["canary.jwks"] == "fail" and result["by_id"]["canary.jwks"]["details"]["reason"] == "new_key"
     result = run(drilled, signing_keys=[{**known[0], "x": "another"}, *known[1:]])
-    assert result["by_id"]["canary.jwks"]["details"]["reason"] == "other_point"
+    assert result["by_id"]["canary.jwks"]["details"]["reason"] == "other_database"
 
 
 @pytest.mark.mutation
@@ -286,7 +286,7 @@ def test_after_a_real_restore_only_reading_is_done(caracal_database: TwinCluster
         ({"self_made": True}, OptionError, "self_made adds rows, so it needs a sandbox"),
         ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is no address"),
         ({"secrets_directory": "/nowhere"}, KeyProblem, "/nowhere/caracalAdminToken cannot be read"),
-        ({"database": "postgres"}, BackupError, "no Caracal database"),
+        ({"database": "postgres"}, BackupError, "not a Caracal database"),
     ],
 )
 def test_what_is_refused(

@@ -494,7 +494,7 @@ def causes_of(*checks: Check) -> list[str]:
     return [one.id for one in diagnosis.diagnose(checks)]
 
 
-METRICS = {*settling.FINDINGS, settling.MISMATCH, settling.CHECKED}
+METRICS = {*settling.FINDINGS, settling.SWEEP_MISMATCH, settling.CHECKED}
 
 
 def named(sign: object) -> set[str]:

@@ -20,7 +20,7 @@ STARTED = 1_790_000_000.5
 SWEPT: dict[str, float] = {
     settling.SWEPT: 1_790_000_001.0,
     settling.CHECKED: 300.0,
-    settling.MISMATCH: 0.0,
+    settling.SWEEP_MISMATCH: 0.0,
     **dict.fromkeys(settling.FINDINGS, 0.0),
 }
 AUDIT = "caracal.audit.events"
@@ -45,7 +45,7 @@ def test_a_sweep_that_found_nothing() -> None:
         (None, UNPROVEN, False),
         ({settling.SWEPT: STARTED - 60}, UNPROVEN, False),
         ({settling.CHECKED: 0.0}, UNPROVEN, True),
-        ({settling.MISMATCH: 1.0}, FAIL, True),
+        ({settling.SWEEP_MISMATCH: 1.0}, FAIL, True),
         ({settling.FINDINGS[0]: 2.0}, FAIL, True),
         ({settling.FINDINGS[1]: 3.0}, FAIL, True),
     ],
@@ -58,15 +58,15 @@ def test_a_sweep_that_proves_nothing_or_found_something(change: dict[str, float]
 
 @pytest.mark.no_false_alarm
 def test_rows_of_an_earlier_key_are_no_finding_of_the_sweep() -> None:
-    rotated = {**SWEPT, settling.HMAC_FAILURES: 120.0}
+    rotated = {**SWEPT, settling.SWEEP_HMAC_FAILURES: 120.0}
     assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=120).check.verdict == PASS
     assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=200).check.verdict == PASS  # some are older than what is swept
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("change", [{settling.HMAC_FAILURES: 121.0}, {settling.FINDINGS[0]: 1.0}, {settling.MISMATCH: 1.0}])
+@pytest.mark.parametrize("change", [{settling.SWEEP_HMAC_FAILURES: 121.0}, {settling.FINDINGS[0]: 1.0}, {settling.SWEEP_MISMATCH: 1.0}])
 def test_more_than_the_rows_of_an_earlier_key_is_a_finding(change: dict[str, float]) -> None:
-    found = {**SWEPT, settling.HMAC_FAILURES: 120.0, **change}
+    found = {**SWEPT, settling.SWEEP_HMAC_FAILURES: 120.0, **change}
     assert settling.sweep(found, "", STARTED, "v1.0.0", earlier=120).check.verdict == FAIL
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_that_does_not_say_what_it_found_proves_nothing() -> None:
 
 @pytest.mark.no_false_alarm
 def test_rows_that_nobody_can_recompute_are_no_finding_in_the_first_release() -> None:
-    assert settling.sweep({**SWEPT, settling.MISMATCH: 300.0}, "", STARTED, "2026-06-04").check.verdict == PASS
+    assert settling.sweep({**SWEPT, settling.SWEEP_MISMATCH: 300.0}, "", STARTED, "2026-06-04").check.verdict == PASS
 
 
 @pytest.mark.no_false_alarm

@@ -120,4 +120,4 @@ def test_a_preflight_with_such_neighbours(server: Server, tmp_path: Path) -> Non
     """It goes on until it finds no Caracal, whoever else is on the server."""
     scene = scenes.make(tmp_path / "scene", server.host)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
-    scene.refused("pg_encrypted_dump", VersionMismatch, "is no Caracal database", set_id=set_id, login_port=server.port)
+    scene.refused("pg_encrypted_dump", VersionMismatch, "is not a Caracal database", set_id=set_id, login_port=server.port)
