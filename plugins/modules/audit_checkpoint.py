@@ -58,8 +58,8 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its directory
         must exist.
-      - It contains the time, verdict and duration of the checkpoint, and the number of new rows.
-      - The file is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The file contains the time, verdict and duration of the checkpoint, and the number of new rows.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).

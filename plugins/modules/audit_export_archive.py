@@ -55,8 +55,8 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its directory
         must exist.
-      - It contains the end of the newest archived hour, the time and duration of the run, and the numbers of hours and faults.
-      - The file is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The file contains the end of the newest archived hour, the time and duration of the run, and the numbers of hours and faults.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).

@@ -114,8 +114,8 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_prune.prom). Its directory must
         exist.
-      - It contains the time, the numbers of pruned and kept sets, the bytes freed, and whether the prune stopped.
-      - The file is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The file contains the time, the numbers of pruned and kept sets, the bytes freed, and whether the prune stopped.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
   - The signing key must belong to C(prune@<deployment>) in O(allowed_signers).

@@ -91,10 +91,10 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its directory
         must exist.
-      - With V(committed), it contains the times, size, number of artifacts and longest lock wait of the newest set. It also contains the
-        number of sets, the free space of a repository directory, the time at which each recipient's identity was proved, and the newest
+      - With V(committed), the file contains the times, size, number of artifacts and longest lock wait of the newest set. It also contains
+        the number of sets, the free space of a repository directory, the time at which each recipient's identity was proved, and the newest
         journal entry.
-      - The file is written in one step, with mode 0644. If writing fails, the set stays committed and the module warns.
+      - It is written in one step, with mode 0644. If writing fails, the set stays committed and the module warns.
       - With V(open), the path is only checked. An invalid path is refused before the backup begins.
     type: path
 notes:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: key_lists
-short_description: Keep the lists of whose signatures are believed, and to whom sets are sealed
+short_description: Maintain the lists of trusted signers and recipients
 version_added: 0.1.0
 description:
-  - Adds to the operator's C(allowed_signers), and to lists of recipients, what hosts gave as the public halves of their keys. It runs on
-    the operator's host, where the lists are made; other hosts get copies.
-  - What a host gave is read as a stranger's. A signer is one Ed25519 public key without options, comment or a second line, and gets the
-    principal and the namespaces of its role; a recipient is one C(age1...).
-  - Hosts of one role share a name, and each has a key of its own. A new key is added where all that are listed for that name were given,
-    too. Else it stands in place of one of those, and is refused with the fingerprints of both; so is a key that two hosts gave, or that is
-    listed for somebody else. To rotate a key, the operator edits the lists, as the guide on key custody says.
-  - Lines that are there already stay as they are.
+  - Adds public keys of hosts to the operator's C(allowed_signers) and to lists of recipients. The module runs on the operator's host, which
+    has the original lists. Other hosts get copies.
+  - The supplied keys are untrusted input. A signer must be one Ed25519 public key without options, comment or second line. It gets the
+    principal and the namespaces of its role. A recipient must be one C(age1...) key.
+  - Hosts with the same role share one name, and each host has its own key. A new key is added only if the hosts also supplied every key
+    that is already listed for this name. Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints
+    of both keys.
+  - The module also refuses a key that two hosts supplied, and a signer's key that is listed for another principal.
+  - To rotate a key, edit the lists as described in the guide on key custody.
+  - Existing lines are not changed.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,60 +30,51 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows whose keys are added, by name and fingerprint.
-  idempotent:
+      - Shows the owners of the added keys, by name and fingerprint.
     support: full
 options:
   deployment:
     description:
-      - Name of the Caracal deployment; signers are named C(<role>@<deployment>).
-    type: str
+      - Name of the Caracal deployment. Signers are named C(<role>@<deployment>).
     required: true
   allowed_signers:
     description:
-      - The list of signers, in the format of OpenSSH's C(allowed_signers). Its folder must be there, and nobody else may write in it.
-    type: path
+      - Path of the list of trusted signers, in the format of OpenSSH's C(allowed_signers). Its directory must exist, and no other user may
+        have write access to it.
     required: true
   signers:
     description:
-      - Who signs.
-    type: list
+      - List of trusted signers, by role.
     elements: dict
     required: true
     suboptions:
       role:
         description:
-          - What the hosts are for.
-        type: str
+          - Role of the hosts.
         required: true
         choices: [backup, drill, operator, prune]
       public_keys:
         description:
-          - What each of them gave as its public key. Empty only in check mode, for a key that a run would make.
-        type: list
+          - List with the public key of each host. An item may be empty only in check mode, for a key that a run would generate.
         elements: str
         required: true
   recipients:
     description:
-      - Who opens what is sealed to a list.
-    type: list
+      - List of recipients, by list file and name.
     elements: dict
     default: []
     suboptions:
       list:
         description:
-          - The file.
-        type: path
+          - Path of the list of recipients.
         required: true
       name:
         description:
-          - Whose recipients they are. It stands as a comment in the line before each.
-        type: str
+          - Name of the owner of the recipients. The module writes it as a comment into the line before each recipient.
         required: true
       recipients:
         description:
-          - What each host gave as its recipient. Empty only in check mode, for an identity that a run would make.
-        type: list
+          - List with the recipient of each host. An item may be empty only in check mode, for an identity that a run would generate.
         elements: str
         required: true
 seealso:
@@ -90,7 +83,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Believe what the backup host signs, and seal to the drill host
+- name: Trust signatures of the backup host, and encrypt for the drill host
   caracal_ops.backup.key_lists:
     deployment: prod
     allowed_signers: ~/.config/caracal-ops/prod/allowed_signers
@@ -105,13 +98,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: Whose keys were added to which list, by name and fingerprint.
+  description: The added keys, with their list, owner and fingerprint.
   returned: success
   type: list
   elements: str
   sample: ["allowed_signers: backup@prod SHA256:1v6nmWdvJ6xmjEcFYtYYXtk4uHBYkR2XUZoC4eJNUhA"]
 lists:
-  description: The text of each list by the name of its file, to be copied to other hosts.
+  description: The content of each list by its file name, to be copied to other hosts.
   returned: success
   type: dict
   sample: {details.recipients: "age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6"}
