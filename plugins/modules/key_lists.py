@@ -7,18 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: key_lists
-short_description: Maintain the lists of trusted signers and recipients
+short_description: Add the public keys of hosts to the signer and recipient lists
 version_added: 0.1.0
 description:
-  - Adds public keys of hosts to the operator's C(allowed_signers) and to lists of recipients. The module runs on the operator's host, which
-    has the original lists. Other hosts get copies.
-  - The supplied keys are untrusted input. A signer must be one Ed25519 public key without options, comment or second line. It gets the
-    principal and the namespaces of its role. A recipient must be one C(age1...) key.
-  - Hosts with the same role share one name, and each host has its own key. A new key is added only if the hosts also supplied every key
-    that is already listed for this name. Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints
-    of both keys.
-  - The module also refuses a key that two hosts supplied, and a signer's key that is listed for another principal.
-  - To rotate a key, edit the lists as described in the guide on key custody.
+  - Adds the public keys of hosts to the operator's C(allowed_signers) and recipient lists.
+  - Runs on the operator's machine, where these lists are maintained. Other hosts get copies of the lists.
+  - Keys from a host are untrusted input. A signer must be a single Ed25519 public key without options, comment or a second line. The module
+    adds the principal and the namespaces of the role.
+  - A recipient must be a single C(age1...) key.
+  - Hosts of one role share a name, but each host has its own key. A new key is added only if all keys that are already listed for the name
+    were given too.
+  - Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints of both.
+  - The module also refuses a key that two hosts gave, and a signer's key that is listed for another principal. To rotate a key, edit the
+    lists as described in the guide on key custody.
   - Existing lines are not changed.
 author:
   - Caracal Ops (@caracal-ops)
@@ -30,51 +31,61 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the owners of the added keys, by name and fingerprint.
+      - Shows the added keys by name and fingerprint.
+  idempotent:
     support: full
 options:
   deployment:
     description:
       - Name of the Caracal deployment. Signers are named C(<role>@<deployment>).
+    type: str
     required: true
   allowed_signers:
     description:
-      - Path of the list of trusted signers, in the format of OpenSSH's C(allowed_signers). Its directory must exist, and no other user may
-        have write access to it.
+      - Path of the list of signers, in the format of OpenSSH's C(allowed_signers). Its directory must exist, and no other user may have
+        write access to it.
+    type: path
     required: true
   signers:
     description:
-      - List of trusted signers, by role.
+      - Signers to add.
+    type: list
     elements: dict
     required: true
     suboptions:
       role:
         description:
           - Role of the hosts.
+        type: str
         required: true
         choices: [backup, drill, operator, prune]
       public_keys:
         description:
-          - List with the public key of each host. An item may be empty only in check mode, for a key that a run would generate.
+          - Public key of each host. May be empty only in check mode, for a key that a run would create.
+        type: list
         elements: str
         required: true
   recipients:
     description:
-      - List of recipients, by list file and name.
+      - Recipients to add.
+    type: list
     elements: dict
     default: []
     suboptions:
       list:
         description:
-          - Path of the list of recipients.
+          - Path of the list.
+        type: path
         required: true
       name:
         description:
-          - Name of the owner of the recipients. The module writes it as a comment into the line before each recipient.
+          - Name of the hosts with these recipients. It is written as a comment in the line before each recipient.
+        type: str
         required: true
       recipients:
         description:
-          - List with the recipient of each host. An item may be empty only in check mode, for an identity that a run would generate.
+          - Recipient of each host. May be empty only in check mode, for an identity that a run would create.
+        type: list
         elements: str
         required: true
 seealso:
@@ -98,13 +109,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: The added keys, with their list, owner and fingerprint.
+  description: Keys that were added to each list, by name and fingerprint.
   returned: success
   type: list
   elements: str
   sample: ["allowed_signers: backup@prod SHA256:1v6nmWdvJ6xmjEcFYtYYXtk4uHBYkR2XUZoC4eJNUhA"]
 lists:
-  description: The content of each list by its file name, to be copied to other hosts.
+  description: Text of each list by file name, for copying to other hosts.
   returned: success
   type: dict
   sample: {details.recipients: "age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6"}
