@@ -143,7 +143,7 @@ zones:
   type: int
   sample: 4
 rows:
-  description: Number of rows that are not in the journal yet.
+  description: Number of rows that were not in the journal before.
   returned: always
   type: int
   sample: 1840

@@ -36,8 +36,8 @@ options:
     type: str
   lag:
     description:
-      - Number of hours that an export may take to reach the archive. A missing export of a later hour is not a failure yet, even if it is
-        below the database's watermark.
+      - Number of hours that an export may take to reach the archive. A missing export of an hour within this time is not a failure yet,
+        even if the hour is below the database's watermark.
     type: int
     default: 3
   require_valid:

@@ -10,8 +10,9 @@ module: backup_preflight
 short_description: Check all prerequisites of a backup and report every problem at once
 version_added: 0.1.0
 description:
-  - Checks the repository, keys, clocks, free space, databases, secrets, replay directories and Redis. The checks are the same as those that
-    the modules which create a set run in check mode. Nothing is written, and no set is opened.
+  - Checks the repository, keys, clocks, free space, databases, secrets, replay directories and Redis. Nothing is written, and no set is
+    opened.
+  - The checks are the same that M(caracal_ops.backup.pg_encrypted_dump) and the other modules of a backup run in check mode.
   - If there are several problems, the failure lists each of them.
   - The role C(caracal_backup) runs this module first. In check mode, the role does nothing else.
 author:

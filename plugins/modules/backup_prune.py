@@ -98,7 +98,7 @@ options:
     default: 25
   max_shrinkage:
     description:
-      - Maximum share by which a set may be smaller than the sets before it. A set that shrinks more looks poisoned.
+      - Share of their size by which a set may be smaller than the sets before it. A set that shrinks more looks poisoned.
       - A set also looks poisoned if it lacks a database or asset that the set before it has, if it is incomplete, or if its drill failed.
     type: float
     default: 0.5

@@ -60,15 +60,16 @@ options:
     type: path
   create_repository:
     description:
-      - With V(open), create the repository if O(repository) does not contain one. It is signed with O(signing_key).
-      - If O(repository) is a directory, missing parent directories are created too, with mode 0700.
+      - Whether to create the repository with V(open), if O(repository) does not contain one. The new repository is signed with
+        O(signing_key).
+      - If O(repository) is a directory, missing parent directories are created too. Only this user can access them (mode 0700).
       - Without this option, nothing is written if the parent directory is missing, because its disk may not be mounted.
       - Refused if O(high_water_mark) records a repository for O(deployment), because the old repository has then disappeared.
     type: bool
     default: false
   exclusive:
     description:
-      - With V(open), create a note next to O(high_water_mark) that a backup of O(deployment) is running on this host.
+      - Whether to create, with V(open), a note next to O(high_water_mark) that a backup of O(deployment) is running on this host.
       - While this backup runs, V(open) of another set is refused, also in check mode. The message contains the ID and the start time of the
         running set.
       - The modules that work on the set renew the note. V(committed) and V(aborted) remove it.

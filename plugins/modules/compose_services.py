@@ -15,7 +15,7 @@ description:
   - For Caracal's services, healthy means that C(/ready) answers.
   - The containers must exist. Run C(docker compose create) to create them without starting them. The module does not create, pull, stop or
     remove anything.
-  - The module considers only containers that Compose created. There must not be more than one container of PostgreSQL and one of Redis.
+  - The module considers only containers that Compose created. There may be at most one PostgreSQL container and one Redis container.
   - The role C(caracal_restore) uses this module to start PostgreSQL and Redis after the secrets are restored. If
     C(caracal_restore_start_services) is set, it starts the other services at its end.
 author:
