@@ -16,7 +16,8 @@ description:
   - For each completed day, the module adds a signed journal entry with the SHA-256 of every export of the day. An export that is replaced
     later is therefore detected, even in a copy of the archive. An hour that arrives late gets a further entry.
   - An export that is already archived with the same bytes and a sufficient lock is not changed. A shorter lock is extended.
-  - If an archived export has different bytes, a newer version or a delete marker, the module still archives all other hours and then fails.
+  - If an archived export now has different bytes, another version or a delete marker, the module still archives all other hours and then
+    fails.
   - An export is locked for the O(lock_days) of class C(archive), counted from the hour of the export and not from each run.
 author:
   - Caracal Ops (@caracal-ops)

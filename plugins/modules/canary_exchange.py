@@ -73,7 +73,7 @@ options:
   signing_keys:
     description:
       - Value of RV(caracal_ops.backup.envelope_verify#module:signing_keys) from a run before the services started. Without it, the module
-        cannot distinguish a key from the backup from a key that the STS has silently created since.
+        cannot distinguish keys of the backup from keys that the STS has silently created since then.
     type: list
     elements: dict
   application:

@@ -86,7 +86,7 @@ checks:
     - Each check with its verdict, in the format of M(caracal_ops.backup.backup_set_verify).
     - The checks are C(envelopes.kek), one check C(envelopes.<table>.<column>) for each sealed column, C(envelopes.signing_keys),
       C(envelopes.providers) and C(envelopes.coverage).
-    - The details of a column have the number of values by the ID of the KEK that decrypted them, and the first 50 rows that could not be
+    - The details of a column list the number of values for each KEK ID that decrypted them, and the first 50 rows that could not be
       decrypted.
   returned: always
   type: list

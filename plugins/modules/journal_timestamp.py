@@ -14,7 +14,7 @@ description:
   - Each entry contains the digest of the entry before it. The timestamp therefore proves the age of the whole journal and of every set. No
     key of the deployment can forge this proof.
   - The authority receives only a SHA-256 digest.
-  - The timestamp has its own signature, so the module does not require a signing key. Anyone with write access to the journal's directory
+  - The timestamp has its own signature, so the module does not require a signing key. Any user with write access to the journal's directory
     can store a timestamp.
   - M(caracal_ops.backup.repository_verify) verifies all timestamps.
 author:
