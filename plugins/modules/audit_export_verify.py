@@ -98,8 +98,8 @@ checks:
       required: true
       details: {"findings": 1, "entered": 120, "not_yet": 3}
 coverage:
-  description: Number of files, first and last hour, number of hours between them without a file, objects in the journal, keys, and the
-    parts that were not verified.
+  description:
+    - Number of files, first and last hour, number of hours between them without a file, objects in the journal, keys, and unverified parts.
   returned: always
   type: dict
   sample: {"files": 120, "first_hour": "2026-06-12T00", "last_hour": "2026-06-17T11", "hours_without_file": 12, "entered": 117,

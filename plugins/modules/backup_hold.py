@@ -16,8 +16,8 @@ description:
     separately.
   - In a bucket with Object Lock, the object store enforces the hold with a legal hold on every object of the set, regardless of
     O(lock_mode).
-  - The legal holds are set before the journal entry is added. They are removed after the entry that ends the last hold of the set, except
-    on objects of another held set.
+  - The module sets the legal holds before it adds the journal entry. After the entry that ends the last hold of the set, it removes them,
+    except on objects of another held set.
   - In other stores, a hold consists only of the journal entry.
 author:
   - Caracal Ops (@caracal-ops)

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Checks the repository, keys, clocks, free space, databases, secrets, replay directories and Redis. Nothing is written, and no set is
     opened.
-  - The checks are the same that M(caracal_ops.backup.pg_encrypted_dump) and the other modules of a backup run in check mode.
+  - Runs the same checks as M(caracal_ops.backup.pg_encrypted_dump) and the other modules of a backup in check mode.
   - If there are several problems, the failure lists each of them.
   - The role C(caracal_backup) runs this module first. In check mode, the role does nothing else.
 author:
@@ -49,7 +49,7 @@ options:
     default: {}
   metrics_file:
     description:
-      - Path for which to check that O(caracal_ops.backup.backup_set#module:metrics_file) could be written.
+      - Path of a metrics file. The module checks that the file could be written, see O(caracal_ops.backup.backup_set#module:metrics_file).
     type: path
   secrets:
     description:

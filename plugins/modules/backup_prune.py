@@ -10,15 +10,15 @@ module: backup_prune
 short_description: Delete expired backup sets and leftovers of killed runs
 version_added: 0.1.0
 description:
-  - Keeps the sets that O(keep_last) and the other C(keep_) options select. It always keeps the newest good set, the newest set that passed
-    a drill, every held set, and all objects that a running backup may use. An object that several sets share is deleted with the last of
-    them.
+  - Keeps the sets that O(keep_last) and the other C(keep_) options select.
+  - Always keeps the newest good set, the newest set that passed a drill, every held set, and all objects that a running backup may use.
+  - An object that several sets share is deleted with the last of these sets.
   - Verifies the journal and every manifest first. If one of them cannot be read, verified or parsed, nothing is deleted.
   - Deletes nothing and fails with the reason if newer sets look poisoned (see O(max_sets_per_day) and O(max_shrinkage)). The module checks
     the sets that are newer than the newest set that passed a drill.
   - Objects that the store locks or keeps under a legal hold are V(retained). They are not an error.
-  - Renews the lock of a secrets object that a kept set needs when less than half of its C(lock_days) is left. It does so even if nothing
-    may be deleted.
+  - If a kept set needs a secrets object and less than half of its C(lock_days) is left, the module renews the lock. It does so even if
+    nothing may be deleted.
   - Before anything is deleted, the module adds a journal entry with the sets that are pruned and the reasons. The next run completes a run
     that was killed.
   - The manifest, its signatures, C(RECOVERY.md) and the audit blocks of a pruned set are kept, because the audit evidence depends on them.
@@ -49,8 +49,8 @@ options:
     default: 0
   keep_hourly:
     description:
-      - Number of hours, among those with a good set, for which to keep the last good set. Hours are counted by the time in the journal, in
-        UTC.
+      - Number of hours for which to keep the last good set. Only hours with a good set count. Hours are counted by the time in the journal,
+        in UTC.
     type: int
     default: 0
   keep_daily:
@@ -93,13 +93,13 @@ options:
     default: 48.0
   max_sets_per_day:
     description:
-      - Maximum number of sets within 24 hours. If there are more, they look poisoned.
+      - Maximum number of sets within 24 hours. If there are more sets, they look poisoned.
     type: int
     default: 25
   max_shrinkage:
     description:
-      - Share of their size by which a set may be smaller than the sets before it. A set that shrinks more looks poisoned.
-      - A set also looks poisoned if it lacks a database or asset that the set before it has, if it is incomplete, or if its drill failed.
+      - Largest accepted decrease in size, as a share of the size of the sets before it. A set with a larger decrease looks poisoned.
+      - A set also looks poisoned if it is incomplete, or if its drill failed. So does a set without a database or asset of the set before it.
     type: float
     default: 0.5
   accepted_sets:

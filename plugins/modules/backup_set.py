@@ -92,9 +92,9 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its directory
         must exist.
-      - With V(committed), the file contains the times, size, number of artifacts and longest lock wait of the newest set. It also contains
-        the number of sets, the free space of a repository directory, the time at which each recipient's identity was proved, and the newest
-        journal entry.
+      - With V(committed), the file contains the times, size, number of artifacts and longest lock wait of the newest set.
+      - It also contains the number of sets, the free space of a repository directory, and the newest journal entry. For each recipient, it
+        contains the time at which the identity was proved.
       - It is written in one step, with mode 0644. If writing fails, the set stays committed and the module warns.
       - With V(open), the path is only checked. An invalid path is refused before the backup begins.
     type: path
@@ -166,9 +166,10 @@ bytes:
   sample: 412345678
 verdict:
   description:
-    - V(fail) if audit rows differ from the rows to which an earlier set or checkpoint commits, or while an earlier finding about audit rows
-      is not acknowledged (see M(caracal_ops.backup.journal_correct)).
-    - V(fail) also if the source violates its own constraints or rules. Otherwise V(pass). The set is created in any case.
+    - V(fail) if audit rows differ from the rows to which an earlier set or checkpoint commits.
+    - V(fail) while an earlier finding about audit rows is not acknowledged (see M(caracal_ops.backup.journal_correct)).
+    - V(fail) if the source violates its own constraints or rules.
+    - Otherwise V(pass). The set is created in any case.
   returned: O(state=committed)
   type: str
   sample: pass

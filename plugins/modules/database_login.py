@@ -36,7 +36,8 @@ options:
     required: true
   password_file:
     description:
-      - Path of the password file. If it does not exist, the module creates it. If it exists, the server receives the password from it.
+      - Path of the password file. If it does not exist, the module creates it with a new password. An existing file is kept, and its
+        password is set on the server.
     type: path
     required: true
   unix_socket:

@@ -14,7 +14,7 @@ description:
     directories and settings, as options of the modules that back them up.
   - The module only sends read requests to the engine.
   - The module considers only containers that Compose created. It ignores labels that a container has from its image.
-  - The module finds replay directories by the mounts of the STS and Gateway containers, and by the project's volumes, which still exist
+  - The module finds replay directories by the mounts of the STS and Gateway containers, and by the project's volumes. Volumes still exist
     after a container is removed.
   - If a service has neither, it is listed in RV(deployment.replay) and the module warns.
   - The role C(caracal_backup) runs this module first if C(caracal_ops_compose_project) is set.

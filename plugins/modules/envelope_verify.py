@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: envelope_verify
-short_description: Verify that a KEK decrypts all sealed values of a Caracal database
+short_description: Verify that a KEK decrypts all encrypted values of a Caracal database
 version_added: 0.1.0
 description:
   - Decrypts each zone signing key, provider secret, user token, webhook secret and plan secret with the deployment's key-encryption key
@@ -84,10 +84,10 @@ verdict:
 checks:
   description:
     - Each check with its verdict, in the format of M(caracal_ops.backup.backup_set_verify).
-    - The checks are C(envelopes.kek), one check C(envelopes.<table>.<column>) for each sealed column, C(envelopes.signing_keys),
+    - The checks are C(envelopes.kek), one check C(envelopes.<table>.<column>) for each encrypted column, C(envelopes.signing_keys),
       C(envelopes.providers) and C(envelopes.coverage).
-    - The details of a column list the number of values for each KEK ID that decrypted them, and the first 50 rows that could not be
-      decrypted.
+    - The details of a column contain the number of values for each KEK ID that decrypted them. They also list the first 50 rows that could
+      not be decrypted.
   returned: always
   type: list
   elements: dict

@@ -89,7 +89,7 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: For each class of assets (databases, secrets, replay, redis), one check that the identities decrypt all objects.
+  description: For each class of assets (databases, secrets, replay, redis, images), one check that the identities decrypt all objects.
   returned: always
   type: list
   elements: dict

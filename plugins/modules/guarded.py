@@ -66,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 gathered:
-  description: Facts that the module gathered. They do not become facts of the host.
+  description: Facts that the module gathered. They do not become facts of any host.
   returned: when the module gathers facts
   type: dict
   sample: {"ansible_os_family": "Debian"}

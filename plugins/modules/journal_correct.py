@@ -12,15 +12,15 @@ version_added: 0.1.0
 description:
   - The journal is never rewritten. The operator uses this module to add an entry of kind C(correction), signed by C(operator@<deployment>).
     The correction names earlier entries by number and digest.
-  - A correction states that the time or the whole content of these entries is not trusted, or that the findings which they record are
-    acknowledged.
+  - A correction revokes the time or the whole content of these entries, or acknowledges the findings that they record.
   - A finding is a difference in audit rows that a set, a checkpoint or a verification has detected. The journal records it, and every later
     backup, checkpoint, drill and verification fails until you acknowledge it. An acknowledgement covers only the difference with the given
     digest, and it expires.
   - An entry can be dated more than ten minutes in the future, because of a wrong clock or a stolen key. It stops every reader of the
     repository until that time has come or the entry is corrected.
-  - An object that a stolen key signed at the journal's next number, but that does not fit the journal, also stops every reader. In a
-    bucket, where the object may be locked, a correction that names the object takes its number. In a directory, move the file away.
+  - An attacker with a stolen key can also sign an object with the journal's next number that does not fit the journal. It stops every
+    reader, too. In a bucket, where the object may be locked, a correction that names the object takes its number. In a directory, move the
+    file away.
   - Releases of the collection without support for corrections refuse a journal that contains one. Upgrade all hosts first.
   - Releases before 1.0.0 refuse a journal with findings or acknowledgements, and report that 1.0.0 is required.
 author:
@@ -49,10 +49,10 @@ options:
     elements: str
   what:
     description:
-      - Part of the entries that is not trusted.
+      - Part of the entries to revoke.
       - With V(time), the content of the entries remains valid, and their time is replaced by the time of the entry before.
       - With V(everything), the entries are revoked. The set that a revoked C(set) entry committed is not a set any more.
-      - A set that a revoked C(prune) entry ended becomes a set again, as far as its objects still exist. A revoked C(hold) or C(drill)
+      - A set that a revoked C(prune) entry ended becomes a set again, if its objects still exist. A revoked C(hold) or C(drill)
         entry has no effect.
       - The first entry and corrections cannot be corrected.
     type: str

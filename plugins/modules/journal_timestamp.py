@@ -97,7 +97,7 @@ sha256:
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 time:
-  description: Time of the timestamp, by the authority's clock. Null in check mode if the timestamp would be created.
+  description: Time of the timestamp, by the authority's clock. Null in check mode if the timestamp does not exist yet.
   returned: success
   type: str
   sample: "2026-11-25T02:11:07.000000Z"

@@ -15,11 +15,11 @@ description:
   - Keys from a host are untrusted input. A signer must be a single Ed25519 public key without options, comment or a second line. The module
     adds the principal and the namespaces of the role.
   - A recipient must be a single C(age1...) key.
-  - Hosts of one role share a name, but each host has its own key. A new key is added only if all keys that are already listed for the name
-    were given too.
+  - Hosts with the same role share a name, but each host has its own key. A new key is added only if the hosts also supplied all keys that
+    are already listed for the name.
   - Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints of both.
-  - The module also refuses a key that two hosts gave, and a signer's key that is listed for another principal. To rotate a key, edit the
-    lists as described in the guide on key custody.
+  - The module also refuses a key that two hosts supplied, and a signer's key that is listed for another principal.
+  - To rotate a key, edit the lists as described in the guide on key custody.
   - Existing lines are not changed.
 author:
   - Caracal Ops (@caracal-ops)
