@@ -52,7 +52,7 @@ options:
       - Part of the entries to revoke.
       - With V(time), the content of the entries remains valid, and their time is replaced by the time of the entry before.
       - With V(everything), the entries are revoked. The set that a revoked C(set) entry committed is not a set any more.
-      - A set that a revoked C(prune) entry ended becomes a set again, if its objects still exist. A revoked C(hold) or C(drill)
+      - A set that a revoked C(prune) entry ended becomes a set again, with those objects that still exist. A revoked C(hold) or C(drill)
         entry has no effect.
       - The first entry and corrections cannot be corrected.
     type: str
