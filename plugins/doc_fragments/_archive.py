@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where archived exports lie."""
+    """Location of archived exports."""
 
     DOCUMENTATION = r"""
 options:
   archive:
     description:
-      - Where archived exports lie, below C(archive/) of this place. Without it, in the repository.
-      - A local directory as an absolute path, or a bucket with a prefix as C(s3://bucket/prefix). It is reached and locked with the same
-        options C(s3_*) and C(lock_*) as a repository; the days are those of the class C(archive).
+      - Location of the archived exports, which are stored below C(archive/) there. Without this option, they are stored in the repository.
+      - An absolute path of a local directory, or a bucket with a prefix as C(s3://bucket/prefix). Access and locks are configured with the
+        same options C(s3_*) and C(lock_*) as for a repository. The lock period is the value for the class C(archive).
     type: str
 """

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Attributes that all our modules have."""
+    """Attributes of all modules."""
 
     DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
-    description: Runs the full preflight and predicts what would be done, without changing anything.
+    description: Runs the full preflight and predicts the changes without making them.
   diff_mode:
-    description: Returns what would be or was changed, in diff mode.
+    description: Returns the changes that would be or were made, in diff mode.
   idempotent:
     description: A second run with the same options changes nothing.
 """

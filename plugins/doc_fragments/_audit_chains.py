@@ -12,14 +12,15 @@ class ModuleDocFragment:
 options:
   audit_hmac_key_files:
     description:
-      - Files with an C(AUDIT_HMAC_KEY) each, as in the deployment's secrets. Give retired keys too.
-      - Without a key, chain HMACs are V(unproven).
+      - Files that each contain one C(AUDIT_HMAC_KEY), as in the secrets of the deployment. Include retired keys.
+      - Without a key, the checks of chain HMACs are V(unproven).
     type: list
     elements: path
     default: []
   lock_hold_max:
     description:
-      - How long, in seconds, another session may wait for ours before ours is ended and its leaf is read again.
+      - Number of seconds that another session may wait for the module's session. After that, the module ends its session and reads the
+        partition again.
     type: int
     default: 60
 """

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A Compose project, which the engine of `_engine` knows; goes with `_deployment.deployment.project`."""
+    """A Compose project of the engine in `_engine`. Used together with `_deployment.deployment.project`."""
 
     DOCUMENTATION = r"""
 options:
   compose_project:
     description:
-      - Name of the project, as C(docker compose ls -a) shows it.
+      - Name of the Compose project, as C(docker compose ls -a) shows it.
     type: str
     required: true
 """

@@ -6,31 +6,32 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which databases are dumped, and how gently."""
+    """Databases to dump, and limits of the dump."""
 
     DOCUMENTATION = r"""
 options:
   databases:
     description:
-      - Databases in the order in which they are dumped, Caracal's own first.
-      - Without this option, those that the release found on the server keeps, V(caracal) first, then V(caracal_auth).
+      - Names of the databases in the order in which they are dumped, with Caracal's main database first.
+      - Without this option, the databases of the detected release, with V(caracal) first, then V(caracal_auth).
     type: list
     elements: str
     default: []
   jobs:
     description:
-      - How many streams run side by side.
+      - Number of dump streams that run in parallel.
     type: int
     default: 2
   lock_hold_max:
     description:
-      - Seconds that another session may wait for a lock of ours.
-      - Then our session is ended, and its work tried again under the same snapshot.
-      - A session that keeps others waiting in turn, as a partition change does with INSERTs, never waits longer than a moment.
+      - Number of seconds that another session may wait for a lock of the module.
+      - After that, the module ends its own session and repeats the work under the same snapshot.
+      - If the waiting session blocks further sessions, the module ends its own session at once. This happens, for example, when a partition
+        change blocks INSERTs.
     type: int
     default: 60
   max_duration:
     description:
-      - Seconds after which the run is stopped. Without this option it takes as long as it takes.
+      - Number of seconds after which the run is stopped. Without this option, there is no limit.
     type: int
 """

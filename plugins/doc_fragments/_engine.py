@@ -6,13 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A container engine that is asked."""
+    """Address of a container engine."""
 
     DOCUMENTATION = r"""
 options:
   engine:
     description:
-      - Address of the container engine's socket on this host. Without it C(unix:///var/run/docker.sock), or where that is not there
-        C(unix:///run/podman/podman.sock).
+      - Address of the container engine's socket on this host. Without this option, C(unix:///var/run/docker.sock), or
+        C(unix:///run/podman/podman.sock) if the former does not exist.
     type: str
 """

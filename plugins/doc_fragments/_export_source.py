@@ -6,49 +6,52 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where the audit service writes its exports."""
+    """Location of the exports of the audit service."""
 
     DOCUMENTATION = r"""
 options:
   source:
     description:
-      - Where Caracal's audit service writes its hourly exports, as C(s3://bucket), or a directory that has the bucket's C(audit/).
-      - It is only read. A login that may list versions and get objects is enough.
+      - "Location to which Caracal's audit service writes its hourly exports: C(s3://bucket), or a directory with the contents of the
+        bucket, including C(audit/)."
+      - The source is only read. A login that may list versions and get objects is sufficient.
     type: str
     required: true
   source_s3_endpoint:
     description:
-      - Address of the server that has the source. Without it, AWS. The options C(source_s3_*) say nothing of O(archive) and O(repository).
+      - Address of the S3 server with the source. Without this option, AWS.
+      - The options C(source_s3_*) do not apply to O(archive) and O(repository).
     type: str
   source_s3_region:
     description:
-      - Region of the source's bucket. Without it, the profile's or the environment's.
+      - Region of the source's bucket. Without this option, the region of the profile or of the environment.
     type: str
   source_s3_path_style:
     description:
-      - Put the source's bucket into the path of requests and not into the name of the host.
+      - Whether to use path-style requests, with the source's bucket in the path instead of the host name.
     type: bool
     default: false
   source_s3_plain_http:
     description:
-      - Accept an address of the source that begins with C(http://). An address of this host itself needs no such word.
+      - Whether to accept an address of the source that begins with C(http://). This option is not required for an address of this host
+        itself.
     type: bool
     default: false
   source_s3_ca_bundle:
     description:
-      - File with the certificates of authorities to trust for the source, instead of the system's.
+      - Path of a file with CA certificates to trust for the source, instead of the system's certificates.
     type: path
   source_s3_profile:
     description:
-      - Profile of the credentials for the source. Without it, credentials come from where boto3 looks.
+      - Profile of the credentials for the source. Without this option, boto3 finds the credentials in its usual order.
     type: str
   source_s3_credentials_file:
     description:
-      - File in the format of AWS's C(credentials), instead of the one in the home directory.
-      - One that group or others can read is refused, the one in the home directory too. C(chmod 600) it.
+      - Path of a file in the format of AWS's C(credentials), instead of the file in the home directory.
+      - A file that the group or others can read is refused, including the file in the home directory. Run C(chmod 600) on it.
     type: path
   source_s3_role_arn:
     description:
-      - Role to assume for the source with the credentials that were found.
+      - ARN of the role to assume for the source with these credentials.
     type: str
 """

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_chain_verify
-short_description: Verify Caracal's audit chains against themselves, keys, journal and exports
+short_description: Verify audit chains and compare them with keys, the journal and exports
 version_added: 0.1.0
 description:
-  - Reads every row of C(audit_events) and C(admin_audit_events) once, of a live or of a restored database, and verifies content hashes,
-    chain HMACs, links, sequence numbers and partitions, by zone.
-  - Compares the rows with the audit blocks that backup sets and checkpoints have entered into the journal. The product's chain binds each
-    row to the one before only, so whoever holds its key can edit one row in the middle and leave the chain right; the blocks find it.
-  - What could not be verified is V(unproven), never a pass. Zero rows, no key or no repository are such cases.
-  - On a live database it holds no lock for long. A session that keeps a partition change waiting is ended and its leaf is read again.
+  - Reads every row of C(audit_events) and C(admin_audit_events) once, in a live or restored database. It verifies content hashes, chain
+    HMACs, links, sequence numbers and partitions of each zone.
+  - Compares the rows with the audit blocks that backup sets and checkpoints have recorded in the journal.
+  - Caracal's chain binds each row only to the row before it. An attacker with the chain key can therefore edit one row in the middle and
+    leave the chain valid. The comparison with the audit blocks detects such an edit.
+  - A check that could not be completed is V(unproven), never a pass. This includes a database with zero rows, a missing key and a missing
+    repository.
+  - On a live database, the module does not hold a lock for long. If its session blocks a partition change, the module ends the session and
+    reads that partition again.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -42,43 +45,47 @@ options:
     default: caracal
   exports:
     description:
-      - Folder with the hourly Parquet exports, a copy of the bucket's C(audit/), to verify and to compare with the database.
-      - Needs C(pyarrow).
+      - Directory with the hourly Parquet exports, a copy of C(audit/) in the bucket. The module verifies the exports and compares them with
+        the database.
+      - Requires C(pyarrow).
     type: path
   set_id:
     description:
-      - Compare the rows exactly with the audit blocks of this set, or of V(latest). For a restored copy.
-      - Without it the rows must continue what the journal knows last.
+      - ID of a backup set, or V(latest). The rows must match the audit blocks of this set exactly. Use it for a restored copy.
+      - Without this option, the rows must continue from the newest audit blocks in the journal.
     type: str
   since:
     description:
-      - Verify only rows after this backup set or checkpoint (its id), or journal entry (its number), and prove that it still holds.
-      - Rows before it are not verified again, and the result says so.
+      - ID of a backup set or checkpoint, or number of a journal entry. The module verifies only later rows, and verifies that they continue
+        from the audit rows recorded there.
+      - Earlier rows are not verified again, and the result reports that.
     type: str
   audit_retention_days:
     description:
-      - C(AUDIT_RETENTION_DAYS) of the deployment; the product's default is 365. A shorter C(audit_retention) in the database counts.
-      - A leaf that was dropped although retention keeps its month is a failure.
+      - Value of C(AUDIT_RETENTION_DAYS) in the deployment. Caracal's default is 365. A shorter C(audit_retention) in the database takes
+        precedence.
+      - If a partition was dropped although its month is still within the retention period, the verification fails.
     type: int
   audit_clock_skew_seconds:
     description:
-      - By how many seconds the times of one audit row, or of a row and the row before it, may contradict each other, at least 60.
-      - Raise it if a host of the deployment ran with a wrong clock and its rows are still in the log.
+      - Number of seconds by which the times within one audit row, or of two consecutive rows, may contradict each other. At least 60.
+      - Increase it if a host of the deployment ran with a wrong clock and its rows are still in the log.
     type: int
     default: 300
   jobs:
     description:
-      - How many worker processes read and hash side by side.
+      - Number of worker processes that read and hash in parallel.
     type: int
     default: 2
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - O(repository), O(deployment), O(allowed_signers) and O(high_water_mark) go together. Without them the verdict is at best V(unproven).
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - O(repository), O(deployment), O(allowed_signers) and O(high_water_mark) must be set together. Without them, the verdict is at best
+    V(unproven).
+  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.audit_checkpoint
   - module: caracal_ops.backup.state_verify
@@ -86,7 +93,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Is the evidence of the live database what it was?
+- name: Verify the audit chains of the live database
   caracal_ops.backup.audit_chain_verify:
     login_host: db.example.com
     login_user: backup
@@ -98,7 +105,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
-- name: The same of a restored copy, against the very set
+- name: Verify the audit chains of a restored copy against the newest set
   caracal_ops.backup.audit_chain_verify:
     sandbox: /var/tmp/drill
     set_id: latest
@@ -118,8 +125,8 @@ verdict:
   sample: pass
 checks:
   description:
-    - Each check with its verdict. Findings with zone, sequence numbers and leaf are in C(details.positions), 50 at most.
-    - Where a key takes over from another is in C(details.rotations) of C(audit.hmac_key).
+    - Each check with its verdict. C(details.positions) lists up to 50 findings with zone, sequence numbers and partition.
+    - C(details.rotations) of C(audit.hmac_key) lists the positions at which one key replaces another.
   returned: always
   type: list
   elements: dict
@@ -130,12 +137,13 @@ checks:
       required: true
       details: {"findings": 1, "positions": [{"kind": "broken_link", "chain": "audit", "zone": "019a326a", "low": 4711, "high": 4711}]}
 coverage:
-  description: What was asked for, what was found (release, leaves with their rows, zones and heads by chain, keys), what was not verified.
+  description: The requested scope, the data found (release, partitions with their rows, zones and heads by chain, keys), and the parts that
+    were not verified.
   returned: always
   type: dict
   sample: {"asked": "every row", "chains": {"audit": {"rows": 2000000, "zones": 3}}, "not_verified": []}
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: with O(repository)
   type: str
   sample: 42-9f86d081884c7d65

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_checkpoint
-short_description: Enter the audit rows that came since the last set or checkpoint into the journal
+short_description: Record new audit rows in the journal with a signed checkpoint
 version_added: 0.1.0
 description:
-  - Compares Caracal's audit chains with what the journal knows, then appends a signed entry that commits to every new row. Run it hourly;
-    it takes seconds and dumps nothing.
-  - From then on, an edit of those rows and a cut of the chain's end are found, even if they are made with the product's own key.
-  - Read are the new rows and the open block of each zone, at most 65,536 rows that were known before, through the index of the chain.
-    Closed blocks are not read again. A row edited there is found by the next backup, which reads every row.
-  - If known rows are missing, edited or added, the module enters a finding into the journal and fails, and enters no blocks. It also fails
-    while an earlier finding is open, see M(caracal_ops.backup.journal_correct), and if the newest set or checkpoint cannot be read.
-  - The first checkpoint of a repository without sets, and the first after an upgrade that makes the chain anew, read every row.
+  - Compares Caracal's audit chains with the journal, then appends a signed entry that commits to every new row. Run it hourly. It takes
+    seconds and does not dump any data.
+  - After a checkpoint, later verifications detect edits of those rows and a truncated chain, even if an attacker has Caracal's own chain
+    key.
+  - Reads the new rows and the open block of each zone through the index of the chain. At most 65,536 of these rows were known before.
+  - Closed blocks are not read again. If a row in a closed block was edited, the next backup finds it, because it reads every row.
+  - If known rows are missing or edited, or rows were added among them, the module records a finding in the journal and fails. It records no
+    blocks in this case.
+  - It also fails while an earlier finding is open (see M(caracal_ops.backup.journal_correct)), or if the newest set or checkpoint cannot be
+    read.
+  - The first checkpoint of a repository without sets reads every row. So does the first one after an upgrade that rebuilds the chain.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -29,37 +32,38 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads and compares, and says what would be entered.
+      - Reads and compares, and reports the entry that would be recorded.
   diff_mode:
     support: full
     details:
-      - Shows the highest sequence number of each zone, as the journal knows it before and after.
+      - Shows the highest sequence number of each zone in the journal, before and after.
   idempotent:
     support: full
     details:
-      - Without new rows nothing is entered.
+      - Without new rows, nothing is recorded.
 options:
   signing_key:
     required: true
   database:
     description:
-      - Caracal's own database.
+      - Name of Caracal's main database.
     type: str
     default: caracal
   jobs:
     description:
-      - How many audit partitions are read side by side.
+      - Number of audit partitions that are read in parallel.
     type: int
     default: 2
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its folder must exist.
-      - Time and verdict of the look, its duration and the number of new rows are written there
-        in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its directory
+        must exist.
+      - The file contains the time, verdict and duration of the checkpoint, and the number of new rows.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).
-  - The repository must exist; M(caracal_ops.backup.backup_set) makes it.
+  - The repository must exist. M(caracal_ops.backup.backup_set) creates it.
 requirements:
   - psycopg2 >= 2.9
   - zstandard >= 0.22
@@ -70,7 +74,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Commit to the audit rows of the last hour
+- name: Record the audit rows of the last hour in the journal
   caracal_ops.backup.audit_checkpoint:
     repository: /srv/backup/caracal
     deployment: prod
@@ -84,46 +88,49 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checkpoint:
-  description: Id of the checkpoint that was or would be entered, null when nothing is.
+  description: ID of the checkpoint that was or would be recorded. Null if there is none.
   returned: always
   type: str
   sample: 20261125T030000Z-k3f9
 base:
-  description: Number of the journal entry whose blocks it extends, 0 when it has the blocks of all rows itself.
+  description: Number of the journal entry that has the blocks which this checkpoint extends. 0 if the checkpoint itself contains the blocks
+    of all rows.
   returned: always
   type: int
   sample: 42
 since:
-  description: What the rows were compared with; empty when the journal has no audit blocks yet.
+  description: The set or checkpoint with which the rows were compared. Empty if the journal has no audit blocks yet.
   returned: always
   type: str
   sample: set 20261125T020000Z-k3f9
 release:
-  description: Release of Caracal, or null when unknown.
+  description: Release of Caracal. Null if unknown.
   returned: always
   type: str
   sample: v1.0.0
 snapshot_time:
-  description: What time the reading shows, by the database's clock.
+  description: Time of the database snapshot, by the database's clock.
   returned: always
   type: str
   sample: "2026-11-25T03:00:01.000000Z"
 standby:
-  description: Whether the server is a hot standby.
+  description: V(true) if the server is a hot standby.
   returned: always
   type: bool
   sample: false
 verdict:
   description:
-    - V(pass) when all that was read is as it was; V(warn) when another release has made the chain columns anew and all content is the same.
-    - V(unproven) when there is nothing to compare with; V(fail) when rows are missing, edited or added, or an earlier finding is open.
+    - V(pass) if all rows that were read are unchanged.
+    - V(warn) if another release has rebuilt the chain columns and all content is the same.
+    - V(unproven) if there is nothing to compare with.
+    - V(fail) if rows are missing, edited or added, or an earlier finding is open.
   returned: always
   type: str
   sample: pass
 checks:
   description:
-    - In the form that M(caracal_ops.backup.backup_set_verify) returns. C(blocks.journal) compares with the newest set or checkpoint.
-      C(blocks.history) has the findings that the journal records.
+    - The checks, in the format of M(caracal_ops.backup.backup_set_verify).
+    - C(blocks.journal) compares the rows with the newest set or checkpoint. C(blocks.history) has the findings that the journal records.
   returned: always
   type: list
   elements: dict
@@ -131,27 +138,27 @@ checks:
     - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as in set 20261125T020000Z-k3f9, 12 of them not read again",
        "required": true, "details": {}}
 zones:
-  description: How many chains have rows, the admin chains included.
+  description: Number of chains that have rows, including the admin chains.
   returned: always
   type: int
   sample: 4
 rows:
-  description: How many rows there are more than the journal knew.
+  description: Number of rows that were not in the journal before.
   returned: always
   type: int
   sample: 1840
 blocks:
-  description: How many blocks are new or longer.
+  description: Number of blocks that are new or longer.
   returned: always
   type: int
   sample: 4
 blocks_not_read:
-  description: How many closed blocks were taken over from the journal without reading their rows.
+  description: Number of closed blocks that were copied from the journal without reading their rows.
   returned: always
   type: int
   sample: 12
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 43-2c26b46b68ffc68f

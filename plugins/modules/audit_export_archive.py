@@ -10,13 +10,15 @@ module: audit_export_archive
 short_description: Copy Caracal's hourly audit exports into an immutable archive
 version_added: 0.1.0
 description:
-  - Copies the Parquet files that Caracal's audit service writes each hour (C(audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet)) from their bucket or
-    directory into the archive, byte for byte, below C(archive/). In a bucket with Object Lock they are locked, and the lock is read back.
-  - For each day that is over, an entry of the journal names the day's objects with their SHA-256. It is signed, so that nobody can exchange
-    an export unseen, wherever it is copied later. An hour that comes late gets a further entry.
-  - Same bytes at the key, locked long enough, are left as they are. A shorter lock is extended. Other bytes, another version or a delete
-    marker over what was archived are a failure; all other hours are archived all the same.
-  - An export is locked until O(lock_days) of class C(archive) after the hour of which it is, not after each run.
+  - Copies the Parquet files that Caracal's audit service writes each hour (C(audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet)) byte for byte from
+    their bucket or directory into the archive, below C(archive/).
+  - In a bucket with Object Lock, the module locks the copies and reads the lock back.
+  - For each completed day, the module adds a signed journal entry with the SHA-256 of every export of the day. An export that is replaced
+    later is therefore detected, even in a copy of the archive. An hour that arrives late gets a further entry.
+  - An export that is already archived with the same bytes and a sufficient lock is not changed. A shorter lock is extended.
+  - If an archived export now has different bytes, another version or a delete marker, the module still archives all other hours and then
+    fails.
+  - An export is locked for the O(lock_days) of class C(archive), counted from the hour of the export and not from each run.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -30,35 +32,37 @@ attributes:
   check_mode:
     support: full
     details:
-      - Compares as usual, and says what would be copied, extended and entered.
+      - Compares as usual, and reports what would be copied, extended and recorded.
   diff_mode:
     support: full
     details:
-      - Shows the hours that are copied or extended, with their locks before and after.
+      - Shows the hours that are copied or whose lock is extended, with their locks before and after.
   idempotent:
     support: full
     details:
-      - Without new exports nothing is written.
+      - Without new exports, nothing is written.
 options:
   signing_key:
     required: true
   compare_days:
     description:
-      - Exports of so many days, back from the newest, are compared byte for byte with what is archived, and their locks are asked for.
-      - Older ones that the journal names are compared by size, and believed as the journal has them.
-        M(caracal_ops.backup.audit_export_verify) reads all.
+      - Number of days, counted back from the newest export. The module compares the exports of these days byte for byte with the archive,
+        and reads their locks.
+      - For older exports that are in the journal, the module compares only the size and trusts the digest in the journal.
+        M(caracal_ops.backup.audit_export_verify) reads all exports.
     type: int
     default: 2
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its folder must exist.
-      - The end of the newest archived hour, time and duration of the run, and the numbers of hours and faults are written there
-        in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its directory
+        must exist.
+      - The file contains the end of the newest archived hour, the time and duration of the run, and the numbers of hours and faults.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).
-  - The repository must exist; M(caracal_ops.backup.backup_set) makes it.
-  - A day is over two hours after midnight (UTC). Until then its exports are archived and locked, and not entered yet.
+  - The repository must exist. M(caracal_ops.backup.backup_set) creates it.
+  - A day is complete two hours after midnight (UTC). Until then, its exports are archived and locked, but not yet recorded in the journal.
 requirements:
   - cryptography >= 42
   - boto3 >= 1.36 for buckets
@@ -69,7 +73,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Archive the exports of the last hours under lock
+- name: Archive and lock the new exports in a bucket
   caracal_ops.backup.audit_export_archive:
     source: s3://caracal-audit-exports
     source_s3_region: eu-central-1
@@ -86,7 +90,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
-- name: Archive them from a directory into the repository
+- name: Archive the exports of a directory in the repository
   caracal_ops.backup.audit_export_archive:
     source: /srv/caracal/exports
     repository: /srv/backup/caracal
@@ -104,46 +108,46 @@ archived:
   elements: str
   sample: ["2026-06-17T11"]
 extended:
-  description: Hours whose lock was or would be made longer.
+  description: Hours for which the lock was or would be extended.
   returned: always
   type: list
   elements: str
   sample: []
 unchanged:
-  description: How many hours are archived and locked long enough.
+  description: Number of hours that are archived with a sufficient lock.
   returned: always
   type: int
   sample: 8742
 days:
-  description: Days of which an entry was or would be made.
+  description: Days for which a journal entry was or would be added.
   returned: always
   type: list
   elements: str
   sample: ["2026-06-16"]
 faults:
-  description: What is wrong with objects, the first 20.
+  description: Problems with objects, up to 20.
   returned: always
   type: list
   elements: str
   sample: ["archive/audit/2026/06/17/2026-06-17T11.parquet is shadowed: its source has other bytes than the archive"]
 strange:
-  description: What lies between the exports at the source and is none, the first 20. It was not copied.
+  description: Objects at the source that are not exports, up to 20. They were not copied.
   returned: always
   type: list
   elements: str
   sample: []
 first_hour:
-  description: First hour that the source has.
+  description: First hour in the source.
   returned: always
   type: str
   sample: 2026-06-01T00
 last_hour:
-  description: Last hour that the source has.
+  description: Last hour in the source.
   returned: always
   type: str
   sample: 2026-06-17T11
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 43-2c26b46b68ffc68f

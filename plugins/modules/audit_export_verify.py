@@ -10,12 +10,13 @@ module: audit_export_verify
 short_description: Verify the archive of Caracal's hourly audit exports
 version_added: 0.1.0
 description:
-  - Reads every archived export, and compares its bytes with the SHA-256 in the signed journal. Finds what is gone, changed, exchanged,
-    written over, hidden by a delete marker, or locked for less time than it was.
-  - Reads every event in them, and verifies sequence numbers and chain HMACs within and across files.
-  - With a database, every hour up to its export watermark in which events were ingested must have its file, with all of them, and each
-    event must be in the database as it was exported. An hour without events has no file, by right.
-  - What could not be verified is V(unproven), never a pass. An empty archive, no key or no database are such cases.
+  - Reads every archived export, and compares its bytes with the SHA-256 in the signed journal. Finds exports that are missing, changed,
+    swapped, overwritten, hidden by a delete marker, or locked for a shorter time than before.
+  - Reads every event in the exports, and verifies sequence numbers and chain HMACs within and across files.
+  - With O(database), also compares the exports with the database. Every hour up to the database's export watermark in which events were
+    ingested must have a file with all of these events. Each exported event must be the same in the database. An hour without events
+    correctly has no file.
+  - A check that could not be completed is V(unproven), never a pass. This includes an empty archive, a missing key and a missing database.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -30,22 +31,24 @@ extends_documentation_fragment:
 options:
   database:
     description:
-      - Name of Caracal's own database, to compare the exports with it. Without it no server is asked.
+      - Name of Caracal's main database, with which the exports are compared. Without this option, the module does not connect to a database
+        server.
     type: str
   lag:
     description:
-      - Hours that an export may need into the archive. Later hours are not missed yet, whatever the database's watermark says.
+      - Number of hours that an export may take to reach the archive. A missing export of an hour within this time is not a failure yet,
+        even if the hour is below the database's watermark.
     type: int
     default: 3
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
-  - With O(lock_mode), an export must be locked until O(lock_days) of class C(archive) after its hour.
-  - Each object is read twice, once for its bytes and once for its rows. Memory does not grow with its size.
+  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
+  - With O(lock_mode), an export must be locked for the O(lock_days) of class C(archive), counted from its hour.
+  - Each object is read twice, once for its bytes and once for its rows. Memory use does not grow with the size of the object.
 requirements:
   - pyarrow >= 15.0
   - cryptography >= 42
@@ -58,7 +61,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Is the archive whole, and what the database says?
+- name: Verify the archive and compare it with the database
   caracal_ops.backup.audit_export_verify:
     archive: s3://caracal-audit-archive/prod
     s3_region: eu-central-1
@@ -83,8 +86,8 @@ verdict:
   sample: pass
 checks:
   description:
-    - Each check with its verdict. C(archive.*) are about the place, C(exports.*) about what is in the files.
-    - Findings are in C(details.positions), 50 at most.
+    - Each check with its verdict. Checks C(archive.*) are about the stored objects, checks C(exports.*) about the contents of the files.
+    - C(details.positions) lists up to 50 findings.
   returned: always
   type: list
   elements: dict
@@ -95,13 +98,14 @@ checks:
       required: true
       details: {"findings": 1, "entered": 120, "not_yet": 3}
 coverage:
-  description: Files, first and last hour, hours between them without a file, objects that the journal names, keys, what was not verified.
+  description:
+    - Number of files, first and last hour, number of hours between them without a file, objects in the journal, keys, and unverified parts.
   returned: always
   type: dict
   sample: {"files": 120, "first_hour": "2026-06-12T00", "last_hour": "2026-06-17T11", "hours_without_file": 12, "entered": 117,
     "keys": ["5f2b1c9d"], "not_verified": []}
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 43-2c26b46b68ffc68f

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_partition_ensure
-short_description: Make the audit partitions of the months to come
+short_description: Create missing audit partitions for this and the coming months
 version_added: 0.1.0
 description:
-  - Caracal keeps a partition of C(audit_events) for each month, and its audit service makes those of the next three. In a database that
-    was restored from an older set this month's is missing. The first new event then falls into the default partition, and from then on
-    the month's own cannot be made any more.
-  - Makes the missing ones, all or none, of this month by the database's clock and of those after it.
-  - Run it on the restored database after M(caracal_ops.backup.state_verify), since it changes the schema that is compared there, and
-    before the services start.
-  - Refuses a cluster that the journal knows as a source, unless O(confirm) names that very target.
+  - Caracal has one partition of C(audit_events) for each month. Its audit service creates the partitions of the next three months.
+  - A database that was restored from an older set lacks the partition of the current month. The first new event then goes into the default
+    partition, and after that the partition of the month cannot be created any more.
+  - Creates all missing partitions of the current month, by the database's clock, and of the months after it. Either all of them are created
+    or none.
+  - Run it on the restored database before the services start, and after M(caracal_ops.backup.state_verify), because it changes the schema
+    that M(caracal_ops.backup.state_verify) compares.
+  - Refuses a cluster that the journal records as a source of backups, unless O(confirm) names this target.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,30 +29,32 @@ attributes:
   check_mode:
     support: full
     details:
-      - Looks at the partitions and at the events in the default one, and says what would be made.
+      - Checks the partitions and the events in the default partition, and reports which partitions would be created.
   diff_mode:
     support: full
     details:
-      - Shows the name of each partition that is made, and from when to when it reaches.
+      - Shows the name and the range of each partition that is created.
   idempotent:
     support: full
     details:
-      - A partition that is there is left alone.
+      - An existing partition is not changed.
 options:
   database:
     description:
-      - Caracal's own database.
+      - Name of Caracal's main database.
     type: str
     default: caracal
   confirm:
     description:
-      - Targets that may be changed although they are backed up, each as C(<database>@<system_identifier>), as the refusal prints it.
+      - Targets that may be changed although they are backed up, each as C(<database>@<system_identifier>). The message of the refusal
+        contains this value.
     type: list
     elements: str
     default: []
 notes:
   - O(login_user) must be the owner of C(audit_events), or a superuser.
-  - Fails and changes nothing if events of such a month lie in the default partition already. The message has the statements that move them.
+  - If the default partition already contains events of such a month, the module fails and changes nothing. The message contains the
+    statements that move these events.
 requirements:
   - psycopg2 >= 2.9
   - PostgreSQL 17 or newer
@@ -63,7 +66,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Make the audit partitions before the services start
+- name: Create the audit partitions before the services start
   caracal_ops.backup.audit_partition_ensure:
     login_host: db-new.internal
     login_password_file: /srv/restore/db_password
@@ -72,7 +75,7 @@ EXAMPLES = r"""
     allowed_signers: /srv/restore/allowed_signers
     high_water_mark: /srv/restore/high-water-mark.json
 
-- name: The same on the cluster that is backed up
+- name: Create the audit partitions on the cluster that is backed up
   caracal_ops.backup.audit_partition_ensure:
     confirm:
       - caracal@7576543210987654321
@@ -91,20 +94,20 @@ target:
   type: str
   sample: "7576543210987654321"
 made:
-  description: Names of the partitions that were or would be made.
+  description: Names of the partitions that were or would be created.
   returned: always
   type: list
   elements: str
   sample: [audit_events_y2027m01, audit_events_y2027m02]
 present:
-  description: Names of the wanted partitions that were there before.
+  description: Names of the required partitions that existed before.
   returned: always
   type: list
   elements: str
   sample: [audit_events_y2026m11, audit_events_y2026m12]
 default_rows:
-  description: Each month whose events lie in the default partition, how many, and the statements that move them.
-  returned: when there are any, with the failure
+  description: For each month with events in the default partition, the number of events and the statements that move them.
+  returned: on failure, if the default partition has such events
   type: list
   elements: dict
   sample:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_hold
-short_description: Keep a backup set whatever the rules say, or end that
+short_description: Place or end a legal hold on a backup set
 version_added: 0.1.0
 description:
-  - A hold keeps M(caracal_ops.backup.backup_prune) from a set and from every object that it shares with others, as a court or an
-    investigation may demand.
-  - It is an entry of the journal, signed by C(operator@<deployment>). Several holds on a set have names of their own and end one by one.
-  - In a bucket with Object Lock, the store enforces it with a legal hold on every object that the set consists of, whatever O(lock_mode)
-    is. They are on before the entry is made, and come off after the entry that ends the set's last hold, but for objects that another
-    held set names. In other stores, a hold is the entry alone.
+  - Prevents M(caracal_ops.backup.backup_prune) from deleting a set, and every object that the set shares with other sets. A court or an
+    investigation may require such a hold.
+  - A hold is a journal entry that is signed by C(operator@<deployment>). A set can have several holds. Each has its own name and ends
+    separately.
+  - In a bucket with Object Lock, the object store enforces the hold with a legal hold on every object of the set, regardless of
+    O(lock_mode).
+  - The module sets the legal holds before it adds the journal entry. After the entry that ends the last hold of the set, it removes them,
+    except on objects of another held set.
+  - In other stores, a hold consists only of the journal entry.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,40 +31,40 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the holds on the set, and the objects whose legal hold is put on or comes off.
+      - Shows the holds on the set, and the objects on which a legal hold is set or removed.
   idempotent:
     support: full
     details:
-      - A hold that stands already is left as it is, with the reason that it was given first.
-      - A run that was interrupted is completed by the same call. Legal holds that are missing are put on again, without another entry.
+      - An existing hold is not changed and keeps its original reason.
+      - To complete an interrupted run, repeat the same call. Missing legal holds are set again, without another journal entry.
 options:
   set_id:
     description:
-      - The set.
+      - ID of the backup set.
     type: str
     required: true
   hold:
     description:
-      - Name of the hold, such as the number of a case.
+      - Name of the hold, such as a case number.
     type: str
     required: true
   reason:
     description:
-      - Why the set is held, or why it is no longer. It goes into the journal, which everybody who reads the repository can read.
+      - Reason for the hold, or for its end. It is stored in the journal, and every reader of the repository can read it.
     type: str
     required: true
   state:
     description:
-      - Whether the hold stands.
-      - With V(absent), a hold that the journal has never known changes nothing.
+      - Whether to place the hold (V(present)) or to end it (V(absent)).
+      - With V(absent), nothing is changed if the journal has never recorded the hold.
     type: str
     choices: [present, absent]
     default: present
   signing_key:
     required: true
 notes:
-  - In a bucket, only the operator's identity may change legal holds (C(s3:PutObjectLegalHold)). The S3 guide has its policy.
-  - Objects that are missing are left out; M(caracal_ops.backup.repository_verify) tells them.
+  - In a bucket, only the operator's identity may change legal holds (C(s3:PutObjectLegalHold)). See the S3 guide for the policy.
+  - Missing objects are skipped. M(caracal_ops.backup.repository_verify) reports them.
 seealso:
   - module: caracal_ops.backup.backup_prune
   - module: caracal_ops.backup.repository_verify
@@ -69,7 +72,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Keep a set for an investigation
+- name: Place a hold for an investigation
   caracal_ops.backup.backup_hold:
     set_id: 20261125T020000Z-k3f9
     hold: case-2026-17
@@ -80,7 +83,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: ~/high-water-mark.json
 
-- name: Let it go
+- name: End the hold
   caracal_ops.backup.backup_hold:
     set_id: 20261125T020000Z-k3f9
     hold: case-2026-17
@@ -95,12 +98,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 holds:
-  description: The holds that stand on it now.
+  description: Current holds on the set.
   returned: always
   type: list
   elements: dict
@@ -110,21 +113,21 @@ holds:
       type: str
       sample: case-2026-17
     reason:
-      description: Why.
+      description: Reason for the hold.
       type: str
       sample: Evidence in the matter of the leaked grant
 objects:
-  description: Number of objects whose legal hold was put on or taken off.
+  description: Number of objects on which a legal hold was set or removed.
   returned: always
   type: int
   sample: 23
 enforced:
-  description: Whether the store itself keeps what is held from being deleted. It does in a bucket with Object Lock, and nowhere else.
+  description: V(true) if the object store itself prevents the deletion of held objects. This is the case only in a bucket with Object Lock.
   returned: always
   type: bool
   sample: true
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 42-9f86d081884c7d65

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_preflight
-short_description: Look at all that a backup will need, and say at once all that is wrong
+short_description: Check all prerequisites of a backup and report every problem at once
 version_added: 0.1.0
 description:
-  - Looks at repository, keys, clocks, room, databases, secrets, replay directories and Redis, as the modules do in check mode that make
-    the set. Nothing is written, and no set is opened.
-  - Where several things are wrong, the failure names each of them.
-  - The role C(caracal_backup) begins with it, and in check mode does nothing else.
+  - Checks the repository, keys, clocks, free space, databases, secrets, replay directories and Redis. Nothing is written, and no set is
+    opened.
+  - Runs the same checks as M(caracal_ops.backup.pg_encrypted_dump) and the other modules of a backup in check mode.
+  - If there are several problems, the failure lists each of them.
+  - The role C(caracal_backup) runs this module first. In check mode, the role does nothing else.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -35,37 +36,40 @@ options:
     required: true
   create_repository:
     description:
-      - Where O(repository) holds no repository yet, look at whether M(caracal_ops.backup.backup_set) could make it there.
+      - Whether to check that M(caracal_ops.backup.backup_set) could create the repository, if O(repository) does not contain one yet.
     type: bool
     default: false
   earlier:
     description:
-      - What was looked at before, so that all that is wrong is said at once. V(deployment) and V(programs) are what the modules
-        M(caracal_ops.backup.deployment_info) and M(caracal_ops.backup.postgres_programs) returned, with a failure too. V(settings) is a
-        list of what is wrong with the settings of a role.
+      - Results of earlier checks, so that the module can report all problems at once.
+      - V(deployment) and V(programs) are the results of M(caracal_ops.backup.deployment_info) and M(caracal_ops.backup.postgres_programs),
+        including failed results.
+      - V(settings) is a list of problems with the settings of a role.
     type: dict
     default: {}
   metrics_file:
     description:
-      - Look at whether O(caracal_ops.backup.backup_set#module:metrics_file) could be written.
+      - Path of a metrics file. The module checks that the file could be written, see O(caracal_ops.backup.backup_set#module:metrics_file).
     type: path
   secrets:
     description:
-      - Options of M(caracal_ops.backup.secrets_bundle) that are about the secrets alone, with C(recipients) and C(recipients_files)
-        of their own. All others are those of this module. Without this option, secrets are not looked at.
+      - Options of M(caracal_ops.backup.secrets_bundle) that concern only the secrets, including C(recipients) and C(recipients_files). All
+        other options are taken from this module.
+      - Without this option, secrets are not checked.
     type: dict
   replay:
     description:
-      - Options of M(caracal_ops.backup.replay_volume_archive) that are about the directories alone. Without this option, none is looked
-        at. Directories of other hosts are looked at there, with C(replay_volume_archive) in check mode.
+      - Options of M(caracal_ops.backup.replay_volume_archive) that concern only the directories. Without this option, no directory is
+        checked.
+      - Check directories on other hosts there, with M(caracal_ops.backup.replay_volume_archive) in check mode.
     type: dict
   redis:
     description:
-      - Options of M(caracal_ops.backup.redis_stream_snapshot) that are about Redis alone. Without this option, it is not looked at.
+      - Options of M(caracal_ops.backup.redis_stream_snapshot) that concern only Redis. Without this option, Redis is not checked.
     type: dict
   images:
     description:
-      - Options of M(caracal_ops.backup.image_archive) that are about images alone. Without this option, no image is looked for.
+      - Options of M(caracal_ops.backup.image_archive) that concern only images. Without this option, images are not checked.
     type: dict
 requirements:
   - psycopg2 >= 2.9
@@ -79,7 +83,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Look at all that tonight's backup will need
+- name: Check the prerequisites of tonight's backup
   caracal_ops.backup.backup_preflight:
     repository: /srv/backup/caracal
     deployment: prod
@@ -105,70 +109,72 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id that a set could have that is opened now.
+  description: ID that a set would have if it were opened now.
   returned: success
   type: str
   sample: 20261125T020000Z-k3f9
 journal_head:
-  description: Head of the journal; empty where the repository is still to be made.
+  description: Number and first 16 hex digits of the digest of the newest journal entry. Empty if the repository does not exist yet.
   returned: success
   type: str
   sample: 42-9f86d081884c7d65
 databases:
-  description: As M(caracal_ops.backup.pg_encrypted_dump) returns them in check mode.
+  description: Same as the result of M(caracal_ops.backup.pg_encrypted_dump) in check mode.
   returned: success
   type: list
   elements: dict
   sample: [{"database": "caracal", "release": "v1.0.0", "sight": "superuser"}]
 left_out:
-  description: Relations whose rows would rightly not be in the set, each with the reason.
+  description: Relations with rows that would correctly not be in the set, each with the reason.
   returned: success
   type: dict
   sample: {}
 checks:
-  description: As M(caracal_ops.backup.pg_encrypted_dump) returns them in check mode.
+  description: Same as the result of M(caracal_ops.backup.pg_encrypted_dump) in check mode.
   returned: success
   type: list
   elements: dict
   sample: [{"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}]
 secrets:
-  description: Ids of the keys among the secrets, by name. None of their values.
+  description: IDs of the keys among the secrets, by name. Values of secrets are not returned.
   returned: success
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 pairing:
   description:
-    - With O(secrets), whether they open the database as it is now, in the words of M(caracal_ops.backup.secrets_bundle); null without.
-      Secrets that do not open it are a failure.
+    - With O(secrets), whether the secrets decrypt the database in its current state, in the format of M(caracal_ops.backup.secrets_bundle).
+      Null without O(secrets).
+    - If the secrets do not decrypt the database, the module fails.
   returned: success
   type: dict
   sample: {"verdict": "pass", "message": "every envelope of secret_store.envelope names KEK 1a2b3c4d5e6f7081"}
 replay:
-  description: As RV(caracal_ops.backup.replay_volume_archive#module:volumes).
+  description: Same as RV(caracal_ops.backup.replay_volume_archive#module:volumes).
   returned: success
   type: list
   elements: dict
   sample: [{"service": "sts", "replica": "1", "state": "archived", "files": 2}]
 redis:
-  description: As RV(caracal_ops.backup.redis_stream_snapshot#module:streams).
+  description: Same as RV(caracal_ops.backup.redis_stream_snapshot#module:streams).
   returned: success
   type: list
   elements: dict
   sample: [{"name": "caracal.audit.events", "entries": 12, "groups": 1, "pending": 0}]
 images:
-  description: As RV(caracal_ops.backup.image_archive#module:images), in check mode.
+  description: Same as RV(caracal_ops.backup.image_archive#module:images) in check mode.
   returned: success
   type: list
   elements: dict
   sample: [{"image_id": "sha256:3a1f...", "services": ["gateway", "sts"], "shared": true}]
 problems:
-  description: Where more than one thing is wrong, each of them.
+  description: If there is more than one problem, each of them.
   returned: failure
   type: list
   elements: dict
   contains:
     asset:
-      description: Such as V(settings), V(deployment), V(keys), V(repository), V(databases), V(secrets), V(replay), V(redis) or V(images).
+      description: Asset with the problem, such as V(settings), V(deployment), V(keys), V(repository), V(databases), V(secrets), V(replay),
+        V(redis) or V(images).
       type: str
       sample: redis
     error:
@@ -176,7 +182,7 @@ problems:
       type: str
       sample: Unreachable
     msg:
-      description: What is wrong and what to do about it.
+      description: Description of the problem, and how to fix it.
       type: str
       sample: redis.internal:6379 does not answer; check the address
 """

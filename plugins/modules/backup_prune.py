@@ -7,20 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_prune
-short_description: Delete the backup sets that no rule keeps, and what killed runs have left
+short_description: Delete expired backup sets and leftovers of killed runs
 version_added: 0.1.0
 description:
-  - Keeps what the O(keep_last) and other C(keep_) options say, and always the newest good set, the newest that passed a drill, every set
-    under a hold, and what a running backup may refer to. Objects that several sets share go with the last of them.
-  - Verifies the journal and every manifest first. One that cannot be read, believed or understood stops all deletion.
-  - Deletes nothing while newer sets look poisoned, and fails with the reason. Looked at are the sets that are newer than the newest one
-    that passed a drill.
-  - What the store locks or keeps under a legal hold is V(retained) and no error.
-  - Renews the lock of secrets that a set which stays needs, when less than half of their C(lock_days) is left of it. It does so also when
+  - Keeps the sets that O(keep_last) and the other C(keep_) options select.
+  - Always keeps the newest good set, the newest set that passed a drill, every held set, and all objects that a running backup may use.
+  - An object that several sets share is deleted with the last of these sets.
+  - Verifies the journal and every manifest first. If one of them cannot be read, verified or parsed, nothing is deleted.
+  - Deletes nothing and fails with the reason if newer sets look poisoned (see O(max_sets_per_day) and O(max_shrinkage)). The module checks
+    the sets that are newer than the newest set that passed a drill.
+  - Objects that the store locks or keeps under a legal hold are V(retained). They are not an error.
+  - If a kept set needs a secrets object and less than half of its C(lock_days) is left, the module renews the lock. It does so even if
     nothing may be deleted.
-  - The journal's entry says which sets end and why, and is written before anything is deleted. A run that was killed is finished by
-    the next one.
-  - The manifest, its signatures, C(RECOVERY.md) and the audit blocks of a pruned set stay, since the audit evidence rests on them.
+  - Before anything is deleted, the module adds a journal entry with the sets that are pruned and the reasons. The next run completes a run
+    that was killed.
+  - The manifest, its signatures, C(RECOVERY.md) and the audit blocks of a pruned set are kept, because the audit evidence depends on them.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,76 +32,79 @@ attributes:
   check_mode:
     support: full
     details:
-      - The plan is made by the code that acts.
+      - Check mode computes the plan with the same code as a real run.
   diff_mode:
     support: full
     details:
-      - Shows the sets that end with the reason, what killed runs have left, and the locks that are renewed.
+      - Shows the sets that are pruned with the reasons, the leftovers of killed runs, and the locks that are renewed.
   idempotent:
     support: full
 options:
   keep_last:
     description:
-      - Keep so many of the newest good sets. At least one of the C(keep_) options must be above zero.
-      - A set is good when all its objects are there in their size, its own secrets open it, no verification of the repository found a
-        fault in it, and its last drill did not fail.
+      - Number of the newest good sets to keep. At least one of the C(keep_) options must be above zero.
+      - A set is good if all its objects exist with the right size and its own secrets decrypt it. In addition, no verification of the
+        repository found a fault in it, and its last drill did not fail.
     type: int
     default: 0
   keep_hourly:
     description:
-      - Keep the last good set of each of so many hours that have one, by the journal's time in UTC.
+      - Number of hours for which to keep the last good set. Only hours with a good set count. Hours are counted by the time in the journal,
+        in UTC.
     type: int
     default: 0
   keep_daily:
     description:
-      - The same with days.
+      - Number of days for which to keep the last good set, counted as in O(keep_hourly).
     type: int
     default: 0
   keep_weekly:
     description:
-      - The same with weeks that begin on Monday.
+      - Number of weeks for which to keep the last good set, counted as in O(keep_hourly). Weeks begin on Monday.
     type: int
     default: 0
   keep_monthly:
     description:
-      - The same with months. Of each such month, the last set that passed a drill is kept too.
+      - Number of months for which to keep the last good set, counted as in O(keep_hourly). In each of these months, the last set that
+        passed a drill is kept too.
     type: int
     default: 0
   keep_yearly:
     description:
-      - The same with years.
+      - Number of years for which to keep the last good set, counted as in O(keep_hourly).
     type: int
     default: 0
   keep_within:
     description:
-      - Keep all good sets that are younger than so many hours.
+      - Number of hours. All good sets that are younger are kept.
     type: float
     default: 0.0
   minimum:
     description:
-      - So many good sets stay whatever the rules say, the newest of those that no rule keeps.
+      - Minimum number of good sets to keep, regardless of the other options. If the other options keep fewer, the newest of the remaining
+        good sets are kept too.
     type: int
     default: 3
   grace:
     description:
-      - Hours that a backup never takes. What an open set has made is not touched before, and the sets that were the newest one within this
-        time stay, since a running backup may share their objects.
+      - Number of hours that no backup ever exceeds. Objects of an open set are not deleted before this time has passed.
+      - Sets that were the newest one at any time within these hours are kept too, because a running backup may share their objects.
     type: float
     default: 48.0
   max_sets_per_day:
     description:
-      - More sets than this within 24 hours look poisoned.
+      - Maximum number of sets within 24 hours. If there are more sets, they look poisoned.
     type: int
     default: 25
   max_shrinkage:
     description:
-      - A set that is smaller by more than this share of the sets before it looks poisoned. So does one without a database or asset that
-        the set before it has, one that is not whole, and one whose drill failed.
+      - Largest accepted decrease in size, as a share of the size of the sets before it. A set with a larger decrease looks poisoned.
+      - A set also looks poisoned if it is incomplete, or if its drill failed. So does a set without a database or asset of the set before it.
     type: float
     default: 0.5
   accepted_sets:
     description:
-      - Ids of sets that look poisoned, and that somebody has looked at and found right.
+      - IDs of sets that look poisoned, but that the operator has checked and accepted.
     type: list
     elements: str
     default: []
@@ -108,14 +112,15 @@ options:
     required: true
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_prune.prom). Its folder must exist.
-      - The time, the numbers of sets that ended and that stay, bytes freed, and whether the prune stopped are written there
-        in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_prune.prom). Its directory must
+        exist.
+      - The file contains the time, the numbers of pruned and kept sets, the bytes freed, and whether the prune stopped.
+      - It is written in one step, with mode 0644. If writing fails, the module only warns.
     type: path
 notes:
-  - The signing key must belong to C(prune@<deployment>) in O(allowed_signers). It belongs on a host of its own, with a login to the store
-    that may delete; never on the host that makes backups.
-  - A host without O(high_water_mark) deletes nothing in its first run, since it could not see that a journal was rolled back.
+  - The signing key must belong to C(prune@<deployment>) in O(allowed_signers).
+  - Keep the key on a separate host, with a login to the store that may delete. Never keep it on the backup host.
+  - On a host without O(high_water_mark), the first run deletes nothing, because it could not detect that the journal was rolled back.
 seealso:
   - module: caracal_ops.backup.backup_hold
   - module: caracal_ops.backup.backup_set_info
@@ -123,7 +128,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Show what would be deleted, and why
+- name: Show the sets that would be deleted, with reasons
   caracal_ops.backup.backup_prune:
     keep_daily: 14
     keep_weekly: 8
@@ -136,7 +141,7 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Go on after a set was smaller for a good reason
+- name: Prune after accepting a set that is smaller for a known reason
   caracal_ops.backup.backup_prune:
     keep_daily: 14
     keep_weekly: 8
@@ -152,37 +157,37 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sets:
-  description: Every set that was not pruned before, oldest first, with what becomes of it.
+  description: Every set that was not pruned before, oldest first, with the decision about it.
   returned: always
   type: list
   elements: dict
   contains:
     set_id:
-      description: Id of the set.
+      description: ID of the set.
       type: str
       sample: 20261125T020000Z-k3f9
     decision:
-      description: V(kept), V(pruned), or V(retained) when no rule keeps it and the store does.
+      description: V(kept), V(pruned), or V(retained) if no rule keeps the set but the store does.
       type: str
       sample: kept
     reasons:
-      description: Why.
+      description: Reasons for the decision.
       type: list
       elements: str
       sample: [the newest good set, the last of its day]
 pruned:
-  description: The sets that end.
+  description: IDs of the sets that are pruned.
   returned: always
   type: list
   elements: str
   sample: [20261001T020000Z-a7c2]
 objects:
-  description: Number of objects that are deleted with them or after an earlier prune that was killed.
+  description: Number of objects that are deleted with these sets, or after an earlier prune that was killed.
   returned: always
   type: int
   sample: 9
 garbage:
-  description: What killed runs have left and is deleted.
+  description: Leftovers of killed runs that are deleted.
   returned: always
   type: list
   elements: str
@@ -193,18 +198,18 @@ partials:
   type: int
   sample: 0
 bytes:
-  description: Size of all objects that are deleted.
+  description: Total size in bytes of all objects that are deleted.
   returned: always
   type: int
   sample: 412345678
 renewed:
-  description: Secrets that a set which stays needs, and that are locked anew.
+  description: Secrets objects that a kept set needs and for which the lock was renewed.
   returned: always
   type: list
   elements: str
   sample: [objects/secrets/5f0c2a9d1b7e4c38.20261101T020000Z-a7c2.tar.zst.age]
 retained:
-  description: Objects that would be deleted and that the store keeps.
+  description: Objects that no rule keeps but that the store does not allow to be deleted.
   returned: always
   type: list
   elements: dict
@@ -214,21 +219,21 @@ retained:
       type: str
       sample: sets/20261001T020000Z-a7c2/inventory.json.zst.age
     until:
-      description: When their lock ends; null under a legal hold, which has no end.
+      description: End of the object's lock. Null under a legal hold, which has no end.
       type: str
       sample: "2026-12-25T02:00:00.000000Z"
     reason:
-      description: Why the store keeps it.
+      description: Reason why the store keeps the object.
       type: str
       sample: locked until 2026-12-25T02:00:00Z
 stopped:
-  description: Why nothing is deleted at all; the module fails then.
+  description: Reasons why nothing is deleted at all. The module fails in this case.
   returned: always
   type: list
   elements: str
   sample: []
 recipients:
-  description: Who can open the sets that stay. The identity of a recipient is needed until RV(recipients[].newest_set) is pruned.
+  description: Recipients that can decrypt the kept sets. Keep the identity of a recipient until RV(recipients[].newest_set) is pruned.
   returned: always
   type: list
   elements: dict
@@ -238,23 +243,23 @@ recipients:
       type: str
       sample: SHA256:CtGOLdZFOImGzm1x0bVvCwVJ0kE8Cw2m4SVtAGOT0Uc
     sets:
-      description: Number of sets that stay and are sealed to it.
+      description: Number of kept sets that are encrypted for the recipient.
       type: int
       sample: 14
     newest_set:
-      description: The newest of them.
+      description: ID of the newest of these sets.
       type: str
       sample: 20261125T020000Z-k3f9
     committed:
-      description: When that set was committed.
+      description: Time at which that set was committed.
       type: str
       sample: "2026-11-25T02:03:17.000000Z"
     current:
-      description: Whether that is the newest set of all, so that backups are still sealed to it.
+      description: V(true) if that set is the newest of all, so that backups are still encrypted for the recipient.
       type: bool
       sample: true
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 42-9f86d081884c7d65

@@ -10,9 +10,10 @@ module: backup_set
 short_description: Open, extend, commit or abort a backup set
 version_added: 0.1.0
 description:
-  - A backup set is everything of one point in time. It is opened, the modules that make artifacts add theirs, and it is committed.
-  - A set exists when an entry of the repository's journal names its manifest, and not before. A killed run leaves only sealed objects
-    under its own set id, in nobody's way.
+  - A backup set contains everything that was backed up at one point in time. Open a set, run the modules that add artifacts, then commit
+    the set.
+  - A set exists only when a journal entry of the repository names its manifest. A killed run leaves only encrypted objects under its own
+    set ID, which do not affect other sets.
   - The commit writes C(RECOVERY.md), the signature, the manifest, the signature of the journal entry, and the entry, in this order.
 author:
   - Caracal Ops (@caracal-ops)
@@ -31,65 +32,71 @@ attributes:
   idempotent:
     support: partial
     details:
-      - O(state=open) makes a new set each time unless O(set_id) names one that is open.
-      - O(state=extended), O(state=committed) and O(state=aborted) change nothing the second time.
+      - O(state=open) creates a new set each time, unless O(set_id) names an open set.
+      - O(state=extended), O(state=committed) and O(state=aborted) change nothing when they are repeated.
 options:
   state:
     description:
-      - V(open) makes a new set id and a place for its artifacts.
-      - V(extended) takes in what another host has staged in O(staged), after verifying it.
-      - V(committed) signs what has been added and enters it into the journal. Without any artifact this is refused, and so is a set whose
-        dump could lack something of its databases (check C(source.complete) of M(caracal_ops.backup.pg_encrypted_dump)).
-      - V(aborted) removes the parts of a set that was not committed. A committed set is never touched.
+      - V(open) creates a new set ID and a location for its artifacts.
+      - V(extended) verifies the contents of O(staged), which another host has staged, and adds them to the set.
+      - V(committed) signs the added artifacts and records them in the journal.
+      - V(committed) is refused if the set has no artifact, or if a dump may lack parts of its databases (check C(source.complete) of
+        M(caracal_ops.backup.pg_encrypted_dump)).
+      - V(aborted) removes the parts of a set that was not committed. A committed set is never changed.
     type: str
     choices: [open, extended, committed, aborted]
     required: true
   set_id:
     description:
-      - The set. Required for V(extended), V(committed) and V(aborted).
-      - With V(open), an id that an earlier V(open) returned or predicted.
+      - ID of the set. Required for V(extended), V(committed) and V(aborted).
+      - With V(open), an ID that an earlier V(open) returned or predicted.
     type: str
   staged:
     description:
-      - With V(extended), what was O(caracal_ops.backup.replay_volume_archive#module:stage) on the other host, fetched to this one.
-      - It may name sealed replay archives of this set and nothing else. What the set has already is left as it is.
-        The directory is not removed.
+      - With V(extended), directory on this host with the fetched contents of O(caracal_ops.backup.replay_volume_archive#module:stage) from
+        the other host.
+      - It may contain only encrypted replay archives of this set. Archives that the set already contains are not changed. The directory is
+        not removed.
     type: path
   create_repository:
     description:
-      - With V(open), make the repository when O(repository) holds none. Signed with O(signing_key).
-      - Of a directory, all missing directories above it are made too, for this user alone (mode 0700). Without this option nothing is
-        written where the directory above it is missing, since its disk may not be mounted.
-      - Refused when O(high_water_mark) remembers a repository for O(deployment), since then the old one has vanished.
+      - Whether to create the repository with V(open), if O(repository) does not contain one. The new repository is signed with
+        O(signing_key).
+      - If O(repository) is a directory, missing parent directories are created too. Only this user can access them (mode 0700).
+      - Without this option, nothing is written if the parent directory is missing, because its disk may not be mounted.
+      - Refused if O(high_water_mark) records a repository for O(deployment), because the old repository has then disappeared.
     type: bool
     default: false
   exclusive:
     description:
-      - With V(open), note beside O(high_water_mark) that a backup of O(deployment) runs on this host. While it does, V(open) of another set
-        is refused with the ID of the running set and when it began, in check mode too.
-      - The modules of the set renew the note. V(committed) and V(aborted) remove it.
-      - What a killed run left is over as soon as the module and, if it ran on this host, the controller are gone. With a controller
-        on another host it is over ten minutes after the last module of the set.
-      - Backups that other hosts make of the same deployment are not seen.
+      - Whether to create, with V(open), a note next to O(high_water_mark) that a backup of O(deployment) is running on this host.
+      - While this backup runs, V(open) of another set is refused, also in check mode. The message contains the ID and the start time of the
+        running set.
+      - The modules that work on the set renew the note. V(committed) and V(aborted) remove it.
+      - The note of a killed run expires as soon as the module and, if the controller ran on this host, the controller have ended.
+      - If the controller ran on another host, the note expires ten minutes after the last module of the set.
+      - Backups of the same deployment by other hosts are not detected.
     type: bool
     default: false
   left_out:
     description:
-      - With V(committed), assets that are not in the set, each with the reason; recorded in the manifest.
+      - With V(committed), assets that are not in the set, each with the reason. They are recorded in the manifest.
     type: dict
     default: {}
   services:
     description:
-      - With V(committed), what runs as services, by the digests of their images, as
-        RV(caracal_ops.backup.deployment_info#module:deployment.services) has it.
-      - It is recorded in the manifest, so that a drill can start the same.
+      - With V(committed), the running services with the digests of their images, in the format of
+        RV(caracal_ops.backup.deployment_info#module:deployment.services).
+      - They are recorded in the manifest, so that a drill can start the same services.
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its folder must exist.
-      - With V(committed), times, size, artifacts and longest lock wait of the newest set, the number of sets, the room in a directory,
-        when each recipient's identity was proved, and the head of the journal are written there in one step, with mode 0644. When that
-        fails, the set stands and there is a warning.
-      - With V(open), the place is only looked at, and a wrong one is refused before the work begins.
+      - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its directory
+        must exist.
+      - With V(committed), the file contains the times, size, number of artifacts and longest lock wait of the newest set.
+      - It also contains the number of sets, the free space of a repository directory, and the newest journal entry. For each recipient, it
+        contains the time at which the identity was proved.
+      - It is written in one step, with mode 0644. If writing fails, the set stays committed and the module warns.
+      - With V(open), the path is only checked. An invalid path is refused before the backup begins.
     type: path
 notes:
   - The signing key must belong to C(backup@<deployment>) in O(allowed_signers).
@@ -101,7 +108,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Open a set
+- name: Open a backup set
   caracal_ops.backup.backup_set:
     state: open
     repository: /srv/backup/caracal
@@ -111,7 +118,7 @@ EXAMPLES = r"""
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
   register: opened
 
-- name: Take in what the host of the gateway has staged
+- name: Add the artifacts that the Gateway host has staged
   caracal_ops.backup.backup_set:
     state: extended
     set_id: "{{ opened.set_id }}"
@@ -122,7 +129,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
-- name: Commit it
+- name: Commit the backup set
   caracal_ops.backup.backup_set:
     state: committed
     set_id: "{{ opened.set_id }}"
@@ -137,36 +144,38 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry. Keep it elsewhere; it makes a rollback visible.
+  description: Number and first 16 hex digits of the digest of the newest journal entry. Store it in another location, to detect a rollback
+    of the repository.
   returned: always, except in check mode on a repository that does not exist
   type: str
   sample: 42-9f86d081884c7d65
 artifacts:
-  description: Number of artifacts and objects in the set, or with V(extended) in the stage.
+  description: Number of artifacts and objects in the set. With V(extended), number in the staging directory.
   returned: O(state=committed) and O(state=extended)
   type: int
   sample: 21
 bytes:
-  description: Their sealed size in bytes.
+  description: Encrypted size of these artifacts and objects in bytes.
   returned: O(state=committed) and O(state=extended)
   type: int
   sample: 412345678
 verdict:
   description:
-    - V(fail) if audit rows differ from those that an earlier set or checkpoint commits to, or while an earlier finding of that kind is not
-      acknowledged, see M(caracal_ops.backup.journal_correct). Also V(fail) if the source breaks its own constraints or rules. Otherwise
-      V(pass). The set is created in any case.
+    - V(fail) if audit rows differ from the rows to which an earlier set or checkpoint commits.
+    - V(fail) while an earlier finding about audit rows is not acknowledged (see M(caracal_ops.backup.journal_correct)).
+    - V(fail) if the source violates its own constraints or rules.
+    - Otherwise V(pass). The set is created in any case.
   returned: O(state=committed)
   type: str
   sample: pass
 checks:
-  description: The check C(blocks.history), and the checks C(source.*) of M(caracal_ops.backup.pg_encrypted_dump) of which the manifest has
-    findings, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description: The check C(blocks.history), and each check C(source.*) of M(caracal_ops.backup.pg_encrypted_dump) that has findings in the
+    manifest. The format is the same as in M(caracal_ops.backup.backup_set_verify).
   returned: O(state=committed)
   type: list
   elements: dict
@@ -174,7 +183,7 @@ checks:
     - {"id": "blocks.history", "verdict": "pass", "message": "no earlier set or checkpoint has found audit rows changed", "required": true,
        "details": {"open": [], "acknowledged": []}}
 msg:
-  description: With the verdict V(fail), which rows, and what to do.
+  description: With the verdict V(fail), the affected rows and what to do.
   returned: O(state=committed) with the verdict V(fail)
   type: str
   sample: >-

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set_info
-short_description: List the sets of a repository, or choose one to drill
+short_description: List the backup sets of a repository, or select one to drill
 version_added: 0.1.0
 description:
-  - Lists the sets that the repository's verified journal names, with what their manifests say and what the last drill of each found.
-  - With O(select) it chooses one of them. The journal is the memory of what was tested, so that in time every set has its turn.
-  - Needs no identity. That a set's stored bytes are whole is for M(caracal_ops.backup.backup_set_verify) to say.
+  - Lists the sets in the repository's verified journal, with the contents of their manifests and the result of the last drill of each set.
+  - With O(select), selects one set. The journal records the drilled sets, so that over time every set is drilled.
+  - Does not require an identity. To verify the stored bytes of a set, use M(caracal_ops.backup.backup_set_verify).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -22,17 +22,17 @@ extends_documentation_fragment:
 options:
   select:
     description:
-      - V(latest), V(oldest), V(random), or the ID of a set.
-      - V(random) takes one that no drill has tested yet, and when all were tested the one whose last test is oldest. A drill whose verdict
-        was V(unproven) tested nothing.
-      - Sets are ordered as in the journal, never by the times that they claim.
+      - "Set to select: V(latest), V(oldest), V(random), or the ID of a set."
+      - V(random) selects a random set that no drill has tested yet. If all sets were tested, it selects the set with the oldest test. A
+        drill with the verdict V(unproven) does not count as a test.
+      - Sets are ordered as in the journal, not by the times in their manifests.
     type: str
   within:
     description:
-      - Only sets that were committed within so many hours are chosen from. It is an error when there are none.
+      - Number of hours. Only sets that were committed within this time can be selected. If there are none, the module fails.
     type: float
 notes:
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.backup_set_verify
   - module: caracal_ops.backup.restore_drill
@@ -40,7 +40,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Choose a set of the last 30 days that was not drilled yet
+- name: Select a set of the last 30 days that was not drilled yet
   caracal_ops.backup.backup_set_info:
     select: random
     within: 720
@@ -50,7 +50,7 @@ EXAMPLES = r"""
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
   register: found
 
-- name: Which sets were never drilled?
+- name: List the sets that were never drilled
   ansible.builtin.debug:
     msg: "{{ found.sets | selectattr('last_drill', 'none') | map(attribute='set_id') }}"
 """
@@ -63,23 +63,23 @@ sets:
   elements: dict
   contains:
     set_id:
-      description: Id of the set.
+      description: ID of the set.
       type: str
       sample: 20261125T020000Z-k3f9
     sequence:
-      description: Number of its journal entry.
+      description: Number of the journal entry that committed the set.
       type: int
       sample: 41
     committed:
-      description: When that entry was made.
+      description: Time of this entry.
       type: str
       sample: "2026-11-25T02:00:31.120044Z"
     snapshot_time:
-      description: Time of the oldest snapshot in it. This and what follows is null when the manifest cannot be believed.
+      description: Time of the oldest snapshot in the set. This and the following fields are null if the manifest cannot be trusted.
       type: str
       sample: "2026-11-25T02:00:01.000000Z"
     release:
-      description: Release of Caracal, null where unknown.
+      description: Release of Caracal. Null if unknown.
       type: str
       sample: v1.0.0
     family:
@@ -87,7 +87,7 @@ sets:
       type: str
       sample: secret_store
     bytes:
-      description: Sealed size, shared objects included.
+      description: Encrypted size in bytes, including shared objects.
       type: int
       sample: 412345678
     artifacts:
@@ -100,25 +100,25 @@ sets:
       elements: str
       sample: [caracal, caracal_auth]
     assets:
-      description: What is in it, some of V(databases), V(secrets), V(replay), V(redis) and V(images).
+      description: Assets in the set, some of V(databases), V(secrets), V(replay), V(redis) and V(images).
       type: list
       elements: str
       sample: [databases, redis, replay, secrets]
     images:
-      description: The images that it keeps, C(image_id) and C(bytes) of each, which several may have in common.
+      description: Images in the set, each with C(image_id) and C(bytes). Several images may share objects.
       type: list
       elements: dict
       sample: [{"image_id": "sha256:3a1f...", "bytes": 51234567}]
     left_out:
-      description: What is not in it, each with the reason.
+      description: Assets that are not in the set, each with the reason.
       type: dict
       sample: {}
     last_drill:
-      description: C(drill_id), C(verdict), C(sequence) and C(time) of its newest drill, null when there was none.
+      description: C(drill_id), C(verdict), C(sequence) and C(time) of the newest drill of the set. Null if there was none.
       type: dict
       sample: {"drill_id": "20261125T023000Z-ab12", "verdict": "pass", "sequence": 42, "time": "2026-11-25T02:31:03.000000Z"}
     holds:
-      description: The holds that stand on it, which M(caracal_ops.backup.backup_hold) enters.
+      description: Current holds on the set. M(caracal_ops.backup.backup_hold) manages them.
       type: list
       elements: dict
       contains:
@@ -127,41 +127,42 @@ sets:
           type: str
           sample: case-2026-17
         reason:
-          description: Why.
+          description: Reason for the hold.
           type: str
           sample: Evidence in the matter of the leaked grant
     problem:
-      description: Why the manifest cannot be believed or read, or null.
+      description: Reason why the manifest cannot be trusted or read, or null.
       type: str
       sample: null
     locked_until:
       description:
-        - Until when the store itself refuses to delete its manifest, null where it would not refuse. Nobody is asked with O(select).
+        - Time until which the store itself refuses to delete the manifest. Null if the store would not refuse. With O(select), the store is
+          not queried.
       type: str
       sample: "2026-12-25T02:00:31.000000Z"
 lines:
-  description: The same as a table for people, newest first and 40 sets at most; null with O(select).
+  description: The same as a human-readable table, newest first, with at most 40 sets. Null with O(select).
   returned: always
   type: list
   elements: str
   sample: ["1 set of deployment prod, journal head 42-9f86d081884c7d65 (fresh)"]
 selected:
-  description: Id of the chosen set, null without O(select).
+  description: ID of the selected set. Null without O(select).
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 reason:
-  description: Why that one.
+  description: Reason for the selection.
   returned: always
   type: str
   sample: at random, one of 12 that were never tested
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 42-9f86d081884c7d65
 freshness:
-  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  description: V(fresh), or V(unproven) if this host had no high-water mark.
   returned: always
   type: str
   sample: fresh

@@ -11,7 +11,7 @@ short_description: Verify the journal, the signature and every stored byte of a 
 version_added: 0.1.0
 description:
   - Verifies the whole journal of the repository, the signature of the set's manifest, C(RECOVERY.md), and the SHA-256 of each artifact.
-  - Needs no identity, so it runs on the host that makes backups. That the set opens and restores is for a drill to prove.
+  - Does not require an identity, so it can run on the backup host. To prove that the set can be decrypted and restored, run a drill.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -23,18 +23,18 @@ extends_documentation_fragment:
 options:
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.backup_set
 """
 
 EXAMPLES = r"""
 ---
-- name: Read back what was stored
+- name: Verify the stored set
   caracal_ops.backup.backup_set_verify:
     set_id: "{{ opened.set_id }}"
     repository: /srv/backup/caracal
@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set that was verified.
+  description: ID of the set that was verified.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
@@ -61,7 +61,7 @@ checks:
   elements: dict
   contains:
     id:
-      description: Stable name of the check.
+      description: Stable ID of the check.
       type: str
       sample: set.objects
     verdict:
@@ -69,27 +69,27 @@ checks:
       type: str
       sample: pass
     message:
-      description: What was found.
+      description: Result of the check.
       type: str
       sample: 21 objects, 412345678 bytes, every SHA-256 as signed
     required:
-      description: Whether the verdict depends on it.
+      description: V(true) if the verdict of the module depends on this check.
       type: bool
       sample: true
     details:
-      description: More, where there is more.
+      description: Further details, if there are any.
       type: dict
       sample: {}
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 42-9f86d081884c7d65
 set_facts:
   description:
-    - What the manifest says about the set. Its C(assets) say what it holds beside the databases, the C(replay) volumes as
+    - Facts about the set from the manifest. C(assets) lists the contents of the set other than databases, and the C(replay) volumes as
       C(<service>-<replica>).
-    - C(data_bytes) is its size without C(images), each of which has its C(image_id) and the C(bytes) of its objects.
+    - C(data_bytes) is the size of the set without C(images). Each image has its C(image_id) and the C(bytes) of its objects.
   returned: always
   type: dict
   sample:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: canary_exchange
-short_description: Ask the services of a restored copy for what only a working copy can give
+short_description: Run canary requests against the services of a restored deployment
 version_added: 0.1.0
 description:
-  - All services of Caracal say that they are ready with a wrong KEK and with an empty database. This module asks them for signing keys,
-    for a token, for a protected request through the Gateway, and for what they must refuse, and looks for the audit rows of its own
-    requests on the restored chain.
-  - Tokens, client secrets and answers are in no result, error or log. What is told of an answer is its status, its error code and
-    its one-line description.
-  - Give O(application) for a whole exchange with an application of your own, or O(self_made) in the sandbox of a drill. Without both,
-    only what writes nothing is asked, and in a sandbox whether a revoked session is refused.
+  - Caracal's services report that they are ready even with a wrong KEK or an empty database. This module tests them with real requests.
+  - It requests signing keys, a token, a protected request through the Gateway, and operations that the services must refuse. Then it
+    searches the restored audit chain for the audit rows of its own requests.
+  - Tokens, client secrets and response bodies never appear in a result, error or log. The module reports only the status, the error code
+    and the one-line description of a response.
+  - Set O(application) to test a whole exchange with an application of your own, or O(self_made) in the sandbox of a drill. Without both,
+    the module sends only requests that write nothing. In a sandbox, it also tests whether a revoked session is refused.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -27,20 +27,20 @@ attributes:
   check_mode:
     support: full
     details:
-      - What writes nothing is asked, the rest is not.
+      - Only requests that write nothing are sent.
   diff_mode:
     support: N/A
     details:
-      - Audit events are added by the services, not by this module.
+      - The services add audit events, not this module.
   idempotent:
     support: N/A
     details:
-      - Each run asks anew, and each exchange and each protected request leaves audit events.
+      - Each run sends the requests again. Each exchange and each protected request adds audit events.
 options:
   urls:
     description:
-      - Addresses of the services. In a sandbox the ports of the product on V(127.0.0.1) are the default, seen from inside; without one
-        what has no address is not asked.
+      - Addresses of the services. In a sandbox, the default is Caracal's ports on V(127.0.0.1), as seen from inside the sandbox. Without a
+        sandbox, a service without an address is not tested.
     type: dict
     suboptions:
       sts:
@@ -57,33 +57,33 @@ options:
         type: str
       coordinator:
         description:
-          - Address of the Coordinator. Releases with policy as data need it for a protected request.
+          - Address of the Coordinator. Releases with policy as data require it for a protected request.
         type: str
   database:
     description:
-      - Name of the database of the copy.
+      - Name of the restored database.
     type: str
     default: caracal
   secrets_directory:
     description:
-      - Directory with the secrets that the services run with, as M(caracal_ops.backup.secrets_restore) writes it. C(caracalAdminToken),
-        C(auditHmacKey) and the KEK are read from it.
+      - Directory with the secrets of the running services, as M(caracal_ops.backup.secrets_restore) writes them. The module reads
+        C(caracalAdminToken), C(auditHmacKey) and the KEK.
     type: path
     required: true
   signing_keys:
     description:
-      - RV(caracal_ops.backup.envelope_verify#module:signing_keys) of a run before the services started. Without it a key that the STS has
-        made in silence since cannot be told from one of the backup.
+      - Value of RV(caracal_ops.backup.envelope_verify#module:signing_keys) from a run before the services started. Without it, the module
+        cannot distinguish keys of the backup from keys that the STS has silently created since then.
     type: list
     elements: dict
   application:
     description:
-      - An application of your own, made for this purpose, with a resource whose upstream may be called. See the guide on canaries.
+      - Application of your own, created for this purpose, with a resource for which the upstream may be called. See the guide on canaries.
     type: dict
     suboptions:
       zone:
         description:
-          - ID of its zone.
+          - ID of the application's zone.
         type: str
         required: true
       id:
@@ -93,7 +93,7 @@ options:
         required: true
       client_secret_file:
         description:
-          - File whose only line is its client secret.
+          - File that contains the client secret as its only line.
         type: path
         required: true
       resource:
@@ -103,34 +103,34 @@ options:
         required: true
       scopes:
         description:
-          - Scopes of the resource that it asks for.
+          - Scopes of the resource that the application requests.
         type: list
         elements: str
         required: true
       labels:
         description:
-          - Labels of its session, which are the roles in the policy's grants. Only for releases with policy as data.
+          - Labels of the application's session, which are the roles in the grants of the policy. Only for releases with policy as data.
         type: list
         elements: str
         default: []
       path:
         description:
-          - Path that is asked of the resource, with C(GET).
+          - Path of the resource that is requested with C(GET).
         type: str
         default: /
   self_made:
     description:
-      - Make zone, application, resource and policy through the API, and have a restored zone refuse a request. Adds rows, so only in
-        a sandbox.
+      - Whether to create a zone, application, resource and policy through the API, and to test that a restored zone refuses a request. This
+        adds rows, so use it only in a sandbox.
     type: bool
     default: false
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module runs no program of PostgreSQL, so O(pg_bin) has no effect here.
+  - The module does not run PostgreSQL programs, so O(pg_bin) has no effect.
 seealso:
   - module: caracal_ops.backup.envelope_verify
   - module: caracal_ops.backup.state_verify
@@ -138,14 +138,14 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Do the services of the drill's copy work?
+- name: Test the services in a drill's sandbox
   caracal_ops.backup.canary_exchange:
     sandbox: /var/tmp/drill
     secrets_directory: /var/tmp/drill/secrets
     signing_keys: "{{ envelopes.signing_keys }}"
     self_made: true
 
-- name: After a real restore, with the application that was made for this
+- name: Test the services after a restore, with your own canary application
   caracal_ops.backup.canary_exchange:
     login_host: db.example.com
     login_password_file: /etc/caracal-ops/db.password
@@ -173,23 +173,23 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: Each check with its verdict, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description: Each check with its verdict, in the format of M(caracal_ops.backup.backup_set_verify).
   returned: always
   type: list
   elements: dict
   sample: [{"id": "canary.jwks", "verdict": "pass", "message": "the STS serves 3 keys of 3 zones", "required": true, "details": {}}]
 family:
-  description: V(zone_kek) or V(secret_store).
+  description: Family of releases, V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store
 release:
-  description: Release of the copy; none if it is unknown.
+  description: Release of the restored deployment. Null if unknown.
   returned: always
   type: str
   sample: v1.0.0
 request_ids:
-  description: IDs of the requests whose audit rows were looked for, to find them in the services' logs too.
+  description: IDs of the requests for which audit rows were searched. Use them to find the requests in the logs of the services.
   returned: always
   type: list
   elements: str

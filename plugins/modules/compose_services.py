@@ -7,15 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: compose_services
-short_description: Start services of a Compose project, each when what it needs is ready
+short_description: Start services of a Compose project in dependency order
 version_added: 0.1.0
 description:
-  - Starts the containers of a Compose project by the container engine's API, in the order that their C(depends_on) says, and waits until
-    each is healthy or, if it runs once, has ended well. Of Caracal's own services that is the moment in which C(/ready) answers.
-  - Containers must be there; C(docker compose create) makes them without starting any. Nothing is made, pulled, stopped or removed.
-    Only containers that Compose created count, and there may be one of PostgreSQL and one of Redis.
-  - The role C(caracal_restore) starts PostgreSQL and Redis with it after the secrets are back, and the rest at its end where
-    C(caracal_restore_start_services) is set.
+  - Starts the containers of a Compose project through the container engine's API, in the order of their C(depends_on). It waits until each
+    container is healthy or, if it runs only once, has ended successfully.
+  - For Caracal's services, healthy means that C(/ready) answers.
+  - The containers must exist. Run C(docker compose create) to create them without starting them. The module does not create, pull, stop or
+    remove anything.
+  - The module considers only containers that Compose created. There may be at most one PostgreSQL container and one Redis container.
+  - The role C(caracal_restore) uses this module to start PostgreSQL and Redis after the secrets are restored. If
+    C(caracal_restore_start_services) is set, it starts the other services at its end.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -26,7 +28,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The result tells what would be started.
+      - The result lists the services that would be started.
   diff_mode:
     support: full
   idempotent:
@@ -34,27 +36,27 @@ attributes:
 options:
   services:
     description:
-      - Services to start, and with them what they need. Without this option, all.
+      - Services to start, together with their dependencies. Without this option, all services are started.
     type: list
     elements: str
     default: []
   timeout:
     description:
-      - How many seconds all of it may take.
+      - Number of seconds that the whole start may take.
     type: int
     default: 180
 requirements:
   - docker >= 7.0
 notes:
-  - A service that runs is left alone, with what it needs. One that runs once, such as Caracal's migration, is started again where a service
-    that needs it is started.
+  - A running service and its dependencies are not changed.
+  - A service that runs only once, such as Caracal's migration, is started again if a service that depends on it is started.
 seealso:
   - module: caracal_ops.backup.deployment_info
 """
 
 EXAMPLES = r"""
 ---
-- name: Start PostgreSQL and Redis alone
+- name: Start only PostgreSQL and Redis
   caracal_ops.backup.compose_services:
     compose_project: caracal
     services:
@@ -63,7 +65,7 @@ EXAMPLES = r"""
       - replayVolumeInit
   become: true
 
-- name: Start all of it, and wait until each is ready
+- name: Start all services and wait until they are ready
   caracal_ops.backup.compose_services:
     compose_project: caracal
   become: true
@@ -71,15 +73,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 started:
-  description: Services that were started, in this order.
+  description: Services that were started, in the order of the start.
   returned: success
   type: list
   elements: str
   sample: [postgres, redis, replayVolumeInit]
 urls:
   description:
-    - Where this host reaches those services that run and that M(caracal_ops.backup.canary_exchange) asks, as it takes them in C(urls); the
-      published address, else the container's own.
+    - Addresses at which this host reaches the running services that M(caracal_ops.backup.canary_exchange) tests, in the format of its
+      option C(urls). Each is the published address, or else the container's own address.
   returned: success
   type: dict
   sample: {"sts": "http://127.0.0.1:8080", "gateway": "http://127.0.0.1:8081"}

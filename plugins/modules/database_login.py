@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_login
-short_description: Make the login that reads a database for backups
+short_description: Create a read-only PostgreSQL login for backups
 version_added: 0.1.0
 description:
-  - Makes a role of a PostgreSQL server on this host that may log in, has C(pg_read_all_data) and C(BYPASSRLS), and nothing else. Where it
-    is there, what it lacks is added.
-  - Its password is made on this host, in a file that only its owner reads. The server gets what it keeps of it, and no statement has it.
-  - At the end it logs in. Where the server does not let it in, the module fails and says which line C(pg_hba.conf) lacks.
+  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS). If the role
+    exists, missing rights are added.
+  - Generates the password on this host, in a file that only its owner can read. The server receives only the SCRAM verifier, so no
+    statement contains the password.
+  - Finally logs in as the role. If the server refuses the login, the module fails and reports the missing line of C(pg_hba.conf).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -24,33 +25,34 @@ attributes:
   diff_mode:
     support: full
     details:
-      - What is made is named, no value.
+      - Shows the names of the created items, without values.
   idempotent:
     support: full
 options:
   user:
     description:
-      - Name of the login. One that is a superuser is refused.
+      - Name of the login. A superuser is refused.
     type: str
     required: true
   password_file:
     description:
-      - Where its password is, or is made. One that is there is kept, and the server gets it.
+      - Path of the password file. If it does not exist, the module creates it with a new password. An existing file is kept, and its
+        password is set on the server.
     type: path
     required: true
   unix_socket:
     description:
-      - Directory of the server's socket.
+      - Directory of the server's Unix socket.
     type: path
     required: true
   port:
     description:
-      - Its port, which is part of the socket's name.
+      - Port of the server, which is part of the name of the socket.
     type: int
     default: 5432
   admin:
     description:
-      - A superuser of the server. As root, the module asks for it as the system's user of the same name, if there is one.
+      - Name of a superuser of the server. If the module runs as root, it connects as the system user of the same name, if that user exists.
     type: str
     default: postgres
 requirements:
@@ -61,7 +63,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Make the login of backups
+- name: Create the login for backups
   caracal_ops.backup.database_login:
     user: backup
     password_file: /etc/caracal-ops/database_password
@@ -71,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: What was missing.
+  description: Items that were missing and were created.
   returned: success
   type: list
   elements: str

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deployment_info
-short_description: Find where everything of a Caracal deployment is
+short_description: Discover the databases, secrets and services of a Compose deployment
 version_added: 0.1.0
 description:
-  - Asks the container engine for the containers of a Compose project, and says where its databases, Redis, secrets, replay directories and
-    settings are, in the words of the options of the modules that back them up.
-  - The engine is asked, and never told to do anything.
-  - Only containers that Compose created count. Labels that a container has from its image do not make it one of them.
-  - Replay directories are found by what the containers of STS and Gateway mount, and by the project's volumes, which outlive them. A
-    service with neither is in RV(deployment.replay), and a warning says so.
-  - The role C(caracal_backup) begins with it where C(caracal_ops_compose_project) is set.
+  - Queries the container engine for the containers of a Compose project. Returns the locations of its databases, Redis, secrets, replay
+    directories and settings, as options of the modules that back them up.
+  - The module only sends read requests to the engine.
+  - The module considers only containers that Compose created. It ignores labels that a container has from its image.
+  - The module finds replay directories by the mounts of the STS and Gateway containers, and by the project's volumes. Volumes still exist
+    after a container is removed.
+  - If a service has neither, it is listed in RV(deployment.replay) and the module warns.
+  - The role C(caracal_backup) runs this module first if C(caracal_ops_compose_project) is set.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -27,49 +28,51 @@ extends_documentation_fragment:
 options:
   named:
     description:
-      - What you name yourself, so that the project need not tell it. What is neither found nor named is an error, which says all of it.
+      - Items that you configure yourself, so that the module does not have to find them. If an item is neither found nor listed here, the
+        module fails and lists all such items.
     type: list
     elements: str
     choices: [database, redis, secrets, environment_file, replay]
     default: []
   accept_stopped:
     description:
-      - Whether PostgreSQL and Redis may be stopped, as before a restore. RV(deployment.stopped) then says what must be started; of what
-        does not run, host and port may be unknown.
+      - Whether to accept that PostgreSQL and Redis are stopped, as before a restore. RV(deployment.stopped) then lists the services that
+        must be started. The host and port of a stopped service may be unknown.
     type: bool
     default: false
 requirements:
   - docker >= 7.0
 notes:
-  - It tells no secret, but where they lie. Of a container's environment only the variables are told that say how long what is kept.
-  - Run it where the project runs, as a user who may use the engine's socket.
+  - The module returns the locations of secrets, but not their values. From a container's environment, it returns only the variables for
+    retention periods.
+  - Run it on the host of the project, as a user who may use the engine's socket.
 seealso:
   - module: caracal_ops.backup.backup_preflight
 """
 
 EXAMPLES = r"""
 ---
-- name: Where is everything of the deployment?
+- name: Discover the deployment
   caracal_ops.backup.deployment_info:
     compose_project: caracal
   become: true
   register: found
 
-- name: Show it
+- name: Show the deployment
   ansible.builtin.debug:
     var: found.deployment
 """
 
 RETURN = r"""
 summary:
-  description: The same in one line.
+  description: Summary of the deployment in one line.
   returned: success
   type: str
   sample: "Compose project caracal: PostgreSQL at 127.0.0.1:5432 as caracal, Redis at 127.0.0.1:6379, secrets in /srv/caracal/secrets,
     settings in /srv/caracal/caracal.env, replay directories of sts-1, gateway-1"
 deployment:
   description:
-    - Where everything is. What the project does not tell is empty.
+    - Locations and settings of the deployment. Values that the project does not provide are empty.
   returned: success
   type: dict
   contains:
@@ -78,13 +81,13 @@ deployment:
       type: str
       sample: /srv/caracal
     database:
-      description: How PostgreSQL is reached, by the published port or else the container's own address, in options; and the
-        id of the image that it runs from, for M(caracal_ops.backup.postgres_programs). Null if not found.
+      description: Connection options for PostgreSQL, with the published port or else the container's own address. They include the ID of
+        the container's image, for M(caracal_ops.backup.postgres_programs). Null if not found.
       type: dict
       sample: {"login_host": "127.0.0.1", "login_port": 5432, "login_user": "caracal",
         "login_password_file": "/srv/caracal/secrets/postgresPassword", "image": "sha256:9f86d081884c7d65"}
     redis:
-      description: The same for Redis.
+      description: Connection options for Redis. Null if not found.
       type: dict
       sample: {"redis_host": "127.0.0.1", "redis_port": 6379, "redis_password_file": "/srv/caracal/secrets/redisPassword"}
     secrets_directory:
@@ -92,48 +95,49 @@ deployment:
       type: str
       sample: /srv/caracal/secrets
     environment_file:
-      description: File with the settings of the project, as it was started with.
+      description: File with the settings with which the project was started.
       type: str
       sample: /srv/caracal/caracal.env
     extra_files:
-      description: Other files that the services cannot do without, such as certificates.
+      description: Other files that the services require, such as certificates.
       type: list
       elements: str
       sample: ["/srv/caracal/ca/extra-ca.pem"]
     extra_directories:
-      description: Where such files belong, by their name, for O(caracal_ops.backup.secrets_restore#module:extra_directories).
+      description: Directories of such files, by file name, for O(caracal_ops.backup.secrets_restore#module:extra_directories).
       type: dict
       sample: {"extra-ca.pem": "/srv/caracal/ca", "enabled": "/srv/caracal/control"}
     replay:
-      description: Directories of unsent audit events, and services that have none that outlives their container.
+      description: Directories of unsent audit events, and services without a directory that outlives their container.
       type: dict
       sample: {"volumes": [{"service": "sts", "replica": "1", "path": "/var/lib/docker/volumes/caracal_stsReplay/_data/audit-replay"}],
         "not_durable": []}
     settings:
       description:
-        - Variables that say how long what is kept, as the running services have them, for
-          O(caracal_ops.backup.retention_verify#module:effective_environment). Null if one of them does not run, or its replicas differ.
+        - Variables for retention periods, as set in the running services, for
+          O(caracal_ops.backup.retention_verify#module:effective_environment). Null if one of these services does not run, or if its
+          replicas differ.
       type: dict
       sample: {"SESSION_RETENTION_DAYS": "90"}
     services:
       description:
-        - What each service is made from, for O(caracal_ops.backup.backup_set#module:services). C(digest) is that of its image in a
-          registry, C(image_id) that of the image's configuration. C(command) is empty where it holds more than absolute
-          paths, which might be a secret.
+        - Image and command of each service, for O(caracal_ops.backup.backup_set#module:services).
+        - C(digest) is the digest of the image in a registry. C(image_id) is the digest of the image's configuration.
+        - C(command) is empty if it contains anything other than absolute paths, because that might be a secret.
       type: list
       elements: dict
       sample: [{"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": "sha256:9f86d081884c7d65",
         "image_id": "sha256:60303ae22b998861", "command": ["/usr/local/bin/sts"], "working_directory": "/"}]
     running:
-      description: Names of the services that run now.
+      description: Names of the running services.
       type: list
       elements: str
       sample: [postgres, redis]
     stopped:
       description:
-        - With O(accept_stopped), what must run before anything is restored and does not, for
-          O(caracal_ops.backup.compose_services#module:services) and O(caracal_ops.backup.restore_preflight#module:stopped). Without what
-          O(named) names.
+        - With O(accept_stopped), stopped services that must run before a restore, for
+          O(caracal_ops.backup.compose_services#module:services) and O(caracal_ops.backup.restore_preflight#module:stopped). Services for
+          items in O(named) are not listed.
       type: list
       elements: str
       sample: [postgres, redis, replayVolumeInit]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: envelope_verify
-short_description: Open every sealed value of a Caracal database with the given KEK
+short_description: Verify that a KEK decrypts all encrypted values of a Caracal database
 version_added: 0.1.0
 description:
-  - Opens each zone signing key, provider secret, user token, webhook secret and plan secret with the key-encryption key (KEK) of the
-    deployment, and says whether the key is right, wrong or one of several, and which rows are damaged. Plaintexts are never shown.
-  - Caracal itself does not notice a wrong KEK. All services start and report ready, and fail when the first token is asked for.
-  - Run it on a restored copy before any service starts there, or on the live database, which it only reads.
+  - Decrypts each zone signing key, provider secret, user token, webhook secret and plan secret with the deployment's key-encryption key
+    (KEK). Reports whether the KEK is right, wrong or one of several, and which rows are damaged. Plaintexts are never shown.
+  - Caracal itself does not detect a wrong KEK. All services start and report that they are ready, and fail only at the first token request.
+  - Run it on a restored copy before any service starts there, or on the live database. The module only reads the database.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -24,20 +24,22 @@ extends_documentation_fragment:
 options:
   kek_file:
     description:
-      - File with the KEK, C(secretStoreKek) or C(zoneKek) of the deployment's runtime secrets. Exactly 32 bytes as hexadecimal digits.
-      - Blanks and newlines at the end are left out, as Caracal does. What Caracal refuses is refused, such as base64 and patterned keys.
+      - File with the KEK, which is C(secretStoreKek) or C(zoneKek) of the deployment's runtime secrets. It must contain exactly 32 bytes as
+        hexadecimal digits.
+      - Spaces and newlines at the end are ignored, as in Caracal. Values that Caracal refuses are refused too, such as base64 and patterned
+        keys.
     type: path
   kek:
     description:
-      - The KEK itself, 64 hexadecimal digits and nothing else. Prefer O(kek_file).
+      - The KEK itself, as exactly 64 hexadecimal digits. Prefer O(kek_file).
     type: str
   previous_kek_file:
     description:
-      - File with the KEK before the current one, while a rotation is under way. Only releases from v0.1.0 on can rotate.
+      - File with the previous KEK, during a rotation. Only releases from v0.1.0 on can rotate the KEK.
     type: path
   previous_kek:
     description:
-      - The same as a value. Prefer O(previous_kek_file).
+      - The previous KEK itself. Prefer O(previous_kek_file).
     type: str
   database:
     description:
@@ -46,23 +48,23 @@ options:
     default: caracal
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module runs no program of PostgreSQL, so O(pg_bin) has no effect here.
+  - The module does not run PostgreSQL programs, so O(pg_bin) has no effect.
 seealso:
   - module: caracal_ops.backup.state_verify
 """
 
 EXAMPLES = r"""
 ---
-- name: Does this KEK open what was restored?
+- name: Verify the KEK of a restored database
   caracal_ops.backup.envelope_verify:
     sandbox: /var/tmp/drill
     kek_file: /run/drill-secrets/secretStoreKek
 
-- name: Is the rotation finished, so that the old KEK can be taken out of the services?
+- name: Check whether the rotation is complete and the previous KEK can be removed
   caracal_ops.backup.envelope_verify:
     login_host: db.example.com
     login_user: caracal
@@ -81,10 +83,11 @@ verdict:
   sample: pass
 checks:
   description:
-    - Each check with its verdict, in the form that M(caracal_ops.backup.backup_set_verify) returns.
-    - C(envelopes.kek), one for each sealed column as C(envelopes.<table>.<column>), C(envelopes.signing_keys), C(envelopes.providers)
-      and C(envelopes.coverage).
-    - The details of a column count its values by the id of the KEK that opened them, and list the first 50 rows that did not open.
+    - Each check with its verdict, in the format of M(caracal_ops.backup.backup_set_verify).
+    - The checks are C(envelopes.kek), one check C(envelopes.<table>.<column>) for each encrypted column, C(envelopes.signing_keys),
+      C(envelopes.providers) and C(envelopes.coverage).
+    - The details of a column contain the number of values for each KEK ID that decrypted them. They also list the first 50 rows that could
+      not be decrypted.
   returned: always
   type: list
   elements: dict
@@ -96,22 +99,22 @@ database:
   type: str
   sample: caracal
 family:
-  description: V(zone_kek) or V(secret_store).
+  description: Family of releases, V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store
 release:
-  description: The release, or none for one that is not known.
+  description: Release of Caracal. Null if unknown.
   returned: always
   type: str
   sample: v1.0.0
 key_ids:
-  description: Ids of the given keys, the first 8 bytes of their SHA-256. They say which key it is and nothing about it.
+  description: IDs of the given keys, which are the first 8 bytes of their SHA-256. An ID identifies the key and reveals nothing about it.
   returned: always
   type: dict
   sample: {"current": "4870629f7486c86f", "previous": null}
 signing_keys:
-  description: Public halves of all signing keys that opened, in the order of their ids.
+  description: Public keys of all signing keys that were decrypted, in the order of their IDs.
   returned: always
   type: list
   elements: dict

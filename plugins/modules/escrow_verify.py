@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: escrow_verify
-short_description: Prove that identities open every sealed object of a backup set
+short_description: Verify that identities decrypt every object of a backup set
 version_added: 0.1.0
 description:
-  - A break-glass identity that nobody has tried is a hope. This tries it on the header of every sealed artifact and object of a set, and
-    reads no more than that. What was sealed is not opened.
-  - Every object must be opened by one of the identities, and by each of them that it is sealed to.
-  - Runs on an offline machine with a copy of the repository. With O(signing_key), the identities that open all that is sealed to them are
-    entered into the journal of O(repository), so do that where the repository itself is at hand.
+  - Tests age identities, such as the break-glass identity, on the header of every encrypted artifact and object of a set. It reads only the
+    headers and does not decrypt the contents.
+  - At least one of the identities must decrypt each object. Each identity must decrypt all objects that are encrypted for it.
+  - You can run the module on an offline machine with a copy of the repository.
+  - With O(signing_key), the identities that decrypt all objects encrypted for them are recorded in the journal of O(repository). Use this
+    option only with the repository itself, not with a copy.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -27,27 +28,28 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is tried, and nothing is entered.
+      - All identities are tested, and nothing is recorded.
   diff_mode:
     support: full
     details:
-      - Shows what is entered.
+      - Shows the journal entry.
   idempotent:
     support: N/A
     details:
-      - Each proof with O(signing_key) is an entry of its own, since it says when the identity was tried.
+      - Each proof with O(signing_key) adds a journal entry, because the entry records when the identity was tested.
 options:
   identity_files:
     description:
-      - Files with age identities, or unencrypted SSH private keys, mode 0600. Where secrets are sealed to other recipients than
-        databases, give one of each class.
+      - Files with age identities, or unencrypted SSH private keys, with mode 0600. If secrets and databases are encrypted for different
+        recipients, specify an identity for each of them.
   require_valid:
     description:
-      - Fail unless the identities open everything.
+      - Whether to fail unless the identities decrypt everything.
     type: bool
     default: true
 notes:
-  - That the bytes behind the headers are whole is for M(caracal_ops.backup.backup_set_verify) to prove, that they restore for a drill.
+  - This module does not verify the contents behind the headers. M(caracal_ops.backup.backup_set_verify) verifies the stored bytes, and a
+    drill proves that they can be restored.
   - The signing key must belong to C(operator@<deployment>) in O(allowed_signers).
 seealso:
   - module: caracal_ops.backup.backup_set_verify
@@ -55,7 +57,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Prove the break-glass identity, offline with a copy
+- name: Verify the break-glass identity offline, with a copy of the repository
   caracal_ops.backup.escrow_verify:
     identity_files:
       - /media/safe/break-glass.identity
@@ -64,7 +66,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: ~/high-water-mark.json
 
-- name: The same where the repository itself is at hand, and enter it into the journal
+- name: Verify the break-glass identity and record the proof in the journal
   caracal_ops.backup.escrow_verify:
     identity_files:
       - /media/safe/break-glass.identity
@@ -77,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
@@ -87,13 +89,13 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: For each class of assets (databases, secrets, replay, redis), whether the identities open all objects.
+  description: For each class of assets (databases, secrets, replay, redis, images), one check that the identities decrypt all objects.
   returned: always
   type: list
   elements: dict
   contains:
     id:
-      description: Stable name of the check.
+      description: Stable ID of the check.
       type: str
       sample: escrow.databases
     verdict:
@@ -101,30 +103,30 @@ checks:
       type: str
       sample: pass
     message:
-      description: What was found.
+      description: Result of the check.
       type: str
       sample: the identities open all 14 objects
     required:
-      description: Whether the verdict depends on it.
+      description: V(true) if the verdict of the module depends on this check.
       type: bool
       sample: true
     details:
-      description: Empty.
+      description: Always empty.
       type: dict
       sample: {}
 proved:
-  description: Fingerprints of the recipients whose identity opens all that is sealed to it.
+  description: Fingerprints of the recipients for which the identity decrypts all objects that are encrypted for it.
   returned: always
   type: list
   elements: str
   sample: ["SHA256:CtGOLdZFOImGzm1x0bVvCwVJ0kE8Cw2m4SVtAGOT0Uc"]
 objects:
-  description: Number of sealed artifacts and objects of the set.
+  description: Number of encrypted artifacts and objects of the set.
   returned: always
   type: int
   sample: 19
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 42-9f86d081884c7d65

@@ -7,46 +7,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guarded
-short_description: Run a module of Ansible and accept nothing of its answer but the result
+short_description: Run an Ansible module and remove facts from its result
 version_added: 0.1.0
 description:
   - Runs another module with its action, such as M(ansible.builtin.stat) or M(ansible.builtin.copy), on the host of the task.
-  - Any answer of a host may contain facts, which override the inventory and the defaults of roles, and extra variables for the next job
-    in a workflow of AWX. This module removes both, so that a host cannot change the settings of the play.
-  - Characters of the answer that cannot be printed, such as escape sequences of a terminal, become escapes such as C(\x1b). Line breaks
-    stay in the fields that hold files or the output of programs.
-  - The task fails if a fact of the host, from a cache or from other tasks, has the name of a setting of this collection.
-  - All other modules of this collection answer in the same way. The roles use this one for modules of Ansible.
+  - Any result of a host may contain facts, which override the inventory and role defaults. It may also contain extra variables for the next
+    job in an AWX workflow. This module removes both, so that a host cannot change the settings of the play.
+  - Unprintable characters in the result, such as terminal escape sequences, are replaced by escapes such as C(\x1b). Line breaks are kept
+    in fields that contain files or the output of programs.
+  - The task fails if a fact of the host has the name of a setting of this collection. This includes facts from a cache and from other
+    tasks.
+  - All other modules of this collection filter their results in the same way. The roles use this module to run Ansible's own modules.
 author:
   - Caracal Ops (@caracal-ops)
 attributes:
   action:
-    description: Has an action of the same name, which runs on the controller.
+    description: An action plugin of the same name runs on the controller.
     support: full
   check_mode:
-    description: Predicts what would be done, without changing anything.
+    description: Predicts the changes without making them.
     support: full
     details:
-      - As the module that is run.
+      - Depends on the module that is run.
   diff_mode:
-    description: Returns what would be or was changed, in diff mode.
+    description: Returns the changes that would be or were made, in diff mode.
     support: partial
     details:
-      - As the module that is run.
+      - Depends on the module that is run.
   idempotent:
     description: A second run with the same options changes nothing.
     support: partial
     details:
-      - As the module that is run.
+      - Depends on the module that is run.
 options:
   module:
     description:
-      - The module to run, by its full name.
+      - Fully qualified name of the module to run.
     type: str
     required: true
   args:
     description:
-      - Its options.
+      - Options of the module.
     type: dict
     default: {}
 seealso:
@@ -55,7 +56,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Check whether a file is there, and accept no fact with the answer
+- name: Check whether a file exists, without accepting facts from the host
   caracal_ops.backup.guarded:
     module: ansible.builtin.stat
     args:
@@ -65,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 gathered:
-  description: What the module gathered, which becomes a fact of no host.
+  description: Facts that the module gathered. They do not become facts of any host.
   returned: when the module gathers facts
   type: dict
   sample: {"ansible_os_family": "Debian"}

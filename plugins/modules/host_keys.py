@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_keys
-short_description: Make the keys of a host, where they belong
+short_description: Create the signing key and age identities of a host
 version_added: 0.1.0
 description:
-  - Makes an Ed25519 key that signs, and age identities, each in a file of mode 0600 that appears whole or not at all. What is there already
-    is kept.
-  - Private halves stay in these files. The result has public halves only.
-  - The role C(caracal_setup) calls it on the backup host, the drill host and the operator's host.
+  - Creates an Ed25519 signing key and age identities. Each is stored in a separate file with mode 0600, which is created atomically.
+    Existing files are kept.
+  - Private keys remain in these files. The result contains only public keys.
+  - The role C(caracal_setup) runs this module on the backup host, the drill host and the operator's machine.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -22,41 +22,41 @@ attributes:
   check_mode:
     support: full
     details:
-      - The public half of a key that a run would make is V(none).
+      - The public key is V(none) for a key that a run would create.
   diff_mode:
     support: full
     details:
-      - Shows the paths of the files that are made.
+      - Shows the paths of the files that are created.
   idempotent:
     support: full
 options:
   signing_key:
     description:
-      - File of the key that signs, in OpenSSH's format and without a passphrase. Its public half is beside it, with C(.pub) behind the
-        name.
-      - The folder must be there, and nobody else may write in it.
-      - A key that is there already may have a passphrase, or be the C(.pub) of one that an agent holds.
+      - Path of the signing key, in OpenSSH's format and without a passphrase. The public key is stored next to it, in a file of the same
+        name with the suffix C(.pub).
+      - The directory must exist, and no other user may have write access to it.
+      - An existing key may have a passphrase. The path may also be the C(.pub) file of a key in an SSH agent.
     type: path
   principal:
     description:
-      - Whose key it is, such as C(backup@prod). It becomes the comment of the key.
+      - Principal of the key, such as C(backup@prod). It becomes the comment of the key.
     type: str
   identity_files:
     description:
-      - Files of age identities, each with one.
+      - Paths of age identities. Each file contains one identity.
     type: list
     elements: path
     default: []
 requirements:
   - cryptography
-  - ssh-keygen, for a key that signs
+  - ssh-keygen, for a signing key
 seealso:
   - module: caracal_ops.backup.key_lists
 """
 
 EXAMPLES = r"""
 ---
-- name: Make the keys of the drill host
+- name: Create the keys of the drill host
   caracal_ops.backup.host_keys:
     signing_key: /etc/caracal-ops/drill_signing_key
     principal: drill@prod
@@ -69,37 +69,37 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: Files that were made.
+  description: Paths of the files that were created.
   returned: success
   type: list
   elements: str
   sample: [/etc/caracal-ops/drill_signing_key]
 public_key:
-  description: The public half of the key that signs, without a comment.
+  description: The public key of the signing key, without a comment.
   returned: success
   type: str
   sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5nDuTnIOGxrMZI9vGJt0UuqV7wxoBbm1bUYjNfjM8W
 fingerprint:
-  description: Its fingerprint, as C(ssh-keygen) prints it.
+  description: Fingerprint of the signing key, as C(ssh-keygen) prints it.
   returned: success
   type: str
   sample: SHA256:1v6nmWdvJ6xmjEcFYtYYXtk4uHBYkR2XUZoC4eJNUhA
 recipients:
-  description: The public halves of the identities, in the order of O(identity_files).
+  description: Public keys of the identities, in the order of O(identity_files).
   returned: success
   type: list
   elements: dict
   contains:
     file:
-      description: The file.
+      description: Path of the identity.
       type: str
       sample: /etc/caracal-ops/identities/drill.identity
     recipient:
-      description: The recipient.
+      description: Public key of the identity.
       type: str
       sample: age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6
     fingerprint:
-      description: Its fingerprint, as manifests have it.
+      description: Fingerprint of the recipient, as in manifests.
       type: str
       sample: SHA256:K2L1vXwR4kZ3gG0b5oQb7m5nT1yH7iJ8pQ9sW2xE4rU
 """

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_archive
-short_description: Seal the images that run as services into an open backup set
+short_description: Add the container images of services to an open backup set
 version_added: 0.1.0
 description:
-  - Keeps the images of services in the backup set, so that a restore or a drill years later needs neither their registry nor the engine
-    that ran them.
-  - An image comes from the container engine of this host, which is only asked, never told to pull or to run one. Its configuration and
-    its layers are compared with its id before anything is stored, and once more while they are sealed. Nothing of it lies here in clear.
-  - Configurations and layers are stored once each. What the newest set holds, sealed to everybody in O(recipients) and
-    O(recipients_files), is named again. Of an image that this set holds as a whole, nothing is read.
+  - Stores the images of services in the backup set. A restore or a drill years later then requires neither the registry of the images nor
+    the engine that ran them.
+  - The module reads each image from the container engine of this host. It never pulls or runs an image.
+  - It compares the configuration and layers of an image with the image ID before storing anything, and again during encryption. It does not
+    store unencrypted image data on this host.
+  - Each configuration and layer is stored only once. If the newest set already contains it, encrypted for all of O(recipients) and
+    O(recipients_files), the new set refers to it. If the newest set contains a whole image, the module does not read that image.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -30,18 +31,19 @@ attributes:
   check_mode:
     support: full
     details:
-      - Tells which images would be kept, and asks the engine whether it has those that would be read. RV(bytes) is then without these.
+      - Reports the images that would be stored, and checks that the engine has the images that would be read. RV(bytes) then does not
+        include these images.
   diff_mode:
     support: full
     details:
-      - Shows the ids of the images, and the services that run from them.
+      - Shows the IDs of the images, and the services that run from them.
   idempotent:
     support: partial
     details:
-      - A set that has its images already is left as it is; a new set gets them anew, mostly by name.
+      - A set that already contains its images is not changed. A new set gets them again, mostly as references.
 notes:
-  - A set that keeps images cannot be read by releases of the collection that know nothing of them.
-  - What an image holds is sealed like a database. The manifest, which is not, says the digests and sizes of its layers.
+  - Releases of the collection without support for images cannot read a set with images.
+  - The contents of an image are encrypted like a database. The manifest is not encrypted and contains the digests and sizes of the layers.
 requirements:
   - docker >= 7.0
   - pyrage >= 1.3
@@ -54,13 +56,13 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Find what runs
+- name: Discover the running services
   caracal_ops.backup.deployment_info:
     compose_project: caracal
   become: true
   register: found
 
-- name: Keep the images of all that runs
+- name: Store the images of all running services in the set
   caracal_ops.backup.image_archive:
     set_id: "{{ opened.set_id }}"
     services: "{{ found.deployment.services }}"
@@ -76,36 +78,36 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 images:
-  description: The images that the set keeps.
+  description: Images in the set.
   returned: always
   type: list
   elements: dict
   contains:
     image_id:
-      description: Its id.
+      description: ID of the image.
       type: str
       sample: "sha256:3a1f..."
     services:
-      description: Which services run from it.
+      description: Services that run from the image.
       type: list
       elements: str
       sample: [gateway, sts]
     shared:
-      description: Whether the newest set has all of it, so that nothing was read.
+      description: V(true) if the newest set contains the whole image, so that it was not read.
       type: bool
       sample: false
 bytes:
-  description: Size of all that the images consist of, compressed and sealed.
+  description: Total size of the images in bytes, compressed and encrypted.
   returned: always
   type: int
   sample: 151234567
 bytes_written:
-  description: How much of it is new.
+  description: Number of these bytes that are new.
   returned: always
   type: int
   sample: 51234567

@@ -10,18 +10,19 @@ module: journal_correct
 short_description: Correct or revoke journal entries, or acknowledge findings
 version_added: 0.1.0
 description:
-  - The journal is never rewritten. With this module the operator adds an entry of kind C(correction), signed by C(operator@<deployment>),
-    that names earlier entries by number and digest. It says that their time or all they say is not trusted, or that findings which they
-    record are acknowledged.
-  - A finding is a difference of audit rows that a set, a checkpoint or a verification has found. The journal records it, and every later
-    backup, checkpoint, drill and verification fails until you acknowledge it. An acknowledgement covers exactly the difference whose digest
-    it names, and it expires.
-  - An entry that is dated more than ten minutes after the present, by a wrong clock or a stolen key, stops every reader of the repository
-    until its time has come or it was corrected.
-  - So does what a stolen key signed at the journal's next number and what fits nowhere. In a bucket, where it may be locked, the correction
-    that names it takes its place; in a directory, move it away.
-  - Releases of the collection that do not know the kind refuse a journal with a correction. Bring all hosts up to date first.
-  - Releases before 1.0.0 refuse a journal with findings or acknowledgements, and say that they need 1.0.0.
+  - The journal is never rewritten. The operator uses this module to add an entry of kind C(correction), signed by C(operator@<deployment>).
+    The correction names earlier entries by number and digest.
+  - A correction revokes the time or the whole content of these entries, or acknowledges the findings that they record.
+  - A finding is a difference in audit rows that a set, a checkpoint or a verification has detected. The journal records it, and every later
+    backup, checkpoint, drill and verification fails until you acknowledge it. An acknowledgement covers only the difference with the given
+    digest, and it expires.
+  - An entry can be dated more than ten minutes in the future, because of a wrong clock or a stolen key. It stops every reader of the
+    repository until that time has come or the entry is corrected.
+  - An attacker with a stolen key can also sign an object with the journal's next number that does not fit the journal. It stops every
+    reader, too. In a bucket, where the object may be locked, a correction that names the object takes its number. In a directory, move the
+    file away.
+  - Releases of the collection without support for corrections refuse a journal that contains one. Upgrade all hosts first.
+  - Releases before 1.0.0 refuse a journal with findings or acknowledgements, and report that 1.0.0 is required.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -34,48 +35,50 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the numbers of the entries and what of them is not trusted, or the findings that are acknowledged.
+      - Shows the numbers of the entries and the parts that are not trusted, or the acknowledged findings.
   idempotent:
     support: full
     details:
-      - What was corrected already is left as it is.
+      - An entry that is already corrected is not changed.
 options:
   entries:
     description:
-      - The entries, each as its number and the first 16 hex digits or more of its SHA-256, such as V(5-55d48375753aa8f2).
-      - The message of whoever could not read the journal names them. When several entries are wrong, name all.
+      - Journal entries to correct, each as its number and at least the first 16 hex digits of its SHA-256, such as V(5-55d48375753aa8f2).
+      - The error message of a module that cannot read the journal contains these values. If several entries are wrong, specify all of them.
     type: list
     elements: str
   what:
     description:
-      - With V(time), what the entries say stands, and their time counts as that of the entry before.
-      - With V(everything), they say nothing any more. What a taken-back C(set) entry committed is no set, what a taken-back C(prune) entry
-        ended is a set again as far as its objects are there, and a taken-back C(hold) or C(drill) entry counts for nothing.
+      - Part of the entries to revoke.
+      - With V(time), the content of the entries remains valid, and their time is replaced by the time of the entry before.
+      - With V(everything), the entries are revoked. The set that a revoked C(set) entry committed is not a set any more.
+      - A set that a revoked C(prune) entry ended becomes a set again, with those objects that still exist. A revoked C(hold) or C(drill)
+        entry has no effect.
       - The first entry and corrections cannot be corrected.
     type: str
     choices: [time, everything]
     default: time
   findings:
     description:
-      - The findings to acknowledge, each as the first 16 hex digits or more of its digest.
-      - The messages of the checks C(blocks.history) and C(inventory.since_previous) have them.
+      - Findings to acknowledge, each as at least the first 16 hex digits of its digest.
+      - The messages of the checks C(blocks.history) and C(inventory.since_previous) contain the digests.
     type: list
     elements: str
   expires:
     description:
-      - The last day of the acknowledgement in UTC, such as V(2027-01-31), at most 400 days ahead.
-      - After that day the findings are failures again.
+      - Last day of the acknowledgement in UTC, such as V(2027-01-31). At most 400 days ahead.
+      - After this day, the findings are failures again.
     type: str
   reason:
     description:
-      - Why. It goes into the journal, which everybody who reads the repository can read.
+      - Reason for the correction. It is stored in the journal, and every reader of the repository can read it.
     type: str
     required: true
   signing_key:
     required: true
 notes:
-  - What was signed with a stolen key in the meantime is believed until it is corrected, too. First end the key in O(allowed_signers) with
-    C(valid-before).
+  - Before you correct entries that were signed with a stolen key, end the key in O(allowed_signers) with C(valid-before).
+  - Entries that were signed with the key in the meantime are trusted until you correct them too.
 seealso:
   - module: caracal_ops.backup.backup_hold
   - module: caracal_ops.backup.backup_prune
@@ -84,7 +87,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: The backup host had a wrong clock
+- name: Correct the time of an entry from a host with a wrong clock
   caracal_ops.backup.journal_correct:
     entries: [5-55d48375753aa8f2]
     reason: The clock of backup-host was wrong from 1 to 3 May
@@ -94,7 +97,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: ~/high-water-mark.json
 
-- name: Somebody had stolen the prune key, and ended sets whose objects are locked
+- name: Revoke a prune entry that was signed with a stolen key
   caracal_ops.backup.journal_correct:
     entries: [42-9f86d081884c7d65]
     what: everything
@@ -105,7 +108,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: ~/high-water-mark.json
 
-- name: A change of audit rows was investigated
+- name: Acknowledge an investigated change of audit rows
   caracal_ops.backup.journal_correct:
     findings: [9c56cc51b374c3ba]
     expires: "2027-01-31"
@@ -119,13 +122,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entries:
-  description: The entries that are corrected, or that record the acknowledged findings.
+  description: Entries that are corrected, or that record the acknowledged findings.
   returned: always
   type: list
   elements: str
   sample: [5-55d48375753aa8f2]
 findings:
-  description: The findings that are acknowledged.
+  description: Findings that are acknowledged.
   returned: with O(findings)
   type: list
   elements: dict
@@ -133,7 +136,7 @@ findings:
     - digest: 9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab
       message: "audit chain of zone a, sequence 4: content was changed"
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always
   type: str
   sample: 43-2c26b46b68ffc68f

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: journal_timestamp
-short_description: Have an authority outside say when the journal had come to its newest entry
+short_description: Timestamp the newest journal entry with an RFC 3161 authority
 version_added: 0.1.0
 description:
-  - Gets a timestamp of RFC 3161 of the journal's newest entry, verifies it and stores it beside that entry. Each entry names the digest of
-    the one before, so it is proof of the age of the whole journal, and of every set, that no key of ours can make up.
-  - The authority gets a SHA-256 and nothing else.
-  - A timestamp has a signature of its own, so no signing key is needed; whoever may write to the journal's folder can store one.
+  - Requests an RFC 3161 timestamp of the journal's newest entry, verifies it and stores it next to that entry.
+  - Each entry contains the digest of the entry before it. The timestamp therefore proves the age of the whole journal and of every set. No
+    key of the deployment can forge this proof.
+  - The authority receives only a SHA-256 digest.
+  - The timestamp has its own signature, so the module does not require a signing key. Any user with write access to the journal's directory
+    can store a timestamp.
   - M(caracal_ops.backup.repository_verify) verifies all timestamps.
 author:
   - Caracal Ops (@caracal-ops)
@@ -24,45 +26,46 @@ attributes:
   check_mode:
     support: full
     details:
-      - The authority is not asked, so RV(time) and RV(authority) are null where a timestamp would be made.
+      - The authority is not contacted, so RV(time) and RV(authority) are null if a timestamp would be created.
   diff_mode:
     support: full
     details:
-      - Shows the key of the timestamp.
+      - Shows the path of the timestamp.
   idempotent:
     support: full
     details:
-      - An entry is stamped once. A timestamp that is there and does not hold is an error, and is not replaced.
+      - An entry is timestamped only once. An existing timestamp that is not valid is an error and is not replaced.
 options:
   timestamp_url:
     description:
-      - Address of the authority, by C(http) or C(https), without user or password. Redirects are not followed. Proxies are taken from the
+      - Address of the authority, with C(http) or C(https), without user or password. Redirects are not followed. Proxies are taken from the
         environment.
     type: str
     required: true
   timestamp_roots:
     description:
-      - File outside the repository with the authority's root certificate in PEM, and with its intermediate certificates where its answers
-        do not bring them. Several authorities may be in it; keep the root of an earlier one as long as its timestamps.
+      - Path of a file outside the repository with the authority's root certificate in PEM. Add its intermediate certificates if its
+        responses do not include them.
+      - The file may contain several authorities. Keep the root certificate of an earlier authority as long as its timestamps exist.
     type: path
     required: true
   require_valid:
     description:
-      - Fail when no timestamp could be made. Otherwise RV(verdict) and RV(message) say so.
+      - Whether to fail if no timestamp could be created. With V(false), RV(verdict) and RV(message) report the failure.
     type: bool
     default: true
 requirements:
   - rfc3161-client >= 1.0.6
 notes:
-  - It gives up after 30 seconds. When it fails, nothing is stored, and the sets are what they were.
-  - A host whose clock is more than 5 minutes ahead of the authority's is told so, and nothing is stored.
+  - The module gives up after 30 seconds. If it fails, nothing is stored, and the sets are not affected.
+  - If the clock of this host is more than 5 minutes ahead of the authority's clock, the module reports this and stores nothing.
 seealso:
   - module: caracal_ops.backup.repository_verify
 """
 
 EXAMPLES = r"""
 ---
-- name: Prove how old the newest set is
+- name: Timestamp the journal after a backup
   caracal_ops.backup.journal_timestamp:
     timestamp_url: https://tsa.example.org/tsr
     timestamp_roots: /etc/caracal-ops/timestamp_roots.pem
@@ -74,12 +77,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: V(pass), or V(unproven) where there is no timestamp.
+  description: V(pass), or V(unproven) if there is no timestamp.
   returned: always
   type: str
   sample: pass
 message:
-  description: Who had seen which entry when, or why nobody has.
+  description: The authority, the entry and the time of the timestamp, or the reason why there is no timestamp.
   returned: always
   type: str
   sample: CN=Example Timestamping 2026,O=Example,C=NL had seen entry 42 at 2026-11-25T02:11:07.000000Z
@@ -89,27 +92,27 @@ sequence:
   type: int
   sample: 42
 sha256:
-  description: Its digest, which is what the authority had seen.
+  description: SHA-256 digest of the entry, for which the authority issued the timestamp.
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 time:
-  description: When, by the authority's clock; null in check mode for one that is still to be made.
+  description: Time of the timestamp, by the authority's clock. Null in check mode if the timestamp does not exist yet.
   returned: success
   type: str
   sample: "2026-11-25T02:11:07.000000Z"
 authority:
-  description: Subject of the certificate that signed the timestamp; null like RV(time).
+  description: Subject of the certificate that signed the timestamp. Null like RV(time).
   returned: success
   type: str
   sample: CN=Example Timestamping 2026,O=Example,C=NL
 key:
-  description: Where the timestamp lies in the repository.
+  description: Path of the timestamp in the repository.
   returned: success
   type: str
   sample: journal/0000000042-9f86d081884c7d65.tsr
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry.
+  description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: success
   type: str
   sample: 42-9f86d081884c7d65

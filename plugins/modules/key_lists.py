@@ -7,17 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: key_lists
-short_description: Keep the lists of whose signatures are believed, and to whom sets are sealed
+short_description: Add the public keys of hosts to the signer and recipient lists
 version_added: 0.1.0
 description:
-  - Adds to the operator's C(allowed_signers), and to lists of recipients, what hosts gave as the public halves of their keys. It runs on
-    the operator's host, where the lists are made; other hosts get copies.
-  - What a host gave is read as a stranger's. A signer is one Ed25519 public key without options, comment or a second line, and gets the
-    principal and the namespaces of its role; a recipient is one C(age1...).
-  - Hosts of one role share a name, and each has a key of its own. A new key is added where all that are listed for that name were given,
-    too. Else it stands in place of one of those, and is refused with the fingerprints of both; so is a key that two hosts gave, or that is
-    listed for somebody else. To rotate a key, the operator edits the lists, as the guide on key custody says.
-  - Lines that are there already stay as they are.
+  - Adds the public keys of hosts to the operator's C(allowed_signers) and recipient lists.
+  - Runs on the operator's machine, where these lists are maintained. Other hosts get copies of the lists.
+  - Keys from a host are untrusted input. A signer must be a single Ed25519 public key without options, comment or a second line. The module
+    adds the principal and the namespaces of the role.
+  - A recipient must be a single C(age1...) key.
+  - Hosts with the same role share a name, but each host has its own key. A new key is added only if the hosts also supplied all keys that
+    are already listed for the name.
+  - Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints of both.
+  - The module also refuses a key that two hosts supplied, and a signer's key that is listed for another principal.
+  - To rotate a key, edit the lists as described in the guide on key custody.
+  - Existing lines are not changed.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,59 +31,60 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows whose keys are added, by name and fingerprint.
+      - Shows the added keys by name and fingerprint.
   idempotent:
     support: full
 options:
   deployment:
     description:
-      - Name of the Caracal deployment; signers are named C(<role>@<deployment>).
+      - Name of the Caracal deployment. Signers are named C(<role>@<deployment>).
     type: str
     required: true
   allowed_signers:
     description:
-      - The list of signers, in the format of OpenSSH's C(allowed_signers). Its folder must be there, and nobody else may write in it.
+      - Path of the list of signers, in the format of OpenSSH's C(allowed_signers). Its directory must exist, and no other user may have
+        write access to it.
     type: path
     required: true
   signers:
     description:
-      - Who signs.
+      - Signers to add.
     type: list
     elements: dict
     required: true
     suboptions:
       role:
         description:
-          - What the hosts are for.
+          - Role of the hosts.
         type: str
         required: true
         choices: [backup, drill, operator, prune]
       public_keys:
         description:
-          - What each of them gave as its public key. Empty only in check mode, for a key that a run would make.
+          - Public key of each host. May be empty only in check mode, for a key that a run would create.
         type: list
         elements: str
         required: true
   recipients:
     description:
-      - Who opens what is sealed to a list.
+      - Recipients to add.
     type: list
     elements: dict
     default: []
     suboptions:
       list:
         description:
-          - The file.
+          - Path of the list.
         type: path
         required: true
       name:
         description:
-          - Whose recipients they are. It stands as a comment in the line before each.
+          - Name of the hosts with these recipients. It is written as a comment in the line before each recipient.
         type: str
         required: true
       recipients:
         description:
-          - What each host gave as its recipient. Empty only in check mode, for an identity that a run would make.
+          - Recipient of each host. May be empty only in check mode, for an identity that a run would create.
         type: list
         elements: str
         required: true
@@ -90,7 +94,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Believe what the backup host signs, and seal to the drill host
+- name: Trust signatures of the backup host, and encrypt for the drill host
   caracal_ops.backup.key_lists:
     deployment: prod
     allowed_signers: ~/.config/caracal-ops/prod/allowed_signers
@@ -105,13 +109,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 added:
-  description: Whose keys were added to which list, by name and fingerprint.
+  description: Keys that were added to each list, by name and fingerprint.
   returned: success
   type: list
   elements: str
   sample: ["allowed_signers: backup@prod SHA256:1v6nmWdvJ6xmjEcFYtYYXtk4uHBYkR2XUZoC4eJNUhA"]
 lists:
-  description: The text of each list by the name of its file, to be copied to other hosts.
+  description: Text of each list by file name, for copying to other hosts.
   returned: success
   type: dict
   sample: {details.recipients: "age1km038uqgnzqcdfealu7lkr69jdd3sqtlqgajjext60yx77p8gd0q8mmgu6"}
