@@ -49,8 +49,8 @@ options:
   step:
     description:
       - Name of the step. The steps of a drill are run in the order of the choices.
-      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It reads only the headers of the
-        set, to find out which identities can decrypt it. It changes nothing, and fails with all problems at once.
+      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It reads only the manifest
+        of the set and the headers of its artifacts, to find out which identities can decrypt them. It changes nothing, and fails with all problems at once.
       - The playbook C(doctor) uses the step V(preflight).
     type: str
     required: true
@@ -264,7 +264,8 @@ options:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its directory must exist.
       - The step V(report) writes the verdict, causes, recovery time, recovery point and their budgets. It also writes the age of the set,
         the number of checks by verdict, and the time of the last drill that passed.
-      - It writes them atomically, with mode 0644, after everything else. If that fails, the report remains valid and the module prints a warning.
+      - It writes them atomically, with mode 0644, after everything else. If that fails, the report remains valid and the module
+        prints a warning.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
