@@ -53,7 +53,7 @@ options:
     type: str
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:

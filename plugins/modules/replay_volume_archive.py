@@ -76,8 +76,8 @@ options:
         required: true
   compose_project:
     description:
-      - Name of a Compose project on this host. Its replay directories are found from the mounts of its containers, and from the volumes
-        with the labels C(stsReplay) and C(gatewayReplay), which outlive their containers. Replicas that share a volume have one directory.
+      - Name of a Compose project on this host. Its replay directories are found from the mounts of its containers, and from the labels
+        of its volumes C(stsReplay) and C(gatewayReplay), which outlive the containers. Replicas that share a volume have one directory.
       - The module only queries the container engine. It changes nothing there.
       - A service without a replay directory is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
     type: str

@@ -65,7 +65,7 @@ options:
     type: path
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
   metrics_file:

@@ -49,8 +49,9 @@ options:
   step:
     description:
       - Name of the step. The steps of a drill are run in the order of the choices.
-      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It reads only the manifest
-        of the set and the headers of its artifacts, to find out which identities can decrypt them. It changes nothing, and fails with all problems at once.
+      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It changes nothing, and fails
+        with all problems at once.
+      - V(preflight) reads only the manifest of the set and the headers of its artifacts, to find out which identities can decrypt it.
       - The playbook C(doctor) uses the step V(preflight).
     type: str
     required: true
@@ -137,7 +138,7 @@ options:
     type: path
   schema_additions:
     description:
-      - See O(caracal_ops.backup.migration_verify#module:schema_additions).
+      - Names of your own objects in the databases, as in O(caracal_ops.backup.migration_verify#module:schema_additions).
     type: list
     elements: str
     default: []
@@ -163,7 +164,7 @@ options:
     type: int
   audit_clock_skew_seconds:
     description:
-      - See O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+      - Tolerated clock skew in seconds, as in O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
     type: int
     default: 300
   redis_server:

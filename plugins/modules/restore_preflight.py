@@ -36,7 +36,7 @@ options:
     required: true
   release:
     description:
-      - See O(caracal_ops.backup.pg_encrypted_restore#module:release).
+      - Release of Caracal that will run on the restored databases, as in O(caracal_ops.backup.pg_encrypted_restore#module:release).
     type: str
   confirm:
     description:
@@ -47,12 +47,13 @@ options:
     default: []
   jobs:
     description:
-      - See O(caracal_ops.backup.pg_encrypted_restore#module:jobs).
+      - Number of parallel streams of the restore, as in O(caracal_ops.backup.pg_encrypted_restore#module:jobs).
     type: int
     default: 2
   accept_vulnerable_clients:
     description:
-      - See O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
+      - Known vulnerabilities of C(pg_restore) that are accepted, as in
+        O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
     type: list
     elements: str
     default: []
@@ -72,7 +73,7 @@ options:
     type: dict
   earlier:
     description:
-      - See O(caracal_ops.backup.backup_preflight#module:earlier).
+      - Results of earlier modules, as in O(caracal_ops.backup.backup_preflight#module:earlier).
     type: dict
     default: {}
   running:
@@ -182,7 +183,7 @@ not_restored:
   elements: str
   sample: ["extra/ca.pem"]
 replay:
-  description: See RV(caracal_ops.backup.replay_volume_restore#module:volumes).
+  description: Replay directories, as in RV(caracal_ops.backup.replay_volume_restore#module:volumes).
   returned: success
   type: list
   elements: dict
@@ -194,7 +195,7 @@ waiting:
   elements: str
   sample: [databases, redis]
 redis:
-  description: See RV(caracal_ops.backup.redis_stream_restore#module:streams).
+  description: Redis streams, as in RV(caracal_ops.backup.redis_stream_restore#module:streams).
   returned: success
   type: list
   elements: dict

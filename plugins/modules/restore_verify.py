@@ -53,16 +53,17 @@ options:
     default: []
   audit_retention_days:
     description:
-      - See O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
+      - Value of C(AUDIT_RETENTION_DAYS) of the deployment, as in
+        O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
     type: int
   audit_clock_skew_seconds:
     description:
-      - See O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+      - Tolerated clock skew in seconds, as in O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
     type: int
     default: 300
   schema_additions:
     description:
-      - See O(caracal_ops.backup.migration_verify#module:schema_additions).
+      - Names of your own objects in the databases, as in O(caracal_ops.backup.migration_verify#module:schema_additions).
     type: list
     elements: str
     default: []

@@ -11,13 +11,13 @@ short_description: Verify that retention settings of a deployment are in effect
 version_added: 0.1.0
 description:
   - Checks four parts of a live deployment without changing them.
-  - V(audit). The number of days in effect for audit events, and whether the partitions of this month and the next three exist. Also whether
-    old months are dropped on time, and whether a month would be dropped before its events were exported.
-  - V(coordinator). Removal of ended rows after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and C(SESSION_RETENTION_DAYS). Also
-    the rights that the cleanup process needs for it, and events that were given up.
-  - V(streams). Lengths of Redis streams, how long consumers keep entries without acknowledgement, and dead letters.
-  - V(backups). Age of the newest set and of the last drill that passed, how long sets are kept, proofs of the break-glass identities,
-    and copies in other locations.
+  - The part V(audit) checks how many days are in effect for audit events, and whether the partitions of this month and the next three exist.
+    It also checks that old months are dropped on time, and that no month is dropped before its events were exported.
+  - The part V(coordinator) checks that ended rows are removed after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and
+    C(SESSION_RETENTION_DAYS). It also checks the rights of the cleanup process, and reports events that were given up.
+  - The part V(streams) checks the lengths of Redis streams, how long consumers keep entries without acknowledgement, and dead letters.
+  - The part V(backups) checks the age of the newest set and of the last drill that passed, and how long sets are kept. It also checks the
+    proofs of the break-glass identities, and copies in other locations.
   - See R(the guide on retention controls,ansible_collections.caracal_ops.backup.docsite.guide_retention_controls) for each check.
 author:
   - Caracal Ops (@caracal-ops)

@@ -50,7 +50,7 @@ options:
     default: 2
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
