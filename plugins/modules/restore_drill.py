@@ -21,7 +21,6 @@ description:
     skipped, and the report states this.
   - The task fails if no report is possible. Possible reasons are an untrusted journal, a key that cannot sign or encrypt, and
     another drill that is running in the same directory.
-    work in the same directory.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:

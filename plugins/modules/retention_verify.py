@@ -11,8 +11,8 @@ short_description: Verify that retention settings of a deployment are in effect
 version_added: 0.1.0
 description:
   - Checks four parts of a live deployment without changing them.
-  - The part V(audit) checks how many days are in effect for audit events, and whether the partitions of this month and the next three exist.
-    It also checks that old months are dropped on time, and that no month is dropped before its events were exported.
+  - The part V(audit) checks how many days are in effect for audit events, and whether the partitions of this month and the next three
+    exist. It also checks that old months are dropped on time, and that no month is dropped before its events were exported.
   - The part V(coordinator) checks that ended rows are removed after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and
     C(SESSION_RETENTION_DAYS). It also checks the rights of the cleanup process, and reports events that were given up.
   - The part V(streams) checks the lengths of Redis streams, how long consumers keep entries without acknowledgement, and dead letters.
