@@ -13,8 +13,8 @@ options:
   set_id:
     description:
       - ID of the open set. In check mode, the ID that M(caracal_ops.backup.backup_set) predicted.
-      - If a failed or killed run has left objects in the set, the same run is refused before it begins, because the first run could still
-        be in progress.
+      - If a failed or killed run has left objects in the set, the same run is refused before it begins. The first run could still be in
+        progress.
       - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=aborted) removes these objects. You can then
         use the ID again.
     type: str

@@ -49,9 +49,9 @@ options:
       - Streams whose events are sent again.
       - For V(caracal.audit.events), only events that have no row in C(audit_events) are sent, and only if retention has not dropped their
         partition.
-      - For V(caracal.sessions.revoke), everything that the API and the coordinator have sent since O(since) is sent again. Only protected
-        resources with a Redis of their own for revocations need this, and only if Redis was lost for less than the longest lifetime of a
-        token.
+      - For V(caracal.sessions.revoke), everything that the API and the coordinator have sent since O(since) is sent again. This
+        is useful only for protected resources that keep revocations in their own Redis. It is needed only if Redis was lost for less than
+        the longest lifetime of a token.
     type: list
     elements: str
     choices: [caracal.audit.events, caracal.sessions.revoke]

@@ -10,9 +10,9 @@ module: postgres_programs
 short_description: Find PostgreSQL client programs on this host or in the image of the server
 version_added: 0.1.0
 description:
-  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. If this host has no programs of the server's major
-    release or a later one, the module takes them from the image of the server, which has exactly that release. If the image does not
-    state its release, it is unpacked, and its programs are run to report it.
+  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. This host's own programs are used if they are
+    of the server's major release or a later one. Otherwise, the module takes the programs from the image of the server, which has exactly
+    that release. If the image does not state its release, it is unpacked, and its programs are run to report it.
   - The image is unpacked once, into its own directory, and verified with its ID, which covers every byte. Its programs then run in
     bubblewrap with the image as their read-only file system. If you run the module as root, each program runs as a separate user.
   - A program can read only the host files that the variables of libpq name. It can reach only the server that those variables name, and

@@ -13,8 +13,8 @@ description:
   - The replay directory of a service contains audit events that the service could not send yet. They are in no database.
   - Each file goes byte for byte through tar, zstd and age, with its time, mode and owner, up to its last complete line. The module changes
     nothing in the directory, and no service has to stop. A healthy service usually has no replay files.
-  - There are two passes, one before the database dump and one after it. Pass 2 archives new files and files that have grown, so each
-    event is in a file of one of the passes, or in the database. If you extract one pass over the other, no event is duplicated or
+  - There are two passes, one before the database dump and one after it. Pass 2 archives new files and files that have grown. Each
+    event is therefore in a file of one of the passes, or in the database. If you extract one pass over the other, no event is duplicated or
     truncated.
   - Files that are not replay files are named in a warning. They are never followed, and they never stop the run.
 author:

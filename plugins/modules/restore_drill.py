@@ -97,8 +97,8 @@ options:
     default: caracal
   pg_bin:
     description:
-      - Directory with PostgreSQL's programs. Without it, the usual directories are searched. If they have no suitable programs, the image
-        is used that ran as the service C(postgres) when the set was created, if the set records it.
+      - Directory with PostgreSQL's programs. Without it, the usual directories are searched. If they have no suitable programs, the drill
+        uses the image of the service C(postgres) at the time of the backup, if the set records one.
     type: path
   minimum_free_mb:
     description:
@@ -169,7 +169,7 @@ options:
   redis_server:
     description:
       - Path of the C(redis-server) program for the sandbox. Without it, the usual directories are searched. If they do not have it, the
-        image is used that ran as the service C(redis) when the set was created, if the set records it.
+        drill uses the image of the service C(redis) at the time of the backup, if the set records one.
     type: path
   services:
     description:

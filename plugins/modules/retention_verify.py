@@ -131,7 +131,7 @@ options:
   break_glass_files:
     description:
       - Files with the public keys of the break-glass identities, one per line. Every encrypted object of the newest set must be encrypted
-        to one of these keys, and each key must be a recipient of at least one object. An C(escrow) entry of the journal must prove each
+        to one of these keys. Each key must be a recipient of at least one object. An C(escrow) entry of the journal must prove each
         identity within the last 400 days.
     type: list
     elements: path

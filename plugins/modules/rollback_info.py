@@ -62,7 +62,7 @@ options:
   since:
     description:
       - Time of the restored set's snapshot, in ISO 8601 with a time zone. If the former database is lost or cannot be read, all changes
-        after that time may be lost, and the result states this for each category.
+        after that time may be lost. The result states this for each category.
     type: str
 notes:
   - The module does not report rows that are newer in the restored database than in the former one.

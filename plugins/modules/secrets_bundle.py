@@ -10,7 +10,7 @@ module: secrets_bundle
 short_description: Back up the runtime secrets of Caracal into an open backup set, and prove that they decrypt its database
 version_added: 0.1.0
 description:
-  - Reads the secrets of a deployment before and after the dump, checks them as Caracal does, and encrypts them into one archive for their
+  - Reads the secrets of a deployment before and after the dump, and checks them as Caracal does. Encrypts them into one archive for their
     own recipients. Pass secrets by path only. Their values stay in memory, and are not in any result, log or argument list.
   - The second pass proves that the keys decrypt the values in the dump's snapshot and that they signed its audit rows. A set is refused if
     its own secrets do not decrypt it, because a restore would lose every encrypted value.
