@@ -63,7 +63,7 @@ options:
   s3_plain_http:
     description:
       - Whether to accept an address that begins with C(http://). An attacker on the network path can then read and alter requests. Use it
-        only on a network that is encrypted in another way.
+        only on a network that is protected in another way.
       - An address of this host itself, such as C(http://127.0.0.1:8333), does not need this option.
     type: bool
     default: false
@@ -84,7 +84,7 @@ options:
     type: path
   s3_role_arn:
     description:
-      - Role to assume with these credentials. The credentials of the role are renewed before they expire, even during a long upload.
+      - Role to assume with the credentials that were found. The credentials of the role are renewed before they expire, even during a long upload.
     type: str
   lock_mode:
     description:
@@ -111,7 +111,7 @@ options:
     description:
       - Whether to test Object Lock when a set is opened. The test tries to shorten and to break the lock of a small object with the
         credentials of this host.
-      - If the test succeeds in this, the backup is refused, because an attacker who controls the host could destroy every set.
+      - If the lock can be shortened or broken, the backup is refused, because an attacker who controls the host could destroy every set.
       - Each test leaves one object that is locked for a day.
     type: bool
     default: false
