@@ -84,7 +84,8 @@ options:
     type: path
   s3_role_arn:
     description:
-      - Role to assume with the credentials that were found. The credentials of the role are renewed before they expire, even during a long upload.
+      - Role to assume with the credentials that were found. The credentials of the role are renewed before they expire, even during a
+        long upload.
     type: str
   lock_mode:
     description:
