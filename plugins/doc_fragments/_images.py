@@ -12,20 +12,22 @@ class ModuleDocFragment:
 options:
   engine:
     description:
-      - Address of the socket of a container engine on this host, which hands out images that were not used here before. Without it
-        C(unix:///var/run/docker.sock), or where that is not there C(unix:///run/podman/podman.sock). Without images no engine is asked.
+      - Address of the socket of a container engine on this host. The engine provides images that were not used here before.
+      - The default is C(unix:///var/run/docker.sock) if it exists, and otherwise C(unix:///run/podman/podman.sock). If no images are
+        used, no engine is contacted.
     type: str
   image_archives:
     description:
-      - Files that C(docker image save) wrote, each with one image or several, or directories that are OCI layouts, as
-        C(skopeo copy --preserve-digests) writes them. They are looked into before any engine.
+      - Files written by C(docker image save), each with one or more images, or OCI layout directories as written by
+        C(skopeo copy --preserve-digests). They are searched before any engine.
     type: list
     elements: path
     default: []
   images_directory:
     description:
-      - Where images are kept unpacked. Only the user who runs this may be able to write there. An image that was not used for 90 days is
-        removed. If all of them together have more than 4 GiB, those that were not used for a day are removed as well.
+      - Directory in which unpacked images are kept. Only the user who runs the module may have write access to it.
+      - An image that was not used for 90 days is removed. If all images together have more than 4 GiB, images that were not used for a day
+        are removed as well.
     type: path
     default: /var/cache/caracal_backup/images
 """

@@ -12,33 +12,33 @@ class ModuleDocFragment:
 options:
   waivers:
     description:
-      - Checks that the verdict shall not depend on for a while. The report shows each, with what came out.
+      - Checks that do not affect the verdict for a limited time. The report lists each of them with its result.
     type: list
     elements: dict
     default: []
     suboptions:
       check:
         description:
-          - Name of the check, whole.
+          - Complete ID of the check.
         type: str
         required: true
       reason:
         description:
-          - Why, for whoever reads the report.
+          - Reason of the waiver, for readers of the report.
         type: str
         required: true
       expires:
         description:
-          - Last day of the waiver as YYYY-MM-DD, in UTC. An expired one is refused.
+          - Last day of the waiver as YYYY-MM-DD, in UTC. An expired waiver is refused.
         type: str
         required: true
   report_dir:
     description:
-      - Folder for the report on this host, which goes into a folder of its own there, named by its ID.
+      - Directory on this host for reports. Each report is written into its own subdirectory, named after the report ID.
     type: path
   require_valid:
     description:
-      - Fail unless the verdict is V(pass), after everything was written.
+      - Whether to fail unless the verdict is V(pass). The module fails after everything was written.
     type: bool
     default: true
 """

@@ -12,16 +12,17 @@ class ModuleDocFragment:
 options:
   set_id:
     description:
-      - The open set. In check mode, the id that M(caracal_ops.backup.backup_set) predicted.
-      - Where a run that failed or was killed has left objects in it, the same again is refused before it begins, since that run could
-        still be at work. M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=aborted) removes them; the
-        id can then be used again.
+      - ID of the open set. In check mode, the ID that M(caracal_ops.backup.backup_set) predicted.
+      - If a failed or killed run has left objects in the set, the same run is refused before it begins. The first run could still be in
+        progress.
+      - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=aborted) removes these objects. You can then
+        use the ID again.
     type: str
     required: true
   create_repository:
     description:
-      - In check mode, look at everything else where O(repository) holds no repository yet, since M(caracal_ops.backup.backup_set) with
-        the same option is to make it. Otherwise it changes nothing.
+      - Whether to continue with all other checks in check mode if O(repository) does not contain a repository yet. Use it if
+        M(caracal_ops.backup.backup_set) with the same option is to create the repository. Without check mode, this option has no effect.
     type: bool
     default: false
 """

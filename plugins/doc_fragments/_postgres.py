@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   login_host:
     description:
-      - Host of the PostgreSQL server. Empty for the local socket.
+      - Host of the PostgreSQL server. If empty, the local socket is used.
     type: str
     default: ''
   login_port:
@@ -22,30 +22,30 @@ options:
     default: 5432
   login_user:
     description:
-      - Role to log in as. It must see every row, as owner, superuser, or with C(pg_read_all_data) and C(BYPASSRLS).
+      - Role to log in as. It must see every row, as owner, as superuser, or with C(pg_read_all_data) and C(BYPASSRLS).
     type: str
     default: caracal
   login_password_file:
     description:
-      - File whose only line is the password of O(login_user). Without it libpq's own means apply (C(~/.pgpass), C(peer), certificates).
-      - With libpq 16 or newer a server gets it through C(scram-sha-256) only, and no password ever in clear or as MD5.
-      - One that group or others can read is refused, and so is libpq's own. C(chmod 600) it, or C(chmod 700) its folder where containers
-        read it.
+      - File whose only line is the password of O(login_user). Without it, libpq's own methods apply (C(~/.pgpass), C(peer), certificates).
+      - With libpq 16 or newer, the password is sent to a server through C(scram-sha-256) only, and never unencrypted or as MD5.
+      - A file that group or others can read is refused, and so is libpq's own password file. Run C(chmod 600) on it. If containers read
+        the file, run C(chmod 700) on its directory instead.
     type: path
   login_unix_socket:
     description:
-      - Directory of the server's unix socket.
+      - Directory of the server's Unix socket.
     type: str
     default: ''
   ssl_mode:
     description:
-      - How TLS is negotiated, as libpq's C(sslmode).
+      - TLS mode of the connection, as in libpq's C(sslmode).
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
     default: prefer
   ca_cert:
     description:
-      - File with the certificate authorities that the server's certificate is checked against.
+      - File with the CA certificates that verify the server's certificate.
     type: path
   ssl_cert:
     description:
@@ -57,6 +57,6 @@ options:
     type: path
   pg_bin:
     description:
-      - Folder with PostgreSQL's programs. Without it the usual folders are searched, and the lowest sufficient version is taken.
+      - Directory with PostgreSQL's programs. Without it, the usual directories are searched, and the lowest sufficient version is used.
     type: path
 """

@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   reading:
     description:
-      - V(1) before the databases are dumped, V(2) after it. The set needs both.
+      - Number of the pass, V(1) before the database dump or V(2) after it. The set needs both passes.
     type: int
     choices: [1, 2]
     required: true

@@ -12,15 +12,15 @@ class ModuleDocFragment:
 options:
   recipients:
     description:
-      - Public keys to seal to, as C(age1...) (X25519), C(ssh-ed25519 ...) or C(ssh-rsa ...).
-      - Whoever holds the identity of one of them can open the set.
-      - None of them may be the signing key.
+      - Public keys that artifacts are encrypted to, as C(age1...) (X25519), C(ssh-ed25519 ...) or C(ssh-rsa ...).
+      - The identity of any of these keys can decrypt the set.
+      - The signing key must not be among them.
     type: list
     elements: str
     default: []
   recipients_files:
     description:
-      - Files with one recipient a line, comments after C(#).
+      - Files with one recipient per line. Comments begin with C(#).
     type: list
     elements: path
     default: []

@@ -12,13 +12,13 @@ class ModuleDocFragment:
 options:
   signing_key:
     description:
-      - OpenSSH Ed25519 key of C(operator@<deployment>), mode 0600, which enters the restore into the journal. With a C(.pub) file the key
-        is used through the agent.
-      - Required unless O(sandbox) is given. In check mode, and when nothing had to be changed, there is no entry.
+      - OpenSSH Ed25519 key of C(operator@<deployment>), mode 0600, that signs the journal entry of the restore. If you give a C(.pub) file,
+        the key is used through the SSH agent.
+      - Required unless O(sandbox) is given. In check mode, and if nothing had to be changed, there is no entry.
     type: path
   sandbox:
     description:
-      - Directory of a sandbox made by M(caracal_ops.backup.restore_drill), in which the target must lie. A drill restores there and
-        nowhere else, and makes no entry.
+      - Directory of a sandbox created by M(caracal_ops.backup.restore_drill), in which the target must be located. A drill restores into
+        that sandbox only, and makes no journal entry.
     type: path
 """

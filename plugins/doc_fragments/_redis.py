@@ -22,25 +22,26 @@ options:
     default: 6379
   redis_unix_socket:
     description:
-      - Path of the server's unix socket. It takes the place of O(redis_host) and O(redis_port).
+      - Path of the server's Unix socket. It replaces O(redis_host) and O(redis_port).
     type: path
   redis_username:
     description:
-      - ACL user to log in as. Without it the user V(default).
+      - ACL user to log in as. The default is the user V(default).
     type: str
   redis_password_file:
     description:
-      - File whose only line is the password, as Caracal's own C(redisPassword).
-      - One that group or others can read is refused. C(chmod 600) it, or C(chmod 700) its folder where containers read it.
+      - File whose only line is the password, such as Caracal's own C(redisPassword).
+      - A file that group or others can read is refused. Run C(chmod 600) on it. If containers read the file, run C(chmod 700) on its
+        directory instead.
     type: path
   redis_tls:
     description:
-      - Speak TLS, and verify the server's certificate and host name.
+      - Whether to use TLS and verify the server's certificate and host name.
     type: bool
     default: false
   redis_ca_cert:
     description:
-      - File with the certificate authorities that the server's certificate is checked against. Without it those of the system.
+      - File with the CA certificates that verify the server's certificate. The default is the CA certificates of the system.
     type: path
   redis_client_cert:
     description:

@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   repository:
     description:
-      - Where backup sets live.
+      - Location of the backup sets.
       - A local directory, as an absolute path or C(file://) address, or a bucket with a prefix, as C(s3://bucket/prefix).
     type: str
     required: true
@@ -26,87 +26,94 @@ options:
     description:
       - File in the format of OpenSSH's C(allowed_signers), with the principals C(backup@), C(drill@), C(prune@) and C(operator@) of
         the deployment.
-      - It comes from the operator, never from the repository.
+      - Provide this file from the operator's machine, never from the repository.
     type: path
     required: true
   revoked_keys:
     description:
-      - File with one revoked OpenSSH public key a line. What they signed is not believed.
+      - File with one revoked OpenSSH public key per line. Signatures of these keys are not trusted.
     type: path
   high_water_mark:
     description:
-      - File outside the repository that remembers the newest journal entry this host has seen.
-      - A repository whose journal ends before it was rolled back, and is refused. Without a mark, freshness is C(unproven).
-      - Another repository of a deployment that it knows is refused, too. Remove the file when the repository was made anew on purpose.
-      - It is made when it does not exist. Beside it lies what this host has verified of the journal, so that a call reads what is new only.
+      - File outside the repository that stores the newest journal entry this host has seen.
+      - A repository whose journal ends before that entry was rolled back, and is refused. If the file does not exist, freshness is
+        C(unproven).
+      - A different repository of a deployment that the file contains is refused, too. Remove the file if you have recreated the repository
+        on purpose.
+      - The file is created if it does not exist. This host stores the verified part of the journal next to it, so each call reads only new
+        entries.
     type: path
     required: true
   s3_endpoint:
     description:
-      - Address of a server that speaks S3, such as C(https://s3.example.org). Without it, AWS.
-      - The options named C(s3_*) and C(lock_*) say nothing of a directory. Needs the Python library boto3 1.36 or later.
-      - Set them once for all modules with C(module_defaults) of the action group C(caracal_ops.backup.repository).
-        The playbooks of this collection take them from the variable C(caracal_ops_access).
+      - Address of an S3-compatible server, such as C(https://s3.example.org). The default is AWS.
+      - The options C(s3_*) and C(lock_*) have no effect for a directory. A bucket needs the Python library boto3 1.36 or later.
+      - Set these options once for all modules with C(module_defaults) of the action group C(caracal_ops.backup.repository).
+        The playbooks of this collection read them from the variable C(caracal_ops_access).
     type: str
   s3_region:
     description:
-      - Region of the bucket. Without it, the profile's or the environment's.
+      - Region of the bucket. The default is the region of the profile or the environment.
     type: str
   s3_path_style:
     description:
-      - Put the bucket into the path of requests and not into the name of the host, as many servers other than AWS need it.
+      - Whether to put the bucket into the path of requests instead of the host name. Many servers other than AWS need this.
     type: bool
     default: false
   s3_plain_http:
     description:
-      - Accept an address that begins with C(http://). Whoever is on the way then reads and alters requests, so do it only on a network that
-        is sealed by other means.
-      - An address of this host itself, such as C(http://127.0.0.1:8333), needs no such word.
+      - Whether to accept an address that begins with C(http://). An attacker on the network path can then read and alter requests. Use it
+        only on a network that is protected in another way.
+      - An address of this host itself, such as C(http://127.0.0.1:8333), does not need this option.
     type: bool
     default: false
   s3_ca_bundle:
     description:
-      - File with the certificates of authorities to trust, instead of the system's.
+      - File with the CA certificates to trust, instead of the CA certificates of the system.
     type: path
   s3_profile:
     description:
-      - Profile of the credentials file or of AWS's configuration. It may name a role, a web identity or a process that gives credentials.
-      - Without it, credentials come from where boto3 looks, also from the web identity or instance role of the host.
+      - Profile of the credentials file or of the AWS configuration. It may name a role, a web identity or a process that provides
+        credentials.
+      - Without it, credentials come from the usual sources of boto3, including the web identity or instance role of the host.
     type: str
   s3_credentials_file:
     description:
-      - File in the format of AWS's C(credentials), instead of the one in the home directory.
-      - One that group or others can read is refused, the one in the home directory too. C(chmod 600) it.
+      - File in the format of AWS's C(credentials), instead of the file in the home directory.
+      - A file that group or others can read is refused, including the file in the home directory. Run C(chmod 600) on it.
     type: path
   s3_role_arn:
     description:
-      - Role to assume with the credentials that were found. Its own ones are renewed before they expire, also in a long upload.
+      - Role to assume with the credentials that were found. The credentials of the role are renewed before they expire, even during a
+        long upload.
     type: str
   lock_mode:
     description:
-      - Object Lock that each object is written with. V(GOVERNANCE) can be lifted by who has a permission of its own,
-        V(COMPLIANCE) by nobody, not even by the owner of the account.
-      - With V(none), what the bucket itself has as default holds.
+      - Object Lock mode with which each object is written. A user with a special permission can lift V(GOVERNANCE). Neither users nor the
+        owner of the account can lift V(COMPLIANCE).
+      - With V(none), the default of the bucket applies.
     type: str
     choices: [none, GOVERNANCE, COMPLIANCE]
     default: none
   lock_days:
     description:
-      - For how many days objects are locked, by class. Classes that are not named have their usual days,
-        which are 35 for C(sets), C(objects) and C(secrets), and 400 for C(journal), C(archive) and C(drills). 0 locks nothing.
-      - An object that a newer set refers to is locked anew for that time.
+      - Number of days for which objects are locked, by class. Classes that are not listed have their defaults, which are 35 for C(sets),
+        C(objects) and C(secrets), and 400 for C(journal), C(archive) and C(drills). With 0, objects are not locked.
+      - If a newer set refers to an object, the object is locked again for that time.
     type: dict
     default: {}
   lock_days_max:
     description:
-      - No lock is longer. A typing error would otherwise cost storage for years, since nobody can shorten such a lock.
+      - Maximum number of days of a lock. It protects you from a typing error that would cost storage for years, because such a lock cannot
+        be shortened.
     type: int
     default: 400
   lock_probe:
     description:
-      - When a set is opened, try to shorten and to break the lock of a small object with the credentials of this host.
-      - Where that works, nothing is backed up, since whoever takes the host could destroy every set.
-      - Each probe leaves one object that is locked for a day.
+      - Whether to test Object Lock when a set is opened. The test tries to shorten and to break the lock of a small object with the
+        credentials of this host.
+      - If the lock can be shortened or broken, the backup is refused, because an attacker who controls the host could destroy every set.
+      - Each test leaves one object that is locked for a day.
     type: bool
     default: false
 """

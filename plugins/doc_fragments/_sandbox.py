@@ -12,6 +12,6 @@ class ModuleDocFragment:
 options:
   sandbox:
     description:
-      - Directory of the sandbox that holds the copy. Without it the O(login_host) options say where the database is.
+      - Directory of the sandbox that contains the copy. Without it, the O(login_host) options determine the location of the database.
     type: path
 """

@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   services:
     description:
-      - What runs as services, by the digests of their images, as RV(caracal_ops.backup.deployment_info#module:deployment.services) has it.
+      - Running services with the digests of their images, as in RV(caracal_ops.backup.deployment_info#module:deployment.services).
     type: list
     elements: dict
     default: []
@@ -22,15 +22,15 @@ options:
         type: str
         required: true
       replica:
-        description: Which one of it.
+        description: Name or number of the replica.
         type: str
         required: true
       image:
-        description: What the platform calls its image.
+        description: Name of the image on the platform.
         type: str
         required: true
       digest:
-        description: Digest of the image in its registry, or the same as O(services[].image_id).
+        description: Digest of the image in its registry, or the same value as O(services[].image_id).
         type: str
         required: true
       image_id:
@@ -38,12 +38,12 @@ options:
         type: str
         required: true
       command:
-        description: Entry point and arguments. Nothing but absolute paths, since the manifest is not sealed. Empty where that is not known.
+        description: Entry point and arguments. Only absolute paths are recorded, because the manifest is not encrypted. Empty if not known.
         type: list
         elements: str
         default: []
       working_directory:
-        description: Directory in the image that it starts in.
+        description: Directory in the image in which the service starts.
         type: str
         default: /
 """

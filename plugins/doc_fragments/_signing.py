@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options:
   signing_key:
     description:
-      - OpenSSH Ed25519 key that signs, mode 0600. With a C(.pub) file the key is used through the agent.
-      - The module says which principal must own it in O(allowed_signers).
-      - Required when something is to be written.
+      - OpenSSH Ed25519 key for signatures, mode 0600. If you give a C(.pub) file, the key is used through the SSH agent.
+      - Its principal in O(allowed_signers) depends on the module and is documented there.
+      - Required if the module writes to the repository.
     type: path
 """

@@ -12,11 +12,11 @@ class ModuleDocFragment:
 options:
   set_id:
     description:
-      - The set, or V(latest) for the newest one that the journal names.
+      - ID of the set, or V(latest) for the newest set that the journal names.
     type: str
     default: latest
   max_age:
     description:
-      - Refuse a V(latest) older than this many hours.
+      - Maximum age in hours of the set for V(latest). An older set is refused.
     type: int
 """

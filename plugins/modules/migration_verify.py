@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: migration_verify
-short_description: Compare the schema of a Caracal deployment with its release
+short_description: Compare the database schema of a Caracal deployment with its release
 version_added: 0.1.0
 description:
-  - Finds out which release the databases belong to, and compares migrations, tables, columns, constraints, indexes, triggers, row
-    security, grants, functions, roles, owners and audit partitions with what the migrations of that release leave behind.
-  - It covers what Caracal's own migration checks look at, and more. Unlike those it writes nothing and makes no role, so it may run on
-    a restored copy and on production. Each database is read in one transaction.
-  - A release that this collection does not know is V(unproven), with the difference to the nearest one; see O(release_table).
+  - Determines the release of the databases and compares them with what the migrations of that release create. The comparison covers
+    migrations, tables, columns, constraints, indexes, triggers, row security, grants, functions, roles, owners and audit partitions.
+  - It covers everything that Caracal's own migration checks cover, and more. Unlike those checks, it writes nothing and creates no role.
+    You can run it on a restored copy and on production. Each database is read in one transaction.
+  - For a release that this collection does not know, the verdict is V(unproven), with the differences from the nearest known release. See
+    O(release_table).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -30,33 +31,33 @@ options:
     default: caracal
   auth_database:
     description:
-      - Name of the database of the console's users, which releases from v2026.06.25-rc.1 on keep.
+      - Name of the database with the users of the console. Releases from v2026.06.25-rc.1 on have it.
     type: str
     default: caracal_auth
   release_table:
     description:
-      - File with the table of a release that this collection does not know yet, made with O(describe). It lies on the host where the
-        module runs.
+      - File with the table of a release that this collection does not know yet. Create it with O(describe). The file is on the host on
+        which the module runs.
     type: path
   schema_additions:
     description:
-      - Names of your own objects, rights and settings in the databases, as the checks name them, for example V(table reports) or
-        V(index zones.by_slug). They are then expected.
+      - Names of your own objects, rights and settings in the databases, as the checks print them, such as V(table reports) or
+        V(index zones.by_slug). The module then expects them.
     type: list
     elements: str
     default: []
   describe:
     description:
-      - Name of a release. RV(table) then says what the databases are, as a table of that release, for O(release_table). Only a fresh
-        migration of an official release is worth describing.
+      - Name of a release. RV(table) then describes the databases as a table of that release, for O(release_table). Describe only a
+        fresh migration of an official release.
     type: str
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module runs no program of PostgreSQL, so O(pg_bin) has no effect here.
+  - The module runs no PostgreSQL programs, so O(pg_bin) has no effect here.
 seealso:
   - module: caracal_ops.backup.state_verify
   - module: caracal_ops.backup.audit_partition_ensure
@@ -64,7 +65,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Is the restored copy what the migrations of its release leave behind?
+- name: Compare a restored copy with the migrations of its release
   caracal_ops.backup.migration_verify:
     sandbox: /var/tmp/drill
 
@@ -75,13 +76,13 @@ EXAMPLES = r"""
     require_valid: false
   register: fresh
 
-- name: Keep that as a table
+- name: Save the description as a table
   ansible.builtin.copy:
     content: "{{ fresh.table | to_nice_json }}"
     dest: /etc/caracal-ops/v1.1.0.json
     mode: "0644"
 
-- name: Verify production against it
+- name: Verify production with the saved table
   caracal_ops.backup.migration_verify:
     login_host: db.example.com
     login_user: caracal
@@ -105,32 +106,32 @@ verdict:
 checks:
   description:
     - Each check with its verdict, in the form that M(caracal_ops.backup.backup_set_verify) returns.
-    - The guide on migrations lists all of them. The details hold the first 50 differences.
+    - The guide on migrations lists all checks. The details contain the first 50 differences.
   returned: always
   type: list
   elements: dict
   sample: [{"id": "migrations.versions", "verdict": "pass", "message": "3 migrations, exactly those of v1.0.0", "required": true,
     "details": {"missing": [], "unknown": []}}]
 release:
-  description: The release, or none for one that is not known.
+  description: The release, or empty if the release is not known.
   returned: always
   type: str
   sample: v1.0.0
 nearest:
-  description: The release that was compared with.
+  description: The release that the databases were compared with.
   returned: always
   type: str
   sample: v1.0.0
 family:
-  description: V(zone_kek) or V(secret_store), of the release that was compared with.
+  description: Family of the release that was compared with, V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store
 table:
   description:
-    - The databases as the table of a release, or none without O(describe).
-    - C(release), C(family), C(migrations) as in C(schema_migrations), C(roles) of the services, and for each of C(databases) its facts,
-      one text each. The guide on migrations says what a fact looks like.
+    - The databases as the table of a release, or empty without O(describe).
+    - C(release), C(family), C(migrations) as in C(schema_migrations), C(roles) of the services, and C(databases) with the facts of each
+      database as a list of texts. The guide on migrations explains the format of a fact.
   returned: always
   type: dict
   sample: {"release": "v1.1.0", "family": "secret_store", "migrations": ["0001_baseline"], "roles": ["caracalapi"],

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: notify_watch
-short_description: Send word of a play that dies before it can say how it ended
+short_description: Send a notification if a play dies before it can report its result
 version_added: 0.1.0
 description:
-  - Starts a process on the controller that waits for the end of the C(ansible-playbook) which plays this task. If that ends without having
-    called the module with O(state=absent), the process plays C(caracal_ops.backup.notify) with O(settings).
-  - So a play is told of that was killed, was interrupted, or whose host became unreachable.
-  - The role C(caracal_notify) uses it. Delegate it to C(localhost).
+  - Starts a process on the controller that waits for the end of the C(ansible-playbook) process that runs this task. If that process ends
+    before a call with O(state=absent), the watcher runs the playbook C(caracal_ops.backup.notify) with O(settings).
+  - You are therefore also notified of a play that was killed or interrupted, or whose host became unreachable.
+  - The role C(caracal_notify) uses this module. Delegate the task to C(localhost).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -26,31 +26,31 @@ attributes:
   idempotent:
     support: none
     details:
-      - O(state=present) starts another watcher each time. O(state=absent) changes nothing the second time.
+      - O(state=present) starts another watcher each time. A second call with O(state=absent) changes nothing.
 options:
   state:
     description:
-      - V(present) begins to watch, V(absent) ends it.
+      - Whether to start the watcher (V(present)) or to end it (V(absent)).
     type: str
     choices: [present, absent]
     default: present
   settings:
     description:
-      - What the playbook C(notify) sends - C(channels) as the role C(caracal_notify) has them, C(job), C(deployment) and C(message). It is
+      - Variables of the playbook C(notify) - C(channels) as in the role C(caracal_notify), C(job), C(deployment) and C(message). They are
         kept in memory only. Required with O(state=present).
     type: dict
   watcher:
     description:
-      - RV(watcher) of the call that began to watch. Required with O(state=absent).
+      - Value of RV(watcher) from the call that started the watcher. Required with O(state=absent).
     type: str
 notes:
-  - What is killed with all processes of its container or its control group takes the watcher with it. There, whoever has started it has
-    to tell, as AWX does by its notifications, and systemd by C(OnFailure).
+  - The watcher ends too if all processes of its container or control group are killed. In such an environment, use the notifications of
+    the program that starts the play, such as the notifications of AWX or C(OnFailure) in systemd.
 """
 
 EXAMPLES = r"""
 ---
-- name: Send word if this play dies
+- name: Send a notification if this play dies
   caracal_ops.backup.notify_watch:
     settings:
       job: backup
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 watcher:
-  description: The process that watches, for O(state=absent). Empty in check mode and when none is left.
+  description: ID of the watcher process, for O(state=absent). Empty in check mode and when no watcher is left.
   returned: success
   type: str
   sample: 41237-9931233

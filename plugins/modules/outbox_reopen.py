@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: outbox_reopen
-short_description: Let Caracal send events again that were lost with Redis
+short_description: Mark events of Caracal's outbox for resending after Redis was lost
 version_added: 0.1.0
 description:
-  - Caracal's API sends audit events of its own, such as decisions on approvals, through the table C(event_outbox) and Redis to the audit
-    service. One that was sent and not yet written when the backup was taken is in neither after a restore without Redis.
-  - Marks such rows of the outbox as not sent, so that the API sends them when it starts. Their signatures and ids stay, and an event that
-    arrives twice is written once.
-  - Run it on the restored database after M(caracal_ops.backup.state_verify), since it changes a table that is compared there, and before
-    the services start. The check C(outbox.audit_frames_landed) of
-    M(caracal_ops.backup.state_verify) says whether there is anything to do.
-  - Refuses a cluster that the journal knows as a source, unless O(confirm) names that very target.
+  - Caracal's API sends its own audit events, such as decisions on approvals, to the audit service through the table C(event_outbox) and
+    Redis. If such an event was sent but not yet written when the backup was taken, a restore without Redis loses it.
+  - The module marks the rows of such events in the outbox as not sent, so that the API sends them when it starts. Their signatures and
+    IDs do not change. An event that arrives twice is written once.
+  - Run it on the restored database after M(caracal_ops.backup.state_verify) and before the services start. It changes a table that
+    M(caracal_ops.backup.state_verify) compares. The check C(outbox.audit_frames_landed) of that module reports whether there are events
+    to resend.
+  - A cluster that the journal records as a source is refused, unless O(confirm) names that exact target.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -29,44 +29,47 @@ attributes:
   check_mode:
     support: full
     details:
-      - Finds the rows and says which would be sent again.
+      - Finds the rows and returns those that would be sent again.
   diff_mode:
     support: full
     details:
-      - Shows the id of each row, its stream, and whether it counts as sent before and after.
+      - Shows the ID of each row, its stream, and whether it counts as sent before and after.
   idempotent:
     support: full
     details:
-      - What waits to be sent is left alone. Once the services have sent the rows of O(since) again, another run would reopen them again.
+      - Rows that are still to be sent are not changed. After the services have resent the rows of O(since), another run reopens them again.
 options:
   database:
     description:
-      - Caracal's own database.
+      - Name of Caracal's own database.
     type: str
     default: caracal
   streams:
     description:
-      - Which streams are sent again.
-      - Of V(caracal.audit.events) only events that have no row in C(audit_events), and whose partition retention has not dropped.
-      - Of V(caracal.sessions.revoke) everything sent since O(since), by the API and by the coordinator. Only protected resources that keep
-        revocations in a Redis of their own need it, and only when Redis was lost for less than the longest life of a token.
+      - Streams whose events are sent again.
+      - For V(caracal.audit.events), only events that have no row in C(audit_events) are sent, and only if retention has not dropped their
+        partition.
+      - For V(caracal.sessions.revoke), everything that the API and the coordinator have sent since O(since) is sent again. This
+        is useful only for protected resources that keep revocations in their own Redis. It is needed only if Redis was lost for less than
+        the longest lifetime of a token.
     type: list
     elements: str
     choices: [caracal.audit.events, caracal.sessions.revoke]
     default: [caracal.audit.events]
   since:
     description:
-      - Time from which on revocations are sent again, ISO 8601 with a zone. Required for V(caracal.sessions.revoke).
+      - Time from which revocations are sent again, in ISO 8601 with a time zone. Required for V(caracal.sessions.revoke).
     type: str
   confirm:
     description:
-      - Targets that may be changed although they are backed up, each as C(<database>@<system_identifier>), as the refusal prints it.
+      - Targets that may be changed although they are a source of backups, each as C(<database>@<system_identifier>), as the refusal prints
+        it.
     type: list
     elements: str
     default: []
 notes:
   - O(login_user) must be the owner of the tables, or a superuser.
-  - Stop the services first. What they send meanwhile may still be on its way, and would be sent twice.
+  - Stop the services first. Otherwise events that they send in the meantime may still be in transit, and would be sent twice.
 requirements:
   - psycopg2 >= 2.9
   - PostgreSQL 17 or newer
@@ -78,7 +81,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Send the audit events again that were in nothing but Redis
+- name: Resend audit events that were only in Redis
   caracal_ops.backup.outbox_reopen:
     login_host: db-new.internal
     login_password_file: /srv/restore/db_password
@@ -87,7 +90,7 @@ EXAMPLES = r"""
     allowed_signers: /srv/restore/allowed_signers
     high_water_mark: /srv/restore/high-water-mark.json
 
-- name: After the loss of Redis, send the revocations of the last hour too
+- name: Resend the revocations of the last hour too after Redis was lost
   caracal_ops.backup.outbox_reopen:
     streams: [caracal.audit.events, caracal.sessions.revoke]
     since: "2026-11-25T01:00:00Z"
@@ -108,7 +111,7 @@ target:
   type: str
   sample: "7576543210987654321"
 reopened:
-  description: For each stream and outbox, how many rows are or would be sent again, and the first 50 of their ids.
+  description: For each stream and outbox, the number of rows that were or would be reopened, and the first 50 of their IDs.
   returned: always
   type: list
   elements: dict

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_encrypted_dump
-short_description: Stream PostgreSQL databases of Caracal into an open backup set, sealed and with an inventory
+short_description: Dump the PostgreSQL databases of Caracal into an open backup set, encrypted and with an inventory
 version_added: 0.1.0
 description:
-  - Each database is read under one exported snapshot, which gives the dump, the inventory and the audit blocks.
-  - C(pg_dump) and one COPY stream per audit partition go through zstd and age into the repository. Nothing is written in the clear,
-    and this host holds no key that opens the result.
-  - The inventory has rows and digest of every table, sequences, roles, grants, owners, functions, extensions and the schema,
-    so that a restored copy can be compared with the source exactly.
+  - Each database is read under one exported snapshot. The dump, the inventory and the audit blocks all come from that snapshot.
+  - C(pg_dump) and one COPY stream per audit partition go through zstd and age into the repository. No data is written unencrypted,
+    and this host has no key that decrypts the result.
+  - The inventory contains the row count and digest of every table, sequences, roles, grants, owners, functions, extensions and the schema.
+    With it, a restored copy can be compared exactly with its source.
   - A partition whose rows are the same as in an earlier set is not stored again.
 author:
   - Caracal Ops (@caracal-ops)
@@ -31,18 +31,18 @@ attributes:
   check_mode:
     support: full
     details:
-      - Connects, checks rights, versions, keys, clocks, lock and room, and reads nothing else.
-      - Fails where the commit would refuse the set, since it would lack a relation.
+      - Connects, checks rights, versions, keys, clocks, lock and free space, and reads no data.
+      - Fails if M(caracal_ops.backup.backup_set) would refuse to commit the set because a relation would be missing.
   diff_mode:
     support: full
     details:
-      - Shows the databases and the artifacts that are or would be made.
+      - Shows the databases and the artifacts that are or would be created.
   idempotent:
     support: partial
     details:
-      - A set that has this part already is left as it is; a new set gets a new dump.
+      - A set that has this part already is not changed. A new set gets a new dump.
 notes:
-  - O(signing_key) is only compared with the recipients here; the commit signs.
+  - This module only compares O(signing_key) with the recipients. The commit signs.
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
@@ -74,66 +74,67 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 databases:
-  description: For each database, what the snapshot was and what it took.
+  description: For each database, properties and duration of its snapshot.
   returned: always
   type: list
   elements: dict
   contains:
     database:
-      description: Its name.
+      description: Name of the database.
       type: str
       sample: caracal
     release:
-      description: Release of Caracal, or null when unknown or not Caracal's own database.
+      description: Release of Caracal. Null if the release is unknown or the database is not Caracal's own.
       type: str
       sample: v1.0.0
     sight:
-      description: Why the login sees every row.
+      description: Reason why the login sees every row.
       type: str
       sample: superuser
     clock_offset:
-      description: Seconds that the database's clock is ahead of this host's.
+      description: Seconds by which the clock of the database is ahead of the clock of this host.
       type: float
       sample: 0.002
     standby:
-      description: Whether the server is a hot standby.
+      description: V(true) if the server is a hot standby.
       type: bool
       sample: false
     replay_lag:
-      description: Seconds by which the standby was behind when the snapshot was taken; already taken off RV(databases[].snapshot_time).
+      description: Seconds by which the standby was behind at the snapshot. They are already subtracted from RV(databases[].snapshot_time).
       type: float
       sample: 0.0
     snapshot_time:
-      description: What time the snapshot shows, by the database's clock.
+      description: Time of the data in the snapshot, according to the clock of the database.
       type: str
       sample: "2026-11-25T02:00:01.000000Z"
     seconds:
-      description: How long reading took. Zero in check mode.
+      description: Duration of the dump in seconds. Zero in check mode.
       type: float
       sample: 12.4
     longest_wait:
-      description: The longest that another session was seen waiting for us, in seconds.
+      description: Longest time in seconds that another session was seen waiting for this dump.
       type: float
       sample: 0.0
 artifacts:
-  description: Name, path, size in bytes and SHA-256 of each sealed artifact, and whether an earlier set's object serves.
+  description: Name, path, size in bytes and SHA-256 of each encrypted artifact, and whether an object of an earlier set is reused.
   returned: always
   type: list
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/postgres/caracal.dump.zst.age", "size": 123456, "sha256": "9f86d08...", "shared": false}]
 checks:
   description:
-    - What was found on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
-    - C(source.complete) says whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless it is V(pass),
+    - Results of the checks during the dump, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+    - C(source.complete) reports whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless it is V(pass),
       M(caracal_ops.backup.backup_set) does not commit the set. In check mode it is a prediction.
-    - C(source.foreign_keys), C(source.unique_indexes), C(source.collation) and C(source.state) report whether the source keeps its own
+    - C(source.foreign_keys), C(source.unique_indexes), C(source.collation) and C(source.state) report whether the source satisfies its own
       constraints and the rules of a healthy Caracal. The manifest records failures. In tables of your own, they are a warning.
-    - C(blocks.journal) compares with the journal, C(leaves.dropped) names audit partitions that were dropped meanwhile.
+    - C(blocks.journal) compares the audit blocks with the journal. C(leaves.dropped) names audit partitions that were dropped in the
+      meantime.
   returned: always
   type: list
   elements: dict
@@ -141,12 +142,12 @@ checks:
     - {"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}
     - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": true, "details": {}}
 left_out:
-  description: Relations whose rows are rightly not in the set, each with the reason; recorded in the manifest.
+  description: Relations whose rows are intentionally not in the set, each with the reason. The manifest records them.
   returned: always
   type: dict
   sample: {"foreign table public.rates of database caracal": "its rows are on another server, which needs a backup of its own"}
 bytes:
-  description: Sealed bytes that were written.
+  description: Number of encrypted bytes that were written.
   returned: always
   type: int
   sample: 412345678

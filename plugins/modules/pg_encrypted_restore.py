@@ -11,13 +11,14 @@ short_description: Restore the PostgreSQL databases of a backup set
 version_added: 0.1.0
 description:
   - Verifies the journal, the signature and the SHA-256 of every artifact before the first change.
-  - Refuses a cluster that the journal knows as a source, and a database that is not empty, unless O(confirm) names that very target.
-  - Makes the recorded roles that are missing, without passwords, and never alters one that exists.
-  - A database appears under its name only when it is whole; until then it bears a working name. A database of that name which no restore
-    has made is refused.
-  - The archive is treated as hostile. In a drill C(pg_restore) runs inside the sandbox and sees nothing of the host.
-  - A database that is replaced is kept under another name, which RV(replaced) tells. Its sessions are ended; nothing else becomes of it.
-    So the server needs room for both. An empty one is dropped.
+  - A cluster that the journal records as a source is refused, and so is a database that is not empty. O(confirm) lifts both for that exact
+    target.
+  - Creates recorded roles that are missing, without passwords. It never alters an existing role.
+  - A database gets its name only when it is complete. Until then it has a temporary name. If a database has that temporary name and was
+    not created by a restore, the run is refused.
+  - The archive is treated as hostile. In a drill, C(pg_restore) runs inside the sandbox and cannot see the host.
+  - A database that is replaced is kept under another name, which RV(replaced) reports. Its sessions are terminated, and it is not changed
+    otherwise. The server therefore needs space for both. If the replaced database is empty, it is dropped.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -33,7 +34,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Verifies everything and examines the target, and says which databases would be made.
+      - Verifies everything, examines the target, and returns the databases that would be created.
   diff_mode:
     support: full
     details:
@@ -41,51 +42,52 @@ attributes:
   idempotent:
     support: none
     details:
-      - A second run is refused, because the target is no longer empty.
+      - A second run is refused, because the target is not empty any more.
 options:
   databases:
     description:
-      - Which of the set's databases to restore. All of them if empty.
+      - Names of the databases of the set to restore. If empty, all of them are restored.
     type: list
     elements: str
     default: []
   sandbox:
     description:
-      - Directory of a sandbox made by M(caracal_ops.backup.restore_drill). A drill restores there and nowhere else.
+      - Directory of a sandbox created by M(caracal_ops.backup.restore_drill). A drill restores into that sandbox only.
   release:
     description:
-      - The release of Caracal that will run on the restored databases, when it is not the one that the set records.
-      - One of another family, an older one, and one whose migrations do not follow on the set's, is refused.
-      - The check C(restore.release) says what the first start of that release will do.
+      - The release of Caracal that will run on the restored databases, if it is not the release that the set records.
+      - The restore is refused if this release belongs to another family, is older, or has migrations that do not follow on those in the
+        set.
+      - The check C(restore.release) reports what the first start of that release will do.
     type: str
   confirm:
     description:
-      - Targets that may be written to and, if they hold something, be replaced, each as C(<database>@<system_identifier>), as the refusal
+      - Targets that may be written to and, if they contain data, replaced, each as C(<database>@<system_identifier>), as the refusal
         prints it.
       - With C(functions@<system_identifier>), the rows of the databases may also run functions of their owners while they are loaded, with
-        the rights of the login. They are in checks, generated columns, domains and partition keys; Caracal itself has none.
+        the rights of the login. Such functions are in checks, generated columns, domains and partition keys. Caracal itself has none.
     type: list
     elements: str
     default: []
   jobs:
     description:
-      - How many leaves are loaded, and indexes built, side by side.
+      - Number of partitions that are loaded, and of indexes that are built, in parallel.
     type: int
     default: 2
   accept_vulnerable_clients:
     description:
-      - Known flaws of C(pg_restore) that are accepted, each as its CVE id, as the refusal prints it. The archive could use them to take
-        over who restores.
-      - In a sandbox with isolation C(pg_restore) is locked in, and the check C(restore.clients) warns instead of a refusal.
+      - Known vulnerabilities of C(pg_restore) that are accepted, each as its CVE ID, as the refusal prints it. The archive could use them
+        to take over the account that runs the restore.
+      - In a sandbox with isolation, C(pg_restore) cannot leave the sandbox. The check C(restore.clients) then warns instead of a refusal.
     type: list
     elements: str
     default: []
   accept_missing_constraints:
     description:
-      - Restore the database without the constraints and indexes that rows of the set break because the source was broken already. Without
-        this option, the restore stops at the first of them.
+      - Whether to restore the database without the constraints and indexes that rows of the set violate because the source was broken
+        already. Without this option, the restore stops at the first of them.
       - RV(verdict) is then V(fail), and the check C(restore.<database>.constraints) names each with the first line of the server's error.
-        Triggers and policies are never left out.
+        Triggers and policies are never omitted.
       - With this option, indexes are built one after the other.
     type: bool
     default: false
@@ -95,7 +97,7 @@ requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_restore) of at least the major version that made the set, without known flaws
+  - C(pg_restore) of at least the major version that created the set, without known vulnerabilities
 seealso:
   - module: caracal_ops.backup.pg_encrypted_dump
   - module: caracal_ops.backup.restore_drill
@@ -129,33 +131,34 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 databases:
-  description: The databases that were or would be restored, with seconds and bytes.
+  description: The databases that were or would be restored, with duration in seconds and size in bytes.
   returned: always
   type: list
   elements: dict
   sample: [{"database": "caracal", "seconds": 21.3, "bytes": 412345678, "leaves": 17}]
 replaced:
   description:
-    - Databases that bore a restored one's name, and the name under which each is kept since. In check mode the name that it would get now.
-    - Drop it by C(DROP DATABASE) once nobody needs its rows any more.
+    - Databases that had the name of a restored database, and the name under which each is kept now. In check mode, the name that it would
+      get now.
+    - Drop a kept database with C(DROP DATABASE) when you do not need its rows any more.
   returned: always
   type: list
   elements: dict
   sample: [{"database": "caracal", "kept_as": "caracal_replaced_20261125031500"}]
 checks:
-  description: Checks made on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns.
+  description: Results of the checks during the restore, in the form that M(caracal_ops.backup.backup_set_verify) returns.
   returned: always
   type: list
   elements: dict
   sample:
     - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
 verdict:
-  description: V(fail) if a required check of RV(checks) failed, as when the copy lacks constraints; otherwise V(pass).
+  description: V(fail) if a required check of RV(checks) failed, for example because the copy lacks constraints. Otherwise V(pass).
   returned: always
   type: str
   sample: pass
@@ -170,7 +173,7 @@ journal_head:
   type: str
   sample: 43-2c26b46b68ffc68f
 seconds:
-  description: Duration in seconds, verification included.
+  description: Duration in seconds, including the verification.
   returned: always
   type: float
   sample: 34.5

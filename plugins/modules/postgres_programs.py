@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgres_programs
-short_description: Find PostgreSQL's client programs, on this host or in the image that the server runs from
+short_description: Find PostgreSQL client programs on this host or in the image of the server
 version_added: 0.1.0
 description:
-  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. If this host has none of the server's major release
-    or a later one, they come out of the image of the server, which has the very release. An image that does not tell its release is
-    unpacked, and its programs are asked.
-  - The image is unpacked once, into a directory of its own, and compared with its id, which vouches for each of its bytes. Its programs
-    then run in bubblewrap with the image as their file system, read-only. If you run the module as root, each program runs as a user of
-    its own. Of this host a program gets the files that the variables of libpq name, and a way to the server that they name; it has no other
-    network. No container is made, so none is left behind.
-  - The role C(caracal_backup) uses it where C(caracal_ops_compose_project) is set and C(caracal_ops_pg_bin) is not; so does
-    C(caracal_restore).
+  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. This host's own programs are used if they are
+    of the server's major release or a later one. Otherwise, the module takes the programs from the image of the server, which has exactly
+    that release. If the image does not state its release, it is unpacked, and its programs are run to report it.
+  - The image is unpacked once, into its own directory, and verified with its ID, which covers every byte. Its programs then run in
+    bubblewrap with the image as their read-only file system. If you run the module as root, each program runs as a separate user.
+  - A program can read only the host files that the variables of libpq name. It can reach only the server that those variables name, and
+    no other network. No container is created, so none is left behind.
+  - The role C(caracal_backup) uses this module if C(caracal_ops_compose_project) is set and C(caracal_ops_pg_bin) is not. The role
+    C(caracal_restore) does the same.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode too, the image is unpacked. That changes nothing but a cache.
+      - The image is unpacked in check mode too. That changes only a cache.
   diff_mode:
     support: none
   idempotent:
@@ -36,21 +36,21 @@ attributes:
 options:
   image:
     description:
-      - Id of the image, C(sha256:) and 64 hex digits, as RV(caracal_ops.backup.deployment_info#module:deployment.database) has it.
+      - ID of the image, C(sha256:) and 64 hex digits, as in RV(caracal_ops.backup.deployment_info#module:deployment.database).
     type: str
     required: true
   directory:
     description:
-      - Where images are kept unpacked. Only the user who runs this may be able to write there. An image that nobody has used for 90 days
-        is removed. If all of them together have more than 4 GiB, those that were not used for a day are removed as well, the longest
-        unused first. An image from which a program runs is kept.
+      - Directory in which unpacked images are kept. Only the user who runs the module may have write access to it.
+      - An image that was not used for 90 days is removed. If all images together have more than 4 GiB, images that were not used for a day
+        are removed as well, the longest unused first. An image from which a program runs is kept.
     type: path
     default: /var/cache/caracal_backup/images
 requirements:
   - docker >= 7.0
-  - bubblewrap, if this host has no client programs that fit
+  - bubblewrap, if this host has no suitable client programs
 notes:
-  - It takes as much room as the image, and twice that while it is unpacked.
+  - An unpacked image needs as much space as the image, and twice that while it is unpacked.
 seealso:
   - module: caracal_ops.backup.deployment_info
   - module: caracal_ops.backup.pg_encrypted_dump
@@ -58,7 +58,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Where is everything of the deployment?
+- name: Discover the deployment
   caracal_ops.backup.deployment_info:
     compose_project: caracal
   become: true
@@ -70,24 +70,24 @@ EXAMPLES = r"""
   become: true
   register: programs
 
-- name: Show their release
+- name: Show the release of the programs
   ansible.builtin.debug:
     var: programs.version
 """
 
 RETURN = r"""
 summary:
-  description: What was found, in one line.
+  description: Summary of the result in one line.
   returned: success
   type: str
   sample: PostgreSQL's client programs 18.1 of image sha256:9f86d081884c, in /var/cache/caracal_backup/images/9f86d081884c/bin
 pg_bin:
-  description: Folder of the programs, for the option of this name of other modules.
+  description: Directory of the programs, for the option of this name of other modules.
   returned: success
   type: str
   sample: /usr/lib/postgresql/18/bin
 version:
-  description: Their release.
+  description: Release of the programs.
   returned: success
   type: str
   sample: "18.1"

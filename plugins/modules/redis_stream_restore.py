@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_stream_restore
-short_description: Restore Caracal's Redis streams from a backup set, or make its consumer groups
+short_description: Restore Caracal's Redis streams from a backup set, or create its consumer groups
 version_added: 0.1.0
 description:
   - Verifies the journal, the signature and the SHA-256 of the Redis artifacts before the first change.
-  - Restores only into a Redis that has no key, is no replica, and that O(confirm) names.
-  - Sends no command but those that a snapshot has, whatever the artifact holds, and verifies every reply. Then it compares every stream,
-    group and pending entry with what the snapshot recorded. When anything goes wrong the target is emptied again.
-  - A restore that lost its connection leaves a key C(caracal_ops:restoring). The next restore of the same set begins anew there.
-  - With O(groups_only) it makes the groups that Caracal's provisioning makes, at 0, in a Redis that has none. Do this before services
-    start on an empty Redis. Otherwise STS and Gateway send their replay files into streams whose groups begin behind them, and these
-    events are never delivered.
+  - Restores only into a Redis that has no keys, is not a replica, and is named by O(confirm).
+  - Sends only the commands that a snapshot may contain, even if the artifact contains others, and verifies every reply. Then it compares
+    every stream, group and pending entry with the snapshot. If anything goes wrong, the target is emptied again.
+  - A restore that lost its connection leaves a key C(caracal_ops:restoring). The next restore of the same set starts over in that Redis.
+  - With O(groups_only), the module creates the groups that Caracal's provisioning creates, at 0, in a Redis that has none. Do this before
+    services start on an empty Redis. Otherwise STS and Gateway send their replay files into streams whose groups begin after those events,
+    and the events are never delivered.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Verifies everything and examines the target, and says what would be restored.
+      - Verifies everything, examines the target, and returns what would be restored.
   diff_mode:
     support: full
     details:
@@ -39,7 +39,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(groups_only), existing groups are left alone. A second restore is refused, because the target is no longer empty.
+      - With O(groups_only), existing groups are not changed. A second restore is refused, because the target is not empty any more.
 options:
   repository:
     required: false
@@ -53,14 +53,14 @@ options:
     required: false
   confirm:
     description:
-      - Targets that may be written, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it. Without its last part,
-        C(<host>:<port>/<db>), it means whichever start of that Redis.
+      - Targets that may be written to, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it. C(<host>:<port>/<db>) without
+        the last part matches that Redis after any restart.
     type: list
     elements: str
     default: []
   groups_only:
     description:
-      - Only make the groups. Neither a set, nor O(confirm), nor O(signing_key) is needed, and what is there stays.
+      - Whether to create only the groups. This needs no set, no O(confirm) and no O(signing_key). Existing data is not changed.
     type: bool
     default: false
 requirements:
@@ -88,7 +88,7 @@ EXAMPLES = r"""
     confirm:
       - redis-new.internal:6379/0@5a1bd6e0a1c5e5b0a2f3c7d8e9f0a1b2c3d4e5f6
 
-- name: Make the groups in an empty Redis before services start
+- name: Create the groups in an empty Redis before services start
   caracal_ops.backup.redis_stream_restore:
     groups_only: true
     redis_host: redis-new.internal
@@ -97,17 +97,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: unless O(groups_only)
   type: str
   sample: 20261125T020000Z-k3f9
 target:
-  description: The Redis as O(confirm) names it.
+  description: The Redis server in the format of O(confirm).
   returned: always
   type: str
   sample: redis-new.internal:6379/0@5a1bd6e0a1c5e5b0a2f3c7d8e9f0a1b2c3d4e5f6
 streams:
-  description: The streams that were or would be restored, with entries, last id and groups.
+  description: The streams that were or would be restored, with entries, last ID and groups.
   returned: unless O(groups_only)
   type: list
   elements: dict
@@ -117,19 +117,19 @@ streams:
       last: 1795564545748-0
       groups: [{"name": "audit-ingestor", "last_delivered": "1795564545748-0", "lag": 0, "pending": 3, "lost": 0}]
 groups:
-  description: The groups that were or would be made.
+  description: The groups that were or would be created.
   returned: with O(groups_only)
   type: list
   elements: dict
   sample: [{"stream": "caracal.audit.events", "group": "audit-ingestor"}]
 without_redis:
-  description: What it means that the Redis was empty.
+  description: Consequences of an empty Redis.
   returned: with O(groups_only)
   type: list
   elements: str
   sample: ["Audit events that no service had read, and dead letters, are gone."]
 checks:
-  description: What was compared, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
+  description: Results of the comparisons, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
   returned: always
   type: list
   elements: dict

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: redis_stream_snapshot
-short_description: Read Caracal's Redis streams into an open backup set, sealed
+short_description: Back up Caracal's Redis streams into an open backup set, encrypted
 version_added: 0.1.0
 description:
-  - Streams are read in pages and stored as the commands that rebuild them, so that memory does not grow with their length,
-    every Redis from 7.0 on can be read and restored into, a managed one too, and C(redis-cli --pipe) restores by hand.
-  - The first reading, before the databases are dumped, holds every entry. The second one, after them, holds the entries that came since,
-    and all consumer groups, consumers and pending entries with their age and delivery counts. A set needs both.
+  - Reads streams in pages and stores them as the commands that rebuild them. Memory use does not grow with the length of the streams.
+    You can back up and restore any Redis from 7.0 on, including managed ones, and restore manually with C(redis-cli --pipe).
+  - The first pass, before the database dump, stores every entry. The second pass, after the dump, stores the entries added since then. It
+    also stores all consumer groups, consumers and pending entries with their age and delivery counts. A set needs both passes.
   - Dead letters are streams like others.
-  - What was trimmed or deleted before it could be read is reported, never passed over.
+  - Entries that were trimmed or deleted before they could be read are always reported.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -30,7 +30,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Connects, checks version, rights and keys, and says which streams there are.
+      - Connects, checks version, rights and keys, and returns the streams that exist.
   diff_mode:
     support: full
     details:
@@ -38,24 +38,25 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A set that has this reading already is left as it is; a new set gets a new one.
+      - A set that has this pass already is not changed. A new set gets a new pass.
 options:
   pattern:
     description:
-      - Names of the streams, as Redis's C(SCAN) matches them.
+      - Pattern of the stream names, in the syntax of Redis's C(SCAN).
     type: str
     default: caracal.*
   dump_keys:
     description:
-      - Names of keys that are no streams and should be kept too, at most 1 MiB each. They are kept as C(DUMP) gives them, with what they
-        had left to live, and can only be restored into a Redis that is not older. Only the first reading keeps them.
+      - Names of keys that are not streams and that the backup should include, at most 1 MiB each. They are stored in the format of
+        C(DUMP), with their remaining time to live. They can only be restored into a Redis that is not older. Only the first pass stores
+        them.
     type: list
     elements: str
     default: []
 notes:
-  - O(signing_key) is only compared with the recipients here; the commit signs.
-  - An ACL user needs C(+info +dbsize +scan +exists +xinfo +xrange +xpending +time), for O(dump_keys) also
-    C(+dump +pttl +memory|usage), and C(%R~caracal.*).
+  - This module only compares O(signing_key) with the recipients. The commit signs.
+  - An ACL user needs C(+info +dbsize +scan +exists +xinfo +xrange +xpending +time) and C(%R~caracal.*). For O(dump_keys), the user also
+    needs C(+dump +pttl +memory|usage).
 requirements:
   - redis >= 5.0 (the Python library)
   - pyrage >= 1.3
@@ -68,7 +69,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read all streams before the databases are dumped
+- name: Back up all streams before the database dump
   caracal_ops.backup.redis_stream_snapshot:
     set_id: "{{ opened.set_id }}"
     reading: 1
@@ -84,7 +85,7 @@ EXAMPLES = r"""
     redis_ca_cert: /etc/caracal-ops/redis_ca.pem
     redis_password_file: /etc/caracal-ops/redis_password
 
-- name: Read what came since, and the groups, after the databases are dumped
+- name: Back up new entries and the groups after the database dump
   caracal_ops.backup.redis_stream_snapshot:
     set_id: "{{ opened.set_id }}"
     reading: 2
@@ -100,29 +101,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 reading:
-  description: Which reading this is. With V(1) alone the set has no groups, and a restore refuses it.
+  description: Number of this pass. With V(1) alone the set has no groups, and a restore refuses it.
   returned: always
   type: int
   sample: 1
 streams:
-  description: For each stream, how many entries this reading has or would have, their bytes, its groups and pending entries as numbers.
+  description: For each stream, the number of entries that this pass has or would have, their bytes, and the numbers of groups and pending
+    entries.
   returned: always
   type: list
   elements: dict
   sample: [{"name": "caracal.audit.events", "entries": 41230, "bytes": 30182930, "groups": 2, "pending": 3}]
 artifacts:
-  description: Path, size in bytes and SHA-256 of each sealed artifact. Empty in check mode.
+  description: Path, size in bytes and SHA-256 of each encrypted artifact. Empty in check mode.
   returned: always
   type: list
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/redis/streams.1.resp.zst.age", "size": 123456, "sha256": "9f86d08..."}]
 checks:
-  description: What was seen on the way, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
+  description: Results of the checks of this pass, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
   returned: always
   type: list
   elements: dict

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: replay_stage_fetch
-short_description: Bring what a host has staged of its replay directories to the controller, within a bound
+short_description: Fetch staged replay archives from a host to the controller, up to a size limit
 version_added: 0.1.0
 description:
-  - Brings the sealed files that M(caracal_ops.backup.replay_volume_archive) left in a stage on a host that cannot reach the repository.
-  - The host is believed nothing. A name that no replay archive of this set and reading has is refused, each file comes in pieces of
-    8 MiB, and what comes in all is bounded. M(ansible.builtin.fetch) would take a file of any length, and with C(become) hold it in memory.
-  - What the files say is looked at by M(caracal_ops.backup.backup_set), which takes them into the set.
+  - Fetches the encrypted files that M(caracal_ops.backup.replay_volume_archive) left in a stage on a host that cannot reach the repository.
+  - The host is not trusted. A name that cannot belong to a replay archive of this set and pass is refused. Each file is fetched in pieces
+    of 8 MiB, and the total size is limited. M(ansible.builtin.fetch) would accept a file of any length, and with C(become) load it
+    into memory.
+  - M(caracal_ops.backup.backup_set) checks the contents of the files when it adds them to the set.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -21,51 +22,51 @@ extends_documentation_fragment:
   - caracal_ops.backup._reading
 attributes:
   action:
-    description: Has an action of the same name, which runs on the controller.
+    description: Has an action plugin of the same name, which runs on the controller.
     support: full
   check_mode:
     support: full
     details:
-      - Looks at the names, and asks the host for nothing.
+      - Checks the names, and requests nothing from the host.
   diff_mode:
     support: full
     details:
-      - Shows the files that are brought.
+      - Shows the files that are fetched.
   idempotent:
     support: none
     details:
-      - Each run brings all files, into a folder of its own.
+      - Each run fetches all files, into a new directory.
 options:
   set_id:
     description:
-      - Id of the set that the files are for.
+      - ID of the set to which the files belong.
     type: str
     required: true
   stage:
     description:
-      - The directory on the host, as in O(caracal_ops.backup.replay_volume_archive#module:stage).
+      - Directory on the host, as in O(caracal_ops.backup.replay_volume_archive#module:stage).
     type: path
     required: true
   staged:
     description:
-      - The names that the host gave, RV(caracal_ops.backup.replay_volume_archive#module:staged).
+      - Names of the files, as the host returned them in RV(caracal_ops.backup.replay_volume_archive#module:staged).
     type: list
     elements: str
     required: true
   max_bytes:
     description:
-      - How many bytes all files together may have.
+      - Maximum size in bytes of all files together.
     type: int
     required: true
   piece:
     description:
-      - What the controller asks the host for. The action sets it; a play leaves it out.
+      - Piece that the controller requests from the host. The action plugin sets it. Do not set it in a play.
     type: dict
     suboptions:
       key: {description: "One of O(staged).", type: str, required: true}
-      offset: {description: "Where in it, in bytes.", type: int, required: true}
+      offset: {description: "Offset in this file, in bytes.", type: int, required: true}
 notes:
-  - Ansible reads the answer of any task into memory before somebody can look at it. What bounds that is the connection, not this module.
+  - Ansible reads the reply of any task into memory before any plugin can check it. Only the connection can limit its size, not this module.
 seealso:
   - module: caracal_ops.backup.replay_volume_archive
   - module: caracal_ops.backup.backup_set
@@ -73,7 +74,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Bring what was sealed on the replay host
+- name: Fetch the encrypted files from the replay host
   caracal_ops.backup.replay_stage_fetch:
     set_id: "{{ opened.set_id }}"
     reading: 1
@@ -87,19 +88,19 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description:
-    - The folder on the controller that the files are in. It is among Ansible's own temporary files, which Ansible removes when it ends,
-      also after a host became unreachable. Empty in check mode.
+    - Directory on the controller with the files. It is among Ansible's own temporary files, which Ansible removes when it ends, even if a
+      host became unreachable. Empty in check mode.
   returned: always
   type: str
   sample: /home/operator/.ansible/tmp/ansible-local-4711abcd/caracal_backup.k3f9x2
 files:
-  description: What was brought, by path below RV(path).
+  description: Paths of the fetched files, relative to RV(path).
   returned: always
   type: list
   elements: str
   sample: ["sets/20261125T020000Z-k3f9/replay/sts-1.1.tar.zst.age", "sets/20261125T020000Z-k3f9/parts/replay.sts-1.1.json"]
 bytes:
-  description: Their size. 0 in check mode.
+  description: Total size of the files in bytes. 0 in check mode.
   returned: always
   type: int
   sample: 12678

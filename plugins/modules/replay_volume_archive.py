@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: replay_volume_archive
-short_description: Archive the replay directories of STS and Gateway into an open backup set, while the services run
+short_description: Archive the replay directories of STS and Gateway into an open backup set while the services run
 version_added: 0.1.0
 description:
-  - The replay directory of a service holds audit events that it could not send, and that are in no database yet.
-  - Each file goes byte for byte through tar, zstd and age, with its time, mode and owner, up to its last whole line. Nothing in the
-    directory is touched, and no service has to stop. Zero files are the normal state of a healthy service.
-  - There are two readings, one before the database is dumped and one after it. Reading 2 takes what is new or longer, so that an event
-    is in a file of one of them, or in the database. Extracted one over the other, no event is there twice and none is torn.
-  - What is no replay file is named in a warning, never followed, and never stops the run.
+  - The replay directory of a service contains audit events that the service could not send yet. They are in no database.
+  - Each file goes byte for byte through tar, zstd and age, with its time, mode and owner, up to its last complete line. The module changes
+    nothing in the directory, and no service has to stop. A healthy service usually has no replay files.
+  - There are two passes, one before the database dump and one after it. Pass 2 archives new files and files that have grown. Each
+    event is therefore in a file of one of the passes, or in the database. If you extract one pass over the other, no event is duplicated or
+    truncated.
+  - Files that are not replay files are named in a warning. They are never followed, and they never stop the run.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,15 +32,15 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads everything and stores nothing. Where reading 1 was only predicted too, reading 2 counts every file as new.
+      - Reads everything and stores nothing. If pass 1 was only predicted too, pass 2 counts every file as new.
   diff_mode:
     support: full
     details:
-      - Shows the artifacts that were made.
+      - Shows the artifacts that were created.
   idempotent:
     support: partial
     details:
-      - A reading that the set has already is left as it is; a new set gets new readings.
+      - A pass that the set has already is not changed. A new set gets new passes.
 options:
   repository:
     required: false
@@ -51,63 +52,65 @@ options:
     required: false
   volumes:
     description:
-      - The replay directories on this host, one for each replica, those of replicas that were scaled away too.
-      - Where several are one directory, it is read once.
+      - List of the replay directories on this host, one for each replica. Include replicas that were scaled away.
+      - If several entries are the same directory, it is read once.
     type: list
     elements: dict
     default: []
     suboptions:
       service:
         description:
-          - Whose directory it is.
+          - Name of the service that owns the directory.
         type: str
         choices: [sts, gateway]
         required: true
       replica:
         description:
-          - Which of its replicas, as a name of letters, digits, C(_) and C(-).
+          - Name of the replica, in letters, digits, C(_) and C(-).
         type: str
         default: "1"
       path:
         description:
-          - The directory that holds the files, or the volume in which C(audit-replay) is that directory.
+          - Directory with the files, or the volume in which C(audit-replay) is that directory.
         type: path
         required: true
   compose_project:
     description:
-      - A Compose project on this host, whose replay directories are found by what its containers mount, and by the labels of its volumes
-        C(stsReplay) and C(gatewayReplay), which outlive their containers. Replicas that share a volume have one directory.
-      - The container engine is asked for them, and never told to do anything.
-      - A service without one is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
+      - Name of a Compose project on this host. Its replay directories are found from the mounts of its containers, and from the labels
+        of its volumes C(stsReplay) and C(gatewayReplay), which outlive the containers. Replicas that share a volume have one directory.
+      - The module only queries the container engine. It changes nothing there.
+      - A service without a replay directory is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
     type: str
   not_durable:
     description:
-      - Services whose replay directory dies with its container, as an C(emptyDir) does. They cannot be protected, and the manifest says so.
+      - List of services whose replay directory is lost with its container, such as an C(emptyDir). They cannot be protected, and the
+        manifest records this.
     type: list
     elements: dict
     default: []
     suboptions:
       service:
         description:
-          - Which service.
+          - Name of the service.
         type: str
         choices: [sts, gateway]
         required: true
       reason:
         description:
-          - Why, in words for the manifest.
+          - Reason, as text for the manifest.
         type: str
         required: true
   stage:
     description:
-      - Absolute path of a local directory that takes the sealed artifacts instead of O(repository), on a host that cannot reach it.
-      - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=extended) takes them into the set.
-        Keep the directory until the second reading is taken in.
-      - It is made if missing; its parent must exist.
+      - Absolute path of a local directory that receives the encrypted artifacts instead of O(repository), on a host that cannot reach it.
+      - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=extended) adds them to the set.
+        Keep the directory until the second pass has been added.
+      - It is created if it is missing. Its parent must exist.
     type: path
 notes:
-  - O(signing_key) is only compared with the recipients here, and required with O(repository). With O(stage), whoever takes it in compares.
-  - Run it as the owner of the files (uid 65532) or as root; Docker's volumes as root.
+  - O(signing_key) is required with O(repository), and this module only compares it with the recipients. With O(stage), the host that adds
+    the artifacts to the set makes this comparison.
+  - Run the module as the owner of the files (uid 65532) or as root. For Docker volumes, run it as root.
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
@@ -119,7 +122,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read the replay directories before the dump
+- name: Archive the replay directories before the dump
   caracal_ops.backup.replay_volume_archive:
     set_id: "{{ opened.set_id }}"
     reading: 1
@@ -133,7 +136,7 @@ EXAMPLES = r"""
       - /etc/caracal-ops/database.recipients
   become: true
 
-- name: The same on a host that does not reach the repository
+- name: Archive them on a host that cannot reach the repository
   caracal_ops.backup.replay_volume_archive:
     set_id: "{{ opened.set_id }}"
     reading: 2
@@ -151,59 +154,60 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 volumes:
-  description: For each volume, what this reading found.
+  description: For each volume, the results of this pass.
   returned: always
   type: list
   elements: dict
   contains:
     service:
-      description: Whose it is.
+      description: Name of the service that owns the volume.
       type: str
       sample: sts
     replica:
-      description: Which replica; null for V(not_durable).
+      description: Name of the replica. Null for V(not_durable).
       type: str
       sample: "1"
     state:
       description:
-        - V(archived), also with zero files. V(same_as) another volume, which RV(volumes[].same_as) names. V(not_durable), so not protected.
+        - V(archived), also if there are no files. V(same_as) if another volume, named in RV(volumes[].same_as), is the same directory.
+          V(not_durable) if the volume is not protected.
       type: str
       sample: archived
     same_as: {description: "With V(same_as), the volume that is the same directory.", type: str, sample: sts-1}
-    reason: {description: "With V(not_durable), why.", type: str, sample: Cloud Run has no durable volume}
+    reason: {description: "With V(not_durable), the reason.", type: str, sample: Cloud Run has no durable volume}
     files:
-      description: Files in the archive.
+      description: Number of files in the archive.
       returned: when RV(volumes[].state) is V(archived), as all that follow
       type: int
       sample: 3
-    bytes: {description: "Their size.", type: int, sample: 81234}
-    lines: {description: "Their whole lines.", type: int, sample: 190}
-    unchanged: {description: "Files that reading 2 found as reading 1 had left them.", type: int, sample: 0}
-    drained: {description: "Files that went away, since a restarted service has sent their events.", type: int, sample: 0}
-    incomplete: {description: "Files whose last line nobody finishes. It is archived apart, by reading 2.", type: int, sample: 0}
-    unparsable: {description: "Files with lines that are no audit event.", type: int, sample: 0}
-    oversized: {description: "Files with a line of 1 MiB or more.", type: int, sample: 0}
-    other: {description: "Files that have other content than reading 1 found under their name. Both are kept.", type: int, sample: 0}
-    unknown: {description: "Names in the directory that are no replay file's.", type: int, sample: 0}
+    bytes: {description: "Size of the files in bytes.", type: int, sample: 81234}
+    lines: {description: "Number of complete lines in the files.", type: int, sample: 190}
+    unchanged: {description: "Number of files that did not change between pass 1 and pass 2.", type: int, sample: 0}
+    drained: {description: "Number of files that disappeared because a restarted service sent their events.", type: int, sample: 0}
+    incomplete: {description: "Number of files with an incomplete last line. Pass 2 archives that line separately.", type: int, sample: 0}
+    unparsable: {description: "Number of files with lines that are not audit events.", type: int, sample: 0}
+    oversized: {description: "Number of files with a line of 1 MiB or more.", type: int, sample: 0}
+    other: {description: "Number of files with other content than in pass 1 under the same name. Both are kept.", type: int, sample: 0}
+    unknown: {description: "Number of names in the directory that do not belong to replay files.", type: int, sample: 0}
 artifacts:
-  description: Path, size in bytes and SHA-256 of each sealed artifact. None in check mode.
+  description: Path, size in bytes and SHA-256 of each encrypted artifact. Empty in check mode.
   returned: always
   type: list
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/replay/sts-1.1.tar.zst.age", "size": 12345, "sha256": "9f86d08..."}]
 staged:
-  description: With O(stage), the files in it that belong to this reading, by their paths below it. None in check mode.
+  description: With O(stage), the files in the stage that belong to this pass, by their relative paths. Empty in check mode.
   returned: always
   type: list
   elements: str
   sample: ["sets/20261125T020000Z-k3f9/replay/sts-1.1.tar.zst.age", "sets/20261125T020000Z-k3f9/parts/replay.sts-1.1.json"]
 bytes:
-  description: Sealed bytes.
+  description: Number of encrypted bytes.
   returned: always
   type: int
   sample: 12678

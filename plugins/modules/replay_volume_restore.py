@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: replay_volume_restore
-short_description: Put the replay files of a backup set back into the directories of stopped services
+short_description: Restore the replay files of a backup set into the directories of stopped services
 version_added: 0.1.0
 description:
-  - Adds the files of both readings of a set to a replay directory, byte for byte and with their times. The service sends their events at
-    its next start; events that the database has already do no harm.
-  - Nothing that lies there is overwritten, removed or followed. A file that is there already is skipped, also when the service has added
-    to it since. One with other content gets company under another name that the service replays as well.
-  - A file appears when it is whole, and none appears before every byte of all volumes was verified against the signed set.
-  - A last line that nobody finished goes into O(volumes[].quarantine), since the service would drop it without a word.
+  - Adds the files of both passes of a set to a replay directory, byte for byte and with their times. The service sends their events at
+    its next start. Events that the database already has do no harm.
+  - Existing files are never overwritten, removed or followed. A file that exists already is skipped, even if the service has added to it
+    since. If a file with other content has the same name, the restored file gets another name that the service replays as well.
+  - A file appears only when it is complete. No file appears before every byte of all volumes was verified against the signed set.
+  - An incomplete last line goes into O(volumes[].quarantine), because the service would drop it silently.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Opens and verifies everything, and says what would be written.
+      - Decrypts and verifies everything, and returns what would be written.
   diff_mode:
     support: full
     details:
@@ -38,48 +38,48 @@ attributes:
 options:
   volumes:
     description:
-      - The replay directories on this host.
+      - List of the replay directories on this host.
     type: list
     elements: dict
     required: true
     suboptions:
       service:
         description:
-          - Whose directory it is.
+          - Name of the service that owns the directory.
         type: str
         choices: [sts, gateway]
         required: true
       replica:
         description:
-          - Which of its replicas, as it was named when it was archived.
+          - Name of the replica, as it was given when the directory was archived.
         type: str
         default: "1"
       path:
         description:
-          - The directory C(audit-replay), or the volume that holds it. It must exist.
+          - Directory C(audit-replay), or the volume that contains it. It must exist.
         type: path
         required: true
       from:
         description:
-          - The archived volume as C(<service>-<replica>), when its files are to come to another replica.
+          - Name of the archived volume as C(<service>-<replica>), if you restore its files to another replica.
         type: str
       quarantine:
         description:
-          - Directory for last lines that nobody finished. It is made, with mode 0700, when there are any; its parent must exist.
-          - Without this option it is O(volumes[].path) with C(.quarantine) at its end.
+          - Directory for incomplete last lines. It is created with mode 0700 if there are any. Its parent must exist.
+          - The default is O(volumes[].path) with C(.quarantine) appended.
         type: path
   owner:
     description:
-      - Numeric owner of the files. Caracal's services run as 65532.
+      - Numeric user ID of the owner of the files. Caracal's services run as 65532.
     type: int
     default: 65532
   group:
     description:
-      - Their numeric group.
+      - Numeric group ID of the files.
     type: int
     default: 65532
 notes:
-  - Stop the service before. It reads and removes files when it starts, and this module cannot see whether it is about to.
+  - Stop the service first. It reads and removes files when it starts, and this module cannot detect that a start is imminent.
   - Run it as root, or as O(owner).
 requirements:
   - pyrage >= 1.3
@@ -90,7 +90,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Put the replay files back before the services start
+- name: Restore the replay files before the services start
   caracal_ops.backup.replay_volume_restore:
     volumes:
       - service: sts
@@ -109,50 +109,50 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 volumes:
-  description: For each volume, what was or would be added.
+  description: For each volume, the files that were or would be added.
   returned: always
   type: list
   elements: dict
   contains:
     service:
-      description: Whose it is.
+      description: Name of the service that owns the volume.
       type: str
       sample: sts
     replica:
-      description: Which replica.
+      description: Name of the replica.
       type: str
       sample: "1"
     path:
-      description: The directory of the files.
+      description: Directory of the files.
       type: str
       sample: /var/lib/docker/volumes/caracal_stsReplay/_data/audit-replay
     files:
-      description: Files that the set has of it, last lines that nobody finished counted too.
+      description: Number of files that the set contains for this volume, including incomplete last lines.
       type: int
       sample: 3
     restored:
-      description: Files added to the directory.
+      description: Number of files added to the directory.
       type: int
       sample: 3
     skipped:
-      description: Files that were there already.
+      description: Number of files that existed already.
       type: int
       sample: 0
     renamed:
-      description: Added files that got another name, since theirs was taken.
+      description: Number of added files that got another name because theirs was in use.
       type: int
       sample: 0
     quarantined:
-      description: Last lines that nobody finished, added to the quarantine.
+      description: Number of incomplete last lines added to the quarantine.
       type: int
       sample: 0
     bytes:
-      description: Bytes added.
+      description: Number of bytes added.
       type: int
       sample: 81234
 journal_head:

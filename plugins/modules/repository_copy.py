@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: repository_copy
-short_description: Copy a repository to a second place, with no key that opens it
+short_description: Copy a repository to a second location without any decryption key
 version_added: 0.1.0
 description:
-  - Copies what is sealed and signed as it is, and needs neither an identity nor a signing key. The digest of every object is compared
-    with the signed one on the way, and with what the destination gives back.
-  - Objects go before the journal's entries that name them, so an interrupted copy is a whole, older repository. The next run goes on.
-  - What is there already stays. A destination that holds another repository, or a journal that is not the beginning of this one, is
-    refused.
-  - An object that is missing or not as it was signed stays behind; everything else is copied, and the module fails in the end.
-  - Nothing is ever deleted. Prune the copy by itself, with M(caracal_ops.backup.backup_prune) and its own rules; sets that were pruned
-    before they were copied come with their public files only.
+  - Copies encrypted and signed objects unchanged. It needs neither an identity nor a signing key. The digest of every object is compared
+    with the signed digest during the copy, and with the object that the destination returns.
+  - Objects are copied before the journal entries that name them, so an interrupted copy is a complete, older repository. The next run
+    continues it.
+  - Existing objects stay. A destination is refused if it contains another repository, or a journal that is not the beginning of this one.
+  - An object that is missing or does not match its signed digest is not copied. Everything else is copied, and then the module fails.
+  - Nothing is ever deleted. Prune the copy separately, with M(caracal_ops.backup.backup_prune) and its own rules. For sets that were pruned
+    before they were copied, only the public files are copied.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -36,29 +36,29 @@ attributes:
 options:
   destination:
     description:
-      - Where the copy lives, in any form that O(repository) may have. Other options about a store hold for both places.
+      - Location of the copy, in any form that O(repository) accepts. Other options about a store apply to both locations.
     type: str
     required: true
   read_all:
     description:
-      - Read what was copied by earlier runs too, instead of looking at its size.
+      - Whether to also read the objects that earlier runs copied, instead of comparing only their size.
     type: bool
     default: false
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_copy.prom). Its folder must exist.
-      - The time, and the numbers of objects and bytes that were copied are written there
-        in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_copy.prom). Its directory must exist.
+      - The module writes the time and the numbers of copied objects and bytes atomically, with mode 0644. If that fails, the module only
+        prints a warning.
     type: path
 notes:
-  - Run it on a host that the backup host cannot reach, with a login that may write to O(destination) and not delete.
+  - Run it on a host that the backup host cannot reach, with a login that may write to O(destination) but not delete.
 seealso:
   - module: caracal_ops.backup.repository_verify
 """
 
 EXAMPLES = r"""
 ---
-- name: Copy to a disk in another room
+- name: Copy a repository to a disk in another room
   caracal_ops.backup.repository_copy:
     repository: /srv/backup/caracal
     destination: /mnt/vault/caracal
@@ -69,28 +69,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 copied:
-  description: Number of objects that are copied.
+  description: Number of objects that were or would be copied.
   returned: always
   type: int
   sample: 12
 kept:
-  description: Number of objects that were there already.
+  description: Number of objects that the destination had already.
   returned: always
   type: int
   sample: 512
 bytes:
-  description: Size of what is copied.
+  description: Size of the copied objects in bytes.
   returned: always
   type: int
   sample: 412345678
 faults:
-  description: What is wrong with the objects that are not copied.
+  description: Errors of the objects that were not copied.
   returned: always
   type: list
   elements: str
   sample: []
 destination:
-  description: Where the copy lives.
+  description: Location of the copy.
   returned: always
   type: str
   sample: /mnt/vault/caracal

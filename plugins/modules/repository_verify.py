@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: repository_verify
-short_description: Verify a whole repository, at once or in parts over several runs
+short_description: Verify a whole repository, in one run or in parts over several runs
 version_added: 0.1.0
 description:
-  - Verifies the journal, every manifest with its signature, the size of every object, the bytes of those whose turn it is, and what
-    pruned sets, checkpoints and drills have left. Tells what nothing names.
-  - In a bucket with Object Lock, it fails with C(repository.holds) when an object of a held set has no legal hold, and with
-    C(repository.locks) when an object of a set, the journal or a drill is locked less strictly or shorter than O(lock_mode),
-    O(lock_days) and its age ask for.
-  - With O(timestamp_roots) every timestamp that M(caracal_ops.backup.journal_timestamp) has put beside the journal is verified too, and
-    no entry may say that it was made later than an authority had seen it.
-  - With O(identity_files) it also proves that they open every sealed object, from the headers alone.
-  - With O(signing_key) the result is entered into the journal. The next run reads the next part, and M(caracal_ops.backup.backup_prune)
-    deletes nothing while a newer set has failed.
+  - Verifies the journal, every manifest with its signature, the size of every object, and the bytes of the objects in the current part.
+    Also verifies what pruned sets, checkpoints and drills have left, and reports objects that no entry or manifest names.
+  - In a bucket with Object Lock, the check C(repository.holds) fails if an object of a held set has no legal hold. The check
+    C(repository.locks) fails if an object of a set, the journal or a drill is locked less strictly or for less time than required.
+    O(lock_mode), O(lock_days) and the object's age determine the required lock.
+  - With O(timestamp_roots), every timestamp that M(caracal_ops.backup.journal_timestamp) has stored next to the journal is verified too. No
+    entry may claim a time later than the time at which an authority saw it.
+  - With O(identity_files), it also proves that these identities can decrypt every encrypted object. It reads only the headers for that.
+  - With O(signing_key), the result is entered into the journal. The next run then reads the next part.
+    M(caracal_ops.backup.backup_prune) deletes nothing while a newer set has failed.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,47 +31,48 @@ attributes:
   check_mode:
     support: full
     details:
-      - Everything is verified, and nothing is entered.
+      - Everything is verified, and nothing is entered into the journal.
   diff_mode:
     support: full
     details:
-      - Shows what is entered.
+      - Shows the entry for the journal.
   idempotent:
     support: N/A
     details:
-      - With O(signing_key) each run is an entry of its own. Without it nothing is changed.
+      - With O(signing_key), each run adds its own entry. Without it, nothing is changed.
 options:
   parts:
     description:
-      - In how many runs all bytes are read. An object is always in the same part, so as many runs read everything that stays.
+      - Number of runs in which all bytes are read. An object is always in the same part, so this number of runs reads every object that
+        is not deleted in the meantime.
     type: int
     default: 1
   part:
     description:
-      - Which part to read, from 1 up to O(parts). Without it, the one after the last that the journal knows of.
+      - Number of the part to read, from 1 up to O(parts). The default is the part after the last one that the journal records.
     type: int
   identity_files:
     description:
-      - Files with age identities, or unencrypted SSH private keys, mode 0600. Every sealed object must be opened by one of them.
-      - They belong on the host that drills or restores, never on the host that makes backups.
+      - Files with age identities, or unencrypted SSH private keys, mode 0600. One of them must decrypt each encrypted object.
+      - They belong on the host that runs drills or restores, never on the backup host.
     type: list
     elements: path
     default: []
   timestamp_roots:
     description:
-      - File with the certificates of the timestamp authorities that are believed, in PEM, their roots and where needed intermediates.
-      - Without it, or when there is no timestamp, the check C(journal.timestamps) is V(not_applicable).
+      - File with the certificates of the trusted timestamp authorities in PEM, with their roots and, if needed, intermediates.
+      - Without it, or if there is no timestamp, the check C(journal.timestamps) is V(not_applicable).
     type: path
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_verify.prom). Its folder must exist.
-      - Time and verdict, checks by verdict, bytes read and sets at fault are written there
-        in one step, with mode 0644. When that fails, there is a warning and nothing else.
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_verify.prom). Its directory must exist.
+      - The module writes the time, the verdict, the number of checks by verdict, the bytes read and the number of failed sets atomically,
+        with mode 0644. If that fails, the module only prints a warning.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers).
@@ -83,14 +84,14 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read everything
+- name: Verify everything in one run
   caracal_ops.backup.repository_verify:
     repository: /srv/backup/caracal
     deployment: prod
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
-- name: Read a seventh every night, and remember it
+- name: Verify a seventh of the repository every night and record it in the journal
   caracal_ops.backup.repository_verify:
     parts: 7
     repository: /srv/backup/caracal
@@ -123,35 +124,35 @@ checks:
       type: str
       sample: pass
     message:
-      description: What was found.
+      description: Result of the check.
       type: str
       sample: 14 sets, manifest and RECOVERY.md as signed
     required:
-      description: Whether the verdict depends on it.
+      description: V(true) if the verdict of the run depends on this check.
       type: bool
       sample: true
     details:
-      description: More, where there is more.
+      description: Further details, if there are any.
       type: dict
       sample: {}
 sets:
-  description: Number of sets that were not pruned and whose manifest can be believed.
+  description: Number of sets that were not pruned and that have a trusted manifest.
   returned: always
   type: int
   sample: 14
 failed_sets:
-  description: Sets in which something is wrong.
+  description: IDs of sets with errors.
   returned: always
   type: list
   elements: str
   sample: []
 part:
-  description: The part whose bytes were read.
+  description: Number of the part whose bytes were read.
   returned: always
   type: int
   sample: 3
 parts:
-  description: Of how many.
+  description: Total number of parts.
   returned: always
   type: int
   sample: 7
@@ -161,7 +162,7 @@ objects:
   type: int
   sample: 61
 bytes:
-  description: Their size.
+  description: Size of these objects in bytes.
   returned: always
   type: int
   sample: 812345678

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_drill
-short_description: Take one step of a restore drill
+short_description: Run one step of a restore drill
 version_added: 0.1.0
 description:
-  - The role C(caracal_drill) plays this module once for each step, and so should you.
-  - The step V(verify) begins a drill. It chooses the set, tries the keys and places of the report, and reads every stored byte of the set.
-    The steps after it restore the set into a sandbox and judge the copy. V(report) writes the signed report, V(destroy) removes the
-    sandbox, and V(verdict) fails unless the report says V(pass).
-  - What the steps find goes from one call to the next in a file beside O(high_water_mark) with mode 0600. No variable of a play can
-    change it. V(verdict) removes it.
-  - A step that fails does not fail the task. Where something was compared and is different, it becomes the failed check C(drill.<step>).
-    What this host could not do says nothing about the set and becomes an unproven one. Steps that need it are not taken, and the report
-    says so.
-  - The task fails where there can be no report, because the journal cannot be believed, a key cannot sign or seal, or another drill is at
-    work in the same directory.
+  - Run this module once for each step, as the role C(caracal_drill) does.
+  - The step V(verify) begins a drill. It selects the set, tests the keys and locations of the report, and reads every stored byte of the
+    set. The next steps restore the set into a sandbox and verify the copy. V(report) writes the signed report and V(destroy) removes the
+    sandbox. V(verdict) fails unless the verdict of the report is V(pass).
+  - The results of the steps are passed from one call to the next in a file next to O(high_water_mark) with mode 0600. Variables of a play
+    cannot change it. V(verdict) removes it.
+  - A step that fails does not fail the task. If a comparison found a difference, the step becomes the failed check C(drill.<step>).
+    If this host could not perform the step, that proves nothing about the set, and the check is unproven. Steps that depend on it are
+    skipped, and the report states this.
+  - The task fails if no report is possible. Possible reasons are an untrusted journal, a key that cannot sign or encrypt, and
+    another drill that is running in the same directory.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -36,20 +36,22 @@ attributes:
   check_mode:
     support: full
     details:
-      - V(verify) reads every byte of the set and tries the keys, V(sandbox) says whether a sandbox could be made, V(report) predicts the
-        verdict. Nothing is restored or written but the file that goes from step to step.
+      - V(verify) reads every byte of the set and tests the keys. V(sandbox) reports whether a sandbox could be created. V(report) predicts
+        the verdict. Nothing is restored, and only the file with the results of the steps is written.
   diff_mode:
     support: none
   idempotent:
     support: none
     details:
-      - Every run is another drill. A step that was taken is not taken twice.
+      - Every run is another drill. Within a drill, a step that was run already is not run again.
 options:
   step:
     description:
-      - Which step. Those of a drill are taken in the order of the choices.
-      - V(preflight) is no step of a drill. It looks at all that a drill would need on this host, reads of the set no more than who can open
-        it, changes nothing, and fails with all that is wrong at once. The playbook C(doctor) asks for it.
+      - Name of the step. The steps of a drill are run in the order of the choices.
+      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It changes nothing, and fails
+        with all problems at once.
+      - V(preflight) reads only the manifest of the set and the headers of its artifacts, to find out which identities can decrypt it.
+      - The playbook C(doctor) uses the step V(preflight).
     type: str
     required: true
     choices:
@@ -71,209 +73,210 @@ options:
       - verdict
   drill:
     description:
-      - What V(verify) returned in RV(drill). Every step but V(preflight) and V(verify) needs it. V(destroy) without it
-        removes whatever was left over in O(sandbox_directory).
+      - Token that V(verify) returned in RV(drill). Every step except V(preflight) and V(verify) needs it. V(destroy) without it
+        removes all remains of drills in O(sandbox_directory).
     type: str
   set_id:
     description:
-      - The set, or V(latest), V(oldest) or V(random), as the option O(caracal_ops.backup.backup_set_info#module:select).
+      - ID of the set, or V(latest), V(oldest) or V(random), as in O(caracal_ops.backup.backup_set_info#module:select).
     type: str
     default: latest
   max_age:
     description:
-      - With V(latest), V(oldest) and V(random), take a set that was made within these hours. If there is none, the task fails.
+      - Maximum age in hours of the set for V(latest), V(oldest) and V(random). If there is no such set, the task fails.
     type: float
   sandbox_directory:
     description:
-      - Where the sandbox is made. One drill at a time.
+      - Directory in which the sandbox is created. Only one drill can use it at a time.
     type: path
     default: /var/tmp/caracal-drill
   superuser:
     description:
-      - Name of the sandbox's superuser, that of the owner of Caracal's database.
+      - Name of the superuser of the sandbox. It must be the name of the owner of Caracal's database.
     type: str
     default: caracal
   pg_bin:
     description:
-      - Folder with PostgreSQL's programs. Without it the usual folders are searched, and then the image that ran as the service C(postgres)
-        when the set was made, if the set says so.
+      - Directory with PostgreSQL's programs. Without it, the usual directories are searched. If they have no suitable programs, the drill
+        uses the image of the service C(postgres) at the time of the backup, if the set records one.
     type: path
   minimum_free_mb:
     description:
-      - MiB that must be free for the sandbox. Without it, eight times the size of the sealed set, 1024 at least.
+      - Free space in MiB that the sandbox requires. The default is eight times the size of the encrypted set, and at least 1024.
     type: int
   isolation:
     description:
-      - V(required) fails if the server of the sandbox cannot be isolated with C(bubblewrap).
-      - V(auto) goes on without isolation there, with a warning. Code in a restored database then runs on this host, as the server's
-        user. It needs O(unisolated_reason).
+      - How strictly the server of the sandbox must be isolated. V(required) fails if it cannot be isolated with C(bubblewrap).
+      - V(auto) continues without isolation in that case, with a warning. Code in a restored database then runs on this host as the user of
+        the server. It needs O(unisolated_reason).
     type: str
     choices: [auto, required]
     default: required
   unisolated_reason:
     description:
-      - Why a sandbox without isolation is accepted. It is on the report's first page.
+      - Reason why a sandbox without isolation is accepted. It is on the first page of the report.
     type: str
     default: ""
   source_data_directory:
     description:
-      - Data directory of the source cluster, if it can be on this host. A sandbox on the same file system is refused.
+      - Data directory of the source cluster, if the cluster may be on this host. A sandbox on the same file system is refused.
     type: path
   allow_shared_filesystem:
     description:
-      - Accept a file system that also holds the source.
+      - Whether to accept a file system that also contains the source.
     type: bool
     default: false
   jobs:
     description:
-      - How many streams of the restore run side by side, and then how many readers of a check.
+      - Number of parallel streams of the restore, and of parallel readers of a check.
     type: int
     default: 2
   release_table:
     description:
-      - File with the facts of a release that this collection does not know yet.
+      - File with the table of a release that this collection does not know yet.
     type: path
   schema_additions:
     description:
-      - As O(caracal_ops.backup.migration_verify#module:schema_additions).
+      - Names of your own objects in the databases, as in O(caracal_ops.backup.migration_verify#module:schema_additions).
     type: list
     elements: str
     default: []
   secrets_identity_files:
     description:
-      - Files with the age identities that open the secrets of the set. Without them, those of O(identity_files) are used.
+      - Files with the age identities that decrypt the secrets of the set. The default is O(identity_files).
     type: list
     elements: path
     default: []
   identity_files:
     description:
-      - Files with the age identities of this host. V(destroy) does without.
+      - Files with the age identities of this host. V(destroy) does not need them.
     required: false
   audit_hmac_key_files:
     description:
-      - Files with further C(AUDIT_HMAC_KEY)s of the deployment, beside those in the secrets of the set.
+      - Files with further values of C(AUDIT_HMAC_KEY) of the deployment, in addition to the keys in the secrets of the set.
     type: list
     elements: path
     default: []
   audit_retention_days:
     description:
-      - C(AUDIT_RETENTION_DAYS) of the deployment, where it is not the product's 365.
+      - Value of C(AUDIT_RETENTION_DAYS) of the deployment, if it is not the product's default of 365.
     type: int
   audit_clock_skew_seconds:
     description:
-      - As O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+      - Tolerated clock skew in seconds, as in O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
     type: int
     default: 300
   redis_server:
     description:
-      - The program of the sandbox's Redis. Without it the usual folders are searched, and then the image that ran as the service C(redis)
-        when the set was made, if the set says so.
+      - Path of the C(redis-server) program for the sandbox. Without it, the usual directories are searched. If they do not have it, the
+        drill uses the image of the service C(redis) at the time of the backup, if the set records one.
     type: path
   services:
     description:
-      - How to start each of Caracal's services. Without it the images are started that ran when the set was made, if the set says so. If
-        it does not, no service starts, and the drill is V(unproven).
+      - How to start each of Caracal's services. Without this option, the drill starts the images that ran when the set was created, if the
+        set records them. If it does not, no service starts, and the drill is V(unproven).
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Which service.
+        description: Name of the service.
         type: str
         required: true
         choices: [audit, sts, api, coordinator, gateway, web]
       image:
         description:
-          - Id of an image, C(sha256:) and 64 hex digits, which it is started from. Empty for a program of this host.
+          - ID of the image to start, C(sha256:) and 64 hex digits. Empty for a program of this host.
         type: str
         default: ""
       reference:
         description:
-          - Where a registry has the image, as C(name@sha256:...). Asked by C(skopeo), if that is installed,
-            when nothing on this host has the image. The image is still the one of O(services[].image), or it is refused.
+          - Address of the image in a registry, as C(name@sha256:...). It is used if no source on this host has the image and C(skopeo) is
+            installed. An image that differs from O(services[].image) is refused.
         type: str
         default: ""
       command:
-        description: The program, with an absolute path, and its arguments. Without it, what the image starts.
+        description: Program with an absolute path, and its arguments. The default is the command of the image.
         type: list
         elements: str
         default: []
       directory:
-        description: Directory of the image that it starts in. Without it, the one that the image says.
+        description: Directory in the image in which the service starts. The default is the working directory of the image.
         type: str
         default: ""
       environment:
         description:
-          - More variables. They replace those that the drill sets, except variables whose values come from the set, which are refused. No
-            secrets.
+          - Additional environment variables. They replace variables that the drill sets, but variables with values from the set are
+            refused. Do not pass secrets here.
         type: dict
         default: {}
       readable:
-        description: Files and folders that the service may see, beside its program and the system's libraries.
+        description: Files and directories that the service may read, in addition to its program and the system's libraries.
         type: list
         elements: path
         default: []
   production:
     description:
-      - Addresses of production, as C(host:port) or as path of a Unix socket. It is proved that none can be reached from the sandbox.
+      - Addresses of production, as C(host:port) or as path of a Unix socket. The drill proves that the sandbox cannot reach any of them.
     type: list
     elements: str
     default: []
   ready_timeout:
     description:
-      - How many seconds each service may take to be ready.
+      - Seconds that each service may take to become ready.
     type: int
     default: 90
   application:
     description:
-      - An application of your own for the canaries, as the option O(caracal_ops.backup.canary_exchange#module:application). Without it the
-        drill makes one in the copy.
+      - An application of your own for the canary requests, as in O(caracal_ops.backup.canary_exchange#module:application). Without it, the
+        drill creates one in the copy.
     type: dict
     default: {}
   settle_timeout:
     description:
-      - How many seconds the services may take to sweep, read and send what was restored.
+      - Seconds that the services may take to sweep, read and send the restored data.
     type: int
     default: 90
   rto_budget:
     description:
       - Hours that the recovery may take. Adds the required check C(drill.rto).
-      - The recovery time counts from the first step whose name begins with C(restore) to the end of V(canary), for by then the copy has
-        served a request. If no such step was taken, it counts to the end of the drill.
+      - The recovery time begins with the first step whose name begins with C(restore). It ends with V(canary), because the copy has then
+        served a request. If no such step was run, it ends with the drill.
     type: float
   rpo_budget:
     description:
-      - Hours that the snapshot may be old when the drill begins. Adds the required check C(drill.rpo).
+      - Maximum age in hours of the snapshot when the drill begins. Adds the required check C(drill.rpo).
     type: float
   tail_budget:
     description:
-      - Hours that the snapshot of the newest set or checkpoint may be old when the drill begins. Adds the required check C(audit.tail).
-      - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
+      - Maximum age in hours of the snapshot of the newest set or checkpoint when the drill begins. Adds the required check C(audit.tail).
+      - An attacker with the audit key can edit, truncate or replace the audit rows that were added since, and no check can detect it.
     type: float
     default: 26.0
   shrink_budget:
     description:
-      - Percentage of its rows that a table of lasting state, such as C(resources), may lose between the set before and this one, as the
-        option O(caracal_ops.backup.state_verify#module:shrink_budget). More is a failure of C(inventory.since_previous).
+      - Percentage of its rows that a table of durable state, such as C(resources), may lose between the previous set and this one, as in
+        O(caracal_ops.backup.state_verify#module:shrink_budget). If it loses more, C(inventory.since_previous) fails.
     type: int
     default: 50
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its folder must exist.
-      - The step V(report) writes verdict, causes, recovery time, recovery point, their budgets, age of the set, number of checks by
-        verdict, and when a drill last passed. It writes them in one step, with mode 0644, after everything else. If that fails, the report
-        stands and there is a warning.
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its directory must exist.
+      - The step V(report) writes the verdict, causes, recovery time, recovery point and their budgets. It also writes the age of the set,
+        the number of checks by verdict, and the time of the last drill that passed.
+      - It writes them atomically, with mode 0644, after everything else. If that fails, the report remains valid and the module
+        prints a warning.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
     C(journal@caracal-ops) and C(set@caracal-ops).
-  - The report is stored in the repository as JSON, as a page for people and as JUnit XML. It is signed, and an entry of the journal names
-    it. If the verdict is V(pass), the manifest of the set is countersigned too.
-  - Details of the checks may say how much data there is. They are sealed to O(recipients) and are not in the report. The report contains
-    identifiers of zones and rows only as C(id:) and a short hash, under a salt that is sealed with what each stands for.
-  - A set whose manifest is missing, altered or not signed by a trusted key is reported too, with a failed check C(set.signature), as long
-    as the journal names the set.
-  - A drill that the set's own signer signed, or that ran on the machine that made the set, is marked as such in the report.
+  - The report is stored in the repository as JSON, as an HTML page and as JUnit XML. It is signed, and a journal entry names it. If the
+    verdict is V(pass), the manifest of the set is countersigned too.
+  - Details of the checks may reveal the amount of data. They are encrypted to O(recipients) and are not in the report. The report contains
+    identifiers of zones and rows only as C(id:) and a short salted hash. The salt is encrypted together with the identifiers.
+  - If the manifest of a set is missing, altered or not signed by a trusted key, the check C(set.signature) fails. The drill still writes a
+    report, provided that the journal names the set.
+  - The report marks a drill that was signed by the signer of the set, or that ran on the machine that created the set.
 seealso:
   - module: caracal_ops.backup.backup_set_verify
   - module: caracal_ops.backup.pg_encrypted_restore
@@ -281,7 +284,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Prove a set without the services
+- name: Run a drill without services
   module_defaults:
     caracal_ops.backup.restore_drill:
       repository: /srv/backup/caracal
@@ -295,17 +298,17 @@ EXAMPLES = r"""
         - /etc/caracal-ops/details.recipients
       drill: "{{ begun.drill | default(omit) }}"
   block:
-    - name: Verify
+    - name: Verify the set
       caracal_ops.backup.restore_drill:
         step: verify
       register: begun
 
-    - name: Restore and judge
+    - name: Restore and verify the copy
       caracal_ops.backup.restore_drill:
         step: "{{ item }}"
       loop: [sandbox, restore, migrations, state, secrets, evidence, keys]
 
-    - name: Report
+    - name: Write the report
       caracal_ops.backup.restore_drill:
         step: report
   always:
@@ -313,7 +316,7 @@ EXAMPLES = r"""
       caracal_ops.backup.restore_drill:
         step: destroy
 
-- name: End as the report does
+- name: Fail unless the drill passed
   caracal_ops.backup.restore_drill:
     step: verdict
     drill: "{{ begun.drill }}"
@@ -326,17 +329,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 drill:
-  description: Token of the drill and of its sandbox, for the option O(drill) of the next steps. It is no secret.
+  description: Token of the drill and of its sandbox, for the option O(drill) of the next steps. It is not secret.
   returned: always
   type: str
   sample: drill-0123456789abcdef01
 set_id:
-  description: The set that is drilled.
+  description: ID of the set of the drill.
   returned: with every O(step) but V(destroy)
   type: str
   sample: 20261125T020000Z-k3f9
 checks:
-  description: What this step has found. To change it changes nothing, since the report has its own.
+  description: Results of this step. Changing them has no effect, because the report uses its own copy.
   returned: with the steps from V(verify) to V(settle)
   type: list
   elements: dict
@@ -349,79 +352,79 @@ verdict:
   type: str
   sample: pass
 drill_id:
-  description: ID of the drill. Its time is when the drill began.
+  description: ID of the drill. It contains the start time of the drill.
   returned: with O(step=report)
   type: str
   sample: 20261125T023000Z-ab12
 counts:
-  description: Number of checks with each verdict. Waivers change nothing here.
+  description: Number of checks with each verdict. Waivers do not change these numbers.
   returned: with O(step=report)
   type: dict
   sample: {"pass": 24, "fail": 0, "warn": 1, "unproven": 0, "not_applicable": 2}
 diagnosis:
-  description: Causes of what failed, the more specific ones first. Empty when nothing did.
+  description: Causes of the failures, the more specific ones first. Empty if nothing failed.
   returned: with O(step=report)
   type: list
   elements: dict
   contains:
     id:
-      description: Stable name of the cause.
+      description: Stable ID of the cause.
       type: str
       sample: kek.wrong
     cause:
-      description: What is wrong, in words.
+      description: Description of the cause.
       type: str
       sample: >-
         restored STS cannot decrypt keys: the KEK given is 1f3a5c7e9b2d4f60, the rows are sealed under 9e107d9d372bb682
     remedy:
-      description: What to do.
+      description: Recommended action.
       type: str
       sample: restore the secrets bundle of the same set
     because:
-      description: Checks, metrics of the audit service and logs that show it.
+      description: Checks, metrics of the audit service and logs that support this cause.
       type: list
       elements: str
       sample: [envelopes.kek, canary.jwks]
 separation:
-  description: Whether somebody else than the set's maker judged it.
+  description: Result of the check that the drill is independent of the creator of the set.
   returned: with O(step=report)
   type: dict
   contains:
     verdict:
-      description: V(pass), V(warn), or V(unproven) when the set's signer is not known.
+      description: V(pass), V(warn), or V(unproven) if the signer of the set is not known.
       type: str
       sample: pass
     message:
-      description: Who made the set and who judged it.
+      description: Who created the set and who ran the drill.
       type: str
       sample: set made on pg-1 by backup@prod, drilled elsewhere with another key
 freshness:
-  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  description: V(fresh), or V(unproven) if this host had no high-water mark.
   returned: with O(step=report)
   type: str
   sample: fresh
 seconds:
-  description: How long the drill took, from its beginning to this report.
+  description: Duration of the drill in seconds, from its beginning to this report.
   returned: with O(step=report)
   type: float
   sample: 63.2
 rto_seconds:
-  description: Upper bound of the recovery time, or null when no step is a restore or the copy is not what it should be.
+  description: Upper bound of the recovery time. Null if no restore step was run or the copy failed verification.
   returned: with O(step=report)
   type: float
   sample: 59.4
 rpo_seconds:
-  description: Age of the snapshot when the drill began, or null when the manifest cannot be read.
+  description: Age of the snapshot when the drill began. Null if the manifest cannot be read.
   returned: with O(step=report)
   type: float
   sample: 1800.0
 budgets:
-  description: Seconds of O(rto_budget), O(rpo_budget) and O(tail_budget), null where there is none.
+  description: Values of O(rto_budget), O(rpo_budget) and O(tail_budget) in seconds. Null for a budget that is not set.
   returned: with O(step=report)
   type: dict
   sample: {"rto_seconds": 3600.0, "rpo_seconds": 93600.0, "tail_seconds": 93600.0}
 report:
-  description: Where the files of the report are.
+  description: Location of the files of the report.
   returned: with O(step=report)
   type: dict
   contains:
@@ -431,25 +434,25 @@ report:
       elements: str
       sample: [drills/20261125T023000Z-ab12/report.json]
     html:
-      description: Path of the page, the copy in O(report_dir) if there is one.
+      description: Path of the HTML page. This is the copy in O(report_dir) if there is one.
       type: str
       sample: /var/lib/caracal-ops/reports/20261125T023000Z-ab12/report.html
     sha256:
-      description: SHA-256 of C(report.json), as the journal names it.
+      description: SHA-256 of C(report.json), as in the journal.
       type: str
       sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 countersigned:
-  description: Whether the set's manifest bears a signature of this drill. V(false) in check mode, which signs nothing.
+  description: V(true) if this drill has signed the manifest of the set. V(false) in check mode, which signs nothing.
   returned: with O(step=report)
   type: bool
   sample: true
 journal_head:
-  description: Number and first 16 hex digits of the newest journal entry. Keep it elsewhere; it makes a rollback visible.
+  description: Number and first 16 hex digits of the newest journal entry. Store it elsewhere to detect a rollback of the repository.
   returned: with O(step=report)
   type: str
   sample: 43-2c26b46b68ffc68f
 summary_lines:
-  description: The report in at most twenty lines for the console. The last one is the verdict.
+  description: The report in at most twenty lines for the console. The last line is the verdict.
   returned: with O(step=report)
   type: list
   elements: str

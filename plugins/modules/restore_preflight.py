@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_preflight
-short_description: Verify a set, rehearse its restore, and say at once all that is wrong
+short_description: Verify a backup set and check all prerequisites of its restore
 version_added: 0.1.0
 description:
-  - Verifies the journal, the signature and every stored byte of a set. A set that is not what was signed is refused.
-  - Then looks at identities, target databases, secrets, Redis and replay directories, as the modules do in check mode that restore them.
-    Nothing is changed.
-  - Where several things are wrong, the failure names each of them.
-  - The role C(caracal_restore) begins with it, and in check mode does nothing else.
+  - Verifies the journal, the signature and every stored byte of a set. A set that does not match its signature is refused.
+  - Then checks identities, target databases, secrets, Redis and replay directories, as the restoring modules do in check mode. It changes
+    nothing.
+  - If there are several problems, the error message reports each of them.
+  - The role C(caracal_restore) begins with this module. In check mode, the role runs only this module.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -36,7 +36,7 @@ options:
     required: true
   release:
     description:
-      - As O(caracal_ops.backup.pg_encrypted_restore#module:release).
+      - Release of Caracal that will run on the restored databases, as in O(caracal_ops.backup.pg_encrypted_restore#module:release).
     type: str
   confirm:
     description:
@@ -47,56 +47,59 @@ options:
     default: []
   jobs:
     description:
-      - As O(caracal_ops.backup.pg_encrypted_restore#module:jobs).
+      - Number of parallel streams of the restore, as in O(caracal_ops.backup.pg_encrypted_restore#module:jobs).
     type: int
     default: 2
   accept_vulnerable_clients:
     description:
-      - As O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
+      - Known vulnerabilities of C(pg_restore) that are accepted, as in
+        O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
     type: list
     elements: str
     default: []
   secrets:
     description:
-      - Options of M(caracal_ops.backup.secrets_restore) that are about the secrets alone, and C(identity_files) if others open them than
-        open the databases. Without this option, secrets are not looked at.
+      - Options of M(caracal_ops.backup.secrets_restore) that apply to the secrets only. Add C(identity_files) if other identities decrypt
+        the secrets than the databases. Without this option, secrets are not checked.
     type: dict
   replay:
     description:
-      - Options of M(caracal_ops.backup.replay_volume_restore) that are about the directories alone. Without this option, none is looked
-        at.
+      - Options of M(caracal_ops.backup.replay_volume_restore) that apply to the directories only. Without this option, no directory is
+        checked.
     type: dict
   redis:
     description:
-      - Options of M(caracal_ops.backup.redis_stream_restore) that are about Redis alone. Without this option, it is not looked at.
+      - Options of M(caracal_ops.backup.redis_stream_restore) that apply to Redis only. Without this option, Redis is not checked.
     type: dict
   earlier:
     description:
-      - As O(caracal_ops.backup.backup_preflight#module:earlier).
+      - Results of earlier modules, as in O(caracal_ops.backup.backup_preflight#module:earlier).
     type: dict
     default: {}
   running:
     description:
-      - Services that run where the set is restored to, as RV(caracal_ops.backup.deployment_info#module:deployment.running) has them. One of
-        Caracal's own is refused, since it would go on with keys, sessions and revocations that the restore replaces.
+      - Services that run at the target of the restore, as in RV(caracal_ops.backup.deployment_info#module:deployment.running). If one of
+        them is Caracal's own, the run is refused. That service would continue with keys, sessions and revocations that the restore
+        replaces.
     type: list
     elements: str
     default: []
   stopped:
     description:
-      - Services that the restore itself will start, as RV(caracal_ops.backup.deployment_info#module:deployment.stopped) has them.
-        Databases, Redis and replay directories are not looked at before those run; the set, identities, secrets and programs are.
+      - Services that the restore itself will start, as in RV(caracal_ops.backup.deployment_info#module:deployment.stopped).
+        Databases, Redis and replay directories cannot be checked before these services run. The set, identities, secrets and programs
+        are checked.
     type: list
     elements: str
     choices: [postgres, redis, replayVolumeInit]
     default: []
 notes:
-  - A set whose freshness cannot be judged is not refused, since there may be no better one; RV(checks) says so.
+  - A set is not refused if its freshness is unproven, because there may not be a better one. RV(checks) then reports this.
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_restore) of at least the major version that made the set, without known flaws
+  - C(pg_restore) of at least the major version that created the set, without known vulnerabilities
 seealso:
   - module: caracal_ops.backup.backup_set_verify
   - module: caracal_ops.backup.pg_encrypted_restore
@@ -105,7 +108,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Look at all that tonight's restore will need
+- name: Check all prerequisites of tonight's restore
   caracal_ops.backup.restore_preflight:
     repository: /mnt/copy/caracal
     deployment: prod
@@ -129,30 +132,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: The set that a restore would take.
+  description: ID of the set that a restore would use.
   returned: success
   type: str
   sample: 20261125T020000Z-k3f9
 set_facts:
-  description: As M(caracal_ops.backup.backup_set_verify) returns them.
+  description: Facts of the set, as M(caracal_ops.backup.backup_set_verify) returns them.
   returned: success
   type: dict
   sample: {"release": "v1.0.0", "snapshot_time": "2026-11-25T02:00:00Z"}
 journal_head:
-  description: Head of the journal.
+  description: Number and first 16 hex digits of the newest journal entry.
   returned: success
   type: str
   sample: 42-9f86d081884c7d65
 checks:
   description:
-    - Those of M(caracal_ops.backup.backup_set_verify), and those of M(caracal_ops.backup.pg_encrypted_restore) in check mode.
+    - Checks of M(caracal_ops.backup.backup_set_verify), and checks of M(caracal_ops.backup.pg_encrypted_restore) in check mode.
   returned: success, and for a set that is not what was signed
   type: list
   elements: dict
   sample: [{"id": "set.signature", "verdict": "pass", "message": "manifest and RECOVERY.md as signed, entry 41 of the journal",
     "required": true, "details": {}}]
 databases:
-  description: As M(caracal_ops.backup.pg_encrypted_restore) returns them in check mode.
+  description: Databases as M(caracal_ops.backup.pg_encrypted_restore) returns them in check mode.
   returned: success
   type: list
   elements: dict
@@ -164,41 +167,41 @@ replaced:
   elements: dict
   sample: [{"database": "caracal", "kept_as": "caracal_replaced_20261125031500"}]
 secrets:
-  description: Ids of the keys among the secrets, by name. None of their values.
+  description: IDs of the keys among the secrets, by name. They do not include any secret values.
   returned: success
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 safety_copy:
-  description: Where secrets that would be replaced are kept, or none.
+  description: Directory in which secrets that would be replaced are kept. Null if none would be replaced.
   returned: success
   type: str
   sample: /opt/caracal/secrets.replaced-20261125T031500Z
 not_restored:
-  description: Files among the secrets of the set that no option says a place for. A warning says which option.
+  description: Files among the secrets of the set for which no option gives a target. A warning names the option.
   returned: success
   type: list
   elements: str
   sample: ["extra/ca.pem"]
 replay:
-  description: As RV(caracal_ops.backup.replay_volume_restore#module:volumes).
+  description: Replay directories, as in RV(caracal_ops.backup.replay_volume_restore#module:volumes).
   returned: success
   type: list
   elements: dict
   sample: [{"service": "sts", "replica": "1", "files": 2}]
 waiting:
-  description: What was not looked at, since its server does not run yet.
+  description: Assets that were not checked because their server does not run yet.
   returned: success
   type: list
   elements: str
   sample: [databases, redis]
 redis:
-  description: As RV(caracal_ops.backup.redis_stream_restore#module:streams).
+  description: Redis streams, as in RV(caracal_ops.backup.redis_stream_restore#module:streams).
   returned: success
   type: list
   elements: dict
   sample: [{"name": "caracal.audit.events", "entries": 12, "groups": 1, "pending": 0}]
 problems:
-  description: Where more than one thing is wrong, each of them.
+  description: List of the problems, if there is more than one.
   returned: failure
   type: list
   elements: dict
@@ -212,7 +215,7 @@ problems:
       type: str
       sample: TargetRefused
     msg:
-      description: What is wrong and what to do about it.
+      description: Problem and recommended action.
       type: str
       sample: database caracal is not empty; confirm it, or give another cluster
 """

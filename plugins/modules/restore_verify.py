@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_verify
-short_description: Prove that what was restored is what the set holds, before a service starts on it
+short_description: Verify a restored deployment against its backup set before services start
 version_added: 0.1.0
 description:
-  - Makes all comparisons of a restored deployment that need no service, in one call. The schema is compared with what the release leaves,
-    as M(caracal_ops.backup.migration_verify) does; the databases with the signed inventory, as M(caracal_ops.backup.state_verify) does;
-    the audit chains with the set's audit blocks, as M(caracal_ops.backup.audit_chain_verify) does. With O(secrets_directory) each sealed
-    value is opened, as M(caracal_ops.backup.envelope_verify) does.
-  - A check that fails, fails the module, and no service may be started. What cannot be verified is V(unproven), in RV(checks).
-  - Run it right after the restore. Services change a restored database within seconds, and then the comparison never holds again.
+  - Performs in one call all comparisons of a restored deployment that need no service. The schema is compared with the release, as
+    M(caracal_ops.backup.migration_verify) does. The databases are compared with the signed inventory, as M(caracal_ops.backup.state_verify)
+    does. The audit chains are compared with the audit blocks of the set, as M(caracal_ops.backup.audit_chain_verify) does.
+  - With O(secrets_directory), each encrypted value is decrypted, as M(caracal_ops.backup.envelope_verify) does.
+  - If a check fails, the module fails. Do not start any service then. Anything that cannot be verified is V(unproven) in RV(checks).
+  - Run it right after the restore. Services change a restored database within seconds, and the comparison cannot pass after that.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,56 +28,57 @@ extends_documentation_fragment:
 options:
   secrets_directory:
     description:
-      - Directory of the restored runtime secrets. Its KEK, and while a rotation is under way the one before it, must open the sealed
-        values.
-      - Without it no sealed value is opened.
+      - Directory of the restored runtime secrets. The KEK in it must decrypt the encrypted values. During a rotation, the previous KEK is
+        used too.
+      - Without this option, no encrypted value is decrypted.
     type: path
   restored_secrets:
     description:
-      - Names of the secrets in O(secrets_directory) and O(retired_directory) that are the set's, which are the values
-        RV(caracal_ops.backup.secrets_restore#module:written), C(replaced), C(adjusted) and C(unchanged). A previous KEK that is not among
-        them is not used, for it would hide that the set lacks one.
-      - Without it, a previous KEK that lies in O(secrets_directory) counts.
+      - Names of the secrets in O(secrets_directory) and O(retired_directory) that come from the set. These are the values
+        RV(caracal_ops.backup.secrets_restore#module:written), C(replaced), C(adjusted) and C(unchanged). A previous KEK that is not in this
+        list is not used, because it would hide that the set lacks one.
+      - Without this option, a previous KEK in O(secrets_directory) is used.
     type: list
     elements: str
   retired_directory:
     description:
-      - Directory of former audit keys. Those that O(restored_secrets) names are used too.
+      - Directory of former audit keys. Keys in it that O(restored_secrets) names are used too.
     type: path
   audit_hmac_key_files:
     description:
-      - Files with C(AUDIT_HMAC_KEY), the current one first, then those of before. Without any, the one in O(secrets_directory),
-        and those in O(retired_directory).
+      - Files with C(AUDIT_HMAC_KEY), the current key first, then former keys. The default is the key in O(secrets_directory) and the keys
+        in O(retired_directory).
     type: list
     elements: path
     default: []
   audit_retention_days:
     description:
-      - As O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
+      - Value of C(AUDIT_RETENTION_DAYS) of the deployment, as in
+        O(caracal_ops.backup.audit_chain_verify#module:audit_retention_days).
     type: int
   audit_clock_skew_seconds:
     description:
-      - As O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
+      - Tolerated clock skew in seconds, as in O(caracal_ops.backup.audit_chain_verify#module:audit_clock_skew_seconds).
     type: int
     default: 300
   schema_additions:
     description:
-      - As O(caracal_ops.backup.migration_verify#module:schema_additions).
+      - Names of your own objects in the databases, as in O(caracal_ops.backup.migration_verify#module:schema_additions).
     type: list
     elements: str
     default: []
   jobs:
     description:
-      - How many worker processes read and hash side by side.
+      - Number of worker processes that read and hash in parallel.
     type: int
     default: 2
   require_valid:
     description:
-      - Fail for a verdict of V(unproven) too, as before services are started. V(fail) always does.
+      - Whether to fail for the verdict V(unproven) too, for example before services are started. The module always fails for V(fail).
     type: bool
     default: false
 notes:
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - The module writes only O(high_water_mark), which it advances to the head of the journal.
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
@@ -91,7 +92,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: May Caracal's services be started on what was restored?
+- name: Verify the restored deployment before Caracal's services start
   caracal_ops.backup.restore_verify:
     repository: /mnt/copy/caracal
     deployment: prod
@@ -111,22 +112,22 @@ verdict:
   sample: pass
 checks:
   description:
-    - All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns. When one failed, only those that are neither V(pass) nor
-      V(not_applicable).
+    - All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns. If a check failed, only the checks that are neither
+      V(pass) nor V(not_applicable).
   returned: success, and when a check failed
   type: list
   elements: dict
   sample: [{"id": "envelopes.kek", "verdict": "pass", "message": "right KEK 4870629f7486c86f: it opens 41 sealed values", "required": true,
     "details": {}}]
 set_id:
-  description: The set that was compared with.
+  description: ID of the set that the deployment was compared with.
   returned: success, and when a check failed
   type: str
   sample: 20261125T020000Z-k3f9
 signing_keys:
   description:
-    - The zones' signing keys that open with the restored KEK, as M(caracal_ops.backup.envelope_verify) returns them and
-      M(caracal_ops.backup.canary_exchange) takes them. Empty without O(secrets_directory).
+    - Signing keys of the zones that the restored KEK decrypts, as M(caracal_ops.backup.envelope_verify) returns them and
+      M(caracal_ops.backup.canary_exchange) uses them. Empty without O(secrets_directory).
   returned: success, and when a check failed
   type: list
   elements: dict

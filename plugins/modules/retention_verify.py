@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: retention_verify
-short_description: Compare what is configured to be kept with what is there
+short_description: Verify that retention settings of a deployment are in effect
 version_added: 0.1.0
 description:
-  - Asks four parts of a live deployment, and changes none of them.
-  - V(audit). Which days are in effect for audit events, whether the partitions of this month and the next three are there, whether old
-    months go when they should, and whether a month goes before its events were exported.
-  - V(coordinator). Whether rows that ended are removed after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and
-    C(SESSION_RETENTION_DAYS), whether the cleaner has the rights to do it, and whether events were given up.
-  - V(streams). Lengths of Redis' streams, how long readers keep entries without acknowledgement, and dead letters.
-  - V(backups). Age of the newest set and of the last drill that passed, how long sets are kept, proofs of the identities for emergencies,
-    and copies elsewhere.
+  - Checks four parts of a live deployment without changing them.
+  - The part V(audit) checks how many days are in effect for audit events, and whether the partitions of this month and the next three
+    exist. It also checks that old months are dropped on time, and that no month is dropped before its events were exported.
+  - The part V(coordinator) checks that ended rows are removed after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and
+    C(SESSION_RETENTION_DAYS). It also checks the rights of the cleanup process, and reports events that were given up.
+  - The part V(streams) checks the lengths of Redis streams, how long consumers keep entries without acknowledgement, and dead letters.
+  - The part V(backups) checks the age of the newest set and of the last drill that passed, and how long sets are kept. It also checks the
+    proofs of the break-glass identities, and copies in other locations.
   - See R(the guide on retention controls,ansible_collections.caracal_ops.backup.docsite.guide_retention_controls) for each check.
 author:
   - Caracal Ops (@caracal-ops)
@@ -31,59 +31,59 @@ extends_documentation_fragment:
 options:
   database:
     description:
-      - Caracal's own database.
+      - Name of Caracal's own database.
     type: str
     default: caracal
   effective_environment:
     description:
-      - Variables as the B(running) services have them. What is not named here has the product's default.
-      - The file from which services are started proves nothing; Compose passes only some of its variables on.
-      - Without it and O(effective_environment_file), whatever depends on them is V(unproven).
+      - Environment variables of the B(running) services. A variable that is not listed here has the product's default.
+      - The file from which services are started is not sufficient, because Compose passes on only some of its variables.
+      - Without this option and O(effective_environment_file), every check that depends on these variables is V(unproven).
     type: dict
     suboptions:
       AUDIT_RETENTION_DAYS:
         description:
-          - Days of the audit service. The number in the database can only be lower.
+          - Days for which the audit service keeps events. The number in the database can only be lower.
         type: int
       DELEGATION_RETENTION_DAYS:
         description:
-          - Days of the coordinator for delegations that ended.
+          - Days for which the coordinator keeps ended delegations.
         type: int
       OUTBOX_RETENTION_DAYS:
         description:
-          - Days of the coordinator for events that were published.
+          - Days for which the coordinator keeps published events.
         type: int
       SESSION_RETENTION_DAYS:
         description:
-          - Days of the coordinator for agents that ended.
+          - Days for which the coordinator keeps ended agents.
         type: int
       AUDIT_EXPORT_S3_BUCKET:
         description:
-          - Bucket to which the audit service exports. Without it exports are off.
+          - Name of the bucket to which the audit service exports. Without it, exports are off.
         type: str
   effective_environment_file:
     description:
-      - File with the same, as C(/proc/<pid>/environ) of the services has it or C(env) prints it. Other variables are not read.
+      - File with the same variables, in the format of C(/proc/<pid>/environ) or of the output of C(env). Other variables are not read.
     type: path
   left_out:
     description:
-      - Parts that are not asked, V(audit), V(coordinator), V(streams) or V(backups), each with the reason. The result shows it.
+      - Parts that are not checked, V(audit), V(coordinator), V(streams) or V(backups), each with the reason. The result lists them.
     type: dict
     default: {}
   set_budget:
     description:
-      - Hours that the snapshot of the newest set may be old.
+      - Maximum age in hours of the snapshot of the newest set.
     type: float
     default: 26.0
   tail_budget:
     description:
-      - Hours that the snapshot of the newest set or checkpoint may be old.
-      - A holder of the audit key can edit, cut or replace the audit rows that came since, and no check can see it.
+      - Maximum age in hours of the snapshot of the newest set or checkpoint.
+      - An attacker with the audit key can edit, truncate or replace the audit rows that were added since, and no check can detect it.
     type: float
     default: 26.0
   drill_budget:
     description:
-      - Hours that may have passed since the last drill that passed.
+      - Maximum age in hours of the last drill that passed.
     type: float
     default: 192.0
   export_budget:
@@ -93,82 +93,84 @@ options:
     default: 6.0
   archive_budget:
     description:
-      - Hours that may have passed since the end of the last hour that the journal names as archived. An hour without events has no export.
-      - Without it the archive is not asked for.
+      - Hours that may have passed since the end of the last hour that the journal records as archived. An hour without events has no
+        export.
+      - Without this option, the archive is not checked.
     type: float
   pending_budget:
     description:
-      - Hours that an entry of a stream may wait for its reader's acknowledgement.
+      - Hours for which an entry of a stream may wait for acknowledgement by its consumer.
     type: float
     default: 1.0
   copy_budget:
     description:
-      - Hours that the last verification of a copy may be old. An older one does not count.
+      - Maximum age in hours of the last verification of a copy. A copy whose last verification is older does not count.
     type: float
     default: 744.0
   legal:
     description:
-      - Days that the law, or a contract, asks for and allows.
+      - Numbers of days that the law or a contract requires and allows.
     type: dict
     suboptions:
       audit_at_least:
         description:
-          - Audit events must be kept for so many days.
+          - Minimum number of days for which audit events must be kept.
         type: int
       audit_at_most:
         description:
-          - Audit events must not be kept longer.
+          - Maximum number of days for which audit events may be kept.
         type: int
       backups_at_least:
         description:
-          - No set may be pruned before so many days.
+          - Minimum number of days before a set may be pruned.
         type: int
       backups_at_most:
         description:
-          - No set may be kept longer, but for sets on hold.
+          - Maximum number of days for which a set may be kept. Sets on hold are exempt.
         type: int
   break_glass_files:
     description:
-      - Files with the public keys, one a line, whose identities are kept for emergencies. Every sealed object of the newest set must
-        be sealed to one of them, and each of them to something; an C(escrow) entry of the journal must prove each identity within the
-        last 400 days.
+      - Files with the public keys of the break-glass identities, one per line. Every encrypted object of the newest set must be encrypted
+        to one of these keys. Each key must be a recipient of at least one object. An C(escrow) entry of the journal must prove each
+        identity within the last 400 days.
     type: list
     elements: path
     default: []
   copies:
     description:
-      - Other places that hold the sets, and when each was verified last. Nothing here looks at them.
+      - Other locations with copies of the sets, and the time of the last verification of each. The module does not check the copies.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
         description:
-          - Name of the place.
+          - Name of the location.
         type: str
         required: true
       verified:
         description:
-          - When every byte of it was verified last, ISO 8601 with a zone.
+          - Time when every byte of the copy was last verified, in ISO 8601 with a time zone.
         type: str
         required: true
   copies_at_least:
     description:
-      - How many other places must hold the sets.
+      - Number of other locations that must have copies of the sets.
     type: int
     default: 0
   metrics_file:
     description:
-      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_retention.prom). Its folder must exist.
-      - Verdict, number of checks by verdict, and ages of the newest set, drill, export and archive are written there in one step, with mode
-        0644. When that fails, the verdict stands and there is a warning.
+      - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_retention.prom). Its directory must
+        exist.
+      - The module writes the verdict, the number of checks by verdict, and the ages of the newest set, drill, export and archive
+        atomically, with mode 0644. If that fails, the verdict remains valid and the module prints a warning.
     type: path
 notes:
   - The report in O(report_dir) is C(report.json) and C(junit.xml). It is not signed, and not in the journal.
-  - The module writes nothing but O(report_dir), O(metrics_file), and O(high_water_mark), which it advances to the journal's head.
-  - No identity is needed. O(login_user) must see every row; a role that row security would show only some of them is an error.
-  - Months that are about to be dropped are searched row by row for events that were not exported, for 30 seconds each. Where that is too
-    short the check is V(unproven).
+  - The module writes only O(report_dir), O(metrics_file), and O(high_water_mark), which it advances to the head of the journal.
+  - No identity is needed. O(login_user) must see every row. The module fails for a role that sees only some rows because of row security.
+  - Months that are about to be dropped are searched row by row for events that were not exported, for 30 seconds each. If that is too
+    short, the check is V(unproven).
 seealso:
   - module: caracal_ops.backup.backup_set_info
   - module: caracal_ops.backup.audit_partition_ensure
@@ -177,7 +179,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Is what should be kept kept, and does the rest go?
+- name: Verify the retention of a deployment
   caracal_ops.backup.retention_verify:
     login_unix_socket: /run/postgresql
     redis_password_file: /etc/caracal-ops/redis_password
@@ -194,7 +196,7 @@ EXAMPLES = r"""
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
     metrics_file: /var/lib/node_exporter/caracal_retention.prom
 
-- name: The same where the streams are somebody else's
+- name: Verify the retention of a deployment whose streams another team monitors
   caracal_ops.backup.retention_verify:
     left_out:
       streams: the platform team watches Redis
@@ -226,7 +228,7 @@ counts:
   type: dict
   sample: {"pass": 16, "fail": 0, "warn": 2, "unproven": 0, "not_applicable": 3}
 waivers:
-  description: The waivers that counted.
+  description: Waivers that were applied.
   returned: always
   type: list
   elements: dict
@@ -238,7 +240,7 @@ report:
   elements: str
   sample: [/var/lib/caracal-ops/retention/20261125T061500Z-k3f9/report.json, /var/lib/caracal-ops/retention/20261125T061500Z-k3f9/junit.xml]
 summary_lines:
-  description: Numbers, whatever a reader must look at, waivers and the verdict, a line each.
+  description: Numbers, findings that need attention, waivers and the verdict, one per line.
   returned: always
   type: list
   elements: str
@@ -249,7 +251,7 @@ journal_head:
   type: str
   sample: 42-9f86d081884c7d65
 freshness:
-  description: V(fresh), or V(unproven) when this host had no high-water mark.
+  description: V(fresh), or V(unproven) if this host had no high-water mark.
   returned: always
   type: str
   sample: fresh

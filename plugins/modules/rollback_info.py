@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback_info
-short_description: What a restore takes back
+short_description: List changes that a restore has lost or would lose
 version_added: 0.1.0
 description:
-  - A restore brings back an older state, in which revoked sessions, grants and tokens are valid again, replaced secrets are back, used
-    approvals can be used again, epochs are lower and audit events are gone.
-  - Compares Caracal's database with the former one, which M(caracal_ops.backup.pg_encrypted_restore) keeps under another name, and says
-    for each category how many rows are concerned, which, and what to do.
-  - Run it before any service starts on the restored database. It can also compare a restored sandbox with the database that still runs,
-    to know beforehand.
-  - Reads both databases in the order of their keys and needs little memory. No secret, hash or token leaves the servers but digests of
-    them, and none of those is in the result.
+  - A restore returns the database to an older state. Revoked sessions, grants and tokens are valid again, replaced secrets are active
+    again, and used approvals can be used again. Epochs are lower, and audit events are missing.
+  - Compares Caracal's database with the former one, which M(caracal_ops.backup.pg_encrypted_restore) keeps under another name. For each
+    category, it returns how many rows are affected, which rows, and what to do.
+  - Run it before any service starts on the restored database. To know the changes in advance, you can also compare a restored sandbox
+    with the database that still runs.
+  - Reads both databases in key order and needs little memory. Secrets, hashes and tokens leave the servers only as digests, and those
+    digests are not in the result.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -27,46 +27,46 @@ extends_documentation_fragment:
 options:
   database:
     description:
-      - The restored database.
+      - Name of the restored database.
     type: str
     default: caracal
   former_database:
     description:
-      - The database as it was, such as C(caracal_replaced_20261125031500), on the same server unless O(former_login_host) or
+      - Name of the former database, such as C(caracal_replaced_20261125031500). It is on the same server unless O(former_login_host) or
         O(former_login_unix_socket) names another.
     type: str
   former_login_host:
     description:
-      - Host of the former database's server. The options of TLS are those of O(login_host).
+      - Host of the former database's server. The TLS options of O(login_host) apply to it too.
     type: str
     default: ''
   former_login_port:
     description:
-      - Port of that server.
+      - Port of the former database's server.
     type: int
     default: 5432
   former_login_user:
     description:
-      - Role to log in as there.
+      - Role to log in as on the former database's server.
     type: str
     default: caracal
   former_login_password_file:
     description:
-      - File whose only line is the password of O(former_login_user). One that group or others can read is refused.
+      - File whose only line is the password of O(former_login_user). A file that group or others can read is refused.
     type: path
   former_login_unix_socket:
     description:
-      - Directory of that server's unix socket.
+      - Directory of the Unix socket of the former database's server.
     type: str
     default: ''
   since:
     description:
-      - Time of the restored set's snapshot, ISO 8601 with a zone. Where the former database is lost or cannot be read, whatever was done
-        after it may be lost, and the result says so of each category.
+      - Time of the restored set's snapshot, in ISO 8601 with a time zone. If the former database is lost or cannot be read, all changes
+        after that time may be lost. The result states this for each category.
     type: str
 notes:
-  - Rows that are newer in the restored database than in the former one are none of this module's business.
-  - A category of RV(rollback) is compared only if both databases have its tables; RV(problems) names what they lack.
+  - The module does not report rows that are newer in the restored database than in the former one.
+  - A category of RV(rollback) is compared only if both databases have its tables. RV(problems) names the missing ones.
 requirements:
   - psycopg2 >= 2.9
 seealso:
@@ -76,18 +76,18 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: What did the restore take back?
+- name: List changes that the restore has lost
   caracal_ops.backup.rollback_info:
     login_host: db.internal
     login_password_file: /srv/restore/db_password
     former_database: caracal_replaced_20261125031500
   register: taken
 
-- name: Show what there is to do
+- name: Show the categories that need action
   ansible.builtin.debug:
     msg: "{{ taken.rollback | rejectattr('count', 'eq', 0) }}"
 
-- name: The former database is gone. What may be lost?
+- name: List what may be lost if the former database is gone
   caracal_ops.backup.rollback_info:
     login_host: db-new.internal
     login_password_file: /srv/restore/db_password
@@ -96,44 +96,44 @@ EXAMPLES = r"""
 
 RETURN = r"""
 complete:
-  description: Whether every category was compared. If not, RV(problems) says why.
+  description: V(true) if every category was compared. If not, RV(problems) gives the reasons.
   returned: always
   type: bool
   sample: true
 problems:
-  description: What could not be compared.
+  description: Reasons why categories could not be compared.
   returned: always
   type: list
   elements: str
   sample: []
 rollback:
-  description: The categories of this family of releases.
+  description: Categories of this family of releases.
   returned: always
   type: list
   elements: dict
   contains:
     id:
-      description: The category.
+      description: ID of the category.
       returned: always
       type: str
       sample: revoked.grants
     words:
-      description: What RV(rollback[].count) counts.
+      description: Explanation of RV(rollback[].count).
       returned: always
       type: str
       sample: grants that were revoked or deleted are active again
     remedy:
-      description: What to do if there are any.
+      description: Recommended action if the count is not 0.
       returned: always
       type: str
       sample: delete them again at the API
     count:
-      description: How many, 0 where both databases agree, null where they could not be compared.
+      description: Number of affected rows. 0 if both databases agree, null if they could not be compared.
       returned: always
       type: int
       sample: 2
     examples:
-      description: At most 20 ids, of numbers with the restored and the former value.
+      description: At most 20 IDs. For numbers, with the restored and the former value.
       returned: always
       type: list
       elements: str

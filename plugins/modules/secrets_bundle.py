@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secrets_bundle
-short_description: Seal the runtime secrets of Caracal into an open backup set, and prove that they open its database
+short_description: Back up the runtime secrets of Caracal into an open backup set, and prove that they decrypt its database
 version_added: 0.1.0
 description:
-  - Reads the secrets of a deployment before and after the dump, checks them as the product will check them, and seals them into one
-    archive for recipients of their own. Values enter by path only, stay in memory, and are in no result, log or argument list.
-  - The second reading proves that the keys open what the dump's snapshot is sealed with and that they signed its audit rows.
-    A set whose own secrets do not open it is refused, since restoring it would lose every sealed value.
+  - Reads the secrets of a deployment before and after the dump, and checks them as Caracal does. Encrypts them into one archive for their
+    own recipients. Pass secrets by path only. Their values stay in memory, and are not in any result, log or argument list.
+  - The second pass proves that the keys decrypt the values in the dump's snapshot and that they signed its audit rows. A set is refused if
+    its own secrets do not decrypt it, because a restore would lose every encrypted value.
   - Secrets that did not change since the last set are not stored again.
 author:
   - Caracal Ops (@caracal-ops)
@@ -29,78 +29,79 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads and checks every secret, recipient and key, and proves the pairing where the set has its database already.
+      - Reads and checks every secret, recipient and key. Proves the pairing if the set has its database already.
   diff_mode:
     support: full
     details:
-      - Shows the names of the files. Never a value, a length or a digest.
+      - Shows the names of the files, but never a value, a length or a digest.
   idempotent:
     support: partial
     details:
-      - A set that has this reading already is left as it is; a new set gets a new one.
+      - A set that has this pass already is not changed. A new set gets a new pass.
 options:
   directory:
     description:
-      - The directory of the secrets, as the installer makes it, or as Kubernetes projects them. All files below it are kept.
-      - A link that leads out of it is refused; name such a file in O(files).
+      - Directory of the secrets, as the installer creates it or as Kubernetes projects it. All files below it are backed up.
+      - A symbolic link to a target outside this directory is refused. List such a file in O(files).
     type: path
   files:
     description:
-      - Secret files by the name that the product knows them by, for example C(secretStoreKek).
-      - The paths are absolute. For secrets that come from a vault, write each to a file in memory (tmpfs) with C(no_log) first.
+      - Secret files by the name that Caracal uses for them, such as C(secretStoreKek).
+      - The paths are absolute. If secrets come from a vault, first write each to a file in memory (tmpfs) with C(no_log).
     type: dict
     default: {}
   environment_file:
     description:
-      - The C(caracal.env) of the installation, which may hold tokens too.
+      - Path of C(caracal.env) of the installation, which may contain tokens too.
     type: path
   extra_files:
     description:
-      - Other files that the installation needs, such as a CA. Each is kept under its own name, so two must not have the same.
+      - Other files that the installation needs, such as a CA certificate. Each is stored under its file name, so two files must not have
+        the same name.
     type: list
     elements: path
     default: []
   retired_audit_keys:
     description:
-      - Former C(AUDIT_HMAC_KEY)s, whose rows are still in the database. The product has no previous audit key, so without them nobody
-        can verify those rows again.
+      - Files with former values of C(AUDIT_HMAC_KEY) that signed rows in the database. Caracal has no setting for a previous audit key.
+        Without these files, those rows cannot be verified any more.
     type: list
     elements: path
     default: []
   previous_kek:
     description:
-      - The C(SECRET_STORE_KEK_PREVIOUS), while a rotation of the KEK is under way and the secrets do not hold it themselves.
+      - File with C(SECRET_STORE_KEK_PREVIOUS), if a rotation of the KEK is in progress and the secrets do not contain the key themselves.
     type: path
   secret_backend:
     description:
-      - What C(CARACAL_SECRET_BACKEND) says, if it is not in O(environment_file). Without both, V(builtin).
-      - With any other, provider secrets and tokens lie outside of the database. The set then says that they were left out, and its
-        pairing is C(unproven).
+      - Value of C(CARACAL_SECRET_BACKEND), if it is not in O(environment_file). The default is V(builtin).
+      - With any other value, provider secrets and tokens are stored outside of the database. The set then records that they are missing,
+        and its pairing is C(unproven).
     type: str
   database_recipients:
     description:
-      - Whom the database is sealed to. No recipient of the secrets may be among them, so that one stolen key never opens both.
-      - The second reading compares with what the dump was really sealed to as well.
+      - Recipients of the database. A recipient of the secrets must not be among them, so that one stolen key never decrypts both.
+      - The second pass also compares with the actual recipients of the dump.
     type: list
     elements: str
     default: []
   database_recipients_files:
     description:
-      - The same as files, with one recipient a line.
+      - Files with recipients of the database, one recipient per line.
     type: list
     elements: path
     default: []
   allow_same_recipients:
     description:
-      - Let a recipient open the database and its secrets, for example a break-glass key that lies in a safe.
-      - Whoever has its identity and a copy of the repository then has everything.
+      - Whether to accept a recipient that can decrypt both the database and its secrets, such as a break-glass key in a safe.
+      - An attacker with that identity and a copy of the repository can then decrypt everything.
     type: bool
     default: false
 notes:
-  - The second reading proves the pairing. For databases of the C(ZONE_KEK) releases that needs a login, since their sealed values do not
+  - The second pass proves the pairing. For databases of the C(ZONE_KEK) releases it needs a login, because their encrypted values do not
     name their key.
-  - O(signing_key) is only compared with the recipients here; the commit signs.
-  - A newline at the end of a secret file is kept; the product takes it off.
+  - This module only compares O(signing_key) with the recipients. The commit signs.
+  - A newline at the end of a secret file is kept. Caracal removes it when it reads the file.
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
@@ -112,7 +113,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Read the secrets before the dump
+- name: Back up the secrets before the dump
   caracal_ops.backup.secrets_bundle:
     set_id: "{{ opened.set_id }}"
     reading: 1
@@ -128,7 +129,7 @@ EXAMPLES = r"""
     database_recipients_files:
       - /etc/caracal-ops/database.recipients
 
-- name: Read them again after the dump, and prove that they open it
+- name: Back up the secrets again after the dump, and prove that they decrypt it
   caracal_ops.backup.secrets_bundle:
     set_id: "{{ opened.set_id }}"
     reading: 2
@@ -148,56 +149,56 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 family:
-  description: V(secret_store) or V(zone_kek), by the KEK that was found.
+  description: Family of the release, V(secret_store) or V(zone_kek), as determined from the KEK.
   returned: always
   type: str
   sample: secret_store
 names:
-  description: Names of the files in the bundle. Those in C(folders/) are directories of the secrets that held no file.
+  description: Names of the files in the bundle. Names in C(folders/) are directories of the secrets without files.
   returned: always
   type: list
   elements: str
   sample: ["environment/caracal.env", "secrets/auditHmacKey", "secrets/secretStoreKek"]
 count:
-  description: How many files there are.
+  description: Number of files.
   returned: always
   type: int
   sample: 14
 key_ids:
   description:
-    - Public ids of the KEKs and HMAC keys by name, which stand in the manifest.
-    - A name with C(.1) is a key of the first reading that is no longer in use.
+    - Public IDs of the KEKs and HMAC keys by name, as in the manifest.
+    - A name with C(.1) is a key of the first pass that was replaced before the second.
   returned: always
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 key_set:
-  description: Public id of this state of the secrets. It does not help to guess them.
+  description: Public ID of this state of the secrets. It does not help an attacker to guess them.
   returned: always
   type: str
   sample: 5d41402abc4b2a76
 path:
-  description: The sealed object.
+  description: Path of the encrypted object.
   returned: always
   type: str
   sample: objects/secrets/5d41402abc4b2a76.20261125T020000Z-k3f9.tar.zst.age
 shared:
-  description: Whether an object serves that was there already, of an earlier set or of the first reading.
+  description: V(true) if an existing object is reused, from an earlier set or from the first pass.
   returned: always
   type: bool
   sample: false
 changed_names:
-  description: Files that the first reading saw otherwise.
+  description: Files that changed since the first pass.
   returned: always
   type: list
   elements: str
   sample: []
 pairing:
-  description: The proof that the secrets open the dump, as the manifest will hold it; null on the first reading.
+  description: The proof that the secrets decrypt the dump, as the manifest will contain it. Null in the first pass.
   returned: always
   type: dict
   sample: {"verdict": "pass", "message": "every envelope of secrets.envelope names KEK 1a2b3c4d5e6f7081"}

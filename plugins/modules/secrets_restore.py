@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secrets_restore
-short_description: Put the runtime secrets of a backup set back into files
+short_description: Restore the runtime secrets of a backup set into files
 version_added: 0.1.0
 description:
-  - Run it before the first start of anything. The product silently makes a new secret for each file that is missing or empty, a new KEK
-    among them, and then nothing that was sealed opens any more.
+  - Run it before anything is started for the first time. Caracal silently generates a new secret for each file that is missing or empty.
+    If it generates a new KEK, existing encrypted values cannot be decrypted any more.
   - The signature of the set, the digest of the object and the fingerprint of each file are verified before the first byte is written.
-  - Each file is written under another name and renamed, so that it is the old or the new one, whole, whatever happens.
+  - Each file is written under another name and then renamed. At any time, it is either the complete old file or the complete new file.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -26,54 +26,55 @@ attributes:
   check_mode:
     support: full
     details:
-      - Verifies and opens the secrets, and says what would be written.
+      - Verifies and decrypts the secrets, and returns what would be written.
   diff_mode:
     support: full
     details:
-      - Shows the names of the files only.
+      - Shows only the names of the files.
   idempotent:
     support: full
 options:
   key_set:
     description:
-      - Which state of the secrets, if the set holds two because they changed while the backup ran. Without it, the last one.
+      - Public ID of the state of the secrets to restore, if the set contains two because they changed during the backup. The default is the
+        last state.
     type: str
   directory:
     description:
-      - The directory of the secrets. It is made if it is missing; the directory above it must exist.
-      - Files in it that are not in the set stay as they are.
+      - Directory of the secrets. It is created if it is missing. Its parent must exist.
+      - Files in it that are not in the set are not changed.
     type: path
     required: true
   environment_file:
     description:
-      - Where C(caracal.env) goes, with mode C(0600). Without it, that file is not restored.
+      - Path to which C(caracal.env) is restored, with mode C(0600). Without this option, that file is not restored.
     type: path
   extra_directory:
     description:
-      - Where other files of the installation go, with the modes that they had. Without it, they are not restored.
+      - Directory for other files of the installation, which keep their original modes. Without this option, they are not restored.
     type: path
   extra_directories:
     description:
-      - Where single ones of these files go, by their name, as
-        RV(caracal_ops.backup.deployment_info#module:deployment.extra_directories) has them.
+      - Directories for individual files of the installation, by file name, as in
+        RV(caracal_ops.backup.deployment_info#module:deployment.extra_directories).
     type: dict
     default: {}
   retired_directory:
     description:
-      - Where former audit keys go, which only who verifies the audit chain needs. Without it, they are not restored.
+      - Directory for former audit keys, which are needed only to verify the audit chain. Without this option, they are not restored.
     type: path
   owner:
     description:
-      - User of what is written, as a name or number.
+      - Owner of the written files, as a user name or number.
     type: str
   group:
     description:
-      - Group of what is written, as a name or number.
+      - Group of the written files, as a name or number.
     type: str
   replace:
     description:
-      - Replace files that hold something else. Without it that is refused.
-      - Before the first is replaced, all of them are copied to C(<directory>.replaced-<time>).
+      - Whether to replace files that have other content. Without this option, the module refuses to replace them.
+      - All these files are copied to C(<directory>.replaced-<time>) before the first one is replaced.
     type: bool
     default: false
 requirements:
@@ -86,7 +87,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Put the secrets of the newest set back
+- name: Restore the secrets of the newest set
   caracal_ops.backup.secrets_restore:
     directory: /opt/caracal/secrets
     environment_file: /opt/caracal/caracal.env
@@ -101,33 +102,33 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
 key_set:
-  description: Public id of the state of the secrets that was restored.
+  description: Public ID of the restored state of the secrets.
   returned: always
   type: str
   sample: 5d41402abc4b2a76
 family:
-  description: V(secret_store) or V(zone_kek).
+  description: Family of the release, V(secret_store) or V(zone_kek).
   returned: always
   type: str
   sample: secret_store
 key_ids:
-  description: Public ids of the keys by name. They are those that the signed manifest names, or the module fails.
+  description: Public IDs of the keys by name. If they differ from the IDs in the signed manifest, the module fails.
   returned: always
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 written:
-  description: Files of the bundle that were not there. Names in C(folders/) are directories that held no file.
+  description: Files of the bundle that did not exist. Names in C(folders/) are directories without files.
   returned: always
   type: list
   elements: str
   sample: ["secrets/secretStoreKek"]
 replaced:
-  description: Files that held something else.
+  description: Files that had other content.
   returned: always
   type: list
   elements: str
@@ -139,25 +140,25 @@ adjusted:
   elements: str
   sample: []
 unchanged:
-  description: Files that were there already.
+  description: Files that existed already.
   returned: always
   type: list
   elements: str
   sample: []
 not_restored:
-  description: Files of the bundle for which no target was named.
+  description: Files of the bundle for which no option gives a target.
   returned: always
   type: list
   elements: str
   sample: ["extra/ca.pem"]
 foreign:
-  description: Files in O(directory) that the set does not hold; they stay.
+  description: Files in O(directory) that are not in the set. They are not changed.
   returned: always
   type: list
   elements: str
   sample: []
 safety_copy:
-  description: Directory with copies of what was replaced, or null.
+  description: Directory with copies of the replaced files, or null.
   returned: always
   type: str
   sample: /opt/caracal/secrets.replaced-20261125T030000Z

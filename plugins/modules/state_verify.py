@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: state_verify
-short_description: Compare restored databases with the signed inventory of a backup set, and see whether they hang together
+short_description: Check that restored databases match the signed inventory of a backup set and are internally consistent
 version_added: 0.1.0
 description:
-  - Reads the copy the way the backup read the source, and compares rows and digest of every table, audit blocks, schema, grants, owners,
-    functions, roles, sequences, extensions and settings, exactly.
-  - Looks up what holds in every healthy Caracal (checks C(state.*)), since a source that was broken restores to the last byte and does not
-    work. See R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of them.
-  - Compares the set with the newest earlier set of the same databases (C(inventory.since_previous)), and lists what shrank and which
-    settings, rights, functions, roles and other definitions changed. That is information, unless O(shrink_budget) makes it a failure.
-  - Says whether audit events were on their way through Redis when the backup was taken; see M(caracal_ops.backup.outbox_reopen).
-  - Run it before any service starts on the copy, since services change a restored database within seconds.
+  - Reads the copy in the same way as the backup reads the source. Compares row counts and digests of every table, audit blocks, schema,
+    grants, owners, functions, roles, sequences, extensions and settings exactly.
+  - Checks the rules of a healthy Caracal (checks C(state.*)). A source that was broken already is restored exactly and does not work. See
+    R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of these checks.
+  - Compares the set with the newest earlier set of the same databases (C(inventory.since_previous)). Lists tables that shrank and
+    settings, rights, functions, roles and other definitions that changed. This is information unless O(shrink_budget) makes it a failure.
+  - Reports audit events that were in transit through Redis when the backup was taken. See M(caracal_ops.backup.outbox_reopen).
+  - Run it before any service starts on the copy, because services change a restored database within seconds.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,30 +31,30 @@ extends_documentation_fragment:
 options:
   audit_rows:
     description:
-      - Read the rows of C(audit_events) too, and compare leaves and audit blocks. A drill leaves that to
-        M(caracal_ops.backup.audit_chain_verify), which reads each row once for all checks. The checks C(state.*) are made in any case; they
-        ask the audit log for one row of each zone.
+      - Whether to also read the rows of C(audit_events), and compare partitions and audit blocks. A drill leaves this to
+        M(caracal_ops.backup.audit_chain_verify), which reads each row once for all checks. The checks C(state.*) run in any case. They
+        read one audit row of each zone.
     type: bool
     default: true
   shrink_budget:
     description:
-      - Percentage of its rows that a table of lasting state, such as C(resources), may lose between two sets. More is a failure of
-        C(inventory.since_previous), and so are fewer revocations. With 100 nothing is. See
+      - Percentage of its rows that a table of durable state, such as C(resources), may lose between two sets. If it loses more,
+        C(inventory.since_previous) fails. The check also fails if there are fewer revocations. With V(100), it never fails. See
         R(the guide on restore drills,ansible_collections.caracal_ops.backup.docsite.guide_restore_drill) for the tables.
     type: int
     default: 50
   jobs:
     description:
-      - How many tables are read side by side.
+      - Number of tables that are read in parallel.
     type: int
     default: 2
   require_valid:
     description:
-      - Fail unless the verdict is V(pass).
+      - Whether to fail unless the verdict is V(pass).
     type: bool
     default: true
 notes:
-  - The module writes nothing but O(high_water_mark), which it advances to the journal's head.
+  - The module writes only O(high_water_mark), which it advances to the head of the journal.
 seealso:
   - module: caracal_ops.backup.pg_encrypted_restore
   - module: caracal_ops.backup.audit_chain_verify
@@ -63,7 +63,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Is the copy equal to the source at the moment of the snapshot?
+- name: Compare a restored copy with its source at the time of the snapshot
   caracal_ops.backup.state_verify:
     sandbox: /var/tmp/drill
     repository: /srv/backup/caracal
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set_id:
-  description: Id of the set.
+  description: ID of the set.
   returned: always
   type: str
   sample: 20261125T020000Z-k3f9
