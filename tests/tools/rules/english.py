@@ -16,7 +16,14 @@ from pathlib import Path
 
 from tools.rules import prose, tree
 
-PAGES = ("README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/docsite/rst/*.rst")
+PAGES = (
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "docs/docsite/rst/*.rst",
+    "plugins/modules/*.py",
+    "plugins/doc_fragments/*.py",
+)
 # Words of one sentence; code counts as one.
 LONGEST = 30
 # Pattern and remedy. Upper and lower case are the same unless the pattern says otherwise.

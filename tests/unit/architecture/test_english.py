@@ -98,6 +98,45 @@ def test_reads_the_prose_of_a_page(plant) -> None:
     assert [one.text for one in prose.passages(root / "b.md")] == ["Title", "One X and two. Three.", "head", "cell"]
 
 
+MODULE = """
+DOCUMENTATION = r'''
+short_description: One told
+description:
+  - Reads O(told) and V(said), L(two,https://told.example).
+options:
+  told:
+    description: Name of X.
+'''
+
+class X:
+    'A docstring that was told.'
+
+    PROGRESS = r'''
+options:
+  x:
+    description: Three words here.
+'''
+
+    def y(self, told):
+        raise ValueError(f"cannot read {told} of it", "SELECT told FROM table x", "told")
+"""
+PLAYS = """
+- name: Read the {{ told }} keys
+  debug:
+    msg: >-
+      Told over
+      two lines.
+    name: told
+"""
+
+
+def test_reads_documentation_and_messages(plant) -> None:
+    root = plant({"a.py": MODULE, "b.yml": PLAYS})
+    found = [(3, "One told"), (5, "Reads X and X, two."), (8, "Name of X."), (17, "Three words here."), (21, "cannot read X of it")]
+    assert prose.passages(root / "a.py") == found
+    assert prose.passages(root / "b.yml") == [(2, "Read the X keys"), (4, "Told over two lines.")]
+
+
 @pytest.mark.mutation
 def test_names_the_line(plant) -> None:
     root = plant({"a.rst": "Title\n=====\n\nPlain words.\n\nIt runs anew.\n"})
