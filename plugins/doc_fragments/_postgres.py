@@ -29,8 +29,9 @@ options:
     description:
       - File whose only line is the password of O(login_user). Without it, libpq's own methods apply (C(~/.pgpass), C(peer), certificates).
       - With libpq 16 or newer, the password is sent to a server through C(scram-sha-256) only, and never unencrypted or as MD5.
-      - A file that group or others can read is refused, and so is libpq's own password file. Run C(chmod 600) on it. If containers read
-        the file, run C(chmod 700) on its directory instead.
+      - A file that group or others can read is refused. Run C(chmod 600) on it. If containers read the file, run C(chmod 700) on its
+        directory instead.
+      - If group or others can read libpq's own password file, that file is refused too, in any directory. Run C(chmod 600) on it.
     type: path
   login_unix_socket:
     description:

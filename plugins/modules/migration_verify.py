@@ -113,7 +113,7 @@ checks:
   sample: [{"id": "migrations.versions", "verdict": "pass", "message": "3 migrations, exactly those of v1.0.0", "required": true,
     "details": {"missing": [], "unknown": []}}]
 release:
-  description: The release, or empty if the release is not known.
+  description: Release of the databases. Null if the release is not known.
   returned: always
   type: str
   sample: v1.0.0
@@ -129,7 +129,7 @@ family:
   sample: secret_store
 table:
   description:
-    - The databases as the table of a release, or empty without O(describe).
+    - The databases as the table of a release. Null without O(describe).
     - C(release), C(family), C(migrations) as in C(schema_migrations), C(roles) of the services, and C(databases) with the facts of each
       database as a list of texts. The guide on migrations explains the format of a fact.
   returned: always

@@ -31,7 +31,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Connects, checks rights, versions, keys, clocks, lock and free space, and reads no data.
+      - Connects, checks rights, versions, keys, clocks, lock and free space, and reads nothing else.
       - Fails if M(caracal_ops.backup.backup_set) would refuse to commit the set because a relation would be missing.
   diff_mode:
     support: full
