@@ -99,7 +99,7 @@ options:
   max_shrinkage:
     description:
       - Largest accepted decrease in size, as a share of the size of the sets before it. A set with a larger decrease looks poisoned.
-      - A set also looks poisoned if it is incomplete, or if its drill failed. So does a set without a database or asset of the set before it.
+      - A set also looks poisoned if it is incomplete, if its drill failed, or if it lacks a database or asset of the set before it.
     type: float
     default: 0.5
   accepted_sets:
