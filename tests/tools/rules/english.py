@@ -79,9 +79,10 @@ def faults(root: Path, paths: t.Iterable[str]) -> list[str]:
 
 
 def main(arguments: t.Sequence[str]) -> str | None:
-    """Print the number of pages; returns the findings."""
-    paths = arguments or [path for pattern in PAGES for path in tree.files(tree.ROOT, pattern)]
-    found = faults(tree.ROOT, paths)
+    """Print the number of pages; returns the findings. Works on the tree in which it is called."""
+    root = Path.cwd()
+    paths = arguments or [path for pattern in PAGES for path in tree.files(root, pattern)]
+    found = faults(root, paths)
     print(f"{len(paths)} pages, {len(found)} findings")
     return "\n".join(found) or None
 
