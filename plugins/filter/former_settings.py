@@ -28,7 +28,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Refuse former names of settings
+- name: Check for former names of settings
   ansible.builtin.assert:
     that: query('ansible.builtin.varnames', '^caracal_') | caracal_ops.backup.former_settings | length == 0
 """

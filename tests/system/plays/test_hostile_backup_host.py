@@ -91,7 +91,7 @@ def test_no_fact_seals_the_archives_of_another_host_to_other_keys(
 ) -> None:
     facts = {"caracal_backup_recipients": [recipient()], "caracal_backup_recipients_files": []}
     played = play(tmp_path / "play", monkeypatch, {"backup_preflight": {"ansible_facts": facts}}, **replay)
-    sealed = [one["recipients"] for one in carried(played, "Seal it there")]
+    sealed = [one["recipients"] for one in carried(played, "Encrypt remote replay directories")]
     assert sealed and all(one == replay["caracal_backup_recipients"] for one in sealed), played.output
 
 

@@ -100,7 +100,7 @@ def test_nothing_stays_on_the_controller_after_unreachable(deployment: Deploymen
     for folder in re.findall(r"/var/tmp/caracal_backup[.][a-z0-9_]{8,20}", said):
         shutil.rmtree(folder, ignore_errors=True)
     assert played.status != 0 and "unreachable=1" in played.output, played.output
-    assert "changed: [source -> elsewhere]" in played.output.partition("Fetch]")[2], played.output
+    assert "changed: [source -> elsewhere]" in played.output.partition("Fetch the encrypted files]")[2], played.output
     assert list(tmp_path.rglob("caracal_backup.*")) == []
 
 

@@ -54,7 +54,7 @@ def test_a_backup_is_looked_at_with_settings_of_the_command_line(twin_cluster: T
         "backup", {name: one for name, one in settings.items() if name != "caracal_backup_recipients_files"}, tmp_path, (*given, *where)
     )
     assert play.ended() == 0, play.output()
-    assert "Seal it there" in play.output()
+    assert "Encrypt remote replay directories" in play.output()
     assert (recap(play)["changed"], recap(play)["failed"]) == (0, 0), play.output()
     assert deployment.scene.files() == []
 

@@ -25,7 +25,12 @@ FILES = sorted(
 )
 PLUGINS = "ansible_collections.caracal_ops.backup.plugins"
 # What the action of the task checks itself, and what its action has made on the controller.
-CHECKED_THERE = {"caracal_backup": {"Fetch": {"__caracal_backup_replayed"}, "Remove what was carried": {"__caracal_backup_carried"}}}
+CHECKED_THERE = {
+    "caracal_backup": {
+        "Fetch the encrypted files": {"__caracal_backup_replayed"},
+        "Remove the fetched files from the controller": {"__caracal_backup_carried"},
+    }
+}
 
 
 def modules() -> set[str]:

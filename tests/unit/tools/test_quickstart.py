@@ -28,8 +28,8 @@ def shown(*timed: tuple[float, str]) -> list[str]:
 
 
 def test_a_long_task_is_shown_with_its_seconds_when_the_next_begins() -> None:
-    dump = "TASK [caracal_ops.backup.caracal_backup : Dump the databases into it] ****"
-    assert shown((1.0, dump), (4.5, "TASK [Drill] ****")) == ["   3.5 s  caracal_backup: Dump the databases into it"]
+    dump = "TASK [caracal_ops.backup.caracal_backup : Dump the databases] ****"
+    assert shown((1.0, dump), (4.5, "TASK [Drill] ****")) == ["   3.5 s  caracal_backup: Dump the databases"]
 
 
 def test_a_short_task_is_not_shown_and_the_last_one_ends_with_the_play() -> None:

@@ -196,7 +196,7 @@ def test_what_failed_before_is_raised_as_it_was(deployment: Deployment) -> None:
         with pytest.raises(error):
             deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": result}, login_unix_socket=None)
     with pytest.raises(OptionError):
-        deployment.scene.call("backup_preflight", create_repository=True, earlier={"settings": ["Nobody could open the set."]})
+        deployment.scene.call("backup_preflight", create_repository=True, earlier={"settings": ["The set has no recipients."]})
 
 
 def test_what_was_skipped_or_found_before_is_no_problem(deployment: Deployment) -> None:
