@@ -21,6 +21,9 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
+Raised = t.TypeVar("Raised", bound="BackupError")
+
+
 class BackupError(Exception):
     """Anything that stops us. Raise a subclass; `msg` is one line: the thing, what is wrong, the remedy.
 
@@ -33,9 +36,22 @@ class BackupError(Exception):
     def __init__(self, msg: str, *, reason: Reason | None = None, **details: t.Any) -> None:
         self.msg = printable(msg)
         super().__init__(self.msg)
-        # For the check of what failed with this error.
+        # For the check of the step that this error ended.
         self.reason = reason or self.REASON
-        self.details = {**because(reason), **details}
+        self.details = details
+
+    @classmethod
+    def caused_by(cls: type[Raised], error: BackupError, msg: str, **details: t.Any) -> Raised:
+        """An error of this class that quotes another, with its reason and its details."""
+        return cls(msg, reason=error.reason, **{**error.details, **details})
+
+    def reworded(self: Raised, msg: str) -> Raised:
+        """The same error with another message."""
+        return type(self).caused_by(self, msg)
+
+    def to_result(self) -> dict[str, object]:
+        """The fields of a module result that describe the error."""
+        return {"msg": self.msg, "error": type(self).__name__, **because(self.reason), **self.details}
 
 
 class OptionError(BackupError):

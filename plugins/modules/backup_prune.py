@@ -98,7 +98,8 @@ options:
     default: 25
   max_shrinkage:
     description:
-      - Largest accepted decrease in size, as a share of the size of the sets before it. A set with a larger decrease looks poisoned.
+      - Largest accepted decrease in size, as a share of the median size of up to ten sets before it. A set with a larger decrease looks
+        poisoned.
       - A set also looks poisoned if it is incomplete, if its drill failed, or if it lacks a database or asset of the set before it.
     type: float
     default: 0.5

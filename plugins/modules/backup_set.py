@@ -74,7 +74,8 @@ options:
         running set.
       - The modules that work on the set renew the note. V(committed) and V(aborted) remove it.
       - The note of a killed run expires as soon as the module and, if the controller ran on this host, the controller have ended.
-      - If the controller ran on another host, the note expires ten minutes after the last module of the set.
+      - The note expires ten minutes after the last module of the set if the controller ran on another host or in another container, or
+        if this host was restarted.
       - Backups of the same deployment by other hosts are not detected.
     type: bool
     default: false

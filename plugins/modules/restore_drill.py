@@ -92,7 +92,7 @@ options:
     default: /var/tmp/caracal-drill
   superuser:
     description:
-      - Name of the superuser of the sandbox. It must be the name of the owner of Caracal's database.
+      - Name of the superuser of the sandbox. Use the name of the owner of Caracal's database.
     type: str
     default: caracal
   pg_bin:

@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+from antsibull_docs_parser import parser, rst
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause, Found, Sign, Together
@@ -41,10 +42,10 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
 
 
 class Setting(t.NamedTuple):
-    """A variable of roles. `required` and `default` are those of the first role that has it."""
+    """A variable of roles. `role` is the first role that has it, in order of their names; the other fields are from that role."""
 
     name: str
-    roles: list[str]
+    role: str
     type: str
     required: bool
     default: str
@@ -58,16 +59,15 @@ def settings(root: Path) -> list[Setting]:
         role = path.parents[1].name
         options = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"].get("options", {})
         for name, option in options.items():
-            known = found.setdefault(name, _setting(name, option))
-            known.roles.append(role)
+            found.setdefault(name, _setting(name, role, option))
     return [found[name] for name in sorted(found)]
 
 
-def _setting(name: str, option: t.Mapping[str, t.Any]) -> Setting:
+def _setting(name: str, role: str, option: t.Mapping[str, t.Any]) -> Setting:
     words = option["description"]
     first = _END_OF_SENTENCE.split(words if isinstance(words, str) else words[0])[0]
     default = option.get("default")
-    return Setting(name, [], option["type"], bool(option.get("required")), "" if default is None else json.dumps(default), first)
+    return Setting(name, role, option["type"], bool(option.get("required")), "" if default is None else json.dumps(default), first)
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _contents(caption: str, names: t.Iterable[str]) -> str:
 def _settings_page(found: t.Sequence[Setting]) -> str:
     by_role: dict[str, list[Setting]] = collections.defaultdict(list)
     for one in found:
-        by_role[one.roles[0]].append(one)
+        by_role[one.role].append(one)
     about = "All variables of the roles, with type and default. The page of each role has the full description and nested options."
     text = _head("settings", "Settings", about)
     for role in sorted(by_role, key=lambda one: (one != SHARED, one)):
@@ -152,4 +152,4 @@ def _escaped(text: str) -> str:
 
 def _markup(text: str) -> str:
     """Ansible's markup as reStructuredText."""
-    return re.sub(r"\b[CVOMIB]\(([^)]*)\)", r"``\1``", text)
+    return rst.to_rst_plain(parser.parse(text, parser.Context()))

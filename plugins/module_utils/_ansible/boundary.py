@@ -54,7 +54,7 @@ def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str,
     try:
         return dict(use_case(invocation))
     except BackupError as exc:
-        return {"failed": True, "msg": exc.msg, "error": type(exc).__name__, **exc.details}
+        return {"failed": True, **exc.to_result()}
 
 
 def complete(options: type[Given], given: t.Mapping[str, object]) -> Given:

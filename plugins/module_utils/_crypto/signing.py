@@ -59,8 +59,9 @@ class Signer:
         try:
             armored = process.run(["ssh-keygen", "-Y", "sign", "-f", self._file, "-n", namespace], data=data, env=quiet, timeout=TIMEOUT)
         except StageFailed as exc:
-            raise KeyProblem(
-                f"signing key {self._file} does not sign ({exc.msg}); if it has a passphrase, add it to an agent and set SSH_AUTH_SOCK"
+            raise KeyProblem.caused_by(
+                exc,
+                f"signing key {self._file} does not sign ({exc.msg}); if it has a passphrase, add it to an agent and set SSH_AUTH_SOCK",
             ) from exc
         signature = sshsig.parse(armored, f"what ssh-keygen made with {self._file}")
         if signature.key != self._blob or signature.namespace != namespace.encode() or not signature.covers(data):

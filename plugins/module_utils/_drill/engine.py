@@ -139,7 +139,7 @@ def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
         )
         made.begin()
     except BackupError as exc:
-        raise type(exc)(f"{exc.msg} (no drill, and no report could be bound to a set)", **exc.details) from exc
+        raise exc.reworded(f"{exc.msg} (no drill, and no report could be bound to a set)") from exc
     return made
 
 

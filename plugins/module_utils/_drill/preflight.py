@@ -216,7 +216,7 @@ class _Host:
             try:
                 self._image(service_images.image_of(ran[0]), chosen)
             except BackupError as other:
-                raise MissingDependency(f"{exc.msg}; and of the image of the set: {other.msg}") from other
+                raise MissingDependency.caused_by(other, f"{exc.msg}; and of the image of the set: {other.msg}") from other
 
     def services(self, chosen: _Chosen | None) -> None:
         """Those of the settings, else those that ran when the set was made."""

@@ -60,7 +60,7 @@ def start(
     except BackupError as exc:
         # What is wrong with the host is said once.
         words = exc.msg if exc.msg == lacking.msg else f"{lacking.msg}; and of the image of the set: {exc.msg}"
-        raise type(exc)(words, **exc.details) from exc
+        raise exc.reworded(words) from exc
 
 
 def told(server: Server, version: str, image: str) -> Check:

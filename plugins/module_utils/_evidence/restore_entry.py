@@ -51,4 +51,4 @@ def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, o
             opened.repository, opened.journal, by, entries.RESTORE, subjects, content, time=access.times(), machine=access.machine()
         )
     except BackupError as exc:
-        raise type(exc)(f"set {the_set.set_id} is restored, but the journal has no entry of it: {exc.msg}", **exc.details) from exc
+        raise exc.reworded(f"set {the_set.set_id} is restored, but the journal has no entry of it: {exc.msg}") from exc

@@ -40,7 +40,7 @@ def _told() -> t.Iterator[None]:
     try:
         yield
     except UnsafePath as exc:
-        raise KeyProblem(exc.msg) from exc
+        raise KeyProblem.caused_by(exc, exc.msg) from exc
 
 
 def folder(path: str) -> Folder:

@@ -86,7 +86,7 @@ def _check_signer(one: Signed, at: datetime.datetime) -> None:
     except KeyProblem as exc:
         if one.entry.kind in (entries.GENESIS, entries.CORRECTION):
             raise
-        raise KeyProblem(f"{exc.msg}; or, if a stolen key signed it, {entries.taken_back(one.entry)}") from exc
+        raise exc.reworded(f"{exc.msg}; or, if a stolen key signed it, {entries.taken_back(one.entry)}") from exc
 
 
 def _corrected(found: t.Sequence[Entry], assumed: t.Mapping[int, str], what: str) -> dict[int, str]:

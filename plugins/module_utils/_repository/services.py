@@ -75,7 +75,7 @@ def given(values: t.Sequence[ServiceOptions]) -> tuple[Service, ...]:
     try:
         return parse([one.flat() for one in values[: LIMIT + 1]], "the option services")
     except TamperedData as exc:
-        raise OptionError(f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
+        raise OptionError.caused_by(exc, f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
 
 
 def _parsed(fields: Fields) -> Service:

@@ -96,7 +96,7 @@ def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
 def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:
     """Whoever has stolen any key can sign what fits nowhere, and where objects are locked it stays."""
     words = f"; if a stolen key signed it, the operator refuses it: journal_correct names {number}-{entries.sha256(data)[:16]}"
-    return type(fault)(f"{fault.msg}{words}", **fault.details)
+    return fault.reworded(f"{fault.msg}{words}")
 
 
 def _fault(store: Store, expected: int, number: int, pair: tuple[bytes, bytes] | None, take: Take, last: int) -> BackupError | None:

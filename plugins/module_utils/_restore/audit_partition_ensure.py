@@ -174,4 +174,6 @@ def _make(session: Session, parent: _Parent, missing: t.Sequence[Month]) -> None
     except StageFailed as exc:
         if exc.details["sqlstate"] not in _IN_USE:
             raise
-        raise Busy(f"{exc.msg}: somebody works with {partitions.PARENT}; nothing was changed; stop the services and run again") from exc
+        raise Busy.caused_by(
+            exc, f"{exc.msg}: somebody works with {partitions.PARENT}; nothing was changed; stop the services and run again"
+        ) from exc

@@ -93,7 +93,7 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
             break
         except StageFailed as exc:
             if locale == locales[-1]:
-                raise StageFailed(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}", **exc.details) from exc
+                raise exc.reworded(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}") from exc
     if install.rootfs:
         # What initdb of an image has left at work would change what we write and give away there as root.
         processes.kill_all(layout, None if server is None else server.uid)

@@ -36,8 +36,9 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
     try:
         run([*words, "--version"], env=ENVIRONMENT, timeout=60)
     except BackupError as exc:
-        raise MissingDependency(
-            f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it"
+        raise MissingDependency.caused_by(
+            exc,
+            f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it",
         ) from exc
     return tuple(words)
 

@@ -31,7 +31,7 @@ def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
     try:
         said = isolation.said(launcher, program, (), image.rootfs, image.environment())
     except StageFailed as exc:
-        raise MissingDependency(f"{name} does not run: {exc.msg}; {REMEDY}") from exc
+        raise MissingDependency.caused_by(exc, f"{name} does not run: {exc.msg}; {REMEDY}") from exc
     version, fits = redis_program.version_said(said)
     if not fits:
         raise MissingDependency(f"{name} is {version or 'not a Redis server'}, and 7.0 is needed at least; {REMEDY}")

@@ -59,5 +59,5 @@ def _version(image: Unpacked, bindir: str, variables: t.Mapping[str, str]) -> Ve
     try:
         said = isolation.said(isolation.Launcher(users.server_identity(), isolation.find_bwrap()), program, (), image.rootfs, variables)
     except StageFailed as exc:
-        raise MissingDependency(f"{program} of image {image.image_id[:19]} does not run: {exc.msg}; {REMEDY}") from exc
+        raise MissingDependency.caused_by(exc, f"{program} of image {image.image_id[:19]} does not run: {exc.msg}; {REMEDY}") from exc
     return version_said(said.decode("utf-8", "replace"), f"{program} of image {image.image_id[:19]}")

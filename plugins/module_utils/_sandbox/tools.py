@@ -28,7 +28,7 @@ def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
         install = server_binaries.find(pg_bin, minimum_major=minimum_major)
     except MissingDependency as exc:
         if lacking:
-            raise MissingDependency(_told([*lacking, exc.msg]), **exc.details) from exc
+            raise exc.reworded(_told([*lacking, exc.msg])) from exc
         raise
     refuse_lacking(wanted)
     return install

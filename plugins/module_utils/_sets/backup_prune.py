@@ -158,7 +158,7 @@ def _plan(opened: Opened, policy: Policy) -> Planned:
     try:
         facts, manifests = prune_facts.read(opened)
     except BackupError as exc:
-        raise type(exc)(f"nothing is pruned: {exc.msg}", **exc.details) from exc
+        raise exc.reworded(f"nothing is pruned: {exc.msg}") from exc
     plan = plans.make(facts, policy)
     quiet = clocks.silence(opened.journal, facts.now)
     if quiet:
@@ -200,7 +200,7 @@ def _delete(opened: Opened, plan: Plan) -> None:
         try:
             opened.store.purge(key)
         except BackupError as exc:
-            raise type(exc)(f"{exc.msg}; what is pruned stands in the journal, run this again to delete the rest", **exc.details) from exc
+            raise exc.reworded(f"{exc.msg}; what is pruned stands in the journal, run this again to delete the rest") from exc
     left = sorted(set(plan.keys) & {one.key for folder in prune_facts.FOLDERS for one in opened.store.list(folder)})
     if left:
         raise StorageError(

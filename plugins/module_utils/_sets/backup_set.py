@@ -238,7 +238,7 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sour
     try:
         opened.mark.advance(opened.journal)
     except StorageError as exc:
-        raise StorageError(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
+        raise exc.reworded(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
 
 
 def _body(source: Source, said: t.Mapping[str, object]) -> dict[str, object]:

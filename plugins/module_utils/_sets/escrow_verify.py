@@ -123,5 +123,5 @@ def _recipient(path: str, identity: t.Any) -> str:
     try:
         line = process.run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=TIMEOUT).decode("utf-8", "replace")
     except StageFailed as exc:
-        raise KeyProblem(f"{path}: ssh-keygen cannot tell its public half ({exc.msg}); give an unencrypted key") from exc
+        raise KeyProblem.caused_by(exc, f"{path}: ssh-keygen cannot tell its public half ({exc.msg}); give an unencrypted key") from exc
     return age.fingerprint(" ".join(line.split()[:2]))

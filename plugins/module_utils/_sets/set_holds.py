@@ -51,7 +51,7 @@ def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = 
             store.hold(key, on)
         except BackupError as exc:
             words = f"{number} of {len(changes)} legal holds are changed, run this again to complete it"
-            raise type(exc)(f"{exc.msg}; {words}", **exc.details) from exc
+            raise exc.reworded(f"{exc.msg}; {words}") from exc
     return changes
 
 

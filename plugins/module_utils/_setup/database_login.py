@@ -161,7 +161,8 @@ def _log_in(given: Options) -> None:
         Session(Server(given.unix_socket, given.port, given.user, given.password_file), DATABASE).close()
     except BackupError as exc:
         rules = _rules(given)
-        raise PermissionMissing(
+        raise PermissionMissing.caused_by(
+            exc,
             f"the login {given.user} is made, and the server does not let it in: {exc.msg}; put the line `local all {given.user} "
             f"scram-sha-256` into {rules} before those that say peer, and reload it (SELECT pg_reload_conf())",
             file=rules,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reason of a check is made in one file, so that no word of a service, of Redis or of another host can become one.
+"""The reason of a check or an error is made in one file, so no word of a service, of Redis or of another host can become one.
 
 mypy holds the rest: `because` and the errors take a `Reason` only.
 """
@@ -16,28 +16,43 @@ from pathlib import Path
 from tools.rules import tree
 
 UTILS = "plugins/module_utils"
-# Where checks are made. Elsewhere `reason` is the field of a record, such as a hold or a waiver.
-ROOMS = tuple(f"{UTILS}/{name}" for name in ("_audit", "_caracal", "_checks", "_drill", "_restore", "_sandbox"))
 # The reasons, and the kinds of findings.
 HOMES = (f"{UTILS}/_reasons.py", f"{UTILS}/_caracal/findings.py")
-# It lists relations that were not read, each with the error.
-RECORDS = (f"{UTILS}/_caracal/source/source_checks.py",)
+ERRORS = f"{UTILS}/_errors.py"
+# In these files, `reason` is a field of records: the words of a person, or why something was not read.
+RECORDS = tuple(
+    f"{UTILS}/{name}.py"
+    for name in (
+        "_assets/replay/replay_volume_archive",
+        "_caracal/source/source_checks",
+        "_deployment/compose",
+        "_evidence/history",
+        "_report/waiver",
+        "_repository/decisions",
+        "_sets/backup_hold",
+        "_sets/backup_prune",
+        "_sets/backup_set_info",
+    )
+)
 
 
 def reason_faults(root: Path) -> list[str]:
-    """Reasons that are made elsewhere, and details that are written without `because`."""
+    """Reasons that are made elsewhere, details that are written without `because`, and errors that lose the reason of another."""
     faults = []
     for path in tree.python(root, UTILS):
-        found = set(_made(tree.parse(root, path))) if path not in HOMES else set()
-        if path.startswith(ROOMS) and path not in RECORDS:
-            found |= set(_written(tree.parse(root, path)))
+        module = tree.parse(root, path)
+        found = set(_made(module)) | set(_written(module)) if path not in HOMES else set()
+        if path in RECORDS:
+            found -= set(_written(module))
+        if path != ERRORS:
+            found |= set(_lost(module))
         faults += [f"{path}:{line}: {fault}" for line, fault in sorted(found)]
     return faults
 
 
 def _made(module: ast.Module) -> t.Iterator[tuple[int, str]]:
     for node in ast.walk(module):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Reason":
+        if isinstance(node, ast.Call) and _name(node.func) == "Reason":
             yield node.lineno, "only _reasons.py makes a reason"
 
 
@@ -46,6 +61,24 @@ def _written(module: ast.Module) -> t.Iterator[tuple[int, str]]:
         keys = node.keys if isinstance(node, ast.Dict) else [node.slice] if _stores(node) else []
         if any(isinstance(key, ast.Constant) and key.value == "reason" for key in keys):
             yield getattr(node, "lineno", 1), "write the reason of a check with because()"
+
+
+def _lost(module: ast.Module) -> t.Iterator[tuple[int, str]]:
+    """Errors that quote the message of another and are made by hand."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and any(one.arg is None and _is(one.value, "details") for one in node.keywords):
+            yield node.lineno, "reword an error with reworded() or caused_by()"
+        raised = node.exc if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) else None
+        if raised and _name(raised.func) not in ("reworded", "caused_by") and any(_is(inner, "msg") for inner in ast.walk(raised)):
+            yield raised.lineno, "reword an error with reworded() or caused_by()"
+
+
+def _is(node: ast.AST, attribute: str) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == attribute
+
+
+def _name(func: ast.expr) -> str:
+    return ast.unparse(func).split(".")[-1]
 
 
 def _stores(node: ast.AST) -> t.TypeGuard[ast.Subscript]:

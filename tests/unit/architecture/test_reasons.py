@@ -13,8 +13,7 @@ PATH = "plugins/module_utils/_drill/x.py"
 
 def test_only_one_file_makes_reasons() -> None:
     assert reasons.reason_faults(tree.ROOT) == []
-    assert all((tree.ROOT / path).is_file() for path in (*reasons.HOMES, *reasons.RECORDS))
-    assert all((tree.ROOT / room).is_dir() for room in reasons.ROOMS)
+    assert all((tree.ROOT / path).is_file() for path in (*reasons.HOMES, reasons.ERRORS, *reasons.RECORDS))
 
 
 @pytest.mark.mutation
@@ -25,6 +24,8 @@ def test_only_one_file_makes_reasons() -> None:
         ("_reasons.Reason(said.error)", "only _reasons.py makes a reason"),
         ("Check('a', FAIL, '', details={'reason': said.error})", "with because()"),
         ("details['reason'] = said.error", "with because()"),
+        ("type(exc)('x', **exc.details)", "with reworded() or caused_by()"),
+        ("raise StorageError(f'set 1 is committed: {exc.msg}') from exc", "with reworded() or caused_by()"),
     ],
 )
 def test_a_reason_of_another_place_is_found(plant, source: str, fault: str) -> None:
@@ -33,6 +34,8 @@ def test_a_reason_of_another_place_is_found(plant, source: str, fault: str) -> N
 
 
 @pytest.mark.no_false_alarm
-@pytest.mark.parametrize("source", ["because(NO_ANSWER)", "details['reason'] == 'x'", "{'reasons': 1}"])
+@pytest.mark.parametrize(
+    "source", ["because(NO_ANSWER)", "details['reason'] == 'x'", "{'reasons': 1}", "raise exc.reworded(f'x: {exc.msg}') from exc"]
+)
 def test_a_reason_of_the_list_passes(plant, source: str) -> None:
     assert reasons.reason_faults(plant({PATH: source})) == []

@@ -143,7 +143,7 @@ class _Archive:
         try:
             return self._sealed(engine, image_id)
         except TamperedData as exc:
-            raise TamperedData(f"image {image_id} of {', '.join(names)[:200]} is not kept: {exc.msg}") from exc
+            raise exc.reworded(f"image {image_id} of {', '.join(names)[:200]} is not kept: {exc.msg}") from exc
 
     def _sealed(self, engine: Engine, image_id: str) -> Image:
         """All of it was compared before anything is published."""

@@ -54,7 +54,7 @@ def _archive(source: Source, image_id: str) -> t.Generator[bytes, None, None]:
             raise OptionError(f"set {source.set_id} does not keep image {image_id[:19]}; use a source that has it")
         yield from kept.archive(image)
     except StorageError as exc:
-        raise StageFailed(f"image {image_id[:19]} cannot be read from set {source.set_id}: {exc.msg}") from exc
+        raise StageFailed.caused_by(exc, f"image {image_id[:19]} cannot be read from set {source.set_id}: {exc.msg}") from exc
 
 
 def check(source: Source) -> Check:

@@ -72,7 +72,7 @@ def version_of(program: str) -> Version:
     try:
         said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
-        raise MissingDependency(f"{program} does not run: {exc.msg}; install PostgreSQL's programs anew") from exc
+        raise MissingDependency.caused_by(exc, f"{program} does not run: {exc.msg}; install PostgreSQL's programs anew") from exc
     return version_said(said, program)
 
 

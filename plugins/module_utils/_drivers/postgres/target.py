@@ -199,7 +199,9 @@ def publish(server: Server, made: t.Sequence[tuple[str, str, DatabaseSettings]])
                 raise
             # Somebody came back between the end of his session and the lock.
             if attempt == ATTEMPTS - 1:
-                raise Busy(f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again") from exc
+                raise Busy.caused_by(
+                    exc, f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again"
+                ) from exc
     for database in [one for one in kept if not found[one].objects and not examine(server, kept[one]).objects]:
         if _drop_unused(server, kept[database]):
             del kept[database]

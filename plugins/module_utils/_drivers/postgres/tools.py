@@ -53,7 +53,7 @@ class _Tool(Child):
             return super().finish(timeout)
         except StageFailed as exc:
             remedy = _BROKEN if restore_errors.is_constraint(exc.details.get("refused", [])) else "see the server's log, then run again"
-            raise StageFailed(f"database {self._database}: {exc.msg}; {remedy}", **exc.details) from exc
+            raise exc.reworded(f"database {self._database}: {exc.msg}; {remedy}") from exc
 
     def failure(self, code: int, said: str) -> StageFailed:
         refused = restore_errors.read(said) if self.name == "pg_restore" else []

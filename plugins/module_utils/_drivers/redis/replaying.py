@@ -123,7 +123,7 @@ class Replay:
             self._session.call("DEL", commands.MARKER)
         except BackupError:
             text = f"{cause.msg}. The target holds a part of the set and is marked so: run the same restore again, which begins anew"
-            return type(cause)(text, **cause.details)
+            return cause.reworded(text)
         return cause
 
     def _remove(self) -> None:
