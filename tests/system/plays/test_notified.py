@@ -153,7 +153,7 @@ def test_a_host_that_became_unreachable_is_told(old: OldRepository, hook: Hook) 
 def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: Hook) -> None:
     channels = [{"kind": "webhook", "url": f"{hook.address}/broken/{SECRET}", "events": ["succeeded"]}]
     play = played(old, channels)
-    assert play.ended() == 2 and "nobody was told by webhook" in play.output(), play.output()
+    assert play.ended() == 2 and "cannot notify by webhook" in play.output(), play.output()
     assert SECRET not in play.output() and gone(play)
 
 

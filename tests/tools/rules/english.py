@@ -23,6 +23,11 @@ PAGES = (
     "docs/docsite/rst/*.rst",
     "plugins/modules/*.py",
     "plugins/doc_fragments/*.py",
+    "roles/*/README.md",
+    "roles/*/meta/*.yml",
+    "roles/*/tasks/*.yml",
+    "playbooks/**/*.yml",
+    "molecule/**/*.yml",
 )
 # Words of one sentence; code counts as one.
 LONGEST = 30

@@ -86,7 +86,7 @@ def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
     own = {"caracal_notify_job": "backup", "caracal_notify_deployment": "prod", "caracal_notify_channels": []}
     status, output = played(tmp_path, tasks, {}, **own)
     end = output.rpartition("TASK")[2]
-    assert status == 2 and "Fail as the play did" in end, output
+    assert status == 2 and "Fail and name" in end, output
     assert "made up" not in output and output.count('"msg": "no room on there"') == 1 and "no room" not in end, output
 
 
