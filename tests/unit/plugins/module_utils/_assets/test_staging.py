@@ -106,7 +106,7 @@ DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] =
     "other bytes": (lambda one: first(one).update(sha256="0" * 64), TamperedData, "was altered"),
     "another size": (lambda one: first(one).update(size=7), TamperedData, "bytes instead of 7"),
     "a path outside": (lambda one: first(one).update(path="sets/../journal/0000000009.json"), TamperedData, "is no key"),
-    "another set": (lambda one: one.update(set="20260102T030405Z-zzzz"), TamperedData, "another part than its path says"),
+    "another set": (lambda one: one.update(set="20260102T030405Z-zzzz"), TamperedData, "does not match its path"),
     "a shared object": (
         lambda one: first(one).update(path="objects/audit/x/1.20260102T030405Z-abcd.copy.zst.age", shared_from="20260102T030405Z-abcd"),
         TamperedData,

@@ -52,7 +52,7 @@ def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
     assert entries.sha256(opened.manifest_bytes) == opened.record.manifest_sha256
     checks = catalog.verify_objects(opened)
     assert [(one.id, one.verdict) for one in checks] == [("set.objects", "pass")]
-    assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 as signed"
+    assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 matches the signed manifest"
 
 
 @pytest.mark.mutation
@@ -71,10 +71,10 @@ def test_a_set_that_a_retired_key_dates_back_is_not_of_today(world) -> None:
 
 @pytest.mark.mutation
 def test_no_set_an_unknown_set_and_an_old_set_are_told(world) -> None:
-    with pytest.raises(ObjectMissing, match="has no backup set; make one first"):
+    with pytest.raises(ObjectMissing, match="has no backup set; create one first"):
         world.catalog().latest()
     world.commit()
-    with pytest.raises(ObjectMissing, match="names no set '20261125T020009Z-aaaa'; it was not committed"):
+    with pytest.raises(ObjectMissing, match="set '20261125T020009Z-aaaa' is not in the journal of .*: it was not committed"):
         world.catalog().get(world.set_id(9))
     world.clock.add(hours=26)
     assert world.catalog().latest(26).set_id == world.set_id()
@@ -219,7 +219,7 @@ def test_truncated_swapped_altered_and_missing_artifacts_are_named(world) -> Non
     failed = world.catalog().verify_objects(opened)
     assert [(one.verdict, one.details["path"]) for one in failed] == [("fail", one.path) for one in opened.manifest.artifacts[:4]]
     paths = [one.path for one in opened.manifest.artifacts]
-    words = (f"holds the bytes of {paths[1]}", f"holds the bytes of {paths[0]}", "3 bytes instead of 4", "is missing")
+    words = (f"contains the bytes of {paths[1]}", f"contains the bytes of {paths[0]}", "3 bytes instead of 4", "is missing")
     assert [word in check.message for check, word in zip(failed, words, strict=True)] == [True] * 4
     assert {check.id for check in failed} == {objects.CHECK_ID}
     dump.write_bytes(b"X" + first[1:])

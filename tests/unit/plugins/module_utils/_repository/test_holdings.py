@@ -57,10 +57,10 @@ def aged(world: World) -> World:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (None, "fail: the journal names no set"),
-        (Newest("x", None, problem="forged"), "fail: the newest set x cannot be believed: forged"),
+        (None, "fail: the journal contains no set"),
+        (Newest("x", None, problem="forged"), "fail: the newest set x cannot be trusted: forged"),
         (Newest("x", NOW - 2 * DAY), "fail: the snapshot of the newest set x is 2 d old, over its budget of 1 d"),
-        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is of a time that has not come yet on this host"),
+        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is in the future of this host's clock"),
         (Newest("x", NOW + dt.timedelta(minutes=1)), "pass: the snapshot of the newest set x is 0.0 s old"),
         (Newest("x", NOW - DAY), "pass: "),
     ],
@@ -135,8 +135,8 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
 @pytest.mark.mutation
 def test_a_journal_without_sets_proves_nothing(world: World) -> None:
     journal, now = world.journal().entries, world.clock.now
-    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal names no set"
-    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal names no set"
+    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal contains no set"
+    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal contains no set"
     assert said(holdings.archive(journal, now, DAY)).startswith("fail: the journal names no archived export")
 
 

@@ -78,7 +78,7 @@ def test_a_gap_is_found(world) -> None:
     for _count in range(2):
         world.append()
     world.store.delete(layout.entry_key(2))
-    refused(world, TamperedData, "journal/0000000002.json is missing, and the journal goes up to 3")
+    refused(world, TamperedData, "journal/0000000002.json is missing, but the journal goes up to 3")
 
 
 @pytest.mark.mutation
@@ -86,7 +86,7 @@ def test_an_entry_without_its_own_signature_is_refused(world) -> None:
     made = world.append()
     world.append()
     world.store.delete(layout.entry_signature_key(2, made.sha256))
-    refused(world, TamperedData, "0000000002.json has no signature of its own")
+    refused(world, TamperedData, "0000000002.json has no matching signature")
 
 
 @pytest.mark.mutation
@@ -96,7 +96,7 @@ def test_altered_bytes_are_found(world) -> None:
     path = world.path(layout.entry_key(2))
     data = path.read_bytes().replace(b"host-1", b"host-2")
     path.write_bytes(data)
-    refused(world, TamperedData, "has no signature of its own")
+    refused(world, TamperedData, "has no matching signature")
     signature = world.path(layout.entry_signature_key(2, made.sha256))
     signature.rename(world.path(layout.entry_signature_key(2, entries.sha256(data))))
     refused(world, TamperedData, "0000000002.json is not what SHA256:")
@@ -126,12 +126,12 @@ def test_exchanged_entries_are_found(world) -> None:
         ("deployment", "test", TamperedData, "belongs to deployment 'test', not to prod"),
         ("format", 3, VersionMismatch, "has format 3"),
         ("kind", "party", TamperedData, "unknown kind 'party'"),
-        ("kind", "genesis", TamperedData, "a journal has one genesis entry"),
+        ("kind", "genesis", TamperedData, "only the first entry is of kind genesis"),
         ("kind", "drill", KeyProblem, "is a drill entry signed as 'backup@prod'; only drill@prod may write one"),
         ("writer", {"principal": "drill@prod", "machine": "x"}, KeyProblem, "signed as 'drill@prod'; only backup@prod"),
         ("writer", {"principal": "backup@prod"}, TamperedData, "has no machine"),
-        ("time", {"host": None, "database": None, "store": None}, TamperedData, "wrong host"),
-        ("body", [], TamperedData, "wrong body"),
+        ("time", {"host": None, "database": None, "store": None}, TamperedData, "invalid host"),
+        ("body", [], TamperedData, "invalid body"),
         ("more", 1, TamperedData, "unknown field 'more'"),
     ],
 )
@@ -145,8 +145,8 @@ def test_signed_content_that_does_not_fit_is_refused(world, where: str, value: t
 @pytest.mark.parametrize(
     ("where", "value", "words"),
     [
-        ("_type", "x", "is no entry of a journal"),
-        ("predicateType", "x", "is no entry of a journal"),
+        ("_type", "x", "is not a journal entry"),
+        ("predicateType", "x", "is not a journal entry"),
         ("subject", [], "has no subject"),
         ("subject", [entries.subject("x", "0" * 64)] * 2, "names a subject twice"),
         ("subject", [{"name": "x", "digest": {"sha512": "0"}}], "has no sha256"),
@@ -162,7 +162,7 @@ def test_a_statement_of_another_layout_is_refused(world, where: str, value: t.An
 @pytest.mark.mutation
 def test_a_first_entry_that_is_no_genesis_is_refused(world) -> None:
     forge(world, 1, lambda statement: statement["predicate"].update({"kind": "checkpoint"}))
-    refused(world, TamperedData, "has one genesis entry, its first")
+    refused(world, TamperedData, "only the first entry is of kind genesis")
 
 
 @pytest.mark.mutation

@@ -89,7 +89,7 @@ def test_a_repository_that_was_exchanged_as_a_whole_is_refused(world, other, mar
     before = Path(mark.path).read_bytes()
     journal = other.journal()
     for act in (mark.check, mark.advance, lambda journal: mark.advance(journal, dry=True)):
-        with pytest.raises(TamperedData, match=f"has seen repository {world.load().id} of deployment prod.*remove") as caught:
+        with pytest.raises(TamperedData, match=f"records repository {world.load().id} of deployment prod.*remove") as caught:
             act(journal)
         assert "\n" not in caught.value.msg and journal.repository_id in caught.value.msg
     assert Path(mark.path).read_bytes() == before
@@ -172,7 +172,7 @@ def test_its_folder_is_made_for_nobody_else(world, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
     for path in (tmp_path / "missing" / "too" / "mark", tmp_path / "file" / "mark", tmp_path):
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(StorageError, match="name a file that this user may write") as caught:
+        with pytest.raises(StorageError, match="name a file that this user can write") as caught:
             HighWaterMark(str(path)).advance(world.journal())
         assert str(path) in caught.value.msg
 

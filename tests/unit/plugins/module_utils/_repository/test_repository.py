@@ -32,7 +32,7 @@ def test_a_repository_is_made_once_and_loaded(empty_world, role: str) -> None:
     journal = empty_world.journal()
     assert [(one.sequence, one.kind, one.principal, one.machine) for one in journal.entries] == [(1, "genesis", f"{role}@prod", "host-1")]
     assert str(journal.head) == f"1-{journal.head.sha256[:16]}"
-    with pytest.raises(ObjectExists, match="holds a repository already"):
+    with pytest.raises(ObjectExists, match="already contains a repository"):
         empty_world.create(role=role)
 
 
@@ -91,7 +91,7 @@ def refused(world, kind: type[BackupError], words: str) -> None:
 
 @pytest.mark.mutation
 def test_an_empty_place_is_told(empty_world) -> None:
-    refused(empty_world, ObjectMissing, r"holds no repository; check the path, or create one \(create_repository\)")
+    refused(empty_world, ObjectMissing, r"contains no repository; check the path, or create one \(create_repository\)")
 
 
 @pytest.mark.mutation
@@ -129,7 +129,7 @@ def test_altered_bytes_are_found(world) -> None:
     [
         ({"format": 2}, VersionMismatch, "has format 2"),
         ({"type": "backup-set"}, TamperedData, "is a 'backup-set' and no repository"),
-        ({"repository": "x"}, TamperedData, "wrong repository"),
+        ({"repository": "x"}, TamperedData, "invalid repository"),
         ({"more": 1}, TamperedData, "unknown field 'more'"),
         ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, who may not create one"),
         ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not operator@prod"),

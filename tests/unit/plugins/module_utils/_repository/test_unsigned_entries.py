@@ -111,7 +111,7 @@ def test_an_altered_entry_with_a_signed_one_behind_it_is_damage(world: World) ->
     with pytest.raises(TamperedData, match=r"0000000002[.]json has no signature of its own"):
         world.journal()
     world.path(layout.entry_key(2)).unlink()
-    with pytest.raises(TamperedData, match=r"0000000002[.]json is missing, and the journal goes up to 3"):
+    with pytest.raises(TamperedData, match=r"0000000002[.]json is missing, but the journal goes up to 3"):
         world.journal()
 
 
@@ -194,7 +194,7 @@ def test_a_host_that_does_not_know_a_new_key_forks_no_journal(bucket: World) -> 
     newer = bucket.allowed.read_text()
     bucket.allowed.write_text(known)
     assert bucket.journal().unsigned == (NEXT,)
-    with pytest.raises(KeyProblem, match=f"{NEXT} is signed by SHA256:.*, which this host does not know; if .* add it to allowed_signers"):
+    with pytest.raises(KeyProblem, match=f"{NEXT} is signed by the unknown key SHA256:.*; if .* add it to allowed_signers"):
         bucket.append("drill", "drill")
     bucket.allowed.write_text(newer)
     assert bucket.journal().entries[-1] == mine

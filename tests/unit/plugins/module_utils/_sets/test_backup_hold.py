@@ -63,7 +63,7 @@ def test_each_hold_ends_by_itself(old: OldRepository) -> None:
 @pytest.mark.parametrize(
     ("own", "kind", "words"),
     [
-        ({"set_id": "20200101T000000Z-aaaa"}, ObjectMissing, "names no set"),
+        ({"set_id": "20200101T000000Z-aaaa"}, ObjectMissing, "is not in the journal"),
         ({"set_id": "x"}, OptionError, "'x'"),
         ({"hold": " "}, OptionError, "hold is empty"),
         ({"reason": "two\nlines"}, OptionError, "reason is empty, longer"),

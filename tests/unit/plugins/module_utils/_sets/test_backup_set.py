@@ -117,8 +117,8 @@ def test_a_committed_set_is_neither_opened_nor_aborted(scene: Scene) -> None:
 @pytest.mark.parametrize("bad", ["latest", "20261301T000000Z-abcd", "../../etc", "20260102T030405Z-ab\nd", "-" * 400])
 def test_an_id_that_is_none_is_refused(scene: Scene, bad: str) -> None:
     for state in ("open", "committed", "aborted"):
-        scene.refused("backup_set", OptionError, "no id of a set", state=state, set_id=bad)
-    scene.refused("pg_encrypted_dump", OptionError, "no id of a set", set_id=bad)
+        scene.refused("backup_set", OptionError, "not a valid set ID", state=state, set_id=bad)
+    scene.refused("pg_encrypted_dump", OptionError, "not a valid set ID", set_id=bad)
 
 
 def test_keys_and_signers_that_do_not_fit_are_refused(scene: Scene) -> None:

@@ -42,7 +42,7 @@ def test_an_entry_of_2099_stops_readers_until_the_operator_corrects_it(old: OldR
     far_ahead(old)
     with pytest.raises(TamperedData, match="is dated 2099") as raised:
         old.see("drill")
-    found = re.search(r"journal_correct names ([0-9]+-[0-9a-f]{16})", raised.value.msg)
+    found = re.search(r"journal_correct \(entries: ([0-9]+-[0-9a-f]{16})", raised.value.msg)
     assert found
     before = tree(Path(old.store.location))
     assert correct(old, found[1], check_mode=True)["changed"] and tree(Path(old.store.location)) == before
@@ -104,5 +104,5 @@ def test_a_finding_whose_message_is_not_a_line_is_refused(old: OldRepository, me
     body = FindingEntry(old.made[-1], (Recorded("blocks.journal", "a" * 64, message),)).to_body()
     old.append(entries.FINDING, "backup", body=body)
     old.see("operator")
-    with pytest.raises(TamperedData, match="has a wrong message"):
+    with pytest.raises(TamperedData, match="has an invalid message"):
         acknowledge(old, "a" * 64)

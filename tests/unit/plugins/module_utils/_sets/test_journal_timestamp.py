@@ -164,7 +164,7 @@ def test_where_none_is_required_the_result_says_why_there_is_none(place: Place) 
 def test_a_host_whose_clock_is_ahead_is_told_and_nothing_is_stored(place: Place) -> None:
     before = tree(Path(place.old.store.location))
     place.authority.time = (place.head.judged - datetime.timedelta(minutes=5, seconds=2)).replace(microsecond=0)
-    with pytest.raises(TamperedData, match="was dated forward; set the clock of"):
+    with pytest.raises(TamperedData, match="was dated forward; correct the clock of"):
         place.stamp()
     assert tree(Path(place.old.store.location)) == before
     place.authority.time += datetime.timedelta(seconds=3)

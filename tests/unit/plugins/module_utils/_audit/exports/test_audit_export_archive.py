@@ -195,10 +195,10 @@ def test_a_body_of_another_day_is_refused(place: ArchiveScene) -> None:
     place.fill()
     entry = place.entries()[0]
     entry.body["day"] = "2020-01-01"
-    with pytest.raises(TamperedData, match="not of its day"):
+    with pytest.raises(TamperedData, match="object of another day"):
         archive_days.entered([entry])
     entry.body["day"] = "someday"
-    with pytest.raises(TamperedData, match="wrong day"):
+    with pytest.raises(TamperedData, match="invalid day"):
         archive_days.entered([entry])
 
 

@@ -121,7 +121,7 @@ def test_what_the_store_holds_is_retained_without_an_end_and_told() -> None:
     dump, shared = layout.dump_key(sets[0].set_id, "caracal"), leaf(sets[1].set_id)
     facts = repository(*sets, locked_until=lambda _key: NOW + DAY, is_held={dump, shared}.__contains__)
     locked = plans.make(facts, ONE)
-    assert locked.decisions[0].what == "retained" and locked.decisions[0].reasons == ("under a legal hold of the store",)
+    assert locked.decisions[0].what == "retained" and locked.decisions[0].reasons == ("under a legal hold in the store",)
     assert locked.decisions[1].reasons == ("locked until 2026-11-26T03:00:00Z",)
     held = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None), ONE)
     assert [one.what for one in held.decisions] == ["retained", "pruned", "pruned", "kept"] and shared not in held.keys
@@ -206,4 +206,6 @@ def test_what_is_older_than_the_last_passed_drill_does_not_stop_it() -> None:
 
 @pytest.mark.mutation
 def test_without_any_good_set_nothing_goes() -> None:
-    assert "there is no good set" in stopped([dataclasses.replace(one, problem="x") for one in nightly(3)])
+    assert "no set is intact without a failed drill or verification" in stopped(
+        [dataclasses.replace(one, problem="x") for one in nightly(3)]
+    )
