@@ -101,7 +101,7 @@ def signer(opened: Opened, deployment: str, signing_key: str, role: str) -> Sign
     clocks.check_store(opened.store, now())
     found = Signer(signing_key, layout.principal(role, deployment))
     trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {signing_key}")
+    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"the trial signature of {signing_key}")
     return found
 
 

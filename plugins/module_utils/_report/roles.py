@@ -102,7 +102,7 @@ def _backup_result(answers: BackupAnswers) -> BackupResult:
 
 def _timestamp(answers: BackupAnswers) -> Timestamp:
     """Of an authority that is configured and was not asked, nothing is known."""
-    unasked = (UNPROVEN, "nobody was asked") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
+    unasked = (UNPROVEN, "no timestamp was requested") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
     given = answers["timestamp"]
     return {"verdict": given.get("verdict", unasked[0]), "message": given.get("message", unasked[1])}
 

@@ -149,7 +149,7 @@ def test_these_restores_cut_no_chain(case: Case) -> None:
 def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) -> None:
     stranger = case.deployment.scene.root / OPERATOR_HOST / "another"
     scenes.new_ssh_key(stranger)
-    case.refused(asset, KeyProblem, "a trial with", str(stranger), signing_key=str(stranger))
+    case.refused(asset, KeyProblem, "the trial signature of", str(stranger), signing_key=str(stranger))
     case.refused(asset, KeyProblem, signing_key=str(case.deployment.scene.key("backup")))
     nowhere = str(case.root / "no" / "such" / "mark")
     case.refused(asset, StorageError, nowhere, "folder that exists", high_water_mark=nowhere)

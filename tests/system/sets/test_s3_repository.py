@@ -273,7 +273,7 @@ def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, req
 
 @pytest.mark.mutation
 def test_a_bucket_that_vanished_or_is_another_s_is_told(place: Place) -> None:
-    with pytest.raises(ObjectMissing, match="holds no repository"):
+    with pytest.raises(ObjectMissing, match="contains no repository"):
         place.call("backup_set_verify", user=DRILL)
     place.backup()
     with pytest.raises(StorageError, match="there is no such bucket"):

@@ -42,7 +42,7 @@ def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Itera
         yield f"has {one.size} bytes, but the sets before it have {usual:.0f} (median)"
     lost = before[-1].contents - one.contents
     if lost:
-        yield f"lacks {', '.join(sorted(lost))}, which the set before it has"
+        yield f"has no {', '.join(sorted(lost))}, which the set before it has"
 
 
 def _burst(newer: t.Sequence[SetFacts], policy: Policy) -> str | None:

@@ -332,7 +332,7 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
         ({"metrics_file": "{root}/no/drill.prom"}, "there is no folder"),
         ({"high_water_mark": "{root}/no/such/mark"}, "folder that exists"),
         ({"deployment": "stage"}, "belongs to deployment prod"),
-        ({"repository": "{root}/nowhere"}, "holds no repository"),
+        ({"repository": "{root}/nowhere"}, "contains no repository"),
     ],
 )
 def test_wrong_options_end_in_one_line_before_anything_is_written(
@@ -373,7 +373,7 @@ def _sign_by_another(world: World) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(_alter, "is not what entry 2 of the journal names"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
+    [(_alter, "does not match entry 2 of the journal"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
 )
 def test_a_set_that_cannot_be_believed_is_reported_as_such(world: World, damage: t.Callable[[World], None], words: str) -> None:
     damage(world)

@@ -202,7 +202,7 @@ def test_a_set_that_failed_stops_it(old: OldRepository) -> None:
     old.drill(old.made[5], "fail")
     stopped(old, old.made[5], "failed its last drill")
     unpaired = old.add(0.1, pairing=Pairing("fail", "no"))
-    stopped(old, unpaired, "its own secrets do not open it")
+    stopped(old, unpaired, "its own secrets do not decrypt its database")
 
 
 @pytest.mark.mutation
@@ -283,7 +283,7 @@ def test_only_the_prune_key_prunes_and_only_the_operator_holds(old: OldRepositor
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"keep_last": 0}, "no rule says"),
+        ({"keep_last": 0}, "no retention rule is set"),
         ({"keep_daily": -1}, "keep_daily is -1"),
         ({"minimum": 0}, "minimum is 0"),
         ({"grace": 0.5}, "grace"),
@@ -340,7 +340,7 @@ def test_an_entry_that_the_operator_takes_back_condemns_nothing(old: OldReposito
     old.see("operator")
     old.refused(
         ObjectMissing,
-        "was pruned, entry",
+        "was pruned, see entry",
         "journal_correct",
         call=lambda check_mode: old.call("backup_hold", "operator", check_mode=check_mode, **hold),
     )
@@ -365,7 +365,7 @@ def test_what_a_store_says_it_deleted_and_did_not_is_told(old: OldRepository, mo
     monkeypatch.setattr(
         LocalStore, "purge", lambda store, one: None if one.startswith(layout.set_folder(old.made[0])) else real(store, one)
     )
-    with pytest.raises(StorageError, match=f"{key} is still there"):
+    with pytest.raises(StorageError, match=f"{key} still exists"):
         old.prune()
     assert old.made[0] in old.sets()
 

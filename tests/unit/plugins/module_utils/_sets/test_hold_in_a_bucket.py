@@ -165,7 +165,7 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
     for state, call in (("held", hold), ("released", release)):
         s3_proxy.add(PUT.format(broken), status=403, code="AccessDenied")
         before, told = held(old), in_the_journal(old)
-        with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to complete it"):
+        with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to change the rest"):
             call(old)
         s3_proxy.faults.clear()
         # Too much is held at all times, never too little.
@@ -332,7 +332,7 @@ def test_what_is_left_of_a_set_that_was_pruned_meanwhile_can_be_let_go(
 
     digest = old.catalog().get(first).manifest_sha256
     monkeypatch.setattr(set_holds, "settle", slow)
-    with pytest.raises(ObjectMissing, match="was pruned, entry"):
+    with pytest.raises(ObjectMissing, match="was pruned, see entry"):
         hold(old)
     assert held(old) == objects(old)
     with pytest.raises(BackupError, match="was pruned"):

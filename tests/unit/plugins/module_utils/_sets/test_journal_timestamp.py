@@ -90,7 +90,7 @@ def test_the_newest_entry_is_stamped_once(place: Place) -> None:
     predicted = place.stamp(check_mode=True)
     assert tree(place.old.folder) == before and place.server.asked == [], "check mode asks nobody"
     done = place.stamp()
-    unknown = {"time": None, "authority": None, "verdict": "unproven", "message": "nobody was asked"}
+    unknown = {"time": None, "authority": None, "verdict": "unproven", "message": "no timestamp was requested"}
     assert {**done, **unknown} == predicted and done["changed"] and done["verdict"] == "pass"
     assert done["diff"] == {"before": "", "after": f"{place.slot}\n"} and done["key"] == place.slot
     assert (done["sequence"], done["sha256"]) == (place.head.sequence, place.head.sha256)
@@ -106,7 +106,7 @@ def test_the_newest_entry_is_stamped_once(place: Place) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_repository_with_timestamps_is_whole_is_copied_and_pruned(place: Place) -> None:
-    assert place.told()["message"] == "the journal has no timestamp"
+    assert place.told()["message"] == "the journal contains no timestamp"
     place.stamp()
     first = place.slot
     place.old.prune()
@@ -207,7 +207,7 @@ def test_a_store_that_gives_back_something_else_is_found(place: Place, monkeypat
     wrong = place.authority.stamp(place.entry(place.head.sequence))
     place.authority.time = None
     monkeypatch.setattr(LocalStore, "put", lambda store, key, _data: real(store, key, wrong))
-    with pytest.raises(StorageError, match="does not read back"):
+    with pytest.raises(StorageError, match="was read back with other content"):
         place.stamp()
 
 
@@ -283,9 +283,9 @@ def _dated_forward_and_seen_later(place: Place) -> None:
         (_too_large, "is larger than"),
         (_of_another_entry, "is a timestamp of something else"),
         (_by_a_stranger, "is by nobody whom"),
-        (_of_no_entry, "of an entry that the journal does not have"),
-        (_of_a_fork, "of an entry that the journal does not have"),
-        (_without_a_number, "of an entry that the journal does not have"),
+        (_of_no_entry, "of an entry that the journal lacks"),
+        (_of_a_fork, "of an entry that the journal lacks"),
+        (_without_a_number, "of an entry that the journal lacks"),
         (_dated_forward, "dated forward"),
         (_dated_forward_and_seen_later, "dated forward"),
     ],
