@@ -101,7 +101,7 @@ def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bu
 @pytest.mark.mutation
 def test_in_a_directory_what_a_stolen_key_signed_is_moved_away(old: OldRepository) -> None:
     named = signed_at_the_next_number(old, "drill", previous="0" * 64)
-    with pytest.raises(StorageError, match=r"is in the way: .* move it away"):
+    with pytest.raises(StorageError, match=r"cannot be written: an object exists there .* move it away"):
         old.call("journal_correct", "operator", entries=[named], what="everything", reason="a key was stolen")
     old.path(layout.entry_key(int(named.partition("-")[0]))).unlink()
     assert old.call("backup_set_info", "drill")["sets"]

@@ -105,7 +105,7 @@ def first(part: t.Any) -> t.Any:
 DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] = {
     "other bytes": (lambda one: first(one).update(sha256="0" * 64), TamperedData, "was altered"),
     "another size": (lambda one: first(one).update(size=7), TamperedData, "bytes instead of 7"),
-    "a path outside": (lambda one: first(one).update(path="sets/../journal/0000000009.json"), TamperedData, "is no key"),
+    "a path outside": (lambda one: first(one).update(path="sets/../journal/0000000009.json"), TamperedData, "is not a valid path"),
     "another set": (lambda one: one.update(set="20260102T030405Z-zzzz"), TamperedData, "does not match its path"),
     "a shared object": (
         lambda one: first(one).update(path="objects/audit/x/1.20260102T030405Z-abcd.copy.zst.age", shared_from="20260102T030405Z-abcd"),
@@ -166,7 +166,7 @@ def test_objects_that_were_tampered_with(dumped: Scene, source: ReplayFolder, st
     dumped.refused("backup_set", TamperedData, "was altered", **given)
     path.unlink()
     path.symlink_to("/etc/passwd")
-    dumped.refused("backup_set", TamperedData, "is no regular file", **given)
+    dumped.refused("backup_set", TamperedData, "is not a regular file", **given)
     path.unlink()
     path.write_bytes(data)
     assert take(dumped, stage)["changed"]

@@ -236,7 +236,7 @@ def test_a_link_in_the_place_of_an_artifact_is_named(world) -> None:
     dump = world.path(opened.manifest.artifacts[0].path)
     dump.rename(world.folder / "elsewhere")
     dump.symlink_to(world.folder / "elsewhere")
-    assert "is no regular file" in world.catalog().verify_objects(opened)[0].message
+    assert "is not a regular file" in world.catalog().verify_objects(opened)[0].message
 
 
 def test_a_small_artifact_is_read_and_compared(world) -> None:

@@ -123,8 +123,8 @@ def test_a_missing_field_of_an_artifact_is_named(manifest: Manifest, field: str)
 @pytest.mark.parametrize(
     ("number", "changes", "words"),
     [
-        (0, {"path": "../../etc/passwd"}, "is no key of a repository"),
-        (0, {"path": "/etc/passwd.age"}, "is no key of a repository"),
+        (0, {"path": "../../etc/passwd"}, "is not a valid path in a repository"),
+        (0, {"path": "/etc/passwd.age"}, "is not a valid path in a repository"),
         (0, {"path": f"sets/{OTHER}/postgres/caracal.dump.zst.age"}, "does not belong to set"),
         (0, {"path": "repository.json.age"}, "does not belong to set"),
         (0, {"shared_from": OTHER}, "does not belong to set"),

@@ -153,7 +153,7 @@ def test_who_may_not_hold_is_told_what_is_missing_and_the_journal_says_nothing(s
     old, prefix = in_a_bucket(s3, tmp_path, role_keys, bucket, nights=2)
     hold(old, 1)
     s3_policies.enforce(s3, bucket, prefix)
-    with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; the operator's identity needs it") as raised:
+    with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; give the operator's identity") as raised:
         hold(old, s3_profile=DRILL)
     assert f"0 of {len(objects(old, 0) - objects(old, 1))} legal holds are changed" in raised.value.msg and "\n" not in raised.value.msg
     assert in_the_journal(old) == ["held"] and held(old) == objects(old, 1)
