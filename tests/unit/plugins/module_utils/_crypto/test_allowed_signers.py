@@ -47,7 +47,7 @@ def refused(verifier: Verifier, kind: type[BackupError], words: str, signature: 
 
 @pytest.mark.mutation
 def test_altered_bytes_are_found(keys, verifier: Verifier) -> None:
-    refused(verifier, TamperedData, "is not what SHA256:", keys.sign("backup", DATA + b" ", SET))
+    refused(verifier, TamperedData, "does not match its signature by SHA256:", keys.sign("backup", DATA + b" ", SET))
 
 
 @pytest.mark.mutation
@@ -62,7 +62,7 @@ def test_a_stranger_is_refused(keys, verifier: Verifier) -> None:
 
 @pytest.mark.mutation
 def test_a_key_of_another_principal_is_refused(keys, verifier: Verifier) -> None:
-    refused(verifier, KeyProblem, "which is not operator@prod", keys.sign("backup", DATA, SET), principal="operator@prod")
+    refused(verifier, KeyProblem, "which is not a key of operator@prod", keys.sign("backup", DATA, SET), principal="operator@prod")
 
 
 @pytest.mark.mutation

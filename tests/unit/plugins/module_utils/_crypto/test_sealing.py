@@ -138,7 +138,7 @@ def test_another_identity_is_a_problem_of_keys(size: int) -> None:
     data = sealed_bytes(os.urandom(size))
     error = in_time(lambda: open_all(data, STRANGER))
     assert isinstance(error, KeyProblem)
-    assert error.msg == f"{NAME}: none of the identities opens it; give the identity of a recipient that its manifest lists"
+    assert error.msg == f"{NAME}: none of the identities decrypts it; give the identity of a recipient that its manifest lists"
 
 
 @pytest.mark.mutation

@@ -66,7 +66,7 @@ def test_a_pub_file_without_an_agent_is_told(keys, tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     public = tmp_path / "only.pub"
     public.write_text(keys.public("backup"))
-    with pytest.raises(KeyProblem, match="does not sign"):
+    with pytest.raises(KeyProblem, match="cannot sign"):
         Signer(str(public), "backup@prod").sign(DATA, SET)
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, content: byt
     path = tmp_path / "key"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(KeyProblem, match="is no OpenSSH key") as caught:
+    with pytest.raises(KeyProblem, match="is not an OpenSSH key") as caught:
         Signer(str(path), "backup@prod")
     assert "SECRET" not in caught.value.msg
 

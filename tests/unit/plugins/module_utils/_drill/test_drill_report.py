@@ -313,7 +313,7 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
     ("changes", "words"),
     [
         ({"signing_key": None}, "signing_key is missing"),
-        ({"signing_key": "{root}/backup"}, "which is not drill@prod"),
+        ({"signing_key": "{root}/backup"}, "which is not a key of drill@prod"),
         ({"signing_key": "{root}/nothing"}, "cannot be read"),
         ({"set_id": "20261125T020000Z-zzzz"}, "is not in the journal"),
         ({"recipients": None}, "no recipient"),

@@ -253,7 +253,7 @@ def test_a_signer_whom_no_reader_would_believe_writes_nothing(world) -> None:
     before = world.store.list("")
     with pytest.raises(KeyProblem, match="which is not in"):
         world.append(role="stranger", principal="backup@prod")
-    with pytest.raises(KeyProblem, match="which is not backup@prod"):
+    with pytest.raises(KeyProblem, match="which is not a key of backup@prod"):
         world.append(role="drill", principal="backup@prod")
     assert world.store.list("") == before
 

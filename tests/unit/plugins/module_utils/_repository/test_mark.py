@@ -145,7 +145,7 @@ def test_two_at_once_do_not_undo_each_other(world, keys: Path, mark: HighWaterMa
         (b"", TamperedData, "is not strict JSON"),
         (b"{}", TamperedData, "has no type"),
         (b'{"type":"high-water-mark","format":2,"repositories":{}}', VersionMismatch, "format 2"),
-        (b'{"type":"high-water-mark","format":1,"repositories":{"a":1}}', TamperedData, "is no object"),
+        (b'{"type":"high-water-mark","format":1,"repositories":{"a":1}}', TamperedData, "is not an object"),
         (
             b'{"type":"high-water-mark","format":1,"repositories":{"a":{"deployment":"x","sequence":-1,"sha256":""}}}',
             TamperedData,

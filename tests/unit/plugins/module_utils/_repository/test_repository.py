@@ -132,7 +132,7 @@ def test_altered_bytes_are_found(world) -> None:
         ({"repository": "x"}, TamperedData, "invalid repository"),
         ({"more": 1}, TamperedData, "unknown field 'more'"),
         ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, who may not create one"),
-        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not operator@prod"),
+        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not a key of operator@prod"),
     ],
 )
 def test_signed_content_that_does_not_fit_is_refused(world, changes: dict[str, t.Any], kind: type[BackupError], words: str) -> None:

@@ -65,7 +65,9 @@ def test_an_identity_that_does_not_open_it_fails(old: OldRepository) -> None:
     assert decisions.escrow(entry).recipients == (old.recipient.fingerprint,)
     alone = verify(old, identity_files=[str(old.folder / "other")], require_valid=False)
     assert "failed" not in alone and alone["verdict"] == "fail" and alone["proved"] == []
-    assert f"give the identity of {old.recipient.fingerprint}" in next(one["message"] for one in alone["checks"] if one["id"] == "escrow.secrets")
+    assert f"give the identity of {old.recipient.fingerprint}" in next(
+        one["message"] for one in alone["checks"] if one["id"] == "escrow.secrets"
+    )
     assert len(old.journal().of_kind(entries.ESCROW)) == 1
 
 
@@ -126,7 +128,7 @@ def test_an_object_that_is_no_age_file_fails(old: OldRepository, data: bytes) ->
     path = old.path(layout.inventory_key(old.made[-1]))
     path.write_bytes(data.ljust(path.stat().st_size, b"\0"))
     result = verify(old)
-    assert result["failed"] and "does not begin as an age file does" in result["msg"] and not result["proved"]
+    assert result["failed"] and "does not begin with an age header" in result["msg"] and not result["proved"]
 
 
 def test_an_ssh_identity_is_told_by_its_public_half(old: OldRepository) -> None:

@@ -174,7 +174,7 @@ def test_a_host_whose_clock_is_ahead_is_told_and_nothing_is_stored(place: Place)
 @pytest.mark.mutation
 def test_what_lies_in_the_slot_and_does_not_hold_is_an_error(place: Place) -> None:
     place.old.store.put(place.slot, b"?")
-    place.old.refused(TamperedData, place.slot, "no timestamp that can be read", call=place.stamp)
+    place.old.refused(TamperedData, place.slot, "not a valid timestamp", call=place.stamp)
     assert place.server.asked == []
 
 
@@ -196,7 +196,7 @@ def test_another_host_that_is_faster_is_believed_when_its_timestamp_holds(place:
     assert not done["changed"] and done["time"] == (NOW - datetime.timedelta(seconds=7)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
     place.old.add(0.1)
     others.append(b"?")
-    with pytest.raises(TamperedData, match="no timestamp that can be read"):
+    with pytest.raises(TamperedData, match="not a valid timestamp"):
         place.stamp()
 
 
@@ -278,11 +278,11 @@ def _dated_forward_and_seen_later(place: Place) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_flipped, "is not signed as a timestamp has to be"),
-        (_cut, "is no timestamp that can be read"),
+        (_flipped, "has no valid signature"),
+        (_cut, "is not a valid timestamp"),
         (_too_large, "is larger than"),
-        (_of_another_entry, "is a timestamp of something else"),
-        (_by_a_stranger, "is by nobody whom"),
+        (_of_another_entry, "is a timestamp of other data"),
+        (_by_a_stranger, "is not signed by an authority in"),
         (_of_no_entry, "of an entry that the journal lacks"),
         (_of_a_fork, "of an entry that the journal lacks"),
         (_without_a_number, "of an entry that the journal lacks"),

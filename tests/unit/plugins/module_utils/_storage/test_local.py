@@ -90,7 +90,7 @@ def test_a_stream_is_published_whole_or_not_at_all(store: LocalStore) -> None:
 @pytest.mark.mutation
 def test_nothing_is_overwritten(store: LocalStore) -> None:
     store.put(KEY, b"first")
-    with pytest.raises(ObjectExists, match=r"manifest.json exists already; a repository never overwrites"):
+    with pytest.raises(ObjectExists, match=r"manifest.json already exists; a repository never overwrites"):
         store.put(KEY, b"second")
     assert store.read(KEY) == b"first" and files(store) == [KEY]
 

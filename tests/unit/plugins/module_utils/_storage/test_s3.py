@@ -331,7 +331,7 @@ def test_a_lock_that_is_not_kept_is_found(s3: S3Server, s3_proxy: t.Any) -> None
 @pytest.mark.parametrize(
     ("days", "ceiling", "words"),
     [
-        ({"journals": 3}, 400, "is no class; the classes are sets, objects, secrets, journal, archive, drills"),
+        ({"journals": 3}, 400, "names the unknown class .*; the classes are sets, objects, secrets, journal, archive, drills"),
         ({"sets": "many"}, 400, "give a number of days"),
         ({"sets": -1}, 400, "give a number of days"),
         ({"sets": 4000}, 400, "more than lock_days_max 400"),

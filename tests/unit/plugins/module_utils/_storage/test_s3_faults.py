@@ -146,7 +146,7 @@ def test_another_s_object_is_not_taken_for_ones_own(s3: S3Server, store: S3Store
 
     s3.client.put_object(**store.bucket.named(key), Body=b"mine")
     s3_proxy.add("PUT", status=503, code="SlowDown", times=1, change=other)
-    refused(ObjectExists, "exists already", lambda: store.put(key, b"mine"))
+    refused(ObjectExists, "already exists", lambda: store.put(key, b"mine"))
 
 
 @pytest.mark.no_false_alarm
