@@ -182,7 +182,7 @@ def test_the_signing_key_among_the_recipients(dumped: Scene, source: ReplayFolde
 @pytest.mark.mutation
 def test_an_identity_on_the_host_of_the_stage(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
     shutil.copy(dumped.identity, dumped.recipients.parent / "forgotten")
-    with pytest.raises(KeyProblem, match="is a private key that opens backups"):
+    with pytest.raises(KeyProblem, match="is a private key that decrypts backups"):
         put(dumped, stage, 1, source)
     assert not stage.exists()
 

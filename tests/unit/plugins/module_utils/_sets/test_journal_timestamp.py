@@ -215,7 +215,7 @@ def test_what_cannot_work_is_refused_before_anybody_is_asked(place: Place) -> No
     place.old.see("backup")
     roots = Path(place.old.store.location, "roots.pem")
     shutil.copy(place.roots, roots)
-    place.old.refused(OptionError, "timestamp_roots", "lies inside the repository", call=place.stamp, timestamp_roots=str(roots))
+    place.old.refused(OptionError, "timestamp_roots", "is inside the repository", call=place.stamp, timestamp_roots=str(roots))
     roots.unlink()
     place.old.refused(OptionError, "timestamp_url", call=place.stamp, timestamp_url="https://u:p@tsa.example.org")
     place.old.refused(KeyProblem, "timestamp_roots", "cannot be read", call=place.stamp, timestamp_roots="/nowhere.pem")

@@ -180,7 +180,7 @@ def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
     place.scene.refused(MODULE, OptionError, "is the archive itself", **{**usual, "archive": str(place.source)})
     place.scene.refused(MODULE, StorageError, "has no hourly export", **{**usual, "source": str(tmp_path)})
     place.scene.refused(MODULE, StorageError, "check source", **{**usual, "source": str(tmp_path / "nowhere")})
-    place.scene.refused(MODULE, OptionError, "lies inside", **{**usual, "archive": str(place.scene.root / "backup")})
+    place.scene.refused(MODULE, OptionError, "is inside the repository", **{**usual, "archive": str(place.scene.root / "backup")})
 
 
 def test_exports_in_the_repository_itself(place: ArchiveScene) -> None:
