@@ -123,7 +123,7 @@ def test_a_manifest_that_the_journal_does_not_name_is_refused(world) -> None:
     data = manifest_bytes(world).replace(b"v1.0.0", b"v1.0.1")
     world.path(layout.manifest_key(world.set_id())).write_bytes(data)
     world.path(layout.backup_signature_key(world.set_id())).write_bytes(world.signer().sign(data, layout.NAMESPACE_SET))
-    refused(world, TamperedData, "is not what entry 2 of the journal names")
+    refused(world, TamperedData, "does not match entry 2 of the journal")
 
 
 @pytest.mark.mutation
@@ -139,16 +139,16 @@ def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
     manifest_bytes(world)
     report = strict_json.dumps({"type": "drill-report", "format": 1, "set_id": world.set_id(), "verdict": "pass"})
     replace_manifest(world, report, namespace=layout.NAMESPACE_DRILL)
-    refused(world, TamperedData, "made for 'drill@caracal-ops', not for set@caracal-ops")
+    refused(world, TamperedData, "is for 'drill@caracal-ops', not for set@caracal-ops")
     replace_manifest(world, report)
-    refused(world, TamperedData, "is a 'drill-report' and no backup-set")
+    refused(world, TamperedData, "has type 'drill-report', not backup-set")
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"format": 3}, VersionMismatch, "has format 3, this version reads up to 2"),
+        ({"format": 3}, VersionMismatch, "has format 3, this release reads formats up to 2"),
         ({"repository": "0" * 32}, TamperedData, "manifest of another set, repository or deployment"),
         ({"deployment": "test"}, TamperedData, "manifest of another set, repository or deployment"),
         ({"set_id": "20251125T020000Z-bbbb"}, TamperedData, "does not belong to set"),
@@ -163,7 +163,7 @@ def test_a_signed_manifest_that_does_not_fit_is_refused(world, change: dict[str,
 @pytest.mark.mutation
 def test_duplicate_keys_are_refused_although_signed(world) -> None:
     replace_manifest(world, manifest_bytes(world).replace(b'"release"', b'"release": "x", "release"'))
-    refused(world, TamperedData, "'release' stands twice")
+    refused(world, TamperedData, "duplicate key 'release'")
 
 
 @pytest.mark.mutation
@@ -178,7 +178,7 @@ def test_the_manifest_of_another_set_is_refused(world) -> None:
     world.commit(2)
     for key in (layout.manifest_key, layout.backup_signature_key):
         shutil.copy(world.path(key(world.set_id(1))), world.path(key(world.set_id(2))))
-    refused(world, TamperedData, "is not what entry 3 of the journal names", world.set_id(2))
+    refused(world, TamperedData, "does not match entry 3 of the journal", world.set_id(2))
 
 
 @pytest.mark.mutation

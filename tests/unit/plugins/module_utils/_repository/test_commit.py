@@ -138,7 +138,7 @@ def test_what_does_not_belong_together_is_not_signed(world) -> None:
         signer = world.signer(role)
         commits.commit(world.load(), world.journal(), signer, changed, content, body={}, time=world.time(), machine="m")
 
-    with pytest.raises(KeyProblem, match="a set is signed by backup@prod, not by drill@prod"):
+    with pytest.raises(KeyProblem, match="a set must be signed by backup@prod, not by drill@prod"):
         commit("drill")
     with pytest.raises(TamperedData, match=r"RECOVERY.md of set .* does not match its manifest"):
         commit(content=recovery + b" ")

@@ -99,7 +99,7 @@ def test_altered_bytes_are_found(world) -> None:
     refused(world, TamperedData, "has no matching signature")
     signature = world.path(layout.entry_signature_key(2, made.sha256))
     signature.rename(world.path(layout.entry_signature_key(2, entries.sha256(data))))
-    refused(world, TamperedData, "0000000002.json is not what SHA256:")
+    refused(world, TamperedData, "0000000002.json does not match its signature by SHA256:")
 
 
 @pytest.mark.mutation
@@ -127,7 +127,7 @@ def test_exchanged_entries_are_found(world) -> None:
         ("format", 3, VersionMismatch, "has format 3"),
         ("kind", "party", TamperedData, "unknown kind 'party'"),
         ("kind", "genesis", TamperedData, "only the first entry is of kind genesis"),
-        ("kind", "drill", KeyProblem, "is a drill entry signed as 'backup@prod'; only drill@prod may write one"),
+        ("kind", "drill", KeyProblem, "is an entry of kind drill signed as 'backup@prod'; only drill@prod may sign this kind"),
         ("writer", {"principal": "drill@prod", "machine": "x"}, KeyProblem, "signed as 'drill@prod'; only backup@prod"),
         ("writer", {"principal": "backup@prod"}, TamperedData, "has no machine"),
         ("time", {"host": None, "database": None, "store": None}, TamperedData, "invalid host"),
@@ -172,7 +172,7 @@ def test_duplicate_keys_are_refused_although_signed(world) -> None:
     data = path.read_bytes().replace(b'"kind": "checkpoint"', b'"kind": "checkpoint", "kind": "set"')
     path.write_bytes(data)
     world.path(layout.entry_signature_key(2, entries.sha256(data))).write_bytes(world.signer().sign(data, layout.NAMESPACE_JOURNAL))
-    refused(world, TamperedData, "'kind' stands twice")
+    refused(world, TamperedData, "duplicate key 'kind'")
 
 
 @pytest.mark.mutation
@@ -192,7 +192,7 @@ def test_a_signature_for_another_namespace_is_refused(world) -> None:
     world.append()
     path = world.path(layout.entry_key(2))
     world.path(layout.entry_signature_key(2, made.sha256)).write_bytes(world.signer().sign(path.read_bytes(), layout.NAMESPACE_SET))
-    refused(world, TamperedData, "made for 'set@caracal-ops', not for journal@caracal-ops")
+    refused(world, TamperedData, "is for 'set@caracal-ops', not for journal@caracal-ops")
 
 
 @pytest.mark.mutation
@@ -235,10 +235,10 @@ def test_a_retired_signer_cannot_date_its_entry_back(world) -> None:
 @pytest.mark.parametrize(
     ("kind", "role", "words"),
     [
-        ("set", "drill", "only backup@prod may write one"),
-        ("drill", "backup", "only drill@prod may write one"),
-        ("restore", "drill", "only operator@prod may write one"),
-        ("prune", "backup", "only prune@prod may write one"),
+        ("set", "drill", "only backup@prod may sign this kind"),
+        ("drill", "backup", "only drill@prod may sign this kind"),
+        ("restore", "drill", "only operator@prod may sign this kind"),
+        ("prune", "backup", "only prune@prod may sign this kind"),
     ],
 )
 def test_who_may_not_write_a_kind_writes_nothing(world, kind: str, role: str, words: str) -> None:
@@ -337,7 +337,7 @@ def test_a_journal_that_shrinks_under_us_is_found(world) -> None:
     world.append()
     journal = world.journal()
     world.store.delete(layout.entry_key(2))
-    with pytest.raises(TamperedData, match="ends at 1, and had 2 before; it was rolled back"):
+    with pytest.raises(TamperedData, match="was rolled back: it ends at entry 1, and had 2 before"):
         journals.refresh(world.load(), journal)
 
 

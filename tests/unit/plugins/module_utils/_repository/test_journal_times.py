@@ -54,7 +54,7 @@ def _planted(world) -> None:
 @pytest.mark.mutation
 def test_an_entry_of_a_time_to_come_is_not_written(world) -> None:
     before = world.store.list("")
-    with pytest.raises(TamperedData, match=r"is dated 2099-01-01T00:00:00Z, and it is 2026-11-25T02:00:00Z"):
+    with pytest.raises(TamperedData, match=r"is dated 2099-01-01T00:00:00Z, but the clock here shows 2026-11-25T02:00:00Z"):
         world.append(time=dated(FAR))
     ahead = {**dated(world.clock.now), "store": timestamp(FAR)}
     for time in (ahead, {**dated(FAR), "store": timestamp(world.clock.now)}):
@@ -110,7 +110,7 @@ def test_a_retired_key_cannot_date_back_behind_an_entry_of_2099(world) -> None:
 def test_only_the_operator_corrects_and_only_what_there_is(world) -> None:
     made = plant(world)
     for role in ("backup", "drill", "prune"):
-        with pytest.raises(KeyProblem, match="only operator@prod may write one"):
+        with pytest.raises(KeyProblem, match="only operator@prod may sign this kind"):
             correct(world, made, role=role)
     with pytest.raises(TamperedData, match="is dated 2099"):
         world.journal()

@@ -62,8 +62,8 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "kind", "words"),
     [
-        ("type", "drill-report", TamperedData, "is a 'drill-report' and no backup-set"),
-        ("format", 3, VersionMismatch, "has format 3, this version reads up to 2"),
+        ("type", "drill-report", TamperedData, "has type 'drill-report', not backup-set"),
+        ("format", 3, VersionMismatch, "has format 3, this release reads formats up to 2"),
         ("format", "1", TamperedData, "invalid format"),
         ("set_id", "latest", TamperedData, "invalid set_id"),
         ("set_id", "20251125T020000Z-bbbb", TamperedData, "does not belong to set 20251125T020000Z-bbbb"),
@@ -130,7 +130,7 @@ def test_a_missing_field_of_an_artifact_is_named(manifest: Manifest, field: str)
         (0, {"shared_from": OTHER}, "does not belong to set"),
         (0, {"kind": "party"}, "unknown kind 'party'"),
         (0, {"compression": "lzma"}, "unknown compression"),
-        (0, {"recipients": []}, "sealed to 0 recipients"),
+        (0, {"recipients": []}, "with 0 recipients"),
         (0, {"recipients": [1]}, "invalid recipients"),
         (0, {"sha256": "0"}, "invalid sha256"),
         (0, {"size": -1}, "negative size"),
@@ -139,7 +139,7 @@ def test_a_missing_field_of_an_artifact_is_named(manifest: Manifest, field: str)
         (2, {"shared_from": OTHER}, "does not belong to set"),
         (2, {"shared_from": "x"}, "does not belong to set"),
         (3, {"path": "sets/20261125T020001Z-aaaa/other.json.zst.age"}, "does not belong to set"),
-        (4, {"recipients": ["SHA256:abc"]}, "sealed to 1 recipients"),
+        (4, {"recipients": ["SHA256:abc"]}, "with 1 recipients"),
         (5, {"kind": "dump"}, "does not name exactly one RECOVERY.md"),
     ],
 )
@@ -163,7 +163,7 @@ def test_an_artifact_that_stands_twice_is_refused(manifest: Manifest) -> None:
 @pytest.mark.mutation
 def test_duplicate_keys_are_refused(manifest: Manifest) -> None:
     data = manifest.to_bytes().replace(b'"deployment": "prod"', b'"deployment": "prod", "deployment": "prod"')
-    refused(data, TamperedData, "'deployment' stands twice")
+    refused(data, TamperedData, "duplicate key 'deployment'")
 
 
 @pytest.mark.mutation

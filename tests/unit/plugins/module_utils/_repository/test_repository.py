@@ -120,7 +120,7 @@ def rewrite(world, role: str = "backup", **changes: t.Any) -> None:
 def test_altered_bytes_are_found(world) -> None:
     path = world.path(layout.REPOSITORY)
     path.write_bytes(path.read_bytes().replace(b"prod", b"test"))
-    refused(world, TamperedData, "is not what SHA256:")
+    refused(world, TamperedData, "does not match its signature by SHA256:")
 
 
 @pytest.mark.mutation
@@ -128,10 +128,10 @@ def test_altered_bytes_are_found(world) -> None:
     ("changes", "kind", "words"),
     [
         ({"format": 2}, VersionMismatch, "has format 2"),
-        ({"type": "backup-set"}, TamperedData, "is a 'backup-set' and no repository"),
+        ({"type": "backup-set"}, TamperedData, "has type 'backup-set', not repository"),
         ({"repository": "x"}, TamperedData, "invalid repository"),
         ({"more": 1}, TamperedData, "unknown field 'more'"),
-        ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, who may not create one"),
+        ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, which may not create a repository"),
         ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not a key of operator@prod"),
     ],
 )
@@ -152,5 +152,5 @@ def test_an_exchanged_identity_does_not_fit_its_journal(world) -> None:
 @pytest.mark.mutation
 def test_the_journal_names_the_very_identity(world) -> None:
     rewrite(world, created="2026-11-25T02:00:00.000001Z")
-    with pytest.raises(TamperedData, match=r"began for another repository.json"):
+    with pytest.raises(TamperedData, match=r"belongs to another repository.json"):
         world.journal()

@@ -68,7 +68,7 @@ def test_a_set_is_found_by_its_id() -> None:
 
 def test_what_was_never_tested_comes_first() -> None:
     chosen = choose(SETS, [a_drill(10, OLD), a_drill(11, NEW, "fail")])
-    assert chosen.record is MIDDLE and chosen.reason == "at random, one of 1 that were never tested"
+    assert chosen.record is MIDDLE and chosen.reason == "at random, one of 1 never tested sets"
     assert choose(SETS, [a_drill(10, OLD), a_drill(11, NEW), a_drill(12, MIDDLE, "unproven")]).record is MIDDLE, "it proved nothing"
 
 

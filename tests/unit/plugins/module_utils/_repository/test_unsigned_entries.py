@@ -110,7 +110,7 @@ def test_an_altered_entry_with_a_signed_one_behind_it_is_damage(world: World) ->
     for _count in range(2):
         world.append()
     world.path(layout.entry_key(2)).write_bytes(b"junk")
-    with pytest.raises(TamperedData, match=r"0000000002[.]json has no signature of its own"):
+    with pytest.raises(TamperedData, match=r"0000000002[.]json has no matching signature"):
         world.journal()
     world.path(layout.entry_key(2)).unlink()
     with pytest.raises(TamperedData, match=r"0000000002[.]json is missing, but the journal goes up to 3"):

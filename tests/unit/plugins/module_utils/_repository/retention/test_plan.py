@@ -172,7 +172,7 @@ def stopped(sets: t.Sequence[SetFacts], **policy: t.Any) -> tuple[str, ...]:
 def test_a_set_that_shrank_stops_it_until_a_newer_one_passes_a_drill() -> None:
     sets = [*nightly(5), a_set(5, HOUR / 2, size=499)]
     (words,) = stopped(sets)
-    assert sets[5].set_id in words and "499 bytes, the sets before it 1000" in words
+    assert sets[5].set_id in words and "499 bytes, but the sets before it have 1000" in words
     assert stopped(sets, accepted_sets=frozenset({sets[5].set_id})) == () == stopped(sets, max_shrinkage=0.6)
     assert stopped([*sets[:5], dataclasses.replace(sets[5], drill="pass")]) == ()
     assert stopped([*sets, a_set(6, HOUR / 3, drill="pass")]) == ()
@@ -183,7 +183,7 @@ def test_a_set_that_lost_an_asset_a_broken_one_and_a_failed_one_stop_it() -> Non
     sets = nightly(5)
     for change, words in (
         ({"contents": CONTENTS - {"secrets"}}, "has no secrets"),
-        ({"problem": "x is missing"}, "is not whole: x is missing"),
+        ({"problem": "x is missing"}, "is incomplete: x is missing"),
         ({"drill": "fail"}, "failed its last drill"),
     ):
         (found,) = stopped([*sets, a_set(5, HOUR / 2, **change)])
@@ -193,7 +193,7 @@ def test_a_set_that_lost_an_asset_a_broken_one_and_a_failed_one_stop_it() -> Non
 @pytest.mark.mutation
 def test_a_burst_stops_it() -> None:
     sets = [*nightly(5), *(a_set(5 + number, HOUR / 2 - number * HOUR / 100) for number in range(26))]
-    assert "more than 25 sets were made within 24 hours" in stopped(sets)[-1]
+    assert "more than 25 sets were created within 24 hours" in stopped(sets)[-1]
     assert stopped(sets, max_sets_per_day=31) == ()
     assert stopped(sets, accepted_sets=frozenset(one.set_id for one in sets[-3:])) == ()
 
