@@ -51,7 +51,7 @@ def test_an_exit_status_is_an_error_with_the_last_line_of_stderr() -> None:
 
 @pytest.mark.mutation
 def test_a_signal_is_an_error_even_after_output() -> None:
-    with pytest.raises(StageFailed, match=r"failed \(signal 9\): it said nothing"):
+    with pytest.raises(StageFailed, match=r"failed \(signal 9\): no output"):
         run(python("import os; print('all well', flush=True); os.kill(os.getpid(), 9)"))
 
 
@@ -160,4 +160,4 @@ pg_restore: warning: something
 )
 def test_lines_that_tell_why(text: str, lines: list[str]) -> None:
     assert telling_lines(text) == lines
-    assert last_line(text) == (lines[-1] if lines else "it said nothing")
+    assert last_line(text) == (lines[-1] if lines else "no output")
