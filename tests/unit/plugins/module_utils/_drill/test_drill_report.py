@@ -296,7 +296,7 @@ def test_who_made_the_set_and_judges_it_is_marked(world: World) -> None:
     key = (world.root / "backup.pub").read_text(encoding="ascii")
     signers.write_text(signers.read_text(encoding="ascii") + f"drill@prod {key}", encoding="ascii")
     result = run(world.options(signing_key=str(world.root / "backup")))
-    assert result["separation"]["verdict"] == "warn" and "own signer" in result["separation"]["message"]
+    assert result["separation"]["verdict"] == "warn" and "set's signing key" in result["separation"]["message"]
     assert any(line.startswith("separation      warn") for line in result["summary_lines"])
 
 
@@ -329,7 +329,7 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
         ({"identity_files": ["{root}/none"]}, "cannot be read"),
         ({"report_dir": "{root}/allowed_signers"}, "{root}/allowed_signers: "),
         ({"metrics_file": "{root}/drill.txt"}, "does not end in .prom"),
-        ({"metrics_file": "{root}/no/drill.prom"}, "there is no folder"),
+        ({"metrics_file": "{root}/no/drill.prom"}, "the directory"),
         ({"high_water_mark": "{root}/no/such/mark"}, "folder that exists"),
         ({"deployment": "stage"}, "belongs to deployment prod"),
         ({"repository": "{root}/nowhere"}, "contains no repository"),

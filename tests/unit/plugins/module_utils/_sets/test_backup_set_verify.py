@@ -215,4 +215,4 @@ def test_sets_that_are_not_there_or_too_old_are_refused(scene: Scene, empty_scen
     later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=3)
     load = allowed_signers.Verifier.load
     monkeypatch.setattr(allowed_signers.Verifier, "load", lambda allowed, revoked: load(allowed, revoked, lambda: later))
-    scene.refused(VERIFY, VerificationFailed, scene.sets()[-1], " hours old, more than 1", "make a backup", max_age=1)
+    scene.refused(VERIFY, VerificationFailed, scene.sets()[-1], " hours old, more than 1", "run a backup", max_age=1)
