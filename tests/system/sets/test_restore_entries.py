@@ -207,7 +207,7 @@ def test_a_drill_leaves_everything_else_alone(case: Case, box: Path, asset: str)
     if asset == "replay":
         volumes = [{"service": "sts", "path": str(box / "sts"), "quarantine": str(case.root / "torn")}]
         case.refused(asset, TargetRefused, "torn", sandbox=str(box), volumes=volumes)
-    case.refused(asset, ObjectMissing, "holds no sandbox", sandbox=str(case.root / "none"))
+    case.refused(asset, ObjectMissing, "contains no sandbox", sandbox=str(case.root / "none"))
 
 
 def test_a_replay_restore_that_names_nothing(case: Case) -> None:

@@ -93,7 +93,7 @@ def test_a_line_means_what_ssh_keygen_says(keys, tmp_path: Path, line: str, beli
         ("backup@prod ssh-ed25519", "incomplete"),
         ("backup@prod ssh-ed25519 AAAA", "damaged"),
         ("backup@prod ssh-ed25519 !!!", "damaged"),
-        ("backup@prod {rsa}", "of type 'ssh-rsa'; only ssh-ed25519 signs here"),
+        ("backup@prod {rsa}", "of type 'ssh-rsa'; use ssh-ed25519"),
         ("backup@prod ssh-ed25519 {rsa_blob}", "does not match its first word"),
     ],
 )
